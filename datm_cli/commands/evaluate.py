@@ -1,0 +1,88 @@
+"""`datm evaluate`: accuracy of a distilled set over networks and repeats, beside real images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from datm_cli import options
+
+if TYPE_CHECKING:
+    from datm_engine.config import Config
+    from datm_engine.synthetic import SyntheticSet
+
+
+def evaluate(
+    target: Annotated[
+        str, typer.Argument(metavar="RUN|FILE", help="A run's name, or a distilled set's file.")
+    ],
+    networks: Annotated[
+        str | None,
+        typer.Option(help="convnet, mlp, lenet, alexnet, vgg11, resnet18; several with commas."),
+    ] = None,
+    repeats: Annotated[
+        int | None, typer.Option(min=1, help="Networks a row, each with weights of its own.")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="random, full, both with a comma, or none.")
+    ] = None,
+    dataset: options.Dataset = None,
+    assignments: options.Set = None,
+    device: options.Device = "auto",
+    data_dir: options.DataDir = None,
+    runs_dir: options.RunsDir = options.RUNS_DIR,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Train networks on a distilled set and test them, beside networks trained on real images."""
+    from datm_cli import output, report
+    from datm_cli.driving import StopRequest, drive
+    from datm_cli.progress import reader
+    from datm_engine import runtime
+    from datm_engine.config import build, overlay, parse_assignments
+    from datm_engine.evaluation.comparison import result
+    from datm_engine.pipeline import evaluate_again
+
+    folders = options.folders(data_dir, options.EXPERTS_DIR, runs_dir)
+    base, distilled = _subject(target, runs_dir)
+    own: dict[str, Any] = {
+        "networks": networks.split(",") if networks else None,
+        "repeats": repeats,
+        "full_repeats": repeats,
+        "against": [name for name in against.split(",") if name != "none"] if against else None,
+    }
+    over: dict[str, Any] = {
+        "evaluate": {key: value for key, value in own.items() if value is not None}
+    }
+    if dataset:
+        over["dataset"] = {"name": dataset}
+    over = overlay(over, parse_assignments(assignments or []))
+    config = build(overlay(base.model_dump(), over), target)
+    with (
+        StopRequest().listening() as stop,
+        reader(output.remarks(), silent=quiet or as_json) as screen,
+    ):
+        on = runtime.start(device)
+        rows = drive(evaluate_again(config, distilled, folders, on, stop), screen)
+    if as_json:
+        output.print_json({"results": [result(row) for row in rows]})
+    else:
+        output.results().print(report.results(rows))
+    if stop.exit_code:
+        raise typer.Exit(stop.exit_code)
+
+
+def _subject(target: str, runs_dir: Path) -> tuple[Config, dict[str, SyntheticSet]]:
+    """A run's settings and sets; or those that a file of its own carries."""
+    from datm_engine.config import build
+    from datm_engine.pipeline import distilled_sets
+    from datm_engine.runs import Run
+    from datm_engine.synthetic import SyntheticSet
+
+    if Path(target).is_file():
+        synthetic = SyntheticSet.load(target)
+        return build(synthetic.config, target), {"distilled": synthetic}
+    run = Run.open(runs_dir, target)
+    return run.config(), distilled_sets(run)

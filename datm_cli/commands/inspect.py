@@ -1,0 +1,236 @@
+"""`datm inspect`: look at a distilled set, in the terminal or as an image file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from datm_cli import options, output
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from torch import Tensor
+
+    from datm_engine.inspection import History, Summary
+    from datm_engine.synthetic import SyntheticSet
+
+MOST_PICTURES = 100  # in the terminal, unless more are asked for
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is looked at. `start` and `history` are known of runs only."""
+
+    name: str
+    synthetic: SyntheticSet
+    start: Tensor | None = None
+    history: History | None = None
+
+
+def inspect(
+    target: Annotated[
+        str, typer.Argument(metavar="RUN|FILE", help="A run's name, or a distilled set's file.")
+    ],
+    per_class: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="K", help="Show K images of each class.  [default: 1]"),
+    ] = None,
+    class_names: Annotated[
+        list[str] | None,
+        typer.Option("--class", metavar="NAME", help="Only this class; may be repeated."),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Show every image.")] = False,
+    start: Annotated[
+        bool, typer.Option("--start", help="Show beside each image the one it started as.")
+    ] = False,
+    large: Annotated[bool, typer.Option("--large", help="Larger pictures.")] = False,
+    clip: Annotated[
+        bool,
+        typer.Option(
+            "--clip/--no-clip",
+            help="Clip each picture's values beyond 2.5 standard deviations, to see the rest.",
+        ),
+    ] = True,
+    last: Annotated[
+        bool, typer.Option("--last", help="The last iteration, not the selected one.")
+    ] = False,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write all pictures, a row a class, to a .png, .jpg or .webp file.",
+        ),
+    ] = None,
+    captions: Annotated[
+        bool, typer.Option("--captions", help="With --save: each image's top class under it.")
+    ] = False,
+    as_json: options.AsJson = False,
+    runs_dir: options.RunsDir = options.RUNS_DIR,
+) -> None:
+    """Look at a distilled set: pictures, soft labels, curves, what changed."""
+    from datm_engine.errors import ConfigError
+    from datm_engine.inspection import summarize
+
+    if save is not None:
+        from datm_cli.sheet import check_kind
+
+        check_kind(save)  # before any work
+    subject = _open(target, runs_dir, last=last)
+    if start and subject.start is None:
+        raise ConfigError(f"--start: how {target} started is not known", f"datm inspect {target}")
+    summary = summarize(subject.synthetic, subject.start)
+    classes = _choose(summary, class_names, target)
+    if save is not None:
+        wanted = _images(summary, classes, per_class or summary.ipc)
+        _save(save, subject, summary, wanted, clip=clip, captions=captions)
+    if as_json:
+        facts: dict[str, Any] = {"name": subject.name, **summary.as_json()}
+        facts |= subject.history.as_json() if subject.history else {}
+        facts |= {"saved": str(save)} if save else {}
+        output.print_json(facts)
+        return
+    shown = _images(summary, classes, summary.ipc if every else per_class or 1)
+    limit = None if every or per_class or class_names else MOST_PICTURES
+    _show(
+        output.results(), subject, summary, shown, clip=clip, start=start, large=large, limit=limit
+    )
+    if save is not None:
+        output.remarks().print(f"saved {save}", markup=False, highlight=False)
+
+
+def _open(target: str, runs_dir: Path, *, last: bool) -> Subject:
+    from datm_engine.errors import ConfigError, FileError
+    from datm_engine.inspection import history, read_pictures
+    from datm_engine.synthetic import SyntheticSet
+
+    path = Path(target)
+    if path.is_file():
+        if last:
+            raise ConfigError(
+                f"--last: {target} is a file and holds one set; runs have a last iteration",
+                f"datm inspect {target}",
+            )
+        return Subject(target, SyntheticSet.load(path))
+    from datm_engine.runs import Run
+
+    if (path / "run.json").is_file():  # a run's folder, as the shell completes it
+        runs_dir, target = path.parent, path.resolve().name
+    run = Run.open(runs_dir, target)
+    synthetic = run.read_synthetic(last=last)
+    beginning = run.samples / "initial.safetensors"
+    start = read_pictures(beginning)
+    if start is not None and start.shape != synthetic.images.shape:
+        raise FileError(
+            f"{beginning}: {list(start.shape)} pictures, but the set is "
+            f"{list(synthetic.images.shape)}",
+            f"datm inspect {run.distilled}",
+        )
+    return Subject(target, synthetic, start, history(run.events()))
+
+
+def _choose(summary: Summary, wanted: list[str] | None, target: str) -> list[int]:
+    """The classes asked for by name, or all."""
+    if not wanted:
+        return list(range(summary.classes))
+    import difflib
+
+    from datm_engine.errors import ConfigError
+
+    for name in wanted:
+        if name not in summary.class_names:
+            near = difflib.get_close_matches(name, summary.class_names, 1) or summary.class_names
+            raise ConfigError(
+                f"--class {name}: {summary.dataset} has no such class",
+                f"datm inspect {target} --class '{near[0]}'",
+            )
+    return [summary.class_names.index(name) for name in dict.fromkeys(wanted)]
+
+
+def _images(summary: Summary, classes: list[int], per_class: int) -> list[list[int]]:
+    """For each class, the indices of its first `per_class` images."""
+    ipc = summary.ipc
+    return [list(range(k * ipc, k * ipc + min(per_class, ipc))) for k in classes]
+
+
+def _save(
+    path: Path,
+    subject: Subject,
+    summary: Summary,
+    wanted: list[list[int]],
+    *,
+    clip: bool,
+    captions: bool,
+) -> None:
+    from datm_cli.sheet import Row, save_sheet
+
+    rows, first = [], 0
+    for indices in wanted:
+        images = [summary.images[i] for i in indices]
+        tops = [f"{image.top[0].name} {image.top[0].probability:.0%}" for image in images]
+        others = [k for k, image in enumerate(images) if not image.is_led_by_own_class]
+        places = range(first, first + len(indices))
+        name = images[0].class_name
+        rows.append(Row(name, places, tops if captions else (), frozenset(others)))
+        first += len(indices)
+    chosen = [index for indices in wanted for index in indices]
+    save_sheet(path, _pictures(subject.synthetic, chosen, clip=clip), rows)
+
+
+def _show(
+    console: Console,
+    subject: Subject,
+    summary: Summary,
+    shown: list[list[int]],
+    *,
+    clip: bool,
+    start: bool,
+    large: bool,
+    limit: int | None,
+) -> None:
+    from datm_cli import report
+    from datm_cli.pictures import LARGE, SMALL, Grid
+
+    chosen = [index for indices in shown for index in indices]
+    history = subject.history
+    console.print(report.facts(subject.name, summary, history))
+    if history is not None:
+        curves = report.curves(history)
+        if curves:
+            console.print()
+            console.print(report.Beside(curves, report.NARROWEST_CURVE))
+        if history.results:
+            console.print()
+            console.print(report.results(history.results))
+    console.print()
+    images = [summary.images[index] for index in chosen]
+    console.print(report.labels(images, ascii_only=console.options.ascii_only))
+    console.print()
+    several = len(shown[0]) > 1
+    drawn = chosen[:limit]
+    pictures = _pictures(subject.synthetic, drawn, clip=clip)
+    captions = [
+        f"{summary.images[index].class_name}" + (f" {index % summary.ipc}" if several else "")
+        for index in drawn
+    ]
+    group = len(shown[0])
+    if start and subject.start is not None:
+        import numpy as np
+
+        before = subject.start[drawn].permute(0, 2, 3, 1).numpy()
+        pictures = np.stack([before, pictures], axis=1).reshape(-1, *pictures.shape[1:])
+        captions = [text for caption in captions for text in ("start", caption)]
+        group *= 2
+    console.print(Grid(pictures, captions, room=LARGE if large else SMALL, group=group))
+    if len(drawn) < len(chosen):
+        console.print(f"\n{len(chosen) - len(drawn)} more classes: --class NAME, or --all")
+
+
+def _pictures(synthetic: SyntheticSet, indices: list[int], *, clip: bool) -> Any:
+    """uint8 [n, height, width, channels], an array."""
+    from datm_engine.inspection import pictures_of
+
+    pictures = pictures_of(synthetic, indices, clip=2.5 if clip else None)
+    return pictures.permute(0, 2, 3, 1).numpy()

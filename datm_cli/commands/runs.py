@@ -1,0 +1,72 @@
+"""`datm runs`: every run with its state, progress, last accuracy and age."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from datm_cli import options
+
+if TYPE_CHECKING:
+    from datm_engine.runs import Run
+
+
+def runs(runs_dir: options.RunsDir = options.RUNS_DIR, as_json: options.AsJson = False) -> None:
+    """List the runs: state, progress, last accuracy, age."""
+    from rich.table import Table
+
+    from datm_cli import output
+    from datm_cli.sentences import duration
+    from datm_engine.runs import Run
+
+    rows = [_row(run) for run in Run.all(runs_dir)]
+    if as_json:
+        output.print_json({"runs": rows})
+        return
+    if not rows:
+        output.remarks().print(f"no runs in {runs_dir} yet; start one: datm distill", markup=False)
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("run", "status", "dataset", "ipc", "iteration", "loss", "accuracy %", "age"):
+        right = column in ("ipc", "iteration", "loss", "accuracy %", "age")
+        table.add_column(column, justify="right" if right else "left")
+    for row in rows:
+        table.add_row(
+            row["run"],
+            row["status"],
+            row["dataset"],
+            str(row["ipc"]),
+            f"{row['iteration']:,}/{row['iterations']:,}",
+            "" if row["loss"] is None else f"{row['loss']:.4f}",
+            "" if row["accuracy"] is None else f"{row['accuracy']:.2f} ({row['judged_on']})",
+            duration(row["age"]),
+        )
+    output.results().print(table)
+
+
+def _row(run: Run) -> dict[str, Any]:
+    from datm_engine.events import CandidateScored, Evaluated, Matched
+
+    config, facts = run.config(), run.facts()
+    row = {
+        "run": run.name,
+        "status": run.status(),
+        "dataset": config.dataset.name,
+        "ipc": config.distill.ipc,
+        "iteration": 0,
+        "iterations": config.distill.iterations,
+        "loss": None,
+        "accuracy": None,
+        "judged_on": None,
+        "age": time.time() - facts.get("created", time.time()),
+    }
+    for event in run.events():
+        match event:
+            case Matched():
+                row |= {"iteration": event.iteration, "iterations": event.iterations}
+                row["loss"] = event.loss
+            case CandidateScored():
+                row |= {"accuracy": event.accuracy, "judged_on": event.part}
+            case Evaluated(set="distilled"):
+                row |= {"accuracy": event.accuracy_mean, "judged_on": "test"}
+    return row

@@ -1,0 +1,59 @@
+"""Running a stage: its events to a reader, and ctrl+c or SIGTERM to a flag it asks for."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Protocol, TypeVar
+
+from datm_engine.events import Event
+
+Result = TypeVar("Result")
+
+
+class Reader(Protocol):
+    """Shows events as they come."""
+
+    def read(self, event: Event) -> None: ...
+
+
+class StopRequest:
+    """`stop()` turns true at the first SIGINT or SIGTERM; the second SIGINT aborts."""
+
+    def __init__(self) -> None:
+        self.signal = 0
+
+    def __call__(self) -> bool:
+        return self.signal != 0
+
+    @property
+    def exit_code(self) -> int:
+        return 128 + self.signal if self.signal else 0
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self.signal and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.signal = number
+
+    @contextmanager
+    def listening(self) -> Iterator[StopRequest]:
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, self._receive) for number in numbers}
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def drive(stage: Generator[Event, None, Result], reader: Reader) -> Result:
+    """Read a stage to its end; its result."""
+    while True:
+        try:
+            event = next(stage)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+        reader.read(event)

@@ -1,0 +1,86 @@
+"""The app, and the one place where errors become two lines and an exit code.
+
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 130 interrupted, 143 terminated.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from datm_cli import output
+from datm_cli.commands.distill import distill
+from datm_cli.commands.evaluate import evaluate
+from datm_cli.commands.experts import experts
+from datm_cli.commands.inspect import inspect
+from datm_cli.commands.runs import runs
+from datm_engine.errors import DatmError
+from datm_engine.version import __version__
+
+app = typer.Typer(
+    name="datm",
+    help="Distil an image dataset into a few images a class that train as well as all of it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (distill, experts, evaluate, inspect, runs):
+    app.command()(command)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"datm {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", envvar="DATM_DEBUG", help="Tracebacks for errors.")
+    ] = False,
+) -> None:
+    if debug:
+        os.environ["DATM_DEBUG"] = "1"
+
+
+def main() -> None:
+    """Run the app; errors are told on stderr, or on stdout as an object with --json."""
+    as_json = "--json" in sys.argv
+    try:
+        sys.exit(app(standalone_mode=False) or 0)
+    except DatmError as error:
+        if os.environ.get("DATM_DEBUG"):
+            raise
+        output.tell_error(error.message, error.hint, as_json)
+        sys.exit(error.exit_code)
+    except TyperException as error:
+        output.tell_error(error.format_message(), _help_for(sys.argv[1:]), as_json)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of a pipe, head say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except Exception as error:
+        if os.environ.get("DATM_DEBUG"):
+            raise
+        kind = type(error).__name__
+        again = " ".join(["datm", "--debug", *sys.argv[1:]])
+        output.tell_error(f"a fault in datm: {kind}: {error}", again, as_json)
+        sys.exit(1)
+
+
+def _help_for(arguments: list[str]) -> str:
+    commands = {command.__name__ for command in (distill, experts, evaluate, inspect, runs)}
+    named = next((word for word in arguments if word in commands), "")
+    return f"datm {named} --help".replace("  ", " ")

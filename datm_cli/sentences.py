@@ -1,0 +1,92 @@
+"""Events as sentences, for screens and logs."""
+
+from __future__ import annotations
+
+from datm_engine import events
+from datm_engine.events import Event
+
+
+def duration(seconds: float) -> str:
+    """About how long: 42 s, 3 min 10 s, 2 h 05 min, 3 days 4 h."""
+    whole = round(seconds)
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{whole} s"
+    if whole < 3600:
+        return f"{minutes} min {whole % 60:02d} s"
+    if whole < 86400:
+        return f"{hours} h {minutes % 60:02d} min"
+    return f"{days} days {hours % 24} h"
+
+
+def size(count: float) -> str:
+    """Bytes: 3.4 MB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def sentence(event: Event) -> str | None:
+    """What an event says that is worth a line of its own; None for those that are progress."""
+    match event:
+        case events.RunStarted():
+            resumed = f", going on from iteration {event.resumed_at:,}" if event.resumed_at else ""
+            return f"run {event.run} on {event.device}, seed {event.seed}{resumed}"
+        case events.Noted():
+            return event.text
+        case events.DatasetReady():
+            held_out = f" + {event.validation:,} held out" if event.validation else ""
+            return (
+                f"{event.name}: {event.train:,}{held_out} training and {event.test:,} test images, "
+                f"{event.classes} classes, {event.channels}×{event.height}×{event.width}, "
+                f"{event.preprocessing}"
+            )
+        case events.ExpertsPlanned(missing=0):
+            return f"all {plural(event.total, 'expert')} are in {event.folder}"
+        case events.ExpertsPlanned():
+            return (
+                f"training {event.missing} of {plural(event.total, 'expert')}, {event.epochs} epochs "
+                f"each: about {duration(event.seconds)} and {size(event.size)} in {event.folder}"
+            )
+        case events.ExpertTrained():
+            held_out = ""
+            if event.validation_accuracy is not None:
+                held_out = f", {event.validation_accuracy:.1f}% held out"
+            return (
+                f"expert {event.expert + 1} of {event.total}: {event.train_accuracy:.1f}% training"
+                f"{held_out}, {duration(event.seconds)}"
+            )
+        case events.ClassFilledUp():
+            return (
+                f"class {event.class_name}: {event.qualified} of {event.wanted} images are "
+                "classified correctly by an expert; filled up with random ones"
+            )
+        case events.Initialized():
+            return f"{plural(event.images, 'image')}: {event.image_source}; labels: {event.label_source}"
+        case events.CandidateScored():
+            part = "held-out images" if event.part == "validation" else "test images"
+            best = ", the best so far" if event.best else ""
+            return f"iteration {event.iteration:,}: {event.accuracy:.1f}% of {part}{best}"
+        case events.Evaluated():
+            return (
+                f"{event.set}, {event.network}: {event.accuracy_mean:.2f} ± "
+                f"{event.accuracy_std:.2f}% of test images ({plural(event.repeats, 'repeat')}, "
+                f"{plural(event.images, 'image')}, {duration(event.seconds)})"
+            )
+    return None
+
+
+def progress(event: events.Matched) -> str:
+    """How an iteration went, in a few words."""
+    loss = "not finite" if event.loss is None else f"{event.loss:.4f}"
+    skipped = f", {event.skipped} skipped" if event.skipped else ""
+    return (
+        f"loss {loss}, window {event.lower}–{event.upper} of {event.final_upper}, "
+        f"rate {event.syn_lr:.4g}{skipped}"
+    )

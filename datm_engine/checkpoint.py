@@ -1,0 +1,71 @@
+"""All that a distillation needs to go on exactly where it was."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from datm_engine.errors import FileError
+from datm_engine.files import save_tensors
+
+FORMAT = "datm-checkpoint/1"
+LEARNED = ("images", "labels", "syn_lr")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`iteration`: iterations done; `skipped` of them took no step, `refusals` of these in a row
+    just now; `loss`: of the last one; `considered`: the iteration of the last candidate that was
+    scored; `best_accuracy`: of the best one, in percent."""
+
+    iteration: int = 0
+    skipped: int = 0
+    refusals: int = 0
+    loss: float | None = None
+    considered: int = 0
+    best_accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What is learned, `images`, `labels` (logits) and `syn_lr`, each with the velocity its
+    momentum has built up, under the same names (absent before the first step)."""
+
+    progress: Progress
+    learned: dict[str, Tensor]
+    velocities: dict[str, Tensor]
+
+    def save(self, path: Path) -> None:
+        """Raises FileError; an earlier checkpoint at `path` then still stands."""
+        velocities = {f"velocity.{name}": tensor for name, tensor in self.velocities.items()}
+        metadata = {"format": FORMAT, "progress": json.dumps(asdict(self.progress))}
+        save_tensors(path, {**self.learned, **velocities}, metadata)
+
+    @classmethod
+    def load(cls, path: Path) -> Checkpoint:
+        """Tensors on the CPU. Raises FileError for a file that is damaged or something else."""
+        hint = f"mv {path} {path}.damaged   # the run then starts again from iteration 0"
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            if metadata.get("format") != FORMAT:
+                raise FileError(f"{path} is not a checkpoint", hint)
+            stated = json.loads(metadata["progress"])
+            progress = Progress(**{field.name: stated[field.name] for field in fields(Progress)})
+            return cls(
+                progress,
+                {name: tensors[name] for name in LEARNED},
+                {n: tensors[f"velocity.{n}"] for n in LEARNED if f"velocity.{n}" in tensors},
+            )
+        except (SafetensorError, OSError, KeyError, ValueError, TypeError) as problem:
+            raise FileError(f"{path} is damaged: {problem}", hint) from None
+
+    @property
+    def finite(self) -> bool:
+        return all(bool(torch.isfinite(tensor).all()) for tensor in self.learned.values())

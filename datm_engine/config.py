@@ -1,0 +1,257 @@
+"""The settings of a run: one frozen table a stage, every one stated, every problem at once.
+
+There are no defaults here. A preset states every key (`presets/`); a config file, the
+environment, flags and `--set` only override. What a key means and its unit stands beside it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from datm_engine.errors import ConfigError
+
+Augmentation = Literal["color", "crop", "cutout", "flip", "scale", "rotate"]
+NetworkName = Literal["convnet", "mlp", "lenet", "alexnet", "vgg11", "resnet18"]
+Norm = Literal["instance", "layer", "group", "none"]
+
+
+class Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class DatasetConfig(Table):
+    name: str  # digits, cifar10, …, a folder of class folders, or a .safetensors file
+    resolution: int | Literal["native"]  # pixels a side, or as the images are
+    train_images: int | Literal["all"]  # how many training images to use, the same share a class
+    validation: float = Field(ge=0, lt=0.9)  # share of them held out for selection
+    seed: int = Field(ge=0)  # of the choice of these images and of the held-out part
+    preprocessing: Literal["zca", "normalize"]
+    zca_regularization: float = Field(gt=0)  # added to the eigenvalues; images in [0, 1]
+    augmentation: list[Augmentation]  # one of these is drawn for every batch; may be empty
+
+
+class NetworkConfig(Table):
+    architecture: Literal["convnet"]
+    width: int = Field(ge=1)
+    depth: int = Field(ge=1)
+    norm: Norm
+
+
+class ExpertsConfig(Table):
+    count: int = Field(ge=1)
+    epochs: int | Literal["window"]  # "window": as many as the window needs
+    optimizer: Literal["sgd", "gsam"]
+    lr: float = Field(gt=0)
+    momentum: float = Field(ge=0, lt=1)
+    weight_decay: float = Field(ge=0)
+    batch: int = Field(ge=1)
+    rho: float = Field(ge=0)  # GSAM: radius of the perturbation
+    alpha: float = Field(ge=0)  # GSAM: share of the orthogonal component taken away
+    seed: int = Field(ge=0)
+
+
+class DistillConfig(Table):
+    ipc: int = Field(ge=1)
+    iterations: int = Field(ge=1)
+    seed: int = Field(ge=0)
+    syn_steps: int = Field(ge=1)  # N
+    expert_epochs: int = Field(ge=1)  # M
+    min_start_epoch: int = Field(ge=0)  # T⁻, inclusive
+    initial_max_start_epoch: int = Field(ge=1)  # T at iteration 0, exclusive
+    max_start_epoch: int = Field(ge=1)  # T⁺, exclusive
+    expansion_iterations: int = Field(ge=0)  # over which T grows to T⁺; 0: T = T⁺ throughout
+    batch_syn: int = Field(ge=1)  # synthetic images a student step
+    syn_lr: float = Field(gt=0)  # η at iteration 0
+    lr_images: float = Field(ge=0)
+    lr_labels: float = Field(ge=0)
+    lr_lr: float = Field(ge=0)
+    momentum_images: float = Field(ge=0, lt=1)
+    momentum_labels: float = Field(ge=0, lt=1)
+    momentum_lr: float = Field(ge=0, lt=1)
+    threshold: float = Field(gt=0)  # a step is taken only if the matching loss is at most this
+    max_refusals: int = Field(ge=1)  # end with an explanation after so many skips in a row
+    images: Literal["correct", "random", "noise"]  # where the images start
+    labels: Literal["soft", "hard"]  # learned logits, or fixed one-hot classes (MTT)
+    label_experts: Literal["all", "one"]  # whose logits the soft labels start from
+    sample_interval: int = Field(ge=1)  # iterations between saved pictures
+    checkpoint_seconds: float = Field(ge=0)  # at most this much work is lost
+
+
+class EvaluateConfig(Table):
+    networks: list[NetworkName] = Field(min_length=1)
+    repeats: int = Field(ge=1)
+    epochs: int = Field(ge=1)
+    full_epochs: int = Field(ge=1)  # epochs for training on the full data
+    full_repeats: int = Field(ge=1)
+    batch: int = Field(ge=1)
+    momentum: float = Field(ge=0, lt=1)
+    weight_decay: float = Field(ge=0)
+    real_lr: float = Field(gt=0)  # for real images; a distilled set brings its own η
+    against: list[Literal["random", "full"]]
+    selection: Literal["validation", "last", "test"]  # "test" is the published rule
+    selection_interval: int = Field(ge=1)  # iterations between candidates
+    selection_repeats: int = Field(ge=1)
+
+
+class Config(Table):
+    """The resolved configuration of a run."""
+
+    dataset: DatasetConfig
+    network: NetworkConfig
+    experts: ExpertsConfig
+    distill: DistillConfig
+    evaluate: EvaluateConfig
+
+    @property
+    def epochs_needed(self) -> int:
+        """The last epoch that is ever matched: T⁺ − 1 + M."""
+        return self.distill.max_start_epoch - 1 + self.distill.expert_epochs
+
+    @property
+    def snapshot_epochs(self) -> int:
+        """How many epochs each expert is trained for."""
+        epochs = self.experts.epochs
+        return self.epochs_needed if epochs == "window" else epochs
+
+    @model_validator(mode="after")
+    def _agree(self) -> Config:
+        problems = []
+        window = self.distill
+        if window.min_start_epoch >= window.initial_max_start_epoch:
+            problems.append(
+                "distill.initial_max_start_epoch (T) must be above min_start_epoch (T⁻)"
+            )
+        if window.initial_max_start_epoch > window.max_start_epoch:
+            problems.append(
+                "distill.max_start_epoch (T⁺) must be at least initial_max_start_epoch (T)"
+            )
+        if self.snapshot_epochs < self.epochs_needed:
+            problems.append(
+                f"experts.epochs = {self.experts.epochs} is too short for the window: epoch "
+                f'{self.epochs_needed} is matched (T⁺ − 1 + M); set it to that or to "window"'
+            )
+        if self.evaluate.selection == "validation" and self.dataset.validation == 0:
+            problems.append(
+                'evaluate.selection = "validation" needs dataset.validation above 0 '
+                '(or evaluate.selection = "last")'
+            )
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file, or a ConfigError that names the file."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise ConfigError(
+            f"{path}: {problem.strerror}", "datm distill --config FILE.toml"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise ConfigError(
+            f"{path}: not TOML: {problem}", "datm distill --config FILE.toml"
+        ) from None
+
+
+def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with the keys of `over` in their place, tables merged; neither is changed."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        if isinstance(below, Mapping) and isinstance(value, Mapping):
+            value = overlay(below, value)
+        merged[key] = value
+    return merged
+
+
+def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
+    """Tables from `table.key=value` strings; values are TOML, bare words are strings."""
+    tables: dict[str, Any] = {}
+    for text in assignments:
+        name, equals, raw = text.partition("=")
+        table, dot, key = name.strip().partition(".")
+        if not (equals and dot and key):
+            raise ConfigError(
+                f"--set {text}: not of the form table.key=value",
+                "datm distill --set distill.syn_steps=40",
+            )
+        try:
+            value = tomllib.loads(f"value = {raw}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = raw.strip()
+        tables = overlay(tables, {table: {key: value}})
+    return tables
+
+
+def build(tables: Mapping[str, Any], source: str) -> Config:
+    """The configuration that `tables` state; a ConfigError lists every problem with its key.
+
+    `source` names where they came from (a file, a preset, flags) for the message.
+    """
+    try:
+        return Config.model_validate(_integers_as_floats(tables))
+    except ValidationError as problems:
+        lines = [_explain(problem) for problem in problems.errors()]
+        raise ConfigError(
+            f"{source}: " + "; ".join(lines), "datm distill --help, or see the presets' keys"
+        ) from None
+
+
+def differences(left: Config, right: Config) -> dict[str, tuple[Any, Any]]:
+    """`table.key` → (left, right) wherever the two differ."""
+    before, after = left.model_dump(), right.model_dump()
+    return {
+        f"{table}.{key}": (before[table][key], after[table][key])
+        for table in before
+        for key in before[table]
+        if before[table][key] != after[table][key]
+    }
+
+
+def _integers_as_floats(tables: Mapping[str, Any]) -> dict[str, Any]:
+    """TOML tells 1 from 1.0; people do not. Integers become floats where a float is asked for."""
+    plain: dict[str, Any] = {}
+    for table, keys in tables.items():
+        field = Config.model_fields.get(table)
+        if field is None or not isinstance(keys, Mapping):
+            plain[table] = keys
+            continue
+        wanted = field.annotation.model_fields  # type: ignore[union-attr]
+        plain[table] = {
+            key: float(value)
+            if key in wanted and wanted[key].annotation is float and type(value) is int
+            else value
+            for key, value in keys.items()
+        }
+    return plain
+
+
+def _explain(problem: Any) -> str:
+    where = ".".join(str(part) for part in problem["loc"][:2])
+    if problem["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(problem["loc"][-1], _known_keys(problem["loc"]), 1, 0.5)
+        return f"unknown key {where}" + (f" (did you mean {near[0]}?)" if near else "")
+    if problem["type"] == "missing":
+        return f"{where} is not set"
+    if problem["type"] == "value_error":
+        return str(problem["ctx"]["error"])
+    return f"{where} = {problem['input']!r}: {problem['msg'][:1].lower()}{problem['msg'][1:]}"
+
+
+def _known_keys(location: tuple[Any, ...]) -> list[str]:
+    if len(location) == 1:
+        return list(Config.model_fields)
+    table = Config.model_fields[location[0]].annotation
+    return list(table.model_fields)  # type: ignore[union-attr]
+
+
+def choices(table: type[Table], key: str) -> tuple[str, ...]:
+    """The values a key with a fixed set of them may take."""
+    return tuple(get_args(table.model_fields[key].annotation))

@@ -1,0 +1,175 @@
+"""Labelled images as arrays, and the one safetensors file that holds a dataset of them.
+
+The file: `train.images` and `test.images` uint8 [n, channels, height, width], `train.labels`
+and `test.labels` int64 [n], and in the metadata `class_names` as a JSON list.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from datm_engine import files
+from datm_engine.errors import DataError
+
+KEYS = ("train.images", "train.labels", "test.images", "test.labels")
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """images: uint8 [n, channels, height, width]; labels: int64 [n]."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def subset(self, indices: Tensor) -> ImageSet:
+        return ImageSet(self.images[indices], self.labels[indices])
+
+
+@dataclass(frozen=True)
+class FullSet:
+    """All that a source holds, before any choice of images and any held-out part."""
+
+    class_names: tuple[str, ...]
+    train: ImageSet
+    test: ImageSet
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What can be told of a dataset without decoding it; None where only decoding can tell."""
+
+    classes: int
+    channels: int | None
+    height: int | None
+    width: int | None
+
+
+def digest(class_names: tuple[str, ...], *parts: ImageSet) -> str:
+    """sha256 over every pixel, label and class name, as hex."""
+    content = hashlib.sha256(json.dumps(class_names).encode())
+    for part in parts:
+        content.update(str(tuple(part.images.shape)).encode())
+        content.update(part.images.contiguous().numpy().data)
+        content.update(part.labels.contiguous().numpy().data)
+    return content.hexdigest()
+
+
+def save(path: Path, full: FullSet) -> None:
+    """Raises FileError. The content's digest is kept too, so that `read` can tell damage."""
+    tensors = {
+        "train.images": full.train.images,
+        "train.labels": full.train.labels,
+        "test.images": full.test.images,
+        "test.labels": full.test.labels,
+    }
+    metadata = {
+        "class_names": json.dumps(full.class_names),
+        "sha256": digest(full.class_names, full.train, full.test),
+    }
+    files.save_tensors(path, tensors, metadata)
+
+
+def read(path: Path) -> FullSet:
+    """Raises DataError for a file that is damaged or not of the form above."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            class_names, _ = _read_header(path, file)
+            tensors = {key: file.get_tensor(key) for key in KEYS}
+            stated = (file.metadata() or {}).get("sha256")
+    except (OSError, SafetensorError) as problem:
+        raise _unreadable(path, problem) from None
+    full = FullSet(
+        class_names,
+        ImageSet(tensors["train.images"], tensors["train.labels"]),
+        ImageSet(tensors["test.images"], tensors["test.labels"]),
+    )
+    _check_labels(path, full)
+    if stated is not None and stated != digest(class_names, full.train, full.test):
+        raise _unfit(path, "its content is not what was written (sha256 differs)")
+    return full
+
+
+def read_shape(path: Path) -> Shape:
+    """The file's header alone, checked as `read` checks it."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            class_names, (_, channels, height, width) = _read_header(path, file)
+    except (OSError, SafetensorError) as problem:
+        raise _unreadable(path, problem) from None
+    return Shape(len(class_names), channels, height, width)
+
+
+def _read_header(path: Path, file: Any) -> tuple[tuple[str, ...], list[int]]:
+    """Class names and the shape of train.images, from an open safetensors file."""
+    missing = sorted(set(KEYS) - set(file.keys()))
+    if missing:
+        raise _unfit(path, f"it lacks {', '.join(missing)}")
+    shapes = {}
+    for part in ("train", "test"):
+        for key, dtype, axes in ((f"{part}.images", "U8", 4), (f"{part}.labels", "I64", 1)):
+            header = file.get_slice(key)
+            shapes[key] = header.get_shape()
+            if header.get_dtype() != dtype or len(shapes[key]) != axes:
+                raise _unfit(path, f"{key} is {header.get_dtype()} {shapes[key]}")
+        images, labels = shapes[f"{part}.images"], shapes[f"{part}.labels"]
+        if images[0] != labels[0]:
+            raise _unfit(path, f"{part} has {images[0]} images but {labels[0]} labels")
+        if images[0] == 0 or images[1] not in (1, 3) or 0 in images[2:]:
+            raise _unfit(path, f"{part}.images is of shape {images}")
+    if shapes["train.images"][1:] != shapes["test.images"][1:]:
+        raise _unfit(path, "images in train and test differ in shape")
+    class_names = _read_class_names(path, (file.metadata() or {}).get("class_names"))
+    return class_names, shapes["train.images"]
+
+
+def _read_class_names(path: Path, stated: str | None) -> tuple[str, ...]:
+    if stated is None:
+        raise _unfit(path, "its metadata has no class_names")
+    try:
+        names = json.loads(stated)
+    except json.JSONDecodeError:
+        names = None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise _unfit(path, f"its class_names is no JSON list of strings: {stated[:60]}")
+    if len(names) < 2:
+        raise _unfit(path, f"{len(names)} class named in class_names, at least 2 are needed")
+    return tuple(names)
+
+
+def _check_labels(path: Path, full: FullSet) -> None:
+    classes = len(full.class_names)
+    for name, part in (("train", full.train), ("test", full.test)):
+        lowest, highest = int(part.labels.min()), int(part.labels.max())
+        if lowest < 0 or highest >= classes:
+            wrong = lowest if lowest < 0 else highest
+            raise _unfit(path, f"{name}.labels has {wrong}, outside 0 to {classes - 1}")
+    counts = torch.bincount(full.train.labels, minlength=classes)
+    if not counts.all():
+        empty = full.class_names[int(counts.argmin())]
+        raise _unfit(path, f"train has no image of class {empty}")
+
+
+def _unfit(path: Path, problem: str) -> DataError:
+    return DataError(
+        f"{path} cannot be used as a dataset: {problem}",
+        "write train.images, train.labels, test.images, test.labels (uint8 [n, 1 or 3, height, "
+        "width] and int64 [n]) with safetensors' save_file(tensors, path, metadata="
+        '{"class_names": json.dumps(names)})',
+    )
+
+
+def _unreadable(path: Path, problem: Exception) -> DataError:
+    reason = getattr(problem, "strerror", None) or str(problem)
+    return DataError(f"{path} cannot be read: {reason}", f"ls -l {shlex.quote(str(path))}")

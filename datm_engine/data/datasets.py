@@ -1,0 +1,131 @@
+"""Real images by name: a built-in set, a folder of class folders, or a file of arrays.
+
+What `load` gives is uint8 in memory, the same for the same name, settings and seed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from datm_engine.data import arrays, folders, listing, sources, splitting
+from datm_engine.data.arrays import FullSet, ImageSet, Shape
+from datm_engine.errors import ConfigError
+from datm_engine.events import Event, Noted
+
+__all__ = ["NAMES", "ImageSet", "RealData", "Shape", "load", "peek"]
+
+NAMES = tuple(sources.BUILT_IN)
+
+
+@dataclass(frozen=True)
+class RealData:
+    """A dataset ready for use.
+
+    `train`: what experts and random subsets see. `validation`: the held-out part of the training
+    images, perhaps empty. `fingerprint`: sha256 over all images, labels and class names.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    train: ImageSet
+    validation: ImageSet
+    test: ImageSet
+    fingerprint: str
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height, width."""
+        channels, height, width = self.train.images.shape[1:]
+        return channels, height, width
+
+
+def load(
+    name: str,
+    *,
+    data_dir: Path,
+    resolution: int | Literal["native"],
+    train_images: int | Literal["all"],
+    validation: float,
+    seed: int,
+) -> Generator[Event, None, RealData]:
+    """The dataset `name`; `seed` chooses the training images and the share `validation` of them.
+
+    Downloads and decoded images are kept below `data_dir`. Raises ConfigError for settings that
+    do not fit the dataset, DataError for images that are missing, damaged or unreadable.
+    """
+    if resolution != "native" and resolution < 1:
+        raise ConfigError(f"a resolution of {resolution} pixels is none", "--resolution 32")
+    size = None if resolution == "native" else (resolution, resolution)
+    place = _locate(name)
+    if place is None:
+        called = name
+        full = yield from sources.load(name, data_dir=data_dir, resolution=size)
+    elif place.is_dir():
+        called = listing.as_text(place.resolve().name)
+        full = yield from folders.load(place, name=called, data_dir=data_dir, resolution=size)
+    else:
+        called = listing.as_text(place.stem)
+        full = arrays.read(place)
+        if size is not None:
+            full = yield from sources.resized(full, called, size)
+    return (yield from _split(called, full, train_images, validation, seed))
+
+
+def peek(name: str, *, data_dir: Path) -> Shape:
+    """Classes, channels and size before decoding, to choose settings by.
+
+    A folder's are those of one image of each class; `load` looks at them all.
+    Raises as `load` does, as far as this much reading finds anything wrong.
+    """
+    place = _locate(name)
+    if place is None:
+        return sources.BUILT_IN[name]
+    return listing.peek(place) if place.is_dir() else arrays.read_shape(place)
+
+
+def _locate(name: str) -> Path | None:
+    """Where a dataset given by its path is, or None for a built-in one."""
+    if name in NAMES:
+        return None
+    path = os.path.expanduser(name)
+    if os.path.isdir(path) or (os.path.isfile(path) and path.endswith(".safetensors")):
+        return Path(path)
+    if os.path.exists(path):
+        raise ConfigError(
+            f"{name} is neither a folder nor a .safetensors file of arrays",
+            "datm distill --dataset FOLDER, with train/ and test/ in it",
+        )
+    plain = name.lower().replace("-", "").replace("_", "")
+    near = difflib.get_close_matches(plain, NAMES, 1)
+    raise ConfigError(
+        f"dataset {name} is neither a path that exists nor one of {', '.join(NAMES)}",
+        f"datm distill --dataset {near[0] if near else 'digits'}",
+    )
+
+
+def _split(
+    name: str, full: FullSet, train_images: int | Literal["all"], validation: float, seed: int
+) -> Generator[Event, None, RealData]:
+    used, classes = full.train, len(full.class_names)
+    if train_images != "all":
+        if train_images < classes:
+            raise ConfigError(
+                f"{train_images} training images are fewer than the {classes} classes of {name}",
+                f"--train-images {classes} or more",
+            )
+        if train_images > len(used):
+            yield Noted(
+                text=f"{name} has {len(used)} training images, not {train_images}; all are used"
+            )
+        used = used.subset(splitting.choose(used.labels, train_images, seed))
+    held_out = splitting.hold_out(used.labels, validation, seed)
+    if validation > 0 and not held_out.any():
+        yield Noted(text=f"{name} has one training image a class: none is held out for validation")
+    train, held = used.subset(~held_out), used.subset(held_out)
+    fingerprint = arrays.digest(full.class_names, train, held, full.test)
+    return RealData(name, full.class_names, train, held, full.test, fingerprint)

@@ -1,0 +1,121 @@
+"""A dataset as networks see it: split, preprocessed and on the device."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from datm_engine.config import DatasetConfig
+from datm_engine.data import datasets, preprocessing
+from datm_engine.data.datasets import ImageSet, RealData
+from datm_engine.events import DatasetReady, Event, Noted
+from datm_engine.files import make_folder, save_tensors
+from datm_engine.runtime import Runtime
+
+
+@dataclass(frozen=True)
+class Part:
+    """images: [n, channels, height, width] as networks see them; labels: [n] int64."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    name: str
+    class_names: tuple[str, ...]
+    shape: tuple[int, int, int]
+    train: Part
+    validation: Part
+    test: Part
+    preprocessing: preprocessing.Preprocessing
+    fingerprint: str
+
+    @property
+    def classes(self) -> int:
+        return len(self.class_names)
+
+
+def prepare(
+    settings: DatasetConfig,
+    data_dir: Path,
+    runtime: Runtime,
+    fitted: preprocessing.Preprocessing | None = None,
+) -> Generator[Event, None, PreparedData]:
+    """Load, split, preprocess and place a dataset.
+
+    `fitted` is a preprocessing to use as it is, so that a distilled set meets the test images it
+    was made for; otherwise one is fitted on the training part.
+    """
+    data = yield from datasets.load(
+        settings.name,
+        data_dir=data_dir,
+        resolution=settings.resolution,
+        train_images=settings.train_images,
+        validation=settings.validation,
+        seed=settings.seed,
+    )
+    if fitted is None:
+        fitted = yield from _fit(settings, data, data_dir)
+
+    on_device = fitted.to(runtime.device)
+
+    def place(images: ImageSet) -> Part:
+        pixels = images.images.to(runtime.device)
+        seen = on_device.apply(preprocessing.to_unit(pixels, runtime.dtype))
+        return Part(seen, images.labels.to(runtime.device))
+
+    yield DatasetReady(
+        name=data.name,
+        classes=len(data.class_names),
+        train=len(data.train),
+        validation=len(data.validation),
+        test=len(data.test),
+        channels=data.shape[0],
+        height=data.shape[1],
+        width=data.shape[2],
+        preprocessing=fitted.kind,
+    )
+    return PreparedData(
+        name=data.name,
+        class_names=data.class_names,
+        shape=data.shape,
+        train=place(data.train),
+        validation=place(data.validation),
+        test=place(data.test),
+        preprocessing=fitted,
+        fingerprint=data.fingerprint,
+    )
+
+
+def _fit(
+    settings: DatasetConfig, data: RealData, data_dir: Path
+) -> Generator[Event, None, preprocessing.Preprocessing]:
+    """Whitening takes an eigendecomposition, so it is fitted once and kept beside the data."""
+    if settings.preprocessing != "zca":
+        return preprocessing.fit(settings.preprocessing, data.train.images, 0.0)
+    key = sha256(f"{data.fingerprint}/{settings.zca_regularization!r}".encode()).hexdigest()[:16]
+    path = data_dir / "whitening" / f"{key}.safetensors"
+    if path.exists():
+        try:
+            with safe_open(path, framework="pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                described = json.loads((file.metadata() or {})["preprocessing"])
+            return preprocessing.restore(described, tensors)
+        except (SafetensorError, OSError, KeyError, ValueError) as problem:
+            yield Noted(text=f"{path} is damaged ({problem}); the whitening is fitted again")
+    fitted = preprocessing.fit("zca", data.train.images, settings.zca_regularization)
+    make_folder(path.parent, "--data-dir DIR")
+    metadata = {"preprocessing": json.dumps(preprocessing.describe(fitted))}
+    save_tensors(path, fitted.tensors(), metadata)
+    return fitted

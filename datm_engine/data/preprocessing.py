@@ -1,0 +1,155 @@
+"""From pixels in [0, 1] to what a network sees, and back: per-channel normalisation or ZCA.
+
+Both are affine maps x ↦ A(x − μ) with an inverse, fitted on training images only.
+Source: ZCA with a regulariser ε on the eigenvalues as in MTT and DATM (ε = 0.1, no further
+mean or deviation on top).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from datm_engine.errors import FileError
+
+
+def to_unit(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """uint8 pixels → [0, 1]."""
+    return images.to(dtype) / 255
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """Per-channel mean and standard deviation. `mean`, `std`: [channels]."""
+
+    mean: Tensor
+    std: Tensor
+
+    kind = "normalize"
+
+    @classmethod
+    def fit(cls, images: Tensor) -> Normalization:
+        """images: uint8 [n, channels, height, width]."""
+        unit = to_unit(images, torch.float64)
+        mean = unit.mean(dim=(0, 2, 3))
+        std = unit.std(dim=(0, 2, 3), correction=0).clamp_min(1e-8)
+        return cls(mean.float(), std.float())
+
+    def apply(self, unit: Tensor) -> Tensor:
+        """[n, channels, height, width] in [0, 1] → as the network sees them."""
+        mean, std = (t.to(unit)[:, None, None] for t in (self.mean, self.std))
+        return (unit - mean) / std
+
+    def invert(self, seen: Tensor) -> Tensor:
+        mean, std = (t.to(seen)[:, None, None] for t in (self.mean, self.std))
+        return seen * std + mean
+
+    def to(self, device: torch.device) -> Normalization:
+        return Normalization(self.mean.to(device), self.std.to(device))
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {"preprocessing.mean": self.mean, "preprocessing.std": self.std}
+
+
+@dataclass(frozen=True)
+class Whitening:
+    """ZCA: x ↦ (S + ε)^(−½) (x − μ), with S the pixels' covariance in its eigenbasis.
+
+    `mean`: [pixels]; `components`: [k, pixels], orthonormal rows; `variances`: [k], their
+    eigenvalues; `regularization`: ε. What lies outside the components has eigenvalue 0, so that
+    few images in many dimensions (k < pixels) need no pixels × pixels matrix. Components whose
+    eigenvalue is below float32's resolution of ε are left to that remainder.
+    """
+
+    mean: Tensor
+    components: Tensor
+    variances: Tensor
+    regularization: float
+
+    kind = "zca"
+
+    @classmethod
+    def fit(cls, images: Tensor, regularization: float) -> Whitening:
+        """images: uint8 [n, channels, height, width], n ≥ 2."""
+        flat = to_unit(images).flatten(1)
+        mean = flat.mean(dim=0, dtype=torch.float64).float()
+        centred = flat - mean
+        n, pixels = centred.shape
+        if n > pixels:
+            covariance = (centred.T @ centred).double() / (n - 1)
+            variances, vectors = torch.linalg.eigh(covariance)
+            components = vectors.T
+        else:
+            gram = (centred @ centred.T).double() / (n - 1)
+            variances, vectors = torch.linalg.eigh(gram)
+            scale = (variances.clamp_min(1e-12) * (n - 1)).rsqrt()
+            components = (vectors * scale).T @ centred.double()
+        kept = variances > torch.finfo(torch.float32).eps * regularization
+        return cls(mean, components[kept].float(), variances[kept].float(), regularization)
+
+    def apply(self, unit: Tensor) -> Tensor:
+        """[n, channels, height, width] in [0, 1] → whitened, the same shape."""
+        centred = unit.flatten(1) - self.mean.to(unit)
+        return self._scale(centred, -0.5).reshape(unit.shape)
+
+    def invert(self, seen: Tensor) -> Tensor:
+        return (self._scale(seen.flatten(1), 0.5) + self.mean.to(seen)).reshape(seen.shape)
+
+    def to(self, device: torch.device) -> Whitening:
+        return Whitening(
+            self.mean.to(device),
+            self.components.to(device),
+            self.variances.to(device),
+            self.regularization,
+        )
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {
+            "preprocessing.mean": self.mean,
+            "preprocessing.components": self.components,
+            "preprocessing.variances": self.variances,
+        }
+
+    def _scale(self, flat: Tensor, power: float) -> Tensor:
+        """flat (S + ε)^power, flat: [n, pixels]."""
+        components, variances = self.components.to(flat), self.variances.to(flat)
+        rest = self.regularization**power
+        gain = (variances + self.regularization) ** power - rest
+        k, pixels = components.shape
+        if len(flat) > pixels and 2 * k > pixels:  # one square matrix costs less than two passes
+            return flat @ ((components.T * gain) @ components) + rest * flat
+        return (flat @ components.T * gain) @ components + rest * flat
+
+
+Preprocessing = Normalization | Whitening
+
+
+def fit(kind: str, images: Tensor, regularization: float) -> Preprocessing:
+    """Fit the preprocessing named `kind` ("zca" or "normalize") on uint8 training images."""
+    if kind == "zca":
+        return Whitening.fit(images, regularization)
+    return Normalization.fit(images)
+
+
+def describe(preprocessing: Preprocessing) -> dict[str, str]:
+    """What a file's metadata must say beside `tensors()` to restore the preprocessing."""
+    regularization = getattr(preprocessing, "regularization", 0.0)
+    return {"kind": preprocessing.kind, "regularization": repr(regularization)}
+
+
+def restore(described: Mapping[str, str], tensors: Mapping[str, Tensor]) -> Preprocessing:
+    """The reverse of `describe` and `tensors()`; a FileError if parts are missing."""
+    try:
+        if described["kind"] == "zca":
+            return Whitening(
+                tensors["preprocessing.mean"],
+                tensors["preprocessing.components"],
+                tensors["preprocessing.variances"],
+                float(described["regularization"]),
+            )
+        return Normalization(tensors["preprocessing.mean"], tensors["preprocessing.std"])
+    except KeyError as missing:
+        raise FileError(f"the file states no {missing} for its preprocessing") from None

@@ -1,0 +1,169 @@
+"""The sets that have a name: scikit-learn's digits, torchvision's downloads, Tiny-ImageNet."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+from collections.abc import Generator
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from datm_engine.data import decoding, folders
+from datm_engine.data.arrays import FullSet, ImageSet, Shape
+from datm_engine.data.splitting import ranks_within_class
+from datm_engine.errors import DataError
+from datm_engine.events import DatasetProgress, Event
+from datm_engine.runtime import generator
+
+BUILT_IN = {
+    "digits": Shape(10, 1, 8, 8),
+    "cifar10": Shape(10, 3, 32, 32),
+    "cifar100": Shape(100, 3, 32, 32),
+    "svhn": Shape(10, 3, 32, 32),
+    "mnist": Shape(10, 1, 28, 28),
+    "fashionmnist": Shape(10, 1, 28, 28),
+    "tinyimagenet": Shape(200, 3, 64, 64),
+}
+
+
+@dataclass(frozen=True)
+class _Download:
+    """A set of torchvision's, and what to fetch by hand where there is no network."""
+
+    kind: str
+    site: str
+    files: tuple[str, ...]
+    folder: str = "."
+
+
+_MNIST_FILES = tuple(
+    f"{part}-{what}-ubyte.gz"
+    for part in ("train", "t10k")
+    for what in ("images-idx3", "labels-idx1")
+)
+_DOWNLOADS = {
+    "cifar10": _Download(
+        "CIFAR10", "https://www.cs.toronto.edu/~kriz/", ("cifar-10-python.tar.gz",)
+    ),
+    "cifar100": _Download(
+        "CIFAR100", "https://www.cs.toronto.edu/~kriz/", ("cifar-100-python.tar.gz",)
+    ),
+    "svhn": _Download(
+        "SVHN", "http://ufldl.stanford.edu/housenumbers/", ("train_32x32.mat", "test_32x32.mat")
+    ),
+    "mnist": _Download(
+        "MNIST", "https://ossci-datasets.s3.amazonaws.com/mnist/", _MNIST_FILES, "MNIST/raw"
+    ),
+    "fashionmnist": _Download(
+        "FashionMNIST",
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        _MNIST_FILES,
+        "FashionMNIST/raw",
+    ),
+}
+_DIGITS = tuple(str(digit) for digit in range(10))
+# Of the network, torchvision's own, and those of its MNIST reader when a file is cut short.
+_FAILURES = (OSError, HTTPException, RuntimeError, ValueError, AssertionError, KeyError)
+_DISK_ERRORS = (
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EEXIST, errno.ENOTDIR, errno.EDQUOT
+)  # fmt: skip
+
+
+def load(
+    name: str, *, data_dir: Path, resolution: decoding.Size | None
+) -> Generator[Event, None, FullSet]:
+    """The whole of a built-in set. Raises DataError."""
+    if name == "tinyimagenet":
+        root = data_dir / "tiny-imagenet-200"
+        _require_tinyimagenet(root, data_dir)
+        return (yield from folders.load(root, name=name, data_dir=data_dir, resolution=resolution))
+    if name == "digits":
+        full = _digits()
+    else:
+        full = yield from _torchvision(name, data_dir)
+    if resolution is None:
+        return full
+    return (yield from resized(full, name, resolution))
+
+
+def resized(full: FullSet, name: str, resolution: decoding.Size) -> Generator[Event, None, FullSet]:
+    """The same set at another size."""
+    images = torch.cat([full.train.images, full.test.images])
+    images = yield from decoding.resize(images, resolution, f"resizing {name}")
+    train, test = images.split([len(full.train), len(full.test)])
+    return FullSet(
+        full.class_names, ImageSet(train, full.train.labels), ImageSet(test, full.test.labels)
+    )
+
+
+def _digits() -> FullSet:
+    """1,797 grey digits of 8×8; a fifth of each class, always the same, is the test set."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    grey = torch.from_numpy(digits.images)[:, None]  # 0 to 16
+    images = (grey * 255 / 16).round().to(torch.uint8)
+    labels = torch.from_numpy(digits.target).to(torch.int64)
+    ranks = ranks_within_class(labels, generator(0, "test images of digits"))
+    held_out = ranks < (torch.bincount(labels) * 0.2).round()[labels]
+    everything = ImageSet(images, labels)
+    return FullSet(_DIGITS, everything.subset(~held_out), everything.subset(held_out))
+
+
+def _torchvision(name: str, data_dir: Path) -> Generator[Event, None, FullSet]:
+    """torchvision fetches and checks the files itself, and shows that on stderr."""
+    import torchvision.datasets
+
+    kind = getattr(torchvision.datasets, _DOWNLOADS[name].kind)
+    parts = []
+    for done, part in enumerate(("train", "test")):
+        yield DatasetProgress(what=f"fetching {name}", done=done, total=2)
+        which: dict[str, Any] = {"split": part} if name == "svhn" else {"train": part == "train"}
+        try:
+            parts.append(kind(root=str(data_dir), download=True, **which))
+        except _FAILURES as problem:
+            raise _not_had(name, data_dir, problem) from None
+    yield DatasetProgress(what=f"fetching {name}", done=2, total=2)
+    names = _DIGITS if name in ("svhn", "mnist") else tuple(parts[0].classes)
+    return FullSet(names, *(_image_set(part) for part in parts))
+
+
+def _image_set(part: Any) -> ImageSet:
+    """From any of torchvision's layouts: [n, 28, 28], [n, 32, 32, 3] or [n, 3, 32, 32]."""
+    images = torch.as_tensor(np.ascontiguousarray(part.data))
+    if images.dim() == 3:
+        images = images[:, None]
+    elif images.shape[1] != 3:
+        images = images.permute(0, 3, 1, 2).contiguous()
+    labels = part.labels if hasattr(part, "labels") else part.targets
+    return ImageSet(images, torch.as_tensor(labels, dtype=torch.int64))
+
+
+def _not_had(name: str, data_dir: Path, problem: Exception) -> DataError:
+    if isinstance(problem, OSError) and problem.errno in _DISK_ERRORS:
+        return DataError(
+            f"{name} cannot be stored in {data_dir}: {problem.strerror}", folders.OTHER_DATA_DIR
+        )
+    download = _DOWNLOADS[name]
+    folder = data_dir / download.folder
+    reason = " ".join(str(problem).split()) or type(problem).__name__
+    return DataError(
+        f"{name} could be neither fetched into {folder} nor read there: {reason}",
+        f"put {', '.join(download.files)} from {download.site} into {folder}, "
+        "in place of what is there",
+    )
+
+
+def _require_tinyimagenet(root: Path, data_dir: Path) -> None:
+    if not os.path.isdir(root):
+        raise DataError(
+            f"tinyimagenet is not at {root}",
+            "wget http://cs231n.stanford.edu/tiny-imagenet-200.zip && "
+            f"unzip -q tiny-imagenet-200.zip -d {shlex.quote(str(data_dir))}",
+        )

@@ -1,0 +1,223 @@
+"""The second stage: learn images, labels and the student's rate by matching trajectories."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from datm_engine.checkpoint import Checkpoint, Progress
+from datm_engine.config import Config
+from datm_engine.data.prepared import PreparedData
+from datm_engine.distillation import iteration as reasons
+from datm_engine.distillation.initialization import (
+    Selection,
+    averaged_logits,
+    check_ipc,
+    correct_images,
+    random_images,
+)
+from datm_engine.distillation.iteration import Distillation
+from datm_engine.distillation.matching import hard_labels
+from datm_engine.errors import MatchingError
+from datm_engine.events import (
+    CandidateScored,
+    CheckpointSaved,
+    ClassFilledUp,
+    Event,
+    Initialized,
+    SampleSaved,
+)
+from datm_engine.experts.trajectories import ExpertSet
+from datm_engine.files import save_tensors
+from datm_engine.networks.weights import FlatNetwork
+from datm_engine.runs import Run
+from datm_engine.runtime import Runtime, generator
+from datm_engine.synthetic import SyntheticSet
+
+Score = Callable[[SyntheticSet], Generator[Event, None, float | None]]
+
+
+def distill(
+    config: Config,
+    data: PreparedData,
+    experts: ExpertSet,
+    network: FlatNetwork,
+    run: Run,
+    runtime: Runtime,
+    score: Score,
+    stop: Callable[[], bool] = lambda: False,
+) -> Generator[Event, None, Progress]:
+    """Iterate until done, or until `stop()`, going on from the run's checkpoint if it has one.
+
+    `score` trains networks on a candidate and gives its accuracy; the best one is kept in
+    `run.distilled`. Raises MatchingError when every step of a long row was refused.
+    """
+    settings = config.distill
+    distillation = Distillation(config, experts, network, runtime)
+    if run.checkpoint.exists():
+        distillation.restore(Checkpoint.load(run.checkpoint))
+        described = SyntheticSet.load(run.distilled)
+    else:
+        described = yield from initial_set(config, data, experts, network, runtime)
+        distillation.learned = {
+            "images": runtime.place(described.images),
+            "labels": runtime.place(described.labels),
+            "syn_lr": runtime.place(torch.tensor(described.syn_lr, dtype=torch.float64)),
+        }
+        described.save(run.distilled)
+        save_tensors(run.samples / "initial.safetensors", {"pictures": described.pictures()}, {})
+        yield SampleSaved(iteration=0, path="samples/initial.safetensors")
+        distillation.checkpoint().save(run.checkpoint)
+
+    def candidate() -> SyntheticSet:
+        learned = distillation.learned
+        return replace(
+            described,
+            images=learned["images"].float().cpu(),
+            labels=learned["labels"].float().cpu(),
+            syn_lr=float(learned["syn_lr"]),
+            iteration=distillation.progress.iteration,
+        )
+
+    saved = time.monotonic()
+    while not stop():
+        iteration = distillation.progress.iteration
+        last = iteration == settings.iterations
+        due = iteration > 0 and (last or iteration % config.evaluate.selection_interval == 0)
+        if due and distillation.progress.considered < iteration:
+            considered = yield from _consider(
+                config, run, candidate(), distillation.progress, score
+            )
+            if considered is None:
+                break
+            distillation.progress = considered
+        if last:
+            break
+        matched = distillation.iterate()
+        yield matched
+        if matched.iteration % settings.sample_interval == 0:
+            yield _save_sample(run, candidate())
+        _give_up_if_stuck(config, distillation, matched.refused, run)
+        if time.monotonic() - saved >= settings.checkpoint_seconds:
+            distillation.checkpoint().save(run.checkpoint)
+            saved = time.monotonic()
+            yield CheckpointSaved(iteration=matched.iteration, path=run.checkpoint.name)
+    distillation.checkpoint().save(run.checkpoint)
+    yield CheckpointSaved(iteration=distillation.progress.iteration, path=run.checkpoint.name)
+    return distillation.progress
+
+
+def initial_set(
+    config: Config, data: PreparedData, experts: ExpertSet, network: FlatNetwork, runtime: Runtime
+) -> Generator[Event, None, SyntheticSet]:
+    """The synthetic set at iteration 0. Raises DataError if a class has fewer than ipc images."""
+    settings, train = config.distill, data.train
+    ipc, seed, classes = settings.ipc, settings.seed, data.classes
+    check_ipc(train.labels, data.class_names, ipc)
+
+    def last_snapshots(count: int) -> Iterator[Tensor]:
+        return (runtime.place(experts.snapshot(k, experts.epochs)) for k in range(count))
+
+    count = config.experts.count
+    if settings.images == "random":
+        chosen = random_images(train.labels, classes, ipc, seed)
+    else:
+        chosen = correct_images(
+            network, last_snapshots(count), train.images, train.labels, classes, ipc, seed
+        )
+    yield from _report_filled_up(chosen, data, ipc)
+    indices = chosen.indices.to(runtime.device)
+    images = train.images[indices]
+    labelled_by = 1 if settings.label_experts == "one" else count
+    if settings.labels == "hard":
+        labels, label_source = hard_labels(train.labels[indices], classes), "one-hot, fixed"
+    else:
+        snapshots = last_snapshots(labelled_by)
+        labels = averaged_logits(network, snapshots, images, train.labels[indices])
+        label_source = f"logits of {labelled_by} experts at epoch {experts.epochs}"
+    image_source = {
+        "correct": "real images that experts classify correctly",
+        "random": "random real images",
+        "noise": "noise, labelled as the real images in its place would be",
+    }[settings.images]
+    if settings.images == "noise":
+        images = torch.randn(images.shape, generator=generator(seed, "noise"))
+    yield Initialized(images=len(images), image_source=image_source, label_source=label_source)
+    return SyntheticSet(
+        images=images.float().cpu(),
+        labels=labels.float().cpu(),
+        syn_lr=settings.syn_lr,
+        preprocessing=data.preprocessing,
+        dataset=config.dataset.name,
+        class_names=data.class_names,
+        iteration=0,
+        augmentation=tuple(config.dataset.augmentation),
+        config=config.model_dump(),
+    )
+
+
+def _report_filled_up(
+    chosen: Selection, data: PreparedData, ipc: int
+) -> Generator[Event, None, None]:
+    for name, qualified in zip(data.class_names, chosen.qualified, strict=True):
+        if qualified < ipc:
+            yield ClassFilledUp(class_name=name, qualified=qualified, wanted=ipc)
+
+
+def _save_sample(run: Run, candidate: SyntheticSet) -> SampleSaved:
+    """The first picture of every class, to see it change."""
+    first = replace(candidate, images=candidate.images[:: candidate.ipc])
+    path = run.samples / f"{candidate.iteration:06d}.safetensors"
+    save_tensors(path, {"pictures": first.pictures()}, {})
+    return SampleSaved(iteration=candidate.iteration, path=f"{run.samples.name}/{path.name}")
+
+
+def _consider(
+    config: Config, run: Run, candidate: SyntheticSet, progress: Progress, score: Score
+) -> Generator[Event, None, Progress | None]:
+    """Keep the candidate in `run.distilled` if it is the best so far by the selection rule.
+    None if scoring it was stopped."""
+    rule = config.evaluate.selection
+    progress = replace(progress, considered=candidate.iteration)
+    if rule == "last":
+        if candidate.iteration == config.distill.iterations:
+            candidate.save(run.distilled)
+        return progress
+    accuracy = yield from score(candidate)
+    if accuracy is None:
+        return None
+    best = progress.best_accuracy is None or accuracy > progress.best_accuracy
+    if best:
+        candidate.save(run.distilled)
+        progress = replace(progress, best_accuracy=accuracy)
+    yield CandidateScored(
+        iteration=candidate.iteration,
+        part=rule,
+        accuracy=accuracy,
+        images=len(candidate.images),
+        best=best,
+    )
+    return progress
+
+
+def _give_up_if_stuck(config: Config, distillation: Distillation, refused: str, run: Run) -> None:
+    """A run in which no step is ever taken must not go on in silence."""
+    settings, progress = config.distill, distillation.progress
+    if progress.refusals < settings.max_refusals:
+        return
+    distillation.checkpoint().save(run.checkpoint)
+    change = {
+        reasons.NEGATIVE_RATE: f"distill.lr_lr={settings.lr_lr / 10:g}",
+        reasons.ABOVE_THRESHOLD: f"distill.syn_lr={settings.syn_lr / 2:g}",
+        reasons.DIVERGED: f"distill.syn_lr={settings.syn_lr / 2:g}",
+        reasons.NOT_FINITE: f"distill.lr_images={settings.lr_images / 10:g}",
+    }[refused]
+    raise MatchingError(
+        f"run {run.name}: no step was taken in the last {progress.refusals} iterations: {refused} "
+        f"(loss {progress.loss}, threshold {settings.threshold:g})",
+        f"datm distill --config {run.path / 'config.toml'} --set {change}",
+    )

@@ -1,0 +1,44 @@
+"""Which epochs of the experts are matched: the difficulty that fits the synthetic set's size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from datm_engine.runtime import generator
+
+
+@dataclass(frozen=True)
+class Window:
+    """Start epochs are drawn from [lower, upper): T⁻ is fixed, T grows from `initial_upper`
+    to `final_upper` (T⁺) over `expansion_iterations`; 0 of these mean T = T⁺ throughout.
+
+    Source: DATM §3.2 and Algorithm 1. The upper bound is exclusive, as in its published code.
+    """
+
+    lower: int
+    initial_upper: int
+    final_upper: int
+    expansion_iterations: int
+
+    def upper(self, iteration: int) -> int:
+        """T at an iteration, the first being 0."""
+        if self.expansion_iterations == 0:
+            return self.final_upper
+        growth = self.final_upper - self.initial_upper
+        return min(
+            self.final_upper,
+            self.initial_upper + growth * iteration // self.expansion_iterations,
+        )
+
+    def start_epoch(self, iteration: int, seed: int) -> int:
+        """t, uniform over the window as it is at this iteration."""
+        draws = generator(seed, "start epoch", iteration)
+        return int(torch.randint(self.lower, self.upper(iteration), (), generator=draws))
+
+
+def expert_for(iteration: int, experts: int, seed: int) -> int:
+    """The expert to match: in shuffled order, each once before any is used again."""
+    turn, place = divmod(iteration, experts)
+    return int(torch.randperm(experts, generator=generator(seed, "expert order", turn))[place])

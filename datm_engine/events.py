@@ -1,0 +1,218 @@
+"""Every fact a run can state, as frozen dataclasses of scalars; one JSON object a line, both ways.
+
+Stages yield these; a run directory records them; every screen, log and report reads them.
+Paths are relative to the run directory. Percentages are 0–100, times seconds, sizes bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """A fact. `time` is seconds since the epoch, filled in by whoever records it."""
+
+    time: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStarted(Event):
+    run: str
+    command: str
+    device: str
+    version: str
+    seed: int
+    resumed_at: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noted(Event):
+    """Something a person should know: a choice made for them, a cost, a fallback."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetProgress(Event):
+    """Decoding or preparing images: `done` of `total`."""
+
+    what: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetReady(Event):
+    name: str
+    classes: int
+    train: int
+    validation: int
+    test: int
+    channels: int
+    height: int
+    width: int
+    preprocessing: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpertsPlanned(Event):
+    """What expert training will take; `missing` of `total` are not on disk yet."""
+
+    folder: str
+    total: int
+    missing: int
+    epochs: int
+    epochs_needed: int
+    seconds: float
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpertEpoch(Event):
+    expert: int
+    epoch: int
+    epochs: int
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpertTrained(Event):
+    expert: int
+    total: int
+    path: str
+    seconds: float
+    train_accuracy: float
+    validation_accuracy: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Initialized(Event):
+    """The synthetic set as it starts: where images and labels came from."""
+
+    images: int
+    image_source: str
+    label_source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassFilledUp(Event):
+    """Too few real images of a class qualified; the rest are random images of that class."""
+
+    class_name: str
+    qualified: int
+    wanted: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matched(Event):
+    """One iteration of distillation.
+
+    `loss` is the normalised matching loss; `start_epoch` t was drawn from [T⁻, T) with
+    T = `upper`; the target is epoch t + M. `refused` says why no step was taken, or is empty.
+    `loss` and `syn_lr` are None when they are not finite.
+    """
+
+    iteration: int
+    iterations: int
+    loss: float | None
+    expert: int
+    start_epoch: int
+    target_epoch: int
+    lower: int
+    upper: int
+    final_upper: int
+    syn_lr: float | None
+    refused: str
+    skipped: int
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleSaved(Event):
+    iteration: int
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointSaved(Event):
+    iteration: int
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidateScored(Event):
+    """The set as it stood at `iteration`, scored by networks trained on it.
+
+    `part` is "validation" unless the published rule ("test") was asked for by name.
+    """
+
+    iteration: int
+    part: str
+    accuracy: float
+    images: int
+    best: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationProgress(Event):
+    set: str
+    network: str
+    repeat: int
+    repeats: int
+    epoch: int
+    epochs: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated(Event):
+    """Test accuracy of `network` trained on `set`: mean and standard deviation over repeats."""
+
+    set: str
+    network: str
+    accuracy_mean: float
+    accuracy_std: float
+    repeats: int
+    images: int
+    iteration: int | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunEnded(Event):
+    """`status` is "done", "stopped" or "failed"; `message` and `hint` say why if it failed."""
+
+    status: str
+    iteration: int
+    message: str = ""
+    hint: str = ""
+
+
+KINDS: dict[str, type[Event]] = {kind.__name__: kind for kind in Event.__subclasses__()}
+
+
+def to_json(event: Event) -> str:
+    """One line without a newline; the reverse of `from_json`. Never writes NaN or infinity."""
+    return json.dumps(
+        {"event": type(event).__name__, **asdict(event)}, allow_nan=False, ensure_ascii=False
+    )
+
+
+def from_json(line: str) -> Event:
+    """The event a line states.
+
+    Fields this version does not know are left out, so that newer runs can still be read.
+    Raises ValueError for a line that is no event, an unknown kind or a missing field.
+    """
+    facts: Any = json.loads(line)
+    if not isinstance(facts, dict) or facts.get("event") not in KINDS:
+        raise ValueError(f"not an event: {line[:80]}")
+    kind = KINDS[facts["event"]]
+    known = {field.name for field in fields(kind)}
+    try:
+        return kind(**{name: value for name, value in facts.items() if name in known})
+    except TypeError as problem:
+        raise ValueError(f"{facts['event']}: {problem}") from problem

@@ -1,0 +1,110 @@
+"""Expert trajectories on disk: one safetensors file an expert, one folder a set.
+
+A file holds one tensor `snapshots` [epochs + 1, weights] float32: the weights before training
+and after every epoch. It is read by slice, so an iteration reads two rows and not a file.
+A folder is named by a fingerprint of all that made the experts, so that sets never mix.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from datm_engine.errors import FileError
+from datm_engine.files import make_folder, save_tensors, save_text
+from datm_engine.networks.weights import Layout
+
+FORMAT = "datm-expert/1"
+
+
+def fingerprint(facts: Mapping[str, Any]) -> str:
+    """16 hexadecimal digits that change when anything in `facts` does."""
+    text = json.dumps(facts, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class ExpertSet:
+    """The experts in `folder`, each of `epochs` epochs and with weights laid out as `layout`."""
+
+    folder: Path
+    layout: Layout
+    epochs: int
+
+    @classmethod
+    def create(cls, root: Path, facts: Mapping[str, Any], layout: Layout, epochs: int) -> ExpertSet:
+        """The set under `root` that `facts` describe, its folder made if need be."""
+        experts = cls(root / fingerprint(facts), layout, epochs)
+        make_folder(experts.folder, "--experts-dir DIR")
+        if not (experts.folder / "experts.json").exists():
+            save_text(experts.folder / "experts.json", json.dumps(facts, indent=2) + "\n")
+        return experts
+
+    def path(self, expert: int) -> Path:
+        return self.folder / f"expert-{expert:04d}.safetensors"
+
+    def ready(self, count: int) -> list[int]:
+        """Which of the first `count` experts are on disk. Raises FileError for a damaged one."""
+        present = [expert for expert in range(count) if self.path(expert).exists()]
+        for expert in present:
+            self._read(expert, [0])
+        return present
+
+    @property
+    def expert_size(self) -> int:
+        """Bytes of one expert's file."""
+        return 4 * (self.epochs + 1) * self.layout.size
+
+    def save(self, expert: int, snapshots: Tensor, metadata: Mapping[str, str]) -> None:
+        """snapshots: [epochs + 1, weights] float32. Raises FileError."""
+        described = {
+            "format": FORMAT,
+            "set": self.folder.name,
+            "names": json.dumps(self.layout.names),
+            "shapes": json.dumps(self.layout.shapes),
+            **metadata,
+        }
+        save_tensors(self.path(expert), {"snapshots": snapshots}, described)
+
+    def snapshot(self, expert: int, epoch: int) -> Tensor:
+        """θ*_epoch: [weights] float32 on the CPU."""
+        return self._read(expert, [epoch])[0]
+
+    def segment(self, expert: int, start_epoch: int, target_epoch: int) -> tuple[Tensor, Tensor]:
+        """θ*_t and θ*_{t+M}."""
+        start, target = self._read(expert, [start_epoch, target_epoch])
+        return start, target
+
+    def _read(self, expert: int, epochs: list[int]) -> list[Tensor]:
+        path = self.path(expert)
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                rows = file.get_slice("snapshots")
+                shape = tuple(rows.get_shape())
+                if metadata.get("set") != self.folder.name:
+                    raise FileError(f"{path} belongs to another set of experts", f"rm {path}")
+                if shape != (self.epochs + 1, self.layout.size):
+                    raise FileError(
+                        f"{path} holds {shape[0] - 1} epochs of {shape[-1]} weights, not "
+                        f"{self.epochs} of {self.layout.size}",
+                        f"rm {path}",
+                    )
+                read = [rows[epoch] for epoch in epochs]
+        except FileNotFoundError:
+            raise FileError(f"{path}: no such file", "datm experts") from None
+        except (SafetensorError, OSError, KeyError) as problem:
+            raise FileError(
+                f"{path} is damaged ({problem}); without it, it is trained again", f"rm {path}"
+            ) from None
+        if not all(bool(torch.isfinite(row).all()) for row in read):
+            raise FileError(f"{path} holds weights that are not finite", f"rm {path}")
+        return read

@@ -1,0 +1,237 @@
+"""What a distilled set looks like in numbers, and what its run has stated so far.
+
+Everything here is plain data that goes to JSON as it stands.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from datm_engine.errors import FileError
+from datm_engine.events import CandidateScored, Evaluated, Event, Matched
+from datm_engine.synthetic import SyntheticSet, to_pictures
+
+TOP = 3  # classes listed for each image
+_AT_ONCE = 1024  # images turned into pictures together, to bound memory
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Over all values, as the student sees them."""
+
+    min: float
+    max: float
+    mean: float
+    std: float
+
+
+@dataclass(frozen=True)
+class ClassShare:
+    name: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class ImageSummary:
+    """`own`: the probability of the class the image was made for. `entropy`: nats;
+    `entropy_share`: of log(classes). `change`: root mean square difference from the start."""
+
+    index: int
+    class_name: str
+    top: tuple[ClassShare, ...]
+    own: float
+    entropy: float
+    entropy_share: float
+    change: float | None
+
+    @property
+    def is_led_by_own_class(self) -> bool:
+        return self.top[0].name == self.class_name
+
+
+@dataclass(frozen=True)
+class Summary:
+    """`shape`: [n, channels, height, width]. `entropy`, `entropy_share`, `change`: means over
+    images. `led_by_other`: images whose top class is not their own. `change_space`: "student"
+    (as the student sees them, whitened if they are), "picture" (pixels in [0, 1]), or None if
+    the start is not known."""
+
+    dataset: str
+    ipc: int
+    classes: int
+    class_names: tuple[str, ...]
+    shape: tuple[int, int, int, int]
+    syn_lr: float
+    iteration: int
+    preprocessing: str
+    augmentation: tuple[str, ...]
+    pixels: Pixels
+    entropy: float
+    entropy_share: float
+    led_by_other: int
+    change: float | None
+    change_space: str | None
+    images: tuple[ImageSummary, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Numbers that are not finite become None: JSON has no word for them."""
+        return {name: _plain(value) for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class History:
+    """What the events of a run say about its course, in order of iteration.
+
+    An iteration repeated after resuming counts once, as it was stated last.
+    """
+
+    matched: tuple[Matched, ...]
+    candidates: tuple[CandidateScored, ...]
+    results: tuple[Evaluated, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Candidates and results in full; of the iterations only how many there were."""
+        last = self.matched[-1] if self.matched else None
+        return {
+            "iterations": last.iterations if last else None,
+            "iterations_done": last.iteration if last else 0,
+            "iterations_skipped": last.skipped if last else 0,
+            "candidates": [_plain(asdict(event)) for event in self.candidates],
+            "results": [_plain(asdict(event)) for event in self.results],
+        }
+
+
+def summarize(synthetic: SyntheticSet, start: Tensor | None = None) -> Summary:
+    """Look at every image and label once.
+
+    start: where the images began, [n, channels, height, width]: floating point as the student
+    sees them, or uint8 pictures clipped as `SyntheticSet.pictures` does. Raises ValueError if
+    its shape is another.
+    """
+    images, names = synthetic.images, synthetic.class_names
+    if start is not None and start.shape != images.shape:
+        raise ValueError(f"start is {list(start.shape)}, the images {list(images.shape)}")
+    shares = synthetic.labels.double().softmax(dim=1)
+    entropy = torch.special.entr(shares).sum(dim=1)
+    whole = math.log(len(names)) if len(names) > 1 else 1.0
+    classes = synthetic.classes
+    own = shares.gather(1, classes[:, None])[:, 0].tolist()
+    top = shares.topk(min(TOP, len(names)), dim=1)
+    leads = top.indices.tolist()
+    change = None if start is None else _change(synthetic, start)
+    rows = zip(classes.tolist(), leads, top.values.tolist(), own, entropy.tolist(), strict=True)
+    described = tuple(
+        ImageSummary(
+            index=index,
+            class_name=names[made_for],
+            top=tuple(ClassShare(names[k], share) for k, share in zip(lead, values, strict=True)),
+            own=probability,
+            entropy=nats,
+            entropy_share=nats / whole,
+            change=None if change is None else change[index].item(),
+        )
+        for index, (made_for, lead, values, probability, nats) in enumerate(rows)
+    )
+    n, channels, height, width = images.shape
+    return Summary(
+        dataset=synthetic.dataset,
+        ipc=synthetic.ipc,
+        classes=len(names),
+        class_names=names,
+        shape=(n, channels, height, width),
+        syn_lr=synthetic.syn_lr,
+        iteration=synthetic.iteration,
+        preprocessing=synthetic.preprocessing.kind,
+        augmentation=synthetic.augmentation,
+        pixels=Pixels(
+            min=images.min().item(),
+            max=images.max().item(),
+            mean=images.mean().item(),
+            std=images.std(correction=0).item(),
+        ),
+        entropy=entropy.mean().item(),
+        entropy_share=entropy.mean().item() / whole,
+        led_by_other=int((top.indices[:, 0] != classes).sum()),
+        change=None if change is None else change.mean().item(),
+        change_space=None
+        if start is None
+        else ("student" if start.is_floating_point() else "picture"),
+        images=described,
+    )
+
+
+def pictures_of(
+    synthetic: SyntheticSet, indices: Sequence[int], *, clip: float | None = 2.5
+) -> Tensor:
+    """uint8 [len(indices), channels, height, width], as `SyntheticSet.pictures` but only these."""
+    chosen = torch.tensor(indices, dtype=torch.long).split(_AT_ONCE)
+    parts = [
+        to_pictures(synthetic.images[some], synthetic.preprocessing, clip=clip) for some in chosen
+    ]
+    return torch.cat(parts)
+
+
+def read_pictures(path: Path) -> Tensor | None:
+    """uint8 [n, channels, height, width] from a sample file; None if there is no such file.
+
+    Raises FileError for one that is damaged or holds something else.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            pictures: Tensor = file.get_tensor("pictures")
+    except FileNotFoundError:
+        return None
+    except (SafetensorError, OSError) as problem:
+        raise FileError(f"{path} cannot be read: {problem}", "datm runs") from None
+    return pictures
+
+
+def history(events: Iterable[Event]) -> History:
+    """Fold a run's events; kinds that say nothing about its course are passed over."""
+    matched: dict[int, Matched] = {}
+    candidates: dict[tuple[str, int], CandidateScored] = {}
+    results: dict[tuple[str, str, int, int | None], Evaluated] = {}
+    for event in events:
+        match event:
+            case Matched():
+                matched[event.iteration] = event
+            case CandidateScored():
+                candidates[event.part, event.iteration] = event
+            case Evaluated():
+                results[event.set, event.network, event.images, event.iteration] = event
+    return History(
+        matched=tuple(matched[i] for i in sorted(matched)),
+        candidates=tuple(sorted(candidates.values(), key=lambda event: event.iteration)),
+        results=tuple(results.values()),
+    )
+
+
+def _change(synthetic: SyntheticSet, start: Tensor) -> Tensor:
+    """[n]: root mean square difference from the start over each image's values."""
+    parts = []
+    for images, before in zip(synthetic.images.split(_AT_ONCE), start.split(_AT_ONCE), strict=True):
+        if start.is_floating_point():
+            difference = images - before
+        else:
+            now = to_pictures(images, synthetic.preprocessing)
+            difference = (now.float() - before.float()) / 255
+        parts.append(difference.flatten(1).square().mean(dim=1).sqrt())
+    return torch.cat(parts)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return value

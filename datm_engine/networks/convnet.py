@@ -1,0 +1,63 @@
+"""The network whose trajectories are matched: a few 3×3 convolutions and one linear layer."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from datm_engine.errors import ConfigError
+
+
+def normalization(kind: str, channels: int, size: tuple[int, int]) -> nn.Module:
+    """Normalisation of [n, channels, *size] maps; "instance" is affine, a group a channel."""
+    match kind:
+        case "instance":
+            return nn.GroupNorm(channels, channels)
+        case "batch":
+            return nn.BatchNorm2d(channels)
+        case "layer":
+            return nn.LayerNorm([channels, *size])
+        case "group":
+            return nn.GroupNorm(max(1, channels // 16), channels)
+        case "none":
+            return nn.Identity()
+    raise ConfigError(f"network.norm = {kind!r} is not known", "--set network.norm=instance")
+
+
+class ConvNet(nn.Module):
+    """`depth` blocks of conv 3×3 → norm → ReLU → 2×2 average pool, then a linear layer.
+
+    Source: Gidaris & Komodakis 2018, as used by DC, MTT and DATM (width 128; depth 3 at 32×32,
+    4 at 64×64; instance normalisation).
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        size: tuple[int, int],
+        classes: int,
+        *,
+        width: int = 128,
+        depth: int = 3,
+        norm: str = "instance",
+    ) -> None:
+        super().__init__()
+        if min(size) < 2**depth:
+            raise ConfigError(
+                f"network.depth = {depth} halves {size[0]}×{size[1]} images to nothing",
+                f"--set network.depth={min(size).bit_length() - 1}",
+            )
+        blocks: list[nn.Module] = []
+        for _ in range(depth):
+            blocks += [
+                nn.Conv2d(channels, width, 3, padding=1),
+                normalization(norm, width, size),
+                nn.ReLU(),
+                nn.AvgPool2d(2),
+            ]
+            channels, size = width, (size[0] // 2, size[1] // 2)
+        self.features = nn.Sequential(*blocks)
+        self.classifier = nn.Linear(width * size[0] * size[1], classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.classifier(self.features(images).flatten(1))
+        return logits

@@ -1,0 +1,75 @@
+"""A network as a function of one flat vector of weights: f(θ, x)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which named tensors a flat vector holds, in `module.named_parameters()` order."""
+
+    names: tuple[str, ...]
+    shapes: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, module: nn.Module) -> Layout:
+        named = list(module.named_parameters())
+        return cls(tuple(n for n, _ in named), tuple(tuple(p.shape) for _, p in named))
+
+    @property
+    def size(self) -> int:
+        return sum(self.sizes)
+
+    @property
+    def sizes(self) -> list[int]:
+        return [math.prod(shape) for shape in self.shapes]
+
+    def flatten(self, tensors: Mapping[str, Tensor]) -> Tensor:
+        """Named tensors → [size]; a copy."""
+        return torch.cat([tensors[name].reshape(-1) for name in self.names])
+
+    def unflatten(self, vector: Tensor) -> dict[str, Tensor]:
+        """[size] → named views of it."""
+        parts = vector.split(self.sizes)
+        named = zip(self.names, parts, self.shapes, strict=True)
+        return {name: part.view(shape) for name, part, shape in named}
+
+
+class FlatNetwork:
+    """`network(theta, images)` → logits [n, classes]; theta: [layout.size].
+
+    The module gives the structure, its buffers (running statistics) and its mode; its own
+    parameters are only the initial weights.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+        self.layout = Layout.of(module)
+
+    def __call__(self, theta: Tensor, images: Tensor) -> Tensor:
+        logits: Tensor = functional_call(self.module, self.layout.unflatten(theta), (images,))
+        return logits
+
+    def initial(self) -> Tensor:
+        """The module's own weights as one vector; a copy."""
+        return self.layout.flatten(dict(self.module.named_parameters())).detach()
+
+    @torch.no_grad()
+    def predict(self, theta: Tensor, images: Tensor, batch: int = 1000) -> Tensor:
+        """Logits [n, classes] without a graph, `batch` images at a time."""
+        return torch.cat([self(theta, part) for part in images.split(batch)])
+
+    def accuracy(self, theta: Tensor, images: Tensor, labels: Tensor) -> float:
+        """Percent of images classified as their label; running statistics are used, not moved."""
+        was_training = self.module.training
+        self.module.eval()
+        right = (self.predict(theta, images).argmax(dim=1) == labels).double().mean()
+        self.module.train(was_training)
+        return 100 * float(right)

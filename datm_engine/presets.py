@@ -1,0 +1,216 @@
+"""Finding the presets, and choosing settings from them for any dataset and number of images.
+
+A family is the set of presets with one name before `-ipc`: cifar10-ipc1, cifar10-ipc10, … are
+cifar10. What no preset states is derived, and every derived value is said with its reason.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datm_engine.config import overlay, read_toml
+from datm_engine.errors import ConfigError, FileError
+
+if TYPE_CHECKING:
+    from datm_engine.data.datasets import Shape
+
+Tables = dict[str, Any]
+
+# The family whose settings fit a dataset of up to so many classes.
+FAMILY_FOR_CLASSES = ((20, "cifar10"), (150, "cifar100"), (math.inf, "tinyimagenet"))
+UNMIRRORED = ("mnist", "svhn")  # built-in sets in which a mirrored image is another or none
+LAST_MAP = 4  # pixels a side that the ConvNet's last feature map should have, about
+DEEPEST = 5
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """`tables` state every key that `config.build` asks for; `source` names the presets they
+    came from; `notes` say what was decided for the person, and why."""
+
+    tables: Tables
+    source: str
+    notes: tuple[str, ...]
+
+
+def folder() -> Path:
+    """Where the presets are: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    for place in (package / "presets", package.parent / "presets"):
+        if place.is_dir():
+            return place
+    raise FileError(
+        f"{package} was installed without its presets", "pip install --force-reinstall datm"
+    )
+
+
+def names() -> tuple[str, ...]:
+    """Every preset, families in alphabetical order, few images per class first."""
+    return tuple(name for members in families().values() for name in members.values())
+
+
+def families() -> dict[str, dict[int, str]]:
+    """Family → images per class → preset, both in ascending order."""
+    found: list[tuple[str, int, str]] = []
+    for path in folder().glob("*.toml"):
+        parts = re.fullmatch(r"(.+)-ipc(\d+)", path.stem)
+        if parts:
+            found.append((parts[1], int(parts[2]), path.stem))
+    members: dict[str, dict[int, str]] = {}
+    for family, ipc, name in sorted(found):
+        members.setdefault(family, {})[ipc] = name
+    return members
+
+
+def load(name: str) -> Tables:
+    """The tables of the preset `name`. Raises ConfigError if there is none."""
+    if name not in names():
+        raise _unknown(name)
+    return read_toml(folder() / f"{name}.toml")
+
+
+def choose(dataset: str | None, ipc: int | None, preset: str | None, shape: Shape | None) -> Chosen:
+    """The settings for `ipc` images per class of `dataset`.
+
+    `preset` names a family or one preset; None means the family of the dataset's own name, or
+    else the one that fits its `shape` (as it will be used, after any change of resolution).
+    dataset None means the preset's own; ipc None the fewest of the family.
+
+    Raises ConfigError for an unknown preset, or if there is nothing to choose by.
+    """
+    if ipc is not None and ipc < 1:
+        raise ConfigError(f"--ipc {ipc}: at least 1 image per class", "--ipc 1")
+    known = families()
+    if preset in names():
+        chosen = _as_it_stands(preset, ipc)
+    elif preset is not None and preset not in known:
+        raise _unknown(preset)
+    elif preset is not None:
+        chosen = _from_family(preset, ipc)
+    elif dataset is None:
+        raise ConfigError(
+            "neither a dataset nor a preset is named", "datm distill --dataset digits"
+        )
+    elif dataset in known:
+        chosen = _from_family(dataset, ipc)
+    elif shape is None:
+        raise ConfigError(
+            f"{dataset} has no preset, and its shape is not known to choose one by",
+            f"datm distill --dataset {dataset} --preset cifar10",
+        )
+    else:
+        chosen = _for_shape(dataset, ipc, shape)
+    if dataset is None:
+        return chosen
+    return Chosen(
+        overlay(chosen.tables, {"dataset": {"name": dataset}}), chosen.source, chosen.notes
+    )
+
+
+def _as_it_stands(name: str, ipc: int | None) -> Chosen:
+    """One preset, asked for by its whole name: nothing is derived, only `ipc` overrides."""
+    tables = load(name)
+    own = tables["distill"]["ipc"]
+    if ipc is None or ipc == own:
+        return Chosen(tables, f"preset {name}", ())
+    note = (
+        f"all settings are those of {name}, as asked, though it was made for {own} per class and "
+        f"not {ipc}; its window may be too {'late' if ipc < own else 'early'}"
+    )
+    return Chosen(overlay(tables, {"distill": {"ipc": ipc}}), f"preset {name}", (note,))
+
+
+def _from_family(family: str, ipc: int | None) -> Chosen:
+    """The family's preset for `ipc`, or settings between and beside those it has."""
+    members = families()[family]
+    if ipc is None:
+        ipc = min(members)
+        note = f"ipc = {ipc}, the fewest images per class that {family} has a preset for"
+        return Chosen(load(members[ipc]), f"preset {members[ipc]}", (note,))
+    if ipc in members:
+        return Chosen(load(members[ipc]), f"preset {members[ipc]}", ())
+
+    wanted = ipc
+    nearest = members[min(members, key=lambda known: abs(math.log(known / wanted)))]
+    tables = overlay(load(nearest), {"distill": {"ipc": ipc}})
+    fewer = [known for known in members if known < ipc]
+    more = [known for known in members if known > ipc]
+    if not (fewer and more):
+        few = not fewer
+        note = (
+            f"no {family} preset has as {'few' if few else 'many'} as {ipc} per class: all "
+            f"settings are those of {nearest}, the nearest; {'fewer' if few else 'more'} images "
+            f"want {'an earlier' if few else 'a later'} window, but how much so is not published"
+        )
+        return Chosen(tables, f"preset {nearest}", (note,))
+
+    below, above = max(fewer), min(more)
+    share = math.log(ipc / below) / math.log(above / below)
+    window = _between(load(members[below]), load(members[above]), share)
+    if tables["distill"]["expansion_iterations"] == 0:  # a fixed window stays one
+        window["initial_max_start_epoch"] = window["max_start_epoch"]
+    lower, initial, final = window.values()
+    notes = (
+        f"no {family} preset has {ipc} per class: window T⁻ = {lower}, T = {initial}, "
+        f"T⁺ = {final} (epochs), between {members[below]}'s and {members[above]}'s by log ipc: "
+        "fewer images want an earlier window, of easier patterns, and more images a later one",
+        f"all other settings are those of {nearest}, the nearest",
+    )
+    source = f"presets {members[below]} and {members[above]}"
+    return Chosen(overlay(tables, {"distill": window}), source, notes)
+
+
+def _between(below: Tables, above: Tables, share: float) -> dict[str, int]:
+    """T⁻, T, T⁺ at `share` of the way from one preset to another, in whole epochs."""
+    keys = ("min_start_epoch", "initial_max_start_epoch", "max_start_epoch")
+    low, high = below["distill"], above["distill"]
+    lower, initial, final = (
+        math.floor(low[key] + (high[key] - low[key]) * share + 0.5) for key in keys
+    )
+    initial = max(initial, lower + 1)  # rounding may not close the window
+    return dict(zip(keys, (lower, initial, max(initial, final)), strict=True))
+
+
+def _for_shape(dataset: str, ipc: int | None, shape: Shape) -> Chosen:
+    """A family for a dataset without presets, fitted to its images."""
+    family = next(name for most, name in FAMILY_FOR_CLASSES if shape.classes <= most)
+    chosen = _from_family(family, ipc)
+    notes = [
+        f"{dataset} has no presets: with {shape.classes} classes it takes those of {family} "
+        "(cifar10's up to 20 classes, cifar100's up to 150, tinyimagenet's beyond)"
+    ]
+    tables = chosen.tables
+    if shape.height is not None and shape.width is not None:
+        side = min(shape.height, shape.width)
+        depth = min(max(round(math.log2(side / LAST_MAP)), 1), DEEPEST)
+        if depth != tables["network"]["depth"]:
+            notes.append(
+                f"network.depth = {depth}: {side} pixels halved so often end in feature maps of "
+                f"about {LAST_MAP}, as the published networks' do"
+            )
+        tables = overlay(tables, {"network": {"depth": depth}})
+    operations = tables["dataset"]["augmentation"]
+    if dataset in UNMIRRORED and "flip" in operations:
+        kept = [operation for operation in operations if operation != "flip"]
+        tables = overlay(tables, {"dataset": {"augmentation": kept}})
+        notes.append("dataset.augmentation without flip: a mirrored digit is another or none")
+    return Chosen(tables, chosen.source, (*notes, *chosen.notes))
+
+
+def _unknown(name: str) -> ConfigError:
+    known = families()
+    near = difflib.get_close_matches(name, [*known, *names()], 1)
+    if near:
+        return ConfigError(
+            f"there is no preset {name} (did you mean {near[0]}?)",
+            f"datm distill --preset {near[0]}",
+        )
+    return ConfigError(
+        f"there is no preset {name}; there are {', '.join(known)}, each with -ipcN or without",
+        f"datm distill --preset {next(iter(known))}",
+    )

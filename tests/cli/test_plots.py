@@ -1,0 +1,188 @@
+"""Plots as the text they are: every shape can be told without colour."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+
+import pytest
+from rich.console import Console
+
+from datm_cli.plots import Bars, Curve, bar, distinct, short
+
+
+def printed(renderable, width=28, **settings):
+    settings = {"color_system": None, "force_terminal": True, **settings}
+    console = Console(file=io.StringIO(), width=width, **settings)
+    console.print(renderable)
+    return console.file.getvalue()
+
+
+def lines_of(renderable, width=28):
+    return [line.rstrip() for line in printed(renderable, width).splitlines()]
+
+
+def test_a_straight_line():
+    assert lines_of(Curve("rise", [0, 10, 20, 30], [1, 2, 3, 4], height=3)) == [
+        "rise",
+        "4 │                 ⣀⣀⡠⠤⠔⠒⠊⠉",
+        "  │        ⣀⣀⠤⠤⠔⠒⠒⠉⠉",
+        "1 │⣀⡠⠤⠔⠒⠊⠉⠉",
+        "  └─────────────────────────",
+        "   0                      30",
+    ]
+
+
+def test_a_series_of_many_values_shows_their_range_and_a_smoothed_line():
+    values = [math.exp(-i / 100) * (1 + 0.4 * (-1) ** i) for i in range(400)]
+    assert lines_of(Curve("many", range(400), values, height=4, log_scale=True)) == [
+        "many (log scale)",
+        "   1.4 │⠤⠤⣀⡀⢄⢀",
+        "       │  ⠁⠈⠉⠒⠒⠤⢄⣀⢄⢀",
+        "       │        ⠁⠑⠉⠑⠒⠤⠤⣀⡀⢀",
+        "0.0111 │              ⠁⠑⠈⠉⠒⠒",
+        "       └────────────────────",
+        "        0                399",
+    ]
+
+
+def test_few_values_are_joined_and_the_best_is_marked():
+    steps = Curve("steps", [0, 500, 1000], [10, 40, 35], height=3, smooth=False, marks=[(500, 40)])
+    assert lines_of(steps) == [
+        "steps",
+        "40 │        ⢀⡠⠔⠊◆⠉⠉⠑⠒⠒⠒⠒⠒⠢⠤⠤",
+        "   │    ⣀⠤⠔⠊⠁",
+        "10 │⣀⠤⠒⠉",
+        "   └────────────────────────",
+        "    0                  1,000",
+    ]
+
+
+def test_one_value_runs_halfway_up():
+    assert lines_of(Curve("flat", [5, 9], [2, 2], height=3)) == [
+        "flat",
+        "  │",
+        "2 │⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤⠤",
+        "  │",
+        "  └─────────────────────────",
+        "   5                       9",
+    ]
+
+
+def test_one_point():
+    assert lines_of(Curve("one", [7], [0.5], height=3)) == [
+        "one",
+        "    │",
+        "0.5 │⠄",
+        "    │",
+        "    └───────────────────────",
+        "     7",
+    ]
+
+
+@pytest.mark.parametrize("values", [[], [None], [math.nan]])
+def test_no_values(values):
+    assert lines_of(Curve("loss", range(len(values)), values)) == ["loss: no values yet"]
+
+
+def test_values_that_are_not_finite_are_left_out():
+    with_gaps = Curve("gap", [0, 1, 2, 3], [1.0, None, math.inf, 2.0], height=2)
+    assert lines_of(with_gaps) == lines_of(Curve("gap", [0, 3], [1.0, 2.0], height=2))
+
+
+def test_a_log_scale_is_named_only_where_it_is_used():
+    assert lines_of(Curve("loss", [0, 1], [0.1, 10], log_scale=True))[0] == "loss (log scale)"
+    assert lines_of(Curve("loss", [0, 1], [0, 10], log_scale=True))[0] == "loss"
+
+
+def test_a_log_scale_gives_equal_factors_equal_height():
+    factors = Curve("x", range(40), [1000 ** (i / 39) for i in range(40)], log_scale=True)
+    even = Curve("x", range(40), [1 + 999 * i / 39 for i in range(40)])
+    assert lines_of(factors)[1:] == lines_of(even)[1:]
+    assert lines_of(factors)[1:] != lines_of(Curve("x", factors.x, factors.y))[1:]
+
+
+def test_a_single_spike_among_thousands_is_seen():
+    values = [1.0] * 10_000
+    values[5_000] = 2.0
+    lines = lines_of(Curve("loss", range(10_000), values, height=5), 64)
+    assert lines[1].startswith("2 │")
+    top = lines[1].partition("│")[2]
+    assert len(top.strip()) == 1
+    assert abs(len(top) - 30) <= 2, "in the middle of 60 columns"
+
+
+def test_an_unsmoothed_line_keeps_a_step():
+    values = [1.0] * 1000 + [2.0] * 1000
+    sharp, soft = (
+        lines_of(Curve("lr", range(2000), values, height=5, smooth=smooth), 64)[2:5]
+        for smooth in (False, True)
+    )
+    assert len({line.rindex(line.split()[-1]) for line in sharp}) == 1, "straight up"
+    assert len({line.rindex(line.split()[-1]) for line in soft}) == 3
+
+
+def test_colour_adds_nothing_to_the_shapes():
+    values = [1 + (i % 7) / (i + 1) for i in range(500)]
+    curve = Curve("loss", range(500), values, marks=[(100, 1.1)])
+    coloured = printed(curve, color_system="truecolor", no_color=False)
+    assert "\x1b[38;2;86;180;233m" in coloured
+    assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == printed(curve)
+
+
+@pytest.mark.parametrize("width", [20, 36, 80, 120])
+def test_a_curve_keeps_to_the_width(width):
+    values = [math.sin(i / 50) for i in range(700)]
+    lines = printed(Curve("a title", range(700), values), width).splitlines()
+    assert {len(line) for line in lines[1:]} == {width}
+
+
+def test_a_stream_that_takes_ascii_only_gets_ascii():
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    console = Console(file=stream, width=40)
+    values = [1 + (i % 7) for i in range(500)]
+    console.print(Curve("loss", range(500), values, marks=[(100, 1.1)]))
+    console.print(Bars(["cat"], [0.5], frozenset({0})))
+    stream.flush()
+    output = stream.buffer.getvalue().decode("ascii")
+    assert all(sign in output for sign in "*:o#")
+
+
+def test_bars():
+    bars = Bars(["cat", "dog", "automobile"], [0.75, 0.2, 0.001], frozenset({1}))
+    assert lines_of(bars, 30) == [
+        "  cat        ███████▌    75.0%",
+        "◆ dog        ██          20.0%",
+        "  automobile ▏            0.1%",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [(0, "    "), (1, "████"), (0.5, "██  "), (1 / 32, "▏   "), (1e-6, "▏   "), (math.nan, "    ")],
+)
+def test_a_bar_fills_its_share(share, expected):
+    assert bar(share, 4) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0123456, "0.0123"),
+        (1200, "1,200"),
+        (1234.5, "1,234"),
+        (2.5e-6, "2.5e-06"),
+        (-3.0, "-3"),
+        (0, "0"),
+        (math.nan, "nan"),
+    ],
+)
+def test_numbers_are_short(value, text):
+    assert short(value) == text
+
+
+def test_labels_differ_where_values_do():
+    assert distinct(0.010001, 0.010002) == ("0.010001", "0.010002")
+    assert distinct(0.1, 0.2) == ("0.1", "0.2")
+    assert distinct(1.0, 1.0) == ("1", "1")
