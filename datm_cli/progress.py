@@ -1,4 +1,4 @@
-"""What a person sees of a run without the full screen: bars on a terminal, timed lines elsewhere."""
+"""A run as it goes, without the full screen: bars on a terminal, timed lines elsewhere."""
 
 from __future__ import annotations
 

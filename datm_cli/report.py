@@ -115,7 +115,7 @@ def labels(images: Sequence[ImageSummary], *, ascii_only: bool = False) -> Table
             Text.assemble((bar(image.own, 4, ascii_only=ascii_only), colour), f" {image.own:4.0%}"),
             Text.assemble(
                 *([] if led else [(f"{mark} ", ACCENT)]),
-                ", ".join(f"{top.name} {top.probability:.0%}" for top in image.top),
+                ", ".join(_shares(image)),
             ),
             f"{image.entropy:.2f} {image.entropy_share:4.0%}",
         ]
@@ -144,6 +144,13 @@ class Beside:
                 table.add_column(ratio=1)
             table.add_row(*some)
             yield table
+
+
+def _shares(image: ImageSummary) -> Iterator[str]:
+    """The top classes with their percentages, without those that round to none."""
+    for place, share in enumerate(image.top):
+        if place == 0 or share.probability >= 0.005:
+            yield f"{share.name} {share.probability:.0%}"
 
 
 def _table(title: str) -> Table:

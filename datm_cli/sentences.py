@@ -50,10 +50,9 @@ def sentence(event: Event) -> str | None:
         case events.ExpertsPlanned(missing=0):
             return f"all {plural(event.total, 'expert')} are in {event.folder}"
         case events.ExpertsPlanned():
-            return (
-                f"training {event.missing} of {plural(event.total, 'expert')}, {event.epochs} epochs "
-                f"each: about {duration(event.seconds)} and {size(event.size)} in {event.folder}"
-            )
+            experts = f"{event.missing} of {plural(event.total, 'expert')}"
+            cost = f"about {duration(event.seconds)} and {size(event.size)} in {event.folder}"
+            return f"training {experts}, {plural(event.epochs, 'epoch')} each: {cost}"
         case events.ExpertTrained():
             held_out = ""
             if event.validation_accuracy is not None:
@@ -68,7 +67,8 @@ def sentence(event: Event) -> str | None:
                 "classified correctly by an expert; filled up with random ones"
             )
         case events.Initialized():
-            return f"{plural(event.images, 'image')}: {event.image_source}; labels: {event.label_source}"
+            images = plural(event.images, "image")
+            return f"{images}: {event.image_source}; labels: {event.label_source}"
         case events.CandidateScored():
             part = "held-out images" if event.part == "validation" else "test images"
             best = ", the best so far" if event.best else ""

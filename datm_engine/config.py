@@ -151,13 +151,10 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as problem:
-        raise ConfigError(
-            f"{path}: {problem.strerror}", "datm distill --config FILE.toml"
-        ) from None
+        wrong = f"{path}: {problem.strerror}"
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise ConfigError(
-            f"{path}: not TOML: {problem}", "datm distill --config FILE.toml"
-        ) from None
+        wrong = f"{path}: not TOML: {problem}"
+    raise ConfigError(wrong, "datm distill --config FILE.toml")
 
 
 def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

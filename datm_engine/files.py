@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,11 +41,25 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
         save_file(plain, beside, metadata=dict(metadata))
+        _sort_metadata(beside)
         with beside.open("rb") as file:
             os.fsync(file.fileno())
         beside.replace(path)
     except (OSError, SafetensorError) as problem:
         raise _unwritable(path, beside, problem) from None
+
+
+def _sort_metadata(path: Path) -> None:
+    """Put a safetensors file's metadata in order: the writer's own is random, and the same
+    content should give the same bytes. Source: the format's header, a length and JSON."""
+    with path.open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        if "__metadata__" in header:
+            header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+        file.seek(8)
+        file.write(text.ljust(length))
 
 
 def _beside(path: Path) -> Path:

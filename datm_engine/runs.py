@@ -241,5 +241,6 @@ def free_name(runs_dir: Path, stem: str) -> str:
 
 
 def _undone(event: Event, resumed_at: int) -> bool:
-    told_again = isinstance(event, Matched | CandidateScored | SampleSaved)
-    return told_again and event.iteration > resumed_at
+    if isinstance(event, Matched | CandidateScored | SampleSaved):
+        return event.iteration > resumed_at
+    return False

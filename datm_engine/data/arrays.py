@@ -84,7 +84,7 @@ def save(path: Path, full: FullSet) -> None:
 def read(path: Path) -> FullSet:
     """Raises DataError for a file that is damaged or not of the form above."""
     try:
-        with safe_open(path, framework="pt") as file:
+        with _open(path) as file:
             class_names, _ = _read_header(path, file)
             tensors = {key: file.get_tensor(key) for key in KEYS}
             stated = (file.metadata() or {}).get("sha256")
@@ -104,11 +104,16 @@ def read(path: Path) -> FullSet:
 def read_shape(path: Path) -> Shape:
     """The file's header alone, checked as `read` checks it."""
     try:
-        with safe_open(path, framework="pt") as file:
+        with _open(path) as file:
             class_names, (_, channels, height, width) = _read_header(path, file)
     except (OSError, SafetensorError) as problem:
         raise _unreadable(path, problem) from None
     return Shape(len(class_names), channels, height, width)
+
+
+def _open(path: Path) -> Any:
+    path.open("rb").close()  # safe_open would call a file that may not be read a missing one
+    return safe_open(path, framework="pt")
 
 
 def _read_header(path: Path, file: Any) -> tuple[tuple[str, ...], list[int]]:

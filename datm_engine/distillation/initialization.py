@@ -102,15 +102,7 @@ def averaged_logits(
 ) -> Tensor:
     """[n, classes]: for each image the mean of the logits of those experts that classify it
     correctly; of all experts, where none does."""
-    right_sum: Tensor | float = 0.0
-    right_count: Tensor | float = 0.0
-    whole_sum: Tensor | float = 0.0
-    count = 0
-    for theta in experts:
-        logits = network.predict(theta, images)
-        right = (logits.argmax(dim=1) == labels)[:, None].to(logits)
-        right_sum, right_count = right_sum + right * logits, right_count + right
-        whole_sum, count = whole_sum + logits, count + 1
-    assert isinstance(right_sum, Tensor) and isinstance(right_count, Tensor)
-    mean_of_right = right_sum / right_count.clamp_min(1)
-    return torch.where(right_count > 0, mean_of_right, whole_sum / count)
+    logits = torch.stack([network.predict(theta, images) for theta in experts])
+    right = (logits.argmax(dim=2) == labels)[:, :, None]  # [experts, n, 1]
+    counted = torch.where(right.any(dim=0), right, True).to(logits)
+    return (counted * logits).sum(dim=0) / counted.sum(dim=0)

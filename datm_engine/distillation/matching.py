@@ -54,9 +54,9 @@ class MetaGradient:
 
 
 def hard_labels(classes: Tensor, count: int) -> Tensor:
-    """Class numbers [n] → logits [n, count] whose softmax is one-hot: exactly so in float32, to
-    4e-44 in float64. Not learned, these make ℓ the plain cross-entropy (MTT)."""
-    return 100.0 * F.one_hot(classes, count).float()
+    """Class numbers [n] → logits [n, count] whose softmax is exactly one-hot. Not learned, these
+    make ℓ the plain cross-entropy (MTT)."""
+    return 1000.0 * F.one_hot(classes, count).float()
 
 
 def soft_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:

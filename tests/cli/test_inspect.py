@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
 import typer
 from PIL import Image
+from rich.console import Console
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
-from datm_cli import sheet
+from datm_cli import report, sheet
 from datm_cli.commands.inspect import inspect
+from datm_engine.checkpoint import Checkpoint, Progress
 from datm_engine.data.preprocessing import Normalization
 from datm_engine.errors import ConfigError, FileError, RunError
 from datm_engine.events import CandidateScored, Evaluated, Matched, to_json
+from datm_engine.inspection import summarize
 from datm_engine.synthetic import SyntheticSet
 
 NAMES = ("red", "green", "blue")
@@ -78,7 +84,8 @@ def run(tmp_path, distilled):
 def datm(monkeypatch):
     """The command as typed: its result, errors raised."""
     monkeypatch.setenv("COLUMNS", "100")
-    monkeypatch.delenv("DATM_RUNS_DIR", raising=False)
+    for name in ("DATM_RUNS_DIR", "FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
     app = typer.Typer()
     app.command()(inspect)
     return lambda *words: CliRunner().invoke(app, [str(word) for word in words])
@@ -128,6 +135,15 @@ def test_a_young_run_shows_what_there_is(datm, run):
     assert "change" not in result.stdout
 
 
+def test_last_is_the_last_iteration_not_the_selected_one(datm, run, distilled):
+    learned = {"images": distilled.images, "labels": distilled.labels}
+    learned["syn_lr"] = torch.tensor(0.5)
+    Checkpoint(Progress(iteration=30), learned, {}).save(run / "checkpoint.safetensors")
+    for options, expected in [([], (20, 0.125)), (["--last"], (30, 0.5))]:
+        facts = json.loads(datm(run, "--json", *options).stdout)
+        assert (facts["iteration"], facts["syn_lr"]) == expected
+
+
 def rows_of_table(output):
     """[image, class] of the table of soft labels."""
     table = output[output.index("soft labels\nimage") :].split("\n\n")[0]
@@ -158,6 +174,26 @@ def test_an_image_led_by_another_class_is_marked(datm, file):
     rows = lines_with(datm(file, "--class", "red", "--per-class", 2).stdout, "red ")
     assert "◆ blue 96%, red 2%" in " ".join(rows)
     assert sum("◆" in row for row in rows) == 1
+
+
+def test_a_label_led_by_its_own_class_has_another_colour(distilled):
+    images = summarize(distilled).images
+    colours = []
+    for image in images[:2]:
+        console = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor")
+        console.no_color = False
+        console.print(report.labels([image]))
+        colours.append(set(re.findall(r"38;2;(\d+;\d+;\d+)", console.file.getvalue())))
+    assert colours == [{"86;180;233"}, {"230;159;0"}]
+
+
+def test_classes_that_round_to_no_percent_are_left_out(datm, file, distilled):
+    labels = torch.tensor([[9.0, 8.0, 0.0]]).repeat(len(distilled.labels), 1)
+    labels[1] = torch.tensor([20.0, 0.0, 0.0])
+    replace(distilled, labels=labels).save(file)
+    rows = lines_with(datm(file, "--class", "red", "--per-class", 2).stdout, "red ")
+    assert "red 73%, green 27%  0." in rows[0]
+    assert "red 100%  " in rows[1]
 
 
 def test_each_image_stands_beside_its_start(datm, run):
@@ -223,6 +259,22 @@ def test_a_sheet_holds_the_images_asked_for(datm, file, tmp_path):
     assert image.height == 100 + sheet.GAP
     assert image.getpixel((image.width - 2 * 100, 50)) == (0, 255, 0)
     assert image.getpixel((image.width - 100, 50)) == (0, 255 - SHADE, 0)
+
+
+def test_outliers_are_clipped_unless_asked_not_to(datm, file, distilled, tmp_path):
+    images = torch.full_like(distilled.images, 0.2)
+    images[0, :, 0, 0] = 1.0
+    replace(distilled, images=images).save(file)
+    seen = {}
+    for option in ("--clip", "--no-clip"):
+        datm(file, option, "--save", tmp_path / "a.png", "--class", "red", "--per-class", 1)
+        image = Image.open(tmp_path / "a.png")
+        seen[option] = image.getpixel((image.width - 100, sheet.GAP))
+    assert seen["--no-clip"] == (255, 255, 255)
+    spread = images[0].std().item()
+    clipped = round(255 * (images[0].mean().item() + 2.5 * spread))
+    assert clipped < 200
+    assert seen["--clip"] == (clipped,) * 3
 
 
 def test_captions_stand_out_where_another_class_leads(datm, file, tmp_path):

@@ -1,0 +1,100 @@
+"""A road so small that every test can walk it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+import torch
+
+from datm_engine import presets
+from datm_engine.config import Config, build, overlay
+from datm_engine.data.prepared import PreparedData, prepare
+from datm_engine.events import Event
+from datm_engine.pipeline import Folders
+from datm_engine.runtime import Runtime
+
+Result = TypeVar("Result")
+
+TINY: dict[str, dict[str, Any]] = {
+    "dataset": {"train_images": 200, "validation": 0.2},
+    "network": {"width": 4},
+    "experts": {"count": 2, "epochs": 4, "batch": 64, "optimizer": "sgd"},
+    "distill": {
+        "iterations": 8,
+        "syn_steps": 3,
+        "expert_epochs": 1,
+        "min_start_epoch": 0,
+        "initial_max_start_epoch": 2,
+        "max_start_epoch": 3,
+        "expansion_iterations": 4,
+        "batch_syn": 4,
+        "threshold": 5.0,
+        "checkpoint_seconds": 0.0,
+        "sample_interval": 4,
+    },
+    "evaluate": {
+        "epochs": 3,
+        "full_epochs": 1,
+        "full_repeats": 1,
+        "repeats": 2,
+        "selection_interval": 3,
+        "against": ["random"],
+    },
+}
+
+
+def tiny_config(**over: dict[str, Any]) -> Config:
+    """The digits preset made tiny; tables given as keywords go over it."""
+    tables = overlay(overlay(presets.load("digits-ipc1"), TINY), over)
+    return build(tables, "the tests' settings")
+
+
+def finish(stage: Generator[Event, None, Result]) -> tuple[list[Event], Result]:
+    """Every event of a stage, and its result."""
+    seen = []
+    while True:
+        try:
+            seen.append(next(stage))
+        except StopIteration as end:
+            return seen, end.value
+
+
+@pytest.fixture
+def finished() -> Callable[[Generator[Event, None, Any]], tuple[list[Event], Any]]:
+    return finish
+
+
+@pytest.fixture
+def make_config() -> Callable[..., Config]:
+    return tiny_config
+
+
+@pytest.fixture
+def cpu() -> Runtime:
+    return Runtime(torch.device("cpu"))
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture
+def folders(tmp_path: Path, data_dir: Path) -> Folders:
+    return Folders(data=data_dir, experts=tmp_path / "experts", runs=tmp_path / "runs")
+
+
+@pytest.fixture(scope="session")
+def digits(data_dir: Path) -> PreparedData:
+    """The tiny configuration's data."""
+    stage = prepare(tiny_config().dataset, data_dir, Runtime(torch.device("cpu")))
+    return finish(stage)[1]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Tensors here are too small for two threads to pay."""
+    torch.set_num_threads(1)

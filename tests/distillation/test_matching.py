@@ -1,0 +1,158 @@
+"""The meta-gradient is the gradient: it equals plain autograd through the unrolled student."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from benchmarks.plain import unrolled_gradient
+from datm_engine.data.augmentation import OPERATIONS, draw
+from datm_engine.distillation.matching import (
+    Step,
+    gradient,
+    hard_labels,
+    meta_gradient,
+    soft_cross_entropy,
+    train_student,
+)
+from datm_engine.networks.weights import FlatNetwork
+from datm_engine.networks.zoo import build
+from datm_engine.runtime import generator
+
+CLASSES, IMAGES = 3, 7
+
+
+class Problem:
+    """A small synthetic set, a student and a target, in float64."""
+
+    def __init__(self, *, batch: int, steps: int, operations: list[str], soft: bool, norm: str):
+        draws = generator(0, "problem", batch, steps, *operations)
+        module = build(
+            "convnet", channels=3, size=(8, 8), classes=CLASSES, width=4, depth=2, norm=norm, seed=1
+        )
+        self.network = FlatNetwork(module.double())
+        self.start = self.network.initial()
+        self.target = self.start + 0.1 * _normal(draws, len(self.start))
+        self.images = _normal(draws, IMAGES, 3, 8, 8)
+        own = torch.arange(IMAGES) % CLASSES
+        self.labels = (
+            _normal(draws, IMAGES, CLASSES) if soft else hard_labels(own, CLASSES).double()
+        )
+        self.syn_lr = torch.tensor(0.3, dtype=torch.float64)
+        batches: list[Tensor] = []
+        while len(batches) < steps:
+            batches += torch.randperm(IMAGES, generator=draws).split(batch)
+        batches = batches[:steps]
+        augmentations = draw(operations, [len(b) for b in batches], draws)
+        self.steps = [Step(b, a) for b, a in zip(batches, augmentations, strict=True)]
+
+    def parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Loss and the three gradients, by the recursion."""
+        learned = (self.images, self.labels, self.syn_lr, self.steps)
+        student = train_student(self.network, self.start, self.target, *learned)
+        found = meta_gradient(self.network, student, self.target, *learned)
+        return student.loss, found.images, found.labels, found.syn_lr
+
+    def plain(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return unrolled_gradient(
+            self.network,
+            self.start,
+            self.target,
+            self.images,
+            self.labels,
+            self.syn_lr,
+            self.steps,
+        )
+
+
+def _normal(draws: torch.Generator, *shape: int) -> Tensor:
+    return torch.randn(*shape, generator=draws, dtype=torch.float64)
+
+
+def assert_equal(found: tuple[Tensor, ...], plain: tuple[Tensor, ...]) -> None:
+    for ours, theirs in zip(found, plain, strict=True):
+        assert float((ours - theirs).norm()) <= 1e-9 * float(theirs.norm())
+
+
+@pytest.mark.parametrize("soft", [True, False], ids=["soft", "hard"])
+@pytest.mark.parametrize("batch", [7, 3, 2, 50], ids=["whole", "ragged", "many", "above"])
+def test_equals_autograd_for_batches_and_labels(batch: int, soft: bool) -> None:
+    problem = Problem(batch=batch, steps=9, operations=list(OPERATIONS), soft=soft, norm="instance")
+    assert_equal(problem.parts(), problem.plain())
+
+
+@pytest.mark.parametrize("operation", list(OPERATIONS))
+def test_equals_autograd_for_every_augmentation(operation: str) -> None:
+    problem = Problem(batch=3, steps=6, operations=[operation], soft=True, norm="instance")
+    assert_equal(problem.parts(), problem.plain())
+    unaugmented = Problem(batch=3, steps=6, operations=[], soft=True, norm="instance")
+    assert not torch.allclose(problem.parts()[1], unaugmented.parts()[1])
+
+
+@pytest.mark.parametrize("norm", ["layer", "group", "none"])
+def test_equals_autograd_for_every_norm(norm: str) -> None:
+    problem = Problem(batch=3, steps=6, operations=["scale"], soft=True, norm=norm)
+    assert_equal(problem.parts(), problem.plain())
+
+
+def test_equals_finite_differences() -> None:
+    """An independent witness: neither autograd's unroll nor the recursion."""
+    problem = Problem(batch=3, steps=4, operations=["rotate"], soft=True, norm="instance")
+    _, images_bar, labels_bar, rate_bar = problem.parts()
+
+    def loss(images: Tensor, labels: Tensor, rate: Tensor) -> float:
+        student = train_student(
+            problem.network, problem.start, problem.target, images, labels, rate, problem.steps
+        )
+        return float(student.loss)
+
+    draws = generator(1, "directions")
+    towards = (_normal(draws, *problem.images.shape), _normal(draws, *problem.labels.shape))
+    h = 1e-6
+    for sign_images, sign_labels, sign_rate in [(1, 0, 0), (0, 1, 0), (0, 0, 1)]:
+        ends = [
+            loss(
+                problem.images + s * h * sign_images * towards[0],
+                problem.labels + s * h * sign_labels * towards[1],
+                problem.syn_lr + s * h * sign_rate,
+            )
+            for s in (1, -1)
+        ]
+        along = (
+            sign_images * (images_bar * towards[0]).sum()
+            + sign_labels * (labels_bar * towards[1]).sum()
+            + sign_rate * rate_bar
+        )
+        assert (ends[0] - ends[1]) / (2 * h) == pytest.approx(float(along), rel=1e-4)
+
+
+def test_hard_labels_are_plain_cross_entropy() -> None:
+    logits = _normal(generator(0), 5, CLASSES)
+    own = torch.tensor([0, 2, 1, 1, 0])
+    ours = soft_cross_entropy(logits, hard_labels(own, CLASSES).double())
+    assert float(ours) == pytest.approx(float(F.cross_entropy(logits, own)), rel=1e-12)
+    assert hard_labels(own, CLASSES).softmax(1).eq(F.one_hot(own, CLASSES)).all()
+
+
+def test_student_is_plain_gradient_descent() -> None:
+    problem = Problem(batch=7, steps=3, operations=[], soft=True, norm="instance")
+    student = train_student(
+        problem.network,
+        problem.start,
+        problem.target,
+        problem.images,
+        problem.labels,
+        problem.syn_lr,
+        problem.steps,
+    )
+    theta = problem.start
+    for step in problem.steps:
+        batch = problem.images[step.indices], problem.labels[step.indices]
+        theta = theta - problem.syn_lr * gradient(problem.network, theta, *batch)
+    assert torch.equal(student.weights[-1], theta)
+    distance = (problem.start - problem.target).square().sum()
+    assert float(student.loss) == pytest.approx(
+        float((theta - problem.target).square().sum() / distance), rel=1e-12
+    )

@@ -1,0 +1,62 @@
+"""The evaluation schedule against its definition, and a training against torch's own SGD."""
+
+from __future__ import annotations
+
+import torch
+
+from datm_engine.data.augmentation import augment, draw
+from datm_engine.distillation.matching import gradient
+from datm_engine.evaluation.training import Schedule, train
+from datm_engine.networks.weights import FlatNetwork
+from datm_engine.networks.zoo import build
+from datm_engine.runtime import generator
+
+
+def schedule(epochs: int, batch: int = 128) -> Schedule:
+    return Schedule(epochs=epochs, lr=0.1, batch=batch, momentum=0.9, weight_decay=5e-4)
+
+
+def test_published_schedule() -> None:
+    """Epochs 0 … 1000: the full rate through epoch 501, a tenth of it from 502 on."""
+    published = schedule(1000)
+    rates = [published.rate(epoch) for epoch in range(1001)]
+    assert rates[:502] == [0.1] * 502
+    assert rates[502:] == [0.1 * 0.1] * 499
+
+
+def test_training_is_sgd_with_the_published_schedule() -> None:
+    """Beside torch.optim.SGD, made anew when the rate falls, on the same batches."""
+    draws = generator(0)
+    images, labels = torch.randn(10, 1, 8, 8, generator=draws), torch.randn(10, 3, generator=draws)
+    images, labels = images.double(), labels.double()
+    module = build("mlp", channels=1, size=(8, 8), classes=3, seed=0).double()
+    network = FlatNetwork(module)
+    plan = schedule(6, batch=4)
+    training = train(network, images, labels, plan, ["flip", "color"], seed=5)
+    epochs = []
+    while True:
+        try:
+            epochs.append(next(training))
+        except StopIteration as end:
+            found = end.value
+            break
+    assert epochs == [0, 1, 2, 3, 4, 5, 6]
+
+    parameter = torch.nn.Parameter(network.initial())
+
+    def fresh(lr: float) -> torch.optim.SGD:
+        return torch.optim.SGD([parameter], lr=lr, momentum=0.9, weight_decay=5e-4)
+
+    optimizer = fresh(0.1)
+    for epoch in range(7):
+        if epoch == 5:  # 6 // 2 + 1 = 4 is the last at the full rate
+            optimizer = fresh(0.01)
+        draws = generator(5, "evaluation epoch", epoch)
+        batches = torch.randperm(10, generator=draws).split(4)
+        assert [len(batch) for batch in batches] == [4, 4, 2]
+        augmentations = draw(["flip", "color"], [4, 4, 2], draws)
+        for batch, augmented in zip(batches, augmentations, strict=True):
+            seen = augment(images[batch], augmented)
+            parameter.grad = gradient(network, parameter, seen, labels[batch])
+            optimizer.step()
+    assert torch.allclose(found, parameter.detach(), rtol=1e-9, atol=0)

@@ -1,0 +1,179 @@
+"""The whole road on a tiny set: what it leaves, and that interruptions change nothing."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from datm_engine.checkpoint import Checkpoint
+from datm_engine.config import Config
+from datm_engine.events import (
+    CandidateScored,
+    Evaluated,
+    Matched,
+    RunEnded,
+    RunStarted,
+    SampleSaved,
+)
+from datm_engine.pipeline import Folders, make_distilled_set
+from datm_engine.runs import Run
+from datm_engine.runtime import Runtime
+from datm_engine.synthetic import SyntheticSet
+
+Make = Callable[..., Config]
+Finished = Callable[[Any], tuple[list[Any], Any]]
+NEVER = lambda: False  # noqa: E731
+
+
+def walk(
+    config: Config,
+    folders: Folders,
+    name: str,
+    cpu: Runtime,
+    finished: Finished,
+    stop: Callable[[], bool] = NEVER,
+) -> tuple[Run, list[Any], Any]:
+    """The road in a run of its own, or on with the one of that name."""
+    if (folders.runs / name).exists():
+        run = Run.open(folders.runs, name)
+    else:
+        run = Run.create(folders.runs, name, config, {})
+    with run.recording() as record:
+        seen, outcome = finished(
+            record.follow(make_distilled_set(config, run, folders, cpu, stop))
+        )
+    return run, seen, outcome
+
+
+def test_the_road_leaves_what_it_says(
+    make_config: Make, folders: Folders, cpu: Runtime, finished: Finished
+) -> None:
+    config = make_config()
+    run, seen, outcome = walk(config, folders, "whole", cpu, finished)
+    assert outcome.status == "done"
+    matched = [event for event in seen if isinstance(event, Matched)]
+    assert [event.iteration for event in matched] == list(range(1, 9))
+    assert [event.upper for event in matched] == [2, 2, 2, 2, 3, 3, 3, 3]
+    assert all(0 <= e.start_epoch < e.upper for e in matched)
+    assert all(e.target_epoch == e.start_epoch + 1 for e in matched)
+    samples = [(e.iteration, e.path) for e in seen if isinstance(e, SampleSaved)]
+    assert samples == [
+        (0, "samples/initial.safetensors"),
+        (4, "samples/000004.safetensors"),
+        (8, "samples/000008.safetensors"),
+    ]
+    assert all((run.path / path).exists() for _, path in samples)
+    scored = [event for event in seen if isinstance(event, CandidateScored)]
+    assert [event.iteration for event in scored] == [3, 6, 8]
+    assert {event.part for event in scored} == {"validation"}
+    best = max(scored, key=lambda event: event.accuracy)
+    distilled = SyntheticSet.load(run.distilled)
+    assert distilled.iteration == best.iteration
+    assert distilled.images.shape == (10, 1, 8, 8)
+    assert distilled.labels.shape == (10, 10)
+    last = run.read_synthetic(last=True)
+    assert last.iteration == 8
+    rows = {event.set: event for event in seen if isinstance(event, Evaluated)}
+    expected = {"distilled", "random"} | ({"distilled-last"} if best.iteration != 8 else set())
+    assert set(rows) == expected
+    assert all(row.repeats == 2 and row.images == 10 for row in rows.values())
+    assert isinstance(seen[0], RunStarted)
+    assert run.events() == seen, "what was recorded is what was said"
+    assert run.status() == "done"
+    assert isinstance(seen[-1], RunEnded)
+
+
+def contents(run: Run) -> dict[str, bytes]:
+    files = [run.distilled, run.checkpoint, *sorted(run.samples.iterdir())]
+    return {file.name: file.read_bytes() for file in files}
+
+
+def told(run: Run) -> list[Any]:
+    """What a run says of its iterations, without when and how long."""
+    return [
+        (e.iteration, e.loss, e.expert, e.start_epoch, e.syn_lr, e.skipped)
+        for e in run.events()
+        if isinstance(e, Matched)
+    ]
+
+
+@pytest.mark.parametrize("labels", ["soft", "hard"])
+def test_stopped_anywhere_and_resumed_it_is_bit_for_bit_the_same(
+    labels: str, make_config: Make, folders: Folders, cpu: Runtime, finished: Finished
+) -> None:
+    """Stopped again and again, each time after a few more questions than before."""
+    config = make_config(distill={"labels": labels})
+    whole, _, _ = walk(config, folders, "whole", cpu, finished)
+    for patience in itertools.count(1, 3):
+        questions = itertools.count()
+        stop = lambda q=questions, p=patience: next(q) >= p  # noqa: E731
+        run, _, outcome = walk(config, folders, "halting", cpu, finished, stop)
+        if outcome.status == "done":
+            break
+        assert run.status() == "stopped"
+    assert patience > 20, "it was stopped in many places"
+    assert contents(run) == contents(whole)
+    assert told(run) == told(whole)
+
+
+def test_more_iterations_go_on_exactly(
+    make_config: Make, folders: Folders, cpu: Runtime, finished: Finished
+) -> None:
+    whole, _, _ = walk(make_config(), folders, "whole", cpu, finished)
+    walk(make_config(distill={"iterations": 5}), folders, "longer", cpu, finished)
+    run, _, _ = walk(make_config(), folders, "longer", cpu, finished)
+    ours, theirs = Checkpoint.load(run.checkpoint), Checkpoint.load(whole.checkpoint)
+    assert all(torch.equal(ours.learned[name], theirs.learned[name]) for name in ours.learned)
+
+
+COMMAND = [sys.executable, "-m", "datm_cli", "distill", "--dataset", "digits", "--ipc", "1", "--quiet"]
+
+
+def kill_after(iteration: int, command: list[str], events: Path, env: dict[str, str]) -> None:
+    """Start the command and SIGKILL it as soon as it has told of an iteration."""
+    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    try:
+        while process.poll() is None and time.monotonic() < deadline:
+            seen = events.read_text() if events.exists() else ""
+            if f'"iteration": {iteration},' in seen:
+                break
+            time.sleep(0.002)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL, "it ended before it could be killed"
+
+
+def test_killed_and_resumed_it_is_bit_for_bit_the_same(
+    make_config: Make, folders: Folders, cpu: Runtime, finished: Finished, tmp_path: Path
+) -> None:
+    config = make_config(distill={"iterations": 60, "sample_interval": 20, "checkpoint_seconds": 0})
+    config = make_config(
+        distill={"iterations": 60, "sample_interval": 20, "checkpoint_seconds": 0.02},
+        evaluate={"selection_interval": 25},
+    )
+    whole, _, _ = walk(config, folders, "whole", cpu, finished)
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    places = ["--data-dir", str(folders.data), "--experts-dir", str(folders.experts)]
+    places += ["--runs-dir", str(folders.runs)]
+    start = [*COMMAND, *places, "--name", "killed", "--config", str(whole.path / "run.json")]
+    events = folders.runs / "killed" / "events.jsonl"
+    kill_after(13, start, events, env)
+    assert Run.open(folders.runs, "killed").status() == "interrupted"
+    resume = [*COMMAND[:4], "--quiet", *places, "--resume", "killed"]
+    kill_after(37, resume, events, env)
+    ended = subprocess.run(resume, env=env, check=True, capture_output=True, text=True)
+    assert "distilled" in ended.stdout
+    run = Run.open(folders.runs, "killed")
+    assert contents(run) == contents(whole)
+    assert told(run) == told(whole)
