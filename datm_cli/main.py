@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed, 2 usage or configuration, 130 interrupted, 143 ter
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Annotated
@@ -56,6 +57,9 @@ def _options(
 def main() -> None:
     """Run the app; errors are told on stderr, or on stdout as an object with --json."""
     as_json = "--json" in sys.argv
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # × and ± on a terminal that knows neither
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except DatmError as error:

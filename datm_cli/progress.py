@@ -54,7 +54,7 @@ class Lines:
     def read(self, event: Event) -> None:
         text = sentence(event)
         done = advance(event)
-        if done and self._clock() - self._told >= LINE_SECONDS:
+        if done and done.done < done.total and self._clock() - self._told >= LINE_SECONDS:
             text = f"{done.what} {done.done:,}/{done.total:,}{self._left(done)}"
             text += f": {progress(event)}" if isinstance(event, events.Matched) else ""
         elif done:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -44,6 +45,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
         _sort_metadata(beside)
         with beside.open("rb") as file:
             os.fsync(file.fileno())
+        beside.chmod(0o666 & ~_umask())  # the writer's own mode shuts out everybody else
         beside.replace(path)
     except (OSError, SafetensorError) as problem:
         raise _unwritable(path, beside, problem) from None
@@ -62,11 +64,18 @@ def _sort_metadata(path: Path) -> None:
         file.write(text.ljust(length))
 
 
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
 def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
 def _unwritable(path: Path, beside: Path, problem: Exception) -> FileError:
-    beside.unlink(missing_ok=True)
+    with suppress(OSError):  # where it cannot be removed, it could not be written either
+        beside.unlink(missing_ok=True)
     reason = getattr(problem, "strerror", None) or str(problem)
     return FileError(f"{path} cannot be written: {reason}", f"df -h {path.parent}")

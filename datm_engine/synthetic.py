@@ -102,7 +102,7 @@ class SyntheticSet:
         except (SafetensorError, OSError) as problem:
             raise FileError(f"{path} cannot be read: {problem}", "datm runs") from None
         try:
-            return cls(
+            synthetic = cls(
                 images=tensors["images"],
                 labels=tensors["labels"],
                 syn_lr=float(tensors["syn_lr"]),
@@ -113,8 +113,23 @@ class SyntheticSet:
                 augmentation=tuple(json.loads(metadata["augmentation"])),
                 config=json.loads(metadata["config"]),
             )
-        except (KeyError, ValueError) as problem:
-            raise FileError(f"{path}: incomplete distilled set: {problem}", "datm runs") from None
+            synthetic._check()
+        except (KeyError, ValueError, TypeError) as problem:
+            raise FileError(f"{path}: damaged distilled set: {problem}", "datm runs") from None
+        return synthetic
+
+    def _check(self) -> None:
+        """Raises ValueError where the parts do not fit each other."""
+        n, classes = len(self.images), len(self.class_names)
+        if self.images.ndim != 4 or self.labels.shape != (n, classes) or n == 0:
+            raise ValueError(
+                f"images {list(self.images.shape)} and labels {list(self.labels.shape)} do not "
+                f"fit {classes} classes"
+            )
+        if n % classes:
+            raise ValueError(f"{n} images are not the same number for each of {classes} classes")
+        if not all(bool(torch.isfinite(t).all()) for t in (self.images, self.labels)):
+            raise ValueError("images or labels are not finite")
 
 
 def to_pictures(

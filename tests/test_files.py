@@ -41,11 +41,13 @@ def test_a_failed_write_keeps_what_stood_there(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
+    tensors = {"a": torch.zeros(3)}
+    write = {
+        "text": lambda: save_text(path, ""),
+        "tensors": lambda: save_tensors(path, tensors, {}),
+    }
     with pytest.raises(FileError, match="No space left on device") as raised:
-        if kind == "text":
-            save_text(path, "after")
-        else:
-            save_tensors(path, {"a": torch.zeros(3)}, {})
+        write[kind]()
     assert raised.value.hint == f"df -h {tmp_path}"
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path], "no leftovers"

@@ -33,6 +33,7 @@ from datm_engine.synthetic import SyntheticSet
 Make = Callable[..., Config]
 Finished = Callable[[Any], tuple[list[Any], Any]]
 NEVER = lambda: False  # noqa: E731
+ROOT = str(Path(__file__).parents[1])
 
 
 def walk(
@@ -49,9 +50,7 @@ def walk(
     else:
         run = Run.create(folders.runs, name, config, {})
     with run.recording() as record:
-        seen, outcome = finished(
-            record.follow(make_distilled_set(config, run, folders, cpu, stop))
-        )
+        seen, outcome = finished(record.follow(make_distilled_set(config, run, folders, cpu, stop)))
     return run, seen, outcome
 
 
@@ -136,7 +135,17 @@ def test_more_iterations_go_on_exactly(
     assert all(torch.equal(ours.learned[name], theirs.learned[name]) for name in ours.learned)
 
 
-COMMAND = [sys.executable, "-m", "datm_cli", "distill", "--dataset", "digits", "--ipc", "1", "--quiet"]
+COMMAND = [
+    sys.executable,
+    "-m",
+    "datm_cli",
+    "distill",
+    "--dataset",
+    "digits",
+    "--ipc",
+    "1",
+    "--quiet",
+]
 
 
 def kill_after(iteration: int, command: list[str], events: Path, env: dict[str, str]) -> None:
@@ -163,7 +172,7 @@ def test_killed_and_resumed_it_is_bit_for_bit_the_same(
         evaluate={"selection_interval": 25},
     )
     whole, _, _ = walk(config, folders, "whole", cpu, finished)
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": ROOT}
     places = ["--data-dir", str(folders.data), "--experts-dir", str(folders.experts)]
     places += ["--runs-dir", str(folders.runs)]
     start = [*COMMAND, *places, "--name", "killed", "--config", str(whole.path / "run.json")]

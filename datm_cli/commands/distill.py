@@ -70,7 +70,7 @@ def distill(
         run, settled = _resumed(folders, resume, given)
     else:
         settled = settings.settle(**given)
-        run = _created(folders, name, settled)
+        run = _created(folders, name, settled, on.description)
 
     with (
         StopRequest().listening() as stop,
@@ -111,14 +111,14 @@ def distill(
         raise typer.Exit(stop.exit_code)
 
 
-def _created(folders: Folders, name: str | None, settled: Settings) -> Run:
+def _created(folders: Folders, name: str | None, settled: Settings, device: str) -> Run:
     from datm_engine.runs import Run, free_name
     from datm_engine.runtime import environment
 
     config = settled.config
     stem = f"{Path(config.dataset.name).stem or 'images'}-ipc{config.distill.ipc}"
     name = name or free_name(folders.runs, stem)
-    facts = {"source": settled.source, "environment": environment()}
+    facts = {"source": settled.source, "device": device, "environment": environment()}
     return Run.create(folders.runs, name, config, facts)
 
 

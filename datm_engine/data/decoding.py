@@ -79,7 +79,7 @@ def decode(
     first = size_of(paths[0])[0]
     size = resolution or first
     threads = _CORES if math.prod(first) >= _WORTH_THREADS else 1
-    rgb = _empty(len(paths), size)
+    rgb = _empty(len(paths), 3, size)
 
     def fill(index: int) -> bool:
         path = paths[index]
@@ -103,23 +103,24 @@ def resize(images: Tensor, size: Size, what: str) -> Generator[DatasetProgress, 
     if (width, height) == size:
         return images
     arrays = images.permute(0, 2, 3, 1).numpy()
-    resized = np.empty((n, size[1], size[0], channels), np.uint8)
+    resized = _empty(n, channels, size)
 
     def fill(index: int) -> None:
         image = Image.fromarray(arrays[index, :, :, 0] if channels == 1 else arrays[index])
-        resized[index] = np.asarray(_resized(image, size)).reshape(resized.shape[1:])
+        resized[index] = _channels_first(_resized(image, size))
 
     yield from in_chunks(fill, range(n), what, threads=1)
-    return torch.from_numpy(resized).permute(0, 3, 1, 2).contiguous()
+    return torch.from_numpy(resized)
 
 
-def _empty(n: int, size: Size) -> Pixels:
+def _empty(n: int, channels: int, size: Size) -> Pixels:
     width, height = size
     try:
-        return np.empty((n, 3, height, width), np.uint8)
-    except MemoryError:
+        return np.empty((n, channels, height, width), np.uint8)
+    except (MemoryError, ValueError):  # too many bytes, or more than can be counted
         raise ConfigError(
-            f"{n} images of {width}×{height} need {n * 3 * height * width / 1e9:.0f} GB of memory",
+            f"{n} images of {width}×{height} need "
+            f"{n * channels * height * width / 1e9:.0f} GB of memory",
             "a smaller --resolution, such as --resolution 64",
         ) from None
 
@@ -146,10 +147,14 @@ def _pixels(path: Path, image: Image.Image, grey: bool, size: Size) -> Pixels:
     try:
         image.load()
         plain = _over_white(_eight_bit(image)).convert("L" if grey else "RGB")
-        pixels = np.asarray(_resized(plain, size))
+        return _channels_first(_resized(plain, size))
     except _DAMAGED as problem:
         raise _damaged(path, problem) from None
-    return pixels[None] if grey else pixels.transpose(2, 0, 1)
+
+
+def _channels_first(image: Image.Image) -> Pixels:
+    pixels = np.asarray(image)
+    return pixels[None] if image.mode == "L" else pixels.transpose(2, 0, 1)
 
 
 def _resized(image: Image.Image, size: Size) -> Image.Image:

@@ -219,5 +219,5 @@ def _give_up_if_stuck(config: Config, distillation: Distillation, refused: str, 
     raise MatchingError(
         f"run {run.name}: no step was taken in the last {progress.refusals} iterations: {refused} "
         f"(loss {progress.loss}, threshold {settings.threshold:g})",
-        f"datm distill --config {run.path / 'config.toml'} --set {change}",
+        f"datm distill --config {run.path / 'run.json'} --set {change}",
     )

@@ -31,6 +31,11 @@ IPC = 4
 SHADE = 40  # between a class's images, so that each can be told by its colour
 
 
+@pytest.fixture(autouse=True)
+def _on_a_terminal(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")  # a dumb one is always 80 columns wide
+
+
 @pytest.fixture
 def distilled():
     """Flat pictures of a class's colour, ever darker; red's second is labelled blue."""

@@ -20,6 +20,11 @@ from datm_cli.pictures import (
 BLACK, WHITE, RED = (0, 0, 0), (255, 255, 255), (255, 0, 0)
 
 
+@pytest.fixture(autouse=True)
+def _on_a_terminal(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")  # a dumb one is always 80 columns wide
+
+
 def text_of(lines):
     return ["".join(segment.text for segment in line) for line in lines]
 

@@ -12,6 +12,11 @@ from rich.console import Console
 from datm_cli.plots import Bars, Curve, bar, distinct, short
 
 
+@pytest.fixture(autouse=True)
+def _on_a_terminal(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")  # a dumb one is always 80 columns wide
+
+
 def printed(renderable, width=28, **settings):
     settings = {"color_system": None, "force_terminal": True, **settings}
     console = Console(file=io.StringIO(), width=width, **settings)

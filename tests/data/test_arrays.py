@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from datm_engine.data import datasets
-from datm_engine.data.datasets import RealData, Shape
+from datm_engine.data.datasets import ImageSet, RealData, Shape
 from datm_engine.errors import DataError
 
 Load = Callable[..., tuple[RealData, list[Any]]]
@@ -150,3 +150,7 @@ def test_a_file_that_may_not_be_read_is_named(load: Load, path: Path) -> None:
         pytest.skip("this user may read everything")
     with pytest.raises(DataError, match="Permission denied"):
         load(path)
+
+
+def test_an_image_set_is_as_long_as_its_labels() -> None:
+    assert len(ImageSet(torch.zeros(3, 1, 2, 2, dtype=torch.uint8), torch.zeros(3).long())) == 3

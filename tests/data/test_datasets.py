@@ -124,6 +124,11 @@ def test_fewer_images_than_classes_is_refused(load: Load) -> None:
     assert error.value.hint == "--train-images 10 or more"
 
 
+def test_a_resolution_beyond_all_memory_is_refused(load: Load) -> None:
+    with pytest.raises(ConfigError, match="GB of memory"):
+        load("digits", resolution=10**9)
+
+
 @pytest.mark.parametrize("resolution", [0, -1])
 def test_a_resolution_of_no_pixels_is_refused(load: Load, resolution: int) -> None:
     with pytest.raises(ConfigError, match="resolution"):

@@ -74,9 +74,7 @@ def test_the_next_expert_goes_on_where_the_first_ran_out() -> None:
             used.append(k)
             yield torch.tensor(bias)
 
-    chosen = correct_images(
-        NETWORK, counted(), images_that_say(SAID), LABELS, CLASSES, 2, seed=0
-    )
+    chosen = correct_images(NETWORK, counted(), images_that_say(SAID), LABELS, CLASSES, 2, seed=0)
     assert chosen.qualified == (2, 2, 2)
     assert 8 in chosen.indices[4:].tolist()
     assert used == [0, 1], "experts are only asked as long as images are wanted"
@@ -101,7 +99,9 @@ def test_labels_are_the_mean_of_the_correct_experts_logits() -> None:
     assert torch.allclose(found[1], (told[0, 1] + told[1, 1]) / 2)
     assert torch.allclose(found[2], told[2, 2]), "only the third says class 0"
     nobody = averaged_logits(NETWORK, experts(NEUTRAL, FOR_TWO), images[2:], labels[2:])
-    assert torch.allclose(nobody[0], (told[0, 2] - torch.tensor(biases[0])) + torch.tensor([0, 0, 4.5]))
+    assert torch.allclose(
+        nobody[0], (told[0, 2] - torch.tensor(biases[0])) + torch.tensor([0, 0, 4.5])
+    )
 
 
 def test_random_images_are_of_their_class_and_seeded() -> None:

@@ -155,6 +155,8 @@ def test_a_diverging_expert_is_explained(
     make_config: Make, digits: PreparedData, cpu: Runtime, tmp_path: Path, finished: Finished
 ) -> None:
     wild = make_config(network={"norm": "none"}, experts={"lr": 1e9})
-    with pytest.raises(DatmError, match=r"expert 0 diverged in epoch \d: its loss is nan") as raised:
+    with pytest.raises(
+        DatmError, match=r"expert 0 diverged in epoch \d: its loss is nan"
+    ) as raised:
         finished(train_experts(wild, digits, tmp_path, cpu))
     assert "experts.lr=5e+08" in raised.value.hint

@@ -1,0 +1,116 @@
+"""Settings: every problem at once, with its key; nothing read that is not meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from datm_engine import presets
+from datm_engine.config import (
+    Config,
+    build,
+    differences,
+    overlay,
+    parse_assignments,
+    read_toml,
+)
+from datm_engine.errors import ConfigError
+
+Make = Callable[..., Config]
+
+
+def problem(**over: dict[str, Any]) -> str:
+    with pytest.raises(ConfigError) as raised:
+        build(overlay(presets.load("digits-ipc1"), over), "here")
+    assert raised.value.message.startswith("here: ")
+    assert raised.value.hint
+    return raised.value.message
+
+
+def test_all_problems_in_one_message() -> None:
+    told = problem(
+        distill={"sin_steps": 3, "ipc": 0},
+        experts={"lr": -1.0, "optimizer": "adam"},
+        netwrok={},
+    )
+    assert "unknown key distill.sin_steps (did you mean syn_steps?)" in told
+    assert "unknown key netwrok (did you mean network?)" in told
+    assert "distill.ipc = 0: input should be greater than or equal to 1" in told
+    assert "experts.lr = -1.0" in told
+    assert "experts.optimizer = 'adam'" in told
+
+
+def test_what_is_not_set() -> None:
+    tables = presets.load("digits-ipc1")
+    del tables["distill"]["ipc"], tables["evaluate"]
+    with pytest.raises(ConfigError, match=r"distill.ipc is not set; evaluate is not set"):
+        build(tables, "here")
+
+
+@pytest.mark.parametrize(
+    ("over", "told"),
+    [
+        ({"distill": {"min_start_epoch": 4}}, "must be above min_start_epoch"),
+        ({"distill": {"max_start_epoch": 1}}, "must be at least initial_max_start_epoch"),
+        ({"experts": {"epochs": 2}}, 'epoch 5 is matched (T⁺ − 1 + M); set it to that or to "win'),
+        ({"dataset": {"validation": 0.0}}, "needs dataset.validation above 0"),
+    ],
+)
+def test_tables_agree(over: dict[str, Any], told: str) -> None:
+    defaults = {"distill": {"max_start_epoch": 4, "initial_max_start_epoch": 4, "expert_epochs": 2}}
+    assert told in problem(**overlay(defaults, over))
+
+
+def test_types_are_not_guessed() -> None:
+    assert "distill.ipc = '3'" in problem(distill={"ipc": "3"})
+    assert "distill.ipc = 1.0" in problem(distill={"ipc": 1.0})
+    assert "distill.ipc = True" in problem(distill={"ipc": True})
+    whole = build(overlay(presets.load("digits-ipc1"), {"distill": {"lr_images": 3}}), "here")
+    assert whole.distill.lr_images == 3.0, "but a whole number is a number"
+
+
+def test_assignments() -> None:
+    found = parse_assignments(
+        ["distill.syn_steps=40", "experts.lr=1e-3", "dataset.name=cifar10", "a.b=[1, 2]", "a.c=x=y"]
+    )
+    assert found == {
+        "distill": {"syn_steps": 40},
+        "experts": {"lr": 1e-3},
+        "dataset": {"name": "cifar10"},
+        "a": {"b": [1, 2], "c": "x=y"},
+    }
+    for text in ("syn_steps=40", "distill.syn_steps", "=3", "distill.=3"):
+        with pytest.raises(ConfigError, match="not of the form table.key=value"):
+            parse_assignments([text])
+
+
+def test_epochs(make_config: Make) -> None:
+    window = make_config(experts={"epochs": "window"})
+    assert window.snapshot_epochs == window.epochs_needed == 3  # T⁺ − 1 + M = 3 − 1 + 1
+    assert make_config(experts={"epochs": 9}).snapshot_epochs == 9
+
+
+def test_differences(make_config: Make) -> None:
+    left, right = make_config(), make_config(distill={"seed": 5}, network={"width": 6})
+    assert differences(left, right) == {"network.width": (4, 6), "distill.seed": (0, 5)}
+    assert differences(left, left) == {}
+
+
+def test_a_configuration_cannot_be_changed(make_config: Make) -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        make_config().distill.ipc = 3  # type: ignore[misc]
+
+
+def test_files_that_are_no_toml(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    with pytest.raises(ConfigError, match="No such file"):
+        read_toml(path)
+    path.write_text("[distill\n")
+    with pytest.raises(ConfigError, match=r"settings\.toml: not TOML"):
+        read_toml(path)
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="not TOML"):
+        read_toml(path)

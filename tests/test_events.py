@@ -1,0 +1,69 @@
+"""Events go to JSON and back, and a line that is none is told apart."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from typing import Any
+
+import pytest
+
+from datm_cli.sentences import sentence
+from datm_engine.events import KINDS, Event, Matched, Noted, from_json, to_json
+
+SAMPLES: dict[type, Any] = {str: "fünf ⁺ \n", int: 3, float: 1.5, bool: True}
+
+
+def example(kind: type[Event]) -> Event:
+    hints = typing.get_type_hints(kind)
+
+    def value(hint: Any) -> Any:
+        if isinstance(hint, types.UnionType):
+            hint = next(part for part in typing.get_args(hint) if part is not type(None))
+        return SAMPLES[hint]
+
+    return kind(**{field.name: value(hints[field.name]) for field in dataclasses.fields(kind)})
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
+def test_there_and_back(kind: type[Event]) -> None:
+    event = example(kind)
+    line = to_json(event)
+    assert "\n" not in line
+    assert from_json(line) == event
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
+def test_events_hold_only_scalars(kind: type[Event]) -> None:
+    """Never tensors, so that a reader needs nothing but JSON; and they cannot be changed."""
+    values = dataclasses.asdict(example(kind)).values()
+    assert all(isinstance(value, str | int | float | bool | None) for value in values)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        example(kind).time = 2.0  # type: ignore[misc]
+
+
+def test_fields_of_a_newer_version_are_left_out() -> None:
+    line = json.loads(to_json(Noted(text="hello")))
+    assert from_json(json.dumps({**line, "colour": "red"})) == Noted(text="hello")
+
+
+@pytest.mark.parametrize(
+    "line", ["", "{", "[]", "3", '{"event": "Sang"}', '{"event": "Noted"}', '{"text": "x"}']
+)
+def test_what_is_no_event(line: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011
+        from_json(line)
+
+
+def test_numbers_that_are_not_finite_are_refused() -> None:
+    event = dataclasses.replace(typing.cast(Matched, example(Matched)), loss=float("nan"))
+    with pytest.raises(ValueError, match="JSON"):
+        to_json(event)
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
+def test_every_event_can_be_told(kind: type[Event]) -> None:
+    told = sentence(example(kind))
+    assert told is None or told

@@ -1,0 +1,152 @@
+"""The run directory: one writer, any reader, and what a cut-off write leaves."""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from datm_engine.config import Config
+from datm_engine.errors import DatmError, RunError
+from datm_engine.events import CandidateScored, Event, Matched, Noted, RunEnded, RunStarted
+from datm_engine.runs import Run, free_name
+
+Make = Callable[..., Config]
+
+
+@pytest.fixture
+def run(make_config: Make, tmp_path: Path) -> Run:
+    return Run.create(tmp_path, "one", make_config(), {"seed": 0})
+
+
+def started(resumed_at: int = 0) -> RunStarted:
+    return RunStarted(
+        run="one", command="distill", device="cpu", version="0", seed=0, resumed_at=resumed_at
+    )
+
+
+def matched(iteration: int, loss: float) -> Matched:
+    return Matched(
+        iteration=iteration,
+        iterations=9,
+        loss=loss,
+        expert=0,
+        start_epoch=0,
+        target_epoch=1,
+        lower=0,
+        upper=1,
+        final_upper=1,
+        syn_lr=0.1,
+        refused="",
+        skipped=0,
+        seconds=0.1,
+    )
+
+
+def write(run: Run, *events: Event) -> None:
+    with run.recording() as record:
+        for event in events:
+            record.write(event)
+
+
+def plain(events: list[Event]) -> list[Event]:
+    return [dataclasses.replace(event, time=0.0) for event in events]
+
+
+def test_what_is_written_is_read(run: Run, make_config: Make) -> None:
+    write(run, started(), Noted(text="hello"))
+    assert plain(run.events()) == [started(), Noted(text="hello")]
+    assert all(event.time > 1e9 for event in run.events())
+    again = Run.open(run.path.parent, "one")
+    assert again.config() == make_config()
+    assert again.facts()["seed"] == 0
+
+
+def test_a_resumed_run_tells_iterations_anew(run: Run) -> None:
+    scored = CandidateScored(iteration=3, part="validation", accuracy=50, images=10, best=True)
+    write(run, started(), *(matched(i, 0.1 * i) for i in (1, 2, 3)), scored)
+    write(run, started(resumed_at=2), matched(3, 9.0))
+    told = [(e.iteration, e.loss) for e in run.events() if isinstance(e, Matched)]
+    assert told == [(1, 0.1), (2, 0.2), (3, 9.0)]
+    assert not [e for e in run.events() if isinstance(e, CandidateScored)]
+
+
+def test_a_write_cut_short_costs_only_its_line(run: Run) -> None:
+    write(run, started(), Noted(text="whole"))
+    with (run.path / "events.jsonl").open("ab") as file:
+        file.write(b'{"event": "Noted", "text": "ha')
+    write(run, Noted(text="next"))
+    assert plain(run.events()) == [started(), Noted(text="whole"), Noted(text="next")]
+
+
+def _hold(runs_dir: Path, held: Any, released: Any) -> None:
+    with Run.open(runs_dir, "one").recording():
+        held.set()
+        released.wait(30)
+
+
+def test_one_process_writes_at_a_time(run: Run) -> None:
+    context = multiprocessing.get_context("spawn")
+    held, released = context.Event(), context.Event()
+    other = context.Process(target=_hold, args=(run.path.parent, held, released))
+    other.start()
+    try:
+        assert held.wait(60)
+        assert run.status() == "running"
+        with pytest.raises(RunError, match="written by another process"), run.recording():
+            pass
+    finally:
+        released.set()
+        other.join()
+    assert not run.locked()
+    write(run, started())
+
+
+def test_status(run: Run) -> None:
+    assert run.status() == "interrupted"
+    for status in ("done", "stopped", "failed"):
+        write(run, started(), RunEnded(status=status, iteration=1))
+        assert run.status() == status
+    write(run, started())
+    assert run.status() == "interrupted", "the latest start has no end"
+    with run.recording():
+        assert run.status() == "running"
+
+
+def test_a_failing_stage_is_recorded_with_why(run: Run) -> None:
+    def stage() -> Generator[Event, None, None]:
+        yield matched(7, 0.5)
+        raise DatmError("no more paint", "buy paint")
+
+    with run.recording() as record, pytest.raises(DatmError):
+        list(record.follow(stage()))
+    ended = run.events()[-1]
+    assert isinstance(ended, RunEnded)
+    assert (ended.status, ended.iteration) == ("failed", 7)
+    assert (ended.message, ended.hint) == ("no more paint", "buy paint")
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden", "a b", "a\nb"])
+def test_names_that_are_no_folders(name: str, make_config: Make, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="cannot be a folder's name"):
+        Run.create(tmp_path, name, make_config(), {})
+
+
+def test_damaged_facts(run: Run) -> None:
+    (run.path / "run.json").write_text('{"config": ')
+    with pytest.raises(RunError, match="is damaged"):
+        run.facts()
+    (run.path / "run.json").write_text("[]")
+    with pytest.raises(RunError, match="states no configuration"):
+        run.facts()
+
+
+def test_free_name(tmp_path: Path) -> None:
+    assert free_name(tmp_path, "a") == "a"
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a-2").mkdir()
+    assert free_name(tmp_path, "a") == "a-3"
