@@ -16,7 +16,7 @@ def duration(seconds: float) -> str:
         return f"{minutes} min {whole % 60:02d} s"
     if whole < 86400:
         return f"{hours} h {minutes % 60:02d} min"
-    return f"{days} days {hours % 24} h"
+    return f"{plural(days, 'day')} {hours % 24} h"
 
 
 def size(count: float) -> str:

@@ -1,0 +1,145 @@
+"""What is shown of a run as it goes: timed lines, bars, or nothing."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from datm_cli.progress import Bars, Lines, Nothing, reader
+from datm_cli.sentences import duration, size
+from datm_engine.events import Evaluated, EvaluationProgress, ExpertsPlanned, Matched, Noted
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def matched(iteration: int, *, loss: float | None = 0.5, skipped: int = 0) -> Matched:
+    return Matched(
+        iteration=iteration,
+        iterations=200,
+        loss=loss,
+        expert=0,
+        start_epoch=2,
+        target_epoch=4,
+        lower=0,
+        upper=10,
+        final_upper=20,
+        syn_lr=0.0123,
+        refused="",
+        skipped=skipped,
+        seconds=0.1,
+    )
+
+
+def console(*, terminal: bool = False) -> Console:
+    return Console(file=io.StringIO(), force_terminal=terminal, width=120, highlight=False)
+
+
+def printed(on: Console) -> str:
+    assert isinstance(on.file, io.StringIO)
+    return on.file.getvalue()
+
+
+def test_facts_are_told_at_once_and_progress_every_half_minute() -> None:
+    on, clock = console(), Clock()
+    with Lines(on, clock) as lines:
+        lines.read(Noted(text="a [bold] fact"))
+        for second in range(1, 66):
+            clock.now += 1
+            lines.read(matched(second, skipped=second // 40))
+    assert printed(on).splitlines() == [
+        "[00:00:00] a [bold] fact",
+        "[00:00:30] distilling 30/200, 2 min 50 s left: "
+        "loss 0.5000, window 0–10 of 20, rate 0.0123",
+        "[00:01:00] distilling 60/200, 2 min 20 s left: "
+        "loss 0.5000, window 0–10 of 20, rate 0.0123, 1 skipped",
+    ]
+
+
+def test_lines_have_no_carriage_returns_or_escapes() -> None:
+    on, clock = console(), Clock()
+    with Lines(on, clock) as lines:
+        for step in range(5):
+            clock.now += 31
+            lines.read(matched(step + 1, loss=None))
+    assert "\r" not in printed(on)
+    assert "\x1b" not in printed(on)
+    assert "loss not finite" in printed(on)
+
+
+def test_bars_show_stage_share_and_time_left() -> None:
+    on = console(terminal=True)
+    with Bars(on) as bars:
+        bars.read(Noted(text="a [bold] fact"))
+        for iteration in range(1, 51):
+            bars.read(matched(iteration))
+    shown = printed(on)
+    for part in ("a [bold] fact", "distilling", "50/200", "left", "loss 0.5000"):
+        assert part in shown
+
+
+def test_bars_follow_the_stage() -> None:
+    on = console(terminal=True)
+    with Bars(on) as bars:
+        bars.read(matched(200))
+        bars.read(
+            EvaluationProgress(
+                set="random", network="mlp", repeat=0, repeats=3, epoch=10, epochs=100
+            )
+        )
+    last = printed(on).rsplit("\r", 1)[-1]
+    assert "evaluating random, mlp, 1/3" in last
+    assert "10/100" in last
+    assert "distilling" not in last
+
+
+@pytest.mark.parametrize(
+    ("silent", "terminal", "expected"),
+    [(True, True, Nothing), (False, True, Bars), (False, False, Lines)],
+)
+def test_which_is_used(silent: bool, terminal: bool, expected: type) -> None:
+    assert isinstance(reader(console(terminal=terminal), silent=silent), expected)
+
+
+def test_plans_say_how_many_how_long_how_much() -> None:
+    on = console()
+    plan = ExpertsPlanned(
+        folder="experts/ab",
+        total=100,
+        missing=97,
+        epochs=50,
+        epochs_needed=50,
+        seconds=7500,
+        size=12_400_000_000,
+    )
+    with Lines(on, Clock()) as lines:
+        lines.read(plan)
+        lines.read(
+            Evaluated(
+                set="full",
+                network="convnet",
+                accuracy_mean=84.12,
+                accuracy_std=0.3,
+                repeats=5,
+                images=50_000,
+            )
+        )
+    assert printed(on).splitlines() == [
+        "[00:00:00] training 97 of 100 experts, 50 epochs each: "
+        "about 2 h 05 min and 12.4 GB in experts/ab",
+        "[00:00:00] full, convnet: 84.12 ± 0.30% of test images (5 repeats, 50,000 images, 0.0 s)",
+    ]
+
+
+def test_durations_and_sizes() -> None:
+    table = {0.5: "0.5 s", 9.96: "10 s", 59.4: "59 s", 60: "1 min 00 s", 3599: "59 min 59 s"}
+    table |= {3600: "1 h 00 min", 86399: "23 h 59 min", 90000: "1 day 1 h"}
+    assert {seconds: duration(seconds) for seconds in table} == table
+    sizes = {0: "0 B", 999: "999 B", 1000: "1.0 kB", 5.5e6: "5.5 MB", 2e13: "20.0 TB"}
+    assert {count: size(count) for count in sizes} == sizes
