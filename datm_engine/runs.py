@@ -77,9 +77,9 @@ class Run:
 
     @classmethod
     def all(cls, runs_dir: Path) -> list[Run]:
-        """Oldest first."""
-        found = [cls(path.parent) for path in runs_dir.glob("*/run.json")]
-        return sorted(found, key=lambda run: run.facts().get("created", 0.0))
+        """Oldest first, damaged ones too."""
+        stated = sorted(runs_dir.glob("*/run.json"), key=lambda path: path.stat().st_mtime)
+        return [cls(path.parent) for path in stated]
 
     def facts(self) -> dict[str, Any]:
         """What run.json states. Raises RunError if it is damaged."""
@@ -142,7 +142,7 @@ class Run:
         """The right to write, for one process at a time. Raises RunError if another has it."""
         try:
             with (self.path / "lock").open("wb") as lock, self._appending() as file:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _take(lock)
                 yield Recorder(file)
         except BlockingIOError:
             raise RunError(
@@ -231,8 +231,19 @@ class Recorder:
             raise
 
 
+def _take(lock: Any) -> None:
+    """Raises BlockingIOError if another process has it for more than a moment: one that only
+    looks whether the run is locked holds it for an instant too."""
+    for _ in range(20):
+        with suppress(BlockingIOError):
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        time.sleep(0.05)
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def free_name(runs_dir: Path, stem: str) -> str:
-    """`stem`, or with the first number that makes it new."""
+    """`stem` as a folder's name, with the first number that makes it new if need be."""
+    stem = re.sub(r"[^\w.+-]+", "-", stem).lstrip(".-")
     name, number = stem, 1
     while (runs_dir / name).exists():
         number += 1

@@ -150,3 +150,15 @@ def test_free_name(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a-2").mkdir()
     assert free_name(tmp_path, "a") == "a-3"
+
+
+def test_names_are_made_of_any_dataset(tmp_path: Path, make_config: Make) -> None:
+    for stem in ("my photos (2)-ipc1", ".hidden-ipc1", "fünf/sechs-ipc1"):
+        Run.create(tmp_path, free_name(tmp_path, stem), make_config(), {})
+
+
+def test_looking_whether_a_run_is_locked_does_not_lock_it(run: Run) -> None:
+    with run.recording():
+        assert run.locked()
+    assert not run.locked()
+    write(run, started())

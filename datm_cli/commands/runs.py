@@ -34,17 +34,33 @@ def runs(runs_dir: options.RunsDir = options.RUNS_DIR, as_json: options.AsJson =
         table.add_row(
             row["run"],
             row["status"],
-            row["dataset"],
-            str(row["ipc"]),
-            f"{row['iteration']:,}/{row['iterations']:,}",
+            _shown(row["dataset"]),
+            _shown(row["ipc"]),
+            f"{_shown(row['iteration'])}/{_shown(row['iterations'])}",
             "" if row["loss"] is None else f"{row['loss']:.4f}",
             "" if row["accuracy"] is None else f"{row['accuracy']:.2f} ({row['judged_on']})",
-            duration(row["age"]),
+            "" if row["age"] is None else duration(row["age"]),
         )
     output.results().print(table)
 
 
+def _shown(value: int | str | None) -> str:
+    return "?" if value is None else f"{value:,}" if isinstance(value, int) else value
+
+
 def _row(run: Run) -> dict[str, Any]:
+    """What the run states; of one that cannot be read, that it is damaged."""
+    from datm_engine.errors import DatmError
+
+    try:
+        return _told(run)
+    except DatmError as problem:
+        unknown = ("dataset", "ipc", "iteration", "iterations", "loss", "accuracy", "judged_on")
+        why = {"run": run.name, "status": "damaged", "message": problem.message, "age": None}
+        return {**why, **dict.fromkeys(unknown)}
+
+
+def _told(run: Run) -> dict[str, Any]:
     from datm_engine.events import CandidateScored, Evaluated, Matched
 
     config, facts = run.config(), run.facts()

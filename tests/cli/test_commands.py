@@ -345,3 +345,16 @@ def test_interrupted_it_checkpoints_and_says_how_to_go_on(
     ended = json.loads(events.read_text().splitlines()[-1])
     assert (ended["event"], ended["status"]) == ("RunEnded", "stopped")
     assert ended["iteration"] >= 5
+
+
+def test_a_damaged_run_does_not_hide_the_others(
+    datm: Callable[..., Answer], settings: Path
+) -> None:
+    datm("distill", "--config", settings, "--name", "good", "--quiet")
+    datm("distill", "--config", settings, "--name", "bad", "--quiet")
+    Path("runs/bad/run.json").write_text('{"config": ')
+    listed = {row["run"]: row["status"] for row in datm("runs", "--json").json["runs"]}
+    assert listed == {"good": "done", "bad": "damaged"}
+    table = datm("runs")
+    assert table.code == 0
+    assert "damaged" in table.out
