@@ -87,6 +87,6 @@ def progress(event: events.Matched) -> str:
     loss = "not finite" if event.loss is None else f"{event.loss:.4f}"
     skipped = f", {event.skipped} skipped" if event.skipped else ""
     return (
-        f"loss {loss}, window {event.lower}–{event.upper} of {event.final_upper}, "
-        f"rate {event.syn_lr:.4g}{skipped}"
+        f"loss {loss}, T⁻ {event.lower} T {event.upper} T⁺ {event.final_upper}, "
+        f"η {event.syn_lr:.4g}{skipped}"
     )

@@ -55,10 +55,9 @@ def test_facts_are_told_at_once_and_progress_every_half_minute() -> None:
             lines.read(matched(second, skipped=second // 40))
     assert printed(on).splitlines() == [
         "[00:00:00] a [bold] fact",
-        "[00:00:30] distilling 30/200, 2 min 50 s left: "
-        "loss 0.5000, window 0–10 of 20, rate 0.0123",
+        "[00:00:30] distilling 30/200, 2 min 50 s left: loss 0.5000, T⁻ 0 T 10 T⁺ 20, η 0.0123",
         "[00:01:00] distilling 60/200, 2 min 20 s left: "
-        "loss 0.5000, window 0–10 of 20, rate 0.0123, 1 skipped",
+        "loss 0.5000, T⁻ 0 T 10 T⁺ 20, η 0.0123, 1 skipped",
     ]
 
 
