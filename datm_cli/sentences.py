@@ -61,10 +61,13 @@ def sentence(event: Event) -> str | None:
                 f"expert {event.expert + 1} of {event.total}: {event.train_accuracy:.1f}% training"
                 f"{held_out}, {duration(event.seconds)}"
             )
-        case events.ClassFilledUp():
+        case events.ClassesFilledUp():
+            names = event.names.split(", ")
+            more = f", … ({event.classes} in all)" if len(names) > 5 else ""
             return (
-                f"class {event.class_name}: {event.qualified} of {event.wanted} images are "
-                "classified correctly by an expert; filled up with random ones"
+                f"{event.classes} of {event.of} classes have fewer than {event.wanted} images that "
+                f"an expert classifies correctly, and are filled up with random ones: "
+                f"{', '.join(names[:5])}{more}"
             )
         case events.Initialized():
             images = plural(event.images, "image")

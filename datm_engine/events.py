@@ -99,12 +99,14 @@ class Initialized(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassFilledUp(Event):
-    """Too few real images of a class qualified; the rest are random images of that class."""
+class ClassesFilledUp(Event):
+    """In some classes fewer than `wanted` real images qualified; the rest are random images of
+    the class. `names` lists these classes with how many did: "cat 3, dog 0"."""
 
-    class_name: str
-    qualified: int
+    classes: int
+    of: int
     wanted: int
+    names: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ from datm_engine.errors import MatchingError
 from datm_engine.events import (
     CandidateScored,
     CheckpointSaved,
-    ClassFilledUp,
+    ClassesFilledUp,
     Event,
     Initialized,
     SampleSaved,
@@ -138,7 +138,8 @@ def initial_set(
     else:
         snapshots = last_snapshots(labelled_by)
         labels = averaged_logits(network, snapshots, images, train.labels[indices])
-        label_source = f"logits of {labelled_by} experts at epoch {experts.epochs}"
+        who = "one expert" if labelled_by == 1 else f"{labelled_by} experts"
+        label_source = f"logits of {who} at epoch {experts.epochs}"
     image_source = {
         "correct": "real images that experts classify correctly",
         "random": "random real images",
@@ -163,9 +164,12 @@ def initial_set(
 def _report_filled_up(
     chosen: Selection, data: PreparedData, ipc: int
 ) -> Generator[Event, None, None]:
-    for name, qualified in zip(data.class_names, chosen.qualified, strict=True):
-        if qualified < ipc:
-            yield ClassFilledUp(class_name=name, qualified=qualified, wanted=ipc)
+    told = zip(data.class_names, chosen.qualified, strict=True)
+    short = [f"{name} {qualified}" for name, qualified in told if qualified < ipc]
+    if short:
+        yield ClassesFilledUp(
+            classes=len(short), of=data.classes, wanted=ipc, names=", ".join(short)
+        )
 
 
 def _save_sample(run: Run, candidate: SyntheticSet) -> SampleSaved:

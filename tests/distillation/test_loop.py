@@ -15,7 +15,7 @@ from datm_engine.data.prepared import PreparedData
 from datm_engine.distillation.iteration import student_steps
 from datm_engine.distillation.loop import distill
 from datm_engine.errors import MatchingError
-from datm_engine.events import CandidateScored, ClassFilledUp, Event, Initialized, Matched
+from datm_engine.events import CandidateScored, ClassesFilledUp, Event, Initialized, Matched
 from datm_engine.experts.training import expert_network, train_experts
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.runs import Run
@@ -128,9 +128,12 @@ def test_a_class_that_is_filled_up_is_reported(make_config: Make, walk: Any) -> 
         distill={"ipc": 10, "max_start_epoch": 1, "initial_max_start_epoch": 1, "iterations": 1},
     )
     seen, _ = walk(config)
-    filled = [event for event in seen if isinstance(event, ClassFilledUp)]
-    assert filled
-    assert all(event.qualified < event.wanted == 10 for event in filled)
+    filled = [event for event in seen if isinstance(event, ClassesFilledUp)]
+    (told,) = filled
+    assert told.wanted == told.of == 10
+    counts = [int(part.rsplit(" ", 1)[1]) for part in told.names.split(", ")]
+    assert len(counts) == told.classes
+    assert all(count < 10 for count in counts)
 
 
 def test_the_best_candidate_is_kept(make_config: Make, walk: Any) -> None:
