@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -20,10 +21,11 @@ class Reader(Protocol):
 
 
 class StopRequest:
-    """`stop()` turns true at the first SIGINT or SIGTERM; the second SIGINT aborts."""
+    """`stop()` turns true at the first SIGINT or SIGTERM, which is said on stderr unless
+    `silent`; the second SIGINT aborts."""
 
-    def __init__(self) -> None:
-        self.signal = 0
+    def __init__(self, *, silent: bool = False) -> None:
+        self.signal, self._silent = 0, silent
 
     def __call__(self) -> bool:
         return self.signal != 0
@@ -36,6 +38,8 @@ class StopRequest:
         if self.signal and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.signal = number
+        if not self._silent:  # straight to the stream: a console may be in the middle of a line
+            os.write(2, b"\nstopping after this step; ctrl+c again to abort\n")
 
     @contextmanager
     def listening(self) -> Iterator[StopRequest]:

@@ -68,7 +68,8 @@ def main() -> None:
         output.tell_error(error.message, error.hint, as_json)
         sys.exit(error.exit_code)
     except TyperException as error:
-        output.tell_error(error.format_message(), _help_for(sys.argv[1:]), as_json)
+        if message := error.format_message():  # empty where the help has been printed instead
+            output.tell_error(message, _help_for(sys.argv[1:]), as_json)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)

@@ -17,7 +17,7 @@ from rich.progress import (
 )
 from rich.table import Column
 
-from datm_cli.sentences import duration, progress, sentence
+from datm_cli.sentences import Refusals, duration, progress, sentence
 from datm_engine import events
 from datm_engine.events import Event
 
@@ -44,6 +44,7 @@ class Lines:
         self._console, self._clock = console, clock
         self._began = self._told = clock()
         self._first: dict[str, tuple[float, float]] = {}
+        self._refusals = Refusals()
 
     def __enter__(self) -> Lines:
         return self
@@ -52,9 +53,14 @@ class Lines:
         pass
 
     def read(self, event: Event) -> None:
-        text = sentence(event)
+        text = sentence(event) or self._refusals.sentence(event)
         done = advance(event)
-        if done and done.done < done.total and self._clock() - self._told >= LINE_SECONDS:
+        if (
+            not text
+            and done
+            and done.done < done.total
+            and self._clock() - self._told >= LINE_SECONDS
+        ):
             text = f"{done.what} {done.done:,}/{done.total:,}{self._left(done)}"
             text += f": {progress(event)}" if isinstance(event, events.Matched) else ""
         elif done:
@@ -88,6 +94,7 @@ class Bars:
         )
         self._task: TaskID | None = None
         self._what = ""
+        self._refusals = Refusals()
 
     def __enter__(self) -> Bars:
         self._progress.start()
@@ -102,7 +109,7 @@ class Bars:
         self._progress.stop()
 
     def read(self, event: Event) -> None:
-        if text := sentence(event):
+        if text := sentence(event) or self._refusals.sentence(event):
             self._progress.console.print(text, markup=False)
         if not (done := advance(event)):
             return

@@ -85,6 +85,21 @@ def sentence(event: Event) -> str | None:
     return None
 
 
+class Refusals:
+    """Says why an iteration took no step, the first time for each reason."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+
+    def sentence(self, event: Event) -> str | None:
+        if not isinstance(event, events.Matched) or not event.refused:
+            return None
+        if event.refused in self._told:
+            return None
+        self._told.add(event.refused)
+        return f"iteration {event.iteration:,} took no step: {event.refused}"
+
+
 def progress(event: events.Matched) -> str:
     """How an iteration went, in a few words."""
     loss = "not finite" if event.loss is None else f"{event.loss:.4f}"

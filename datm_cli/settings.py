@@ -38,17 +38,19 @@ def settle(
     """`flags` are tables of what else was given on the command line. Raises ConfigError."""
     over = overlay(read_file(config_file) if config_file else {}, flags)
     over = overlay(over, parse_assignments(assignments))
-    dataset = dataset or _stated(over, "dataset", "name")
-    ipc = ipc or _stated(over, "distill", "ipc")
+    dataset = _stated(over, "dataset", "name", str) if dataset is None else dataset
+    ipc = _stated(over, "distill", "ipc", int) if ipc is None else ipc
     if dataset is None and preset is None:
         dataset = "digits"
     shape = None
-    if dataset and preset is None and dataset not in presets.families():
-        shape = datasets.peek(dataset, data_dir=data_dir)
-        if isinstance(resolution := _stated(over, "dataset", "resolution"), int):
+    if dataset is not None:
+        dataset = full_name(dataset)
+        shape = datasets.peek(dataset, data_dir=data_dir)  # a bad name or folder shows at once
+        resolution = _stated(over, "dataset", "resolution", int | str)
+        if isinstance(resolution, int):
             shape = replace(shape, height=resolution, width=resolution)
     chosen = presets.choose(dataset, ipc, preset, shape)
-    named: Tables = {"dataset": {"name": dataset}} if dataset else {}
+    named: Tables = {"dataset": {"name": dataset}} if dataset is not None else {}
     if ipc is not None:
         named = overlay(named, {"distill": {"ipc": ipc}})
     tables = overlay(overlay(chosen.tables, over), named)
@@ -56,20 +58,44 @@ def settle(
     return Settings(build(tables, source), source, chosen.notes)
 
 
+def full_name(dataset: str) -> str:
+    """A built-in set's name as it is; a path made absolute, so that it holds from anywhere."""
+    if not dataset.strip():
+        raise ConfigError("the dataset's name is empty", "datm distill --dataset digits")
+    if dataset in datasets.NAMES or not Path(dataset).exists():
+        return dataset
+    return str(Path(dataset).resolve())
+
+
 def read_file(path: Path) -> Tables:
     """The tables of a TOML file, or of the configuration in a run.json."""
-    if path.suffix != ".json":
-        return read_toml(path)
+    tables = _read_json(path) if path.suffix == ".json" else read_toml(path)
+    loose = [name for name, table in tables.items() if not isinstance(table, dict)]
+    if loose:
+        raise ConfigError(
+            f"{path}: {', '.join(loose)} stands outside the tables [dataset], [network], "
+            "[experts], [distill] and [evaluate]",
+            "datm distill --config FILE.toml",
+        )
+    return tables
+
+
+def _read_json(path: Path) -> Tables:
     try:
         stated = json.loads(path.read_text(encoding="utf-8"))
-        tables: Tables = stated["config"]
+        tables = stated["config"]
     except OSError as problem:
         raise ConfigError(f"{path}: {problem.strerror}", "datm runs") from None
     except (ValueError, KeyError, TypeError):
         raise ConfigError(f"{path} is no run.json", "datm runs") from None
+    if not isinstance(tables, dict):
+        raise ConfigError(f"{path} is no run.json", "datm runs")
     return tables
 
 
-def _stated(tables: Tables, table: str, key: str) -> Any:
-    keys = tables.get(table)
-    return keys.get(key) if isinstance(keys, dict) else None
+def _stated(tables: Tables, table: str, key: str, kind: Any) -> Any:
+    """What `table.key` is set to, if it is; it decides which preset is chosen."""
+    value = tables.get(table, {}).get(key)
+    if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+        raise ConfigError(f"{table}.{key} = {value!r} is of the wrong type", "datm distill --help")
+    return value

@@ -6,12 +6,11 @@ import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from datm_engine.errors import FileError
-from datm_engine.files import save_tensors
+from datm_engine.tensors import save_tensors
 
 FORMAT = "datm-checkpoint/1"
 LEARNED = ("images", "labels", "syn_lr")
@@ -34,16 +33,19 @@ class Progress:
 @dataclass(frozen=True)
 class Checkpoint:
     """What is learned, `images`, `labels` (logits) and `syn_lr`, each with the velocity its
-    momentum has built up, under the same names (absent before the first step)."""
+    momentum has built up, under the same names (absent before the first step); `experts` is the
+    fingerprint of the set that is matched, and so of the data."""
 
     progress: Progress
     learned: dict[str, Tensor]
     velocities: dict[str, Tensor]
+    experts: str
 
     def save(self, path: Path) -> None:
         """Raises FileError; an earlier checkpoint at `path` then still stands."""
         velocities = {f"velocity.{name}": tensor for name, tensor in self.velocities.items()}
-        metadata = {"format": FORMAT, "progress": json.dumps(asdict(self.progress))}
+        progress = json.dumps(asdict(self.progress))
+        metadata = {"format": FORMAT, "experts": self.experts, "progress": progress}
         save_tensors(path, {**self.learned, **velocities}, metadata)
 
     @classmethod
@@ -62,10 +64,7 @@ class Checkpoint:
                 progress,
                 {name: tensors[name] for name in LEARNED},
                 {n: tensors[f"velocity.{n}"] for n in LEARNED if f"velocity.{n}" in tensors},
+                metadata["experts"],
             )
         except (SafetensorError, OSError, KeyError, ValueError, TypeError) as problem:
             raise FileError(f"{path} is damaged: {problem}", hint) from None
-
-    @property
-    def finite(self) -> bool:
-        return all(bool(torch.isfinite(tensor).all()) for tensor in self.learned.values())

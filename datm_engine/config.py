@@ -10,7 +10,7 @@ import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -27,8 +27,8 @@ class Table(BaseModel):
 
 class DatasetConfig(Table):
     name: str  # digits, cifar10, …, a folder of class folders, or a .safetensors file
-    resolution: int | Literal["native"]  # pixels a side, or as the images are
-    train_images: int | Literal["all"]  # how many training images to use, the same share a class
+    resolution: Annotated[int, Field(ge=4)] | Literal["native"]  # pixels a side
+    train_images: Annotated[int, Field(ge=2)] | Literal["all"]  # the same share of each class
     validation: float = Field(ge=0, lt=0.9)  # share of them held out for selection
     seed: int = Field(ge=0)  # of the choice of these images and of the held-out part
     preprocessing: Literal["zca", "normalize"]
@@ -45,7 +45,7 @@ class NetworkConfig(Table):
 
 class ExpertsConfig(Table):
     count: int = Field(ge=1)
-    epochs: int | Literal["window"]  # "window": as many as the window needs
+    epochs: Annotated[int, Field(ge=1)] | Literal["window"]  # "window": as many as the window needs
     optimizer: Literal["sgd", "gsam"]
     lr: float = Field(gt=0)
     momentum: float = Field(ge=0, lt=1)
@@ -247,8 +247,3 @@ def _known_keys(location: tuple[Any, ...]) -> list[str]:
         return list(Config.model_fields)
     table = Config.model_fields[location[0]].annotation
     return list(table.model_fields)  # type: ignore[union-attr]
-
-
-def choices(table: type[Table], key: str) -> tuple[str, ...]:
-    """The values a key with a fixed set of them may take."""
-    return tuple(get_args(table.model_fields[key].annotation))

@@ -1,7 +1,8 @@
 """Every fact a run can state, as frozen dataclasses of scalars; one JSON object a line, both ways.
 
 Stages yield these; a run directory records them; every screen, log and report reads them.
-Paths are relative to the run directory. Percentages are 0–100, times seconds, sizes bytes.
+Paths of samples and checkpoints are relative to the run directory. Percentages are 0–100, times
+seconds, sizes bytes.
 """
 
 from __future__ import annotations
@@ -20,12 +21,16 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class RunStarted(Event):
+    """`resumed_at`: iterations done before; `evaluates_anew`: what the result is compared with
+    has changed, and earlier comparisons no longer count."""
+
     run: str
     command: str
     device: str
     version: str
     seed: int
     resumed_at: int = 0
+    evaluates_anew: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +120,8 @@ class Matched(Event):
 
     `loss` is the normalised matching loss; `start_epoch` t was drawn from [T⁻, T) with
     T = `upper`; the target is epoch t + M. `refused` says why no step was taken, or is empty.
-    `loss` and `syn_lr` are None when they are not finite.
+    `loss` and `syn_lr` are None when they are not finite. `memory`: the most that the process
+    has taken so far, of the GPU where there is one.
     """
 
     iteration: int
@@ -131,10 +137,13 @@ class Matched(Event):
     refused: str
     skipped: int
     seconds: float
+    memory: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class SampleSaved(Event):
+    """Pictures of some images of every class, as they were at `iteration`."""
+
     iteration: int
     path: str
 
@@ -171,7 +180,8 @@ class EvaluationProgress(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluated(Event):
-    """Test accuracy of `network` trained on `set`: mean and standard deviation over repeats."""
+    """Test accuracy of `network` trained on `set`: mean and standard deviation over repeats;
+    `validation_mean`: of the same networks on the held-out training images, if there are any."""
 
     set: str
     network: str
@@ -181,6 +191,7 @@ class Evaluated(Event):
     images: int
     iteration: int | None = None
     seconds: float = 0.0
+    validation_mean: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from datm_engine.checkpoint import Checkpoint
 from datm_engine.config import Config
 from datm_engine.data.prepared import PreparedData, prepare
+from datm_engine.distillation.initialization import check_ipc
 from datm_engine.distillation.loop import distill
+from datm_engine.distilled import distilled_sets, progress
+from datm_engine.errors import ConfigError, DataError, RunError
 from datm_engine.evaluation.comparison import Evaluation
-from datm_engine.events import Evaluated, Event, RunEnded, RunStarted
-from datm_engine.experts.training import expert_network, train_experts
-from datm_engine.experts.trajectories import ExpertSet
+from datm_engine.events import Evaluated, Event, Noted, RunEnded, RunStarted
+from datm_engine.experts.training import expert_facts, expert_network, train_experts
+from datm_engine.experts.trajectories import ExpertSet, fingerprint
 from datm_engine.runs import Run
 from datm_engine.runtime import Runtime
 from datm_engine.synthetic import SyntheticSet
@@ -49,6 +54,24 @@ def make_experts(
     return data, experts
 
 
+def _check(config: Config, data: PreparedData, run: Run) -> None:
+    """What would only come out after hours of training. Raises DataError, ConfigError, RunError."""
+    name = shlex.quote(config.dataset.name)
+    check_ipc(data.train.labels, data.class_names, config.distill.ipc, name)
+    if config.evaluate.selection == "validation" and not len(data.validation):
+        raise ConfigError(
+            f"{data.name} has too few images to hold any out for selection",
+            f"datm distill --dataset {name} --set evaluate.selection=last",
+        )
+    if run.checkpoint.exists():
+        matched = Checkpoint.load(run.checkpoint).experts
+        if matched != fingerprint(expert_facts(config, data)):
+            raise RunError(
+                f"run {run.name} was made of other images: {config.dataset.name} has changed since",
+                f"datm distill --dataset {name} --ipc {config.distill.ipc}   # a new run",
+            )
+
+
 def make_distilled_set(
     config: Config, run: Run, folders: Folders, runtime: Runtime, stop: Stop
 ) -> Generator[Event, None, Outcome]:
@@ -59,17 +82,24 @@ def make_distilled_set(
         device=runtime.description,
         version=__version__,
         seed=config.distill.seed,
-        resumed_at=run.progress().iteration,
+        resumed_at=progress(run).iteration,
     )
-    data, experts = yield from make_experts(config, folders, runtime, stop)
-    outcome = Outcome("stopped", run.progress().iteration, run.progress().loss)
+    data = yield from prepare(config.dataset, folders.data, runtime)
+    _check(config, data, run)
+    experts = yield from train_experts(config, data, folders.experts, runtime, stop)
+    before = progress(run)
+    outcome = Outcome("stopped", before.iteration, before.loss)
     if not stop():
         network = expert_network(config, data, seed=0, runtime=runtime)
         evaluation = Evaluation(config, data, runtime, stop)
-        progress = yield from distill(
+        reached = yield from distill(
             config, data, experts, network, run, runtime, evaluation.score, stop
         )
-        outcome = replace(outcome, iterations=progress.iteration, loss=progress.loss)
+        outcome = replace(outcome, iterations=reached.iteration, loss=reached.loss)
+        if reached.skipped:
+            yield Noted(
+                text=f"{reached.skipped:,} of {reached.iteration:,} iterations took no step"
+            )
         if not stop():
             rows = yield from evaluation.compare(distilled_sets(run))
             outcome = replace(outcome, results=rows)
@@ -90,12 +120,11 @@ def evaluate_again(
     the first set, so that networks are tested on images of the kind they were trained on."""
     first = next(iter(distilled.values()))
     data = yield from prepare(config.dataset, folders.data, runtime, first.preprocessing)
+    made_for = (len(first.class_names), tuple(first.images.shape[1:]))
+    if made_for != (data.classes, data.shape):
+        raise DataError(
+            f"the distilled set is for {made_for[0]} classes of images {made_for[1]}, and "
+            f"{data.name} has {data.classes} of {data.shape}",
+            "datm evaluate TARGET   # without --dataset",
+        )
     return (yield from Evaluation(config, data, runtime, stop).compare(distilled))
-
-
-def distilled_sets(run: Run) -> dict[str, SyntheticSet]:
-    """The selected set as "distilled" and, where it is another, the last as "distilled-last"."""
-    selected, last = run.read_synthetic(), run.read_synthetic(last=True)
-    if selected.iteration == last.iteration:
-        return {"distilled": selected}
-    return {"distilled": selected, "distilled-last": last}

@@ -84,7 +84,7 @@ def choose(dataset: str | None, ipc: int | None, preset: str | None, shape: Shap
     Raises ConfigError for an unknown preset, or if there is nothing to choose by.
     """
     if ipc is not None and ipc < 1:
-        raise ConfigError(f"--ipc {ipc}: at least 1 image per class", "--ipc 1")
+        raise ConfigError(f"--ipc {ipc}: at least 1 image per class", "datm distill --ipc 1")
     known = families()
     if preset in names():
         chosen = _as_it_stands(preset, ipc)

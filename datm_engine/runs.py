@@ -1,7 +1,10 @@
 """The run directory: everything a run states and makes, written by one process, read by any.
 
 NAME/  run.json · events.jsonl · checkpoint.safetensors · distilled.safetensors
-       samples/ · engine.log · lock
+       samples/ · preview.safetensors · engine.log · process.json · lock · STOP
+
+Comes without torch, so that a run is quick to look at; what its tensor files hold is read by
+`checkpoint.py`, `synthetic.py` and `distilled.py`.
 """
 
 from __future__ import annotations
@@ -15,17 +18,23 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from datm_engine import events
 from datm_engine.config import Config, build
-from datm_engine.errors import FileError, RunError
-from datm_engine.events import CandidateScored, Event, Matched, RunEnded, RunStarted, SampleSaved
+from datm_engine.errors import ConfigError, FileError, RunError
+from datm_engine.events import (
+    CandidateScored,
+    Evaluated,
+    Event,
+    Matched,
+    RunEnded,
+    RunStarted,
+    SampleSaved,
+)
 from datm_engine.files import make_folder, save_text
-
-if TYPE_CHECKING:
-    from datm_engine.checkpoint import Progress
-    from datm_engine.synthetic import SyntheticSet
+from datm_engine.process import Process, beating, shows_life
+from datm_engine.tail import EventTail
 
 Result = TypeVar("Result")
 
@@ -52,11 +61,36 @@ class Run:
     def samples(self) -> Path:
         return self.path / "samples"
 
+    @property
+    def preview(self) -> Path:
+        """Pictures of the set as it was a moment ago, in the form of a sample."""
+        return self.path / "preview.safetensors"
+
+    @property
+    def event_log(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def engine_log(self) -> Path:
+        """What the process prints that writes this run, if nobody watches it."""
+        return self.path / "engine.log"
+
+    @property
+    def process_file(self) -> Path:
+        """States the process that writes this run; gone when it has ended of itself."""
+        return self.path / "process.json"
+
+    @property
+    def stop_file(self) -> Path:
+        """Asks the process that writes this run to end it, from anywhere."""
+        return self.path / "STOP"
+
     @classmethod
     def create(cls, runs_dir: Path, name: str, config: Config, facts: dict[str, Any]) -> Run:
         """A new run. Raises RunError if the name is taken or no name for a folder."""
-        if not re.fullmatch(r"[\w.+-]+", name) or name.startswith("."):
-            raise RunError(f"--name {name!r} cannot be a folder's name", "--name my-run")
+        if not re.fullmatch(r"[\w.+-]{1,100}", name) or name.startswith("."):
+            wrong = f"--name {name!r} cannot be a folder's name"
+            raise ConfigError(wrong, "datm distill --name my-run")
         run = cls(runs_dir / name)
         if run.path.exists():
             raise RunError(f"run {name} exists already", f"datm distill --resume {name}")
@@ -67,8 +101,9 @@ class Run:
 
     @classmethod
     def open(cls, runs_dir: Path, name: str) -> Run:
-        """Raises RunError if there is no such run."""
-        run = cls(runs_dir / name)
+        """The run of that name, or in that folder. Raises RunError if there is none."""
+        by_path = (Path(name) / "run.json").is_file() and not (runs_dir / name).exists()
+        run = cls(Path(name) if by_path else runs_dir / name)
         if not (run.path / "run.json").is_file():
             raise RunError(
                 f"there is no run {name} in {runs_dir}", f"datm runs --runs-dir {runs_dir}"
@@ -87,9 +122,14 @@ class Run:
             stated = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as problem:
             raise RunError(f"{self.path / 'run.json'} is damaged: {problem}", "datm runs") from None
-        if not isinstance(stated, dict) or "config" not in stated:
+        if not isinstance(stated, dict) or not isinstance(stated.get("config"), dict):
             raise RunError(f"{self.path / 'run.json'} states no configuration", "datm runs")
         return stated
+
+    def restate(self, config: Config) -> None:
+        """Put another configuration in the place of the one in run.json."""
+        stated = {**self.facts(), "config": config.model_dump()}
+        save_text(self.path / "run.json", json.dumps(stated, indent=2) + "\n")
 
     def config(self) -> Config:
         return build(self.facts()["config"], str(self.path / "run.json"))
@@ -98,52 +138,45 @@ class Run:
         """Every fact still true, in order. Where a resumed run went over iterations again, only
         the last telling counts; a line that is no event (a write cut short) is passed over."""
         kept: list[Event] = []
-        for event in self._lines():
+        try:
+            told = EventTail(self.event_log).read()
+        except OSError as problem:
+            told_of = f"{self.event_log} cannot be read: {problem.strerror}"
+            raise RunError(told_of, "datm runs") from None
+        for event in told:
             if isinstance(event, RunStarted):
-                kept = [e for e in kept if not _undone(e, event.resumed_at)]
+                kept = [e for e in kept if not is_undone(e, event)]
             kept.append(event)
         return kept
 
-    def _lines(self) -> Iterator[Event]:
-        try:
-            text = (self.path / "events.jsonl").read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
-            return
-        for line in text.splitlines():
-            try:
-                yield events.from_json(line)
-            except ValueError:
-                continue
-
     def status(self) -> str:
-        """running, done, stopped, failed; interrupted if it ended without saying so."""
-        if self.locked():
-            return "running"
-        for event in reversed(self.events()):
-            if isinstance(event, RunEnded):
-                return event.status
-            if isinstance(event, RunStarted):
-                break
-        return "interrupted"
-
-    def locked(self) -> bool:
-        """Whether a process is writing to this run."""
-        try:
-            with (self.path / "lock").open("rb") as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except BlockingIOError:
-            return True
-        return False
+        """ "running" or, once it has ended, "done", "stopped" or "failed"; "crashed" if it ended
+        without saying so; "stale" if it ran on another machine that shows no life; "new" if it
+        was never started."""
+        process = Process.read(self.process_file)
+        if process is None:
+            told = self.events()
+            ended = next((e for e in reversed(told) if isinstance(e, RunEnded | RunStarted)), None)
+            if isinstance(ended, RunEnded):
+                return ended.status
+            return "crashed" if ended else "new"
+        if process.is_here:
+            return "running" if process.is_alive else "crashed"
+        return "running" if shows_life(self.process_file) else "stale"
 
     @contextmanager
     def recording(self) -> Iterator[Recorder]:
         """The right to write, for one process at a time. Raises RunError if another has it."""
         try:
             with (self.path / "lock").open("wb") as lock, self._appending() as file:
-                _take(lock)
-                yield Recorder(file)
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self.stop_file.unlink(missing_ok=True)
+                Process.of(os.getpid()).write(self.process_file)
+                try:
+                    with beating(self.process_file):
+                        yield Recorder(file)
+                finally:
+                    self.process_file.unlink(missing_ok=True)
         except BlockingIOError:
             raise RunError(
                 f"run {self.name} is being written by another process", "datm runs"
@@ -156,40 +189,12 @@ class Run:
 
     @contextmanager
     def _appending(self) -> Iterator[Any]:
-        with (self.path / "events.jsonl").open("a+b") as file:
+        with self.event_log.open("a+b") as file:
             if file.tell():
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":  # an earlier process was cut off within a line
                     file.write(b"\n")
             yield file
-
-    def progress(self) -> Progress:
-        """How far the checkpoint is. Raises FileError if it is damaged."""
-        from datm_engine.checkpoint import Checkpoint, Progress
-
-        return Checkpoint.load(self.checkpoint).progress if self.checkpoint.exists() else Progress()
-
-    def read_synthetic(self, *, last: bool = False) -> SyntheticSet:
-        """The distilled set: the selected one; the last iteration's with `last`, or while
-        nothing has been selected yet. Raises FileError if there is nothing to see yet."""
-        from datm_engine.checkpoint import Checkpoint
-        from datm_engine.synthetic import SyntheticSet
-
-        if not self.distilled.exists():
-            raise FileError(
-                f"run {self.name} has no images yet", f"datm distill --resume {self.name}"
-            )
-        selected = SyntheticSet.load(self.distilled)
-        if not self.checkpoint.exists() or (selected.iteration > 0 and not last):
-            return selected
-        checkpoint = Checkpoint.load(self.checkpoint)
-        return replace(
-            selected,
-            images=checkpoint.learned["images"],
-            labels=checkpoint.learned["labels"],
-            syn_lr=float(checkpoint.learned["syn_lr"]),
-            iteration=checkpoint.progress.iteration,
-        )
 
 
 class Recorder:
@@ -231,16 +236,6 @@ class Recorder:
             raise
 
 
-def _take(lock: Any) -> None:
-    """Raises BlockingIOError if another process has it for more than a moment: one that only
-    looks whether the run is locked holds it for an instant too."""
-    for _ in range(20):
-        with suppress(BlockingIOError):
-            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        time.sleep(0.05)
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
 def free_name(runs_dir: Path, stem: str) -> str:
     """`stem` as a folder's name, with the first number that makes it new if need be."""
     stem = re.sub(r"[^\w.+-]+", "-", stem).lstrip(".-")
@@ -251,7 +246,11 @@ def free_name(runs_dir: Path, stem: str) -> str:
     return name
 
 
-def _undone(event: Event, resumed_at: int) -> bool:
+def is_undone(event: Event, started: RunStarted) -> bool:
+    """Whether a fact no longer holds once the run has `started` anew: its iterations after the
+    checkpoint are repeated, and so is what depends on them."""
+    if isinstance(event, Evaluated):
+        return started.evaluates_anew or event.set.startswith("distilled")
     if isinstance(event, Matched | CandidateScored | SampleSaved):
-        return event.iteration > resumed_at
+        return event.iteration > started.resumed_at
     return False

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import resource
+import sys
 from dataclasses import dataclass
 
 import torch
@@ -35,6 +37,14 @@ class Runtime:
             return "mps (Apple GPU)"
         return f"cpu ({torch.get_num_threads()} threads)"
 
+    @property
+    def peak_memory(self) -> int:
+        """The most bytes that this process has taken so far, of the GPU where it uses one."""
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device)
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
 
 def start(device: str = "auto") -> Runtime:
     """The runtime for "auto" (the best there is), "cuda", "cuda:1", "mps" or "cpu".
@@ -50,10 +60,14 @@ def start(device: str = "auto") -> Runtime:
     if device == "auto":
         return Runtime(torch.device(next(kind for kind in available if available[kind])))
     if kind not in available or (number and not number.isdigit()):
-        raise ConfigError(f"--device {device}: not one of {', '.join(DEVICES)}", "--device auto")
+        raise ConfigError(
+            f"--device {device}: not one of {', '.join(DEVICES)}", "datm distill --device auto"
+        )
     count = torch.cuda.device_count() if kind == "cuda" else 1
     if not available[kind] or int(number or 0) >= count:
-        raise ConfigError(f"--device {device}: this machine has no such device", "--device auto")
+        raise ConfigError(
+            f"--device {device}: this machine has no such device", "datm distill --device auto"
+        )
     return Runtime(torch.device(device))
 
 

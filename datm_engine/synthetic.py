@@ -18,7 +18,7 @@ from torch.utils.data import TensorDataset
 
 from datm_engine.data import preprocessing as pre
 from datm_engine.errors import FileError
-from datm_engine.files import save_tensors
+from datm_engine.tensors import save_tensors
 
 FORMAT = "datm-synthetic/1"
 

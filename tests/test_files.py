@@ -9,7 +9,8 @@ import torch
 from safetensors import safe_open
 
 from datm_engine.errors import FileError
-from datm_engine.files import save_tensors, save_text
+from datm_engine.files import save_text
+from datm_engine.tensors import save_tensors
 
 FACTS = {f"key {i}": 'θ "quoted" \\ \n' * i for i in range(12)}
 

@@ -17,6 +17,7 @@ import torch
 
 from datm_engine.checkpoint import Checkpoint
 from datm_engine.config import Config
+from datm_engine.distilled import read_distilled
 from datm_engine.events import (
     CandidateScored,
     Evaluated,
@@ -80,7 +81,7 @@ def test_the_road_leaves_what_it_says(
     assert distilled.iteration == best.iteration
     assert distilled.images.shape == (10, 1, 8, 8)
     assert distilled.labels.shape == (10, 10)
-    last = run.read_synthetic(last=True)
+    last = read_distilled(run, last=True)
     assert last.iteration == 8
     rows = {event.set: event for event in seen if isinstance(event, Evaluated)}
     expected = {"distilled", "random"} | ({"distilled-last"} if best.iteration != 8 else set())
@@ -178,7 +179,7 @@ def test_killed_and_resumed_it_is_bit_for_bit_the_same(
     start = [*COMMAND, *places, "--name", "killed", "--config", str(whole.path / "run.json")]
     events = folders.runs / "killed" / "events.jsonl"
     kill_after(13, start, events, env)
-    assert Run.open(folders.runs, "killed").status() == "interrupted"
+    assert Run.open(folders.runs, "killed").status() == "crashed"
     resume = [*COMMAND[:4], "--quiet", *places, "--resume", "killed"]
     kill_after(37, resume, events, env)
     ended = subprocess.run(resume, env=env, check=True, capture_output=True, text=True)

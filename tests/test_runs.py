@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -11,8 +15,9 @@ from typing import Any
 import pytest
 
 from datm_engine.config import Config
-from datm_engine.errors import DatmError, RunError
+from datm_engine.errors import ConfigError, DatmError, RunError
 from datm_engine.events import CandidateScored, Event, Matched, Noted, RunEnded, RunStarted
+from datm_engine.process import Process, beating, shows_life
 from datm_engine.runs import Run, free_name
 
 Make = Callable[..., Config]
@@ -102,19 +107,66 @@ def test_one_process_writes_at_a_time(run: Run) -> None:
     finally:
         released.set()
         other.join()
-    assert not run.locked()
     write(run, started())
 
 
 def test_status(run: Run) -> None:
-    assert run.status() == "interrupted"
+    assert run.status() == "new"
     for status in ("done", "stopped", "failed"):
         write(run, started(), RunEnded(status=status, iteration=1))
         assert run.status() == status
     write(run, started())
-    assert run.status() == "interrupted", "the latest start has no end"
+    assert run.status() == "crashed", "the latest start has no end"
     with run.recording():
         assert run.status() == "running"
+
+
+def test_a_process_that_died_has_crashed_and_one_elsewhere_is_judged_by_its_heartbeat(
+    run: Run,
+) -> None:
+    write(run, started())
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    Process.of(gone.pid).write(run.process_file)
+    gone.wait()
+    assert run.status() == "crashed"
+    reused = dataclasses.replace(Process.of(os.getpid()), started="another time")
+    reused.write(run.process_file)
+    assert run.status() == "crashed", "the number was given to another process"
+    dataclasses.replace(reused, host="elsewhere").write(run.process_file)
+    assert run.status() == "running"
+    os.utime(run.process_file, (0, 0))
+    assert run.status() == "stale"
+
+
+def test_a_zombie_is_not_alive() -> None:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    stated = Process.of(child.pid)
+    assert stated.is_alive
+    deadline = time.monotonic() + 30
+    while stated.is_alive and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not stated.is_alive, "it has ended, though nobody has waited for it"
+    child.wait()
+
+
+def test_a_heartbeat_shows_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datm_engine.process.BEAT_SECONDS", 0.01)
+    path = tmp_path / "process.json"
+    assert not shows_life(path)
+    path.touch()
+    os.utime(path, (0, 0))
+    assert not shows_life(path)
+    with beating(path):
+        deadline = time.monotonic() + 30
+        while not shows_life(path) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert shows_life(path)
+
+
+def test_asking_to_stop_is_for_the_process_at_work(run: Run) -> None:
+    run.stop_file.touch()
+    with run.recording():
+        assert not run.stop_file.exists(), "an older request is not for this process"
 
 
 def test_a_failing_stage_is_recorded_with_why(run: Run) -> None:
@@ -130,9 +182,9 @@ def test_a_failing_stage_is_recorded_with_why(run: Run) -> None:
     assert (ended.message, ended.hint) == ("no more paint", "buy paint")
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden", "a b", "a\nb"])
+@pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden", "a b", "a\nb", "a" * 300])
 def test_names_that_are_no_folders(name: str, make_config: Make, tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="cannot be a folder's name"):
+    with pytest.raises(ConfigError, match="cannot be a folder's name"):
         Run.create(tmp_path, name, make_config(), {})
 
 
@@ -155,10 +207,3 @@ def test_free_name(tmp_path: Path) -> None:
 def test_names_are_made_of_any_dataset(tmp_path: Path, make_config: Make) -> None:
     for stem in ("my photos (2)-ipc1", ".hidden-ipc1", "fünf/sechs-ipc1"):
         Run.create(tmp_path, free_name(tmp_path, stem), make_config(), {})
-
-
-def test_looking_whether_a_run_is_locked_does_not_lock_it(run: Run) -> None:
-    with run.recording():
-        assert run.locked()
-    assert not run.locked()
-    write(run, started())

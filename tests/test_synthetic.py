@@ -9,9 +9,9 @@ import torch
 
 from datm_engine.data import preprocessing
 from datm_engine.errors import FileError
-from datm_engine.files import save_tensors
 from datm_engine.runtime import generator
 from datm_engine.synthetic import FORMAT, SyntheticSet
+from datm_engine.tensors import save_tensors
 
 
 def pixels(n: int) -> torch.Tensor:

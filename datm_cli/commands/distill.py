@@ -10,6 +10,13 @@ import typer
 
 from datm_cli import options
 
+# What may differ when a run goes on: nothing that has been used so far.
+FREE = {
+    "distill.iterations",
+    *(f"evaluate.{key}" for key in ("networks", "repeats", "against", "real_lr")),
+    *(f"evaluate.{key}" for key in ("full_epochs", "full_repeats")),
+}
+
 if TYPE_CHECKING:
     from datm_cli.settings import Settings
     from datm_engine.pipeline import Folders
@@ -26,7 +33,12 @@ def distill(
         int | None, typer.Option(min=1, envvar="DATM_ITERATIONS", help="How many to run.")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, envvar="DATM_SEED", help="Of every random draw.")
+        int | None,
+        typer.Option(
+            min=0,
+            envvar="DATM_SEED",
+            help="Of the run (experts, split: their own).",
+        ),
     ] = None,
     resolution: options.Resolution = None,
     name: Annotated[
@@ -48,6 +60,7 @@ def distill(
     from datm_cli.driving import StopRequest, drive
     from datm_cli.progress import reader
     from datm_engine import runtime
+    from datm_engine.errors import ConfigError
     from datm_engine.evaluation.comparison import result
     from datm_engine.events import Noted
     from datm_engine.pipeline import make_distilled_set
@@ -56,7 +69,8 @@ def distill(
     on = runtime.start(device)
     flags: dict[str, Any] = {"dataset": {"resolution": resolution}} if resolution else {}
     own = {"iterations": iterations, "seed": seed}
-    flags["distill"] = {key: value for key, value in own.items() if value is not None}
+    if stated := {key: value for key, value in own.items() if value is not None}:
+        flags["distill"] = stated
     given: dict[str, Any] = {
         "dataset": dataset,
         "ipc": ipc,
@@ -67,17 +81,24 @@ def distill(
         "data_dir": folders.data,
     }
     if resume:
+        if name or preset:
+            raise ConfigError(
+                "--resume goes on with a run as it is: --name and --preset are for a new one",
+                f"datm distill --resume {resume}",
+            )
         run, settled = _resumed(folders, resume, given)
     else:
         settled = settings.settle(**given)
         run = _created(folders, name, settled, on.description)
 
     with (
-        StopRequest().listening() as stop,
+        StopRequest(silent=quiet or as_json).listening() as stop,
         reader(output.remarks(), silent=quiet or as_json) as screen,
         run.recording() as record,
     ):
-        if not resume:
+        if resume:
+            run.restate(settled.config)
+        else:
             screen.read(record.write(Noted(text=f"settings: {settled.source}")))
             for note in settled.notes:
                 screen.read(record.write(Noted(text=note)))
@@ -123,9 +144,11 @@ def _created(folders: Folders, name: str | None, settled: Settings, device: str)
 
 
 def _resumed(folders: Folders, name: str, given: dict[str, Any]) -> tuple[Run, Settings]:
-    """The run and its own configuration; more iterations, and how it is evaluated, may differ."""
+    """The run and its own configuration; more iterations, and what the result is compared with
+    at the end, may differ."""
     from datm_cli import settings
     from datm_engine.config import build, differences, overlay, parse_assignments
+    from datm_engine.distilled import progress
     from datm_engine.errors import ConfigError
     from datm_engine.runs import Run
 
@@ -136,22 +159,21 @@ def _resumed(folders: Folders, name: str, given: dict[str, Any]) -> tuple[Run, S
         over = settings.read_file(given["config_file"])
     over = overlay(overlay(over, given["flags"]), parse_assignments(given["assignments"]))
     if given["dataset"]:
-        over = overlay(over, {"dataset": {"name": given["dataset"]}})
+        over = overlay(over, {"dataset": {"name": settings.full_name(given["dataset"])}})
     if given["ipc"]:
         over = overlay(over, {"distill": {"ipc": given["ipc"]}})
-    if given["preset"]:
-        chosen = settings.settle(**given)
-        over = chosen.config.model_dump()
     after = build(overlay(before.model_dump(), over), f"--resume {name}")
-    changed = {
-        key: values
-        for key, values in differences(before, after).items()
-        if not (key == "distill.iterations" or key.startswith("evaluate."))
-    }
+    changed = {key: values for key, values in differences(before, after).items() if key not in FREE}
     if changed:
         told = ", ".join(f"{key} was {was!r}, not {now!r}" for key, (was, now) in changed.items())
         raise ConfigError(
             f"run {name} has other settings: {told}",
             f"datm distill --resume {name}   # without them, or leave out --resume for a new run",
+        )
+    done = progress(run).iteration
+    if after.distill.iterations < done:
+        raise ConfigError(
+            f"run {name} has done {done} iterations, more than {after.distill.iterations}",
+            f"datm distill --resume {name} --iterations {done}",
         )
     return run, settings.Settings(after, f"run {name}", ())

@@ -40,6 +40,7 @@ def evaluate(
     from datm_cli import output, report
     from datm_cli.driving import StopRequest, drive
     from datm_cli.progress import reader
+    from datm_cli.settings import full_name
     from datm_engine import runtime
     from datm_engine.config import build, overlay, parse_assignments
     from datm_engine.evaluation.comparison import result
@@ -48,20 +49,20 @@ def evaluate(
     folders = options.folders(data_dir, options.EXPERTS_DIR, runs_dir)
     base, distilled = _subject(target, runs_dir)
     own: dict[str, Any] = {
-        "networks": networks.split(",") if networks else None,
+        "networks": None if networks is None else _listed(networks),
         "repeats": repeats,
         "full_repeats": repeats,
-        "against": [name for name in against.split(",") if name != "none"] if against else None,
+        "against": None if against is None else _listed(against.replace("none", "")),
     }
     over: dict[str, Any] = {
         "evaluate": {key: value for key, value in own.items() if value is not None}
     }
-    if dataset:
-        over["dataset"] = {"name": dataset}
+    if dataset is not None:
+        over["dataset"] = {"name": full_name(dataset)}
     over = overlay(over, parse_assignments(assignments or []))
     config = build(overlay(base.model_dump(), over), target)
     with (
-        StopRequest().listening() as stop,
+        StopRequest(silent=quiet or as_json).listening() as stop,
         reader(output.remarks(), silent=quiet or as_json) as screen,
     ):
         on = runtime.start(device)
@@ -74,10 +75,14 @@ def evaluate(
         raise typer.Exit(stop.exit_code)
 
 
+def _listed(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",") if name.strip()]
+
+
 def _subject(target: str, runs_dir: Path) -> tuple[Config, dict[str, SyntheticSet]]:
     """A run's settings and sets; or those that a file of its own carries."""
     from datm_engine.config import build
-    from datm_engine.pipeline import distilled_sets
+    from datm_engine.distilled import distilled_sets
     from datm_engine.runs import Run
     from datm_engine.synthetic import SyntheticSet
 

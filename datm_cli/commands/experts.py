@@ -41,7 +41,8 @@ def experts(
     folders = options.folders(data_dir, experts_dir, options.RUNS_DIR)
     flags: dict[str, Any] = {"dataset": {"resolution": resolution}} if resolution else {}
     own = {"count": count, "epochs": epochs, "seed": seed}
-    flags["experts"] = {key: value for key, value in own.items() if value is not None}
+    if stated := {key: value for key, value in own.items() if value is not None}:
+        flags["experts"] = stated
     settled = settings.settle(
         dataset=dataset,
         ipc=ipc,
@@ -52,7 +53,7 @@ def experts(
         data_dir=folders.data,
     )
     with (
-        StopRequest().listening() as stop,
+        StopRequest(silent=quiet or as_json).listening() as stop,
         reader(output.remarks(), silent=quiet or as_json) as screen,
     ):
         for note in (f"settings: {settled.source}", *settled.notes):

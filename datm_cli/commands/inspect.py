@@ -114,12 +114,13 @@ def _open(target: str, runs_dir: Path, *, last: bool) -> Subject:
                 f"datm inspect {target}",
             )
         return Subject(target, SyntheticSet.load(path))
+    from datm_engine.distilled import read_distilled
     from datm_engine.runs import Run
 
     if (path / "run.json").is_file():  # a run's folder, as the shell completes it
         runs_dir, target = path.parent, path.resolve().name
     run = Run.open(runs_dir, target)
-    synthetic = run.read_synthetic(last=last)
+    synthetic = read_distilled(run, last=last)
     beginning = run.samples / "initial.safetensors"
     start = read_pictures(beginning)
     if start is not None and start.shape != synthetic.images.shape:

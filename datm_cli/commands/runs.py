@@ -83,6 +83,6 @@ def _told(run: Run) -> dict[str, Any]:
                 row["loss"] = event.loss
             case CandidateScored():
                 row |= {"accuracy": event.accuracy, "judged_on": event.part}
-            case Evaluated(set="distilled"):
+            case Evaluated(set="distilled") if event.network == config.evaluate.networks[0]:
                 row |= {"accuracy": event.accuracy_mean, "judged_on": "test"}
     return row

@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from datm_engine import files
+from datm_engine import tensors as tensor_file
 from datm_engine.errors import DataError
 
 KEYS = ("train.images", "train.labels", "test.images", "test.labels")
@@ -78,7 +78,7 @@ def save(path: Path, full: FullSet) -> None:
         "class_names": json.dumps(full.class_names),
         "sha256": digest(full.class_names, full.train, full.test),
     }
-    files.save_tensors(path, tensors, metadata)
+    tensor_file.save_tensors(path, tensors, metadata)
 
 
 def read(path: Path) -> FullSet:

@@ -59,7 +59,9 @@ def load(
     do not fit the dataset, DataError for images that are missing, damaged or unreadable.
     """
     if resolution != "native" and resolution < 1:
-        raise ConfigError(f"a resolution of {resolution} pixels is none", "--resolution 32")
+        raise ConfigError(
+            f"a resolution of {resolution} pixels is none", "datm distill --resolution 32"
+        )
     size = None if resolution == "native" else (resolution, resolution)
     place = _locate(name)
     if place is None:
@@ -116,7 +118,7 @@ def _split(
         if train_images < classes:
             raise ConfigError(
                 f"{train_images} training images are fewer than the {classes} classes of {name}",
-                f"--train-images {classes} or more",
+                f"datm distill --dataset {name} --set dataset.train_images={classes}",
             )
         if train_images > len(used):
             yield Noted(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Generator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -14,9 +15,11 @@ from torch import Tensor
 from datm_engine.config import DatasetConfig
 from datm_engine.data import datasets, preprocessing
 from datm_engine.data.datasets import ImageSet, RealData
+from datm_engine.errors import DataError
 from datm_engine.events import DatasetReady, Event, Noted
-from datm_engine.files import make_folder, save_tensors
+from datm_engine.files import make_folder
 from datm_engine.runtime import Runtime
+from datm_engine.tensors import save_tensors
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,12 @@ def prepare(
     )
     if fitted is None:
         fitted = yield from _fit(settings, data, data_dir)
+    elif fitted.mean.numel() not in (data.shape[0], math.prod(data.shape)):
+        raise DataError(
+            f"{data.name} has images of {'×'.join(map(str, data.shape))}, which the distilled "
+            "set's preprocessing does not fit",
+            "datm evaluate TARGET   # without --dataset",
+        )
 
     on_device = fitted.to(runtime.device)
 
@@ -115,7 +124,7 @@ def _fit(
         except (SafetensorError, OSError, KeyError, ValueError) as problem:
             yield Noted(text=f"{path} is damaged ({problem}); the whitening is fitted again")
     fitted = preprocessing.fit("zca", data.train.images, settings.zca_regularization)
-    make_folder(path.parent, "--data-dir DIR")
+    make_folder(path.parent, "datm distill --data-dir DIR")
     metadata = {"preprocessing": json.dumps(preprocessing.describe(fitted))}
     save_tensors(path, fitted.tensors(), metadata)
     return fitted

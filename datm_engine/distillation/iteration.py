@@ -49,6 +49,7 @@ class Distillation:
         }
         self.learned: dict[str, Tensor] = {}
         self.progress = Progress()
+        self.refused = ""  # why the last iteration that took no step took none
 
     def restore(self, checkpoint: Checkpoint) -> None:
         self.progress = checkpoint.progress
@@ -62,7 +63,7 @@ class Distillation:
             for name, descent in self.descents.items()
             if descent.velocity is not None
         }
-        return Checkpoint(self.progress, self.learned, velocities)
+        return Checkpoint(self.progress, self.learned, velocities, self.experts.folder.name)
 
     def iterate(self) -> Matched:
         """One iteration: match one segment of one expert, and take one step or none."""
@@ -89,6 +90,7 @@ class Distillation:
             refused = self._step(
                 {"images": gradient.images, "labels": gradient.labels, "syn_lr": gradient.syn_lr}
             )
+        self.refused = refused or self.refused
         self.progress = replace(
             self.progress,
             iteration=iteration + 1,
@@ -110,6 +112,7 @@ class Distillation:
             refused=refused,
             skipped=self.progress.skipped,
             seconds=time.monotonic() - began,
+            memory=self.runtime.peak_memory,
         )
 
     def _step(self, gradients: dict[str, Tensor]) -> str:

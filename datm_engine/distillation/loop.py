@@ -16,7 +16,6 @@ from datm_engine.distillation import iteration as reasons
 from datm_engine.distillation.initialization import (
     Selection,
     averaged_logits,
-    check_ipc,
     correct_images,
     random_images,
 )
@@ -32,11 +31,11 @@ from datm_engine.events import (
     SampleSaved,
 )
 from datm_engine.experts.trajectories import ExpertSet
-from datm_engine.files import save_tensors
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs import Run
 from datm_engine.runtime import Runtime, generator
 from datm_engine.synthetic import SyntheticSet
+from datm_engine.tensors import save_tensors
 
 Score = Callable[[SyntheticSet], Generator[Event, None, float | None]]
 
@@ -86,7 +85,7 @@ def distill(
     saved = time.monotonic()
     while not stop():
         iteration = distillation.progress.iteration
-        last = iteration == settings.iterations
+        last = iteration >= settings.iterations
         due = iteration > 0 and (last or iteration % config.evaluate.selection_interval == 0)
         if due and distillation.progress.considered < iteration:
             considered = yield from _consider(
@@ -96,6 +95,7 @@ def distill(
                 break
             distillation.progress = considered
         if last:
+            _give_up_if_idle(config, distillation, run)
             break
         matched = distillation.iterate()
         yield matched
@@ -114,10 +114,9 @@ def distill(
 def initial_set(
     config: Config, data: PreparedData, experts: ExpertSet, network: FlatNetwork, runtime: Runtime
 ) -> Generator[Event, None, SyntheticSet]:
-    """The synthetic set at iteration 0. Raises DataError if a class has fewer than ipc images."""
+    """The synthetic set at iteration 0. Every class must have at least ipc images."""
     settings, train = config.distill, data.train
     ipc, seed, classes = settings.ipc, settings.seed, data.classes
-    check_ipc(train.labels, data.class_names, ipc)
 
     def last_snapshots(count: int) -> Iterator[Tensor]:
         return (runtime.place(experts.snapshot(k, experts.epochs)) for k in range(count))
@@ -214,13 +213,26 @@ def _give_up_if_stuck(config: Config, distillation: Distillation, refused: str, 
     if progress.refusals < settings.max_refusals:
         return
     distillation.checkpoint().save(run.checkpoint)
+    raise _stuck(config, distillation, refused, run)
+
+
+def _give_up_if_idle(config: Config, distillation: Distillation, run: Run) -> None:
+    """Nor must one end as if something had been learned."""
+    progress = distillation.progress
+    if progress.iteration and progress.skipped == progress.iteration:
+        distillation.checkpoint().save(run.checkpoint)
+        raise _stuck(config, distillation, distillation.refused, run)
+
+
+def _stuck(config: Config, distillation: Distillation, refused: str, run: Run) -> MatchingError:
+    settings, progress = config.distill, distillation.progress
     change = {
         reasons.NEGATIVE_RATE: f"distill.lr_lr={settings.lr_lr / 10:g}",
         reasons.ABOVE_THRESHOLD: f"distill.syn_lr={settings.syn_lr / 2:g}",
         reasons.DIVERGED: f"distill.syn_lr={settings.syn_lr / 2:g}",
-        reasons.NOT_FINITE: f"distill.lr_images={settings.lr_images / 10:g}",
+        reasons.NOT_FINITE: f"distill.syn_lr={settings.syn_lr / 2:g}",
     }[refused]
-    raise MatchingError(
+    return MatchingError(
         f"run {run.name}: no step was taken in the last {progress.refusals} iterations: {refused} "
         f"(loss {progress.loss}, threshold {settings.threshold:g})",
         f"datm distill --config {run.path / 'run.json'} --set {change}",

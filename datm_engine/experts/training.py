@@ -124,7 +124,7 @@ def _train(
         order = torch.randperm(len(data.train), generator=draws)
         batches = order.to(runtime.device).split(settings.batch)
         augmentations = draw(config.dataset.augmentation, [len(b) for b in batches], draws)
-        totals = torch.zeros(2, device=runtime.device, dtype=torch.float64)
+        totals = torch.zeros(2, device=runtime.device)
         for indices, augmentation in zip(batches, augmentations, strict=True):
             theta, measured = expert_step(
                 network, theta, data.train, indices, augmentation, settings, descent
@@ -135,7 +135,7 @@ def _train(
         if loss != loss or loss == float("inf"):
             raise DatmError(
                 f"expert {expert} diverged in epoch {epoch}: its loss is {loss}",
-                f"datm experts --set experts.lr={settings.lr / 2:g}",
+                f"datm experts --dataset {data.name} --set experts.lr={settings.lr / 2:g}",
             )
         yield ExpertEpoch(
             expert=expert, epoch=epoch, epochs=epochs, loss=loss, accuracy=100 * right
@@ -162,7 +162,7 @@ def expert_step(
         logits = network(at, images)
         loss = F.cross_entropy(logits, labels)
         right = (logits.detach().argmax(dim=1) == labels).sum()
-        measured.append(torch.stack([loss.detach() * len(labels), right]).double())
+        measured.append(torch.stack([loss.detach() * len(labels), right]).float())
         (g,) = torch.autograd.grad(loss, at)
         return g
 

@@ -19,8 +19,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from datm_engine.errors import FileError
-from datm_engine.files import make_folder, save_tensors, save_text
+from datm_engine.files import make_folder, save_text
 from datm_engine.networks.weights import Layout
+from datm_engine.tensors import save_tensors
 
 FORMAT = "datm-expert/1"
 
@@ -43,7 +44,7 @@ class ExpertSet:
     def create(cls, root: Path, facts: Mapping[str, Any], layout: Layout, epochs: int) -> ExpertSet:
         """The set under `root` that `facts` describe, its folder made if need be."""
         experts = cls(root / fingerprint(facts), layout, epochs)
-        make_folder(experts.folder, "--experts-dir DIR")
+        make_folder(experts.folder, "datm distill --experts-dir DIR")
         if not (experts.folder / "experts.json").exists():
             save_text(experts.folder / "experts.json", json.dumps(facts, indent=2) + "\n")
         return experts

@@ -292,12 +292,12 @@ def test_a_full_disk_keeps_the_earlier_checkpoint(
     datm: Callable[..., Answer], settings: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The fifth checkpoint meets a full disk: two lines, and the run goes on from the fourth."""
-    from datm_engine import files
+    from datm_engine import tensors
     from datm_engine.checkpoint import Checkpoint
 
     whole = datm("distill", "--config", settings, "--name", "whole", "--json").json
     written: list[Path] = []
-    save_file = files.save_file
+    save_file = tensors.save_file
 
     def filling_up(tensors: Any, path: Path, metadata: Any) -> None:
         if "checkpoint" in path.name:
@@ -308,7 +308,7 @@ def test_a_full_disk_keeps_the_earlier_checkpoint(
         save_file(tensors, path, metadata=metadata)
 
     with monkeypatch.context() as patched:
-        patched.setattr(files, "save_file", filling_up)
+        patched.setattr(tensors, "save_file", filling_up)
         answer = datm("distill", "--config", settings, "--name", "full")
     assert_two_lines(answer, 1, "No space left on device", "df -h")
     checkpoint = Path("runs/full/checkpoint.safetensors")
@@ -358,3 +358,109 @@ def test_a_damaged_run_does_not_hide_the_others(
     table = datm("runs")
     assert table.code == 0
     assert "damaged" in table.out
+
+
+def test_a_run_goes_on_with_what_it_was_last_told(
+    datm: Callable[..., Answer], settings: Path
+) -> None:
+    datm("distill", "--config", settings, "--name", "r", "--quiet", "--iterations", 4)
+    assert datm("distill", "--resume", "r", "--json", "--iterations", 6).json["iterations"] == 6
+    assert datm("distill", "--resume", "r", "--json").json["iterations"] == 6
+    fewer = datm("distill", "--resume", "r", "--iterations", 3)
+    assert_two_lines(fewer, 2, "has done 6 iterations, more than 3", "--resume r --iterations 6")
+    for words in (["--preset", "digits"], ["--name", "s"]):
+        assert_two_lines(datm("distill", "--resume", "r", *words), 2, "--resume", "--resume r")
+    selected = datm("distill", "--resume", "r", "--set", "evaluate.selection=last")
+    assert_two_lines(selected, 2, "evaluate.selection was 'validation'", "--resume r")
+
+
+def test_a_dataset_that_changed_is_not_mixed_in(
+    datm: Callable[..., Answer], settings: Path, tmp_path: Path
+) -> None:
+    folder = image_folder(tmp_path / "photos")
+    datm("distill", "--dataset", folder, *FOLDER, "--config", settings, "--quiet")
+    kept = Path("runs/photos-ipc1/checkpoint.safetensors").read_bytes()
+    (folder / "train/class0/000.png").rename(folder / "train/class0/moved-away.txt")
+    answer = datm("distill", "--resume", "photos-ipc1", "--iterations", 9)
+    assert_two_lines(answer, 1, "was made of other images", "datm distill --dataset")
+    assert Path("runs/photos-ipc1/checkpoint.safetensors").read_bytes() == kept
+    assert len(list(Path("experts").iterdir())) == 1, "nothing was trained for it"
+
+
+def test_what_would_come_out_late_comes_out_before_experts(
+    datm: Callable[..., Answer], settings: Path, tmp_path: Path
+) -> None:
+    single = image_folder(tmp_path / "single", train=1)
+    answer = datm("distill", "--dataset", single, *FOLDER, "--config", settings)
+    assert_two_lines(answer, 2, "too few images to hold any out", "evaluate.selection=last")
+    few = image_folder(tmp_path / "few")
+    answer = datm("distill", "--dataset", few, *FOLDER, "--config", settings, "--ipc", 50)
+    assert_two_lines(answer, 1, "ipc 50 is more than", f"--dataset {few} --ipc")
+    assert not Path("experts").exists()
+
+
+def test_a_run_that_learned_nothing_does_not_end_as_done(
+    datm: Callable[..., Answer], settings: Path
+) -> None:
+    nothing = ["--set", "distill.threshold=1e-9"]
+    answer = datm("distill", "--config", settings, *nothing)
+    assert_two_lines(answer, 1, "no step was taken in the last 8 iterations", "--set distill.")
+    assert "iteration 1 took no step: the matching loss is above the threshold" in answer.err
+    assert answer.err.count("took no step") == 1, "each reason is told once"
+
+
+def test_more_bad_input(datm: Callable[..., Answer], settings: Path, tmp_path: Path) -> None:
+    loose = tmp_path / "loose.toml"
+    loose.write_text("distill = 5")
+    assert_two_lines(datm("distill", "--config", loose), 2, "distill stands outside", "datm")
+    run = tmp_path / "run.json"
+    run.write_text('{"config": [1]}')
+    assert_two_lines(datm("distill", "--config", run), 2, "is no run.json", "datm")
+    for wrong in ("dataset.name=5", "distill.ipc=abc", "distill.ipc=true"):
+        answer = datm("distill", "--set", wrong)
+        assert_two_lines(answer, 2, wrong.split("=")[0], "datm")
+    assert_two_lines(datm("distill", "--dataset", ""), 2, "name is empty", "digits")
+    assert_two_lines(datm("distill", "--name", "a" * 300), 2, "folder's name", "--name my-run")
+    datm("distill", "--config", settings, "--name", "r", "--quiet")
+    other = image_folder(tmp_path / "other")
+    answer = datm("evaluate", "r", "--dataset", other)
+    assert_two_lines(answer, 1, "images of 3×16×16", "without --dataset")
+    assert_two_lines(datm("evaluate", "r", "--networks", "foo"), 2, "evaluate.networks", "datm")
+    assert_two_lines(datm("evaluate", "r", "--networks", ""), 2, "evaluate.networks", "datm")
+    assert datm("evaluate", "runs/r", "--repeats", 1, "--networks", "mlp, lenet", "-q").code == 0
+    bare = datm()
+    assert "Usage" in bare.out + bare.err
+    assert "error:" not in bare.err
+
+
+@pytest.mark.parametrize(
+    "damage", ['{"config": [1]}', '{"config": {"dataset": 3}}', '{"config": {}, "created": "x"}']
+)
+def test_any_damaged_run_is_listed_as_such(
+    damage: str, datm: Callable[..., Answer], settings: Path
+) -> None:
+    datm("distill", "--config", settings, "--name", "r", "--quiet")
+    Path("runs/r/run.json").write_text(damage)
+    assert [row["status"] for row in datm("runs", "--json").json["runs"]] == ["damaged"]
+    for command in ("evaluate", "inspect"):
+        answer = datm(command, "r")
+        assert "a fault in datm" not in answer.err
+
+
+def test_an_unreadable_log_is_told(datm: Callable[..., Answer], settings: Path) -> None:
+    datm("distill", "--config", settings, "--name", "r", "--quiet")
+    Path("runs/r/events.jsonl").unlink()
+    Path("runs/r/events.jsonl").mkdir()
+    assert [row["status"] for row in datm("runs", "--json").json["runs"]] == ["damaged"]
+    assert_two_lines(datm("inspect", "r"), 1, "events.jsonl cannot be read", "datm runs")
+
+
+def test_a_folder_is_found_from_elsewhere(
+    datm: Callable[..., Answer], settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image_folder(tmp_path / "photos")
+    datm("distill", "--dataset", "photos", *FOLDER, "--config", settings, "--quiet", "--name", "r")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    file = tmp_path / "runs/r/distilled.safetensors"
+    assert datm("evaluate", file, "--repeats", 1, "--json").code == 0

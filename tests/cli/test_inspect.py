@@ -143,7 +143,7 @@ def test_a_young_run_shows_what_there_is(datm, run):
 def test_last_is_the_last_iteration_not_the_selected_one(datm, run, distilled):
     learned = {"images": distilled.images, "labels": distilled.labels}
     learned["syn_lr"] = torch.tensor(0.5)
-    Checkpoint(Progress(iteration=30), learned, {}).save(run / "checkpoint.safetensors")
+    Checkpoint(Progress(iteration=30), learned, {}, "of-a-set").save(run / "checkpoint.safetensors")
     for options, expected in [([], (20, 0.125)), (["--last"], (30, 0.5))]:
         facts = json.loads(datm(run, "--json", *options).stdout)
         assert (facts["iteration"], facts["syn_lr"]) == expected

@@ -121,7 +121,7 @@ def test_a_validation_share_of_single_images_is_empty_and_says_so(load: Load) ->
 def test_fewer_images_than_classes_is_refused(load: Load) -> None:
     with pytest.raises(ConfigError, match="9 training images are fewer than the 10") as error:
         load("digits", train_images=9)
-    assert error.value.hint == "--train-images 10 or more"
+    assert error.value.hint == "datm distill --dataset digits --set dataset.train_images=10"
 
 
 def test_a_resolution_beyond_all_memory_is_refused(load: Load) -> None:

@@ -14,6 +14,7 @@ from datm_engine.config import Config
 from datm_engine.data.prepared import PreparedData
 from datm_engine.distillation.iteration import student_steps
 from datm_engine.distillation.loop import distill
+from datm_engine.distilled import read_distilled
 from datm_engine.errors import MatchingError
 from datm_engine.events import CandidateScored, ClassesFilledUp, Event, Initialized, Matched
 from datm_engine.experts.training import expert_network, train_experts
@@ -99,7 +100,7 @@ def test_a_run_that_never_steps_ends_with_an_explanation(make_config: Make, walk
 
 def test_soft_labels_are_learned_and_hard_ones_stay(make_config: Make, walk: Any) -> None:
     _, run = walk(make_config(distill={"labels": "hard"}))
-    last = run.read_synthetic(last=True)
+    last = read_distilled(run, last=True)
     assert torch.equal(last.soft_labels, torch.eye(10))
 
 
@@ -116,7 +117,7 @@ def test_noise_starts_from_noise(make_config: Make, walk: Any) -> None:
     seen, run = walk(make_config(distill=frozen))
     (told,) = [event for event in seen if isinstance(event, Initialized)]
     assert "noise" in told.image_source
-    images = run.read_synthetic(last=True).images
+    images = read_distilled(run, last=True).images
     assert abs(float(images.mean())) < 0.2
     assert abs(float(images.std()) - 1) < 0.1
 
@@ -141,8 +142,8 @@ def test_the_best_candidate_is_kept(make_config: Make, walk: Any) -> None:
     scored = [event for event in seen if isinstance(event, CandidateScored)]
     assert [event.best for event in scored] == [True, True, False]
     assert SyntheticSet.load(run.distilled).iteration == 6
-    assert run.read_synthetic().iteration == 6
-    assert run.read_synthetic(last=True).iteration == 8
+    assert read_distilled(run).iteration == 6
+    assert read_distilled(run, last=True).iteration == 8
 
 
 def test_selection_last_scores_nothing(make_config: Make, walk: Any) -> None:

@@ -1,0 +1,45 @@
+"""Following a run's events as they are written, by this process or any other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from datm_engine import events
+from datm_engine.events import Event
+
+
+class EventTail:
+    """Reads what has been added to an events file since the last time.
+
+    A line that is not finished yet is kept until it is; one that is no event is passed over. If
+    the file has become shorter it is read from its beginning again, and `rewound` is true after
+    that `read`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rewound = False
+        self._offset = 0
+        self._partial = b""
+
+    def read(self) -> list[Event]:
+        """New events, oldest first; none while there is no file. Raises OSError."""
+        self.rewound = False
+        try:
+            with self.path.open("rb") as file:
+                size = file.seek(0, 2)
+                if size < self._offset:
+                    self._offset, self._partial, self.rewound = 0, b"", True
+                file.seek(self._offset)
+                added = file.read()
+        except FileNotFoundError:
+            return []
+        self._offset += len(added)
+        *lines, self._partial = (self._partial + added).split(b"\n")
+        read = []
+        for line in lines:
+            try:
+                read.append(events.from_json(line.decode(errors="replace")))
+            except ValueError:  # cut short when a process died, and closed by the next one
+                continue
+        return read
