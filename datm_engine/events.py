@@ -21,8 +21,7 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class RunStarted(Event):
-    """`resumed_at`: iterations done before; `evaluates_anew`: what the result is compared with
-    has changed, and earlier comparisons no longer count."""
+    """`resumed_at`: iterations done before, from which the run goes on."""
 
     run: str
     command: str
@@ -30,7 +29,6 @@ class RunStarted(Event):
     version: str
     seed: int
     resumed_at: int = 0
-    evaluates_anew: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,6 +190,12 @@ class Evaluated(Event):
     iteration: int | None = None
     seconds: float = 0.0
     validation_mean: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationChanged(Event):
+    """What the result is to be compared with is another from here on: earlier rows no longer
+    count."""
 
 
 @dataclass(frozen=True, kw_only=True)

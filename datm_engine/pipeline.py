@@ -73,9 +73,18 @@ def _check(config: Config, data: PreparedData, run: Run) -> None:
 
 
 def make_distilled_set(
-    config: Config, run: Run, folders: Folders, runtime: Runtime, stop: Stop
+    config: Config,
+    run: Run,
+    folders: Folders,
+    runtime: Runtime,
+    stop: Stop,
 ) -> Generator[Event, None, Outcome]:
-    """dataset → experts → distill → evaluate, going on where the run left off."""
+    """dataset → experts → distill → evaluate, going on where the run left off.
+
+    The real images that the result is compared with are evaluated before the distillation, as
+    what there is to beat, and not again when the run goes on.
+    """
+    known = [e for e in run.events() if isinstance(e, Evaluated)]
     yield RunStarted(
         run=run.name,
         command="distill",
@@ -87,11 +96,13 @@ def make_distilled_set(
     data = yield from prepare(config.dataset, folders.data, runtime)
     _check(config, data, run)
     experts = yield from train_experts(config, data, folders.experts, runtime, stop)
+    network = expert_network(config, data, seed=0, runtime=runtime)
+    evaluation = Evaluation(config, data, runtime, stop)
     before = progress(run)
     outcome = Outcome("stopped", before.iteration, before.loss)
     if not stop():
-        network = expert_network(config, data, seed=0, runtime=runtime)
-        evaluation = Evaluation(config, data, runtime, stop)
+        known += yield from evaluation.references(known)
+    if not stop():
         reached = yield from distill(
             config, data, experts, network, run, runtime, evaluation.score, stop
         )
@@ -101,7 +112,7 @@ def make_distilled_set(
                 text=f"{reached.skipped:,} of {reached.iteration:,} iterations took no step"
             )
         if not stop():
-            rows = yield from evaluation.compare(distilled_sets(run))
+            rows = yield from evaluation.compare(distilled_sets(run), known)
             outcome = replace(outcome, results=rows)
             if not stop():
                 outcome = replace(outcome, status="done")

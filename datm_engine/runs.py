@@ -26,6 +26,7 @@ from datm_engine.errors import ConfigError, FileError, RunError
 from datm_engine.events import (
     CandidateScored,
     Evaluated,
+    EvaluationChanged,
     Event,
     Matched,
     RunEnded,
@@ -144,7 +145,7 @@ class Run:
             told_of = f"{self.event_log} cannot be read: {problem.strerror}"
             raise RunError(told_of, "datm runs") from None
         for event in told:
-            if isinstance(event, RunStarted):
+            if isinstance(event, RunStarted | EvaluationChanged):
                 kept = [e for e in kept if not is_undone(e, event)]
             kept.append(event)
         return kept
@@ -246,11 +247,13 @@ def free_name(runs_dir: Path, stem: str) -> str:
     return name
 
 
-def is_undone(event: Event, started: RunStarted) -> bool:
-    """Whether a fact no longer holds once the run has `started` anew: its iterations after the
-    checkpoint are repeated, and so is what depends on them."""
+def is_undone(event: Event, later: RunStarted | EvaluationChanged) -> bool:
+    """Whether a fact no longer holds: where a run has gone on from its checkpoint, the iterations
+    after it are repeated, and so is what depends on them."""
+    if isinstance(later, EvaluationChanged):
+        return isinstance(event, Evaluated)
     if isinstance(event, Evaluated):
-        return started.evaluates_anew or event.set.startswith("distilled")
+        return event.set.startswith("distilled")
     if isinstance(event, Matched | CandidateScored | SampleSaved):
-        return event.iteration > started.resumed_at
+        return event.iteration > later.resumed_at
     return False

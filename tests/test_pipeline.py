@@ -21,6 +21,7 @@ from datm_engine.distilled import read_distilled
 from datm_engine.events import (
     CandidateScored,
     Evaluated,
+    EvaluationChanged,
     Matched,
     RunEnded,
     RunStarted,
@@ -66,13 +67,15 @@ def test_the_road_leaves_what_it_says(
     assert [event.upper for event in matched] == [2, 2, 2, 2, 3, 3, 3, 3]
     assert all(0 <= e.start_epoch < e.upper for e in matched)
     assert all(e.target_epoch == e.start_epoch + 1 for e in matched)
-    samples = [(e.iteration, e.path) for e in seen if isinstance(e, SampleSaved)]
-    assert samples == [
+    saved = [(e.iteration, e.path) for e in seen if isinstance(e, SampleSaved)]
+    assert (1, "preview.safetensors") in saved
+    assert run.preview.exists()
+    assert [(at, path) for at, path in saved if path.startswith("samples/")] == [
         (0, "samples/initial.safetensors"),
         (4, "samples/000004.safetensors"),
         (8, "samples/000008.safetensors"),
     ]
-    assert all((run.path / path).exists() for _, path in samples)
+    assert all((run.path / path).exists() for _, path in saved)
     scored = [event for event in seen if isinstance(event, CandidateScored)]
     assert [event.iteration for event in scored] == [3, 6, 8]
     assert {event.part for event in scored} == {"validation"}
@@ -87,6 +90,8 @@ def test_the_road_leaves_what_it_says(
     expected = {"distilled", "random"} | ({"distilled-last"} if best.iteration != 8 else set())
     assert set(rows) == expected
     assert all(row.repeats == 2 and row.images == 10 for row in rows.values())
+    assert all(0 <= (row.validation_mean or -1) <= 100 for row in rows.values())
+    assert seen.index(rows["random"]) < seen.index(matched[0]), "what there is to beat comes first"
     assert isinstance(seen[0], RunStarted)
     assert run.events() == seen, "what was recorded is what was said"
     assert run.status() == "done"
@@ -124,6 +129,28 @@ def test_stopped_anywhere_and_resumed_it_is_bit_for_bit_the_same(
     assert patience > 20, "it was stopped in many places"
     assert contents(run) == contents(whole)
     assert told(run) == told(whole)
+
+
+def test_real_images_are_evaluated_once_however_often_a_run_goes_on(
+    make_config: Make, folders: Folders, cpu: Runtime, finished: Finished
+) -> None:
+    config = make_config(evaluate={"against": ["random", "full"]})
+    short = make_config(distill={"iterations": 4}, evaluate={"against": ["random", "full"]})
+    _, _, first = walk(short, folders, "once", cpu, finished)
+    run, seen, second = walk(config, folders, "once", cpu, finished)
+    rows = [event.set for event in seen if isinstance(event, Evaluated)]
+    assert not {"random", "full"} & set(rows)
+    before, after = (
+        {row.set: row.accuracy_mean for row in outcome.results} for outcome in (first, second)
+    )
+    assert before["random"] == after["random"]
+    assert {"distilled", "random", "full"} <= {row.set for row in second.results}
+    told = [event.set for event in run.events() if isinstance(event, Evaluated)]
+    assert told.count("random") == told.count("full") == told.count("distilled") == 1
+    with run.recording() as record:
+        record.write(EvaluationChanged())
+    _, seen, _ = walk(config, folders, "once", cpu, finished)
+    assert {"random", "full"} <= {event.set for event in seen if isinstance(event, Evaluated)}
 
 
 def test_more_iterations_go_on_exactly(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ from datm_engine.distillation.initialization import (
 )
 from datm_engine.distillation.iteration import Distillation
 from datm_engine.distillation.matching import hard_labels
+from datm_engine.distillation.samples import save_sample
 from datm_engine.errors import MatchingError
 from datm_engine.events import (
     CandidateScored,
@@ -36,6 +38,8 @@ from datm_engine.runs import Run
 from datm_engine.runtime import Runtime, generator
 from datm_engine.synthetic import SyntheticSet
 from datm_engine.tensors import save_tensors
+
+PREVIEW_SECONDS = 10.0  # between previews
 
 Score = Callable[[SyntheticSet], Generator[Event, None, float | None]]
 
@@ -82,7 +86,13 @@ def distill(
             iteration=distillation.progress.iteration,
         )
 
+    def sample(path: Path) -> SampleSaved:
+        at, images = distillation.progress.iteration, distillation.learned["images"]
+        save_sample(path, images, described.preprocessing, data.classes, at)
+        return SampleSaved(iteration=at, path=str(path.relative_to(run.path)))
+
     saved = time.monotonic()
+    previewed = saved - PREVIEW_SECONDS
     while not stop():
         iteration = distillation.progress.iteration
         last = iteration >= settings.iterations
@@ -100,7 +110,10 @@ def distill(
         matched = distillation.iterate()
         yield matched
         if matched.iteration % settings.sample_interval == 0:
-            yield _save_sample(run, candidate())
+            yield sample(run.samples / f"{matched.iteration:06d}.safetensors")
+        if time.monotonic() - previewed >= PREVIEW_SECONDS:
+            yield sample(run.preview)
+            previewed = time.monotonic()
         _give_up_if_stuck(config, distillation, matched.refused, run)
         if time.monotonic() - saved >= settings.checkpoint_seconds:
             distillation.checkpoint().save(run.checkpoint)
@@ -169,14 +182,6 @@ def _report_filled_up(
         yield ClassesFilledUp(
             classes=len(short), of=data.classes, wanted=ipc, names=", ".join(short)
         )
-
-
-def _save_sample(run: Run, candidate: SyntheticSet) -> SampleSaved:
-    """The first picture of every class, to see it change."""
-    first = replace(candidate, images=candidate.images[:: candidate.ipc])
-    path = run.samples / f"{candidate.iteration:06d}.safetensors"
-    save_tensors(path, {"pictures": first.pictures()}, {})
-    return SampleSaved(iteration=candidate.iteration, path=f"{run.samples.name}/{path.name}")
 
 
 def _consider(

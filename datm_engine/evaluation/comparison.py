@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,46 +48,71 @@ class Evaluation:
     runtime: Runtime
     stop: Callable[[], bool] = lambda: False
 
+    def references(
+        self, known: Sequence[Evaluated] = ()
+    ) -> Generator[Event, None, list[Evaluated]]:
+        """The rows of real images for the first network: what there is to beat, so that a
+        distillation can be watched beside them. Those in `known` are not made again."""
+        return (yield from self._rows({}, self.config.evaluate.networks[:1], known))
+
     def compare(
-        self, distilled: Mapping[str, SyntheticSet]
+        self, distilled: Mapping[str, SyntheticSet], known: Sequence[Evaluated] = ()
     ) -> Generator[Event, None, list[Evaluated]]:
         """A row of test accuracy for every set and network.
 
         `distilled` names the sets to evaluate beside those of `config.evaluate.against`. A row is
         mean and (population) standard deviation over the repeats, each with initial weights and,
-        for "random", images of its own.
+        for "random", images of its own. Rows of real images in `known` are taken as they are.
         """
-        settings = self.config.evaluate
+        return (yield from self._rows(distilled, self.config.evaluate.networks, known))
+
+    def _rows(
+        self,
+        distilled: Mapping[str, SyntheticSet],
+        networks: Sequence[str],
+        known: Sequence[Evaluated],
+    ) -> Generator[Event, None, list[Evaluated]]:
+        have = {(row.set, row.network): row for row in known if row.set not in distilled}
         rows: list[Evaluated] = []
-        for network in settings.networks:
-            for name in [*distilled, *settings.against]:
-                began, accuracies, images = time.monotonic(), [], 0
-                repeats = settings.full_repeats if name == "full" else settings.repeats
-                for repeat in range(repeats):
-                    if name in distilled:
-                        material = self._distilled(name, distilled[name])
-                    else:
-                        material = self._real(name, repeat)
-                    accuracy = yield from self._accuracy(
-                        material, network, repeat, repeats, self.data.test
-                    )
-                    if accuracy is None:
+        for network in networks:
+            for name in [*distilled, *self.config.evaluate.against]:
+                row = have.get((name, network))
+                if row is None:
+                    row = yield from self._row(name, distilled.get(name), network)
+                    if row is None:
                         return rows
-                    accuracies.append(accuracy)
-                    images = len(material.images)
-                row = Evaluated(
-                    set=name,
-                    network=network,
-                    accuracy_mean=statistics.fmean(accuracies),
-                    accuracy_std=statistics.pstdev(accuracies),
-                    repeats=repeats,
-                    images=images,
-                    iteration=distilled[name].iteration if name in distilled else None,
-                    seconds=time.monotonic() - began,
-                )
-                yield row
+                    yield row
                 rows.append(row)
         return rows
+
+    def _row(
+        self, name: str, synthetic: SyntheticSet | None, network: str
+    ) -> Generator[Event, None, Evaluated | None]:
+        """Of a distilled set, or without one of the real images called `name`; None if stopped."""
+        settings, began = self.config.evaluate, time.monotonic()
+        repeats = settings.full_repeats if name == "full" else settings.repeats
+        judges = [self.data.test] + ([self.data.validation] if len(self.data.validation) else [])
+        measured: list[list[float]] = []
+        images = 0
+        for repeat in range(repeats):
+            material = self._distilled(name, synthetic) if synthetic else self._real(name, repeat)
+            accuracies = yield from self._accuracies(material, network, repeat, repeats, judges)
+            if accuracies is None:
+                return None
+            measured.append(accuracies)
+            images = len(material.images)
+        on_test, *held_out = zip(*measured, strict=True)
+        return Evaluated(
+            set=name,
+            network=network,
+            accuracy_mean=statistics.fmean(on_test),
+            accuracy_std=statistics.pstdev(on_test),
+            repeats=repeats,
+            images=images,
+            iteration=synthetic.iteration if synthetic else None,
+            seconds=time.monotonic() - began,
+            validation_mean=statistics.fmean(held_out[0]) if held_out else None,
+        )
 
     def score(self, candidate: SyntheticSet) -> Generator[Event, None, float | None]:
         """Accuracy on the part that `selection` names: the held-out part of the training images,
@@ -97,12 +122,12 @@ class Evaluation:
         material = self._distilled("candidate", candidate)
         accuracies = []
         for repeat in range(settings.selection_repeats):
-            accuracy = yield from self._accuracy(
-                material, "convnet", repeat, settings.selection_repeats, judge
+            measured = yield from self._accuracies(
+                material, "convnet", repeat, settings.selection_repeats, [judge]
             )
-            if accuracy is None:
+            if measured is None:
                 return None
-            accuracies.append(accuracy)
+            accuracies += measured
         return statistics.fmean(accuracies)
 
     def _distilled(self, name: str, synthetic: SyntheticSet) -> Material:
@@ -123,10 +148,15 @@ class Evaluation:
         epochs = settings.full_epochs if name == "full" else settings.epochs
         return Material(name, part.images, labels, settings.real_lr, epochs)
 
-    def _accuracy(
-        self, material: Material, network_name: str, repeat: int, repeats: int, judge: Part
-    ) -> Generator[Event, None, float | None]:
-        """Percent of `judge` that a fresh network gets right; None if stopped."""
+    def _accuracies(
+        self,
+        material: Material,
+        network_name: str,
+        repeat: int,
+        repeats: int,
+        judges: Sequence[Part],
+    ) -> Generator[Event, None, list[float] | None]:
+        """Percent of each judge that a fresh network gets right; None if stopped."""
         config, settings = self.config, self.config.evaluate
         seed = derive_seed(config.distill.seed, "evaluation", network_name, repeat)
         channels, height, width = self.data.shape
@@ -157,7 +187,7 @@ class Evaluation:
             try:
                 epoch = next(training)
             except StopIteration as end:
-                return network.accuracy(end.value, judge.images, judge.labels)
+                return [network.accuracy(end.value, j.images, j.labels) for j in judges]
             if self.stop():
                 return None
             if epoch % every == 0:
