@@ -63,10 +63,7 @@ class FullScreen(App[int]):
         Binding("t", "dark_or_light", "dark or light", show=False),
         Binding("ctrl+z", "suspend_process", "suspend", show=False, priority=True),
     ]
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
-        (0, "-narrow"),
-        (100, "-wide"),
-    ]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
     ENABLE_COMMAND_PALETTE = True
 
     def __init__(self) -> None:
