@@ -57,9 +57,9 @@ class Dashboard(FullScreen):
         Binding("p", "turn(-1)", "previous page", show=False),
         Binding("plus,equals_sign", "magnify(1)", "larger pictures", show=False, key_display="+"),
         Binding("minus", "magnify(-1)", "smaller pictures", show=False, key_display="-"),
-        Binding("b", "beside_start", "beside the start"),
+        Binding("b", "beside_start", "starts"),
         Binding("a", "all_images", "all sampled images", show=False),
-        Binding("x", "ask_to_stop", "stop the run"),
+        Binding("x", "ask_to_stop", "stop"),
     ]
 
     def __init__(

@@ -9,6 +9,7 @@ checkpoint, the iterations after it are forgotten and told anew.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -96,6 +97,8 @@ class State:
                 self._evaluate(event)
             case events.Evaluated():
                 self.results.append(event)
+                if self.stage in ("references", "evaluate"):
+                    self.stages[self.stage].done = math.ceil(self.stages[self.stage].done)
             case events.SampleSaved():
                 self.samples.append(event)
             case events.RunEnded():

@@ -12,7 +12,7 @@ class Accuracy(Region):
     images of the same number and all images reach there."""
 
     def __init__(self) -> None:
-        super().__init__(id="accuracy", title="accuracy %")
+        super().__init__(id="accuracy", title="held-out %")
 
     def draw(self, state: State) -> Curve:
         part = state.candidates[-1].part if state.candidates else "validation"
@@ -22,8 +22,7 @@ class Accuracy(Region):
             if value is not None:
                 levels.append((value, f"{name} {value:.1f}"))
         best = max(state.candidates, key=lambda event: event.accuracy, default=None)
-        images = "held-out images" if part == "validation" else "test images"
-        self.entitle(f"accuracy %, {images}", self._told(state, part))
+        self.entitle("held-out %" if part == "validation" else "test %", self._told(state, part))
         return Curve(
             "",
             [event.iteration for event in state.candidates],
@@ -37,16 +36,21 @@ class Accuracy(Region):
 
     def _told(self, state: State, part: str) -> str:
         """The best so far and what it lacks to be lossless; in the end, on the test images."""
-        tested = {row.set: row for row in reversed(state.results)}
-        if (final := tested.get("distilled")) is not None:
-            told = f"test {final.accuracy_mean:.1f} ± {final.accuracy_std:.1f}"
-            full = tested.get("full")
-            return told + (
-                f" · to lossless {full.accuracy_mean - final.accuracy_mean:.1f}" if full else ""
-            )
-        if not state.candidates:
+        tested = {row.set: row.accuracy_mean for row in reversed(state.results)}
+        final = next((row for row in state.results if row.set == "distilled"), None)
+        if final is not None:
+            best, full = final.accuracy_mean, tested.get("full")
+            told = f"test {best:.1f} ± {final.accuracy_std:.1f}"
+        elif state.candidates:
+            best, full = max(e.accuracy for e in state.candidates), state.reference("full", part)
+            told = f"best {best:.1f}"
+        else:
             return ""
-        best = max(event.accuracy for event in state.candidates)
-        full_here = state.reference("full", part)
-        gap = "" if full_here is None else f" · to lossless {full_here - best:.1f}"
-        return f"best {best:.1f}{gap}"
+        if full is None:
+            return told
+        at_length = f"{told} · {full - best:.1f} to lossless"
+        return (
+            at_length
+            if len(at_length) < self.size.width - 12
+            else f"{told} · gap {full - best:.1f}"
+        )

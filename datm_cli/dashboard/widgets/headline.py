@@ -36,12 +36,15 @@ class Headline(Region):
         )
         if self.about:
             left.append(f"  {self.about}")
-        right = Text("   ".join(self._facts(state)) + " ", style="dim")
-        room = self.size.width - left.cell_len - right.cell_len
-        if room < 1:
-            left.truncate(self.size.width, overflow="ellipsis")
-            return left
-        return Text.assemble(left, " " * room, right)
+        facts = self._facts(state)
+        while True:  # as many facts as there is room for, the last ones first
+            right = Text("   ".join(facts) + " ", style="dim")
+            room = self.size.width - left.cell_len - right.cell_len
+            if room >= 2 or not facts:
+                break
+            facts = facts[1:]
+        left.truncate(self.size.width, overflow="ellipsis")
+        return Text.assemble(left, " " * max(0, room), right)
 
     def _facts(self, state: State) -> list[str]:
         facts = []

@@ -9,7 +9,7 @@ from datm_cli.dashboard.widgets.region import Region
 from datm_cli.plots import ACCENT, DATA, GOOD
 from datm_cli.sentences import duration
 
-BAR = 24
+WIDE = 100  # columns
 
 
 class Stages(Region):
@@ -19,21 +19,19 @@ class Stages(Region):
         super().__init__(id="stages")
 
     def draw(self, state: State) -> Text:
-        shown = STAGES[1:] if self.size.height >= len(STAGES) - 1 else (self._current(state),)
+        shown = STAGES[1:] if self.size.height >= len(STAGES) - 1 else (state.stage,)
         lines = [self._line(state, stage) for stage in shown]
         for line in lines:
             line.truncate(self.size.width, overflow="ellipsis")
         return Text("\n").join(lines)
-
-    def _current(self, state: State) -> str:
-        return state.stage
 
     def _line(self, state: State, stage: str) -> Text:
         advance = state.stages[stage]
         here = STAGES.index(stage) - STAGES.index(state.stage)
         done = (state.ended is not None and state.ended.status == "done") or here < 0
         share = 1.0 if done else advance.done / advance.total if advance.total else 0.0
-        full = round(share * BAR)
+        bar = 24 if self.size.width >= WIDE else 10
+        full = round(share * bar)
         mark, colour = ("▸", ACCENT) if here == 0 and not state.ended else ("·", "dim")
         if done:
             mark, colour = "✓", GOOD
@@ -41,7 +39,7 @@ class Stages(Region):
             (f" {mark} ", colour),
             f"{stage:<11}",
             ("━" * full, GOOD if done else DATA),
-            ("─" * (BAR - full), "dim"),
+            ("─" * (bar - full), "dim"),
             f" {_counted(advance.done, advance.total)}",
         )
         if here == 0 and not state.ended:
@@ -51,7 +49,7 @@ class Stages(Region):
     def _facts(self, state: State, stage: str) -> list[str]:
         facts = []
         if stage == "distill" and (seconds := state.recent_seconds):
-            facts.append(f"{duration(seconds)} an iteration")
+            facts.append(f"{duration(seconds)}/iteration")
         left = state.seconds_left(stage)
         if left is not None and left > 0:
             facts.append(f"{duration(left)} left")
