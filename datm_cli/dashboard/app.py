@@ -32,7 +32,6 @@ from datm_cli.dashboard.widgets.region import Region
 from datm_cli.dashboard.widgets.stages import Stages
 from datm_cli.dashboard.widgets.window import Window
 from datm_cli.fullscreen import FullScreen
-from datm_engine.errors import DatmError
 from datm_engine.runs import Run
 from datm_engine.tail import EventTail
 
@@ -124,10 +123,7 @@ class Dashboard(FullScreen):
         regions = list(self.query(Region)) if self._stale else [headline]
         self._choose_curves()
         for region in regions:
-            try:
-                region.show(self.state)
-            except DatmError as problem:  # a damaged sample: the rest is still worth seeing
-                region.update(f"{problem.message}\n{problem.hint}", layout=False)
+            region.show(self.state)
         self._stale = False
         taken = time.monotonic() - began
         self._next_drawing = time.monotonic() + min(10.0, max(0.2, REST * taken))

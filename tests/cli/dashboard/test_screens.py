@@ -71,7 +71,9 @@ def test_experts_in_training(make_run: Make) -> None:
     async def look(app: Dashboard, pilot: Pilot[int]) -> None:
         assert_golden("experts-120x40", screen_text(app))
 
-    shown(make_run([event for event in story() if event.time <= BEGAN + 40]), look)
+    run = make_run([event for event in story() if event.time <= BEGAN + 40])
+    Process.of(os.getpid()).write(run.process_file)
+    shown(run, look)
 
 
 def test_before_anything_is_told(make_run: Make) -> None:
@@ -150,16 +152,16 @@ def test_keys(make_run: Make) -> None:
         async def press(key: str, seen: str, *, gone: str = "") -> None:
             await pilot.press(key)
             await until(pilot, lambda: seen in screen_text(app))
-            assert not gone or gone not in screen_text(app)
+            await until(pilot, lambda: not gone or gone not in screen_text(app))
 
-        await press("l", "matching loss  0.392  log scale")
-        await press("l", "matching loss  0.392")
+        await press("l", "matching loss  0.393  log scale")
+        await press("l", "matching loss  0.393")
         await press("b", "start         cat")
         await press("b", "cat           dog")
         await press("a", "cat 0         cat 1")
-        await press("e", "training accuracy %", gone="matching loss")
+        await press("e", "training accuracy %", gone="window of epochs")
         await press("e", "matching loss")
-        await press("2", "images at iteration 100", gone="matching loss")
+        await press("2", "images at iteration 100", gone="window of epochs")
         await press("2", "matching loss")
         await press("3", "settings: preset pets-ipc2", gone="images at")
         await press("1", "matching loss", gone="images at")
@@ -233,7 +235,7 @@ def test_a_damaged_sample_costs_only_the_pictures(make_run: Make) -> None:
     async def look(app: Dashboard, pilot: Pilot[int]) -> None:
         text = screen_text(app)
         assert "000100.safetensors cannot be read" in text
-        assert "matching loss  0.392" in text
+        assert "matching loss  0.393" in text
 
     shown(run, look)
 
