@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any, ClassVar
 
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.theme import Theme
 from textual.widgets import Static
 
@@ -97,10 +99,23 @@ class FullScreen(App[int]):
 
     def action_keys(self) -> None:
         """Every key of datm's own, a line each."""
-        own = [cls for cls in type(self).__mro__ if issubclass(cls, FullScreen)]
-        bindings = [b for cls in own for b in cls.__dict__.get("BINDINGS", ())]
-        lines = {b.description: b.key_display or b.key for b in bindings if b.description}
+        lines = {b.description: b.key_display or b.key for b in self._own_bindings()}
         self.push_screen(Keys(lines))
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The command palette: what the keys do, in words that can be searched."""
+        for binding in self._own_bindings():
+            if binding.action != "command_palette":
+                key = binding.key_display or binding.key
+                act = partial(self.run_action, binding.action)
+                yield SystemCommand(binding.description.capitalize(), f"key {key}", act)
+
+    def _own_bindings(self) -> Iterator[Binding]:
+        for cls in type(self).__mro__:
+            if issubclass(cls, FullScreen):
+                for binding in cls.__dict__.get("BINDINGS", ()):
+                    if isinstance(binding, Binding) and binding.description:
+                        yield binding
 
 
 class Keys(ModalScreen[None]):

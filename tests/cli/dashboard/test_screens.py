@@ -176,6 +176,18 @@ def test_keys(make_run: Make) -> None:
     shown(make_run([*story(), ended("stopped")]), play)
 
 
+def test_the_command_palette_knows_what_keys_do(make_run: Make) -> None:
+    async def play(app: Dashboard, pilot: Pilot[int]) -> None:
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: "Dark or light" in screen_text(app))
+        await pilot.press(*"log scale")
+        await until(pilot, lambda: "key l" in screen_text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "log scale" in screen_text(app).split("window of")[0])
+
+    shown(make_run([*story(), ended("stopped")]), play)
+
+
 def test_pages_of_pictures(make_run: Make) -> None:
     async def play(app: Dashboard, pilot: Pilot[int]) -> None:
         for _ in range(4):
