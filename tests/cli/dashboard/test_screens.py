@@ -147,6 +147,23 @@ def test_what_comes_later_is_seen(make_run: Make) -> None:
     shown(run, look)
 
 
+def test_looking_at_a_finished_run_reads_it_once(
+    make_run: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run([*story(), ended()])
+    read: list[str] = []
+    from_json = events.from_json
+    monkeypatch.setattr(events, "from_json", lambda line: read.append(line) or from_json(line))
+
+    async def look(app: Dashboard, pilot: Pilot[int]) -> None:
+        for _ in range(5):
+            app.poll()
+        assert app.status == "done"
+        assert len(read) == len(run.event_log.read_text().splitlines())
+
+    shown(run, look)
+
+
 def test_keys(make_run: Make) -> None:
     async def play(app: Dashboard, pilot: Pilot[int]) -> None:
         async def press(key: str, seen: str, *, gone: str = "") -> None:
