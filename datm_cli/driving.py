@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Protocol, TypeVar
 
@@ -22,13 +23,13 @@ class Reader(Protocol):
 
 class StopRequest:
     """`stop()` turns true at the first SIGINT or SIGTERM, which is said on stderr unless
-    `silent`; the second SIGINT aborts."""
+    `silent`, or when `file` is there; the second SIGINT aborts."""
 
-    def __init__(self, *, silent: bool = False) -> None:
-        self.signal, self._silent = 0, silent
+    def __init__(self, *, silent: bool = False, file: Path | None = None) -> None:
+        self.signal, self._silent, self._file = 0, silent, file
 
     def __call__(self) -> bool:
-        return self.signal != 0
+        return self.signal != 0 or (self._file is not None and self._file.exists())
 
     @property
     def exit_code(self) -> int:

@@ -18,7 +18,9 @@ from datm_cli.commands.distill import distill
 from datm_cli.commands.evaluate import evaluate
 from datm_cli.commands.experts import experts
 from datm_cli.commands.inspect import inspect
+from datm_cli.commands.monitor import monitor
 from datm_cli.commands.runs import runs
+from datm_cli.commands.stop import stop
 from datm_engine.errors import DatmError
 from datm_engine.version import __version__
 
@@ -30,7 +32,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (distill, experts, evaluate, inspect, runs):
+COMMANDS = (distill, monitor, inspect, evaluate, experts, runs, stop)
+for command in COMMANDS:
     app.command()(command)
 
 
@@ -86,6 +89,6 @@ def main() -> None:
 
 
 def _help_for(arguments: list[str]) -> str:
-    commands = {command.__name__ for command in (distill, experts, evaluate, inspect, runs)}
+    commands = {command.__name__ for command in COMMANDS}
     named = next((word for word in arguments if word in commands), "")
     return f"datm {named} --help".replace("  ", " ")

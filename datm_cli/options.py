@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from datm_cli.terminal import COLOURS
+
 if TYPE_CHECKING:
     from datm_engine.pipeline import Folders
+
+
+def _known_colours(wanted: str) -> str:
+    if wanted not in COLOURS:
+        raise typer.BadParameter(f"{wanted}: not one of {', '.join(COLOURS)}")
+    return wanted
+
 
 Dataset = Annotated[
     str | None,
@@ -57,6 +67,22 @@ ExpertsDir = Annotated[
 RunsDir = Annotated[Path, typer.Option(envvar="DATM_RUNS_DIR", help="Where runs are kept.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only.")]
+NoTui = Annotated[
+    bool, typer.Option("--no-tui", envvar="DATM_NO_TUI", help="Plain lines, no full screen.")
+]
+Color = Annotated[
+    str,
+    typer.Option(
+        envvar="DATM_COLOR",
+        metavar="|".join(COLOURS),
+        help="Colours of the full screen; auto asks the terminal.",
+        callback=_known_colours,
+    ),
+]
+Pixels = Annotated[
+    bool,
+    typer.Option("--pixels", help="Pictures in real pixels, where the terminal shows them."),
+]
 
 EXPERTS_DIR, RUNS_DIR = Path("experts"), Path("runs")
 
@@ -66,3 +92,8 @@ def folders(data_dir: Path | None, experts_dir: Path, runs_dir: Path) -> Folders
 
     cache = Path("~/.cache").expanduser() / "datm"
     return Folders(data=data_dir or cache, experts=experts_dir, runs=runs_dir)
+
+
+def elsewhere(runs_dir: Path) -> str:
+    """What a command about a run must add to find it; nothing where it is in the usual place."""
+    return "" if runs_dir == RUNS_DIR else f" --runs-dir {shlex.quote(str(runs_dir))}"

@@ -1,0 +1,51 @@
+"""`datm monitor`: the dashboard on any run, live, finished or crashed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from datm_cli import options
+
+if TYPE_CHECKING:
+    from datm_engine.runs import Run
+
+
+def monitor(
+    run: Annotated[
+        str | None,
+        typer.Argument(metavar="RUN", help="A run's name or folder.  [default: the latest]"),
+    ] = None,
+    runs_dir: options.RunsDir = options.RUNS_DIR,
+    color: options.Color = "auto",
+    pixels: options.Pixels = False,
+) -> None:
+    """Watch a run: matching loss, window, accuracy, pictures. Leaving it does not stop it."""
+    from datm_cli import terminal
+    from datm_engine.errors import RunError
+    from datm_engine.runs import Run
+
+    found = Run.open(runs_dir, run) if run else _latest(runs_dir)
+    if not terminal.is_interactive():
+        raise RunError(
+            "the dashboard needs a terminal to draw on",
+            f"datm runs{options.elsewhere(runs_dir)}   # or: tail -f {found.event_log}",
+        )
+    terminal.set_colours(color)
+    from datm_cli.dashboard.app import Dashboard
+
+    raise typer.Exit(Dashboard(found, pixels=pixels).run() or 0)
+
+
+def _latest(runs_dir: Path) -> Run:
+    """The run that was started last; of those that are running, if any is."""
+    from datm_engine.errors import RunError
+    from datm_engine.runs import Run
+
+    known = Run.all(runs_dir)
+    if not known:
+        raise RunError(f"there are no runs in {runs_dir}", "datm distill")
+    running = [run for run in known if run.process_file.exists() and run.status() == "running"]
+    return (running or known)[-1]

@@ -1,0 +1,134 @@
+"""What every full screen of datm shares: leaving it, its colours, its help, its manners.
+
+A screen leaves the terminal as it found it, whatever ends it; comes back whole after ctrl+z; and
+draws in luminance where there is to be no colour.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import Any, ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.theme import Theme
+from textual.widgets import Static
+
+from datm_cli.plots import ACCENT, BAD, DATA, GOOD, RAW
+
+DARK = Theme(
+    name="datm-dark",
+    primary=DATA,
+    secondary=RAW,
+    accent=ACCENT,
+    success=GOOD,
+    warning=ACCENT,
+    error=BAD,
+    foreground="#d8dee9",
+    background="#101418",
+    surface="#161b21",
+    panel="#1e252d",
+    dark=True,
+    variables={"border": "#5b6a7a", "footer-key-foreground": ACCENT},
+)
+LIGHT = Theme(
+    name="datm-light",
+    primary=RAW,
+    secondary=RAW,
+    accent="#a86500",
+    success="#007a59",
+    warning="#a86500",
+    error=BAD,
+    foreground="#20262d",
+    background="#fbfbf8",
+    surface="#f3f3ee",
+    panel="#e8e8e1",
+    dark=False,
+    variables={"border": "#8a949e", "footer-key-foreground": "#a86500"},
+)
+
+
+class FullScreen(App[int]):
+    """An app whose result is an exit code.
+
+    Subclasses add bindings; those with a description are what `?` lists.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q,ctrl+c,ctrl+q", "leave", "leave", priority=True, key_display="q"),
+        Binding("question_mark", "keys", "keys", key_display="?"),
+        Binding("t", "dark_or_light", "dark or light", show=False),
+        Binding("ctrl+z", "suspend_process", "suspend", show=False, priority=True),
+    ]
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+        (0, "-narrow"),
+        (100, "-wide"),
+    ]
+    ENABLE_COMMAND_PALETTE = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.console.no_color = self.no_color  # what draws itself asks the console
+        for theme in (DARK, LIGHT):
+            self.register_theme(theme)
+        self.theme = DARK.name
+
+    def on_mount(self) -> None:
+        self.app_resume_signal.subscribe(self, self._drawn_anew)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            try:
+                loop.add_signal_handler(number, self._end, number)
+            except (RuntimeError, ValueError):  # not the main thread: a test's, which sends none
+                return
+
+    def _end(self, number: int) -> None:
+        self.exit(128 + number, return_code=128 + number)
+
+    def _drawn_anew(self, app: App[Any]) -> None:
+        self.refresh(repaint=True, layout=True)
+
+    def action_leave(self) -> None:
+        self.exit(0)
+
+    def action_dark_or_light(self) -> None:
+        self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
+
+    def action_keys(self) -> None:
+        """Every key of the screen below and of the app, a line each."""
+        active = self.screen.active_bindings.values()
+        lines = {
+            binding.description: self.get_key_display(binding)
+            for _, binding, enabled, _ in active
+            if enabled and binding.description
+        }
+        self.push_screen(Keys(lines))
+
+
+class Keys(ModalScreen[None]):
+    """What each key does; any of the usual ones closes it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,question_mark,enter,space,q,ctrl+c", "dismiss", "close", priority=True)
+    ]
+    DEFAULT_CSS = """
+    Keys { align: center middle; }
+    Keys > VerticalScroll {
+        width: 56; height: auto; max-height: 90%; padding: 1 2;
+        background: $panel; border: round $accent; border-title-color: $accent;
+    }
+    """
+
+    def __init__(self, lines: dict[str, str]) -> None:
+        super().__init__()
+        self.lines = lines
+
+    def compose(self) -> Any:
+        with VerticalScroll() as box:
+            box.border_title = "keys"
+            width = max(map(len, self.lines.values()), default=0)
+            text = "\n".join(f"{key:>{width}}  {what}" for what, key in self.lines.items())
+            yield Static(text, markup=False)

@@ -1,0 +1,73 @@
+"""A new run, or an earlier one that goes on; with what it states before it begins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datm_cli import settings
+from datm_cli.settings import Settings
+from datm_engine.config import build, differences, overlay, parse_assignments
+from datm_engine.distilled import progress
+from datm_engine.errors import ConfigError
+from datm_engine.events import EvaluationChanged, Noted
+from datm_engine.runs import Run, free_name
+from datm_engine.runtime import environment
+
+if TYPE_CHECKING:
+    from datm_engine.pipeline import Folders
+
+# What may differ when a run goes on: nothing that has been used so far.
+_COMPARED = {
+    *(f"evaluate.{key}" for key in ("networks", "repeats", "against", "real_lr")),
+    *(f"evaluate.{key}" for key in ("full_epochs", "full_repeats")),
+}
+_FREE = {"distill.iterations"} | _COMPARED
+
+
+def new_run(folders: Folders, name: str | None, settled: Settings, device: str) -> Run:
+    """Raises RunError, ConfigError or FileError where it cannot be made."""
+    config = settled.config
+    stem = f"{Path(config.dataset.name).stem or 'images'}-ipc{config.distill.ipc}"
+    name = name or free_name(folders.runs, stem)
+    facts = {"source": settled.source, "device": device, "environment": environment()}
+    run = Run.create(folders.runs, name, config, facts)
+    with run.recording() as record:
+        for text in (f"settings: {settled.source}", *settled.notes):
+            record.write(Noted(text=text))
+    return run
+
+
+def resumed_run(folders: Folders, name: str, given: dict[str, Any]) -> Run:
+    """The run, with its own configuration but for what may differ: more iterations, and what the
+    result is compared with at the end. Raises ConfigError for any other difference."""
+    run = Run.open(folders.runs, name)
+    before = run.config()
+    over: dict[str, Any] = {}
+    if given["config_file"]:
+        over = settings.read_file(given["config_file"])
+    over = overlay(overlay(over, given["flags"]), parse_assignments(given["assignments"]))
+    if given["dataset"]:
+        over = overlay(over, {"dataset": {"name": settings.full_name(given["dataset"])}})
+    if given["ipc"]:
+        over = overlay(over, {"distill": {"ipc": given["ipc"]}})
+    after = build(overlay(before.model_dump(), over), f"--resume {name}")
+    changed = differences(before, after)
+    if fixed := {key: values for key, values in changed.items() if key not in _FREE}:
+        told = ", ".join(f"{key} was {was!r}, not {now!r}" for key, (was, now) in fixed.items())
+        raise ConfigError(
+            f"run {name} has other settings: {told}",
+            f"datm distill --resume {name}   # without them, or leave out --resume for a new run",
+        )
+    done = progress(run).iteration
+    if after.distill.iterations < done:
+        raise ConfigError(
+            f"run {name} has done {done} iterations, more than {after.distill.iterations}",
+            f"datm distill --resume {name} --iterations {done}",
+        )
+    if changed:
+        with run.recording() as record:
+            run.restate(after)
+            if _COMPARED & set(changed):
+                record.write(EvaluationChanged())
+    return run
