@@ -62,11 +62,9 @@ class FullScreen(App[int]):
         Binding("question_mark", "keys", "keys", key_display="?"),
         Binding("t", "dark_or_light", "dark or light", show=False),
         Binding("ctrl+z", "suspend_process", "suspend", show=False, priority=True),
+        Binding("ctrl+p", "command_palette", "commands", show=False, priority=True),
     ]
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
-        (0, "-narrow"),
-        (100, "-wide"),
-    ]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
     ENABLE_COMMAND_PALETTE = True
 
     def __init__(self) -> None:
@@ -98,13 +96,10 @@ class FullScreen(App[int]):
         self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
 
     def action_keys(self) -> None:
-        """Every key of the screen below and of the app, a line each."""
-        active = self.screen.active_bindings.values()
-        lines = {
-            binding.description: self.get_key_display(binding)
-            for _, binding, enabled, _ in active
-            if enabled and binding.description
-        }
+        """Every key of datm's own, a line each."""
+        own = [cls for cls in type(self).__mro__ if issubclass(cls, FullScreen)]
+        bindings = [b for cls in own for b in cls.__dict__.get("BINDINGS", ())]
+        lines = {b.description: b.key_display or b.key for b in bindings if b.description}
         self.push_screen(Keys(lines))
 
 

@@ -40,7 +40,8 @@ class Curve:
 
     Values that are None or not finite are left out. `log_scale` is used only if all values are
     above 0. `smooth` evens the line out over a sixteenth of the width, the range stays as it is.
-    `marks`: points (x, y) to stand out as ◆.
+    `marks`: points (x, y) to stand out as ◆. `levels`: values to compare with and their names,
+    each a dotted line across. Without a title its line is left out.
     """
 
     title: str
@@ -51,6 +52,7 @@ class Curve:
     smooth: bool = True
     colour: str = DATA
     marks: Sequence[tuple[float, float]] = field(default=())
+    levels: Sequence[tuple[float, str]] = field(default=())
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         return Measurement(min(NARROWEST, options.max_width), options.max_width)
@@ -63,11 +65,11 @@ class Curve:
         ]
         plain, accent = Style.null(), _style(ACCENT)
         if not points:
-            yield Segment(f"{self.title}: no values yet", plain)
+            yield Segment(f"{self.title}: no values yet".removeprefix(": "), plain)
             yield Segment.line()
             return
         x, y = np.array(points).T
-        shown = [*y, *(value for _, value in self.marks)]
+        shown = [*y, *(value for _, value in self.marks), *(value for value, _ in self.levels)]
         log_scale = self.log_scale and min(shown) > 0
         low_label, high_label = distinct(min(shown), max(shown))
         gutter = max(len(low_label), len(high_label))
@@ -78,20 +80,29 @@ class Curve:
         ascii_only = options.ascii_only
         corner, side, floor, mark = ("+", "|", "-", "o") if ascii_only else ("└", "│", "─", MARK)
         marked = {canvas.cell(*point) for point in self.marks}
-        title = self.title + (" (log scale)" if log_scale else "")
-        yield Segment(set_cell_size(title, min(cell_len(title), options.max_width)), _BOLD)
-        yield Segment.line()
+        levels = {canvas.level(value): name for value, name in self.levels}
+        if self.title:
+            title = self.title + (" (log scale)" if log_scale else "")
+            yield Segment(set_cell_size(title, min(cell_len(title), options.max_width)), _BOLD)
+            yield Segment.line()
         styles = {_LINE: _style(self.colour), _SPAN: _style(RAW), _EMPTY: plain}
         for row in range(self.height):
             label = {0: high_label, self.height - 1: low_label}.get(row, "")
             if low_label == high_label:  # one value: the line runs half-way up
                 label = high_label if row == self.height // 2 else ""
             yield Segment(f"{label:>{gutter}} {side}", plain)
+            named = levels.get(row)
+            behind = (
+                "" if named is None else f" {named} ".rjust(columns, "-" if ascii_only else "┄")
+            )
             for column in range(columns):
                 if (row, column) in marked:
                     yield Segment(mark, accent)
                     continue
                 kind, glyph = _glyph(line[row, column], span[row, column], ascii_only)
+                if kind == _EMPTY and behind:
+                    yield Segment(behind[column], accent)
+                    continue
                 yield Segment(glyph, styles[kind])
             yield Segment.line()
         yield Segment(f"{'':>{gutter}} {corner}{floor * columns}", plain)
@@ -206,6 +217,10 @@ class _Canvas:
         column = int(self._column(np.array([x]))[0].clip(0, self.dots[0] - 1))
         row = int(self._row(self._scaled(np.array([y])))[0])
         return row // 4, column // 2
+
+    def level(self, value: float) -> int:
+        """The row of cells that a value falls in."""
+        return int(self._row(self._scaled(np.array([value])))[0]) // 4
 
     def _scaled(self, y: Floats) -> Floats:
         return np.log(y) if self.log_scale else y

@@ -168,12 +168,16 @@ class CandidateScored(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationProgress(Event):
+    """A network in training, for row number `row` of `rows` that are being made."""
+
     set: str
     network: str
     repeat: int
     repeats: int
     epoch: int
     epochs: int
+    row: int = 0
+    rows: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)

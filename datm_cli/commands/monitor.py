@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,7 +37,10 @@ def monitor(
     terminal.set_colours(color)
     from datm_cli.dashboard.app import Dashboard
 
-    raise typer.Exit(Dashboard(found, pixels=pixels).run() or 0)
+    screen = Dashboard(found, pixels=pixels)
+    code = screen.run() or screen.return_code or 0
+    print(screen.farewell(), file=sys.stderr)
+    raise typer.Exit(code)
 
 
 def _latest(runs_dir: Path) -> Run:

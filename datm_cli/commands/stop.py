@@ -23,7 +23,7 @@ def stop(
 
     def tell(words: str) -> None:
         if not as_json:
-            output.remarks().print(words, markup=False)
+            output.remarks().print(words, markup=False, soft_wrap=True)
 
     found = Run.open(runs_dir, run)
     status = launch.stop_engine(found, wait, tell)

@@ -73,22 +73,26 @@ class Evaluation:
         known: Sequence[Evaluated],
     ) -> Generator[Event, None, list[Evaluated]]:
         have = {(row.set, row.network): row for row in known if row.set not in distilled}
+        names = [*distilled, *self.config.evaluate.against]
+        wanted = [(name, network) for network in networks for name in names]
+        missing = [pair for pair in wanted if pair not in have]
         rows: list[Evaluated] = []
-        for network in networks:
-            for name in [*distilled, *self.config.evaluate.against]:
-                row = have.get((name, network))
+        for name, network in wanted:
+            row = have.get((name, network))
+            if row is None:
+                place = (missing.index((name, network)), len(missing))
+                row = yield from self._row(name, distilled.get(name), network, place)
                 if row is None:
-                    row = yield from self._row(name, distilled.get(name), network)
-                    if row is None:
-                        return rows
-                    yield row
-                rows.append(row)
+                    return rows
+                yield row
+            rows.append(row)
         return rows
 
     def _row(
-        self, name: str, synthetic: SyntheticSet | None, network: str
+        self, name: str, synthetic: SyntheticSet | None, network: str, place: tuple[int, int]
     ) -> Generator[Event, None, Evaluated | None]:
-        """Of a distilled set, or without one of the real images called `name`; None if stopped."""
+        """Of a distilled set, or without one of the real images called `name`; None if stopped.
+        `place`: the row's number, and of how many."""
         settings, began = self.config.evaluate, time.monotonic()
         repeats = settings.full_repeats if name == "full" else settings.repeats
         judges = [self.data.test] + ([self.data.validation] if len(self.data.validation) else [])
@@ -96,7 +100,9 @@ class Evaluation:
         images = 0
         for repeat in range(repeats):
             material = self._distilled(name, synthetic) if synthetic else self._real(name, repeat)
-            accuracies = yield from self._accuracies(material, network, repeat, repeats, judges)
+            accuracies = yield from self._accuracies(
+                material, network, repeat, repeats, judges, place
+            )
             if accuracies is None:
                 return None
             measured.append(accuracies)
@@ -155,6 +161,7 @@ class Evaluation:
         repeat: int,
         repeats: int,
         judges: Sequence[Part],
+        place: tuple[int, int] = (0, 1),
     ) -> Generator[Event, None, list[float] | None]:
         """Percent of each judge that a fresh network gets right; None if stopped."""
         config, settings = self.config, self.config.evaluate
@@ -198,6 +205,8 @@ class Evaluation:
                     repeats=repeats,
                     epoch=epoch,
                     epochs=material.epochs,
+                    row=place[0],
+                    rows=place[1],
                 )
 
 

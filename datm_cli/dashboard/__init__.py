@@ -1,0 +1,1 @@
+"""The dashboard on a run: a reader of its directory and nothing more."""

@@ -1,0 +1,236 @@
+"""The dashboard: a run's directory as a screen that follows it.
+
+It polls the events, folds them into a `State` and lets every region draw it. Drawing is rationed
+to a small share of one core, so that the engine, which needs them all, is not held up.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Footer
+
+from datm_cli import launch
+from datm_cli.dashboard.question import Question
+from datm_cli.dashboard.state import State
+from datm_cli.dashboard.widgets.accuracy import Accuracy
+from datm_cli.dashboard.widgets.headline import Headline
+from datm_cli.dashboard.widgets.learning import Learning
+from datm_cli.dashboard.widgets.log import Log
+from datm_cli.dashboard.widgets.loss import Loss
+from datm_cli.dashboard.widgets.pictures import Pictures
+from datm_cli.dashboard.widgets.rate import Rate
+from datm_cli.dashboard.widgets.region import Region
+from datm_cli.dashboard.widgets.stages import Stages
+from datm_cli.dashboard.widgets.window import Window
+from datm_cli.fullscreen import FullScreen
+from datm_engine.errors import DatmError
+from datm_engine.runs import Run
+from datm_engine.tail import EventTail
+
+POLL_SECONDS = 0.25
+REST = 50  # times as long as drawing took, until it is drawn again
+TROUBLE = ("failed", "crashed", "stale")
+LOG_TAIL = 20  # lines of the engine's log that are shown of a run that broke
+
+
+class Dashboard(FullScreen):
+    """`clock` gives the time in seconds since the epoch; without `follow` nothing is polled."""
+
+    CSS_PATH = Path(__file__).with_name("dashboard.tcss")
+    TITLE = "datm"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("1", "only('curves')", "curves"),
+        Binding("2", "only('images')", "images"),
+        Binding("3", "only('log')", "log"),
+        Binding("e", "experts", "experts"),
+        Binding("l", "log_scale", "log scale"),
+        Binding("n", "turn(1)", "next page", show=False),
+        Binding("p", "turn(-1)", "previous page", show=False),
+        Binding("plus,equals_sign", "magnify(1)", "larger pictures", show=False, key_display="+"),
+        Binding("minus", "magnify(-1)", "smaller pictures", show=False, key_display="-"),
+        Binding("b", "beside_start", "starts"),
+        Binding("a", "all_images", "all sampled images", show=False),
+        Binding("x", "ask_to_stop", "stop"),
+    ]
+
+    def __init__(
+        self,
+        run: Run,
+        *,
+        pixels: bool = False,
+        clock: Callable[[], float] = time.time,
+        follow: bool = True,
+    ) -> None:
+        super().__init__()
+        self.of, self.clock, self.follow, self.pixels = run, clock, follow, pixels
+        self.state, self.tail = State(), EventTail(run.event_log)
+        self.status = "new"
+        self.experts_wanted: bool | None = None  # None: as the stage has it
+        self._next_drawing = 0.0
+        self._stale = True
+
+    def compose(self) -> ComposeResult:
+        config = self.of.facts()["config"]
+        yield Headline(self.of.name, _about(config))
+        yield Stages()
+        with Horizontal(id="middle"):
+            with Vertical(id="curves"):
+                yield Learning()
+                yield Loss()
+                yield Window()
+                with Horizontal(id="measures"):
+                    yield Accuracy()
+                    yield Rate()
+            yield Pictures(self.of.path, config["distill"]["ipc"])
+        yield Log()
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        with suppress(OSError):  # where it may not be, the engine has to share
+            os.nice(5)
+        self.poll()
+        if self.follow:
+            self.set_interval(POLL_SECONDS, self.poll)
+
+    def poll(self) -> None:
+        """Read what is new, and draw it if it is time to."""
+        told = self.tail.read()
+        if self.tail.rewound:
+            self.state = State()
+        for event in told:
+            self.state.add(event)
+        status = self.of.status()
+        self._stale = self._stale or bool(told) or status != self.status
+        self.status = status
+        if time.monotonic() >= self._next_drawing and (self._stale or status == "running"):
+            self.draw()
+
+    def draw(self) -> None:
+        """Every region anew; the engine's last words, if it broke."""
+        began = time.monotonic()
+        headline = self.query_one(Headline)
+        headline.status, headline.now = self.status, self.clock()
+        self.query_one(Log).trouble = self._trouble()
+        regions = list(self.query(Region)) if self._stale else [headline]
+        self._choose_curves()
+        for region in regions:
+            try:
+                region.show(self.state)
+            except DatmError as problem:  # a damaged sample: the rest is still worth seeing
+                region.update(f"{problem.message}\n{problem.hint}", layout=False)
+        self._stale = False
+        taken = time.monotonic() - began
+        self._next_drawing = time.monotonic() + min(10.0, max(0.2, REST * taken))
+
+    def redraw(self) -> None:
+        self._stale = True
+        self.draw()
+
+    def _choose_curves(self) -> None:
+        """The experts' curves while they train, then those of the distillation."""
+        wanted = self.experts_wanted
+        if wanted is None:
+            wanted = self.state.stage in ("dataset", "experts") and not self.state.matched
+        self.set_class(wanted, "-experts")
+
+    def _trouble(self) -> list[str]:
+        """Why a run is over that did not end well, as far as anything says so."""
+        if self.status not in TROUBLE:
+            return []
+        ended = self.state.ended
+        if self.status == "failed" and ended:
+            lines = [ended.message, ended.hint]
+        elif self.status == "stale":
+            lines = ["its machine has shown no sign of life for a minute"]
+        else:
+            lines = ["the engine ended without a word", *_last_lines(self.of.engine_log)]
+        return [line for line in (*lines, f"go on with: {self._resuming}") if line]
+
+    @property
+    def _resuming(self) -> str:
+        return f"datm distill --resume {self.of.path}"
+
+    def farewell(self) -> str:
+        """What to type to come back, for the terminal that is left."""
+        path = self.of.path
+        if self.status == "running":
+            return f"run {self.of.name} goes on; back to it: datm monitor {path}"
+        if self.status == "done":
+            return f"run {self.of.name} is done; look at it: datm inspect {path}"
+        return f"run {self.of.name} is {self.status}; go on with: {self._resuming}"
+
+    def action_only(self, region: str) -> None:
+        """One part of the screen alone; the same key again, all that fits."""
+        chosen = f"-only-{region}"
+        alone = self.has_class(chosen)
+        for name in ("curves", "images", "log"):
+            self.remove_class(f"-only-{name}")
+        if not alone:
+            self.add_class(chosen)
+        self.call_after_refresh(self.redraw)
+
+    def action_experts(self) -> None:
+        self.experts_wanted = not self.has_class("-experts")
+        self._choose_curves()
+        self.call_after_refresh(self.redraw)
+
+    def action_log_scale(self) -> None:
+        loss = self.query_one(Loss)
+        loss.log_scale = not loss.log_scale
+        loss.redraw()
+
+    def action_turn(self, pages: int) -> None:
+        self.query_one(Pictures).turn(pages)
+
+    def action_magnify(self, steps: int) -> None:
+        self.query_one(Pictures).magnify(steps)
+
+    def action_beside_start(self) -> None:
+        pictures = self.query_one(Pictures)
+        pictures.beside_start = not pictures.beside_start
+        pictures.redraw()
+
+    def action_all_images(self) -> None:
+        pictures = self.query_one(Pictures)
+        pictures.all_images = not pictures.all_images
+        pictures.redraw()
+
+    def action_ask_to_stop(self) -> None:
+        if self.status not in ("running", "stale"):
+            self.notify(f"run {self.of.name} is {self.status} already")
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                launch.ask_to_stop(self.of)
+                self.notify("asked to stop: it ends after its step, with a checkpoint")
+
+        self.push_screen(Question(f"Stop run {self.of.name}?"), answered)
+
+
+def _about(config: dict[str, Any]) -> str:
+    network, dataset = config["network"], Path(config["dataset"]["name"]).stem
+    return (
+        f"{dataset} · {config['distill']['ipc']} ipc · "
+        f"{network['architecture']} {network['width']}×{network['depth']}"
+    )
+
+
+def _last_lines(path: Path) -> list[str]:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 20_000))
+            lines = file.read().decode(errors="replace").splitlines()
+    except FileNotFoundError:  # its words went to a terminal
+        return []
+    return [line for line in lines if line.strip()][-LOG_TAIL:]

@@ -1,0 +1,56 @@
+"""Accuracy at each evaluation, between random real images and the full data."""
+
+from __future__ import annotations
+
+from datm_cli.dashboard.state import State
+from datm_cli.dashboard.widgets.region import Region
+from datm_cli.plots import GOOD, Curve
+
+
+class Accuracy(Region):
+    """Candidates are scored on held-out images by one network; the lines across are what random
+    images of the same number and all images reach there."""
+
+    def __init__(self) -> None:
+        super().__init__(id="accuracy", title="held-out %")
+
+    def draw(self, state: State) -> Curve:
+        part = state.candidates[-1].part if state.candidates else "validation"
+        levels = []
+        for name in ("random", "full"):
+            value = state.reference(name, part)
+            if value is not None:
+                levels.append((value, f"{name} {value:.1f}"))
+        best = max(state.candidates, key=lambda event: event.accuracy, default=None)
+        self.entitle("held-out %" if part == "validation" else "test %", self._told(state, part))
+        return Curve(
+            "",
+            [event.iteration for event in state.candidates],
+            [event.accuracy for event in state.candidates],
+            height=max(1, self.size.height - 2),
+            smooth=False,
+            colour=GOOD,
+            marks=[(best.iteration, best.accuracy)] if best else [],
+            levels=levels,
+        )
+
+    def _told(self, state: State, part: str) -> str:
+        """The best so far and what it lacks to be lossless; in the end, on the test images."""
+        tested = {row.set: row.accuracy_mean for row in reversed(state.results)}
+        final = next((row for row in state.results if row.set == "distilled"), None)
+        if final is not None:
+            best, full = final.accuracy_mean, tested.get("full")
+            told = f"test {best:.1f} ± {final.accuracy_std:.1f}"
+        elif state.candidates:
+            best, full = max(e.accuracy for e in state.candidates), state.reference("full", part)
+            told = f"best {best:.1f}"
+        else:
+            return ""
+        if full is None:
+            return told
+        at_length = f"{told} · {full - best:.1f} to lossless"
+        return (
+            at_length
+            if len(at_length) < self.size.width - 12
+            else f"{told} · gap {full - best:.1f}"
+        )

@@ -1,0 +1,31 @@
+"""What the run said, and of one that broke, why."""
+
+from __future__ import annotations
+
+import time
+
+from rich.text import Text
+
+from datm_cli.dashboard.state import State
+from datm_cli.dashboard.widgets.region import Region
+from datm_cli.plots import BAD
+
+
+class Log(Region):
+    """The last lines that fit. `trouble`: what is wrong, then the engine's own last lines."""
+
+    def __init__(self) -> None:
+        super().__init__(id="log", title="log")
+        self.trouble: list[str] = []
+
+    def draw(self, state: State) -> Text:
+        self.entitle("why it ended" if self.trouble else "log")
+        lines = [
+            Text.assemble((time.strftime("%H:%M:%S ", time.localtime(at)), "dim"), text)
+            for at, text in state.log[-self.size.height :]
+        ]
+        if self.trouble:
+            lines += [Text(line, style=BAD) for line in self.trouble]
+        told = Text("\n").join(lines)
+        wrapped = told.wrap(self.app.console, self.size.width)
+        return Text("\n").join(wrapped[-self.size.height :])

@@ -1,0 +1,23 @@
+"""The student's learning rate η as it is learned."""
+
+from __future__ import annotations
+
+from datm_cli.dashboard.state import State
+from datm_cli.dashboard.widgets.region import Region
+from datm_cli.plots import Curve, short
+
+
+class Rate(Region):
+    def __init__(self) -> None:
+        super().__init__(id="rate", title="learning rate η")
+
+    def draw(self, state: State) -> Curve:
+        last = state.matched[-1].syn_lr if state.matched else None
+        self.entitle("learning rate η", "" if last is None else short(last))
+        return Curve(
+            "",
+            [event.iteration for event in state.matched],
+            [event.syn_lr for event in state.matched],
+            height=max(1, self.size.height - 2),
+            smooth=False,
+        )

@@ -1,0 +1,43 @@
+"""What every region of the screen is: a title and a drawing of the state at the region's size."""
+
+from __future__ import annotations
+
+from rich.console import RenderableType
+from textual.content import Content
+from textual.widgets import Static
+
+from datm_cli.dashboard.state import State
+
+
+class Region(Static):
+    """Draws the state when it is shown, resized or given a new one, and only if it can be seen."""
+
+    def __init__(self, *, id: str, title: str = "") -> None:
+        super().__init__("", id=id, markup=False)
+        self.state = State()
+        self.title = title
+        self.border_title = title
+
+    def show(self, state: State) -> None:
+        self.state = state
+        self.redraw()
+
+    def redraw(self) -> None:
+        if self.size.area and self.display:
+            self.update(self.draw(self.state), layout=False)
+
+    def on_resize(self) -> None:
+        self.redraw()
+
+    def on_show(self) -> None:
+        self.redraw()
+
+    def entitle(self, title: str, *remarks: str) -> None:
+        """The title in the ruled line, and behind it what there is to remark."""
+        told = "  ".join(remark for remark in remarks if remark)
+        content = Content.assemble((title, "bold $primary"), (f"  {told}" if told else "", ""))
+        self.border_title = content.markup
+
+    def draw(self, state: State) -> RenderableType:
+        """What to see; `self.size` says how much room there is."""
+        raise NotImplementedError

@@ -1,0 +1,64 @@
+"""How far each stage is, how fast, and how long it will take."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from datm_cli.dashboard.state import STAGES, State
+from datm_cli.dashboard.widgets.region import Region
+from datm_cli.plots import ACCENT, DATA, GOOD
+from datm_cli.sentences import duration
+
+WIDE = 100  # columns
+
+
+class Stages(Region):
+    """A line a stage; where there is one line only, the stage under way."""
+
+    def __init__(self) -> None:
+        super().__init__(id="stages")
+
+    def draw(self, state: State) -> Text:
+        shown = STAGES[1:] if self.size.height >= len(STAGES) - 1 else (state.stage,)
+        lines = [self._line(state, stage) for stage in shown]
+        for line in lines:
+            line.truncate(self.size.width, overflow="ellipsis")
+        return Text("\n").join(lines)
+
+    def _line(self, state: State, stage: str) -> Text:
+        advance = state.stages[stage]
+        here = STAGES.index(stage) - STAGES.index(state.stage)
+        done = (state.ended is not None and state.ended.status == "done") or here < 0
+        share = 1.0 if done else advance.done / advance.total if advance.total else 0.0
+        bar = 24 if self.size.width >= WIDE else 10
+        full = round(share * bar)
+        mark, colour = ("▸", ACCENT) if here == 0 and not state.ended else ("·", "dim")
+        if done:
+            mark, colour = "✓", GOOD
+        line = Text.assemble(
+            (f" {mark} ", colour),
+            f"{stage:<11}",
+            ("━" * full, GOOD if done else DATA),
+            ("─" * (bar - full), "dim"),
+            f" {_counted(advance.done, advance.total)}",
+        )
+        if here == 0 and not state.ended:
+            line.append("".join(f"  {fact}" for fact in self._facts(state, stage)))
+        return line
+
+    def _facts(self, state: State, stage: str) -> list[str]:
+        facts = []
+        if stage == "distill" and (seconds := state.recent_seconds):
+            facts.append(f"{duration(seconds)}/iteration")
+        left = state.seconds_left(stage)
+        if left is not None and left > 0:
+            facts.append(f"{duration(left)} left")
+        if state.doing:
+            facts.append(state.doing)
+        return facts
+
+
+def _counted(done: float, total: float) -> str:
+    if not total:
+        return f"{'–':>9}"
+    return f"{int(done):,}/{int(total):,}".rjust(9)
