@@ -96,8 +96,10 @@ class FullScreen(App[int]):
         self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
 
     def action_keys(self) -> None:
-        """Every key of datm's own, a line each."""
-        own = [cls for cls in type(self).__mro__ if issubclass(cls, FullScreen)]
+        """Every key of datm's own, of what has the focus and of the app, a line each."""
+        nodes = self.screen.focused.ancestors_with_self if self.screen.focused else [self]
+        classes = [cls for node in nodes for cls in type(node).__mro__]
+        own = [cls for cls in classes if cls.__module__.startswith("datm_cli.")]
         bindings = [b for cls in own for b in cls.__dict__.get("BINDINGS", ())]
         lines = {b.description: b.key_display or b.key for b in bindings if b.description}
         self.push_screen(Keys(lines))

@@ -228,10 +228,6 @@ class Gallery(FullScreen):
         else:
             self._show_image(event.place)
 
-    def on_resize(self) -> None:
-        if self.is_ready:
-            self.call_after_refresh(self._list.tell_anew)
-
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         match action:
             case "order" | "clip" | "save" | "class" if not self.is_ready:

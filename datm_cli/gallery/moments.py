@@ -46,10 +46,12 @@ class Moment:
 
 
 class Samples:
-    """The samples of a run, and which images each of them shows."""
+    """The samples of a run, and which images each of them shows. `unreadable`: what is wrong with
+    those that cannot be used."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
+        self.unreadable: list[str] = []
 
     def moments(self, index: int) -> list[Moment]:
         """Every sample that shows the image, oldest first."""
@@ -61,15 +63,19 @@ class Samples:
 
     @cached_property
     def _files(self) -> list[tuple[int, Path, dict[int, int]]]:
-        """(iteration, file, {image: row}); one that does not say which images it shows is left
+        """(iteration, file, {image: row}). One that does not say which images it shows is left
         out, as the start is, which shows all of them."""
         found: dict[int, tuple[int, Path, dict[int, int]]] = {}
         for path in self._paths():
-            with _opened(path) as file:
-                if "indices" not in file.keys():  # noqa: SIM118
-                    continue
-                stated = (file.metadata() or {}).get("iteration", path.stem)
-                indices = file.get_tensor("indices").tolist()
+            try:
+                with _opened(path) as file:
+                    if "indices" not in file.keys():  # noqa: SIM118
+                        continue
+                    stated = (file.metadata() or {}).get("iteration", path.stem)
+                    indices = file.get_tensor("indices").tolist()
+            except FileError as problem:
+                self.unreadable.append(problem.message)
+                continue
             if stated.isdecimal():
                 rows = {image: row for row, image in enumerate(indices)}
                 found.setdefault(int(stated), (int(stated), path, rows))

@@ -21,11 +21,12 @@ _WIDEST_NAME = 18
 
 
 class ClassList(Vertical):
-    """`all classes` and below it each one; in a narrow list the names alone."""
+    """`all classes` and below it each one; on a narrow screen only the names fit."""
 
     DEFAULT_CSS = """
-    ClassList { width: auto; background: $surface; }
+    ClassList { background: $surface; }
     ClassList > Static { height: 1; padding: 0 0 0 1; color: $text-muted; }
+    ClassList > Static, ClassList > OptionList { text-wrap: nowrap; text-overflow: clip; }
     ClassList > OptionList {
         height: 1fr; padding: 0; border: none; background: $surface;
         scrollbar-size-vertical: 1; scrollbar-color: $border; scrollbar-background: $surface;
@@ -65,7 +66,7 @@ class ClassList(Vertical):
         self._measure()
 
     def tell_anew(self) -> None:
-        """Write the lines again: more is known, or there is more or less room."""
+        """Write the lines again, as more is known."""
         choices = self.query_one(OptionList)
         for place, prompt in enumerate(self._prompts()):
             choices.replace_option_prompt_at_index(place, prompt)
@@ -82,17 +83,13 @@ class ClassList(Vertical):
         self.post_message(self.Chosen(self._numbers[place - 1] if place else None))
 
     @property
-    def _is_narrow(self) -> bool:
-        return self.screen.has_class("-narrow")
-
-    @property
     def _name_width(self) -> int:
         names = [self._collections[0].class_names[number] for number in self._numbers]
         return min(_WIDEST_NAME, max(map(cell_len, [ALL, *names])))
 
     def _measure(self) -> None:
-        titles = [] if self._is_narrow else self._titles()
-        heading = "class".ljust(self._name_width) + "".join(f"{title:>9}" for title in titles)
+        titles = "".join(f"{title:>9}" for title in self._titles())
+        heading = "class".ljust(self._name_width) + titles
         self.query_one(Static).update(heading)
         self.styles.width = cell_len(heading) + 3  # padding, and the scroll bar
 
@@ -108,9 +105,8 @@ class ClassList(Vertical):
         lines = [Text(" " + ALL.ljust(width))]
         for number in self._numbers:
             line = Text(" " + _cut(first.class_names[number], width))
-            if not self._is_narrow:
-                for value in self._values(number):
-                    line.append("        …" if value is None else f"{value:9.2f}")
+            for value in self._values(number):
+                line.append("        …" if value is None else f"{value:9.2f}")
             lines.append(line)
         return lines
 

@@ -18,6 +18,7 @@ from datm_cli.gallery.difference import signed_difference
 from datm_cli.gallery.widgets.label_bars import LabelBars
 from datm_cli.picture_grid import Caption, PictureGrid
 from datm_cli.picture_widgets import Picture
+from datm_engine.errors import FileError
 
 if TYPE_CHECKING:
     from datm_cli.gallery.collection import Collection
@@ -42,9 +43,13 @@ class Course:
     def __len__(self) -> int:
         return len(self.moments)
 
-    def picture(self, place: int) -> Pixels:
+    def picture(self, place: int) -> Pixels | None:
+        """None for a sample that has been taken away: a run may go on from before it."""
         moment = self.moments[place]
-        return self._of_the_set if moment.is_of_the_set else moment.picture()
+        try:
+            return self._of_the_set if moment.is_of_the_set else moment.picture()
+        except FileError:
+            return None
 
     def pictures(self, places: range) -> list[list[Pixels | None]]:
         return [[self.picture(place)] for place in places]
@@ -168,13 +173,10 @@ class ImageView(Widget, can_focus=True):
         moment = course.moments[self._moment]
         picture = course.picture(self._moment)
         self.query_one("#now", Picture).show(picture)
-        taken = "the set, " if moment.is_of_the_set else "a sample, "
-        self.query_one("#now-caption", Static).update(
-            ("start, " if moment.iteration == 0 else taken) + f"iteration {moment.iteration:,}"
-        )
+        self.query_one("#now-caption", Static).update(_taken(moment, picture is not None))
         start = one.start(self._index)
         if start is not None:
-            self._compare(picture if not moment.is_of_the_set else self._clipped(), start)
+            self._compare(self._clipped() if moment.is_of_the_set else picture, start)
         self.query_one("#facts", Static).update(self._facts())
         self.query_one("#course", Static).update(self._course_line())
 
@@ -183,9 +185,13 @@ class ImageView(Widget, can_focus=True):
         assert self._collection is not None
         return self._collection.pictures([self._index])[0]
 
-    def _compare(self, now: Pixels, start: Pixels) -> None:
+    def _compare(self, now: Pixels | None, start: Pixels) -> None:
         self.query_one("#start", Picture).show(start)
         self.query_one("#start-caption", Static).update("start")
+        if now is None:
+            self.query_one("#difference", Picture).show(None)
+            self.query_one("#difference-caption", Static).update("")
+            return
         colours, reach = signed_difference(now, start)
         self.query_one("#difference", Picture).show(colours)
         told = f"difference ±{reach:.2f}\n[$primary]darker[/] · [$accent]lighter[/]"
@@ -197,7 +203,9 @@ class ImageView(Widget, can_focus=True):
         assert one is not None
         entropy = one.entropy[index]
         change = one.change(index)
-        facts = Text.assemble((one.title(index), "bold"), f"  of {one.ipc}\n" if one.ipc > 1 else "\n")
+        facts = Text.assemble(
+            (one.title(index), "bold"), f"  of {one.ipc}\n" if one.ipc > 1 else "\n"
+        )
         facts.append(f"entropy  {entropy:.2f} nats  {entropy / one.most_entropy:.0%}")
         if one.has_start:
             facts.append("\nchange   " + ("…" if change is None else f"{change:.3f} rms"))
@@ -211,4 +219,15 @@ class ImageView(Widget, can_focus=True):
             return "A file has no history: only runs save samples."
         if not one.is_sampled(self._index):
             return "No sample shows this image: runs save a few of each class."
-        return f"history  {self._moment + 1} of {len(course)}  ← →"
+        line = f"history  {self._moment + 1} of {len(course)}  ← →"
+        unreadable = one.samples.unreadable
+        return line + (
+            f"   {len(unreadable)} cannot be read: {unreadable[0]}" if unreadable else ""
+        )
+
+
+def _taken(moment: Moment, is_there: bool) -> str:
+    if not is_there:
+        return f"iteration {moment.iteration:,} cannot be read any more"
+    what = "the set" if moment.is_of_the_set else "a sample" if moment.iteration else "start"
+    return f"{what}, iteration {moment.iteration:,}"
