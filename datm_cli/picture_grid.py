@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,34 +18,11 @@ from textual.widget import Widget
 from datm_cli.picture_widgets import sharp_size
 from datm_cli.pictures import SMALL, Line, quadrants
 from datm_cli.plots import MARK
+from datm_cli.wall import Wall
 
 Pixels = NDArray[np.uint8]
 ZOOMS = (4, 6, 8, 10, 12, 16, 20, 24, 32, 48)  # rows of a picture, and twice as many columns
 _FITTED = range(32, SMALL[1], -1)  # rows tried, so that all places fit on a page
-
-
-@dataclass(frozen=True)
-class Caption:
-    """Under a picture. `marked`: set off by a sign and a colour."""
-
-    text: str
-    marked: bool = False
-
-
-class Wall(Protocol):
-    """What hangs in a grid. Each place holds `beside` pictures that belong together."""
-
-    beside: int
-
-    def __len__(self) -> int:
-        """Places."""
-        ...
-
-    def pictures(self, places: range) -> Sequence[Sequence[Pixels | None]]:
-        """For each place its pictures, uint8 [height, width, 1 or 3]; None hangs nothing."""
-        ...
-
-    def caption(self, place: int) -> Caption: ...
 
 
 class PictureGrid(Widget, can_focus=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -115,8 +116,10 @@ class Gallery(FullScreen):
         self.exit(1)
 
     def _open(self, collections: Sequence[Collection], classes: Sequence[int]) -> None:
+        from datm_cli.gallery.collection import described
+
         self._collections, self._numbers = collections, classes
-        self._title.update(_title(collections))
+        self._title.update(described(collections))
         self.screen_stack[0].add_class("-loaded")
         self._list.fill(collections, classes)
         self._show_grid(None)
@@ -290,24 +293,11 @@ class Gallery(FullScreen):
             if command.title != "Screenshot":  # the gallery has its own, which needs no font
                 yield command
         if self.is_ready:
-            yield SystemCommand("Save as PNG", "The screen in pixels", self._save_png)
-            yield SystemCommand("Save as SVG", "The screen in shapes", self._save_svg)
+            yield SystemCommand(
+                "Save as PNG", "The screen in pixels", partial(self.action_save, "png")
+            )
+            yield SystemCommand(
+                "Save as SVG", "The screen in shapes", partial(self.action_save, "svg")
+            )
             yield SystemCommand("Order", "By number, entropy or change", self.action_order)
             yield SystemCommand("Clip", "Outliers, or not", self.action_clip)
-
-    def _save_png(self) -> None:
-        self.action_save("png")
-
-    def _save_svg(self) -> None:
-        self.action_save("svg")
-
-
-def _title(collections: Sequence[Collection]) -> str:
-    first = collections[0]
-    names = " | ".join(one.name for one in collections)
-    ipcs = " | ".join(str(ipc) for ipc in dict.fromkeys(one.ipc for one in collections))
-    at = " | ".join(f"{i:,}" for i in dict.fromkeys(one.iteration for one in collections))
-    return (
-        f"{names}   {first.dataset}: {len(first.class_names)} classes × {ipcs} ipc, "
-        f"{first.channels}×{first.height}×{first.width}, {first.preprocessing}, iteration {at}"
-    )

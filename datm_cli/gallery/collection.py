@@ -133,3 +133,15 @@ def check_comparable(collections: Sequence[Collection]) -> None:
                 "same classes can be compared",
                 f"datm inspect {first.name}",
             )
+
+
+def described(collections: Sequence[Collection]) -> str:
+    """What the sets are, in a line; what they have in common is said once."""
+    first = collections[0]
+    names = " | ".join(one.name for one in collections)
+    ipcs = " | ".join(str(ipc) for ipc in dict.fromkeys(one.ipc for one in collections))
+    at = " | ".join(f"{i:,}" for i in dict.fromkeys(one.iteration for one in collections))
+    return (
+        f"{names}   {first.dataset}: {len(first.class_names)} classes × {ipcs} ipc, "
+        f"{first.channels}×{first.height}×{first.width}, {first.preprocessing}, iteration {at}"
+    )

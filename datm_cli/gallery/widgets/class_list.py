@@ -95,7 +95,7 @@ class ClassList(Vertical):
 
     def _titles(self) -> list[str]:
         if len(self._collections) > 1:
-            return ["entropy", "of other"]
+            return ["entropy", "other"]
         return ["entropy", "change"] if self._collections[0].has_start else ["entropy"]
 
     def _prompts(self) -> list[Text]:

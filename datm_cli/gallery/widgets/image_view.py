@@ -16,8 +16,9 @@ from textual.widgets import Static
 
 from datm_cli.gallery.difference import signed_difference
 from datm_cli.gallery.widgets.label_bars import LabelBars
-from datm_cli.picture_grid import Caption, PictureGrid
+from datm_cli.picture_grid import PictureGrid
 from datm_cli.picture_widgets import Picture
+from datm_cli.wall import Caption
 from datm_engine.errors import FileError
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class ImageView(Widget, can_focus=True):
     ImageView #difference-caption { height: 2; }
     ImageView #strip { height: 7; }
     ImageView #strip > .grid--picked { color: $accent; }
-    ImageView #course { color: $text-muted; }
+    ImageView #course { color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
     """
 
     def __init__(self, make_picture: Callable[..., Picture], *, id: str | None = None) -> None:
@@ -217,9 +218,9 @@ class ImageView(Widget, can_focus=True):
         assert course is not None
         if one.samples is None:
             return "A file has no history: only runs save samples."
-        if not one.is_sampled(self._index):
-            return "No sample shows this image: runs save a few of each class."
         line = f"history  {self._moment + 1} of {len(course)}  ← →"
+        if not one.is_sampled(self._index):
+            line = "No sample shows this image: runs save a few of each class."
         unreadable = one.samples.unreadable
         return line + (
             f"   {len(unreadable)} cannot be read: {unreadable[0]}" if unreadable else ""

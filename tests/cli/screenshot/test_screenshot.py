@@ -51,7 +51,10 @@ def test_an_app_is_captured_as_its_cells():
 
 def test_a_screen_above_another_is_captured_with_what_shows_through():
     class Above(ModalScreen):
-        CSS = "Above { align: center bottom; background: #000000 50% !important; } Static { width: 5; }"
+        CSS = """
+        Above { align: center bottom; background: #000000 50% !important; }
+        Static { width: 5; }
+        """
 
         def compose(self):
             yield Static("above")
