@@ -27,8 +27,10 @@ def sharp_size(height: int, width: int, room: tuple[int, int]) -> tuple[int, int
     """The (columns, rows) that a picture takes within `room`: where it costs little, so many that
     each pixel becomes equally many sub-pixels, and edges stay sharp."""
     columns, rows = size_in_cells(height, width, room)
-    times = min(2 * columns // width, 2 * rows // height)
-    sharp = size_in_cells(height, width, (times * width, times * height // 2)) if times else (0, 0)
+    times = min(columns // width, 2 * rows // height)  # sub-pixels down, a pixel
+    while times * height % 2:  # a cell has two
+        times -= 1
+    sharp = times * width, times * height // 2
     return sharp if sharp[1] >= _LITTLE * rows else (columns, rows)
 
 

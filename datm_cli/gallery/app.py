@@ -182,7 +182,7 @@ class Gallery(FullScreen):
         if self._switcher.current != view:
             self._switcher.current = view
             self.screen_stack[0].set_class(view == "image", "-image")
-            self._switcher.get_child_by_id(view).focus()
+            self.screen_stack[0].set_focus(self._switcher.get_child_by_id(view))
 
     def _show_again(self) -> None:
         """The same view, of what has changed."""
