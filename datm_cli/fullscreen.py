@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any, ClassVar
 
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.theme import Theme
 from textual.widgets import Static
 
@@ -97,12 +99,28 @@ class FullScreen(App[int]):
 
     def action_keys(self) -> None:
         """Every key of datm's own, of what has the focus and of the app, a line each."""
-        nodes = self.screen.focused.ancestors_with_self if self.screen.focused else [self]
-        classes = [cls for node in nodes for cls in type(node).__mro__]
-        own = [cls for cls in classes if cls.__module__.startswith("datm_cli.")]
-        bindings = [b for cls in own for b in cls.__dict__.get("BINDINGS", ())]
-        lines = {b.description: b.key_display or b.key for b in bindings if b.description}
+        focused = self.screen.focused
+        nodes = focused.ancestors_with_self if focused else [self]
+        told = [b for node in nodes for b in _own_bindings(type(node))]
+        lines = {b.description: b.key_display or b.key for b in told}
         self.push_screen(Keys(lines))
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The command palette: what the keys do, in words that can be searched."""
+        for binding in _own_bindings(type(self)):
+            if binding.action != "command_palette":
+                key = binding.key_display or binding.key
+                act = partial(self.run_action, binding.action)
+                yield SystemCommand(binding.description.capitalize(), f"key {key}", act)
+
+
+def _own_bindings(kind: type) -> Iterator[Binding]:
+    """Those of datm's own classes that say what they do."""
+    for cls in kind.__mro__:
+        if cls.__module__.startswith("datm_cli."):
+            for binding in cls.__dict__.get("BINDINGS", ()):
+                if isinstance(binding, Binding) and binding.description:
+                    yield binding
 
 
 class Keys(ModalScreen[None]):

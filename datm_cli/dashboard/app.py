@@ -32,8 +32,7 @@ from datm_cli.dashboard.widgets.region import Region
 from datm_cli.dashboard.widgets.stages import Stages
 from datm_cli.dashboard.widgets.window import Window
 from datm_cli.fullscreen import FullScreen
-from datm_engine.errors import DatmError
-from datm_engine.runs import Run
+from datm_engine.runs import Run, status_after
 from datm_engine.tail import EventTail
 
 POLL_SECONDS = 0.25
@@ -104,12 +103,14 @@ class Dashboard(FullScreen):
 
     def poll(self) -> None:
         """Read what is new, and draw it if it is time to."""
+        # The process first: it tells its end before it is gone.
+        status = self.of.process_status()
         told = self.tail.read()
         if self.tail.rewound:
             self.state = State()
         for event in told:
             self.state.add(event)
-        status = self.of.status()
+        status = status or status_after(self.state.ended or self.state.started)
         self._stale = self._stale or bool(told) or status != self.status
         self.status = status
         if time.monotonic() >= self._next_drawing and (self._stale or status == "running"):
@@ -124,10 +125,7 @@ class Dashboard(FullScreen):
         regions = list(self.query(Region)) if self._stale else [headline]
         self._choose_curves()
         for region in regions:
-            try:
-                region.show(self.state)
-            except DatmError as problem:  # a damaged sample: the rest is still worth seeing
-                region.update(f"{problem.message}\n{problem.hint}", layout=False)
+            region.show(self.state)
         self._stale = False
         taken = time.monotonic() - began
         self._next_drawing = time.monotonic() + min(10.0, max(0.2, REST * taken))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.app import ComposeResult, SystemCommand
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer, Static
 from textual.worker import get_current_worker
 
@@ -287,17 +285,3 @@ class Gallery(FullScreen):
             self.notify(problem.message, severity="error", markup=False)
         else:
             self.notify(f"saved {path}", markup=False)
-
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        for command in super().get_system_commands(screen):
-            if command.title != "Screenshot":  # the gallery has its own, which needs no font
-                yield command
-        if self.is_ready:
-            yield SystemCommand(
-                "Save as PNG", "The screen in pixels", partial(self.action_save, "png")
-            )
-            yield SystemCommand(
-                "Save as SVG", "The screen in shapes", partial(self.action_save, "svg")
-            )
-            yield SystemCommand("Order", "By number, entropy or change", self.action_order)
-            yield SystemCommand("Clip", "Outliers, or not", self.action_clip)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from rich.console import RenderableType
+from rich.text import Text
 from textual.content import Content
 from textual.widgets import Static
 
 from datm_cli.dashboard.state import State
+from datm_cli.plots import BAD
+from datm_engine.errors import DatmError
 
 
 class Region(Static):
@@ -23,8 +26,13 @@ class Region(Static):
         self.redraw()
 
     def redraw(self) -> None:
-        if self.size.area and self.display:
-            self.update(self.draw(self.state), layout=False)
+        if not (self.size.area and self.display):
+            return
+        try:
+            drawing: RenderableType = self.draw(self.state)
+        except DatmError as problem:  # a damaged file: the other regions are still worth seeing
+            drawing = Text(f"{problem.message}\n{problem.hint}", style=BAD)
+        self.update(drawing, layout=False)
 
     def on_resize(self) -> None:
         self.redraw()
