@@ -106,24 +106,29 @@ class FullScreen(App[int]):
         self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
 
     def action_keys(self) -> None:
-        """Every key of datm's own, a line each."""
-        lines = {b.description: b.key_display or b.key for b in self._own_bindings()}
+        """Every key of datm's own, of what has the focus and of the app, a line each."""
+        focused = self.screen.focused
+        nodes = focused.ancestors_with_self if focused else [self]
+        told = [b for node in nodes for b in _own_bindings(type(node))]
+        lines = {b.description: b.key_display or b.key for b in told}
         self.push_screen(Keys(lines))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The command palette: what the keys do, in words that can be searched."""
-        for binding in self._own_bindings():
+        for binding in _own_bindings(type(self)):
             if binding.action != "command_palette":
                 key = binding.key_display or binding.key
                 act = partial(self.run_action, binding.action)
                 yield SystemCommand(binding.description.capitalize(), f"key {key}", act)
 
-    def _own_bindings(self) -> Iterator[Binding]:
-        for cls in type(self).__mro__:
-            if issubclass(cls, FullScreen):
-                for binding in cls.__dict__.get("BINDINGS", ()):
-                    if isinstance(binding, Binding) and binding.description:
-                        yield binding
+
+def _own_bindings(kind: type) -> Iterator[Binding]:
+    """Those of datm's own classes that say what they do."""
+    for cls in kind.__mro__:
+        if cls.__module__.startswith("datm_cli."):
+            for binding in cls.__dict__.get("BINDINGS", ()):
+                if isinstance(binding, Binding) and binding.description:
+                    yield binding
 
 
 class Keys(ModalScreen[None]):
