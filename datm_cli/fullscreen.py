@@ -111,7 +111,8 @@ class FullScreen(App[int]):
             if binding.action != "command_palette":
                 key = binding.key_display or binding.key
                 act = partial(self.run_action, binding.action)
-                yield SystemCommand(binding.description.capitalize(), f"key {key}", act)
+                title = binding.description[0].upper() + binding.description[1:]
+                yield SystemCommand(title, f"key {key}", act)
 
 
 def _own_bindings(kind: type) -> Iterator[Binding]:
