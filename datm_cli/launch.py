@@ -18,6 +18,7 @@ from typing import NoReturn
 
 import datm_cli
 from datm_engine.errors import RunError
+from datm_engine.hints import command
 from datm_engine.process import Process
 from datm_engine.runs import Run
 
@@ -55,7 +56,7 @@ def stop_engine(run: Run, patience: float, tell: Callable[[str], None]) -> str:
     stop, or if it takes longer than `patience` seconds.
     """
     if run.status() not in ("running", "stale"):
-        raise RunError(f"run {run.name} is not running: it is {run.status()}", "datm runs")
+        raise RunError(f"run {run.name} is not running: it is {run.status()}", run.listing)
     process = Process.read(run.process_file)
     ask_to_stop(run)
     where = process.host if process and not process.is_here else "this machine"
@@ -65,7 +66,7 @@ def stop_engine(run: Run, patience: float, tell: Callable[[str], None]) -> str:
         if time.monotonic() > deadline:
             raise RunError(
                 f"run {run.name} has not stopped within {patience:.0f} s; it may be in a long step",
-                f"datm monitor {run.name}",
+                command("datm", "monitor", run.path),
             )
         time.sleep(0.1)
     return status

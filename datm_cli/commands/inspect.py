@@ -80,7 +80,7 @@ def inspect(
         check_kind(save)  # before any work
     subject = _open(target, runs_dir, last=last)
     if start and subject.start is None:
-        raise ConfigError(f"--start: how {target} started is not known", f"datm inspect {target}")
+        raise ConfigError(f"--start: how {target} started is not known", "--start")
     summary = summarize(subject.synthetic, subject.start)
     classes = _choose(summary, class_names, target)
     if save is not None:
@@ -103,6 +103,7 @@ def inspect(
 
 def _open(target: str, runs_dir: Path, *, last: bool) -> Subject:
     from datm_engine.errors import ConfigError, FileError
+    from datm_engine.hints import command
     from datm_engine.inspection import history, read_pictures
     from datm_engine.synthetic import SyntheticSet
 
@@ -111,7 +112,7 @@ def _open(target: str, runs_dir: Path, *, last: bool) -> Subject:
         if last:
             raise ConfigError(
                 f"--last: {target} is a file and holds one set; runs have a last iteration",
-                f"datm inspect {target}",
+                "--last",
             )
         return Subject(target, SyntheticSet.load(path))
     from datm_engine.distilled import read_distilled
@@ -127,7 +128,7 @@ def _open(target: str, runs_dir: Path, *, last: bool) -> Subject:
         raise FileError(
             f"{beginning}: {list(start.shape)} pictures, but the set is "
             f"{list(synthetic.images.shape)}",
-            f"datm inspect {run.distilled}",
+            command("datm", "inspect", run.distilled),
         )
     return Subject(target, synthetic, start, history(run.events()))
 
@@ -139,13 +140,14 @@ def _choose(summary: Summary, wanted: list[str] | None, target: str) -> list[int
     import difflib
 
     from datm_engine.errors import ConfigError
+    from datm_engine.hints import command
 
     for name in wanted:
         if name not in summary.class_names:
             near = difflib.get_close_matches(name, summary.class_names, 1) or summary.class_names
             raise ConfigError(
                 f"--class {name}: {summary.dataset} has no such class",
-                f"datm inspect {target} --class '{near[0]}'",
+                command("--class", near[0]),
             )
     return [summary.class_names.index(name) for name in dict.fromkeys(wanted)]
 
