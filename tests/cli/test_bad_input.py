@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +30,7 @@ def follow(datm: Datm, answer: Answer) -> Answer:
 def test_hints_find_a_run_that_is_not_in_the_usual_place(datm: Datm, run: Path) -> None:
     place = ["--runs-dir", "my runs"]
     wrong = datm("inspect", "r", "--class", "sven", *place)
-    assert_two_lines(wrong, 2, "--class sven", "--runs-dir 'my runs' --class 7")
+    assert_two_lines(wrong, 2, "--class sven", "--runs-dir 'my runs' --class 0")
     assert follow(datm, wrong).code == 0
     fewer = datm("distill", "--resume", "r", "--iterations", 3, *place)
     assert_two_lines(fewer, 2, "has done 8 iterations", "'my runs/r' --iterations 8")
@@ -136,14 +137,17 @@ def test_what_comes_out_within_a_run_hints_at_one_that_works(
     assert follow(datm, tight).code == 0
 
 
-def test_a_full_disk_while_events_are_written(datm: Datm, run: Path) -> None:
-    full = Path("/dev/full")
-    if not full.exists():
-        pytest.skip("there is no /dev/full here")
-    (run / "events.jsonl").unlink()
-    (run / "events.jsonl").symlink_to(full)
+def test_a_full_disk_while_events_are_written(
+    datm: Datm, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("datm_engine.recorder._write_all", full)
     answer = datm("distill", "--resume", run, "--iterations", 9, "--quiet")
-    assert_two_lines(answer, 1, "events.jsonl cannot be written: No space left", "df -h")
+    assert_two_lines(
+        answer, 1, "events.jsonl cannot be written: No space left", "df -h 'my runs/r'"
+    )
 
 
 def test_a_sheet_that_cannot_be_written(datm: Datm, run: Path) -> None:
