@@ -96,7 +96,7 @@ def inspect(
         check_kind(save)  # before any work
     subject = read(target, find(target, runs_dir, last=last), last=last)
     if start and subject.start is None:
-        raise ConfigError(f"--start: how {target} started is not known", f"datm inspect {target}")
+        raise ConfigError(f"--start: how {target} started is not known", "--start")
     summary = summarize(subject.synthetic, subject.start)
     classes = choose_classes(class_names, summary.class_names, summary.dataset, target)
     if save is not None:
