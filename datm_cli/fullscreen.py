@@ -7,13 +7,17 @@ draws in luminance where there is to be no colour.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import threading
+from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any, ClassVar
 
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.theme import Theme
 from textual.widgets import Static
 
@@ -50,6 +54,8 @@ LIGHT = Theme(
     variables={"border": "#8a949e", "footer-key-foreground": "#a86500"},
 )
 
+GRACE_SECONDS = 3.0  # for leaving in good order once asked to by a signal
+
 
 class FullScreen(App[int]):
     """An app whose result is an exit code.
@@ -84,6 +90,10 @@ class FullScreen(App[int]):
                 return
 
     def _end(self, number: int) -> None:
+        """Leave in good order; but where the terminal is gone, writing to it may never end."""
+        last_resort = threading.Timer(GRACE_SECONDS, os._exit, (128 + number,))
+        last_resort.daemon = True
+        last_resort.start()
         self.exit(128 + number, return_code=128 + number)
 
     def _drawn_anew(self, app: App[Any]) -> None:
@@ -96,11 +106,30 @@ class FullScreen(App[int]):
         self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
 
     def action_keys(self) -> None:
-        """Every key of datm's own, a line each."""
-        own = [cls for cls in type(self).__mro__ if issubclass(cls, FullScreen)]
-        bindings = [b for cls in own for b in cls.__dict__.get("BINDINGS", ())]
-        lines = {b.description: b.key_display or b.key for b in bindings if b.description}
+        """Every key of datm's own, of what has the focus and of the app, a line each."""
+        focused = self.screen.focused
+        nodes = focused.ancestors_with_self if focused else [self]
+        told = [b for node in nodes for b in _own_bindings(type(node))]
+        lines = {b.description: b.key_display or b.key for b in told}
         self.push_screen(Keys(lines))
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The command palette: what the keys do, in words that can be searched."""
+        for binding in _own_bindings(type(self)):
+            if binding.action != "command_palette":
+                key = binding.key_display or binding.key
+                act = partial(self.run_action, binding.action)
+                title = binding.description[0].upper() + binding.description[1:]
+                yield SystemCommand(title, f"key {key}", act)
+
+
+def _own_bindings(kind: type) -> Iterator[Binding]:
+    """Those of datm's own classes that say what they do."""
+    for cls in kind.__mro__:
+        if cls.__module__.startswith("datm_cli."):
+            for binding in cls.__dict__.get("BINDINGS", ()):
+                if isinstance(binding, Binding) and binding.description:
+                    yield binding
 
 
 class Keys(ModalScreen[None]):

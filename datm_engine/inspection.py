@@ -122,13 +122,13 @@ def summarize(synthetic: SyntheticSet, start: Tensor | None = None) -> Summary:
     if start is not None and start.shape != images.shape:
         raise ValueError(f"start is {list(start.shape)}, the images {list(images.shape)}")
     shares = synthetic.labels.double().softmax(dim=1)
-    entropy = torch.special.entr(shares).sum(dim=1)
+    entropy = entropies(synthetic.labels)
     whole = math.log(len(names)) if len(names) > 1 else 1.0
     classes = synthetic.classes
     own = shares.gather(1, classes[:, None])[:, 0].tolist()
     top = shares.topk(min(TOP, len(names)), dim=1)
     leads = top.indices.tolist()
-    change = None if start is None else _change(synthetic, start)
+    change = None if start is None else changes(synthetic, start)
     rows = zip(classes.tolist(), leads, top.values.tolist(), own, entropy.tolist(), strict=True)
     described = tuple(
         ImageSummary(
@@ -168,6 +168,28 @@ def summarize(synthetic: SyntheticSet, start: Tensor | None = None) -> Summary:
         else ("student" if start.is_floating_point() else "picture"),
         images=described,
     )
+
+
+def entropies(labels: Tensor) -> Tensor:
+    """[n] nats, of label logits [n, classes]."""
+    return torch.special.entr(labels.double().softmax(dim=1)).sum(dim=1)
+
+
+def changes(synthetic: SyntheticSet, start: Tensor, chosen: slice = slice(None)) -> Tensor:
+    """[chosen]: root mean square difference from the start over each image's values.
+
+    start: of all images, as `summarize` takes it.
+    """
+    now, then = synthetic.images[chosen], start[chosen]
+    parts = []
+    for images, before in zip(now.split(_AT_ONCE), then.split(_AT_ONCE), strict=True):
+        if start.is_floating_point():
+            difference = images - before
+        else:
+            pictures = to_pictures(images, synthetic.preprocessing)
+            difference = (pictures.float() - before.float()) / 255
+        parts.append(difference.flatten(1).square().mean(dim=1).sqrt())
+    return torch.cat(parts)
 
 
 def pictures_of(
@@ -213,19 +235,6 @@ def history(events: Iterable[Event]) -> History:
         candidates=tuple(sorted(candidates.values(), key=lambda event: event.iteration)),
         results=tuple(results.values()),
     )
-
-
-def _change(synthetic: SyntheticSet, start: Tensor) -> Tensor:
-    """[n]: root mean square difference from the start over each image's values."""
-    parts = []
-    for images, before in zip(synthetic.images.split(_AT_ONCE), start.split(_AT_ONCE), strict=True):
-        if start.is_floating_point():
-            difference = images - before
-        else:
-            now = to_pictures(images, synthetic.preprocessing)
-            difference = (now.float() - before.float()) / 255
-        parts.append(difference.flatten(1).square().mean(dim=1).sqrt())
-    return torch.cat(parts)
 
 
 def _plain(value: Any) -> Any:

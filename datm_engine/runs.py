@@ -167,13 +167,20 @@ class Run:
         """ "running" or, once it has ended, "done", "stopped" or "failed"; "crashed" if it ended
         without saying so; "stale" if it ran on another machine that shows no life; "new" if it
         was never started."""
+        told = self.process_status()
+        if told is None:
+            last: RunStarted | RunEnded | None = None
+            for event in self.events():
+                last = event if isinstance(event, RunStarted | RunEnded) else last
+            told = status_after(last)
+        return told
+
+    def process_status(self) -> str | None:
+        """What the process that writes this run says by being there: "running", "crashed" or
+        "stale"; None if there is none, and the events tell."""
         process = Process.read(self.process_file)
         if process is None:
-            told = self.events()
-            ended = next((e for e in reversed(told) if isinstance(e, RunEnded | RunStarted)), None)
-            if isinstance(ended, RunEnded):
-                return ended.status
-            return "crashed" if ended else "new"
+            return None
         if process.is_here:
             return "running" if process.is_alive else "crashed"
         return "running" if shows_life(self.process_file) else "stale"
@@ -236,6 +243,13 @@ class Run:
     def _end_process(self) -> None:
         with suppress(OSError):  # on a disk that went read-only: then it counts as crashed
             self.process_file.unlink(missing_ok=True)
+
+
+def status_after(last: RunStarted | RunEnded | None) -> str:
+    """The status of a run that no process writes, by the latest of its starts and ends."""
+    if last is None:
+        return "new"
+    return last.status if isinstance(last, RunEnded) else "crashed"
 
 
 def free_name(runs_dir: Path, stem: str) -> str:

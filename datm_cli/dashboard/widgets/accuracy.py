@@ -48,9 +48,6 @@ class Accuracy(Region):
             return ""
         if full is None:
             return told
-        at_length = f"{told} · {full - best:.1f} to lossless"
-        return (
-            at_length
-            if len(at_length) < self.size.width - 12
-            else f"{told} · gap {full - best:.1f}"
-        )
+        gap = f"{full - best:.1f}"
+        at_length = f"{told} · {gap} to lossless"
+        return at_length if len(at_length) < self.size.width - 12 else f"{told} · gap {gap}"

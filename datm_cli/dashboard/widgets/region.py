@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from rich.console import RenderableType
+from rich.text import Text
 from textual.content import Content
 from textual.widgets import Static
 
 from datm_cli.dashboard.state import State
+from datm_cli.plots import BAD
+from datm_engine.errors import DatmError
 
 
 class Region(Static):
@@ -23,8 +26,13 @@ class Region(Static):
         self.redraw()
 
     def redraw(self) -> None:
-        if self.size.area and self.display:
-            self.update(self.draw(self.state), layout=False)
+        if not (self.size.area and self.display):
+            return
+        try:
+            drawing: RenderableType = self.draw(self.state)
+        except DatmError as problem:  # a damaged file: the other regions are still worth seeing
+            drawing = Text(f"{problem.message}\n{problem.hint}", style=BAD)
+        self.update(drawing, layout=False)
 
     def on_resize(self) -> None:
         self.redraw()
@@ -34,10 +42,14 @@ class Region(Static):
 
     def entitle(self, title: str, *remarks: str) -> None:
         """The title in the ruled line, and behind it what there is to remark."""
-        told = "  ".join(remark for remark in remarks if remark)
-        content = Content.assemble((title, "bold $primary"), (f"  {told}" if told else "", ""))
-        self.border_title = content.markup
+        self.border_title = titled(title, *remarks)
 
     def draw(self, state: State) -> RenderableType:
         """What to see; `self.size` says how much room there is."""
         raise NotImplementedError
+
+
+def titled(title: str, *remarks: str) -> str:
+    """A title, and behind it what there is to remark, as markup for a ruled line."""
+    told = "  ".join(remark for remark in remarks if remark)
+    return Content.assemble((title, "bold $primary"), (f"  {told}" if told else "", "")).markup
