@@ -116,12 +116,11 @@ def distill(
     elif outcome.results:
         output.results().print(report.results(outcome.results))
     if not silent:
-        where = options.elsewhere(runs_dir)
+        looking = command("datm", "inspect", run.name) + options.elsewhere(runs_dir)
         following = (
-            f"look at it: datm inspect {run.name}{where}"
+            f"look at it: {looking}"
             if outcome.status == "done"
-            else f"stopped after {outcome.iterations:,} iterations; go on with: "
-            f"datm distill --resume {run.name}{where}"
+            else f"stopped after {outcome.iterations:,} iterations; go on with: {run.resuming}"
         )
         output.remarks().print(following, soft_wrap=True, markup=False)
     if stop.exit_code:

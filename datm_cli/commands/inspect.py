@@ -82,13 +82,14 @@ def inspect(
 
     from datm_cli.subject import choose_classes, find, read
     from datm_engine.errors import ConfigError
+    from datm_engine.hints import command
     from datm_engine.inspection import summarize
 
     if other:
         raise ConfigError(
             f"{target} and {other} are compared in the gallery, which takes a terminal and none of "
             "the options that print",
-            f"datm inspect {target}",
+            command("datm", "inspect", target) + options.elsewhere(runs_dir),
         )
     if save is not None:
         from datm_cli.sheet import check_kind
