@@ -55,6 +55,8 @@ class ExpertsConfig(Table):
     rho: float = Field(ge=0)  # GSAM: radius of the perturbation
     alpha: float = Field(ge=0)  # GSAM: share of the orthogonal component taken away
     seed: int = Field(ge=0)
+    # No preset can name one: the folder of a set that `datm import` made, matched as it is.
+    imported: str | None = None
 
 
 class DistillConfig(Table):
