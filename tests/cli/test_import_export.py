@@ -90,10 +90,14 @@ def test_where_the_rate_is_from_is_said(
     mtt = write_mtt(tmp_path / "mtt")
     told = datm("import", *mtt, "--to", "a", *of(photos, settings))
     assert told.code == 0, told.err
+    again = datm("import", *mtt, "--to", "a", *of(photos, settings))
+    assert_two_lines(again, 2, "a.safetensors is there already", "--to a-2")
     assert "learning rate 0.05, evaluate.real_lr of the preset" in told.err
     told = datm("import", *theirs, "--to", "b", "--lr", 0.2, *of(photos, settings))
     assert "learning rate 0.2, from --lr" in told.err
     assert SyntheticSet.load("b.safetensors").syn_lr == pytest.approx(0.2)
+    refused = datm("import", *mtt, "--to", "c", "--lr", 0)
+    assert_two_lines(refused, 2, "a rate is above 0", "--lr 0.01")
     refused = datm("import", *mtt, "--to", "c")
     assert_two_lines(refused, 2, "no learning rate", "--lr 0.01")
     assert datm(*shlex.split(refused.hint)[1:]).code == 0
@@ -130,7 +134,7 @@ def test_experts_of_a_buffer_are_distilled_from(
     assert folder.name.startswith("mtt-")
     assert json.loads((folder / "experts.json").read_text())["count"] == 2
     following = shlex.split(answer.err.split("match them: ")[1])
-    rest = ["--config", settings, *FOLDER, "--ipc", 1, "--name", "r"]
+    rest = ["--ipc", 1, "--name", "r"]
     done = datm(*following[1:], *rest)
     assert done.code == 0, done.err
     assert "may have seen the held-out images" in done.err
@@ -143,6 +147,8 @@ def test_wrong_experts_are_told(datm: Datm, photos: Path, settings: Path) -> Non
     answer = datm("import", "replay_buffer_0.pt", "--to", "x", *of(photos, settings))
     assert_two_lines(answer, 1, "no list of experts", "ls -l")
     assert not Path("experts").exists()
+    answer = datm("import", "replay_buffer_0.pt", "--to", "a/b", *of(photos, settings))
+    assert_two_lines(answer, 2, "cannot begin a folder's name", "--to theirs")
     answer = datm("import", "replay_buffer_0.pt", "--to", "x")
     assert_two_lines(answer, 2, "with the dataset they were trained on", "--dataset cifar10")
     missing = ["--set", "experts.imported=nothing", "--config", settings, *FOLDER]

@@ -52,6 +52,24 @@ def test_imported_weights_compute_what_theirs_did(
             assert torch.equal(ours(theta, images), network(images)), (expert, epoch)
 
 
+def test_buffers_are_mapped_and_never_run_code(
+    tmp_path: Path,
+    imports: Callable[..., tuple[ExpertSet, int]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    official_buffer(tmp_path / "replay_buffer_0.pt")
+    load, asked = torch.load, []
+
+    def watched(*args: Any, **options: Any) -> Any:
+        asked.append((options["mmap"], options["weights_only"]))
+        return load(*args, **options)
+
+    monkeypatch.setattr(torch, "load", watched)
+    imports(tmp_path / "replay_buffer_0.pt")
+    assert asked
+    assert set(asked) == {(True, True)}
+
+
 def test_files_are_joined_in_their_order(
     tmp_path: Path, imports: Callable[..., tuple[ExpertSet, int]]
 ) -> None:

@@ -47,6 +47,22 @@ def test_numbers_of_numpy_are_data(number: object, tmp_path: Path) -> None:
     assert pickles.read(tmp_path / "res.pt") == {"accs": [number]}
 
 
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux's list of mappings")
+@pytest.mark.parametrize("mapped", [False, True])
+def test_mapped_tensors_stay_in_their_file(mapped: bool, tmp_path: Path) -> None:
+    path = tmp_path / "x.pt"
+    torch.save([torch.randn(100, 100), torch.randn(100, 100)], path)
+    read = pickles.read(path, mapped=mapped)
+    of_file = [
+        line.split()[0]
+        for line in Path("/proc/self/maps").read_text().splitlines()
+        if line.endswith(str(path))
+    ]
+    ranges = [tuple(int(end, 16) for end in ends.split("-")) for ends in of_file]
+    for tensor in read:
+        assert any(low <= tensor.data_ptr() < high for low, high in ranges) == mapped
+
+
 @pytest.mark.parametrize("mapped", [False, True])
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no archive", b"just text\n" * 9])
 def test_what_is_no_such_file_is_told(content: bytes, mapped: bool, tmp_path: Path) -> None:
