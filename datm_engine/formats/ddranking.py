@@ -17,22 +17,28 @@ from datm_engine.formats.tensors import save
 from datm_engine.synthetic import SyntheticSet
 
 DATASETS = {"cifar10": "CIFAR10", "cifar100": "CIFAR100", "tinyimagenet": "TinyImageNet"}
-# What each of our augmentations is called in DSA's parameters, and how strong it is there.
+# What each of our augmentations is called in DSA's parameters, how strong it is there, and with
+# what it does nothing: DSA draws one of the six in any case. Colour cannot be made nothing.
 _AUGMENTATION = {
-    "flip": {"flip": 0.5},
-    "rotate": {"rotate": 15.0},
-    "color": {"saturation": 2.0, "brightness": 1.0, "contrast": 0.5},
-    "scale": {"scale": 1.2},
-    "crop": {"crop": 0.125},
-    "cutout": {"cutout": 0.5},
+    "flip": {"flip": (0.5, 0.0)},
+    "rotate": {"rotate": (15.0, 0.0)},
+    "color": {"saturation": (2.0, 2.0), "brightness": (1.0, 1.0), "contrast": (0.5, 0.5)},
+    "scale": {"scale": (1.2, 1.0)},
+    "crop": {"crop": (0.125, 0.0)},
+    "cutout": {"cutout": (0.5, 0.0)},
 }
 
 
 def export(folder: Path, synthetic: SyntheticSet) -> list[Path]:
     """images.pt (as the student sees them), labels.pt (logits), lr.pt and ddranking.yaml.
 
-    Raises ConfigError for a dataset that DD-Ranking does not know, FileError.
+    Raises ConfigError for a dataset or an augmentation that DD-Ranking does not have, FileError.
     """
+    if synthetic.augmentation and "color" not in synthetic.augmentation:
+        raise ConfigError(
+            f"DD-Ranking cannot augment by {', '.join(synthetic.augmentation)} without color",
+            "--format official",
+        )
     if synthetic.dataset not in DATASETS:
         raise ConfigError(
             f"DD-Ranking knows {', '.join(DATASETS)}, and not {synthetic.dataset}",
@@ -55,9 +61,11 @@ def parameters(synthetic: SyntheticSet) -> dict[str, Any]:
     side = list(synthetic.images.shape[2:])
     depth = synthetic.config.get("network", {}).get("depth", 4 if side[0] == 64 else 3)
     model = f"ConvNet-{depth}"
-    strengths: dict[str, float] = {}
-    for operation in synthetic.augmentation:
-        strengths |= _AUGMENTATION[operation]
+    strengths = {
+        name: strong if operation in synthetic.augmentation else nothing
+        for operation, parameters in _AUGMENTATION.items()
+        for name, (strong, nothing) in parameters.items()
+    }
     name = DATASETS[synthetic.dataset]
     return {
         "dataset": name,
@@ -69,10 +77,10 @@ def parameters(synthetic: SyntheticSet) -> dict[str, Any]:
         "tea_use_torchvision": False,
         "teacher_dir": "./teacher_models",
         "teacher_model_names": [model],
-        "data_aug_func": "dsa" if strengths else None,
+        "data_aug_func": "dsa" if synthetic.augmentation else None,
         "aug_params": strengths,
         "use_zca": synthetic.preprocessing.kind == "zca",
-        "use_aug_for_hard": bool(strengths),
+        "use_aug_for_hard": bool(synthetic.augmentation),
         "custom_train_trans": None,
         "custom_val_trans": None,
         "soft_label_mode": "S",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ def read(path: Path, *, mapped: bool = False) -> Any:
     if not path.is_file():
         raise FileError(f"{path}: no such file", command("ls", path.parent))
     try:
-        with torch.serialization.safe_globals(_NUMBERS):
+        with torch.serialization.safe_globals(_NUMBERS), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of what is refused in a moment
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as problem:
         reason = " ".join(str(problem).split())

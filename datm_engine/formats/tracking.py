@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from datm_engine import events
-from datm_engine.errors import ConfigError
+from datm_engine.errors import ConfigError, DatmError
 from datm_engine.events import Event
 from datm_engine.extras import require
+from datm_engine.hints import command
 from datm_engine.runs import Run
 
 TRACKERS = ("tensorboard", "wandb")
@@ -81,12 +82,16 @@ class TensorBoard:
 class WeightsAndBiases:
     """A run of that service, in its project datm; WANDB_MODE=offline keeps it on this machine.
 
-    Raises DatmError without the package.
+    Raises DatmError without the package, or where the service refuses.
     """
 
     def __init__(self, name: str, folder: Path, config: dict[str, Any]) -> None:
         wandb = require("wandb", extra="wandb", purpose="Weights & Biases")
-        self._run: Any = wandb.init(project="datm", name=name, dir=str(folder), config=config)
+        try:
+            self._run: Any = wandb.init(project="datm", name=name, dir=str(folder), config=config)
+        except wandb.errors.Error as problem:
+            wrong = f"Weights & Biases: {' '.join(str(problem).split())}"
+            raise DatmError(wrong, command("wandb", "login")) from None
 
     def read(self, event: Event) -> None:
         if told := scalars(event):

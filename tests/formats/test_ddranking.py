@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,28 @@ def test_tensors_and_settings(tmp_path: Path, make_set: MakeSet) -> None:
         "custom_train_trans: null",
     ):
         assert line in lines
-    assert "    cutout: 0.5" not in lines
+
+
+def test_every_parameter_of_its_augmentation_is_there(make_set: MakeSet) -> None:
+    """It draws one of its six operations, so that those we do not use must do nothing."""
+    facts = ddranking.parameters(make_set())
+    assert facts["data_aug_func"] == "dsa"
+    assert facts["aug_params"] == {
+        "flip": 0.5,
+        "rotate": 0.0,
+        "saturation": 2.0,
+        "brightness": 1.0,
+        "contrast": 0.5,
+        "scale": 1.0,
+        "crop": 0.0,
+        "cutout": 0.0,
+    }
+    assert ddranking.parameters(replace(make_set(), augmentation=()))["data_aug_func"] is None
+
+
+def test_augmentation_it_cannot_have_is_refused(tmp_path: Path, make_set: MakeSet) -> None:
+    with pytest.raises(ConfigError, match="without color"):
+        ddranking.export(tmp_path / "out", replace(make_set(), augmentation=("flip",)))
 
 
 def test_the_settings_are_yaml(make_set: MakeSet, tmp_path: Path) -> None:
