@@ -132,7 +132,7 @@ class Tmux:
     def __init__(self, folder, size):
         self.socket = f"datm-test-{os.getpid()}-{folder.name[:20]}"
         columns, rows = map(str, size)
-        shell = "env -u NO_COLOR -u CI PS1='ready> ' bash --norc --noprofile"
+        shell = "env -u NO_COLOR -u CI -u COLUMNS -u LINES PS1='ready> ' bash --norc --noprofile"
         self("new-session", "-d", "-s", "t", "-x", columns, "-y", rows, "-c", str(ROOT), shell)
 
     def __call__(self, *words):
@@ -151,7 +151,7 @@ class Tmux:
 
     def shows(self, *words):
         """The screen, once all these words are on it."""
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 60
         while True:
             screen = self.screen()
             if all(word in screen for word in words):
