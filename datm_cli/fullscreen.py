@@ -7,7 +7,9 @@ draws in luminance where there is to be no colour.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import threading
 from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any, ClassVar
@@ -52,6 +54,8 @@ LIGHT = Theme(
     variables={"border": "#8a949e", "footer-key-foreground": "#a86500"},
 )
 
+GRACE_SECONDS = 3.0  # for leaving in good order once asked to by a signal
+
 
 class FullScreen(App[int]):
     """An app whose result is an exit code.
@@ -86,6 +90,10 @@ class FullScreen(App[int]):
                 return
 
     def _end(self, number: int) -> None:
+        """Leave in good order; but where the terminal is gone, writing to it may never end."""
+        last_resort = threading.Timer(GRACE_SECONDS, os._exit, (128 + number,))
+        last_resort.daemon = True
+        last_resort.start()
         self.exit(128 + number, return_code=128 + number)
 
     def _drawn_anew(self, app: App[Any]) -> None:

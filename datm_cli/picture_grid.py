@@ -259,14 +259,15 @@ class PictureGrid(Widget, can_focus=True):
             self.pick(place)
 
     def action_zoom(self, by: int) -> None:
-        tile = self.tile
-        further = [rows for rows in ZOOMS if (rows - tile[1]) * by > 0]
-        if not further:
-            return
-        before, self.zoom = self.zoom, (further[0] if by > 0 else further[-1])
-        self._tile = None
-        if self.tile == tile:  # there is no more room
-            self.zoom = before
+        tile, before = self.tile, self.zoom
+        for rows in ZOOMS[::by]:
+            if (rows - tile[1]) * by <= 0:
+                continue
+            self.zoom, self._tile = rows, None
+            if self.tile != tile:  # small pictures are not sharp at every size
+                break
+        else:  # there is no more room
+            self.zoom, self._tile = before, None
         self._draw_anew()
         self.post_message(self.Picked(self, self.picked))
 

@@ -23,7 +23,10 @@ class Caption:
 class Wall(Protocol):
     """What hangs in a grid. Each place holds `beside` pictures that belong together."""
 
-    beside: int
+    @property
+    def beside(self) -> int:
+        """Pictures at each place."""
+        ...
 
     def __len__(self) -> int:
         """Places."""

@@ -36,8 +36,11 @@ def monitor(
         )
     terminal.set_colours(color)
     from datm_cli.dashboard.app import Dashboard
+    from datm_cli.picture_widgets import picture_maker
 
-    screen = Dashboard(found, pixels=pixels)
+    make_picture = picture_maker(pixels, f"datm monitor {run or ''}".rstrip())
+
+    screen = Dashboard(found, make_picture=make_picture)
     code = screen.run() or screen.return_code or 0
     print(screen.farewell(), file=sys.stderr)
     raise typer.Exit(code)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from datm_engine.distilled import progress
+from datm_engine.process import Process
 from datm_engine.runs import Run
 from tests.conftest import tiny_config
 
@@ -71,6 +72,12 @@ class Terminal:
                 return screen
             assert time.monotonic() < deadline, f"never saw {texts} but:\n{screen}"
             time.sleep(0.05)
+
+    def viewers(self) -> list[Process]:
+        """What the shell has started in the foreground."""
+        shell = self.tmux("list-panes", "-F", "#{pane_pid}").split()[0]
+        found = subprocess.run(["pgrep", "-P", shell], capture_output=True, text=True, check=True)
+        return [Process.of(int(pid)) for pid in found.stdout.split()]
 
     def close(self) -> None:
         self.tmux("kill-server")
@@ -130,8 +137,10 @@ def test_a_run_outlives_every_screen(terminal: Terminal, endless: str) -> None:
     terminal.press("2")
     terminal.until("images at iteration", "matching loss", "experts    ━")
 
+    viewers = terminal.viewers()
+    assert viewers
     terminal.close()
-    time.sleep(0.5)
+    wait(lambda: not any(viewer.is_alive for viewer in viewers))
     assert run.status() == "running", "its terminal was killed, and it goes on"
 
     terminal.open(120, 40)
@@ -181,9 +190,8 @@ def test_a_signal_leaves_the_terminal_sane(
     terminal.open()
     terminal.type(f"{DATM} monitor r; echo code $?")
     terminal.until("no values yet")
-    panes = terminal.tmux("list-panes", "-F", "#{pane_pid}").split()
-    children = subprocess.run(["pgrep", "-P", panes[0]], capture_output=True, text=True, check=True)
-    subprocess.run(["kill", f"-{signal}", *children.stdout.split()], check=True)
+    for viewer in terminal.viewers():
+        subprocess.run(["kill", f"-{signal}", str(viewer.pid)], check=True)
     terminal.until(f"code {code}")
     terminal.is_as_it_was()
 
