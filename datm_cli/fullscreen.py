@@ -12,6 +12,7 @@ import signal
 import threading
 from collections.abc import Iterable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar
 
 from textual.app import App, SystemCommand
@@ -22,6 +23,7 @@ from textual.theme import Theme
 from textual.widgets import Static
 
 from datm_cli.plots import ACCENT, BAD, DATA, GOOD, RAW
+from datm_engine.errors import DatmError
 
 DARK = Theme(
     name="datm-dark",
@@ -66,6 +68,8 @@ class FullScreen(App[int]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q,ctrl+c,ctrl+q", "leave", "leave", priority=True, key_display="q"),
         Binding("question_mark", "keys", "keys", key_display="?"),
+        Binding("s", "save('png')", "save"),
+        Binding("S", "save('svg')", "save as SVG", show=False),
         Binding("t", "dark_or_light", "dark or light", show=False),
         Binding("ctrl+z", "suspend_process", "suspend", show=False, priority=True),
         Binding("ctrl+p", "command_palette", "commands", show=False, priority=True),
@@ -101,6 +105,24 @@ class FullScreen(App[int]):
 
     def action_leave(self) -> None:
         self.exit(0)
+
+    @property
+    def called(self) -> list[str]:
+        """What is on the screen, in the words that name a file of it."""
+        raise NotImplementedError
+
+    def action_save(self, kind: str) -> None:
+        """Write the screen as it is where datm was called, under a name that is free."""
+        from datm_cli.screenshot import capture, save
+        from datm_cli.screenshot.naming import free_path
+
+        path = free_path(Path(), self.called, kind)
+        try:
+            save(capture(self), path)
+        except DatmError as problem:
+            self.notify(problem.message, severity="error", markup=False)
+        else:
+            self.notify(f"saved {path}", markup=False)
 
     def action_dark_or_light(self) -> None:
         self.theme = LIGHT.name if self.theme == DARK.name else DARK.name

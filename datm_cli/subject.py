@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datm_engine.errors import ConfigError, FileError
+from datm_engine.hints import command
 from datm_engine.runs import Run
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def find(target: str, runs_dir: Path, *, last: bool = False) -> Path | Run:
     if last:
         raise ConfigError(
             f"--last: {target} is a file and holds one set; runs have a last iteration",
-            f"datm inspect {target}",
+            "--last",
         )
     return path
 
@@ -63,7 +64,7 @@ def read(target: str, found: Path | Run, *, last: bool = False) -> Subject:
         raise FileError(
             f"{beginning}: {list(start.shape)} pictures, but the set is "
             f"{list(synthetic.images.shape)}",
-            f"datm inspect {found.distilled}",
+            command("datm", "inspect", found.distilled),
         )
     return Subject(found.name, synthetic, start, history(found.events()), found)
 
@@ -80,6 +81,6 @@ def choose_classes(
             near = difflib.get_close_matches(name, class_names, 1) or class_names
             raise ConfigError(
                 f"--class {name}: {dataset} has no such class",
-                f"datm inspect {target} --class '{near[0]}'",
+                command("--class", near[0]),
             )
     return [class_names.index(name) for name in dict.fromkeys(wanted)]

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
 from datm_engine.errors import FileError
 from datm_engine.events import CandidateScored, Evaluated, Event, Matched
+from datm_engine.hints import command
 from datm_engine.synthetic import SyntheticSet, to_pictures
+from datm_engine.tensors import read_tensors
 
 TOP = 3  # classes listed for each image
 _AT_ONCE = 1024  # images turned into pictures together, to bound memory
@@ -207,13 +209,12 @@ def read_pictures(path: Path) -> Tensor | None:
     Raises FileError for one that is damaged or holds something else.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            pictures: Tensor = file.get_tensor("pictures")
+        return read_tensors(path)[0]["pictures"]
     except FileNotFoundError:
         return None
-    except (SafetensorError, OSError) as problem:
-        raise FileError(f"{path} cannot be read: {problem}", "datm runs") from None
-    return pictures
+    except (SafetensorError, OSError, ValueError, KeyError) as problem:
+        hint = command("ls", "-l", path)
+        raise FileError(f"{path} cannot be read: {problem}", hint) from None
 
 
 def history(events: Iterable[Event]) -> History:

@@ -60,14 +60,10 @@ def start(device: str = "auto") -> Runtime:
     if device == "auto":
         return Runtime(torch.device(next(kind for kind in available if available[kind])))
     if kind not in available or (number and not number.isdigit()):
-        raise ConfigError(
-            f"--device {device}: not one of {', '.join(DEVICES)}", "datm distill --device auto"
-        )
+        raise ConfigError(f"--device {device}: not one of {', '.join(DEVICES)}", "--device auto")
     count = torch.cuda.device_count() if kind == "cuda" else 1
     if not available[kind] or int(number or 0) >= count:
-        raise ConfigError(
-            f"--device {device}: this machine has no such device", "datm distill --device auto"
-        )
+        raise ConfigError(f"--device {device}: this machine has no such device", "--device auto")
     return Runtime(torch.device(device))
 
 

@@ -82,13 +82,14 @@ def inspect(
 
     from datm_cli.subject import choose_classes, find, read
     from datm_engine.errors import ConfigError
+    from datm_engine.hints import command
     from datm_engine.inspection import summarize
 
     if other:
         raise ConfigError(
             f"{target} and {other} are compared in the gallery, which takes a terminal and none of "
             "the options that print",
-            f"datm inspect {target}",
+            command("datm", "inspect", target) + options.elsewhere(runs_dir),
         )
     if save is not None:
         from datm_cli.sheet import check_kind
@@ -96,7 +97,7 @@ def inspect(
         check_kind(save)  # before any work
     subject = read(target, find(target, runs_dir, last=last), last=last)
     if start and subject.start is None:
-        raise ConfigError(f"--start: how {target} started is not known", f"datm inspect {target}")
+        raise ConfigError(f"--start: how {target} started is not known", "--start")
     summary = summarize(subject.synthetic, subject.start)
     classes = choose_classes(class_names, summary.class_names, summary.dataset, target)
     if save is not None:

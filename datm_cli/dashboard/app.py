@@ -36,6 +36,8 @@ from datm_cli.dashboard.widgets.window import Window
 from datm_cli.fullscreen import FullScreen
 from datm_cli.picture_grid import PictureGrid
 from datm_cli.picture_widgets import Picture
+from datm_engine.errors import DatmError
+from datm_engine.hints import command
 from datm_engine.runs import Run, status_after
 from datm_engine.tail import EventTail
 
@@ -154,20 +156,26 @@ class Dashboard(FullScreen):
             lines = ["its machine has shown no sign of life for a minute"]
         else:
             lines = ["the engine ended without a word", *_last_lines(self.of.engine_log)]
-        return [line for line in (*lines, f"go on with: {self._resuming}") if line]
+        return [line for line in (*lines, f"go on with: {self.of.resuming}") if line]
 
     @property
-    def _resuming(self) -> str:
-        return f"datm distill --resume {self.of.path}"
+    def is_drawn(self) -> bool:
+        """Whether every region has been drawn since it was given its place."""
+        sized = all(region.size.area for region in self.query(Region) if region.display)
+        return sized and not self._stale
+
+    @property
+    def called(self) -> list[str]:
+        return [self.of.name, f"{self.state.matched[-1].iteration}" if self.state.matched else "0"]
 
     def farewell(self) -> str:
         """What to type to come back, for the terminal that is left."""
-        path = self.of.path
+        name, path = self.of.name, self.of.path
         if self.status == "running":
-            return f"run {self.of.name} goes on; back to it: datm monitor {path}"
+            return f"run {name} goes on; back to it: {command('datm', 'monitor', path)}"
         if self.status == "done":
-            return f"run {self.of.name} is done; look at it: datm inspect {path}"
-        return f"run {self.of.name} is {self.status}; go on with: {self._resuming}"
+            return f"run {name} is done; look at it: {command('datm', 'inspect', path)}"
+        return f"run {name} is {self.status}; go on with: {self.of.resuming}"
 
     def action_only(self, region: str) -> None:
         """One part of the screen alone; the same key again, all that fits."""
@@ -213,8 +221,13 @@ class Dashboard(FullScreen):
             return
 
         def answered(yes: bool | None) -> None:
-            if yes:
+            if not yes:
+                return
+            try:
                 launch.ask_to_stop(self.of)
+            except DatmError as problem:
+                self.notify(problem.message, severity="error", markup=False)
+            else:
                 self.notify("asked to stop: it ends after its step, with a checkpoint")
 
         self.push_screen(Question(f"Stop run {self.of.name}?"), answered)

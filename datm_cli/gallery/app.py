@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -13,14 +12,12 @@ from textual.widgets import ContentSwitcher, Footer, Static
 from textual.worker import get_current_worker
 
 from datm_cli.fullscreen import FullScreen
-from datm_cli.gallery.saving import free_path
 from datm_cli.gallery.widgets.class_list import ClassList
 from datm_cli.gallery.widgets.comparison import Comparison
 from datm_cli.gallery.widgets.heading import Heading
 from datm_cli.gallery.widgets.image_view import ImageView
 from datm_cli.picture_grid import PictureGrid
 from datm_cli.picture_widgets import Picture
-from datm_engine.errors import DatmError
 
 if TYPE_CHECKING:
     from datm_cli.gallery.collection import Collection
@@ -42,8 +39,6 @@ class Gallery(FullScreen):
         Binding("escape", "up", "back", key_display="esc"),
         Binding("o", "order", "order"),
         Binding("c", "clip", "clip"),
-        Binding("s", "save('png')", "save"),
-        Binding("S", "save('svg')", "save as SVG", show=False),
         Binding(
             "left_square_bracket", "class(-1)", "the class before", key_display="[", show=False
         ),
@@ -267,21 +262,12 @@ class Gallery(FullScreen):
         self.clip = not self.clip
         self._show_again()
 
-    def action_save(self, kind: str) -> None:
-        """Write the screen as it is beside where datm was called, under a name that is free."""
-        from datm_cli.screenshot import capture, save
-
-        cells = capture(self)
+    @property
+    def called(self) -> list[str]:
         parts = [one.name for one in self._collections]
         if self._is_of_an_image:
             number, index = self._of_place(self._place)
             parts += [self._collections[0].class_names[number], str(index)]
         elif self._number is not None:
             parts += [self._collections[0].class_names[self._number]]
-        path = free_path(Path(), parts, kind)
-        try:
-            save(cells, path)
-        except DatmError as problem:
-            self.notify(problem.message, severity="error", markup=False)
-        else:
-            self.notify(f"saved {path}", markup=False)
+        return parts

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from datm_engine.errors import FileError
+from datm_engine.hints import command
 from datm_engine.runs import Run
 
 Pixels = NDArray[np.uint8]
@@ -94,4 +95,4 @@ def _opened(path: Path) -> Iterator[safe_open]:
         with safe_open(path, framework="np") as file:
             yield file
     except (SafetensorError, OSError) as problem:
-        raise FileError(f"{path} cannot be read: {problem}", "datm runs") from None
+        raise FileError(f"{path} cannot be read: {problem}", command("ls", "-l", path)) from None

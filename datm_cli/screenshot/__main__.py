@@ -19,12 +19,14 @@ from datm_engine.errors import ConfigError, DatmError
 if TYPE_CHECKING:
     from datm_cli.fullscreen import FullScreen
 
+HELP = "python -m datm_cli.screenshot --help"
+
 # A screen of runs or files, and when it is ready to be seen.
 Opened = tuple["FullScreen", Callable[[], bool]]
 
 
 def screenshot(
-    screen: Annotated[str, typer.Argument(metavar="SCREEN", help="inspect.")],
+    screen: Annotated[str, typer.Argument(metavar="SCREEN", help="inspect or monitor.")],
     targets: Annotated[list[str], typer.Argument(metavar="RUN|FILE...")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="An .svg or a .png file.")],
     size: Annotated[str, typer.Option(metavar="COLUMNSxROWS")] = "120x40",
@@ -37,10 +39,10 @@ def screenshot(
     from datm_cli.screenshot import photograph, save
 
     if screen not in SCREENS:
-        raise ConfigError(f"{screen}: the screens are {', '.join(SCREENS)}")
+        raise ConfigError(f"{screen}: the screens are {', '.join(SCREENS)}", HELP)
     columns, _, rows = size.partition("x")
     if not (columns.isdecimal() and rows.isdecimal() and int(columns) * int(rows)):
-        raise ConfigError(f"--size {size}: columns and rows as in 120x40", "--size 120x40")
+        raise ConfigError(f"--size {size}: columns and rows as in 120x40", HELP)
     os.environ.pop("NO_COLOR", None)
     app, is_ready = SCREENS[screen](targets, runs_dir)
     if light:
@@ -68,7 +70,18 @@ def _gallery(targets: list[str], runs_dir: Path) -> Opened:
     return gallery, is_ready
 
 
-SCREENS: dict[str, Callable[[list[str], Path], Opened]] = {"inspect": _gallery}
+def _dashboard(targets: list[str], runs_dir: Path) -> Opened:
+    from datm_cli.dashboard.app import Dashboard
+    from datm_engine.runs import Run
+
+    dashboard = Dashboard(Run.open(runs_dir, targets[0]))
+    return dashboard, lambda: dashboard.is_drawn
+
+
+SCREENS: dict[str, Callable[[list[str], Path], Opened]] = {
+    "inspect": _gallery,
+    "monitor": _dashboard,
+}
 
 
 def main() -> None:

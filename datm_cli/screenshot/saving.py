@@ -8,6 +8,7 @@ from pathlib import Path
 
 from datm_cli.screenshot.cells import Cells
 from datm_engine.errors import ConfigError, FileError
+from datm_engine.hints import command
 
 KINDS = (".svg", ".png")
 
@@ -19,7 +20,7 @@ def save(cells: Cells, path: Path) -> None:
     if kind not in KINDS:
         raise ConfigError(
             f"{path}: a screen is saved as {' or '.join(KINDS)}",
-            f"--out {path.with_suffix('.svg')}",
+            command("--out", path.with_suffix(".svg")),
         )
     if kind == ".svg":
         from datm_cli.screenshot.svg import to_svg
