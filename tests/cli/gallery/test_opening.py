@@ -181,7 +181,7 @@ def test_in_a_terminal(tmux, make_run):
     tmux.press("Left")
     tmux.shows("a sample, iteration 300")
     tmux("resize-window", "-t", "t", "-x", "80", "-y", "24")
-    tmux.shows("a sample, iteration 300", "history  4 of 5", "s save\n")
+    tmux.shows("a sample, iteration 300", "history  4 of 5", "c clip\n")
     tmux.press("q")
     screen = tmux.shows("code 0")
     assert "soft label" not in screen, "the terminal is as it was"
