@@ -347,7 +347,7 @@ def test_keys_wait_for_the_set(make_run):
 
     from datm_cli.gallery.app import Gallery
 
-    gallery = Gallery(["pets"], lambda: (_ for _ in ()).throw(FileError("late")))
+    gallery = Gallery(["pets"], lambda: (_ for _ in ()).throw(FileError("late", "datm runs")))
     gallery._read = lambda: None  # never arrives
 
     async def play():

@@ -96,7 +96,9 @@ def test_what_is_not_there_is_told_without_a_screen(datm, opened, make_run):
 
 
 def test_what_the_gallery_met_becomes_the_commands_error(datm, opened, make_run, monkeypatch):
-    monkeypatch.setattr(Gallery, "run", lambda self: setattr(self, "problem", FileError("worn")))
+    monkeypatch.setattr(
+        Gallery, "run", lambda self: setattr(self, "problem", FileError("worn", "datm runs"))
+    )
     error = datm(make_run()).exception
     assert isinstance(error, FileError)
     assert error.message == "worn"
