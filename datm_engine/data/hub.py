@@ -18,6 +18,7 @@ from datm_engine.extras import require
 from datm_engine.hints import command
 
 PREFIX = "hf:"
+SITE = "https://huggingface.co/datasets"
 
 
 def load(
@@ -52,7 +53,7 @@ def _splits(name: str, data_dir: Path) -> Any:
         )
     except (OSError, ValueError, RuntimeError) as problem:
         told = " ".join(str(problem).split())[:200]
-        look = command("pip", "show", "datasets")
+        look = command("wget", "--spider", f"{SITE}/{name.removeprefix(PREFIX)}")
         raise DataError(f"{name} cannot be had from the Hub: {told}", look) from None
 
 

@@ -100,9 +100,11 @@ def save_hard(folder: Path, synthetic: SyntheticSet) -> list[Path]:
 
 
 def save(path: Path, tensor: Tensor) -> Path:
-    """One tensor by torch.save, whole or not at all. Raises FileError."""
-    with replacing(path, RuntimeError) as beside:
-        torch.save(tensor.detach().cpu().clone(), beside)
+    """One tensor by torch.save, whole or not at all, and the same bytes for the same content.
+    Raises FileError."""
+    # Into an open file: given a path, torch.save would write that passing name into the content.
+    with replacing(path, RuntimeError) as beside, beside.open("wb") as file:
+        torch.save(tensor.detach().cpu().clone(), file)
     return path
 
 

@@ -34,6 +34,13 @@ def test_datm_s_files_come_back_bit_for_bit(tmp_path: Path) -> None:
         assert torch.equal(before, after)
 
 
+def test_the_same_content_is_the_same_bytes(tmp_path: Path) -> None:
+    made = importing.without_dataset(tensors.read(write_datm(tmp_path / "theirs")), 0.01)
+    one, two = (tensors.save_official(tmp_path / name, made)[0] for name in ("one", "two"))
+    other = tensors.save(tmp_path / "another_name.pt", made.images)
+    assert one.read_bytes() == two.read_bytes() == other.read_bytes()
+
+
 @pytest.mark.parametrize("prefix", ["", "ema_"])
 def test_mtt_s_and_ftd_s_files_come_back_bit_for_bit(prefix: str, tmp_path: Path) -> None:
     foreign = tensors.read(write_mtt(tmp_path / "theirs", prefix))
