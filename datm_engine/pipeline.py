@@ -15,8 +15,8 @@ from datm_engine.distilled import distilled_sets, progress
 from datm_engine.errors import ConfigError, DataError, RunError
 from datm_engine.evaluation.comparison import Evaluation
 from datm_engine.events import Evaluated, Event, Noted, RunEnded, RunStarted
-from datm_engine.experts.training import expert_network, set_name, train_experts
-from datm_engine.experts.trajectories import ExpertSet
+from datm_engine.experts.training import expert_facts, expert_network, train_experts
+from datm_engine.experts.trajectories import ExpertSet, fingerprint
 from datm_engine.runs import Run
 from datm_engine.runtime import Runtime
 from datm_engine.synthetic import SyntheticSet
@@ -63,7 +63,7 @@ def _check(config: Config, data: PreparedData, run: Run) -> None:
         )
     if run.checkpoint.exists():
         matched = Checkpoint.load(run.checkpoint).experts
-        if matched != set_name(config, data):
+        if matched != (config.experts.imported or fingerprint(expert_facts(config, data))):
             raise RunError(
                 f"run {run.name} was made of other images: {config.dataset.name} has changed since",
                 f"{run.again()}   # a new run",

@@ -70,7 +70,7 @@ def load(
     elif place is None:
         called = name
         full = yield from sources.load(name, data_dir=data_dir, resolution=size)
-    elif place.is_dir() and parquet.files_in(place):
+    elif place.is_dir() and parquet.is_here(place):
         called = listing.as_text(place.resolve().name)
         full = yield from parquet.load(place, name=called, resolution=size)
     elif place.is_dir():
@@ -95,7 +95,7 @@ def peek(name: str, *, data_dir: Path) -> Shape:
     place = _locate(name)
     if place is None:
         return sources.BUILT_IN[name]
-    if place.is_dir() and parquet.files_in(place):
+    if place.is_dir() and parquet.is_here(place):
         return parquet.peek(place)
     return listing.peek(place) if place.is_dir() else arrays.read_shape(place)
 

@@ -37,9 +37,10 @@ class Rows:
     labels: list[int]
 
 
-def files_in(folder: Path) -> list[Path]:
-    """The parquet files of a folder and of the folders in it."""
-    return sorted([*folder.glob("*.parquet"), *folder.glob("*/*.parquet")])
+def is_here(folder: Path) -> bool:
+    """Whether the folder, or one in it, has a parquet file that says its part; others, as the
+    tables of metadata beside class folders, are passed over."""
+    return bool(_parts(folder))
 
 
 def load(
@@ -51,8 +52,8 @@ def load(
     test = next((part for part in TEST_PARTS if part in parts), None)
     if "train" not in parts or test is None:
         raise DataError(
-            f"{folder} holds parquet files of {', '.join(sorted(parts)) or 'no part'}; a train and "
-            "a test or validation part are needed",
+            f"{folder} holds parquet files of {', '.join(sorted(parts))}; a train and a test or "
+            "validation part are needed",
             command("ls", "-R", folder),
         )
     train_rows = [_read(path) for path in parts["train"]]
@@ -63,7 +64,8 @@ def load(
 
 def peek(folder: Path) -> Shape:
     """From the schema and the first image. Raises as `load` does."""
-    files = _parts(folder).get("train") or files_in(folder)
+    parts = _parts(folder)
+    files = parts.get("train") or next(iter(parts.values()))
     rows = _read(files[0])
     names = _class_names(files[0]) or _numbered(rows.labels)
     return shape_of(rows, names)
@@ -120,7 +122,7 @@ def columns(available: Sequence[str], place: str) -> tuple[str, str]:
 
 def _parts(folder: Path) -> dict[str, list[Path]]:
     parts: dict[str, list[Path]] = {}
-    for path in files_in(folder):
+    for path in sorted([*folder.glob("*.parquet"), *folder.glob("*/*.parquet")]):
         told = [re.split(r"[-.]", path.name)[0], path.parent.name]
         part = next((word for word in told if word in ("train", *TEST_PARTS)), None)
         if part is not None:

@@ -6,12 +6,15 @@ and never added to.
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from datm_engine.config import Config
+from datm_engine.data.prepared import PreparedData
 from datm_engine.errors import ConfigError, FileError
+from datm_engine.events import Event, ExpertsPlanned, Noted
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.files import save_text
 from datm_engine.hints import command
@@ -42,6 +45,27 @@ def state(folder: Path, origin: Origin, count: int) -> None:
     """Write experts.json. Raises FileError."""
     text = json.dumps({**origin.facts(), "count": count}, indent=2)
     save_text(folder / "experts.json", text + "\n")
+
+
+def imported_experts(
+    config: Config, data: PreparedData, layout: Layout, experts_dir: Path
+) -> Generator[Event, None, ExpertSet]:
+    """The set that `config.experts.imported` names, in the place of training one. Raises as
+    `open_imported` does."""
+    experts = open_imported(config, data.name, data.classes, layout, experts_dir)
+    yield ExpertsPlanned(
+        folder=str(experts.folder),
+        total=config.experts.count,
+        missing=0,
+        epochs=experts.epochs,
+        epochs_needed=config.epochs_needed,
+        seconds=0.0,
+        size=0,
+    )
+    if len(data.validation):
+        told = "the experts were trained elsewhere, and may have seen the held-out images"
+        yield Noted(text=told)
+    return experts
 
 
 def open_imported(

@@ -16,11 +16,11 @@ from datm_engine.data.augmentation import Draw, augment, draw
 from datm_engine.data.prepared import Part, PreparedData
 from datm_engine.errors import DatmError
 from datm_engine.events import Event, ExpertEpoch, ExpertsPlanned, ExpertTrained, Noted
-from datm_engine.experts.imported import open_imported
+from datm_engine.experts.imported import imported_experts
 from datm_engine.experts.optimizers import Descent, gsam_direction
-from datm_engine.experts.trajectories import ExpertSet, fingerprint
+from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.files import remove_leftovers
-from datm_engine.networks.weights import FlatNetwork, Layout
+from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
 from datm_engine.runtime import Runtime, derive_seed, generator
 
@@ -41,11 +41,6 @@ def expert_facts(config: Config, data: PreparedData) -> dict[str, Any]:
         "experts": config.experts.model_dump(exclude={"count", "epochs", "imported"}),
         "epochs": config.snapshot_epochs,
     }
-
-
-def set_name(config: Config, data: PreparedData) -> str:
-    """The folder of the experts that this configuration and these images ask for."""
-    return config.experts.imported or fingerprint(expert_facts(config, data))
 
 
 def expert_network(config: Config, data: PreparedData, seed: int, runtime: Runtime) -> FlatNetwork:
@@ -77,10 +72,11 @@ def train_experts(
     those before it stay. A set that was imported is taken as it is.
     Raises FileError for a damaged expert, DatmError for one that diverges.
     """
+    if config.experts.imported is not None:
+        layout = expert_network(config, data, seed=0, runtime=runtime).layout
+        return (yield from imported_experts(config, data, layout, experts_dir))
     settings, epochs = config.experts, config.snapshot_epochs
     network = expert_network(config, data, seed=0, runtime=runtime)
-    if settings.imported is not None:
-        return (yield from _imported(config, data, experts_dir, network.layout))
     facts = expert_facts(config, data)
     experts = ExpertSet.create(experts_dir, facts, network.layout, epochs)
     missing = sorted(set(range(settings.count)) - set(experts.ready(settings.count)))
@@ -115,25 +111,6 @@ def train_experts(
             if len(held_out)
             else None,
         )
-    return experts
-
-
-def _imported(
-    config: Config, data: PreparedData, experts_dir: Path, layout: Layout
-) -> Generator[Event, None, ExpertSet]:
-    experts = open_imported(config, data.name, data.classes, layout, experts_dir)
-    yield ExpertsPlanned(
-        folder=str(experts.folder),
-        total=config.experts.count,
-        missing=0,
-        epochs=experts.epochs,
-        epochs_needed=config.epochs_needed,
-        seconds=0.0,
-        size=0,
-    )
-    if len(data.validation):
-        text = "the experts were trained elsewhere, and may have seen the held-out images"
-        yield Noted(text=text)
     return experts
 
 

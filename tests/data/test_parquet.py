@@ -96,6 +96,14 @@ def test_several_files_of_a_part_and_no_class_names(
     assert data.train.images.shape == (8, 3, 4, 4)
 
 
+def test_a_table_beside_class_folders_is_passed_over(
+    folder: Path, load: Callable[..., Any]
+) -> None:
+    (folder / "metadata.parquet").write_bytes(b"a table of something")
+    assert load(folder)[0].class_names == ("cat", "dog")
+    assert datasets.peek(str(folder), data_dir=folder).classes == 2
+
+
 @pytest.mark.parametrize(
     ("train", "told"),
     [
