@@ -102,6 +102,9 @@ def import_set(
     if foreign.experiments > 1:
         text = f"{foreign.experiments} sets in {files[0].name}; number {experiment} is read"
         screen.read(Noted(text=f"{text} (--experiment)"))
+    if foreign.has_probabilities:
+        text = "the labels sum to 1, as probabilities do; they are taken as logits, as DATM does"
+        screen.read(Noted(text=text))
     if given.dataset is None:
         eta, source = _rate(foreign, rate, None)
         synthetic = importing.without_dataset(foreign, eta)

@@ -44,6 +44,14 @@ class Foreign:
     def classes(self) -> int:
         return self.labels.shape[1] if self.labels.ndim == 2 else int(self.labels.max()) + 1
 
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether the labels look like probabilities, which these codes would take as logits."""
+        if self.labels.ndim == 1 or bool((self.labels < 0).any()):
+            return False
+        sums = self.labels.sum(dim=1)
+        return torch.allclose(sums, torch.ones_like(sums), atol=1e-4)
+
 
 def kind_of(path: Path) -> str:
     """ "images", "labels", "lr", "res" or "replay_buffer", by the file's name.

@@ -103,6 +103,14 @@ def test_where_the_rate_is_from_is_said(
     assert datm(*shlex.split(refused.hint)[1:]).code == 0
 
 
+def test_labels_that_look_like_probabilities_are_said(datm: Datm, theirs: list[Path]) -> None:
+    assert "sum to 1" not in datm("import", *theirs, "--to", "logits").err
+    probabilities = torch.load(theirs[1], weights_only=True).softmax(dim=1)
+    torch.save(probabilities, theirs[1])
+    assert "sum to 1" in datm("import", *theirs, "--to", "set").err
+    assert torch.equal(SyntheticSet.load("set.safetensors").labels, probabilities)
+
+
 def test_which_experiment_is_said(
     datm: Datm, tmp_path: Path, theirs: list[Path], photos: Path, settings: Path
 ) -> None:
