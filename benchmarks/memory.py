@@ -21,7 +21,12 @@ import torch
 
 from benchmarks.plain import unrolled_gradient
 from datm_engine.data.augmentation import OPERATIONS, draw
-from datm_engine.distillation.matching import Step, meta_gradient, train_student
+from datm_engine.distillation.matching import (
+    Step,
+    meta_gradient,
+    student_gradient,
+    train_student,
+)
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
 from datm_engine.runtime import generator
@@ -46,8 +51,9 @@ def iterate(way: str, steps: int, width: int, batch: int) -> int:
     if way == "plain":
         unrolled_gradient(network, start, target, images, labels, syn_lr, student_steps)
     else:
-        student = train_student(network, start, target, images, labels, syn_lr, student_steps)
-        meta_gradient(network, student, target, images, labels, syn_lr, student_steps)
+        gradient = student_gradient(network)
+        student = train_student(gradient, start, target, images, labels, syn_lr, student_steps)
+        meta_gradient(gradient, student, target, images, labels, syn_lr, student_steps)
     return _peak() - before
 
 

@@ -12,7 +12,7 @@ from datm_engine.distilled import progress
 from datm_engine.errors import ConfigError
 from datm_engine.events import EvaluationChanged, Noted
 from datm_engine.runs import Run, free_name
-from datm_engine.runtime import environment
+from datm_engine.runtime import Runtime, environment
 
 if TYPE_CHECKING:
     from datm_engine.pipeline import Folders
@@ -25,17 +25,30 @@ _COMPARED = {
 _FREE = {"distill.iterations"} | _COMPARED
 
 
-def new_run(folders: Folders, name: str | None, settled: Settings, device: str) -> Run:
+def new_run(folders: Folders, name: str | None, settled: Settings, on: Runtime) -> Run:
     """Raises RunError, ConfigError or FileError where it cannot be made."""
     config = settled.config
     stem = f"{Path(config.dataset.name).stem or 'images'}-ipc{config.distill.ipc}"
     name = name or free_name(folders.runs, stem)
-    facts = {"source": settled.source, "device": device, "environment": environment()}
+    facts = {
+        "source": settled.source,
+        "device": on.description,
+        "arithmetic": on.facts(),
+        "environment": environment(),
+    }
     run = Run.create(folders.runs, name, config, facts)
     with run.recording() as record:
         for text in (f"settings: {settled.source}", *settled.notes):
             record.write(Noted(text=text))
     return run
+
+
+def arithmetic(folders: Folders, name: str) -> dict[str, Any]:
+    """What a run that goes on keeps of how it computes. Runs from before there was a choice
+    computed plainly."""
+    plainly = {"precision": "float32", "memory": 0, "compile": "off", "compiled": {}}
+    stated: dict[str, Any] = Run.open(folders.runs, name).facts().get("arithmetic", plainly)
+    return stated
 
 
 def resumed_run(folders: Folders, name: str, given: dict[str, Any]) -> Run:

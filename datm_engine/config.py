@@ -54,6 +54,9 @@ class ExpertsConfig(Table):
     rho: float = Field(ge=0)  # GSAM: radius of the perturbation
     alpha: float = Field(ge=0)  # GSAM: share of the orthogonal component taken away
     seed: int = Field(ge=0)
+    # The last two are stated by every preset, but not by runs from before there were these keys.
+    precision: Literal["run", "float32", "bfloat16"] = "run"  # "run": as --precision says
+    snapshots: Literal["float32", "bfloat16"] = "float32"  # on disk; "bfloat16" takes half of it
 
 
 class DistillConfig(Table):

@@ -49,12 +49,13 @@ def make_experts(
     config: Config, folders: Folders, runtime: Runtime, stop: Stop
 ) -> Generator[Event, None, tuple[PreparedData, ExpertSet]]:
     """dataset → experts. If stopped, the set may hold fewer than were asked for."""
+    yield Noted(text=runtime.choices)
     data = yield from prepare(config.dataset, folders.data, runtime)
     experts = yield from train_experts(config, data, folders.experts, runtime, stop)
     return data, experts
 
 
-def _check(config: Config, data: PreparedData, run: Run) -> None:
+def _check(config: Config, data: PreparedData, run: Run, runtime: Runtime) -> None:
     """What would only come out after hours of training. Raises DataError, ConfigError, RunError."""
     name = shlex.quote(config.dataset.name)
     check_ipc(data.train.labels, data.class_names, config.distill.ipc, name)
@@ -65,7 +66,7 @@ def _check(config: Config, data: PreparedData, run: Run) -> None:
         )
     if run.checkpoint.exists():
         matched = Checkpoint.load(run.checkpoint).experts
-        if matched != fingerprint(expert_facts(config, data)):
+        if matched != fingerprint(expert_facts(config, data, runtime.precision)):
             raise RunError(
                 f"run {run.name} was made of other images: {config.dataset.name} has changed since",
                 f"datm distill --dataset {name} --ipc {config.distill.ipc}   # a new run",
@@ -93,8 +94,10 @@ def make_distilled_set(
         seed=config.distill.seed,
         resumed_at=progress(run).iteration,
     )
+    runtime.compiler.record = lambda _: run.note(arithmetic=runtime.facts())
+    yield Noted(text=runtime.choices)
     data = yield from prepare(config.dataset, folders.data, runtime)
-    _check(config, data, run)
+    _check(config, data, run, runtime)
     experts = yield from train_experts(config, data, folders.experts, runtime, stop)
     network = expert_network(config, data, seed=0, runtime=runtime)
     evaluation = Evaluation(config, data, runtime, stop)
@@ -130,6 +133,7 @@ def evaluate_again(
     """dataset → evaluate, for sets that exist already. The data go through the preprocessing of
     the first set, so that networks are tested on images of the kind they were trained on."""
     first = next(iter(distilled.values()))
+    yield Noted(text=runtime.choices)
     data = yield from prepare(config.dataset, folders.data, runtime, first.preprocessing)
     made_for = (len(first.class_names), tuple(first.images.shape[1:]))
     if made_for != (data.classes, data.shape):

@@ -129,8 +129,11 @@ class Run:
 
     def restate(self, config: Config) -> None:
         """Put another configuration in the place of the one in run.json."""
-        stated = {**self.facts(), "config": config.model_dump()}
-        save_text(self.path / "run.json", json.dumps(stated, indent=2) + "\n")
+        self.note(config=config.model_dump())
+
+    def note(self, **facts: Any) -> None:
+        """Add to what run.json states, or put it in the place of what it stated before."""
+        save_text(self.path / "run.json", json.dumps({**self.facts(), **facts}, indent=2) + "\n")
 
     def config(self) -> Config:
         return build(self.facts()["config"], str(self.path / "run.json"))

@@ -39,6 +39,9 @@ def distill(
         typer.Option(metavar="RUN", help="Go on with a run, exactly where it was."),
     ] = None,
     device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    compiling: options.Compile = "auto",
+    memory: options.Memory = "auto",
     data_dir: options.DataDir = None,
     experts_dir: options.ExpertsDir = options.EXPERTS_DIR,
     runs_dir: options.RunsDir = options.RUNS_DIR,
@@ -58,7 +61,8 @@ def distill(
     from datm_engine.pipeline import make_distilled_set
 
     folders = options.folders(data_dir, experts_dir, runs_dir)
-    on = runtime.start(device)
+    before = starting.arithmetic(folders, resume) if resume else None
+    on = runtime.start(device, precision, compiling, memory, before)
     flags: dict[str, Any] = {"dataset": {"resolution": resolution}} if resolution else {}
     own = {"iterations": iterations, "seed": seed}
     if stated := {key: value for key, value in own.items() if value is not None}:
@@ -80,7 +84,7 @@ def distill(
             )
         run = starting.resumed_run(folders, resume, given)
     else:
-        run = starting.new_run(folders, name, settings.settle(**given), on.description)
+        run = starting.new_run(folders, name, settings.settle(**given), on)
 
     silent = quiet or as_json
     if is_interactive() and not (no_tui or silent):

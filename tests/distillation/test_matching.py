@@ -11,10 +11,10 @@ from benchmarks.plain import unrolled_gradient
 from datm_engine.data.augmentation import OPERATIONS, draw
 from datm_engine.distillation.matching import (
     Step,
-    gradient,
     hard_labels,
     meta_gradient,
     soft_cross_entropy,
+    student_gradient,
     train_student,
 )
 from datm_engine.networks.weights import FlatNetwork
@@ -33,6 +33,7 @@ class Problem:
             "convnet", channels=3, size=(8, 8), classes=CLASSES, width=4, depth=2, norm=norm, seed=1
         )
         self.network = FlatNetwork(module.double())
+        self.gradient = student_gradient(self.network)
         self.start = self.network.initial()
         self.target = self.start + 0.1 * _normal(draws, len(self.start))
         self.images = _normal(draws, IMAGES, 3, 8, 8)
@@ -48,11 +49,13 @@ class Problem:
         augmentations = draw(operations, [len(b) for b in batches], draws)
         self.steps = [Step(b, a) for b, a in zip(batches, augmentations, strict=True)]
 
-    def parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def parts(self, keep: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Loss and the three gradients, by the recursion."""
         learned = (self.images, self.labels, self.syn_lr, self.steps)
-        student = train_student(self.network, self.start, self.target, *learned)
-        found = meta_gradient(self.network, student, self.target, *learned)
+        student = train_student(self.gradient, self.start, self.target, *learned, keep)
+        assert len(student.graphs) == keep
+        found = meta_gradient(self.gradient, student, self.target, *learned)
+        assert not student.graphs
         return student.loss, found.images, found.labels, found.syn_lr
 
     def plain(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -83,6 +86,13 @@ def test_equals_autograd_for_batches_and_labels(batch: int, soft: bool) -> None:
     assert_equal(problem.parts(), problem.plain())
 
 
+@pytest.mark.parametrize("keep", [1, 4, 9])
+def test_graphs_that_are_kept_change_nothing(keep: int) -> None:
+    problem = Problem(batch=3, steps=9, operations=list(OPERATIONS), soft=True, norm="instance")
+    kept, rebuilt = problem.parts(keep), problem.parts()
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(kept, rebuilt, strict=True))
+
+
 @pytest.mark.parametrize("operation", list(OPERATIONS))
 def test_equals_autograd_for_every_augmentation(operation: str) -> None:
     problem = Problem(batch=3, steps=6, operations=[operation], soft=True, norm="instance")
@@ -104,7 +114,7 @@ def test_equals_finite_differences() -> None:
 
     def loss(images: Tensor, labels: Tensor, rate: Tensor) -> float:
         student = train_student(
-            problem.network, problem.start, problem.target, images, labels, rate, problem.steps
+            problem.gradient, problem.start, problem.target, images, labels, rate, problem.steps
         )
         return float(student.loss)
 
@@ -139,7 +149,7 @@ def test_hard_labels_are_plain_cross_entropy() -> None:
 def test_student_is_plain_gradient_descent() -> None:
     problem = Problem(batch=7, steps=3, operations=[], soft=True, norm="instance")
     student = train_student(
-        problem.network,
+        problem.gradient,
         problem.start,
         problem.target,
         problem.images,
@@ -150,7 +160,7 @@ def test_student_is_plain_gradient_descent() -> None:
     theta = problem.start
     for step in problem.steps:
         batch = problem.images[step.indices], problem.labels[step.indices]
-        theta = theta - problem.syn_lr * gradient(problem.network, theta, *batch)
+        theta = theta - problem.syn_lr * problem.gradient(theta, *batch)
     assert torch.equal(student.weights[-1], theta)
     distance = (problem.start - problem.target).square().sum()
     assert float(student.loss) == pytest.approx(

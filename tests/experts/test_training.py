@@ -94,17 +94,17 @@ def test_the_plan_says_how_many_how_long_and_how_much(
 def test_sets_of_other_settings_never_mix(
     change: dict[str, Any], make_config: Make, digits: PreparedData
 ) -> None:
-    mine = fingerprint(expert_facts(make_config(), digits))
-    assert mine == fingerprint(expert_facts(make_config(), digits))
-    assert mine != fingerprint(expert_facts(make_config(**change), digits))
+    mine = fingerprint(expert_facts(make_config(), digits, "float32"))
+    assert mine == fingerprint(expert_facts(make_config(), digits, "float32"))
+    assert mine != fingerprint(expert_facts(make_config(**change), digits, "float32"))
 
 
 def test_what_does_not_change_an_expert_does_not_change_the_set(
     make_config: Make, digits: PreparedData
 ) -> None:
-    mine = fingerprint(expert_facts(make_config(), digits))
+    mine = fingerprint(expert_facts(make_config(), digits, "float32"))
     for change in ({"experts": {"count": 9}}, {"distill": {"ipc": 2, "seed": 4}}):
-        assert mine == fingerprint(expert_facts(make_config(**change), digits))
+        assert mine == fingerprint(expert_facts(make_config(**change), digits, "float32"))
 
 
 def _damage(experts: ExpertSet, how: str) -> None:
