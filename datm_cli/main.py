@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 
 from datm_cli import output
 from datm_cli.commands.distill import distill
+from datm_cli.commands.doctor import doctor
 from datm_cli.commands.evaluate import evaluate
 from datm_cli.commands.experts import experts
 from datm_cli.commands.inspect import inspect
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMMANDS = (distill, monitor, inspect, evaluate, experts, runs, stop)
+COMMANDS = (distill, monitor, inspect, evaluate, experts, runs, stop, doctor)
 for command in COMMANDS:
     app.command()(command)
 

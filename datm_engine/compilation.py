@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
@@ -21,6 +22,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _CORE, _GPU = 4e10, 1e13
 # Compiling takes about a minute for a function and saves a third of its time.
 _PAYS_AFTER = 300.0
+
+# It warns of a CUDA toolkit without a GPU, which does not matter here.
+logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
 
 
 def compiled(

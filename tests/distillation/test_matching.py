@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
+import torch._dynamo.utils
 import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.plain import unrolled_gradient
+from datm_engine.compilation import compiled
 from datm_engine.data.augmentation import OPERATIONS, draw
 from datm_engine.distillation.matching import (
+    Gradient,
     Step,
     hard_labels,
     meta_gradient,
@@ -19,7 +24,8 @@ from datm_engine.distillation.matching import (
 )
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
-from datm_engine.runtime import generator
+from datm_engine.runtime import Compiler, Runtime, generator
+from tests.conftest import finish
 
 CLASSES, IMAGES = 3, 7
 
@@ -49,12 +55,15 @@ class Problem:
         augmentations = draw(operations, [len(b) for b in batches], draws)
         self.steps = [Step(b, a) for b, a in zip(batches, augmentations, strict=True)]
 
-    def parts(self, keep: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def parts(
+        self, keep: int = 0, gradient: Gradient | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Loss and the three gradients, by the recursion."""
+        gradient = gradient or self.gradient
         learned = (self.images, self.labels, self.syn_lr, self.steps)
-        student = train_student(self.gradient, self.start, self.target, *learned, keep)
+        student = train_student(gradient, self.start, self.target, *learned, keep)
         assert len(student.graphs) == keep
-        found = meta_gradient(self.gradient, student, self.target, *learned)
+        found = meta_gradient(gradient, student, self.target, *learned)
         assert not student.graphs
         return student.loss, found.images, found.labels, found.syn_lr
 
@@ -105,6 +114,30 @@ def test_equals_autograd_for_every_augmentation(operation: str) -> None:
 def test_equals_autograd_for_every_norm(norm: str) -> None:
     problem = Problem(batch=3, steps=6, operations=["scale"], soft=True, norm=norm)
     assert_equal(problem.parts(), problem.plain())
+
+
+@pytest.mark.slow
+def test_equals_autograd_compiled() -> None:
+    """Whole and ragged batches, rebuilt and kept; and nothing is compiled after the first time."""
+    problem = Problem(batch=4, steps=6, operations=list(OPERATIONS), soft=True, norm="instance")
+    counters: Any = torch._dynamo.utils.counters
+    stage = compiled(
+        Runtime(torch.device("cpu"), torch.float64, compiler=Compiler("on")),
+        "student steps",
+        problem.gradient,
+        lambda gradient: problem.parts(3, gradient),
+        1,
+    )
+    told, faster = finish(stage)
+    assert len(told) == 1
+    assert "compiled in" in told[0].text
+    assert faster is not problem.gradient
+    compilations = counters["stats"]["unique_graphs"]
+    assert_equal(problem.parts(gradient=faster), problem.plain())
+    assert_equal(problem.parts(3, faster), problem.plain())
+    other = Problem(batch=4, steps=6, operations=["flip"], soft=True, norm="instance")
+    other.parts(2, faster)
+    assert counters["stats"]["unique_graphs"] == compilations
 
 
 def test_equals_finite_differences() -> None:
