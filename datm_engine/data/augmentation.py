@@ -45,10 +45,11 @@ def draw(
 
 
 def augment(images: Tensor, draw: Draw) -> Tensor:
-    """images: [n, channels, height, width] → the same shape; differentiable in the images."""
+    """images: [n, channels, height, width] → the same shape; differentiable in the images. One
+    layout in memory whatever the operation, so that a compiled step serves all of them."""
     if draw.operation is None:
         return images
-    return OPERATIONS[draw.operation](images, draw.uniform.to(images))
+    return OPERATIONS[draw.operation](images, draw.uniform.to(images)).contiguous()
 
 
 def color(images: Tensor, uniform: Tensor) -> Tensor:
