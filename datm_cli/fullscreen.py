@@ -7,17 +7,23 @@ draws in luminance where there is to be no colour.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import threading
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar
 
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.theme import Theme
 from textual.widgets import Static
 
 from datm_cli.plots import ACCENT, BAD, DATA, GOOD, RAW
+from datm_engine.errors import DatmError
 
 DARK = Theme(
     name="datm-dark",
@@ -50,6 +56,8 @@ LIGHT = Theme(
     variables={"border": "#8a949e", "footer-key-foreground": "#a86500"},
 )
 
+GRACE_SECONDS = 3.0  # for leaving in good order once asked to by a signal
+
 
 class FullScreen(App[int]):
     """An app whose result is an exit code.
@@ -60,6 +68,8 @@ class FullScreen(App[int]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q,ctrl+c,ctrl+q", "leave", "leave", priority=True, key_display="q"),
         Binding("question_mark", "keys", "keys", key_display="?"),
+        Binding("s", "save('png')", "save"),
+        Binding("S", "save('svg')", "save as SVG", show=False),
         Binding("t", "dark_or_light", "dark or light", show=False),
         Binding("ctrl+z", "suspend_process", "suspend", show=False, priority=True),
         Binding("ctrl+p", "command_palette", "commands", show=False, priority=True),
@@ -84,6 +94,10 @@ class FullScreen(App[int]):
                 return
 
     def _end(self, number: int) -> None:
+        """Leave in good order; but where the terminal is gone, writing to it may never end."""
+        last_resort = threading.Timer(GRACE_SECONDS, os._exit, (128 + number,))
+        last_resort.daemon = True
+        last_resort.start()
         self.exit(128 + number, return_code=128 + number)
 
     def _drawn_anew(self, app: App[Any]) -> None:
@@ -92,15 +106,52 @@ class FullScreen(App[int]):
     def action_leave(self) -> None:
         self.exit(0)
 
+    @property
+    def called(self) -> list[str]:
+        """What is on the screen, in the words that name a file of it."""
+        raise NotImplementedError
+
+    def action_save(self, kind: str) -> None:
+        """Write the screen as it is where datm was called, under a name that is free."""
+        from datm_cli.screenshot import capture, save
+        from datm_cli.screenshot.naming import free_path
+
+        path = free_path(Path(), self.called, kind)
+        try:
+            save(capture(self), path)
+        except DatmError as problem:
+            self.notify(problem.message, severity="error", markup=False)
+        else:
+            self.notify(f"saved {path}", markup=False)
+
     def action_dark_or_light(self) -> None:
         self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
 
     def action_keys(self) -> None:
-        """Every key of datm's own, a line each."""
-        own = [cls for cls in type(self).__mro__ if issubclass(cls, FullScreen)]
-        bindings = [b for cls in own for b in cls.__dict__.get("BINDINGS", ())]
-        lines = {b.description: b.key_display or b.key for b in bindings if b.description}
+        """Every key of datm's own, of what has the focus and of the app, a line each."""
+        focused = self.screen.focused
+        nodes = focused.ancestors_with_self if focused else [self]
+        told = [b for node in nodes for b in _own_bindings(type(node))]
+        lines = {b.description: b.key_display or b.key for b in told}
         self.push_screen(Keys(lines))
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The command palette: what the keys do, in words that can be searched."""
+        for binding in _own_bindings(type(self)):
+            if binding.action != "command_palette":
+                key = binding.key_display or binding.key
+                act = partial(self.run_action, binding.action)
+                title = binding.description[0].upper() + binding.description[1:]
+                yield SystemCommand(title, f"key {key}", act)
+
+
+def _own_bindings(kind: type) -> Iterator[Binding]:
+    """Those of datm's own classes that say what they do."""
+    for cls in kind.__mro__:
+        if cls.__module__.startswith("datm_cli."):
+            for binding in cls.__dict__.get("BINDINGS", ()):
+                if isinstance(binding, Binding) and binding.description:
+                    yield binding
 
 
 class Keys(ModalScreen[None]):

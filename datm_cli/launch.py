@@ -18,6 +18,8 @@ from typing import NoReturn
 
 import datm_cli
 from datm_engine.errors import RunError
+from datm_engine.files import cannot_write
+from datm_engine.hints import command
 from datm_engine.process import Process
 from datm_engine.runs import Run
 
@@ -26,8 +28,15 @@ _DATM = [sys.executable, "-P", "-m", "datm_cli"]
 
 
 def start_engine(run: Run, arguments: Sequence[str]) -> None:
-    """`datm ARGUMENTS` without a terminal, in a session of its own, its words in engine.log."""
-    with run.engine_log.open("ab") as log:
+    """`datm ARGUMENTS` without a terminal, in a session of its own, its words in engine.log.
+
+    Raises FileError where the run cannot be written.
+    """
+    try:
+        log = run.engine_log.open("ab")
+    except OSError as problem:
+        raise cannot_write(run.engine_log, problem) from None
+    with log:
         child = subprocess.Popen(
             [*_DATM, *arguments],
             stdin=subprocess.DEVNULL,
@@ -55,7 +64,7 @@ def stop_engine(run: Run, patience: float, tell: Callable[[str], None]) -> str:
     stop, or if it takes longer than `patience` seconds.
     """
     if run.status() not in ("running", "stale"):
-        raise RunError(f"run {run.name} is not running: it is {run.status()}", "datm runs")
+        raise RunError(f"run {run.name} is not running: it is {run.status()}", run.listing)
     process = Process.read(run.process_file)
     ask_to_stop(run)
     where = process.host if process and not process.is_here else "this machine"
@@ -65,15 +74,21 @@ def stop_engine(run: Run, patience: float, tell: Callable[[str], None]) -> str:
         if time.monotonic() > deadline:
             raise RunError(
                 f"run {run.name} has not stopped within {patience:.0f} s; it may be in a long step",
-                f"datm monitor {run.name}",
+                command("datm", "monitor", run.path),
             )
         time.sleep(0.1)
     return status
 
 
 def ask_to_stop(run: Run) -> None:
-    """By a file, for a process on any machine; and by a signal, for one on this."""
-    run.stop_file.touch()
+    """By a file, for a process on any machine; and by a signal, for one on this.
+
+    Raises FileError where the run cannot be written.
+    """
+    try:
+        run.stop_file.touch()
+    except OSError as problem:
+        raise cannot_write(run.stop_file, problem) from None
     process = Process.read(run.process_file)
     if process and process.is_here and process.is_alive:
         with suppress(ProcessLookupError):  # it ended in between

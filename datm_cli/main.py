@@ -22,6 +22,7 @@ from datm_cli.commands.inspect import inspect
 from datm_cli.commands.monitor import monitor
 from datm_cli.commands.runs import runs
 from datm_cli.commands.stop import stop
+from datm_engine import hints
 from datm_engine.errors import DatmError
 from datm_engine.version import __version__
 
@@ -69,7 +70,9 @@ def main() -> None:
     except DatmError as error:
         if os.environ.get("DATM_DEBUG"):
             raise
-        output.tell_error(error.message, error.hint, as_json)
+        changes = error.hint.startswith("--")
+        hint = hints.retyped(sys.argv[1:], error.hint) if changes else error.hint
+        output.tell_error(error.message, hint, as_json)
         sys.exit(error.exit_code)
     except TyperException as error:
         if message := error.format_message():  # empty where the help has been printed instead
@@ -84,7 +87,7 @@ def main() -> None:
         if os.environ.get("DATM_DEBUG"):
             raise
         kind = type(error).__name__
-        again = " ".join(["datm", "--debug", *sys.argv[1:]])
+        again = hints.command("datm", "--debug", *sys.argv[1:])
         output.tell_error(f"a fault in datm: {kind}: {error}", again, as_json)
         sys.exit(1)
 

@@ -53,7 +53,10 @@ Resolution = Annotated[
     int | None,
     typer.Option(min=4, envvar="DATM_RESOLUTION", help="Resize images to so many pixels a side."),
 ]
-Device = Annotated[str, typer.Option(envvar="DATM_DEVICE", help="auto, cuda, cuda:1, mps or cpu.")]
+Device = Annotated[
+    str | None,
+    typer.Option(envvar="DATM_DEVICE", help="auto, cuda, cuda:1, mps or cpu.  [default: auto]"),
+]
 Precision = Annotated[
     str,
     typer.Option(
@@ -88,7 +91,8 @@ DataDir = Annotated[
     ),
 ]
 ExpertsDir = Annotated[
-    Path, typer.Option(envvar="DATM_EXPERTS_DIR", help="Where experts are kept.")
+    Path | None,
+    typer.Option(envvar="DATM_EXPERTS_DIR", help="Where experts are kept.  [default: experts]"),
 ]
 RunsDir = Annotated[Path, typer.Option(envvar="DATM_RUNS_DIR", help="Where runs are kept.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
@@ -110,14 +114,14 @@ Pixels = Annotated[
     typer.Option("--pixels", help="Pictures in real pixels, where the terminal shows them."),
 ]
 
-EXPERTS_DIR, RUNS_DIR = Path("experts"), Path("runs")
+RUNS_DIR = Path("runs")
 
 
-def folders(data_dir: Path | None, experts_dir: Path, runs_dir: Path) -> Folders:
+def folders(data_dir: Path | None, experts_dir: Path | None, runs_dir: Path) -> Folders:
     from datm_engine.pipeline import Folders
 
-    cache = Path("~/.cache").expanduser() / "datm"
-    return Folders(data=data_dir or cache, experts=experts_dir, runs=runs_dir)
+    data = data_dir or Path("~/.cache").expanduser() / "datm"
+    return Folders(data=data, experts=experts_dir or Path("experts"), runs=runs_dir)
 
 
 def elsewhere(runs_dir: Path) -> str:

@@ -34,5 +34,4 @@ def tell_error(message: str, hint: str, as_json: bool) -> None:
         print_json({"error": {"message": message, "hint": hint}})
         return
     print("error: " + " ".join(message.split()), file=sys.stderr)
-    if hint:
-        print(f"hint: {hint}", file=sys.stderr)
+    print(f"hint: {hint}", file=sys.stderr)

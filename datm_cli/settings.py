@@ -12,6 +12,7 @@ from datm_engine import presets
 from datm_engine.config import Config, build, overlay, parse_assignments, read_toml
 from datm_engine.data import datasets
 from datm_engine.errors import ConfigError
+from datm_engine.hints import HELP, command
 
 Tables = dict[str, Any]
 
@@ -36,8 +37,8 @@ def settle(
     data_dir: Path,
 ) -> Settings:
     """`flags` are tables of what else was given on the command line. Raises ConfigError."""
-    over = overlay(read_file(config_file) if config_file else {}, flags)
-    over = overlay(over, parse_assignments(assignments))
+    given = overrides(with_names(flags, dataset, ipc), assignments)
+    over = overlay(read_file(config_file) if config_file else {}, given)
     dataset = _stated(over, "dataset", "name", str) if dataset is None else dataset
     ipc = _stated(over, "distill", "ipc", int) if ipc is None else ipc
     if dataset is None and preset is None:
@@ -50,18 +51,35 @@ def settle(
         if isinstance(resolution, int):
             shape = replace(shape, height=resolution, width=resolution)
     chosen = presets.choose(dataset, ipc, preset, shape)
-    named: Tables = {"dataset": {"name": dataset}} if dataset is not None else {}
-    if ipc is not None:
-        named = overlay(named, {"distill": {"ipc": ipc}})
-    tables = overlay(overlay(chosen.tables, over), named)
+    tables = overlay(overlay(chosen.tables, over), with_names({}, dataset, ipc))
     source = ", ".join([chosen.source, *([str(config_file)] if config_file else [])])
     return Settings(build(tables, source), source, chosen.notes)
+
+
+def with_names(flags: Tables, dataset: str | None, ipc: int | None) -> Tables:
+    """The tables of flags with the two that have options everywhere, if they are given."""
+    if dataset is not None:
+        flags = overlay(flags, {"dataset": {"name": dataset}})
+    return flags if ipc is None else overlay(flags, {"distill": {"ipc": ipc}})
+
+
+def overrides(flags: Tables, assignments: Sequence[str]) -> Tables:
+    """Both together. Raises ConfigError where they state the same key."""
+    assigned = parse_assignments(assignments)
+    for table, keys in assigned.items():
+        if twice := sorted(keys.keys() & flags.get(table, {}).keys()):
+            raise ConfigError(
+                f"{table}.{twice[0]} is given twice: by --set and by an option (or its DATM_ "
+                "variable) of its own",
+                f"--set {table}.{twice[0]}=",
+            )
+    return overlay(flags, assigned)
 
 
 def full_name(dataset: str) -> str:
     """A built-in set's name as it is; a path made absolute, so that it holds from anywhere."""
     if not dataset.strip():
-        raise ConfigError("the dataset's name is empty", "datm distill --dataset digits")
+        raise ConfigError("the dataset's name is empty", "--dataset digits")
     if dataset in datasets.NAMES or not Path(dataset).exists():
         return dataset
     return str(Path(dataset).resolve())
@@ -75,7 +93,7 @@ def read_file(path: Path) -> Tables:
         raise ConfigError(
             f"{path}: {', '.join(loose)} stands outside the tables [dataset], [network], "
             "[experts], [distill] and [evaluate]",
-            "datm distill --config FILE.toml",
+            command("ls", "-l", path),
         )
     return tables
 
@@ -85,11 +103,11 @@ def _read_json(path: Path) -> Tables:
         stated = json.loads(path.read_text(encoding="utf-8"))
         tables = stated["config"]
     except OSError as problem:
-        raise ConfigError(f"{path}: {problem.strerror}", "datm runs") from None
+        raise ConfigError(f"{path}: {problem.strerror}", command("ls", "-l", path.parent)) from None
     except (ValueError, KeyError, TypeError):
-        raise ConfigError(f"{path} is no run.json", "datm runs") from None
+        raise ConfigError(f"{path} is no run.json", command("ls", "-l", path)) from None
     if not isinstance(tables, dict):
-        raise ConfigError(f"{path} is no run.json", "datm runs")
+        raise ConfigError(f"{path} is no run.json", command("ls", "-l", path))
     return tables
 
 
@@ -97,5 +115,5 @@ def _stated(tables: Tables, table: str, key: str, kind: Any) -> Any:
     """What `table.key` is set to, if it is; it decides which preset is chosen."""
     value = tables.get(table, {}).get(key)
     if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
-        raise ConfigError(f"{table}.{key} = {value!r} is of the wrong type", "datm distill --help")
+        raise ConfigError(f"{table}.{key} = {value!r} is of the wrong type", HELP)
     return value

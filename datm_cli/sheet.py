@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from datm_engine.errors import ConfigError, FileError
+from datm_engine.errors import ConfigError
+from datm_engine.files import replacing
+from datm_engine.hints import command
 
 KINDS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 WANTED_SIDE = 96  # pixels a picture is enlarged to, by a whole factor
@@ -45,7 +46,7 @@ def check_kind(path: Path) -> str:
     if kind is None:
         raise ConfigError(
             f"--save {path}: a sheet is written as {', '.join(KINDS)}",
-            f"--save {path.with_suffix('.png')}",
+            command("--save", path.with_suffix(".png")),
         )
     return kind
 
@@ -61,20 +62,14 @@ def save_sheet(path: Path, pictures: NDArray[np.uint8], rows: Sequence[Row]) -> 
     if max(sheet.size) > _LONGEST[kind]:
         raise ConfigError(
             f"--save {path}: {sheet.width} × {sheet.height} pixels are more than {kind} can hold",
-            f"--save {path.with_suffix('.png')}",
+            command("--save", path.with_suffix(".png")),
         )
     encoded = io.BytesIO()
     # Small tiles with hard edges: otherwise JPEG blurs their colours and WebP their pixels. PNG
     # ignores these.
     sheet.save(encoded, kind, quality=95, subsampling=0, lossless=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with replacing(path) as beside:
         beside.write_bytes(encoded.getvalue())
-        beside.replace(path)
-    except OSError as problem:
-        beside.unlink(missing_ok=True)
-        reason = problem.strerror or str(problem)
-        raise FileError(f"{path} cannot be written: {reason}", f"ls -ld {path.parent}") from None
 
 
 def draw(

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from datm_cli import settings
 from datm_cli.settings import Settings
-from datm_engine.config import build, differences, overlay, parse_assignments
+from datm_engine.config import build, differences, overlay
 from datm_engine.distilled import progress
-from datm_engine.errors import ConfigError
+from datm_engine.errors import ConfigError, FileError
 from datm_engine.events import EvaluationChanged, Noted
 from datm_engine.runs import Run, free_name
 from datm_engine.runtime import Runtime, environment
@@ -25,21 +25,49 @@ _COMPARED = {
 _FREE = {"distill.iterations"} | _COMPARED
 
 
-def new_run(folders: Folders, name: str | None, settled: Settings, on: Runtime) -> Run:
-    """Raises RunError, ConfigError or FileError where it cannot be made."""
+def places(
+    runs_dir: Path, name: str, data: Path | None, experts: Path | None, device: str | None
+) -> tuple[Path | None, Path | None, str | None]:
+    """The data folder, the experts' folder and the device: those that are given, else those that
+    the run to go on with has used. Raises RunError if there is none or it is damaged."""
+    used = Run.open(runs_dir, name).facts().get("places", {})
+
+    def folder(given: Path | None, key: str) -> Path | None:
+        return given or (Path(used[key]) if key in used else None)
+
+    return folder(data, "data_dir"), folder(experts, "experts_dir"), device or used.get("device")
+
+
+def _stated(folders: Folders, device: str) -> dict[str, str]:
+    """`places` as run.json has them, named as the flags are."""
+    return {
+        "data_dir": str(folders.data.resolve()),
+        "experts_dir": str(folders.experts.resolve()),
+        "device": device,
+    }
+
+
+def new_run(folders: Folders, name: str | None, settled: Settings, device: str, on: Runtime) -> Run:
+    """`device` as it was asked for. Raises RunError, ConfigError or
+    FileError where the run cannot be made; nothing is left of it then."""
     config = settled.config
     stem = f"{Path(config.dataset.name).stem or 'images'}-ipc{config.distill.ipc}"
     name = name or free_name(folders.runs, stem)
     facts = {
         "source": settled.source,
         "device": on.description,
+        "places": _stated(folders, device),
         "arithmetic": on.facts(),
         "environment": environment(),
     }
     run = Run.create(folders.runs, name, config, facts)
-    with run.recording() as record:
-        for text in (f"settings: {settled.source}", *settled.notes):
-            record.write(Noted(text=text))
+    try:
+        with run.recording() as record:
+            for text in (f"settings: {settled.source}", *settled.notes):
+                record.write(Noted(text=text))
+    except FileError:
+        run.discard()
+        raise
     return run
 
 
@@ -51,7 +79,7 @@ def arithmetic(folders: Folders, name: str) -> dict[str, Any]:
     return stated
 
 
-def resumed_run(folders: Folders, name: str, given: dict[str, Any]) -> Run:
+def resumed_run(folders: Folders, name: str, given: dict[str, Any], device: str) -> Run:
     """The run, with its own configuration but for what may differ: more iterations, and what the
     result is compared with at the end. Raises ConfigError for any other difference."""
     run = Run.open(folders.runs, name)
@@ -59,28 +87,27 @@ def resumed_run(folders: Folders, name: str, given: dict[str, Any]) -> Run:
     over: dict[str, Any] = {}
     if given["config_file"]:
         over = settings.read_file(given["config_file"])
-    over = overlay(overlay(over, given["flags"]), parse_assignments(given["assignments"]))
-    if given["dataset"]:
-        over = overlay(over, {"dataset": {"name": settings.full_name(given["dataset"])}})
-    if given["ipc"]:
-        over = overlay(over, {"distill": {"ipc": given["ipc"]}})
+    dataset = settings.full_name(given["dataset"]) if given["dataset"] is not None else None
+    flags = settings.with_names(given["flags"], dataset, given["ipc"])
+    over = overlay(over, settings.overrides(flags, given["assignments"]))
     after = build(overlay(before.model_dump(), over), f"--resume {name}")
     changed = differences(before, after)
     if fixed := {key: values for key, values in changed.items() if key not in _FREE}:
         told = ", ".join(f"{key} was {was!r}, not {now!r}" for key, (was, now) in fixed.items())
         raise ConfigError(
             f"run {name} has other settings: {told}",
-            f"datm distill --resume {name}   # without them, or leave out --resume for a new run",
+            f"{run.resuming}   # without them, or leave out --resume for a new run",
         )
     done = progress(run).iteration
     if after.distill.iterations < done:
         raise ConfigError(
             f"run {name} has done {done} iterations, more than {after.distill.iterations}",
-            f"datm distill --resume {name} --iterations {done}",
+            f"{run.resuming} --iterations {done}",
         )
-    if changed:
+    places = _stated(folders, device)
+    if changed or places != run.facts().get("places"):
         with run.recording() as record:
-            run.restate(after)
+            run.restate(after, places=places)
             if _COMPARED & set(changed):
                 record.write(EvaluationChanged())
     return run

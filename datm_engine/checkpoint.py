@@ -6,11 +6,12 @@ import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
 from datm_engine.errors import FileError
-from datm_engine.tensors import save_tensors
+from datm_engine.hints import command
+from datm_engine.tensors import read_tensors, save_tensors
 
 FORMAT = "datm-checkpoint/1"
 LEARNED = ("images", "labels", "syn_lr")
@@ -51,11 +52,10 @@ class Checkpoint:
     @classmethod
     def load(cls, path: Path) -> Checkpoint:
         """Tensors on the CPU. Raises FileError for a file that is damaged or something else."""
-        hint = f"mv {path} {path}.damaged   # the run then starts again from iteration 0"
+        aside = command("mv", path, f"{path}.damaged")
+        hint = f"{aside}   # the run then starts again from iteration 0"
         try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors, metadata = read_tensors(path)
             if metadata.get("format") != FORMAT:
                 raise FileError(f"{path} is not a checkpoint", hint)
             stated = json.loads(metadata["progress"])

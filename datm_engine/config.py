@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from datm_engine.errors import ConfigError
+from datm_engine.hints import HELP, command
 
 Augmentation = Literal["color", "crop", "cutout", "flip", "scale", "rotate"]
 NetworkName = Literal["convnet", "mlp", "lenet", "alexnet", "vgg11", "resnet18"]
@@ -22,7 +23,7 @@ Norm = Literal["instance", "layer", "group", "none"]
 
 
 class Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class DatasetConfig(Table):
@@ -40,7 +41,7 @@ class NetworkConfig(Table):
     architecture: Literal["convnet"]
     width: int = Field(ge=1)
     depth: int = Field(ge=1)
-    norm: Norm
+    norm: Norm  # none of batches: a student of a few images has no statistics to keep
 
 
 class ExpertsConfig(Table):
@@ -154,10 +155,10 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as problem:
-        wrong = f"{path}: {problem.strerror}"
+        wrong, place = f"{path}: {problem.strerror}", path.parent
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        wrong = f"{path}: not TOML: {problem}"
-    raise ConfigError(wrong, "datm distill --config FILE.toml")
+        wrong, place = f"{path}: not TOML: {problem}", path
+    raise ConfigError(wrong, command("ls", "-l", place))
 
 
 def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -179,8 +180,8 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
         table, dot, key = name.strip().partition(".")
         if not (equals and dot and key):
             raise ConfigError(
-                f"--set {text}: not of the form table.key=value",
-                "datm distill --set distill.syn_steps=40",
+                f"--set {text}: not of the form table.key=value, as distill.syn_steps=40 is",
+                HELP,
             )
         try:
             value = tomllib.loads(f"value = {raw}")["value"]
@@ -200,7 +201,7 @@ def build(tables: Mapping[str, Any], source: str) -> Config:
     except ValidationError as problems:
         lines = [_explain(problem) for problem in problems.errors()]
         raise ConfigError(
-            f"{source}: " + "; ".join(lines), "datm distill --help, or see the presets' keys"
+            f"{source}: {'; '.join(lines)} (the presets state every key)", HELP
         ) from None
 
 

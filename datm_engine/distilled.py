@@ -19,7 +19,7 @@ def read_distilled(run: Run, *, last: bool = False) -> SyntheticSet:
     """The selected set; the last iteration's with `last`, or while nothing has been selected
     yet. Raises FileError if there is nothing to see yet."""
     if not run.distilled.exists():
-        raise FileError(f"run {run.name} has no images yet", f"datm distill --resume {run.name}")
+        raise FileError(f"run {run.name} has no images yet", run.resuming)
     selected = SyntheticSet.load(run.distilled)
     if not run.checkpoint.exists() or (selected.iteration > 0 and not last):
         return selected

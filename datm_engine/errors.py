@@ -6,13 +6,14 @@ from __future__ import annotations
 class DatmError(Exception):
     """Something a person can put right.
 
-    `message` says what is wrong with which path or value; `hint` is the next command to type.
+    `message` says what is wrong with which path or value; `hint` is the next command to type, or
+    begins with `--` and is what to change in the command that was typed (see `hints.py`).
     `exit_code` is what a command line should end with: 1 failed, 2 usage or configuration.
     """
 
     exit_code = 1
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from datm_engine.errors import FileError
+from datm_engine.hints import remedy
 
 
-def make_folder(folder: Path, hint: str) -> None:
+def make_folder(folder: Path) -> None:
     """With its parents, if it is not there. Raises FileError where that is not allowed."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
-        raise FileError(f"{folder} cannot be made: {problem.strerror}", hint) from None
+        raise FileError(
+            f"{folder} cannot be made: {problem.strerror}", remedy(problem, folder.parent)
+        ) from None
 
 
 def save_text(path: Path, text: str) -> None:
@@ -33,12 +38,46 @@ def replacing(path: Path, failure: type[Exception] = OSError) -> Iterator[Path]:
     An OSError, or a `failure`, becomes a FileError, and what stood at `path` before then
     still stands.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    beside = path.with_name(f".{path.name[:100]}.{os.getpid()}@{platform.node()}.part")
     try:
         yield beside
         beside.replace(path)
     except (OSError, failure) as problem:
         with suppress(OSError):  # where it cannot be removed, it could not be written either
             beside.unlink(missing_ok=True)
-        reason = getattr(problem, "strerror", None) or str(problem)
-        raise FileError(f"{path} cannot be written: {reason}", f"df -h {path.parent}") from None
+        raise cannot_write(path, problem) from None
+
+
+def cannot_write(path: Path, problem: Exception) -> FileError:
+    """`problem` as an error that names the file, and what to look at."""
+    if not isinstance(problem, OSError):  # the writer of tensors keeps the number in its text
+        number = re.search(r"os error (\d+)", str(problem))
+        problem = OSError(int(number[1]), os.strerror(int(number[1]))) if number else problem
+    reason = getattr(problem, "strerror", None) or str(problem)
+    known = problem if isinstance(problem, OSError) else OSError(reason)
+    place = path if path.is_dir() else path.parent
+    return FileError(f"{path} cannot be written: {reason}", remedy(known, place))
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what `replacing` could not, in processes that were killed on this machine.
+
+    What another machine, or a process that is alive, is writing there stays. Raises FileError.
+    """
+    for path in folder.glob(".*.part"):
+        writer = re.search(r"\.(\d+)@(.*)\.part$", path.name)
+        if writer and writer[2] == platform.node() and not _is_alive(int(writer[1])):
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as problem:
+                raise cannot_write(folder, problem) from None
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # somebody else's
+    return True

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
 from datm_engine.errors import FileError
 from datm_engine.events import CandidateScored, Evaluated, Event, Matched
+from datm_engine.hints import command
 from datm_engine.synthetic import SyntheticSet, to_pictures
+from datm_engine.tensors import read_tensors
 
 TOP = 3  # classes listed for each image
 _AT_ONCE = 1024  # images turned into pictures together, to bound memory
@@ -120,13 +122,13 @@ def summarize(synthetic: SyntheticSet, start: Tensor | None = None) -> Summary:
     if start is not None and start.shape != images.shape:
         raise ValueError(f"start is {list(start.shape)}, the images {list(images.shape)}")
     shares = synthetic.labels.double().softmax(dim=1)
-    entropy = torch.special.entr(shares).sum(dim=1)
+    entropy = entropies(synthetic.labels)
     whole = math.log(len(names)) if len(names) > 1 else 1.0
     classes = synthetic.classes
     own = shares.gather(1, classes[:, None])[:, 0].tolist()
     top = shares.topk(min(TOP, len(names)), dim=1)
     leads = top.indices.tolist()
-    change = None if start is None else _change(synthetic, start)
+    change = None if start is None else changes(synthetic, start)
     rows = zip(classes.tolist(), leads, top.values.tolist(), own, entropy.tolist(), strict=True)
     described = tuple(
         ImageSummary(
@@ -168,6 +170,28 @@ def summarize(synthetic: SyntheticSet, start: Tensor | None = None) -> Summary:
     )
 
 
+def entropies(labels: Tensor) -> Tensor:
+    """[n] nats, of label logits [n, classes]."""
+    return torch.special.entr(labels.double().softmax(dim=1)).sum(dim=1)
+
+
+def changes(synthetic: SyntheticSet, start: Tensor, chosen: slice = slice(None)) -> Tensor:
+    """[chosen]: root mean square difference from the start over each image's values.
+
+    start: of all images, as `summarize` takes it.
+    """
+    now, then = synthetic.images[chosen], start[chosen]
+    parts = []
+    for images, before in zip(now.split(_AT_ONCE), then.split(_AT_ONCE), strict=True):
+        if start.is_floating_point():
+            difference = images - before
+        else:
+            pictures = to_pictures(images, synthetic.preprocessing)
+            difference = (pictures.float() - before.float()) / 255
+        parts.append(difference.flatten(1).square().mean(dim=1).sqrt())
+    return torch.cat(parts)
+
+
 def pictures_of(
     synthetic: SyntheticSet, indices: Sequence[int], *, clip: float | None = 2.5
 ) -> Tensor:
@@ -185,13 +209,12 @@ def read_pictures(path: Path) -> Tensor | None:
     Raises FileError for one that is damaged or holds something else.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            pictures: Tensor = file.get_tensor("pictures")
+        return read_tensors(path)[0]["pictures"]
     except FileNotFoundError:
         return None
-    except (SafetensorError, OSError) as problem:
-        raise FileError(f"{path} cannot be read: {problem}", "datm runs") from None
-    return pictures
+    except (SafetensorError, OSError, ValueError, KeyError) as problem:
+        hint = command("ls", "-l", path)
+        raise FileError(f"{path} cannot be read: {problem}", hint) from None
 
 
 def history(events: Iterable[Event]) -> History:
@@ -212,19 +235,6 @@ def history(events: Iterable[Event]) -> History:
         candidates=tuple(sorted(candidates.values(), key=lambda event: event.iteration)),
         results=tuple(results.values()),
     )
-
-
-def _change(synthetic: SyntheticSet, start: Tensor) -> Tensor:
-    """[n]: root mean square difference from the start over each image's values."""
-    parts = []
-    for images, before in zip(synthetic.images.split(_AT_ONCE), start.split(_AT_ONCE), strict=True):
-        if start.is_floating_point():
-            difference = images - before
-        else:
-            now = to_pictures(images, synthetic.preprocessing)
-            difference = (now.float() - before.float()) / 255
-        parts.append(difference.flatten(1).square().mean(dim=1).sqrt())
-    return torch.cat(parts)
 
 
 def _plain(value: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -57,19 +56,18 @@ def make_experts(
 
 def _check(config: Config, data: PreparedData, run: Run, runtime: Runtime) -> None:
     """What would only come out after hours of training. Raises DataError, ConfigError, RunError."""
-    name = shlex.quote(config.dataset.name)
-    check_ipc(data.train.labels, data.class_names, config.distill.ipc, name)
+    check_ipc(data.train.labels, data.class_names, config.distill.ipc)
     if config.evaluate.selection == "validation" and not len(data.validation):
         raise ConfigError(
             f"{data.name} has too few images to hold any out for selection",
-            f"datm distill --dataset {name} --set evaluate.selection=last",
+            "--set evaluate.selection=last",
         )
     if run.checkpoint.exists():
         matched = Checkpoint.load(run.checkpoint).experts
         if matched != fingerprint(expert_facts(config, data, runtime.precision)):
             raise RunError(
                 f"run {run.name} was made of other images: {config.dataset.name} has changed since",
-                f"datm distill --dataset {name} --ipc {config.distill.ipc}   # a new run",
+                f"{run.again()}   # a new run",
             )
 
 
@@ -140,6 +138,6 @@ def evaluate_again(
         raise DataError(
             f"the distilled set is for {made_for[0]} classes of images {made_for[1]}, and "
             f"{data.name} has {data.classes} of {data.shape}",
-            "datm evaluate TARGET   # without --dataset",
+            "--dataset ''",
         )
     return (yield from Evaluation(config, data, runtime, stop).compare(distilled))

@@ -84,7 +84,7 @@ def choose(dataset: str | None, ipc: int | None, preset: str | None, shape: Shap
     Raises ConfigError for an unknown preset, or if there is nothing to choose by.
     """
     if ipc is not None and ipc < 1:
-        raise ConfigError(f"--ipc {ipc}: at least 1 image per class", "datm distill --ipc 1")
+        raise ConfigError(f"--ipc {ipc}: at least 1 image per class", "--ipc 1")
     known = families()
     if preset in names():
         chosen = _as_it_stands(preset, ipc)
@@ -93,15 +93,13 @@ def choose(dataset: str | None, ipc: int | None, preset: str | None, shape: Shap
     elif preset is not None:
         chosen = _from_family(preset, ipc)
     elif dataset is None:
-        raise ConfigError(
-            "neither a dataset nor a preset is named", "datm distill --dataset digits"
-        )
+        raise ConfigError("neither a dataset nor a preset is named", "--dataset digits")
     elif dataset in known:
         chosen = _from_family(dataset, ipc)
     elif shape is None:
         raise ConfigError(
             f"{dataset} has no preset, and its shape is not known to choose one by",
-            f"datm distill --dataset {dataset} --preset cifar10",
+            "--preset cifar10",
         )
     else:
         chosen = _for_shape(dataset, ipc, shape)
@@ -208,9 +206,9 @@ def _unknown(name: str) -> ConfigError:
     if near:
         return ConfigError(
             f"there is no preset {name} (did you mean {near[0]}?)",
-            f"datm distill --preset {near[0]}",
+            f"--preset {near[0]}",
         )
     return ConfigError(
         f"there is no preset {name}; there are {', '.join(known)}, each with -ipcN or without",
-        f"datm distill --preset {next(iter(known))}",
+        f"--preset {next(iter(known))}",
     )

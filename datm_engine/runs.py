@@ -13,14 +13,14 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import time
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from datm_engine import events
 from datm_engine.config import Config, build
 from datm_engine.errors import ConfigError, FileError, RunError
 from datm_engine.events import (
@@ -33,11 +33,11 @@ from datm_engine.events import (
     RunStarted,
     SampleSaved,
 )
-from datm_engine.files import make_folder, save_text
+from datm_engine.files import cannot_write, make_folder, remove_leftovers, save_text
+from datm_engine.hints import command, retyped
 from datm_engine.process import Process, beating, shows_life
+from datm_engine.recorder import Recorder, end_line
 from datm_engine.tail import EventTail
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -88,16 +88,26 @@ class Run:
 
     @classmethod
     def create(cls, runs_dir: Path, name: str, config: Config, facts: dict[str, Any]) -> Run:
-        """A new run. Raises RunError if the name is taken or no name for a folder."""
+        """A new run; nothing is left of one that cannot be made whole.
+
+        One of that name that failed before it had made anything gives its place. Raises ConfigError
+        for what is no folder's name, RunError if the name is taken, FileError.
+        """
         if not re.fullmatch(r"[\w.+-]{1,100}", name) or name.startswith("."):
             wrong = f"--name {name!r} cannot be a folder's name"
-            raise ConfigError(wrong, "datm distill --name my-run")
+            raise ConfigError(wrong, "--name my-run")
         run = cls(runs_dir / name)
+        if run.was_in_vain:
+            run.discard()
         if run.path.exists():
-            raise RunError(f"run {name} exists already", f"datm distill --resume {name}")
-        make_folder(run.samples, "datm distill --runs-dir DIR")
+            raise RunError(f"run {name} exists already", run.resuming)
         stated = {"config": config.model_dump(), "created": time.time(), **facts}
-        save_text(run.path / "run.json", json.dumps(stated, indent=2) + "\n")
+        try:
+            make_folder(run.samples)
+            run._state(stated)
+        except FileError:
+            run.discard()
+            raise
         return run
 
     @classmethod
@@ -106,9 +116,8 @@ class Run:
         by_path = (Path(name) / "run.json").is_file() and not (runs_dir / name).exists()
         run = cls(Path(name) if by_path else runs_dir / name)
         if not (run.path / "run.json").is_file():
-            raise RunError(
-                f"there is no run {name} in {runs_dir}", f"datm runs --runs-dir {runs_dir}"
-            )
+            listing = command("datm", "runs", "--runs-dir", runs_dir)
+            raise RunError(f"there is no run {name} in {runs_dir}", listing)
         return run
 
     @classmethod
@@ -122,18 +131,23 @@ class Run:
         try:
             stated = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as problem:
-            raise RunError(f"{self.path / 'run.json'} is damaged: {problem}", "datm runs") from None
+            wrong = f"{self.path / 'run.json'} is damaged: {problem}"
+            raise RunError(wrong, self.listing) from None
         if not isinstance(stated, dict) or not isinstance(stated.get("config"), dict):
-            raise RunError(f"{self.path / 'run.json'} states no configuration", "datm runs")
+            wrong = f"{self.path / 'run.json'} states no configuration"
+            raise RunError(wrong, self.listing)
         return stated
 
-    def restate(self, config: Config) -> None:
-        """Put another configuration in the place of the one in run.json."""
-        self.note(config=config.model_dump())
+    def restate(self, config: Config, **facts: Any) -> None:
+        """Put another configuration, and other facts, in the place of those in run.json."""
+        self._state({**self.facts(), **facts, "config": config.model_dump()})
 
     def note(self, **facts: Any) -> None:
         """Add to what run.json states, or put it in the place of what it stated before."""
-        save_text(self.path / "run.json", json.dumps({**self.facts(), **facts}, indent=2) + "\n")
+        self._state({**self.facts(), **facts})
+
+    def _state(self, facts: dict[str, Any]) -> None:
+        save_text(self.path / "run.json", json.dumps(facts, indent=2) + "\n")
 
     def config(self) -> Config:
         return build(self.facts()["config"], str(self.path / "run.json"))
@@ -146,7 +160,7 @@ class Run:
             told = EventTail(self.event_log).read()
         except OSError as problem:
             told_of = f"{self.event_log} cannot be read: {problem.strerror}"
-            raise RunError(told_of, "datm runs") from None
+            raise RunError(told_of, command("ls", "-l", self.path)) from None
         for event in told:
             if isinstance(event, RunStarted | EvaluationChanged):
                 kept = [e for e in kept if not is_undone(e, event)]
@@ -157,94 +171,96 @@ class Run:
         """ "running" or, once it has ended, "done", "stopped" or "failed"; "crashed" if it ended
         without saying so; "stale" if it ran on another machine that shows no life; "new" if it
         was never started."""
+        told = self.process_status()
+        if told is None:
+            last: RunStarted | RunEnded | None = None
+            for event in self.events():
+                last = event if isinstance(event, RunStarted | RunEnded) else last
+            told = status_after(last)
+        return told
+
+    def process_status(self) -> str | None:
+        """What the process that writes this run says by being there: "running", "crashed" or
+        "stale"; None if there is none, and the events tell."""
         process = Process.read(self.process_file)
         if process is None:
-            told = self.events()
-            ended = next((e for e in reversed(told) if isinstance(e, RunEnded | RunStarted)), None)
-            if isinstance(ended, RunEnded):
-                return ended.status
-            return "crashed" if ended else "new"
+            return None
         if process.is_here:
             return "running" if process.is_alive else "crashed"
         return "running" if shows_life(self.process_file) else "stale"
 
+    @property
+    def was_in_vain(self) -> bool:
+        """Whether it failed before it had made anything. A damaged one may have."""
+        try:
+            return not self.checkpoint.exists() and self.status() == "failed"
+        except RunError:
+            return False
+
+    def discard(self) -> None:
+        """Remove the folder, as far as that is allowed."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    @property
+    def listing(self) -> str:
+        """The command that shows this run among its neighbours."""
+        return command("datm", "runs", "--runs-dir", self.path.parent)
+
+    @property
+    def resuming(self) -> str:
+        """The command that goes on with it."""
+        return command("datm", "distill", "--resume", self.path)
+
+    def again(self, change: str = "") -> str:
+        """The command for a new run like this one, where it looks for everything, but for `change`
+        (options)."""
+        words = ["distill", "--config", self.path / "run.json", "--runs-dir", self.path.parent]
+        for key, place in self.facts().get("places", {}).items():
+            words += [f"--{key.replace('_', '-')}", place]
+        plain = [str(word) for word in words]
+        return retyped(plain, change) if change else command("datm", *plain)
+
     @contextmanager
     def recording(self) -> Iterator[Recorder]:
-        """The right to write, for one process at a time. Raises RunError if another has it."""
-        try:
-            with (self.path / "lock").open("wb") as lock, self._appending() as file:
+        """The right to write, for one process at a time. Raises RunError if another has it,
+        FileError where nothing can be written."""
+        with ExitStack() as held:
+            try:
+                lock = held.enter_context((self.path / "lock").open("wb"))
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # Unbuffered: what a full disk did not take is not tried again on closing.
+                log = held.enter_context(self.event_log.open("a+b", buffering=0))
                 self.stop_file.unlink(missing_ok=True)
-                Process.of(os.getpid()).write(self.process_file)
-                try:
-                    with beating(self.process_file):
-                        yield Recorder(file)
-                finally:
-                    self.process_file.unlink(missing_ok=True)
-        except BlockingIOError:
-            raise RunError(
-                f"run {self.name} is being written by another process", "datm runs"
-            ) from None
-        except PermissionError as problem:
-            raise RunError(
-                f"{problem.filename} cannot be written: {problem.strerror}",
-                f"chmod -R u+w {self.path}",
-            ) from None
+                end_line(log)
+            except BlockingIOError:
+                wrong = f"run {self.name} is being written by another process"
+                raise RunError(wrong, self.listing) from None
+            except OSError as problem:
+                raise cannot_write(Path(problem.filename or self.event_log), problem) from None
+            for folder in (self.path, self.samples):
+                remove_leftovers(folder)
+            Process.of(os.getpid()).write(self.process_file)
+            held.callback(self._end_process)
+            held.enter_context(beating(self.process_file))
+            yield Recorder(self, log)
 
-    @contextmanager
-    def _appending(self) -> Iterator[Any]:
-        with self.event_log.open("a+b") as file:
-            if file.tell():
-                file.seek(-1, os.SEEK_END)
-                if file.read(1) != b"\n":  # an earlier process was cut off within a line
-                    file.write(b"\n")
-            yield file
+    def _end_process(self) -> None:
+        with suppress(OSError):  # on a disk that went read-only: then it counts as crashed
+            self.process_file.unlink(missing_ok=True)
 
 
-class Recorder:
-    """Appends events to a run, each flushed as a line of its own."""
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-
-    def write(self, event: Event) -> Event:
-        """The event as it was recorded, with its time. Raises FileError on a full disk."""
-        stamped = replace(event, time=time.time())
-        try:
-            self._file.write(events.to_json(stamped).encode() + b"\n")
-            self._file.flush()
-        except OSError as problem:
-            raise FileError(
-                f"{self._file.name} cannot be written: {problem.strerror}",
-                f"df -h {Path(self._file.name).parent}",
-            ) from None
-        return stamped
-
-    def follow(self, stage: Generator[Event, None, Result]) -> Generator[Event, None, Result]:
-        """The stage's events, each recorded before it is passed on; a failure is recorded too."""
-        iteration = 0
-        try:
-            while True:
-                event = next(stage)
-                iteration = getattr(event, "iteration", None) or iteration
-                yield self.write(event)
-        except StopIteration as end:
-            result: Result = end.value
-            return result
-        except Exception as problem:
-            message = getattr(problem, "message", f"{type(problem).__name__}: {problem}")
-            hint = getattr(problem, "hint", "")
-            failed = RunEnded(status="failed", iteration=iteration, message=message, hint=hint)
-            with suppress(FileError):  # on a full disk the first problem is the one to tell
-                self.write(failed)
-            raise
+def status_after(last: RunStarted | RunEnded | None) -> str:
+    """The status of a run that no process writes, by the latest of its starts and ends."""
+    if last is None:
+        return "new"
+    return last.status if isinstance(last, RunEnded) else "crashed"
 
 
 def free_name(runs_dir: Path, stem: str) -> str:
     """`stem` as a folder's name, with the first number that makes it new if need be."""
     stem = re.sub(r"[^\w.+-]+", "-", stem).lstrip(".-")
     name, number = stem, 1
-    while (runs_dir / name).exists():
+    while (runs_dir / name).exists() and not Run(runs_dir / name).was_in_vain:
         number += 1
         name = f"{stem}-{number}"
     return name

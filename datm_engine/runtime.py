@@ -141,7 +141,7 @@ def start(
     if precision == "tf32" and not takes_tf32:
         raise ConfigError(
             f"--precision tf32: {on} has none, it takes an NVIDIA GPU from Ampere on",
-            "datm distill --precision float32",
+            "--precision float32",
         )
     budget = free_memory(on) // 2 if budget is None else budget
     return Runtime(on, memory=budget, compiler=compiler).using(precision)
@@ -169,22 +169,16 @@ def _device(name: str) -> torch.device:
     if name == "auto":
         return torch.device(next(kind for kind in available if available[kind]))
     if kind not in available or (number and not number.isdigit()):
-        raise ConfigError(
-            f"--device {name}: not one of {', '.join(DEVICES)}", "datm distill --device auto"
-        )
+        raise ConfigError(f"--device {name}: not one of {', '.join(DEVICES)}", "--device auto")
     count = torch.cuda.device_count() if kind == "cuda" else 1
     if not available[kind] or int(number or 0) >= count:
-        raise ConfigError(
-            f"--device {name}: this machine has no such device", "datm distill --device auto"
-        )
+        raise ConfigError(f"--device {name}: this machine has no such device", "--device auto")
     return torch.device(name)
 
 
 def _check(flag: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        raise ConfigError(
-            f"{flag} {value}: not one of {', '.join(known)}", f"datm distill {flag} auto"
-        )
+        raise ConfigError(f"{flag} {value}: not one of {', '.join(known)}", f"{flag} auto")
 
 
 def _check_same(flag: str, given: str | int, before: str | int) -> None:
@@ -192,7 +186,7 @@ def _check_same(flag: str, given: str | int, before: str | int) -> None:
     if given not in ("auto", before):
         raise ConfigError(
             f"{flag} {given}: the run was begun with {before}, and goes on with it",
-            "datm distill --resume RUN   # without it",
+            f"{flag} auto",
         )
 
 
@@ -205,7 +199,7 @@ def _bytes(memory: str) -> int | None:
         return None
     stated = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?B)?", memory.strip().upper())
     if not stated:
-        raise ConfigError(f"--memory {memory}: not a size like 8GB", "datm distill --memory auto")
+        raise ConfigError(f"--memory {memory}: not a size like 8GB", "--memory auto")
     return int(float(stated[1]) * _UNITS[stated[2] or ""])
 
 

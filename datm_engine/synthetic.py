@@ -7,18 +7,20 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from datm_engine.data import preprocessing as pre
 from datm_engine.errors import FileError
-from datm_engine.tensors import save_tensors
+from datm_engine.hints import command
+from datm_engine.tensors import read_tensors, save_tensors
 
 FORMAT = "datm-synthetic/1"
 
@@ -91,16 +93,17 @@ class SyntheticSet:
     def load(cls, path: Path | str) -> SyntheticSet:
         """Raises FileError for a file that is missing, damaged or something else."""
         path = Path(path)
+        look = command("ls", "-l", path)
         try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                if metadata.get("format") != FORMAT:
-                    raise FileError(f"{path} is not a distilled set", "datm runs")
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors, metadata = read_tensors(path)
         except FileNotFoundError:
-            raise FileError(f"{path}: no such file", "datm runs") from None
+            raise FileError(f"{path}: no such file", command("ls", path.parent)) from None
         except (SafetensorError, OSError) as problem:
-            raise FileError(f"{path} cannot be read: {problem}", "datm runs") from None
+            raise FileError(f"{path} cannot be read: {problem}", look) from None
+        except ValueError as problem:
+            raise FileError(f"{path}: damaged distilled set: {problem}", look) from None
+        if metadata.get("format") != FORMAT:
+            raise FileError(f"{path} is not a distilled set", look)
         try:
             synthetic = cls(
                 images=tensors["images"],
@@ -114,8 +117,8 @@ class SyntheticSet:
                 config=json.loads(metadata["config"]),
             )
             synthetic._check()
-        except (KeyError, ValueError, TypeError) as problem:
-            raise FileError(f"{path}: damaged distilled set: {problem}", "datm runs") from None
+        except (KeyError, ValueError, TypeError, AttributeError) as problem:
+            raise FileError(f"{path}: damaged distilled set: {problem}", look) from None
         return synthetic
 
     def _check(self) -> None:
@@ -130,6 +133,13 @@ class SyntheticSet:
             raise ValueError(f"{n} images are not the same number for each of {classes} classes")
         if not all(bool(torch.isfinite(t).all()) for t in (self.images, self.labels)):
             raise ValueError("images or labels are not finite")
+        if not (math.isfinite(self.syn_lr) and self.syn_lr > 0):
+            raise ValueError(f"the learning rate syn_lr is {self.syn_lr}")
+        if not self.preprocessing.fits(tuple(self.images.shape[1:])):
+            raise ValueError(f"the preprocessing is not for images {list(self.images.shape[1:])}")
+        stated = self.config.get("distill", {}).get("ipc", self.ipc)
+        if stated != self.ipc:
+            raise ValueError(f"{self.ipc} images a class, but its settings state {stated}")
 
 
 def to_pictures(

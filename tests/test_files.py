@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,8 @@ import torch
 from safetensors import safe_open
 
 from datm_engine.errors import FileError
-from datm_engine.files import save_text
-from datm_engine.tensors import save_tensors
+from datm_engine.files import remove_leftovers, save_text
+from datm_engine.tensors import read_tensors, save_tensors
 
 FACTS = {f"key {i}": 'θ "quoted" \\ \n' * i for i in range(12)}
 
@@ -21,8 +23,25 @@ def test_same_content_same_bytes(tmp_path: Path) -> None:
         save_tensors(tmp_path / name, tensors, FACTS)
     assert len({(tmp_path / name).read_bytes() for name in ("one", "two", "three")}) == 1
     with safe_open(tmp_path / "one", framework="pt") as file:
-        assert file.metadata() == FACTS
+        assert FACTS.items() <= file.metadata().items()
         assert torch.equal(file.get_tensor("b"), tensors["b"])
+
+
+@pytest.mark.parametrize("damaged", ["tensor", "metadata"])
+def test_damage_behind_an_intact_header_is_found(damaged: str, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    tensors = {"a": torch.arange(300.0), "b": torch.tensor(0.5, dtype=torch.float64)}
+    save_tensors(path, tensors, {"iteration": "7"})
+    found, metadata = read_tensors(path)
+    assert torch.equal(found["a"], tensors["a"])
+    assert metadata["iteration"] == "7"
+    content = path.read_bytes()
+    if damaged == "metadata":
+        path.write_bytes(content.replace(b'"iteration":"7"', b'"iteration":"9"'))
+    else:
+        path.write_bytes(content[:-100] + b"\x01" + content[-99:])
+    with pytest.raises(ValueError, match="not what was written"):
+        read_tensors(path)
 
 
 def test_without_metadata(tmp_path: Path) -> None:
@@ -52,3 +71,18 @@ def test_a_failed_write_keeps_what_stood_there(
     assert raised.value.hint == f"df -h {tmp_path}"
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path], "no leftovers"
+
+
+def test_leftovers_of_the_dead_are_removed_and_no_others(tmp_path: Path) -> None:
+    here, dead = platform.node(), 2**22 + 1  # above the highest number a process can have
+    gone = tmp_path / f".run.json.{dead}@{here}.part"
+    stay = {
+        tmp_path / f".run.json.{os.getpid()}@{here}.part",
+        tmp_path / f".run.json.{dead}@elsewhere.part",
+        tmp_path / ".somebody-elses.part",
+        tmp_path / "run.json",
+    }
+    for path in (gone, *stay):
+        path.touch()
+    remove_leftovers(tmp_path)
+    assert set(tmp_path.iterdir()) == stay

@@ -194,7 +194,6 @@ def kill_after(iteration: int, command: list[str], events: Path, env: dict[str, 
 def test_killed_and_resumed_it_is_bit_for_bit_the_same(
     make_config: Make, folders: Folders, cpu: Runtime, finished: Finished, tmp_path: Path
 ) -> None:
-    config = make_config(distill={"iterations": 60, "sample_interval": 20, "checkpoint_seconds": 0})
     config = make_config(
         distill={"iterations": 60, "sample_interval": 20, "checkpoint_seconds": 0.02},
         evaluate={"selection_interval": 25},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -78,7 +79,7 @@ def test_pictures_clip_outliers() -> None:
     assert int(clipped[0, 0, 0, 0]) == round(float(expected))
 
 
-def _save(path: Path, **change: torch.Tensor) -> None:
+def _save(path: Path, **change: Any) -> None:
     made = example()
     SyntheticSet(**{**vars(made), **change}).save(path)
 
@@ -102,7 +103,26 @@ def test_damage_is_told(tmp_path: Path) -> None:
         {"images": torch.zeros(5, 3, 4, 4), "labels": torch.zeros(5, 3)},
         {"images": torch.zeros(0, 3, 4, 4), "labels": torch.zeros(0, 3)},
         {"images": torch.full((6, 3, 4, 4), torch.nan)},
+        {"images": torch.zeros(6, 3, 5, 5)},
+        {"images": torch.zeros(6, 1, 4, 4)},
+        {"images": torch.zeros(9, 3, 4, 4), "labels": torch.zeros(9, 3)},
+        {"syn_lr": float("nan")},
+        {"syn_lr": 0.0},
+        {"syn_lr": -0.1},
+        {"preprocessing": preprocessing.fit("normalize", pixels(90)[:, :1], 0.1)},
+        {"config": {"distill": 3}},
     ):
         _save(path, **change)
         with pytest.raises(FileError, match="damaged distilled set"):
             SyntheticSet.load(path)
+
+
+def test_a_bit_that_flipped_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "set.safetensors"
+    example().save(path)
+    content = bytearray(path.read_bytes())
+    content[-50] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(FileError, match="is not what was written") as raised:
+        SyntheticSet.load(path)
+    assert raised.value.hint == f"ls -l {path}"

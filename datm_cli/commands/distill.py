@@ -9,8 +9,7 @@ import typer
 from datm_cli import options
 
 if TYPE_CHECKING:
-    from datm_engine.pipeline import Folders
-    from datm_engine.runs import Run
+    pass
 
 
 def distill(
@@ -38,12 +37,12 @@ def distill(
         str | None,
         typer.Option(metavar="RUN", help="Go on with a run, exactly where it was."),
     ] = None,
-    device: options.Device = "auto",
+    device: options.Device = None,
     precision: options.Precision = "auto",
     compiling: options.Compile = "auto",
     memory: options.Memory = "auto",
     data_dir: options.DataDir = None,
-    experts_dir: options.ExpertsDir = options.EXPERTS_DIR,
+    experts_dir: options.ExpertsDir = None,
     runs_dir: options.RunsDir = options.RUNS_DIR,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -58,9 +57,15 @@ def distill(
     from datm_engine import runtime
     from datm_engine.errors import ConfigError
     from datm_engine.evaluation.comparison import result
+    from datm_engine.hints import command
     from datm_engine.pipeline import make_distilled_set
 
+    if resume:
+        data_dir, experts_dir, device = starting.places(
+            runs_dir, resume, data_dir, experts_dir, device
+        )
     folders = options.folders(data_dir, experts_dir, runs_dir)
+    device = device or "auto"
     before = starting.arithmetic(folders, resume) if resume else None
     on = runtime.start(device, precision, compiling, memory, before)
     flags: dict[str, Any] = {"dataset": {"resolution": resolution}} if resolution else {}
@@ -80,17 +85,16 @@ def distill(
         if name or preset:
             raise ConfigError(
                 "--resume goes on with a run as it is: --name and --preset are for a new one",
-                f"datm distill --resume {resume}",
+                command("datm", "distill", "--resume", resume) + options.elsewhere(runs_dir),
             )
-        run = starting.resumed_run(folders, resume, given)
+        run = starting.resumed_run(folders, resume, given, device)
     else:
-        run = starting.new_run(folders, name, settings.settle(**given), on)
+        run = starting.new_run(folders, name, settings.settle(**given), device, on)
 
     silent = quiet or as_json
     if is_interactive() and not (no_tui or silent):
-        launch.start_engine(
-            run, ["distill", "--resume", *_places(run, folders), "--device", device]
-        )
+        where = ["--runs-dir", str(run.path.parent.resolve())]
+        launch.start_engine(run, ["distill", "--resume", run.name, *where, "--no-tui"])
         launch.become_monitor(run, ["--color", color])
     with (
         StopRequest(silent=silent, file=run.stop_file).listening() as stop,
@@ -116,23 +120,12 @@ def distill(
     elif outcome.results:
         output.results().print(report.results(outcome.results))
     if not silent:
-        where = options.elsewhere(runs_dir)
+        looking = command("datm", "inspect", run.name) + options.elsewhere(runs_dir)
         following = (
-            f"look at it: datm inspect {run.name}{where}"
+            f"look at it: {looking}"
             if outcome.status == "done"
-            else f"stopped after {outcome.iterations:,} iterations; go on with: "
-            f"datm distill --resume {run.name}{where}"
+            else f"stopped after {outcome.iterations:,} iterations; go on with: {run.resuming}"
         )
         output.remarks().print(following, soft_wrap=True, markup=False)
     if stop.exit_code:
         raise typer.Exit(stop.exit_code)
-
-
-def _places(run: Run, folders: Folders) -> list[str]:
-    """The run and the folders as an engine elsewhere finds them."""
-    return [
-        run.name,
-        *("--runs-dir", str(run.path.parent.resolve())),
-        *("--experts-dir", str(folders.experts.resolve())),
-        *("--data-dir", str(folders.data.resolve())),
-    ]

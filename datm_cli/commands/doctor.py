@@ -22,11 +22,11 @@ def doctor(
     preset: options.Preset = None,
     config_file: options.ConfigFile = None,
     assignments: options.Set = None,
-    device: options.Device = "auto",
+    device: options.Device = None,
     precision: options.Precision = "auto",
     memory: options.Memory = "auto",
     data_dir: options.DataDir = None,
-    experts_dir: options.ExpertsDir = options.EXPERTS_DIR,
+    experts_dir: options.ExpertsDir = None,
     runs_dir: options.RunsDir = options.RUNS_DIR,
     as_json: options.AsJson = False,
 ) -> None:
@@ -35,7 +35,7 @@ def doctor(
     from datm_engine import runtime
 
     folders = options.folders(data_dir, experts_dir, runs_dir)
-    on = runtime.start(device, precision, "auto", memory)
+    on = runtime.start(device or "auto", precision, "auto", memory)
     told = _machine(on, folders)
     if preset or dataset:
         given: dict[str, Any] = {

@@ -30,7 +30,7 @@ def evaluate(
     ] = None,
     dataset: options.Dataset = None,
     assignments: options.Set = None,
-    device: options.Device = "auto",
+    device: options.Device = None,
     precision: options.Precision = "auto",
     compiling: options.Compile = "auto",
     data_dir: options.DataDir = None,
@@ -42,13 +42,13 @@ def evaluate(
     from datm_cli import output, report
     from datm_cli.driving import StopRequest, drive
     from datm_cli.progress import reader
-    from datm_cli.settings import full_name
+    from datm_cli.settings import full_name, overrides, with_names
     from datm_engine import runtime
-    from datm_engine.config import build, overlay, parse_assignments
+    from datm_engine.config import build, overlay
     from datm_engine.evaluation.comparison import result
     from datm_engine.pipeline import evaluate_again
 
-    folders = options.folders(data_dir, options.EXPERTS_DIR, runs_dir)
+    folders = options.folders(data_dir, None, runs_dir)
     base, distilled = _subject(target, runs_dir)
     own: dict[str, Any] = {
         "networks": None if networks is None else _listed(networks),
@@ -56,22 +56,19 @@ def evaluate(
         "full_repeats": repeats,
         "against": None if against is None else _listed(against.replace("none", "")),
     }
-    over: dict[str, Any] = {
-        "evaluate": {key: value for key, value in own.items() if value is not None}
-    }
-    if dataset is not None:
-        over["dataset"] = {"name": full_name(dataset)}
-    over = overlay(over, parse_assignments(assignments or []))
+    flags = {"evaluate": {key: value for key, value in own.items() if value is not None}}
+    flags = with_names(flags, None if dataset is None else full_name(dataset), None)
+    over = overrides(flags, assignments or [])
     config = build(overlay(base.model_dump(), over), target)
     with (
         StopRequest(silent=quiet or as_json).listening() as stop,
         reader(output.remarks(), silent=quiet or as_json) as screen,
     ):
-        on = runtime.start(device, precision, compiling, memory="0")
+        on = runtime.start(device or "auto", precision, compiling, memory="0")
         rows = drive(evaluate_again(config, distilled, folders, on, stop), screen)
     if as_json:
         output.print_json({"results": [result(row) for row in rows]})
-    else:
+    elif rows:  # none where it was interrupted before the first
         output.results().print(report.results(rows))
     if stop.exit_code:
         raise typer.Exit(stop.exit_code)

@@ -24,11 +24,11 @@ def experts(
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the experts.")] = None,
     resolution: options.Resolution = None,
-    device: options.Device = "auto",
+    device: options.Device = None,
     precision: options.Precision = "auto",
     compiling: options.Compile = "auto",
     data_dir: options.DataDir = None,
-    experts_dir: options.ExpertsDir = options.EXPERTS_DIR,
+    experts_dir: options.ExpertsDir = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -60,10 +60,10 @@ def experts(
     ):
         for note in (f"settings: {settled.source}", *settled.notes):
             screen.read(Noted(text=note))
-        on = runtime.start(device, precision, compiling, memory="0")
+        on = runtime.start(device or "auto", precision, compiling, memory="0")
         _, made = drive(make_experts(settled.config, folders, on, stop), screen)
     wanted = settled.config.experts.count
-    ready = len(made.ready(wanted))
+    ready = len(made.present(wanted))
     if as_json:
         status = "done" if ready == wanted else "stopped"
         output.print_json(

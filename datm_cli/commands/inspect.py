@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,28 +11,22 @@ from datm_cli import options, output
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from torch import Tensor
 
-    from datm_engine.inspection import History, Summary
+    from datm_cli.subject import Subject
+    from datm_engine.inspection import Summary
     from datm_engine.synthetic import SyntheticSet
 
 MOST_PICTURES = 100  # in the terminal, unless more are asked for
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is looked at. `start` and `history` are known of runs only."""
-
-    name: str
-    synthetic: SyntheticSet
-    start: Tensor | None = None
-    history: History | None = None
 
 
 def inspect(
     target: Annotated[
         str, typer.Argument(metavar="RUN|FILE", help="A run's name, or a distilled set's file.")
     ],
+    other: Annotated[
+        str | None,
+        typer.Argument(metavar="RUN|FILE", help="Another, to compare it with; on a terminal."),
+    ] = None,
     per_class: Annotated[
         int | None,
         typer.Option(min=1, metavar="K", help="Show K images of each class.  [default: 1]"),
@@ -68,21 +61,45 @@ def inspect(
         bool, typer.Option("--captions", help="With --save: each image's top class under it.")
     ] = False,
     as_json: options.AsJson = False,
+    no_tui: options.NoTui = False,
+    color: options.Color = "auto",
+    pixels: options.Pixels = False,
     runs_dir: options.RunsDir = options.RUNS_DIR,
 ) -> None:
-    """Look at a distilled set: pictures, soft labels, curves, what changed."""
+    """Look at a distilled set: pictures, soft labels, curves, what changed.
+
+    On a terminal this opens a gallery. What is printed instead elsewhere, or with --no-tui, is
+    also what --per-class, --all, --start, --large, --save and --json ask for.
+    """
+    from datm_cli import terminal
+
+    printed = bool(no_tui or as_json or save or per_class or every or start or large)
+    if not printed and terminal.is_interactive():
+        targets = [target, other] if other else [target]
+        terminal.set_colours(color)
+        _open_gallery(targets, class_names, runs_dir, clip=clip, last=last, pixels=pixels)
+        return
+
+    from datm_cli.subject import choose_classes, find, read
     from datm_engine.errors import ConfigError
+    from datm_engine.hints import command
     from datm_engine.inspection import summarize
 
+    if other:
+        raise ConfigError(
+            f"{target} and {other} are compared in the gallery, which takes a terminal and none of "
+            "the options that print",
+            command("datm", "inspect", target) + options.elsewhere(runs_dir),
+        )
     if save is not None:
         from datm_cli.sheet import check_kind
 
         check_kind(save)  # before any work
-    subject = _open(target, runs_dir, last=last)
+    subject = read(target, find(target, runs_dir, last=last), last=last)
     if start and subject.start is None:
-        raise ConfigError(f"--start: how {target} started is not known", f"datm inspect {target}")
+        raise ConfigError(f"--start: how {target} started is not known", "--start")
     summary = summarize(subject.synthetic, subject.start)
-    classes = _choose(summary, class_names, target)
+    classes = choose_classes(class_names, summary.class_names, summary.dataset, target)
     if save is not None:
         wanted = _images(summary, classes, per_class or summary.ipc)
         _save(save, subject, summary, wanted, clip=clip, captions=captions)
@@ -101,53 +118,27 @@ def inspect(
         output.remarks().print(f"saved {save}", markup=False, highlight=False)
 
 
-def _open(target: str, runs_dir: Path, *, last: bool) -> Subject:
-    from datm_engine.errors import ConfigError, FileError
-    from datm_engine.inspection import history, read_pictures
-    from datm_engine.synthetic import SyntheticSet
+def _open_gallery(
+    targets: list[str],
+    class_names: list[str] | None,
+    runs_dir: Path,
+    *,
+    clip: bool,
+    last: bool,
+    pixels: bool,
+) -> None:
+    """Show it until it is left; the sets are read meanwhile, in its thread."""
+    from datm_cli.gallery.app import Gallery
+    from datm_cli.gallery.loading import loader
+    from datm_cli.picture_widgets import picture_maker
 
-    path = Path(target)
-    if path.is_file():
-        if last:
-            raise ConfigError(
-                f"--last: {target} is a file and holds one set; runs have a last iteration",
-                f"datm inspect {target}",
-            )
-        return Subject(target, SyntheticSet.load(path))
-    from datm_engine.distilled import read_distilled
-    from datm_engine.runs import Run
-
-    if (path / "run.json").is_file():  # a run's folder, as the shell completes it
-        runs_dir, target = path.parent, path.resolve().name
-    run = Run.open(runs_dir, target)
-    synthetic = read_distilled(run, last=last)
-    beginning = run.samples / "initial.safetensors"
-    start = read_pictures(beginning)
-    if start is not None and start.shape != synthetic.images.shape:
-        raise FileError(
-            f"{beginning}: {list(start.shape)} pictures, but the set is "
-            f"{list(synthetic.images.shape)}",
-            f"datm inspect {run.distilled}",
-        )
-    return Subject(target, synthetic, start, history(run.events()))
-
-
-def _choose(summary: Summary, wanted: list[str] | None, target: str) -> list[int]:
-    """The classes asked for by name, or all."""
-    if not wanted:
-        return list(range(summary.classes))
-    import difflib
-
-    from datm_engine.errors import ConfigError
-
-    for name in wanted:
-        if name not in summary.class_names:
-            near = difflib.get_close_matches(name, summary.class_names, 1) or summary.class_names
-            raise ConfigError(
-                f"--class {name}: {summary.dataset} has no such class",
-                f"datm inspect {target} --class '{near[0]}'",
-            )
-    return [summary.class_names.index(name) for name in dict.fromkeys(wanted)]
+    load = loader(targets, class_names, runs_dir, last=last)
+    command = "datm inspect " + " ".join(targets)
+    gallery = Gallery(targets, load, clip=clip, make_picture=picture_maker(pixels, command))
+    code = gallery.run()
+    if gallery.problem is not None:
+        raise gallery.problem
+    raise typer.Exit(code or 0)
 
 
 def _images(summary: Summary, classes: list[int], per_class: int) -> list[list[int]]:

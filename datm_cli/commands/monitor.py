@@ -26,18 +26,22 @@ def monitor(
     """Watch a run: matching loss, window, accuracy, pictures. Leaving it does not stop it."""
     from datm_cli import terminal
     from datm_engine.errors import RunError
+    from datm_engine.hints import command
     from datm_engine.runs import Run
 
     found = Run.open(runs_dir, run) if run else _latest(runs_dir)
     if not terminal.is_interactive():
         raise RunError(
             "the dashboard needs a terminal to draw on",
-            f"datm runs{options.elsewhere(runs_dir)}   # or: tail -f {found.event_log}",
+            f"{found.listing}   # or: {command('tail', '-f', found.event_log)}",
         )
     terminal.set_colours(color)
     from datm_cli.dashboard.app import Dashboard
+    from datm_cli.picture_widgets import picture_maker
 
-    screen = Dashboard(found, pixels=pixels)
+    make_picture = picture_maker(pixels, f"datm monitor {run or ''}".rstrip())
+
+    screen = Dashboard(found, make_picture=make_picture)
     code = screen.run() or screen.return_code or 0
     print(screen.farewell(), file=sys.stderr)
     raise typer.Exit(code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datm_cli import options
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 def runs(runs_dir: options.RunsDir = options.RUNS_DIR, as_json: options.AsJson = False) -> None:
     """List the runs: state, progress, last accuracy, age."""
     from rich.table import Table
+    from rich.text import Text
 
     from datm_cli import output
     from datm_cli.sentences import duration
@@ -29,12 +31,15 @@ def runs(runs_dir: options.RunsDir = options.RUNS_DIR, as_json: options.AsJson =
     table = Table(box=None, pad_edge=False)
     for column in ("run", "status", "dataset", "ipc", "iteration", "loss", "accuracy %", "age"):
         right = column in ("ipc", "iteration", "loss", "accuracy %", "age")
-        table.add_column(column, justify="right" if right else "left")
+        # On a narrow terminal names go on in the next line, and numbers are never cut.
+        table.add_column(
+            column, justify="right" if right else "left", no_wrap=column not in ("run", "dataset")
+        )
     for row in rows:
         table.add_row(
-            row["run"],
+            Text(row["run"], overflow="fold"),
             row["status"],
-            _shown(row["dataset"]),
+            Text(Path(_shown(row["dataset"])).name, overflow="fold"),
             _shown(row["ipc"]),
             f"{_shown(row['iteration'])}/{_shown(row['iterations'])}",
             "" if row["loss"] is None else f"{row['loss']:.4f}",

@@ -30,5 +30,4 @@ def stop(
     if as_json:
         output.print_json({"run": found.name, "status": status})
         return
-    where = options.elsewhere(runs_dir)
-    tell(f"run {found.name} is {status}; go on with: datm distill --resume {found.name}{where}")
+    tell(f"run {found.name} is {status}; go on with: {found.resuming}")

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,6 +20,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Footer
 
 from datm_cli import launch
+from datm_cli.dashboard.enlarged import Enlarged
 from datm_cli.dashboard.question import Question
 from datm_cli.dashboard.state import State
 from datm_cli.dashboard.widgets.accuracy import Accuracy
@@ -26,13 +28,17 @@ from datm_cli.dashboard.widgets.headline import Headline
 from datm_cli.dashboard.widgets.learning import Learning
 from datm_cli.dashboard.widgets.log import Log
 from datm_cli.dashboard.widgets.loss import Loss
-from datm_cli.dashboard.widgets.pictures import Pictures
+from datm_cli.dashboard.widgets.pictures import Pictures, SampleWall
 from datm_cli.dashboard.widgets.rate import Rate
 from datm_cli.dashboard.widgets.region import Region
 from datm_cli.dashboard.widgets.stages import Stages
 from datm_cli.dashboard.widgets.window import Window
 from datm_cli.fullscreen import FullScreen
-from datm_engine.runs import Run
+from datm_cli.picture_grid import PictureGrid
+from datm_cli.picture_widgets import Picture
+from datm_engine.errors import DatmError
+from datm_engine.hints import command
+from datm_engine.runs import Run, status_after
 from datm_engine.tail import EventTail
 
 POLL_SECONDS = 0.25
@@ -42,7 +48,8 @@ LOG_TAIL = 20  # lines of the engine's log that are shown of a run that broke
 
 
 class Dashboard(FullScreen):
-    """`clock` gives the time in seconds since the epoch; without `follow` nothing is polled."""
+    """`make_picture` makes the widgets of enlarged images; `clock` gives the time in seconds since
+    the epoch; without `follow` nothing is polled."""
 
     CSS_PATH = Path(__file__).with_name("dashboard.tcss")
     TITLE = "datm"
@@ -52,10 +59,6 @@ class Dashboard(FullScreen):
         Binding("3", "only('log')", "log"),
         Binding("e", "experts", "experts"),
         Binding("l", "log_scale", "log scale"),
-        Binding("n", "turn(1)", "next page", show=False),
-        Binding("p", "turn(-1)", "previous page", show=False),
-        Binding("plus,equals_sign", "magnify(1)", "larger pictures", show=False, key_display="+"),
-        Binding("minus", "magnify(-1)", "smaller pictures", show=False, key_display="-"),
         Binding("b", "beside_start", "starts"),
         Binding("a", "all_images", "all sampled images", show=False),
         Binding("x", "ask_to_stop", "stop"),
@@ -65,12 +68,12 @@ class Dashboard(FullScreen):
         self,
         run: Run,
         *,
-        pixels: bool = False,
+        make_picture: Callable[..., Picture] = Picture,
         clock: Callable[[], float] = time.time,
         follow: bool = True,
     ) -> None:
         super().__init__()
-        self.of, self.clock, self.follow, self.pixels = run, clock, follow, pixels
+        self.of, self.clock, self.follow, self.make_picture = run, clock, follow, make_picture
         self.state, self.tail = State(), EventTail(run.event_log)
         self.status = "new"
         self.experts_wanted: bool | None = None  # None: as the stage has it
@@ -103,12 +106,14 @@ class Dashboard(FullScreen):
 
     def poll(self) -> None:
         """Read what is new, and draw it if it is time to."""
+        # The process first: it tells its end before it is gone.
+        status = self.of.process_status()
         told = self.tail.read()
         if self.tail.rewound:
             self.state = State()
         for event in told:
             self.state.add(event)
-        status = self.of.status()
+        status = status or status_after(self.state.ended or self.state.started)
         self._stale = self._stale or bool(told) or status != self.status
         self.status = status
         if time.monotonic() >= self._next_drawing and (self._stale or status == "running"):
@@ -124,6 +129,7 @@ class Dashboard(FullScreen):
         self._choose_curves()
         for region in regions:
             region.show(self.state)
+        self.query_one(Pictures).show(self.state)
         self._stale = False
         taken = time.monotonic() - began
         self._next_drawing = time.monotonic() + min(10.0, max(0.2, REST * taken))
@@ -150,20 +156,26 @@ class Dashboard(FullScreen):
             lines = ["its machine has shown no sign of life for a minute"]
         else:
             lines = ["the engine ended without a word", *_last_lines(self.of.engine_log)]
-        return [line for line in (*lines, f"go on with: {self._resuming}") if line]
+        return [line for line in (*lines, f"go on with: {self.of.resuming}") if line]
 
     @property
-    def _resuming(self) -> str:
-        return f"datm distill --resume {self.of.path}"
+    def is_drawn(self) -> bool:
+        """Whether every region has been drawn since it was given its place."""
+        sized = all(region.size.area for region in self.query(Region) if region.display)
+        return sized and not self._stale
+
+    @property
+    def called(self) -> list[str]:
+        return [self.of.name, f"{self.state.matched[-1].iteration}" if self.state.matched else "0"]
 
     def farewell(self) -> str:
         """What to type to come back, for the terminal that is left."""
-        path = self.of.path
+        name, path = self.of.name, self.of.path
         if self.status == "running":
-            return f"run {self.of.name} goes on; back to it: datm monitor {path}"
+            return f"run {name} goes on; back to it: {command('datm', 'monitor', path)}"
         if self.status == "done":
-            return f"run {self.of.name} is done; look at it: datm inspect {path}"
-        return f"run {self.of.name} is {self.status}; go on with: {self._resuming}"
+            return f"run {name} is done; look at it: {command('datm', 'inspect', path)}"
+        return f"run {name} is {self.status}; go on with: {self.of.resuming}"
 
     def action_only(self, region: str) -> None:
         """One part of the screen alone; the same key again, all that fits."""
@@ -185,21 +197,23 @@ class Dashboard(FullScreen):
         loss.log_scale = not loss.log_scale
         loss.redraw()
 
-    def action_turn(self, pages: int) -> None:
-        self.query_one(Pictures).turn(pages)
-
-    def action_magnify(self, steps: int) -> None:
-        self.query_one(Pictures).magnify(steps)
-
     def action_beside_start(self) -> None:
         pictures = self.query_one(Pictures)
         pictures.beside_start = not pictures.beside_start
-        pictures.redraw()
+        pictures.hang()
 
     def action_all_images(self) -> None:
         pictures = self.query_one(Pictures)
         pictures.all_images = not pictures.all_images
-        pictures.redraw()
+        pictures.hang()
+
+    def on_picture_grid_opened(self, event: PictureGrid.Opened) -> None:
+        wall = event.grid.wall
+        if isinstance(wall, SampleWall):
+            pair = zip(("start", "now"), replace(wall, starts=True).of(event.place), strict=True)
+            pictures = [(title, pixels) for title, pixels in pair if pixels is not None]
+            caption = wall.caption(event.place).text
+            self.push_screen(Enlarged(caption, pictures, self.make_picture))
 
     def action_ask_to_stop(self) -> None:
         if self.status not in ("running", "stale"):
@@ -207,8 +221,13 @@ class Dashboard(FullScreen):
             return
 
         def answered(yes: bool | None) -> None:
-            if yes:
+            if not yes:
+                return
+            try:
                 launch.ask_to_stop(self.of)
+            except DatmError as problem:
+                self.notify(problem.message, severity="error", markup=False)
+            else:
                 self.notify("asked to stop: it ends after its step, with a checkpoint")
 
         self.push_screen(Question(f"Stop run {self.of.name}?"), answered)

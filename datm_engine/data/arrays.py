@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from datm_engine import tensors as tensor_file
 from datm_engine.errors import DataError
+from datm_engine.hints import HELP, command
 
 KEYS = ("train.images", "train.labels", "test.images", "test.labels")
 
@@ -67,18 +67,14 @@ def digest(class_names: tuple[str, ...], *parts: ImageSet) -> str:
 
 
 def save(path: Path, full: FullSet) -> None:
-    """Raises FileError. The content's digest is kept too, so that `read` can tell damage."""
+    """Raises FileError."""
     tensors = {
         "train.images": full.train.images,
         "train.labels": full.train.labels,
         "test.images": full.test.images,
         "test.labels": full.test.labels,
     }
-    metadata = {
-        "class_names": json.dumps(full.class_names),
-        "sha256": digest(full.class_names, full.train, full.test),
-    }
-    tensor_file.save_tensors(path, tensors, metadata)
+    tensor_file.save_tensors(path, tensors, {"class_names": json.dumps(full.class_names)})
 
 
 def read(path: Path) -> FullSet:
@@ -87,7 +83,7 @@ def read(path: Path) -> FullSet:
         with _open(path) as file:
             class_names, _ = _read_header(path, file)
             tensors = {key: file.get_tensor(key) for key in KEYS}
-            stated = (file.metadata() or {}).get("sha256")
+            metadata = file.metadata() or {}
     except (OSError, SafetensorError) as problem:
         raise _unreadable(path, problem) from None
     full = FullSet(
@@ -96,8 +92,10 @@ def read(path: Path) -> FullSet:
         ImageSet(tensors["test.images"], tensors["test.labels"]),
     )
     _check_labels(path, full)
-    if stated is not None and stated != digest(class_names, full.train, full.test):
-        raise _unfit(path, "its content is not what was written (sha256 differs)")
+    try:
+        tensor_file.check_digest(tensors, metadata)
+    except ValueError as problem:
+        raise _unfit(path, str(problem)) from None
     return full
 
 
@@ -168,13 +166,13 @@ def _check_labels(path: Path, full: FullSet) -> None:
 
 def _unfit(path: Path, problem: str) -> DataError:
     return DataError(
-        f"{path} cannot be used as a dataset: {problem}",
-        "write train.images, train.labels, test.images, test.labels (uint8 [n, 1 or 3, height, "
-        "width] and int64 [n]) with safetensors' save_file(tensors, path, metadata="
-        '{"class_names": json.dumps(names)})',
+        f"{path} cannot be used as a dataset: {problem}; it takes train.images and test.images, "
+        "uint8 [n, 1 or 3, height, width], train.labels and test.labels, int64 [n], and in the "
+        "metadata class_names, a JSON list",
+        HELP,
     )
 
 
 def _unreadable(path: Path, problem: Exception) -> DataError:
     reason = getattr(problem, "strerror", None) or str(problem)
-    return DataError(f"{path} cannot be read: {reason}", f"ls -l {shlex.quote(str(path))}")
+    return DataError(f"{path} cannot be read: {reason}", command("ls", "-l", path))

@@ -16,6 +16,7 @@ from datm_engine.data import arrays, folders, listing, sources, splitting
 from datm_engine.data.arrays import FullSet, ImageSet, Shape
 from datm_engine.errors import ConfigError
 from datm_engine.events import Event, Noted
+from datm_engine.hints import command
 
 __all__ = ["NAMES", "ImageSet", "RealData", "Shape", "load", "peek"]
 
@@ -59,9 +60,7 @@ def load(
     do not fit the dataset, DataError for images that are missing, damaged or unreadable.
     """
     if resolution != "native" and resolution < 1:
-        raise ConfigError(
-            f"a resolution of {resolution} pixels is none", "datm distill --resolution 32"
-        )
+        raise ConfigError(f"a resolution of {resolution} pixels is none", "--resolution 32")
     size = None if resolution == "native" else (resolution, resolution)
     place = _locate(name)
     if place is None:
@@ -99,14 +98,14 @@ def _locate(name: str) -> Path | None:
         return Path(path)
     if os.path.exists(path):
         raise ConfigError(
-            f"{name} is neither a folder nor a .safetensors file of arrays",
-            "datm distill --dataset FOLDER, with train/ and test/ in it",
+            f"{name} is neither a folder with train/ and test/ nor a .safetensors file of arrays",
+            command("ls", "-l", path),
         )
     plain = name.lower().replace("-", "").replace("_", "")
     near = difflib.get_close_matches(plain, NAMES, 1)
     raise ConfigError(
         f"dataset {name} is neither a path that exists nor one of {', '.join(NAMES)}",
-        f"datm distill --dataset {near[0] if near else 'digits'}",
+        f"--dataset {near[0] if near else 'digits'}",
     )
 
 
@@ -118,7 +117,7 @@ def _split(
         if train_images < classes:
             raise ConfigError(
                 f"{train_images} training images are fewer than the {classes} classes of {name}",
-                f"datm distill --dataset {name} --set dataset.train_images={classes}",
+                f"--set dataset.train_images={classes}",
             )
         if train_images > len(used):
             yield Noted(

@@ -6,7 +6,6 @@ import hashlib
 import io
 import math
 import os
-import shlex
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from datm_engine.errors import ConfigError, DataError
 from datm_engine.events import DatasetProgress
+from datm_engine.hints import command
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -85,7 +85,7 @@ def decode(
         path = paths[index]
         encoded = _read(path)
         if hashlib.sha256(encoded).digest() != contents[index]:
-            raise DataError(f"{path} changed while it was being read", "the same command again")
+            raise DataError(f"{path} changed while it was being read", command("ls", "-l", path))
         with _open(path, encoded) as image:
             if resolution is None and image.size != size:
                 raise _sizes_differ(paths[0], size, path, image.size)
@@ -121,7 +121,7 @@ def _empty(n: int, channels: int, size: Size) -> Pixels:
         raise ConfigError(
             f"{n} images of {width}×{height} need "
             f"{n * channels * height * width / 1e9:.0f} GB of memory",
-            "a smaller --resolution, such as --resolution 64",
+            "--resolution 64",
         ) from None
 
 
@@ -130,9 +130,7 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as problem:
         reason = problem.strerror or str(problem)
-        raise DataError(
-            f"{path} cannot be read: {reason}", f"ls -l {shlex.quote(str(path))}"
-        ) from None
+        raise DataError(f"{path} cannot be read: {reason}", command("ls", "-l", path)) from None
 
 
 def _open(path: Path, encoded: bytes) -> Image.Image:
@@ -184,7 +182,7 @@ def _sizes_differ(first: Path, size: Size, other: Path, other_size: Size) -> Con
     return ConfigError(
         f"images differ in size: {first} is {size[0]}×{size[1]}, "
         f"{other} is {other_size[0]}×{other_size[1]}",
-        f"the same command with --resolution {min(64, *size, *other_size)}",
+        f"--resolution {min(64, *size, *other_size)}",
     )
 
 
@@ -193,5 +191,5 @@ def _damaged(path: Path, problem: Exception) -> DataError:
     reason = "no image format known here" if unknown else str(problem)
     return DataError(
         f"{path} is not a readable image: {reason}",
-        f"put an intact copy in its place, or rm {shlex.quote(str(path))}",
+        f"{command('rm', path)}   # or put an intact copy in its place",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -13,11 +14,10 @@ import torch
 from datm_engine.data import arrays, decoding
 from datm_engine.data.arrays import FullSet, ImageSet
 from datm_engine.data.listing import Listing, list_images
-from datm_engine.errors import DataError, FileError
+from datm_engine.errors import DataError
 from datm_engine.events import Event, Noted
-from datm_engine.files import make_folder
+from datm_engine.files import cannot_write, make_folder
 
-OTHER_DATA_DIR = "datm distill --data-dir DIR, with a folder that can be written"
 _DECODER = "1"  # to be raised when the same files come to give other pixels
 
 
@@ -30,7 +30,7 @@ def load(
     paths = [path for path, _ in files]
     contents = yield from decoding.in_chunks(decoding.content_of, paths, f"reading {name}")
     folder = data_dir / "decoded"
-    make_folder(folder, OTHER_DATA_DIR)
+    make_folder(folder)
     kept = folder / f"{name[:40]}-{_key(listing, contents, resolution)}.safetensors"
     if kept.is_file():
         try:
@@ -38,7 +38,7 @@ def load(
         except DataError as problem:
             yield Noted(text=f"{problem.message}; decoding the images again")
     if not os.access(folder, os.W_OK | os.X_OK):  # found out before decoding, not after
-        raise FileError(f"{folder} cannot be written: Permission denied", OTHER_DATA_DIR)
+        raise cannot_write(folder, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
     images = yield from decoding.decode(paths, contents, resolution, f"decoding {name}")
     labels = torch.tensor([label for _, label in files])
     cut = len(listing.train)

@@ -7,7 +7,6 @@ archive val/images is flat and val/val_annotations.txt has the classes; its test
 from __future__ import annotations
 
 import os
-import shlex
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from datm_engine.data import decoding
 from datm_engine.data.arrays import Shape
 from datm_engine.errors import DataError
+from datm_engine.hints import command
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,12 @@ def _list_images(root: Path) -> Listing:
             raise DataError(
                 f"class {folder} has no images: {root / 'train' / folder} holds none of "
                 f"{' '.join(decoding.EXTENSIONS)}",
-                f"put images there, or rmdir {shlex.quote(str(root / 'train' / folder))}",
+                command("ls", "-la", root / "train" / folder),
             )
     if len(train) < 2:
         raise DataError(
             f"{root / 'train'} has {len(train)} class folders, at least 2 are needed",
-            f"ls {shlex.quote(str(root / 'train'))}",
+            command("ls", root / "train"),
         )
     where, test = _list_test(root, set(train))
     _check_same_classes(root, where, set(train), set(test))
@@ -87,9 +87,8 @@ def _train(root: Path) -> Path:
 
 def _incomplete(root: Path, lacks: str) -> DataError:
     return DataError(
-        f"{root} has {lacks} folder",
-        f"put images in {root}/train/CLASS/ and {root}/test/CLASS/, "
-        f"then datm distill --dataset {shlex.quote(str(root))}",
+        f"{root} has {lacks} folder; images stand in {root}/train/CLASS/ and {root}/test/CLASS/",
+        command("ls", root),
     )
 
 
@@ -126,16 +125,18 @@ def _by_annotation(annotations: Path, flat: dict[str, Path]) -> dict[str, list[P
         path = flat.get(file)
         if path is None or not rest:
             raise DataError(
-                f"{annotations} line {number}: {file} is not in {annotations.parent / 'images'}",
+                f"{annotations} line {number}: {file} is not in {annotations.parent / 'images'}; "
                 "unpack the archive again",
+                command("ls", "-l", annotations.parent),
             )
         images.setdefault(rest.split("\t")[0], []).append(path)
         named.add(file)
     unnamed = sorted(set(flat) - named)
     if unnamed:
         raise DataError(
-            f"{annotations} does not say which class {flat[unnamed[0]]} is of",
+            f"{annotations} does not say which class {flat[unnamed[0]]} is of; "
             "unpack the archive again",
+            command("ls", "-l", annotations),
         )
     return images
 
@@ -150,7 +151,7 @@ def _check_same_classes(root: Path, where: Path, train: set[str], test: set[str]
             raise DataError(
                 f"classes differ: {some} in {one} but not in {other}"
                 f" ({len(train)} classes in train, {len(test)} in {where.name})",
-                f"diff <(ls {shlex.quote(str(root / 'train'))}) <(ls {shlex.quote(str(where))})",
+                command("ls", root / "train", where),
             )
 
 
@@ -198,4 +199,4 @@ def _lines(path: Path) -> list[str]:
 
 def _unreadable(problem: OSError) -> DataError:
     place = str(problem.filename)
-    return DataError(f"{place} cannot be read: {problem.strerror}", f"ls -ld {shlex.quote(place)}")
+    return DataError(f"{place} cannot be read: {problem.strerror}", command("ls", "-ld", place))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Generator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
 from datm_engine.config import DatasetConfig
@@ -19,7 +18,7 @@ from datm_engine.errors import DataError
 from datm_engine.events import DatasetReady, Event, Noted
 from datm_engine.files import make_folder
 from datm_engine.runtime import Runtime
-from datm_engine.tensors import save_tensors
+from datm_engine.tensors import read_tensors, save_tensors
 
 
 @dataclass(frozen=True)
@@ -70,11 +69,11 @@ def prepare(
     )
     if fitted is None:
         fitted = yield from _fit(settings, data, data_dir)
-    elif fitted.mean.numel() not in (data.shape[0], math.prod(data.shape)):
+    elif not fitted.fits(data.shape):
         raise DataError(
             f"{data.name} has images of {'×'.join(map(str, data.shape))}, which the distilled "
             "set's preprocessing does not fit",
-            "datm evaluate TARGET   # without --dataset",
+            "--dataset ''",
         )
 
     on_device = fitted.to(runtime.device)
@@ -117,14 +116,12 @@ def _fit(
     path = data_dir / "whitening" / f"{key}.safetensors"
     if path.exists():
         try:
-            with safe_open(path, framework="pt") as file:
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                described = json.loads((file.metadata() or {})["preprocessing"])
-            return preprocessing.restore(described, tensors)
+            tensors, metadata = read_tensors(path)
+            return preprocessing.restore(json.loads(metadata["preprocessing"]), tensors)
         except (SafetensorError, OSError, KeyError, ValueError) as problem:
             yield Noted(text=f"{path} is damaged ({problem}); the whitening is fitted again")
     fitted = preprocessing.fit("zca", data.train.images, settings.zca_regularization)
-    make_folder(path.parent, "datm distill --data-dir DIR")
+    make_folder(path.parent)
     metadata = {"preprocessing": json.dumps(preprocessing.describe(fitted))}
     save_tensors(path, fitted.tensors(), metadata)
     return fitted

@@ -7,13 +7,12 @@ mean or deviation on top).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-
-from datm_engine.errors import FileError
 
 
 def to_unit(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -49,6 +48,10 @@ class Normalization:
 
     def to(self, device: torch.device) -> Normalization:
         return Normalization(self.mean.to(device), self.std.to(device))
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether it is for images of this shape (channels, height, width), and finite."""
+        return _are((self.mean, self.std), ((shape[0],), (shape[0],)))
 
     def tensors(self) -> dict[str, Tensor]:
         return {"preprocessing.mean": self.mean, "preprocessing.std": self.std}
@@ -113,6 +116,12 @@ class Whitening:
             "preprocessing.variances": self.variances,
         }
 
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether it is for images of this shape (channels, height, width), and finite."""
+        pixels, k = math.prod(shape), len(self.components)
+        parts = (self.mean, self.components, self.variances)
+        return _are(parts, ((pixels,), (k, pixels), (k,)))
+
     def _scale(self, flat: Tensor, power: float) -> Tensor:
         """flat (S + ε)^power, flat: [n, pixels]."""
         components, variances = self.components.to(flat), self.variances.to(flat)
@@ -141,7 +150,7 @@ def describe(preprocessing: Preprocessing) -> dict[str, str]:
 
 
 def restore(described: Mapping[str, str], tensors: Mapping[str, Tensor]) -> Preprocessing:
-    """The reverse of `describe` and `tensors()`; a FileError if parts are missing."""
+    """The reverse of `describe` and `tensors()`. Raises ValueError if parts are missing."""
     try:
         if described["kind"] == "zca":
             return Whitening(
@@ -152,4 +161,10 @@ def restore(described: Mapping[str, str], tensors: Mapping[str, Tensor]) -> Prep
             )
         return Normalization(tensors["preprocessing.mean"], tensors["preprocessing.std"])
     except KeyError as missing:
-        raise FileError(f"the file states no {missing} for its preprocessing") from None
+        raise ValueError(f"{missing} of its preprocessing is missing") from None
+
+
+def _are(tensors: Sequence[Tensor], shapes: Sequence[tuple[int, ...]]) -> bool:
+    """Whether the tensors have these shapes and finite values."""
+    pairs = zip(tensors, shapes, strict=True)
+    return all(t.shape == shape and bool(torch.isfinite(t).all()) for t, shape in pairs)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shlex
 from collections.abc import Generator
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -19,6 +18,7 @@ from datm_engine.data.arrays import FullSet, ImageSet, Shape
 from datm_engine.data.splitting import ranks_within_class
 from datm_engine.errors import DataError
 from datm_engine.events import DatasetProgress, Event
+from datm_engine.hints import command, remedy
 from datm_engine.runtime import generator
 
 BUILT_IN = {
@@ -148,15 +148,15 @@ def _image_set(part: Any) -> ImageSet:
 def _not_had(name: str, data_dir: Path, problem: Exception) -> DataError:
     if isinstance(problem, OSError) and problem.errno in _DISK_ERRORS:
         return DataError(
-            f"{name} cannot be stored in {data_dir}: {problem.strerror}", folders.OTHER_DATA_DIR
+            f"{name} cannot be stored in {data_dir}: {problem.strerror}; --data-dir names another",
+            remedy(problem, data_dir),
         )
     download = _DOWNLOADS[name]
     folder = data_dir / download.folder
     reason = " ".join(str(problem).split()) or type(problem).__name__
     return DataError(
         f"{name} could be neither fetched into {folder} nor read there: {reason}",
-        f"put {', '.join(download.files)} from {download.site} into {folder}, "
-        "in place of what is there",
+        command("wget", "-N", "-P", folder, *(download.site + file for file in download.files)),
     )
 
 
@@ -165,5 +165,5 @@ def _require_tinyimagenet(root: Path, data_dir: Path) -> None:
         raise DataError(
             f"tinyimagenet is not at {root}",
             "wget http://cs231n.stanford.edu/tiny-imagenet-200.zip && "
-            f"unzip -q tiny-imagenet-200.zip -d {shlex.quote(str(data_dir))}",
+            + command("unzip", "-q", "tiny-imagenet-200.zip", "-d", data_dir),
         )

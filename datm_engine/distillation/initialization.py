@@ -27,7 +27,7 @@ class Selection:
     qualified: tuple[int, ...]
 
 
-def check_ipc(labels: Tensor, class_names: Sequence[str], ipc: int, dataset: str) -> None:
+def check_ipc(labels: Tensor, class_names: Sequence[str], ipc: int) -> None:
     """A DataError that names the smallest class if it has fewer than `ipc` images."""
     counts = labels.bincount(minlength=len(class_names))
     fewest = int(counts.argmin())
@@ -35,7 +35,7 @@ def check_ipc(labels: Tensor, class_names: Sequence[str], ipc: int, dataset: str
         raise DataError(
             f"ipc {ipc} is more than class {class_names[fewest]} has: "
             f"{int(counts[fewest])} training images",
-            f"datm distill --dataset {dataset} --ipc {int(counts[fewest])}",
+            f"--ipc {int(counts[fewest])}",
         )
 
 

@@ -22,6 +22,13 @@ from datm_engine.distillation.matching import (
     student_gradient,
     train_student,
 )
+from datm_engine.distillation.refusals import (
+    ABOVE_THRESHOLD,
+    DIVERGED,
+    NEGATIVE_RATE,
+    NOT_FINITE,
+    OVERSHOT,
+)
 from datm_engine.distillation.segments import Segments
 from datm_engine.distillation.window import Window
 from datm_engine.events import Event, Matched, Noted
@@ -29,12 +36,6 @@ from datm_engine.experts.optimizers import Descent
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runtime import Runtime, generator
-
-# Why an iteration took no step; each with the setting that helps.
-DIVERGED = "the matching loss is not finite, the student diverged"
-ABOVE_THRESHOLD = "the matching loss is above the threshold"
-NOT_FINITE = "the gradient is not finite"
-NEGATIVE_RATE = "the step would make the learning rate negative"
 
 
 class Distillation:
@@ -162,12 +163,20 @@ class Distillation:
             name: self.descents[name].step(value, gradients[name])
             for name, value in self.learned.items()
         }
-        if float(stepped["syn_lr"]) <= 0:
+        refused = next(
+            (
+                why
+                for name, why in OVERSHOT.items()
+                if not bool(torch.isfinite(stepped[name]).all())
+            ),
+            NEGATIVE_RATE if float(stepped["syn_lr"]) <= 0 else "",
+        )
+        if refused:
             for name, velocity in before.items():
                 self.descents[name].velocity = velocity
-            return NEGATIVE_RATE
-        self.learned = stepped
-        return ""
+        else:
+            self.learned = stepped
+        return refused
 
 
 def student_steps(config: Config, images: int, iteration: int, runtime: Runtime) -> list[Step]:

@@ -13,7 +13,6 @@ from torch import Tensor
 from datm_engine.checkpoint import Checkpoint, Progress
 from datm_engine.config import Config
 from datm_engine.data.prepared import PreparedData
-from datm_engine.distillation import iteration as reasons
 from datm_engine.distillation.initialization import (
     Selection,
     averaged_logits,
@@ -22,6 +21,7 @@ from datm_engine.distillation.initialization import (
 )
 from datm_engine.distillation.iteration import Distillation
 from datm_engine.distillation.matching import hard_labels
+from datm_engine.distillation.refusals import change_for
 from datm_engine.distillation.samples import save_sample
 from datm_engine.errors import MatchingError
 from datm_engine.events import (
@@ -232,14 +232,8 @@ def _give_up_if_idle(config: Config, distillation: Distillation, run: Run) -> No
 
 def _stuck(config: Config, distillation: Distillation, refused: str, run: Run) -> MatchingError:
     settings, progress = config.distill, distillation.progress
-    change = {
-        reasons.NEGATIVE_RATE: f"distill.lr_lr={settings.lr_lr / 10:g}",
-        reasons.ABOVE_THRESHOLD: f"distill.syn_lr={settings.syn_lr / 2:g}",
-        reasons.DIVERGED: f"distill.syn_lr={settings.syn_lr / 2:g}",
-        reasons.NOT_FINITE: f"distill.syn_lr={settings.syn_lr / 2:g}",
-    }[refused]
     return MatchingError(
         f"run {run.name}: no step was taken in the last {progress.refusals} iterations: {refused} "
         f"(loss {progress.loss}, threshold {settings.threshold:g})",
-        f"datm distill --config {run.path / 'run.json'} --set {change}",
+        change_for(refused, settings, distillation.learned, progress.loss),
     )

@@ -19,6 +19,7 @@ from datm_engine.errors import DatmError
 from datm_engine.events import Event, ExpertEpoch, ExpertsPlanned, ExpertTrained, Noted
 from datm_engine.experts.optimizers import gsam_direction, sgd_step
 from datm_engine.experts.trajectories import ExpertSet
+from datm_engine.files import remove_leftovers
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
 from datm_engine.runtime import Runtime, derive_seed, generator
@@ -108,6 +109,7 @@ def train_experts(
         size=len(missing) * experts.expert_size,
     )
     if missing:
+        remove_leftovers(experts.folder)
         yield Noted(text=_cost_of_epochs(config))
     for expert in missing:
         began = time.monotonic()
@@ -168,7 +170,7 @@ def _train(
         if loss != loss or loss == float("inf"):
             raise DatmError(
                 f"expert {expert} diverged in epoch {epoch}: its loss is {loss}",
-                f"datm experts --dataset {data.name} --set experts.lr={settings.lr / 2:g}",
+                f"--set experts.lr={settings.lr / 2:g}",
             )
         yield ExpertEpoch(
             expert=expert, epoch=epoch, epochs=epochs, loss=loss, accuracy=100 * right

@@ -1,7 +1,8 @@
 """Expert trajectories on disk: one safetensors file an expert, one folder a set.
 
 A file holds one tensor `snapshots` [epochs + 1, weights], float32 or bfloat16: the weights before
-training and after every epoch. It is read by slice, so an iteration reads two rows and not a file.
+training and after every epoch. It is read by slice, so an iteration reads two rows and not a file;
+a set is read as a whole once, when it is opened, to find damage.
 A folder is named by a fingerprint of all that made the experts, so that sets never mix.
 """
 
@@ -20,8 +21,9 @@ from torch import Tensor
 
 from datm_engine.errors import FileError
 from datm_engine.files import make_folder, save_text
+from datm_engine.hints import command
 from datm_engine.networks.weights import Layout
-from datm_engine.tensors import save_tensors
+from datm_engine.tensors import read_tensors, save_tensors
 
 FORMAT = "datm-expert/1"
 
@@ -53,7 +55,7 @@ class ExpertSet:
     ) -> ExpertSet:
         """The set under `root` that `facts` describe, its folder made if need be."""
         experts = cls(root / fingerprint(facts), layout, epochs, dtype)
-        make_folder(experts.folder, "datm distill --experts-dir DIR")
+        make_folder(experts.folder)
         if not (experts.folder / "experts.json").exists():
             save_text(experts.folder / "experts.json", json.dumps(facts, indent=2) + "\n")
         return experts
@@ -62,11 +64,16 @@ class ExpertSet:
         return self.folder / f"expert-{expert:04d}.safetensors"
 
     def ready(self, count: int) -> list[int]:
-        """Which of the first `count` experts are on disk. Raises FileError for a damaged one."""
-        present = [expert for expert in range(count) if self.path(expert).exists()]
+        """Which of the first `count` experts are on disk, each read as a whole and found intact.
+        Raises FileError for a damaged one."""
+        present = self.present(count)
         for expert in present:
-            self._read(expert, [0])
+            self._verify(expert)
         return present
+
+    def present(self, count: int) -> list[int]:
+        """Which of the first `count` experts are on disk, in whatever state."""
+        return [expert for expert in range(count) if self.path(expert).exists()]
 
     @property
     def expert_size(self) -> int:
@@ -93,6 +100,25 @@ class ExpertSet:
         start, target = self._read(expert, [start_epoch, target_epoch])
         return start, target
 
+    def _verify(self, expert: int) -> None:
+        path = self.path(expert)
+        self._read(expert, [0])
+        try:
+            tensors, _ = read_tensors(path)
+        except (SafetensorError, OSError, ValueError) as problem:
+            raise self._damaged(path, problem) from None
+        if not bool(torch.isfinite(tensors["snapshots"]).all()):
+            raise self._not_finite(path)
+
+    @staticmethod
+    def _damaged(path: Path, problem: Exception) -> FileError:
+        wrong = f"{path} is damaged ({problem}); without it, it is trained again"
+        return FileError(wrong, command("rm", path))
+
+    @staticmethod
+    def _not_finite(path: Path) -> FileError:
+        return FileError(f"{path} holds weights that are not finite", command("rm", path))
+
     def _read(self, expert: int, epochs: list[int]) -> list[Tensor]:
         path = self.path(expert)
         try:
@@ -101,20 +127,19 @@ class ExpertSet:
                 rows = file.get_slice("snapshots")
                 shape = tuple(rows.get_shape())
                 if metadata.get("set") != self.folder.name:
-                    raise FileError(f"{path} belongs to another set of experts", f"rm {path}")
+                    wrong = f"{path} belongs to another set of experts"
+                    raise FileError(wrong, command("rm", path))
                 if shape != (self.epochs + 1, self.layout.size):
                     raise FileError(
                         f"{path} holds {shape[0] - 1} epochs of {shape[-1]} weights, not "
                         f"{self.epochs} of {self.layout.size}",
-                        f"rm {path}",
+                        command("rm", path),
                     )
                 read = [rows[epoch].float() for epoch in epochs]
         except FileNotFoundError:
-            raise FileError(f"{path}: no such file", "datm experts") from None
+            raise FileError(f"{path}: no such file", command("ls", self.folder)) from None
         except (SafetensorError, OSError, KeyError) as problem:
-            raise FileError(
-                f"{path} is damaged ({problem}); without it, it is trained again", f"rm {path}"
-            ) from None
+            raise self._damaged(path, problem) from None
         if not all(bool(torch.isfinite(row).all()) for row in read):
-            raise FileError(f"{path} holds weights that are not finite", f"rm {path}")
+            raise self._not_finite(path)
         return read

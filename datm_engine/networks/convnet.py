@@ -33,17 +33,13 @@ def normalization(kind: str, channels: int, size: tuple[int, int]) -> nn.Module:
     match kind:
         case "instance":
             return InstanceNorm(channels)
-        case "batch":
-            return nn.BatchNorm2d(channels)
         case "layer":
             return nn.LayerNorm([channels, *size])
         case "group":
             return nn.GroupNorm(max(1, channels // 16), channels)
         case "none":
             return nn.Identity()
-    raise ConfigError(
-        f"network.norm = {kind!r} is not known", "datm distill --set network.norm=instance"
-    )
+    raise ConfigError(f"network.norm = {kind!r} is not known", "--set network.norm=instance")
 
 
 class ConvNet(nn.Module):

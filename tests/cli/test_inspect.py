@@ -327,9 +327,9 @@ def test_a_format_that_cannot_hold_the_sheet_says_so(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message", "hint"),
     [
-        (["--class", "rde"], "--class rde: colours has no such class", "--class 'red'"),
-        (["--last"], "--last", "datm inspect"),
-        (["--start"], "--start", "datm inspect"),
+        (["--class", "rde"], "--class rde: colours has no such class", "--class red"),
+        (["--last"], "--last", "--last"),
+        (["--start"], "--start", "--start"),
     ],
 )
 def test_what_cannot_be_shown_is_said(datm, file, options, message, hint):

@@ -110,7 +110,8 @@ def test_arrays_that_do_not_fit_are_refused(
     save_file(changed, path, metadata=NAMES)
     with pytest.raises(DataError, match=f"{path} cannot be used as a dataset: .*{said}") as error:
         load(path)
-    assert "class_names" in error.value.hint
+    assert "in the metadata class_names, a JSON list" in error.value.message
+    assert error.value.hint == "--help"
     if case in WRONG:
         with pytest.raises(DataError, match=said):
             datasets.peek(str(path), data_dir=tmp_path)

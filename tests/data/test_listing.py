@@ -112,10 +112,10 @@ def refused(load: Load, root: Path) -> DataError:
 def test_a_folder_without_train_or_test_is_refused(load: Load, folder: Path) -> None:
     (folder / "test").rename(folder / "testing")
     error = refused(load, folder)
-    assert error.message == f"{folder} has neither a test/ nor a val/ folder"
-    assert "datm distill --dataset" in error.hint
+    assert f"{folder} has neither a test/ nor a val/ folder; images" in error.message
+    assert error.hint == f"ls {folder}"
     (folder / "train").rename(folder / "training")
-    assert refused(load, folder).message == f"{folder} has no train/ folder"
+    assert f"{folder} has no train/ folder; images stand in" in refused(load, folder).message
 
 
 def test_an_empty_class_is_refused(load: Load, folder: Path) -> None:

@@ -94,8 +94,21 @@ def test_a_run_that_never_steps_ends_with_an_explanation(make_config: Make, walk
     assert isinstance(error, MatchingError)
     assert "no step was taken in the last 3 iterations" in error.message
     assert "above the threshold" in error.message
-    assert "--set distill.syn_lr=" in error.hint
+    assert "--set distill.threshold=" in error.hint
     assert Checkpoint.load(run.checkpoint).progress.iteration == 3
+
+
+@pytest.mark.parametrize("rate", [1e38, 1e300])
+def test_a_rate_that_throws_the_images_away_is_named(
+    rate: float, make_config: Make, walk: Any
+) -> None:
+    over = {"lr_images": rate, "max_refusals": 3, "iterations": 20}
+    seen, run = walk(make_config(distill=over))
+    assert "--set distill.lr_images=" in seen[-1].hint
+    learned = Checkpoint.load(run.checkpoint).learned.values()
+    assert all(bool(tensor.isfinite().all()) for tensor in learned)
+    if rate == 1e300:
+        assert refused(seen) == {"the step would make the images infinite"}
 
 
 def test_soft_labels_are_learned_and_hard_ones_stay(make_config: Make, walk: Any) -> None:

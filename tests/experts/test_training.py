@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -157,10 +158,28 @@ def _damage(experts: ExpertSet, how: str) -> None:
             experts.save(0, torch.zeros(2, experts.layout.size), {})
         case "not finite":
             experts.save(0, torch.full((5, experts.layout.size), torch.nan), {})
+        case "not finite later":
+            snapshots = torch.zeros(5, experts.layout.size)
+            snapshots[3, -1] = torch.inf
+            experts.save(0, snapshots, {})
+        case "one bit":
+            content = bytearray(path.read_bytes())
+            content[-1000] ^= 1
+            path.write_bytes(content)
 
 
 @pytest.mark.parametrize(
-    "how", ["truncated", "garbage", "empty", "another set's", "too short", "not finite"]
+    "how",
+    [
+        "truncated",
+        "garbage",
+        "empty",
+        "another set's",
+        "too short",
+        "not finite",
+        "not finite later",
+        "one bit",
+    ],
 )
 def test_a_damaged_expert_is_named_and_nothing_is_lost(
     how: str,
@@ -190,4 +209,15 @@ def test_a_diverging_expert_is_explained(
         DatmError, match=r"expert 0 diverged in epoch \d: its loss is nan"
     ) as raised:
         finished(train_experts(wild, digits, tmp_path, cpu))
-    assert "experts.lr=5e+08" in raised.value.hint
+    assert raised.value.hint == "--set experts.lr=5e+08"
+
+
+def test_what_a_killed_process_left_is_cleared_before_training(
+    make_config: Make, digits: PreparedData, cpu: Runtime, tmp_path: Path, finished: Finished
+) -> None:
+    _, experts = finished(train_experts(make_config(), digits, tmp_path, cpu))
+    left = experts.folder / f".expert-0001.safetensors.{2**22 + 1}@{platform.node()}.part"
+    left.write_bytes(b"half of it")
+    experts.path(1).unlink()
+    finished(train_experts(make_config(), digits, tmp_path, cpu))
+    assert not left.exists()

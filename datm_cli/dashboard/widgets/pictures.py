@@ -2,93 +2,130 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import RenderableType
-from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Static
 
 from datm_cli.dashboard.samples import Sample, read_class_names, read_sample, read_start
 from datm_cli.dashboard.state import State
-from datm_cli.dashboard.widgets.region import Region
-from datm_cli.pictures import Grid, size_in_cells
+from datm_cli.dashboard.widgets.region import titled
+from datm_cli.picture_grid import PictureGrid
+from datm_cli.wall import Caption
+from datm_engine.errors import DatmError
 
-ROOMS = ((8, 4), (12, 6), (16, 8), (24, 12), (32, 16), (48, 24), (64, 32))
-USUAL = 1  # 12 × 6 cells, the least that can be read
+Pixels = NDArray[np.uint8]
 
 
-class Pictures(Region):
+@dataclass(frozen=True)
+class SampleWall:
+    """`places`: for each place, which of the sample's pictures hangs there; with `starts`, that
+    picture behind what it started from."""
+
+    sample: Sample
+    places: Sequence[int]
+    captions: Sequence[str]
+    folder: Path
+    starts: bool
+
+    @property
+    def beside(self) -> int:
+        return 2 if self.starts else 1
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def pictures(self, places: range) -> list[list[Pixels | None]]:
+        return [self.of(place) for place in places]
+
+    def of(self, place: int) -> list[Pixels | None]:
+        now: Pixels = self.sample.pictures[self.places[place]]
+        if not self.starts:
+            return [now]
+        return [read_start(self.folder, int(self.sample.indices[self.places[place]])), now]
+
+    def caption(self, place: int) -> Caption:
+        return Caption(self.captions[place])
+
+
+class Pictures(Vertical):
     def __init__(self, folder: Path, ipc: int) -> None:
-        super().__init__(id="pictures", title="images")
+        super().__init__(id="pictures")
         self.folder, self.ipc = folder, ipc
         self.class_names: tuple[str, ...] = ()
-        self.zoom, self.page, self.all_images, self.beside_start = USUAL, 0, False, False
-        self._shown: tuple[str, int, Sample] | None = None
-        self._starts: dict[int, NDArray[np.uint8]] = {}
+        self.all_images = self.beside_start = False
+        self.sample: Sample | None = None
+        self._key: tuple[str, int] | None = None
+        self.border_title = "images"
 
-    def draw(self, state: State) -> RenderableType:
-        sample = self._sample(state)
-        if sample is None:
-            return Text("no images yet", style="dim")
+    def compose(self) -> ComposeResult:
+        yield Static("no images yet", markup=False)
+        yield PictureGrid()
+
+    def on_mount(self) -> None:
+        self.query_one(PictureGrid).display = False
+
+    def show(self, state: State) -> None:
+        """Hang the latest sample, if it is another than the one that hangs."""
+        if not state.samples:
+            return
+        latest = max(state.samples, key=lambda event: (event.iteration, event.time))
+        if self._key == (latest.path, latest.iteration):
+            return
+        try:
+            sample = read_sample(self.folder / latest.path, latest.iteration)
+        except DatmError as problem:  # the rest of the screen is still worth seeing
+            self.query_one(Static).update(f"{problem.message}\n{problem.hint}")
+            self._reveal(False)
+            return
+        if sample is not None:
+            self.sample, self._key = sample, (latest.path, latest.iteration)
+            self.hang()
+
+    def hang(self) -> None:
+        """The sample as it is to be seen: all its images or one of every class, with starts or
+        without."""
+        if self.sample is None:
+            return
         if not self.class_names:
             self.class_names = read_class_names(self.folder / "distilled.safetensors")
-        chosen = self._chosen(sample)
-        height, width = sample.pictures.shape[1:3]
-        columns, rows = size_in_cells(height, width, ROOMS[self.zoom])
-        group = 2 if self.beside_start else 1
-        across = max(1, (self.size.width + 2) // ((columns + 2) * group))
-        down = max(1, (self.size.height + 1) // (rows + 2))
-        pages = max(1, -(-len(chosen) // (across * down)))
-        self.page = min(self.page, pages - 1)
-        chosen = chosen[self.page * across * down :][: across * down]
-        self.entitle(
-            f"images at iteration {sample.iteration:,}",
-            f"page {self.page + 1} of {pages}" if pages > 1 else "",
-        )
-        pictures = [sample.pictures[place] for place in chosen]
-        captions = [self._caption(int(sample.indices[place])) for place in chosen]
-        if self.beside_start:
-            starts = [self._start(int(sample.indices[place])) for place in chosen]
-            pairs = zip(starts, pictures, strict=True)
-            pictures = [picture for pair in pairs for picture in pair]
-            captions = [text for caption in captions for text in ("start", caption)]
-        return Grid(np.stack(pictures), captions, room=ROOMS[self.zoom], group=group)
+        places = self._places(self.sample)
+        captions = [self._caption(int(self.sample.indices[place])) for place in places]
+        wall = SampleWall(self.sample, places, captions, self.folder, self.beside_start)
+        grid = self.query_one(PictureGrid)
+        self._reveal(True)
+        grid.hang(wall, grid.picked)
+        self.entitle()
 
-    def turn(self, pages: int) -> None:
-        self.page = max(0, self.page + pages)
-        self.redraw()
+    def entitle(self) -> None:
+        page, pages = self.query_one(PictureGrid).pages
+        at = "" if self.sample is None else f" at iteration {self.sample.iteration:,}"
+        turned = f"page {page} of {pages}" if pages > 1 else ""
+        beside = "start | now" if self.beside_start else ""
+        self.border_title = titled(f"images{at}", beside, turned)
 
-    def magnify(self, steps: int) -> None:
-        self.zoom = min(max(self.zoom + steps, 0), len(ROOMS) - 1)
-        self.redraw()
+    def on_picture_grid_picked(self, event: PictureGrid.Picked) -> None:
+        self.entitle()
 
-    def _sample(self, state: State) -> Sample | None:
-        """The latest that was told of; a preview is a file that is written over and over."""
-        if not state.samples:
-            return None
-        latest = max(state.samples, key=lambda event: (event.iteration, event.time))
-        key = (latest.path, latest.iteration)
-        if self._shown is None or self._shown[:2] != key:
-            sample = read_sample(self.folder / latest.path, latest.iteration)
-            if sample is not None:
-                self._shown = (*key, sample)
-        return self._shown[2] if self._shown else None
+    def _reveal(self, pictures: bool) -> None:
+        grid = self.query_one(PictureGrid)
+        grid.display = pictures
+        self.query_one(Static).display = not pictures
+        if pictures and self.app.focused is None:
+            grid.focus()
 
-    def _chosen(self, sample: Sample) -> list[int]:
-        """Places in the sample: of all its images, or of the first of every class."""
-        if self.all_images or not self.class_names:
-            return list(range(len(sample.indices)))
-        per_class = max(1, len(sample.indices) // len(self.class_names))
-        return list(range(0, len(sample.indices), per_class))
+    def _places(self, sample: Sample) -> list[int]:
+        per_class = max(1, len(sample.indices) // max(1, len(self.class_names)))
+        step = 1 if self.all_images or not self.class_names else per_class
+        return list(range(0, len(sample.indices), step))
 
     def _caption(self, index: int) -> str:
         if not self.class_names:
             return f"{index}"
         name = self.class_names[min(index // self.ipc, len(self.class_names) - 1)]
         return f"{name} {index % self.ipc}" if self.all_images and self.ipc > 1 else name
-
-    def _start(self, index: int) -> NDArray[np.uint8]:
-        if index not in self._starts:
-            self._starts[index] = read_start(self.folder, index)
-        return self._starts[index]

@@ -42,10 +42,14 @@ class Region(Static):
 
     def entitle(self, title: str, *remarks: str) -> None:
         """The title in the ruled line, and behind it what there is to remark."""
-        told = "  ".join(remark for remark in remarks if remark)
-        content = Content.assemble((title, "bold $primary"), (f"  {told}" if told else "", ""))
-        self.border_title = content.markup
+        self.border_title = titled(title, *remarks)
 
     def draw(self, state: State) -> RenderableType:
         """What to see; `self.size` says how much room there is."""
         raise NotImplementedError
+
+
+def titled(title: str, *remarks: str) -> str:
+    """A title, and behind it what there is to remark, as markup for a ruled line."""
+    told = "  ".join(remark for remark in remarks if remark)
+    return Content.assemble((title, "bold $primary"), (f"  {told}" if told else "", "")).markup

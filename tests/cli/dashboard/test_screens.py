@@ -147,6 +147,23 @@ def test_what_comes_later_is_seen(make_run: Make) -> None:
     shown(run, look)
 
 
+def test_looking_at_a_finished_run_reads_it_once(
+    make_run: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run([*story(), ended()])
+    read: list[str] = []
+    from_json = events.from_json
+    monkeypatch.setattr(events, "from_json", lambda line: read.append(line) or from_json(line))
+
+    async def look(app: Dashboard, pilot: Pilot[int]) -> None:
+        for _ in range(5):
+            app.poll()
+        assert app.status == "done"
+        assert len(read) == len(run.event_log.read_text().splitlines())
+
+    shown(run, look)
+
+
 def test_keys(make_run: Make) -> None:
     async def play(app: Dashboard, pilot: Pilot[int]) -> None:
         async def press(key: str, seen: str, *, gone: str = "") -> None:
@@ -156,9 +173,12 @@ def test_keys(make_run: Make) -> None:
 
         await press("l", "matching loss  0.393  log scale")
         await press("l", "matching loss  0.393")
-        await press("b", "start         cat")
-        await press("b", "cat           dog")
-        await press("a", "cat 0         cat 1")
+        await press("b", "start | now")
+        await press("b", "images at", gone="start | now")
+        await press("a", "cat 1")
+        await press("a", "owl", gone="cat 1")
+        await press("enter", "─ cat ─", gone="window of")
+        await press("escape", "images at")
         await press("e", "training accuracy %", gone="window of epochs")
         await press("e", "matching loss")
         await press("2", "images at iteration 100", gone="window of epochs")
@@ -176,10 +196,23 @@ def test_keys(make_run: Make) -> None:
     shown(make_run([*story(), ended("stopped")]), play)
 
 
+def test_the_command_palette_knows_what_keys_do(make_run: Make) -> None:
+    async def play(app: Dashboard, pilot: Pilot[int]) -> None:
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: "Dark or light" in screen_text(app))
+        await pilot.press(*"log scale")
+        await until(pilot, lambda: "key l" in screen_text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "log scale" in screen_text(app).split("window of")[0])
+
+    shown(make_run([*story(), ended("stopped")]), play)
+
+
 def test_pages_of_pictures(make_run: Make) -> None:
     async def play(app: Dashboard, pilot: Pilot[int]) -> None:
-        for _ in range(4):
+        for _ in range(8):
             await pilot.press("plus")
+            await pilot.pause()
         await until(pilot, lambda: "page 1 of" in screen_text(app))
         await pilot.press("n")
         await until(pilot, lambda: "page 2 of" in screen_text(app))
@@ -250,6 +283,6 @@ def test_without_colour_pictures_are_ramps(make_run: Make, monkeypatch: pytest.M
         await pilot.pause()
         text = screen_text(app)
         assert_golden("no-colour-120x40", text)
-        assert not set(text) & set("▘▝▖▗▌▐▛▜▙▟▀▄"), "quadrants need two colours"
+        assert not set(text) & set("▘▝▖▗▛▜▙▟▀▄"), "quadrants need two colours"
 
     shown(make_run([*story(), ended("stopped")]), look)

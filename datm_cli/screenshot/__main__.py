@@ -1,0 +1,98 @@
+"""Pictures of datm's own screens, for its documentation, taken without a terminal.
+
+python -m datm_cli.screenshot inspect RUN --press enter,right,enter --out docs/gallery.svg
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from datm_cli import options, output
+from datm_engine.errors import ConfigError, DatmError
+
+if TYPE_CHECKING:
+    from datm_cli.fullscreen import FullScreen
+
+HELP = "python -m datm_cli.screenshot --help"
+
+# A screen of runs or files, and when it is ready to be seen.
+Opened = tuple["FullScreen", Callable[[], bool]]
+
+
+def screenshot(
+    screen: Annotated[str, typer.Argument(metavar="SCREEN", help="inspect or monitor.")],
+    targets: Annotated[list[str], typer.Argument(metavar="RUN|FILE...")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="An .svg or a .png file.")],
+    size: Annotated[str, typer.Option(metavar="COLUMNSxROWS")] = "120x40",
+    press: Annotated[str, typer.Option(help="Keys to press before, with commas.")] = "",
+    light: Annotated[bool, typer.Option("--light", help="The light theme.")] = False,
+    runs_dir: options.RunsDir = options.RUNS_DIR,
+) -> None:
+    """Take a picture of one of datm's screens."""
+    from datm_cli.fullscreen import LIGHT
+    from datm_cli.screenshot import photograph, save
+
+    if screen not in SCREENS:
+        raise ConfigError(f"{screen}: the screens are {', '.join(SCREENS)}", HELP)
+    columns, _, rows = size.partition("x")
+    if not (columns.isdecimal() and rows.isdecimal() and int(columns) * int(rows)):
+        raise ConfigError(f"--size {size}: columns and rows as in 120x40", HELP)
+    os.environ.pop("NO_COLOR", None)
+    app, is_ready = SCREENS[screen](targets, runs_dir)
+    if light:
+        app.theme = LIGHT.name
+    keys = [key for key in press.split(",") if key]
+    save(
+        asyncio.run(
+            photograph(app, size=(int(columns), int(rows)), press=keys, until=is_ready, within=120)
+        ),
+        out,
+    )
+
+
+def _gallery(targets: list[str], runs_dir: Path) -> Opened:
+    from datm_cli.gallery.app import Gallery
+    from datm_cli.gallery.loading import loader
+
+    gallery = Gallery(targets, loader(targets, None, runs_dir, last=False))
+
+    def is_ready() -> bool:
+        if gallery.problem is not None:
+            raise gallery.problem
+        return gallery.is_ready and all(worker.is_finished for worker in gallery.workers)
+
+    return gallery, is_ready
+
+
+def _dashboard(targets: list[str], runs_dir: Path) -> Opened:
+    from datm_cli.dashboard.app import Dashboard
+    from datm_engine.runs import Run
+
+    dashboard = Dashboard(Run.open(runs_dir, targets[0]))
+    return dashboard, lambda: dashboard.is_drawn
+
+
+SCREENS: dict[str, Callable[[list[str], Path], Opened]] = {
+    "inspect": _gallery,
+    "monitor": _dashboard,
+}
+
+
+def main() -> None:
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(screenshot)
+    try:
+        app()
+    except DatmError as error:
+        output.tell_error(error.message, error.hint, as_json=False)
+        raise SystemExit(error.exit_code) from None
+
+
+if __name__ == "__main__":
+    main()

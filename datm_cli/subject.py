@@ -1,0 +1,86 @@
+"""What `datm inspect` looks at: a run's distilled set, or one in a file."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from datm_engine.errors import ConfigError, FileError
+from datm_engine.hints import command
+from datm_engine.runs import Run
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from datm_engine.inspection import History
+    from datm_engine.synthetic import SyntheticSet
+
+
+@dataclass(frozen=True)
+class Subject:
+    """`start`: uint8 pictures of how the images began, [n, channels, height, width]; this, the
+    `history` and the `run` are known of runs only."""
+
+    name: str
+    synthetic: SyntheticSet
+    start: Tensor | None = None
+    history: History | None = None
+    run: Run | None = None
+
+
+def find(target: str, runs_dir: Path, *, last: bool = False) -> Path | Run:
+    """The file or run of that name or in that folder; quick, as nothing is read yet.
+
+    Raises ConfigError for the last iteration of a file, RunError if there is neither.
+    """
+    path = Path(target)
+    if (path / "run.json").is_file():  # a run's folder, as the shell completes it
+        return Run(path if path.name else path.resolve())
+    if not path.is_file():
+        return Run.open(runs_dir, target)
+    if last:
+        raise ConfigError(
+            f"--last: {target} is a file and holds one set; runs have a last iteration",
+            "--last",
+        )
+    return path
+
+
+def read(target: str, found: Path | Run, *, last: bool = False) -> Subject:
+    """The set that `target` was found to be. Raises FileError if it cannot be read."""
+    from datm_engine.distilled import read_distilled
+    from datm_engine.inspection import history, read_pictures
+    from datm_engine.synthetic import SyntheticSet
+
+    if isinstance(found, Path):
+        return Subject(target, SyntheticSet.load(found))
+    synthetic = read_distilled(found, last=last)
+    beginning = found.samples / "initial.safetensors"
+    start = read_pictures(beginning)
+    if start is not None and start.shape != synthetic.images.shape:
+        raise FileError(
+            f"{beginning}: {list(start.shape)} pictures, but the set is "
+            f"{list(synthetic.images.shape)}",
+            command("datm", "inspect", found.distilled),
+        )
+    return Subject(found.name, synthetic, start, history(found.events()), found)
+
+
+def choose_classes(
+    wanted: Sequence[str] | None, class_names: Sequence[str], dataset: str, target: str
+) -> list[int]:
+    """The numbers of the classes asked for by name, or of all. Raises ConfigError for a name
+    that no class has."""
+    if not wanted:
+        return list(range(len(class_names)))
+    for name in wanted:
+        if name not in class_names:
+            near = difflib.get_close_matches(name, class_names, 1) or class_names
+            raise ConfigError(
+                f"--class {name}: {dataset} has no such class",
+                command("--class", near[0]),
+            )
+    return [class_names.index(name) for name in dict.fromkeys(wanted)]

@@ -1,0 +1,59 @@
+"""The commands that hints are made of.
+
+A hint is a whole command, to be typed as it stands, or begins with `--`: then it is what to change
+in the command that was typed, and `retyped` makes it whole. An option without a value (`--start`)
+or with an empty one (`--dataset ''`, `--set table.key=`) is one to leave out.
+"""
+
+from __future__ import annotations
+
+import errno
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+HELP = "--help"
+
+
+def command(*words: object) -> str:
+    """The words as a shell takes them."""
+    return shlex.join(str(word) for word in words)
+
+
+def retyped(words: Sequence[str], change: str) -> str:
+    """`datm WORDS` with the option of `change` in the place of its own, and all others as they are.
+
+    `--set table.key=value` takes the place of that key only; `--help` stands alone.
+    """
+    named, *values = shlex.split(change)
+    value = values[0] if values else ""
+    if named == HELP:
+        subcommand = [word for word in words if not word.startswith("-")][:1]
+        return command("datm", *subcommand, HELP)
+    kept, waiting = [], list(words)
+    while waiting:
+        word = waiting.pop(0)
+        option, equals, stated = word.partition("=")
+        if option != named:
+            kept.append(word)
+            continue
+        if values and not equals:
+            stated = waiting.pop(0) if waiting else ""
+        if named == "--set" and _key(stated) != _key(value):
+            kept += [named, stated]
+    left_out = not value or (named == "--set" and value.endswith("="))
+    return command("datm", *kept, *([] if left_out else [named, value]))
+
+
+def remedy(problem: OSError, place: Path) -> str:
+    """What to type where `place` cannot be written: look at the disk, or at who may write."""
+    known = next(folder for folder in (place, *place.parents) if folder.exists())
+    if problem.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        return command("df", "-h", known)
+    if problem.errno in (errno.EACCES, errno.EPERM):
+        return command("chmod", "u+w", known)
+    return command("ls", "-ld", known)
+
+
+def _key(assignment: str) -> str:
+    return assignment.partition("=")[0].strip()

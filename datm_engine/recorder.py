@@ -1,0 +1,79 @@
+"""Writing a run's events, each at once and whole."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Generator
+from contextlib import suppress
+from dataclasses import replace
+from io import FileIO
+from typing import TYPE_CHECKING, TypeVar
+
+from datm_engine import events
+from datm_engine.errors import DatmError, FileError
+from datm_engine.events import Event, RunEnded
+from datm_engine.files import cannot_write
+
+if TYPE_CHECKING:
+    from datm_engine.runs import Run
+
+Result = TypeVar("Result")
+
+
+class Recorder:
+    """Appends events to a run, each written at once as a line of its own."""
+
+    def __init__(self, run: Run, file: FileIO) -> None:
+        self._run, self._file = run, file
+
+    def write(self, event: Event) -> Event:
+        """The event as it was recorded, with its time. Raises FileError on a full disk."""
+        stamped = replace(event, time=time.time())
+        end = self._file.seek(0, os.SEEK_END)
+        try:
+            _write_all(self._file, events.to_json(stamped).encode() + b"\n")
+        except OSError as problem:
+            with suppress(OSError):  # what was not written whole is not to be read
+                self._file.truncate(end)
+            raise cannot_write(self._run.event_log, problem) from None
+        return stamped
+
+    def follow(self, stage: Generator[Event, None, Result]) -> Generator[Event, None, Result]:
+        """The stage's events, each recorded before it is passed on; a failure is recorded too,
+        and its hint is made whole: what it would change is changed in a new run."""
+        iteration = 0
+        try:
+            while True:
+                event = next(stage)
+                iteration = getattr(event, "iteration", None) or iteration
+                yield self.write(event)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+        except Exception as problem:
+            if isinstance(problem, DatmError):
+                if problem.hint.startswith("--"):
+                    problem.hint = self._run.again(problem.hint)
+                message, hint = problem.message, problem.hint
+            else:
+                message = f"{type(problem).__name__}: {problem}"
+                hint = f"{self._run.resuming}   # once that is put right"
+            failed = RunEnded(status="failed", iteration=iteration, message=message, hint=hint)
+            with suppress(FileError):  # on a full disk the first problem is the one to tell
+                self.write(failed)
+            raise
+
+
+def end_line(log: FileIO) -> None:
+    """Where an earlier process was cut off within a line."""
+    if log.seek(0, os.SEEK_END):
+        log.seek(-1, os.SEEK_END)
+        if log.read(1) != b"\n":
+            _write_all(log, b"\n")
+
+
+def _write_all(file: FileIO, content: bytes) -> None:
+    """An unbuffered file may take a part only."""
+    while content:
+        content = content[file.write(content) :]

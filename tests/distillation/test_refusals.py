@@ -1,0 +1,53 @@
+"""Steps that must not be taken, and the setting that helps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from datm_engine.config import Config
+from datm_engine.distillation import refusals
+from datm_engine.distillation.refusals import change_for
+from datm_engine.errors import ConfigError
+
+Make = Callable[..., Config]
+
+
+def learned(**values: float) -> dict[str, torch.Tensor]:
+    plain = {"images": 1.0, "labels": 1.0, "syn_lr": 0.01, **values}
+    return {name: torch.tensor([value]) for name, value in plain.items()}
+
+
+@pytest.mark.parametrize(
+    ("refused", "now", "loss", "expected"),
+    [
+        (refusals.ABOVE_THRESHOLD, {}, 1.02, "threshold=1.12"),
+        (refusals.ABOVE_THRESHOLD, {}, 50.0, "syn_lr=0.005"),
+        (refusals.ABOVE_THRESHOLD, {"syn_lr": 0.5}, 50.0, "lr_lr=1e-06"),
+        (refusals.ABOVE_THRESHOLD, {"images": 1e6}, 50.0, "lr_images=10"),
+        (refusals.DIVERGED, {}, None, "syn_lr=0.005"),
+        (refusals.DIVERGED, {"syn_lr": 9.0}, None, "lr_lr=1e-06"),
+        (refusals.DIVERGED, {"images": 1e30}, None, "lr_images=10"),
+        (refusals.DIVERGED, {"labels": 1e30}, None, "lr_labels=0.2"),
+        (refusals.NOT_FINITE, {}, 0.9, "syn_lr=0.005"),
+        (refusals.NEGATIVE_RATE, {}, 0.9, "lr_lr=1e-06"),
+        (refusals.OVERSHOT["images"], {}, 0.9, "lr_images=10"),
+        (refusals.OVERSHOT["labels"], {}, 0.9, "lr_labels=0.2"),
+        (refusals.OVERSHOT["syn_lr"], {}, 0.9, "lr_lr=1e-06"),
+    ],
+)
+def test_the_advice_fits_the_reason(
+    refused: str, now: dict[str, float], loss: float | None, expected: str, make_config: Make
+) -> None:
+    rates = {"syn_lr": 0.01, "lr_lr": 1e-5, "lr_images": 100.0, "lr_labels": 2.0}
+    settings = make_config(distill=rates).distill
+    change = change_for(refused, settings, learned(**now), loss)
+    assert change == f"--set distill.{expected}"
+
+
+def test_settings_must_be_finite(make_config: Make) -> None:
+    for value in (float("inf"), float("nan")):
+        with pytest.raises(ConfigError, match=r"distill\.lr_images = (inf|nan)"):
+            make_config(distill={"lr_images": value})
