@@ -8,12 +8,12 @@ import types
 
 import numpy as np
 import pytest
-from datm_cli.gallery.saving import free_path
 from textual.app import App
 from textual.widget import Widget
 
 from datm_cli.gallery.difference import DARKER, LIGHTER, SAME, signed_difference
 from datm_cli.gallery.moments import Samples
+from datm_cli.gallery.saving import free_path
 from datm_cli.gallery.widgets.label_bars import LabelBars
 from datm_cli.picture_widgets import Picture, PixelPicture, picture_maker, sharp_size
 from datm_cli.pictures import size_in_cells
