@@ -17,9 +17,9 @@ from datm_engine.runtime import Runtime
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# What one core, and one GPU, does in a second without compilation, roughly: enough to tell
-# minutes of work from hours by counting, so that a resumed run counts the same.
-_CORE, _GPU = 4e10, 1e13
+# What one core, and one GPU, does in a second without compilation, roughly, on small networks:
+# enough to tell minutes of work from hours by counting, so that a resumed run counts the same.
+_CORE, _GPU = 2e10, 1e13
 # Compiling takes about a minute for a function and saves a third of its time.
 _PAYS_AFTER = 300.0
 

@@ -27,6 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from datm_engine.data.augmentation import Draw, augment
+from datm_engine.networks.gradients import gradient_of
 from datm_engine.networks.weights import FlatNetwork
 
 # (θ, x, y) → g, differentiable once more in all three
@@ -82,11 +83,12 @@ def soft_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 def student_gradient(network: FlatNetwork) -> Gradient:
     """(θ, x, y) → ∇_θ ℓ(θ; x, y). The one function that is worth compiling."""
 
-    def loss(theta: Tensor, images: Tensor, labels: Tensor) -> Tensor:
-        return soft_cross_entropy(network(theta, images), labels)
+    def loss(theta: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        value = soft_cross_entropy(network(theta, images), labels)
+        return value, value.detach()
 
-    gradient: Gradient = torch.func.grad(loss)
-    return gradient
+    gradient = gradient_of(loss)
+    return lambda theta, images, labels: gradient(theta, images, labels)[0]
 
 
 @torch.no_grad()

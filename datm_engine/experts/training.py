@@ -20,6 +20,7 @@ from datm_engine.events import Event, ExpertEpoch, ExpertsPlanned, ExpertTrained
 from datm_engine.experts.optimizers import gsam_direction, sgd_step
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.files import remove_leftovers
+from datm_engine.networks.gradients import gradient_of
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
 from datm_engine.runtime import Runtime, derive_seed, generator
@@ -186,7 +187,9 @@ def expert_step(network: FlatNetwork, settings: ExpertsConfig) -> ExpertStep:
         logits = network(theta, images)
         mean = F.cross_entropy(logits, labels)
         right = (logits.argmax(dim=1) == labels).sum()
-        return mean, torch.stack([mean.detach() * len(labels), right.to(mean)]).float()
+        return mean, torch.stack([mean * len(labels), right.to(mean)]).detach().float()
+
+    both = gradient_of(loss)
 
     def step(
         theta: Tensor, velocity: Tensor, images: Tensor, labels: Tensor
@@ -194,7 +197,7 @@ def expert_step(network: FlatNetwork, settings: ExpertsConfig) -> ExpertStep:
         measured: list[Tensor] = []
 
         def gradient(at: Tensor) -> Tensor:
-            g, of_batch = torch.func.grad(loss, has_aux=True)(at, images, labels)
+            g, of_batch = both(at, images, labels)
             measured.append(of_batch)
             return g
 
