@@ -75,10 +75,13 @@ class FullScreen(App[int]):
         Binding("ctrl+p", "command_palette", "commands", show=False, priority=True),
     ]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (34, "-tall")]  # noqa: RUF012
+    DEFAULT_CSS = "ToastRack { dock: top; align: right top; margin: 1 0 0 0; }"
     ENABLE_COMMAND_PALETTE = True
 
     def __init__(self) -> None:
-        super().__init__()
+        # Without colour the terminal's own two are used, dark on light or light on dark.
+        super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self.console.no_color = self.no_color  # what draws itself asks the console
         for theme in (DARK, LIGHT):
             self.register_theme(theme)
@@ -116,13 +119,17 @@ class FullScreen(App[int]):
         from datm_cli.screenshot import capture, save
         from datm_cli.screenshot.naming import free_path
 
-        path = free_path(Path(), self.called, kind)
-        try:
-            save(capture(self), path)
-        except DatmError as problem:
-            self.notify(problem.message, severity="error", markup=False)
-        else:
-            self.notify(f"saved {path}", markup=False)
+        def save_it() -> None:
+            path = free_path(Path(), self.called, kind)
+            try:
+                save(capture(self), path)
+            except DatmError as problem:
+                self.notify(problem.message, severity="error", markup=False)
+            else:
+                self.notify(f"saved {path}", markup=False)
+
+        self.clear_notifications()  # what was saved before is not part of the view
+        self.call_after_refresh(save_it)
 
     def action_dark_or_light(self) -> None:
         self.theme = LIGHT.name if self.theme == DARK.name else DARK.name

@@ -23,6 +23,8 @@ from datm_engine.hints import command
 from datm_engine.process import Process
 from datm_engine.runs import Run
 
+_COMMANDS = (("back to it:", "monitor"), ("end it:", "stop"))
+
 # -P: nothing in the current folder is taken for a module of datm's.
 _DATM = [sys.executable, "-P", "-m", "datm_cli"]
 
@@ -53,7 +55,11 @@ def start_engine(run: Run, arguments: Sequence[str]) -> None:
 
 def become_monitor(run: Run, arguments: Sequence[str]) -> NoReturn:
     """Turn this process into `datm monitor RUN`, which does without torch's weight."""
-    words = [*_DATM, "monitor", str(run.path.resolve()), *arguments]
+    path = run.path.resolve()
+    words = [*_DATM, "monitor", str(path), *arguments]
+    told = [f"{word} {command('datm', how, path)}" for word, how in _COMMANDS]
+    print(f"run {run.name} has started; {'; '.join(told)}", file=sys.stderr)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # until the screen is there to take it as a key
     os.execve(sys.executable, words, _environment())
 
 
@@ -96,7 +102,13 @@ def ask_to_stop(run: Run) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """With datm to be found where it is, installed or not."""
+    """With datm to be found where it is, installed or not; without the options that are set
+    there, as they have been heeded already and are in the run."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("DATM_") or name == "DATM_DEBUG"
+    }
     here = str(Path(datm_cli.__file__).resolve().parents[1])
     known = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([here, *([known] if known else [])])}
+    return {**kept, "PYTHONPATH": os.pathsep.join([here, *([known] if known else [])])}

@@ -41,7 +41,8 @@ class Curve:
     Values that are None or not finite are left out. `log_scale` is used only if all values are
     above 0. `smooth` evens the line out over a sixteenth of the width, the range stays as it is.
     `marks`: points (x, y) to stand out as ◆. `levels`: values to compare with and their names,
-    each a dotted line across. Without a title its line is left out.
+    each a dotted line across. `x_range`: what the axis spans, if it is more than the points do.
+    Without a title its line is left out.
     """
 
     title: str
@@ -53,6 +54,7 @@ class Curve:
     colour: str = DATA
     marks: Sequence[tuple[float, float]] = field(default=())
     levels: Sequence[tuple[float, str]] = field(default=())
+    x_range: tuple[float, float] | None = None
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         return Measurement(min(NARROWEST, options.max_width), options.max_width)
@@ -74,7 +76,8 @@ class Curve:
         low_label, high_label = distinct(min(shown), max(shown))
         gutter = max(len(low_label), len(high_label))
         columns = max(2, options.max_width - gutter - 2)
-        canvas = _Canvas(columns, self.height, x, np.array(shown), log_scale)
+        ends = np.array(self.x_range or (x.min(), x.max()), dtype=np.float64)
+        canvas = _Canvas(columns, self.height, ends, np.array(shown), log_scale)
         line, span = canvas.draw(x, y, self.smooth)
 
         ascii_only = options.ascii_only
@@ -107,7 +110,7 @@ class Curve:
             yield Segment.line()
         yield Segment(f"{'':>{gutter}} {corner}{floor * columns}", plain)
         yield Segment.line()
-        first, last = short(x.min()), short(x.max())
+        first, last = short(ends[0]), short(ends[1])
         between = max(1, columns - len(first) - len(last))
         axis = first + " " * between + last if first != last else first
         yield Segment(" " * (gutter + 2) + axis[:columns], plain)

@@ -99,7 +99,8 @@ class Runtime:
             return f"{self.device} ({torch.cuda.get_device_name(self.device)})"
         if self.device.type == "mps":
             return "mps (Apple GPU)"
-        return f"cpu ({torch.get_num_threads()} threads)"
+        threads = torch.get_num_threads()
+        return f"cpu ({threads} thread{'' if threads == 1 else 's'})"
 
     @property
     def peak_memory(self) -> int:

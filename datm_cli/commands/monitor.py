@@ -35,6 +35,7 @@ def monitor(
             "the dashboard needs a terminal to draw on",
             f"{found.listing}   # or: {command('tail', '-f', found.event_log)}",
         )
+    found.config()  # a damaged run is told before the screen changes
     terminal.set_colours(color)
     from datm_cli.dashboard.app import Dashboard
     from datm_cli.picture_widgets import picture_maker
@@ -50,10 +51,12 @@ def monitor(
 def _latest(runs_dir: Path) -> Run:
     """The run that was started last; of those that are running, if any is."""
     from datm_engine.errors import RunError
+    from datm_engine.hints import command
     from datm_engine.runs import Run
 
     known = Run.all(runs_dir)
     if not known:
-        raise RunError(f"there are no runs in {runs_dir}", "datm distill")
+        first = command("datm", "distill") + options.elsewhere(runs_dir)
+        raise RunError(f"there are no runs in {runs_dir}", first)
     running = [run for run in known if run.process_file.exists() and run.status() == "running"]
     return (running or known)[-1]

@@ -7,6 +7,7 @@ to a small share of one core, so that the engine, which needs them all, is not h
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -37,6 +38,7 @@ from datm_cli.fullscreen import FullScreen
 from datm_cli.picture_grid import PictureGrid
 from datm_cli.picture_widgets import Picture
 from datm_engine.errors import DatmError
+from datm_engine.events import Event
 from datm_engine.hints import command
 from datm_engine.runs import Run, status_after
 from datm_engine.tail import EventTail
@@ -54,6 +56,7 @@ class Dashboard(FullScreen):
     CSS_PATH = Path(__file__).with_name("dashboard.tcss")
     TITLE = "datm"
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("x", "ask_to_stop", "stop"),
         Binding("1", "only('curves')", "curves"),
         Binding("2", "only('images')", "images"),
         Binding("3", "only('log')", "log"),
@@ -61,7 +64,6 @@ class Dashboard(FullScreen):
         Binding("l", "log_scale", "log scale"),
         Binding("b", "beside_start", "starts"),
         Binding("a", "all_images", "all sampled images", show=False),
-        Binding("x", "ask_to_stop", "stop"),
     ]
 
     def __init__(
@@ -79,6 +81,7 @@ class Dashboard(FullScreen):
         self.experts_wanted: bool | None = None  # None: as the stage has it
         self._next_drawing = 0.0
         self._stale = True
+        self._unreadable = ""  # why the events cannot be read, if so
 
     def compose(self) -> ComposeResult:
         config = self.of.facts()["config"]
@@ -108,23 +111,39 @@ class Dashboard(FullScreen):
         """Read what is new, and draw it if it is time to."""
         # The process first: it tells its end before it is gone.
         status = self.of.process_status()
-        told = self.tail.read()
+        told = self._read()
         if self.tail.rewound:
             self.state = State()
         for event in told:
             self.state.add(event)
         status = status or status_after(self.state.ended or self.state.started)
         self._stale = self._stale or bool(told) or status != self.status
-        self.status = status
+        if status != self.status:
+            self.status = status
+            self.refresh_bindings()
         if time.monotonic() >= self._next_drawing and (self._stale or status == "running"):
             self.draw()
+
+    def _read(self) -> list[Event]:
+        try:
+            told = self.tail.read()
+        except OSError as problem:
+            wrong = f"{self.of.event_log} cannot be read: {problem.strerror}"
+            self._stale = self._stale or wrong != self._unreadable
+            self._unreadable = wrong
+            return []
+        self._stale = self._stale or bool(self._unreadable)
+        self._unreadable = ""
+        return told
 
     def draw(self) -> None:
         """Every region anew; the engine's last words, if it broke."""
         began = time.monotonic()
         headline = self.query_one(Headline)
         headline.status, headline.now = self.status, self.clock()
-        self.query_one(Log).trouble = self._trouble()
+        self.query_one(Stages).run_is_alive = self.status == "running"
+        self.query_one(Log).trouble = trouble = self._trouble()
+        self.set_class(bool(trouble), "-trouble")
         regions = list(self.query(Region)) if self._stale else [headline]
         self._choose_curves()
         for region in regions:
@@ -147,6 +166,8 @@ class Dashboard(FullScreen):
 
     def _trouble(self) -> list[str]:
         """Why a run is over that did not end well, as far as anything says so."""
+        if self._unreadable:
+            return [self._unreadable]
         if self.status not in TROUBLE:
             return []
         ended = self.state.ended
@@ -155,7 +176,7 @@ class Dashboard(FullScreen):
         elif self.status == "stale":
             lines = ["its machine has shown no sign of life for a minute"]
         else:
-            lines = ["the engine ended without a word", *_last_lines(self.of.engine_log)]
+            lines = _last_words(self.of.engine_log) or ["the engine was killed: it left no word"]
         return [line for line in (*lines, f"go on with: {self.of.resuming}") if line]
 
     @property
@@ -212,14 +233,13 @@ class Dashboard(FullScreen):
         if isinstance(wall, SampleWall):
             pair = zip(("start", "now"), replace(wall, starts=True).of(event.place), strict=True)
             pictures = [(title, pixels) for title, pixels in pair if pixels is not None]
-            caption = wall.caption(event.place).text
+            caption = f"{wall.caption(event.place).text}, iteration {wall.sample.iteration:,}"
             self.push_screen(Enlarged(caption, pictures, self.make_picture))
 
-    def action_ask_to_stop(self) -> None:
-        if self.status not in ("running", "stale"):
-            self.notify(f"run {self.of.name} is {self.status} already")
-            return
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return self.status in ("running", "stale") if action == "ask_to_stop" else True
 
+    def action_ask_to_stop(self) -> None:
         def answered(yes: bool | None) -> None:
             if not yes:
                 return
@@ -241,11 +261,14 @@ def _about(config: dict[str, Any]) -> str:
     )
 
 
-def _last_lines(path: Path) -> list[str]:
+def _last_words(path: Path) -> list[str]:
+    """What the engine printed after its last line of progress: why it broke, if it could say."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 20_000))
             lines = file.read().decode(errors="replace").splitlines()
-    except FileNotFoundError:  # its words went to a terminal
+    except OSError:  # its words went to a terminal, or are gone with the run
         return []
-    return [line for line in lines if line.strip()][-LOG_TAIL:]
+    of_progress = [place for place, line in enumerate(lines) if re.match(r"\[\d\d:\d\d:", line)]
+    after = lines[of_progress[-1] + 1 :] if of_progress else lines
+    return [line for line in after if line.strip()][-LOG_TAIL:]

@@ -65,15 +65,16 @@ class State:
     samples: list[events.SampleSaved] = field(default_factory=list)
     log: list[tuple[float, str]] = field(default_factory=list)
     last_time: float = 0.0
+    seconds_before: float = 0.0  # of the processes that worked on the run before this one
     _planned: events.ExpertsPlanned | None = None
     _refusals: Refusals = field(default_factory=Refusals)
 
     def add(self, event: Event) -> None:
         """Take one more event in."""
+        if isinstance(event, events.RunStarted):
+            self._go_on(event)
         self.last_time = max(self.last_time, event.time)
         match event:
-            case events.RunStarted():
-                self._go_on(event)
             case events.EvaluationChanged():
                 self.results = []
             case events.DatasetProgress():
@@ -136,6 +137,8 @@ class State:
         return [event.start_epoch for event in self.matched[-last:]]
 
     def _go_on(self, event: events.RunStarted) -> None:
+        if self.started:
+            self.seconds_before += max(0.0, self.last_time - self.started.time)
         self.started, self.ended, self.doing = event, None, ""
         self.stage, self.stages = STAGES[0], {s: Advance() for s in STAGES}
         at = bisect_right([e.iteration for e in self.matched], event.resumed_at)

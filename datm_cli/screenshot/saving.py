@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 
 from datm_cli.screenshot.cells import Cells
-from datm_engine.errors import ConfigError, FileError
+from datm_engine.errors import ConfigError
+from datm_engine.files import replacing
 from datm_engine.hints import command
 
 KINDS = (".svg", ".png")
@@ -32,11 +32,5 @@ def save(cells: Cells, path: Path) -> None:
         encoded = io.BytesIO()
         to_png(cells).save(encoded, "PNG", optimize=True)
         content = encoded.getvalue()
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with replacing(path) as beside:
         beside.write_bytes(content)
-        beside.replace(path)
-    except OSError as problem:
-        beside.unlink(missing_ok=True)
-        reason = problem.strerror or str(problem)
-        raise FileError(f"{path} cannot be written: {reason}", f"ls -ld {path.parent}") from None

@@ -122,6 +122,7 @@ def distill(
             yield CheckpointSaved(iteration=matched.iteration, path=run.checkpoint.name)
     distillation.checkpoint().save(run.checkpoint)
     yield CheckpointSaved(iteration=distillation.progress.iteration, path=run.checkpoint.name)
+    yield sample(run.preview)
     return distillation.progress
 
 

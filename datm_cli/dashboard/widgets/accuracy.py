@@ -31,7 +31,8 @@ class Accuracy(Region):
             smooth=False,
             colour=GOOD,
             marks=[(best.iteration, best.accuracy)] if best else [],
-            levels=levels,
+            levels=levels if self.size.height > 4 else (),
+            x_range=(1, state.matched[-1].iteration) if state.matched else None,
         )
 
     def _told(self, state: State, part: str) -> str:
@@ -40,7 +41,7 @@ class Accuracy(Region):
         final = next((row for row in state.results if row.set == "distilled"), None)
         if final is not None:
             best, full = final.accuracy_mean, tested.get("full")
-            told = f"test {best:.1f} ± {final.accuracy_std:.1f}"
+            told = f"test {best:.1f}"
         elif state.candidates:
             best, full = max(e.accuracy for e in state.candidates), state.reference("full", part)
             told = f"best {best:.1f}"

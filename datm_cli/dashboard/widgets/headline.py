@@ -54,5 +54,5 @@ class Headline(Region):
             facts.append(size(state.matched[-1].memory))
         if state.started and state.started.time:
             until = state.last_time if self.status != "running" else max(self.now, state.last_time)
-            facts.append(duration(max(0.0, until - state.started.time)))
+            facts.append(duration(state.seconds_before + max(0.0, until - state.started.time)))
         return facts

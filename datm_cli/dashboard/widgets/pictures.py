@@ -45,9 +45,14 @@ class SampleWall:
 
     def of(self, place: int) -> list[Pixels | None]:
         now: Pixels = self.sample.pictures[self.places[place]]
-        if not self.starts:
-            return [now]
-        return [read_start(self.folder, int(self.sample.indices[self.places[place]])), now]
+        return [self._start(place), now] if self.starts else [now]
+
+    def _start(self, place: int) -> Pixels | None:
+        """None where the file of starts is missing or damaged: the place stays empty."""
+        try:
+            return read_start(self.folder, int(self.sample.indices[self.places[place]]))
+        except DatmError:
+            return None
 
     def caption(self, place: int) -> Caption:
         return Caption(self.captions[place])

@@ -9,11 +9,11 @@ from datm_cli.plots import Curve, short
 
 class Rate(Region):
     def __init__(self) -> None:
-        super().__init__(id="rate", title="learning rate η")
+        super().__init__(id="rate", title="rate η")
 
     def draw(self, state: State) -> Curve:
         last = state.matched[-1].syn_lr if state.matched else None
-        self.entitle("learning rate η", "" if last is None else short(last))
+        self.entitle("rate η", "" if last is None else short(last))
         return Curve(
             "",
             [event.iteration for event in state.matched],

@@ -17,6 +17,7 @@ class Stages(Region):
 
     def __init__(self) -> None:
         super().__init__(id="stages")
+        self.run_is_alive = False
 
     def draw(self, state: State) -> Text:
         shown = STAGES[1:] if self.size.height >= len(STAGES) - 1 else (state.stage,)
@@ -32,7 +33,7 @@ class Stages(Region):
         share = 1.0 if done else advance.done / advance.total if advance.total else 0.0
         bar = 24 if self.size.width >= WIDE else 10
         full = round(share * bar)
-        mark, colour = ("▸", ACCENT) if here == 0 and not state.ended else ("·", "dim")
+        mark, colour = ("▸", ACCENT) if here == 0 and self.run_is_alive else ("·", "dim")
         if done:
             mark, colour = "✓", GOOD
         line = Text.assemble(
@@ -40,9 +41,9 @@ class Stages(Region):
             f"{stage:<11}",
             ("━" * full, GOOD if done else DATA),
             ("─" * (bar - full), "dim"),
-            f" {_counted(advance.done, advance.total)}",
+            f" {_counted(advance.done, advance.total, over=done)}",
         )
-        if here == 0 and not state.ended:
+        if here == 0 and self.run_is_alive:
             line.append("".join(f"  {fact}" for fact in self._facts(state, stage)))
         return line
 
@@ -58,7 +59,7 @@ class Stages(Region):
         return facts
 
 
-def _counted(done: float, total: float) -> str:
+def _counted(done: float, total: float, *, over: bool) -> str:
     if not total:
-        return f"{'–':>9}"
+        return f"{'none' if over else '–':>9}"
     return f"{int(done):,}/{int(total):,}".rjust(9)

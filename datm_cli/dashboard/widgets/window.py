@@ -26,6 +26,7 @@ class Window(Region):
         self.entitle(
             "window of epochs",
             f"matching {last.start_epoch} → {last.target_epoch} of expert {last.expert + 1}",
+            f"skipped {last.skipped:,}" if last.skipped and self.size.height < 5 else "",
         )
         picture = bar(
             self.size.width - 1,
@@ -37,7 +38,7 @@ class Window(Region):
             end=last.final_upper + span - 1,
             starts=state.starts(RECENT),
         )
-        if last.skipped:
+        if last.skipped and self.size.height >= 5:
             told = f"skipped {last.skipped:,} of {last.iteration:,}"
             why = next((e.refused for e in reversed(state.matched) if e.refused), "")
             picture.append(Text(f"\n{told}: {why}" if why else f"\n{told}", style=ACCENT))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
+import shutil
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -99,7 +100,7 @@ def test_a_finished_run_tells_the_gap_to_lossless(make_run: Make) -> None:
 
     async def look(app: Dashboard, pilot: Pilot[int]) -> None:
         assert app.status == "done"
-        assert "test 70.0 ± 1.5 · 12.0 to lossless" in screen_text(app)
+        assert "test 70.0 · 12.0 to lossless" in screen_text(app)
         assert app.farewell().startswith("run pets is done; look at it: datm inspect")
 
     shown(make_run([*story(300), row("distilled", 70.0), ended()]), look, (200, 60))
@@ -130,6 +131,74 @@ def test_a_crashed_run_shows_the_engines_last_words(make_run: Make) -> None:
         assert "✗ pets crashed" in text
 
     shown(run, look)
+
+
+def test_the_engines_own_error_is_told_and_not_its_progress(make_run: Make) -> None:
+    run = make_run(story())
+    run.engine_log.write_text("[00:00:01] all is well\nerror: no paint\nhint: buy paint\n")
+    dataclasses.replace(Process.of(os.getpid()), started="another time").write(run.process_file)
+
+    async def look(app: Dashboard, pilot: Pilot[int]) -> None:
+        text = screen_text(app)
+        assert "error: no paint" in text, "though a narrow screen has no log otherwise"
+        assert "all is well" not in text
+        assert "▸" not in text, "nothing is under way"
+
+    shown(run, look, (80, 24))
+
+
+def test_a_killed_engine_left_no_word(make_run: Make) -> None:
+    run = make_run(story())
+    run.engine_log.write_text("[00:00:01] all is well\n")
+    dataclasses.replace(Process.of(os.getpid()), started="another time").write(run.process_file)
+
+    async def look(app: Dashboard, pilot: Pilot[int]) -> None:
+        assert "the engine was killed: it left no word" in screen_text(app)
+
+    shown(run, look)
+
+
+def test_a_run_that_is_taken_away_leaves_the_screen(make_run: Make) -> None:
+    run = make_run([*story(), ended("stopped")])
+
+    async def look(app: Dashboard, pilot: Pilot[int]) -> None:
+        shutil.rmtree(run.path)
+        app.poll()
+        await pilot.press("b")
+        await until(pilot, lambda: "start | now" in screen_text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "cat, iteration 100" in screen_text(app))
+
+    shown(run, look)
+
+
+def test_events_that_cannot_be_read_are_told(make_run: Make) -> None:
+    run = make_run([*story(), ended("stopped")])
+
+    async def look(app: Dashboard, pilot: Pilot[int]) -> None:
+        run.event_log.unlink()
+        run.event_log.mkdir()
+        app._next_drawing = 0.0
+        app.poll()
+        await until(pilot, lambda: "events.jsonl cannot be read" in screen_text(app))
+
+    shown(run, look)
+
+
+def test_a_view_is_saved_twice_without_what_was_said_of_the_first(
+    make_run: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    async def look(app: Dashboard, pilot: Pilot[int]) -> None:
+        for name in ("pets-120.svg", "pets-120-2.svg"):
+            await pilot.press("S")
+            await until(pilot, (tmp_path / name).exists)
+            drawn = (tmp_path / name).read_text()
+            assert "matching" in drawn
+            assert "saved" not in drawn
+
+    shown(make_run([*story(), ended("stopped")]), look)
 
 
 def test_what_comes_later_is_seen(make_run: Make) -> None:
@@ -177,7 +246,7 @@ def test_keys(make_run: Make) -> None:
         await press("b", "images at", gone="start | now")
         await press("a", "cat 1")
         await press("a", "owl", gone="cat 1")
-        await press("enter", "─ cat ─", gone="window of")
+        await press("enter", "cat, iteration 100", gone="window of")
         await press("escape", "images at")
         await press("e", "training accuracy %", gone="window of epochs")
         await press("e", "matching loss")

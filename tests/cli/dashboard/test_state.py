@@ -69,6 +69,20 @@ def test_a_run_that_goes_on_tells_its_iterations_anew() -> None:
     assert state.results == []
 
 
+def test_time_is_counted_over_all_that_worked_on_a_run() -> None:
+    again = events.RunStarted(
+        run="pets",
+        command="distill",
+        device="cpu",
+        version="0",
+        seed=0,
+        resumed_at=90,
+        time=BEGAN + 100_000,
+    )
+    assert fold(story(120)).seconds_before == 0
+    assert fold([*story(120), again]).seconds_before == 340
+
+
 def test_experts_that_were_there_already_count_as_done() -> None:
     planned = next(event for event in story() if isinstance(event, events.ExpertsPlanned))
     state = fold([dataclasses.replace(planned, total=5, missing=2)])

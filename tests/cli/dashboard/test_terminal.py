@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -219,12 +218,8 @@ def test_no_colour_means_none(terminal: Terminal, endless: str) -> None:
     terminal.type(f"{DATM} monitor r --color none")
     terminal.until("no values yet")
     codes = [code.partition("m")[0] for code in terminal.screen("-e").split("\x1b[")[1:]]
-    greys = {"0", "7", "8", "15", "16", "231", *map(str, range(232, 256))}
-    for code in codes:
-        assert set(re.findall(r"[34]8;5;(\d+)", code)) <= greys
-        for red, green, blue in re.findall(r"[34]8;2;(\d+);(\d+);(\d+)", code):
-            assert red == green == blue
-        assert not re.search(r"(^|;)[349][1-6](;|$)", code)
+    told = {part for code in codes for part in code.split(";")}
+    assert told <= {"", "0", "1", "2", "3", "4", "7", "22", "23", "24", "27", "39", "49"}, told
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])

@@ -219,7 +219,8 @@ def test_the_view_is_saved_under_a_free_name(make_run, tmp_path):
 
 def test_a_view_that_cannot_be_saved_says_why(make_run, monkeypatch):
     async def play(gallery, pilot):
-        monkeypatch.setattr("datm_cli.gallery.app.free_path", lambda *_: Path("none") / "a.png")
+        nowhere = Path("none") / "a.png"
+        monkeypatch.setattr("datm_cli.screenshot.naming.free_path", lambda *_: nowhere)
         await press(pilot, "s")
         await until(pilot, lambda: "cannot be written" in capture(gallery).text())
 
@@ -346,7 +347,7 @@ def test_keys_wait_for_the_set(make_run):
 
     from datm_cli.gallery.app import Gallery
 
-    gallery = Gallery(["pets"], lambda: (_ for _ in ()).throw(FileError("late")))
+    gallery = Gallery(["pets"], lambda: (_ for _ in ()).throw(FileError("late", "datm runs")))
     gallery._read = lambda: None  # never arrives
 
     async def play():

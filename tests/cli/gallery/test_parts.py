@@ -13,11 +13,11 @@ from textual.widget import Widget
 
 from datm_cli.gallery.difference import DARKER, LIGHTER, SAME, signed_difference
 from datm_cli.gallery.moments import Samples
-from datm_cli.gallery.saving import free_path
 from datm_cli.gallery.widgets.label_bars import LabelBars
 from datm_cli.picture_widgets import Picture, PixelPicture, picture_maker, sharp_size
 from datm_cli.pictures import size_in_cells
 from datm_cli.screenshot import photograph
+from datm_cli.screenshot.naming import free_path
 from datm_engine.errors import ConfigError, FileError
 from datm_engine.runs import Run
 
@@ -208,7 +208,7 @@ def test_views_are_named_after_what_they_show(tmp_path):
     (tmp_path / "a.svg").touch()
     (tmp_path / "a-2.svg").touch()
     assert free_path(tmp_path, ["a"], "svg").name == "a-3.svg"
-    assert free_path(tmp_path, ["…"], "svg").name == "gallery.svg"
+    assert free_path(tmp_path, ["…"], "svg").name == "datm.svg"
 
 
 def bars(shares, own, rows, width=40):
