@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 import torch
 from torch._dynamo import config as dynamo
 from torch._functorch import config as functorch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from datm_engine.events import Event, Noted
 from datm_engine.runtime import Runtime
@@ -99,7 +100,20 @@ def _tensors(saved: Any) -> list[torch.Tensor]:
 
 def _seconds(runtime: Runtime, function: Function, exercise: Callable[[Function], object]) -> float:
     """How long an exercise takes without compilation, by the multiply-adds in it."""
-    with FlopCounterMode(display=False) as counter:
+    with _Counting() as counter:
         exercise(function)
     on_cpu = runtime.device.type == "cpu"
-    return counter.get_total_flops() / (_CORE * torch.get_num_threads() if on_cpu else _GPU)
+    return counter.flops / (_CORE * torch.get_num_threads() if on_cpu else _GPU)
+
+
+class _Counting(TorchDispatchMode):
+    """Counts floating point operations; torch's own counter hooks modules, which a gradient
+    within a gradient does not allow."""
+
+    flops = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if (count := flop_registry.get(func._overloadpacket)) is not None:
+            self.flops += count(*args, **(kwargs or {}), out_val=out)
+        return out
