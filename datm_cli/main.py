@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 
 from datm_cli import output
 from datm_cli.commands.distill import distill
+from datm_cli.commands.doctor import doctor
 from datm_cli.commands.evaluate import evaluate
 from datm_cli.commands.experts import experts
 from datm_cli.commands.export import export
@@ -37,7 +38,18 @@ app = typer.Typer(
 )
 COMMANDS = {
     function.__name__.rstrip("_"): function  # import is a word of Python's
-    for function in (distill, monitor, inspect, evaluate, experts, runs, stop, import_, export)
+    for function in (
+        distill,
+        monitor,
+        inspect,
+        evaluate,
+        experts,
+        runs,
+        stop,
+        import_,
+        export,
+        doctor,
+    )
 }
 for name, function in COMMANDS.items():
     app.command(name)(function)

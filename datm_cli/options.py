@@ -58,6 +58,32 @@ Device = Annotated[
     str | None,
     typer.Option(envvar="DATM_DEVICE", help="auto, cuda, cuda:1, mps or cpu.  [default: auto]"),
 ]
+Precision = Annotated[
+    str,
+    typer.Option(
+        envvar="DATM_PRECISION",
+        metavar="auto|float32|tf32|bfloat16",
+        help="How layers multiply; auto takes the fastest that is safe.",
+    ),
+]
+Compile = Annotated[
+    str,
+    typer.Option(
+        "--compile",
+        envvar="DATM_COMPILE",
+        metavar="auto|on|off",
+        help="Compile the steps; auto does where the work is worth the minute it takes.",
+    ),
+]
+Memory = Annotated[
+    str,
+    typer.Option(
+        envvar="DATM_MEMORY",
+        metavar="SIZE",
+        help="For graphs of student steps that are kept, not built twice: 8GB, 0, or auto for "
+        "half of what is free.",
+    ),
+]
 DataDir = Annotated[
     Path | None,
     typer.Option(

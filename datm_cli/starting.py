@@ -12,7 +12,7 @@ from datm_engine.distilled import progress
 from datm_engine.errors import ConfigError, FileError
 from datm_engine.events import EvaluationChanged, Noted
 from datm_engine.runs import Run, free_name
-from datm_engine.runtime import environment
+from datm_engine.runtime import Runtime, environment
 
 if TYPE_CHECKING:
     from datm_engine.pipeline import Folders
@@ -47,18 +47,17 @@ def _stated(folders: Folders, device: str) -> dict[str, str]:
     }
 
 
-def new_run(
-    folders: Folders, name: str | None, settled: Settings, device: str, description: str
-) -> Run:
-    """`device` as it was asked for, and as it is described. Raises RunError, ConfigError or
+def new_run(folders: Folders, name: str | None, settled: Settings, device: str, on: Runtime) -> Run:
+    """`device` as it was asked for. Raises RunError, ConfigError or
     FileError where the run cannot be made; nothing is left of it then."""
     config = settled.config
     stem = f"{Path(config.dataset.name).stem or 'images'}-ipc{config.distill.ipc}"
     name = name or free_name(folders.runs, stem)
     facts = {
         "source": settled.source,
-        "device": description,
+        "device": on.description,
         "places": _stated(folders, device),
+        "arithmetic": on.facts(),
         "environment": environment(),
     }
     run = Run.create(folders.runs, name, config, facts)
@@ -70,6 +69,14 @@ def new_run(
         run.discard()
         raise
     return run
+
+
+def arithmetic(folders: Folders, name: str) -> dict[str, Any]:
+    """What a run that goes on keeps of how it computes. Runs from before there was a choice
+    computed plainly."""
+    plainly = {"precision": "float32", "memory": 0, "compile": "off", "compiled": {}}
+    stated: dict[str, Any] = Run.open(folders.runs, name).facts().get("arithmetic", plainly)
+    return stated
 
 
 def resumed_run(folders: Folders, name: str, given: dict[str, Any], device: str) -> Run:

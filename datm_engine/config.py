@@ -57,6 +57,9 @@ class ExpertsConfig(Table):
     seed: int = Field(ge=0)
     # No preset can name one: the folder of a set that `datm import` made, matched as it is.
     imported: str | None = None
+    # The last two are stated by every preset, but not by runs from before there were these keys.
+    precision: Literal["run", "float32", "bfloat16"] = "run"  # "run": as --precision says
+    snapshots: Literal["float32", "bfloat16"] = "float32"  # on disk; "bfloat16" takes half of it
 
 
 class DistillConfig(Table):

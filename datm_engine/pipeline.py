@@ -48,12 +48,13 @@ def make_experts(
     config: Config, folders: Folders, runtime: Runtime, stop: Stop
 ) -> Generator[Event, None, tuple[PreparedData, ExpertSet]]:
     """dataset → experts. If stopped, the set may hold fewer than were asked for."""
+    yield Noted(text=runtime.choices)
     data = yield from prepare(config.dataset, folders.data, runtime)
     experts = yield from train_experts(config, data, folders.experts, runtime, stop)
     return data, experts
 
 
-def _check(config: Config, data: PreparedData, run: Run) -> None:
+def _check(config: Config, data: PreparedData, run: Run, runtime: Runtime) -> None:
     """What would only come out after hours of training. Raises DataError, ConfigError, RunError."""
     check_ipc(data.train.labels, data.class_names, config.distill.ipc)
     if config.evaluate.selection == "validation" and not len(data.validation):
@@ -63,7 +64,8 @@ def _check(config: Config, data: PreparedData, run: Run) -> None:
         )
     if run.checkpoint.exists():
         matched = Checkpoint.load(run.checkpoint).experts
-        if matched != (config.experts.imported or fingerprint(expert_facts(config, data))):
+        own = fingerprint(expert_facts(config, data, runtime.precision))
+        if matched != (config.experts.imported or own):
             raise RunError(
                 f"run {run.name} was made of other images: {config.dataset.name} has changed since",
                 f"{run.again()}   # a new run",
@@ -91,8 +93,10 @@ def make_distilled_set(
         seed=config.distill.seed,
         resumed_at=progress(run).iteration,
     )
+    runtime.compiler.record = lambda _: run.note(arithmetic=runtime.facts())
+    yield Noted(text=runtime.choices)
     data = yield from prepare(config.dataset, folders.data, runtime)
-    _check(config, data, run)
+    _check(config, data, run, runtime)
     experts = yield from train_experts(config, data, folders.experts, runtime, stop)
     network = expert_network(config, data, seed=0, runtime=runtime)
     evaluation = Evaluation(config, data, runtime, stop)
@@ -128,6 +132,7 @@ def evaluate_again(
     """dataset → evaluate, for sets that exist already. The data go through the preprocessing of
     the first set, so that networks are tested on images of the kind they were trained on."""
     first = next(iter(distilled.values()))
+    yield Noted(text=runtime.choices)
     data = yield from prepare(config.dataset, folders.data, runtime, first.preprocessing)
     made_for = (len(first.class_names), tuple(first.images.shape[1:]))
     if made_for != (data.classes, data.shape):

@@ -142,6 +142,10 @@ class Run:
         """Put another configuration, and other facts, in the place of those in run.json."""
         self._state({**self.facts(), **facts, "config": config.model_dump()})
 
+    def note(self, **facts: Any) -> None:
+        """Add to what run.json states, or put it in the place of what it stated before."""
+        self._state({**self.facts(), **facts})
+
     def _state(self, facts: dict[str, Any]) -> None:
         save_text(self.path / "run.json", json.dumps(facts, indent=2) + "\n")
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 import resource
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,14 +18,75 @@ from torch import Tensor
 from datm_engine.errors import ConfigError
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
+PRECISIONS = ("auto", "float32", "tf32", "bfloat16")
+COMPILING = ("auto", "on", "off")
+
+
+@dataclass
+class Compiler:
+    """When to compile: "auto" decides for each function once, by its work, "on", "off".
+
+    `decided`: what it came to, told to `record` whenever it grows; `broken`: a compilation
+    failed, and no other is tried.
+    """
+
+    mode: str = "off"
+    decided: dict[str, bool] = field(default_factory=dict)
+    record: Callable[[dict[str, bool]], None] | None = None
+    broken: bool = False
+
+    def decide(self, what: str, pays: bool) -> None:
+        self.decided[what] = pays
+        if self.record is not None:
+            self.record(self.decided)
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """The device, and the type of floating point numbers, that a run uses."""
+    """Where and how a run computes.
+
+    `dtype` is the type of weights, images, labels and sums; `precision`, how layers multiply:
+    "float32", "tf32" (on CUDA, 10 bits of mantissa) or "bfloat16" (7 bits). `memory`: bytes that
+    may be spent on keeping graphs instead of building them twice.
+    """
 
     device: torch.device
     dtype: torch.dtype = torch.float32
+    precision: str = "float32"
+    memory: int = 0
+    compiler: Compiler = field(default_factory=Compiler)
+
+    @property
+    def compute(self) -> torch.dtype | None:
+        """What layers compute in, where that is not `dtype`."""
+        return torch.bfloat16 if self.precision == "bfloat16" else None
+
+    def using(self, precision: str) -> Runtime:
+        """The same with another precision, which holds for the process on a GPU."""
+        if self.device.type == "cuda":
+            torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+            torch.backends.cudnn.allow_tf32 = precision == "tf32"
+        return replace(self, precision=precision)
+
+    @property
+    def choices(self) -> str:
+        """What `start` came to, in a sentence."""
+        exact = {
+            "float32": "float32, the exact one",
+            "tf32": "tf32: float32 with 10 bits of mantissa in products",
+            "bfloat16": "bfloat16, with weights, gradients and sums in float32",
+        }[self.precision]
+        compiling = {
+            "auto": "steps are compiled where they take minutes",
+            "on": "steps are compiled",
+            "off": "nothing is compiled",
+        }[self.compiler.mode]
+        return f"precision {exact}; {compiling}"
+
+    def facts(self) -> dict[str, Any]:
+        """What a run must keep so as to go on with the same arithmetic."""
+        compiler = {"compile": self.compiler.mode, "compiled": self.compiler.decided}
+        return {"precision": self.precision, "memory": self.memory, **compiler}
 
     def place(self, tensor: Tensor) -> Tensor:
         """On the device; floating point numbers in the run's type, others as they are."""
@@ -47,25 +111,97 @@ class Runtime:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def start(device: str = "auto") -> Runtime:
+def start(
+    device: str = "auto",
+    precision: str = "auto",
+    compiling: str = "auto",
+    memory: str = "auto",
+    before: Mapping[str, Any] | None = None,
+) -> Runtime:
     """The runtime for "auto" (the best there is), "cuda", "cuda:1", "mps" or "cpu".
 
-    Raises ConfigError for a device that is not one or is not here.
+    `precision` and `compiling` are as `--precision` and `--compile` take them, `memory` as
+    `--memory` does ("8GB"; "auto": half of what is free). `before`: the `facts` of a run that
+    goes on, whose choices hold. Raises ConfigError for what is unknown, is not here, or differs
+    from `before`.
     """
-    kind, _, number = device.partition(":")
+    _check("--precision", precision, PRECISIONS)
+    _check("--compile", compiling, COMPILING)
+    on, budget = _device(device), _bytes(memory)
+    if before:
+        _check_same("--precision", precision, before["precision"])
+        _check_same("--compile", compiling, before["compile"])
+        _check_same("--memory", memory if budget is None else budget, before["memory"])
+        precision, budget = before["precision"], before["memory"]
+        compiler = Compiler(before["compile"], dict(before["compiled"]))
+    else:
+        compiler = Compiler(compiling)
+    takes_tf32 = on.type == "cuda" and torch.cuda.get_device_capability(on) >= (8, 0)
+    if precision == "auto":
+        precision = "tf32" if takes_tf32 else "float32"
+    if precision == "tf32" and not takes_tf32:
+        raise ConfigError(
+            f"--precision tf32: {on} has none, it takes an NVIDIA GPU from Ampere on",
+            "--precision float32",
+        )
+    budget = free_memory(on) // 2 if budget is None else budget
+    return Runtime(on, memory=budget, compiler=compiler).using(precision)
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free on the GPU, or that this machine could give a process."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            stated = dict(line.split(":", 1) for line in lines)
+        return int(stated["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError):  # not Linux: all there is, of which half is as good a guess
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def _device(name: str) -> torch.device:
+    kind, _, number = name.partition(":")
     available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
-    if device == "auto":
-        return Runtime(torch.device(next(kind for kind in available if available[kind])))
+    if name == "auto":
+        return torch.device(next(kind for kind in available if available[kind]))
     if kind not in available or (number and not number.isdigit()):
-        raise ConfigError(f"--device {device}: not one of {', '.join(DEVICES)}", "--device auto")
+        raise ConfigError(f"--device {name}: not one of {', '.join(DEVICES)}", "--device auto")
     count = torch.cuda.device_count() if kind == "cuda" else 1
     if not available[kind] or int(number or 0) >= count:
-        raise ConfigError(f"--device {device}: this machine has no such device", "--device auto")
-    return Runtime(torch.device(device))
+        raise ConfigError(f"--device {name}: this machine has no such device", "--device auto")
+    return torch.device(name)
+
+
+def _check(flag: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ConfigError(f"{flag} {value}: not one of {', '.join(known)}", f"{flag} auto")
+
+
+def _check_same(flag: str, given: str | int, before: str | int) -> None:
+    """Another arithmetic would not go on as the run would have."""
+    if given not in ("auto", before):
+        raise ConfigError(
+            f"{flag} {given}: the run was begun with {before}, and goes on with it",
+            f"{flag} auto",
+        )
+
+
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+def _bytes(memory: str) -> int | None:
+    """ "8GB" → 8,000,000,000; None for "auto"."""
+    if memory == "auto":
+        return None
+    stated = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?B)?", memory.strip().upper())
+    if not stated:
+        raise ConfigError(f"--memory {memory}: not a size like 8GB", "--memory auto")
+    return int(float(stated[1]) * _UNITS[stated[2] or ""])
 
 
 def derive_seed(seed: int, *purpose: str | int) -> int:

@@ -35,6 +35,9 @@ def distill(
         typer.Option(metavar="RUN", help="Go on with a run, exactly where it was."),
     ] = None,
     device: options.Device = None,
+    precision: options.Precision = "auto",
+    compiling: options.Compile = "auto",
+    memory: options.Memory = "auto",
     data_dir: options.DataDir = None,
     experts_dir: options.ExpertsDir = None,
     runs_dir: options.RunsDir = options.RUNS_DIR,
@@ -64,7 +67,8 @@ def distill(
         )
     folders = options.folders(data_dir, experts_dir, runs_dir)
     device = device or "auto"
-    on = runtime.start(device)
+    before = starting.arithmetic(folders, resume) if resume else None
+    on = runtime.start(device, precision, compiling, memory, before)
     flags: dict[str, Any] = {"dataset": {"resolution": resolution}} if resolution else {}
     own = {"iterations": iterations, "seed": seed}
     if stated := {key: value for key, value in own.items() if value is not None}:
@@ -86,7 +90,7 @@ def distill(
             )
         run = starting.resumed_run(folders, resume, given, device)
     else:
-        run = starting.new_run(folders, name, settings.settle(**given), device, on.description)
+        run = starting.new_run(folders, name, settings.settle(**given), device, on)
 
     silent = quiet or as_json
     if is_interactive() and not (no_tui or silent):

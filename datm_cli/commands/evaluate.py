@@ -31,6 +31,8 @@ def evaluate(
     dataset: options.Dataset = None,
     assignments: options.Set = None,
     device: options.Device = None,
+    precision: options.Precision = "auto",
+    compiling: options.Compile = "auto",
     data_dir: options.DataDir = None,
     runs_dir: options.RunsDir = options.RUNS_DIR,
     as_json: options.AsJson = False,
@@ -62,7 +64,7 @@ def evaluate(
         StopRequest(silent=quiet or as_json).listening() as stop,
         reader(output.remarks(), silent=quiet or as_json) as screen,
     ):
-        on = runtime.start(device or "auto")
+        on = runtime.start(device or "auto", precision, compiling, memory="0")
         rows = drive(evaluate_again(config, distilled, folders, on, stop), screen)
     if as_json:
         output.print_json({"results": [result(row) for row in rows]})

@@ -25,6 +25,8 @@ def experts(
     seed: Annotated[int | None, typer.Option(min=0, help="Of the experts.")] = None,
     resolution: options.Resolution = None,
     device: options.Device = None,
+    precision: options.Precision = "auto",
+    compiling: options.Compile = "auto",
     data_dir: options.DataDir = None,
     experts_dir: options.ExpertsDir = None,
     as_json: options.AsJson = False,
@@ -58,7 +60,7 @@ def experts(
     ):
         for note in (f"settings: {settled.source}", *settled.notes):
             screen.read(Noted(text=note))
-        on = runtime.start(device or "auto")
+        on = runtime.start(device or "auto", precision, compiling, memory="0")
         _, made = drive(make_experts(settled.config, folders, on, stop), screen)
     wanted = settled.config.experts.count
     ready = len(made.present(wanted))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,6 +143,6 @@ def described(collections: Sequence[Collection]) -> str:
     ipcs = " | ".join(str(ipc) for ipc in dict.fromkeys(one.ipc for one in collections))
     at = " | ".join(f"{i:,}" for i in dict.fromkeys(one.iteration for one in collections))
     return (
-        f"{names}   {first.dataset}: {len(first.class_names)} classes × {ipcs} ipc, "
+        f"{names}   {Path(first.dataset).stem}: {len(first.class_names)} classes × {ipcs} ipc, "
         f"{first.channels}×{first.height}×{first.width}, {first.preprocessing}, iteration {at}"
     )

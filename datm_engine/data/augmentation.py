@@ -29,21 +29,27 @@ class Draw:
 
 
 def draw(
-    operations: Sequence[str], batches: Sequence[int], generator: torch.Generator
+    operations: Sequence[str],
+    batches: Sequence[int],
+    generator: torch.Generator,
+    device: torch.device | None = None,
 ) -> list[Draw]:
-    """One draw for each of the batches of the given sizes, from a CPU generator."""
+    """One draw for each of the batches of the given sizes, from a CPU generator; brought to the
+    device at once."""
     if not operations:
         return [Draw(None, torch.empty(size, 3)) for size in batches]
     chosen = torch.randint(len(operations), (len(batches),), generator=generator).tolist()
-    uniform = torch.rand(sum(batches), 3, generator=generator).split(list(batches))
-    return [Draw(operations[i], u) for i, u in zip(chosen, uniform, strict=True)]
+    uniform = torch.rand(sum(batches), 3, generator=generator).to(device or "cpu")
+    parts = uniform.split(list(batches))
+    return [Draw(operations[i], u) for i, u in zip(chosen, parts, strict=True)]
 
 
 def augment(images: Tensor, draw: Draw) -> Tensor:
-    """images: [n, channels, height, width] → the same shape; differentiable in the images."""
+    """images: [n, channels, height, width] → the same shape; differentiable in the images. One
+    layout in memory whatever the operation, so that a compiled step serves all of them."""
     if draw.operation is None:
         return images
-    return OPERATIONS[draw.operation](images, draw.uniform.to(images))
+    return OPERATIONS[draw.operation](images, draw.uniform.to(images)).contiguous()
 
 
 def color(images: Tensor, uniform: Tensor) -> Tensor:

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Generator
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from datm_engine.checkpoint import Checkpoint, Progress
+from datm_engine.compilation import compiled, graph_size
 from datm_engine.config import Config
 from datm_engine.data.augmentation import draw
-from datm_engine.distillation.matching import Step, meta_gradient, train_student
+from datm_engine.distillation.matching import (
+    Gradient,
+    Step,
+    build_graph,
+    meta_gradient,
+    student_gradient,
+    train_student,
+)
 from datm_engine.distillation.refusals import (
     ABOVE_THRESHOLD,
     DIVERGED,
@@ -20,8 +29,9 @@ from datm_engine.distillation.refusals import (
     NOT_FINITE,
     OVERSHOT,
 )
-from datm_engine.distillation.window import Window, expert_for
-from datm_engine.events import Matched
+from datm_engine.distillation.segments import Segments
+from datm_engine.distillation.window import Window
+from datm_engine.events import Event, Matched, Noted
 from datm_engine.experts.optimizers import Descent
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import FlatNetwork
@@ -34,7 +44,8 @@ class Distillation:
     def __init__(
         self, config: Config, experts: ExpertSet, network: FlatNetwork, runtime: Runtime
     ) -> None:
-        self.config, self.experts, self.network, self.runtime = config, experts, network, runtime
+        self.config, self.experts, self.runtime = config, experts, runtime
+        self.gradient, self.kept = student_gradient(network), 0
         settings = config.distill
         self.window = Window(
             settings.min_start_epoch,
@@ -43,6 +54,7 @@ class Distillation:
             settings.expansion_iterations,
         )
         lr_labels = settings.lr_labels if settings.labels == "soft" else 0.0
+        self.segments = Segments(config, self.window, experts, runtime)
         self.descents = {
             "images": Descent(settings.lr_images, settings.momentum_images),
             "labels": Descent(lr_labels, settings.momentum_labels),
@@ -66,20 +78,46 @@ class Distillation:
         }
         return Checkpoint(self.progress, self.learned, velocities, self.experts.folder.name)
 
+    def prepare(self) -> Generator[Event, None, None]:
+        """Compile the student's step if that pays, and see how many graphs fit the memory there
+        is. What is learned must be there, for its shapes."""
+        images, labels = self.learned["images"], self.learned["labels"]
+        settings, theta = self.config.distill, self.segments(self.progress.iteration).start
+        steps = student_steps(self.config, len(images), 0, self.runtime)
+        shapes = {len(step.indices): step for step in steps}
+
+        def exercise(gradient: Gradient) -> None:
+            for step in shapes.values():
+                parts = images[step.indices], labels[step.indices]
+                with torch.no_grad():
+                    gradient(theta, *parts)
+                graph = build_graph(gradient, theta, images, labels, step)
+                torch.autograd.grad(graph.g, graph.leaves, theta)
+
+        repeats = settings.iterations * len(steps) // len(shapes)
+        self.gradient = yield from compiled(
+            self.runtime, "student steps", self.gradient, exercise, repeats
+        )
+        if not self.runtime.memory:
+            return
+        largest = build_graph(self.gradient, theta, images, labels, shapes[max(shapes)])
+        size = graph_size(largest.g)
+        self.kept = min(len(steps), self.runtime.memory // max(1, size))
+        yield Noted(
+            text=f"graphs of {self.kept} of {len(steps)} student steps are kept, "
+            f"{size / 1e6:,.1f} MB each, within {self.runtime.memory / 1e9:,.1f} GB (--memory)"
+        )
+
     def iterate(self) -> Matched:
         """One iteration: match one segment of one expert, and take one step or none."""
         began = time.monotonic()
         settings, iteration = self.config.distill, self.progress.iteration
-        expert = expert_for(iteration, self.config.experts.count, settings.seed)
-        start_epoch = self.window.start_epoch(iteration, settings.seed)
-        target_epoch = start_epoch + settings.expert_epochs
-        start, target = map(
-            self.runtime.place, self.experts.segment(expert, start_epoch, target_epoch)
-        )
+        segment = self.segments(iteration)
         steps = student_steps(self.config, len(self.learned["images"]), iteration, self.runtime)
         images, labels, syn_lr = (self.learned[name] for name in ("images", "labels", "syn_lr"))
 
-        student = train_student(self.network, start, target, images, labels, syn_lr, steps)
+        given = segment.target, images, labels, syn_lr, steps
+        student = train_student(self.gradient, segment.start, *given, self.kept)
         loss = float(student.loss)
         refused = ""
         if not math.isfinite(loss):
@@ -87,7 +125,7 @@ class Distillation:
         elif loss > settings.threshold:
             refused = ABOVE_THRESHOLD
         else:
-            gradient = meta_gradient(self.network, student, target, images, labels, syn_lr, steps)
+            gradient = meta_gradient(self.gradient, student, *given)
             refused = self._step(
                 {"images": gradient.images, "labels": gradient.labels, "syn_lr": gradient.syn_lr}
             )
@@ -103,9 +141,9 @@ class Distillation:
             iteration=iteration + 1,
             iterations=settings.iterations,
             loss=self.progress.loss,
-            expert=expert,
-            start_epoch=start_epoch,
-            target_epoch=target_epoch,
+            expert=segment.expert,
+            start_epoch=segment.start_epoch,
+            target_epoch=segment.target_epoch,
             lower=self.window.lower,
             upper=self.window.upper(iteration),
             final_upper=self.window.final_upper,
@@ -150,7 +188,8 @@ def student_steps(config: Config, images: int, iteration: int, runtime: Runtime)
     while len(batches) < settings.syn_steps:
         batches += torch.randperm(images, generator=draws).split(settings.batch_syn)
     batches = batches[: settings.syn_steps]
-    augmentations = draw(config.dataset.augmentation, [len(b) for b in batches], draws)
+    sizes = [len(b) for b in batches]
+    augmentations = draw(config.dataset.augmentation, sizes, draws, runtime.device)
     return [
         Step(runtime.place(indices), augmentation)
         for indices, augmentation in zip(batches, augmentations, strict=True)

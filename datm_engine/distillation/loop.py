@@ -91,6 +91,7 @@ def distill(
         save_sample(path, images, described.preprocessing, data.classes, at)
         return SampleSaved(iteration=at, path=str(path.relative_to(run.path)))
 
+    yield from distillation.prepare()
     saved = time.monotonic()
     previewed = saved - PREVIEW_SECONDS
     while not stop():

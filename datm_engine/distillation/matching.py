@@ -13,19 +13,25 @@ and each step's graph is rebuilt on the way back, one at a time. With λ_i = ∂
     λ_i = λ_{i+1} − η ∂s_i/∂θ
 
 This is the same gradient, not an approximation of it (TESLA drops the last line's second term).
+Graphs that fit the memory one has may be kept on the way forward instead, from the last step on;
+each spares its rebuilding, a quarter of the step's arithmetic.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from datm_engine.data.augmentation import Draw, augment
+from datm_engine.networks.gradients import gradient_of
 from datm_engine.networks.weights import FlatNetwork
+
+# (θ, x, y) → g, differentiable once more in all three
+Gradient = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -37,11 +43,21 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Graph:
+    """One student step's g_i with its graph, which ends at the leaves θ_i, x_{b_i} and y_{b_i}."""
+
+    g: Tensor
+    leaves: tuple[Tensor, Tensor, Tensor]
+
+
+@dataclass(frozen=True)
 class Student:
-    """A student that has been trained: its weights θ_0 … θ_N, and its distance to the target."""
+    """A student that has been trained: its weights θ_0 … θ_N, its distance to the target, and
+    the graphs of its last steps that were kept."""
 
     weights: list[Tensor]
     loss: Tensor
+    graphs: list[Graph] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -64,36 +80,46 @@ def soft_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     return -(labels.softmax(dim=1) * logits.log_softmax(dim=1)).sum(dim=1).mean()
 
 
-def gradient(network: FlatNetwork, theta: Tensor, images: Tensor, labels: Tensor) -> Tensor:
-    """g = ∇_θ ℓ; labels are logits."""
-    theta = theta.detach().requires_grad_()
-    (g,) = torch.autograd.grad(soft_cross_entropy(network(theta, images), labels), theta)
-    return g
+def student_gradient(network: FlatNetwork) -> Gradient:
+    """(θ, x, y) → ∇_θ ℓ(θ; x, y). The one function that is worth compiling."""
+
+    def loss(theta: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        value = soft_cross_entropy(network(theta, images), labels)
+        return value, value.detach()
+
+    gradient = gradient_of(loss)
+    return lambda theta, images, labels: gradient(theta, images, labels)[0]
 
 
+@torch.no_grad()
 def train_student(
-    network: FlatNetwork,
+    gradient: Gradient,
     start: Tensor,
     target: Tensor,
     images: Tensor,
     labels: Tensor,
     syn_lr: Tensor,
     steps: Sequence[Step],
+    keep: int = 0,
 ) -> Student:
-    """The way forward, without a graph. start, target: flat weights θ*_t and θ*_{t+M}."""
-    with torch.no_grad():
-        weights = [start]
-        for step in steps:
+    """The way forward. start, target: flat weights θ*_t and θ*_{t+M}; `keep`: of how many last
+    steps the graphs are kept."""
+    weights, graphs = [start], list[Graph]()
+    for i, step in enumerate(steps):
+        if i < len(steps) - keep:
             augmented = augment(images[step.indices], step.draw)
-            with torch.enable_grad():
-                g = gradient(network, weights[-1], augmented, labels[step.indices])
-            weights.append(weights[-1] - syn_lr * g)
-        loss = (weights[-1] - target).square().sum() / (start - target).square().sum()
-    return Student(weights, loss)
+            g = gradient(weights[-1], augmented, labels[step.indices])
+        else:
+            graphs.append(build_graph(gradient, weights[-1], images, labels, step))
+            g = graphs[-1].g
+        weights.append(weights[-1] - syn_lr * g)
+    loss = (weights[-1] - target).square().sum() / (start - target).square().sum()
+    return Student(weights, loss, graphs)
 
 
+@torch.no_grad()
 def meta_gradient(
-    network: FlatNetwork,
+    gradient: Gradient,
     student: Student,
     target: Tensor,
     images: Tensor,
@@ -101,16 +127,18 @@ def meta_gradient(
     syn_lr: Tensor,
     steps: Sequence[Step],
 ) -> MetaGradient:
-    """The way back, in the memory of one step. The arguments are those of `train_student`."""
+    """The way back. The arguments are those of `train_student`; the student's graphs are used
+    up, so that their memory is free as soon as it can be."""
     start, end = student.weights[0], student.weights[-1]
     adjoint = 2 * (end - target) / (start - target).square().sum()
     images_bar, labels_bar = torch.zeros_like(images), torch.zeros_like(labels)
     syn_lr_bar = torch.zeros_like(syn_lr)
 
     for step, theta in zip(reversed(steps), reversed(student.weights[:-1]), strict=True):
-        s, s_theta, s_images, s_labels = sensitivity(
-            network, theta, images[step.indices], labels[step.indices], step.draw, adjoint
-        )
+        kept = student.graphs.pop() if student.graphs else None
+        graph = kept or build_graph(gradient, theta, images, labels, step)
+        s = torch.dot(adjoint, graph.g)
+        s_theta, s_images, s_labels = torch.autograd.grad(graph.g, graph.leaves, adjoint)
         images_bar.index_add_(0, step.indices, -syn_lr * s_images)
         labels_bar.index_add_(0, step.indices, -syn_lr * s_labels)
         syn_lr_bar -= s
@@ -118,14 +146,12 @@ def meta_gradient(
     return MetaGradient(images_bar, labels_bar, syn_lr_bar)
 
 
-def sensitivity(
-    network: FlatNetwork, theta: Tensor, images: Tensor, labels: Tensor, draw: Draw, adjoint: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """s = ⟨λ, ∇_θ ℓ(θ; a(images), labels)⟩ and its derivatives in θ, images and labels."""
-    theta, images, labels = (t.detach().requires_grad_() for t in (theta, images, labels))
-    augmented = augment(images, draw)
-    loss = soft_cross_entropy(network(theta, augmented), labels)
-    (g,) = torch.autograd.grad(loss, theta, create_graph=True)
-    s = torch.dot(adjoint, g)
-    s_theta, s_images, s_labels = torch.autograd.grad(s, (theta, images, labels))
-    return s.detach(), s_theta, s_images, s_labels
+def build_graph(
+    gradient: Gradient, theta: Tensor, images: Tensor, labels: Tensor, step: Step
+) -> Graph:
+    """g_i with its graph; images and labels are the whole set's."""
+    parts = (theta, images[step.indices], labels[step.indices])
+    theta, batch, batch_labels = (t.detach().requires_grad_() for t in parts)
+    with torch.enable_grad():
+        g = gradient(theta, augment(batch, step.draw), batch_labels)
+    return Graph(g, (theta, batch, batch_labels))

@@ -6,16 +6,18 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from datm_engine.compilation import compiled
 from datm_engine.config import Config
 from datm_engine.data.prepared import Part, PreparedData
 from datm_engine.distillation.matching import hard_labels
 from datm_engine.evaluation.selection import random_subset
-from datm_engine.evaluation.training import Schedule, train
+from datm_engine.evaluation.training import Schedule, TrainingStep, train, training_step
 from datm_engine.events import Evaluated, EvaluationProgress, Event
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
@@ -47,6 +49,7 @@ class Evaluation:
     data: PreparedData
     runtime: Runtime
     stop: Callable[[], bool] = lambda: False
+    steps: dict[tuple[str, int], TrainingStep] = field(default_factory=dict)
 
     def references(
         self, known: Sequence[Evaluated] = ()
@@ -166,23 +169,12 @@ class Evaluation:
         """Percent of each judge that a fresh network gets right; None if stopped."""
         config, settings = self.config, self.config.evaluate
         seed = derive_seed(config.distill.seed, "evaluation", network_name, repeat)
-        channels, height, width = self.data.shape
-        module = build(
-            network_name,
-            channels=channels,
-            size=(height, width),
-            classes=self.data.classes,
-            width=config.network.width,
-            depth=config.network.depth,
-            norm=config.network.norm,
-            seed=seed,
-        )
-        network = FlatNetwork(module.to(self.runtime.device, self.runtime.dtype))
-        schedule = Schedule(
-            material.epochs, material.lr, settings.batch, settings.momentum, settings.weight_decay
-        )
+        network = self._network(network_name, seed)
+        step = yield from self._step(network_name, material)
+        schedule = Schedule(material.epochs, material.lr, settings.batch)
         training = train(
-            network,
+            step,
+            network.initial(),
             material.images,
             material.labels,
             schedule,
@@ -208,6 +200,62 @@ class Evaluation:
                     row=place[0],
                     rows=place[1],
                 )
+
+    def _network(self, name: str, seed: int) -> FlatNetwork:
+        channels, height, width = self.data.shape
+        settings = self.config.network
+        module = build(
+            name,
+            channels=channels,
+            size=(height, width),
+            classes=self.data.classes,
+            width=settings.width,
+            depth=settings.depth,
+            norm=settings.norm,
+            seed=seed,
+        )
+        runtime = self.runtime
+        return FlatNetwork(module.to(runtime.device, runtime.dtype), runtime.compute)
+
+    def _step(self, network_name: str, material: Material) -> Generator[Event, None, TrainingStep]:
+        """The step of a network on batches of such a material's sizes, compiled where that pays;
+        made once, whatever weights it is used with."""
+        settings, count = self.config.evaluate, len(material.images)
+        known = self.steps.get((network_name, count))
+        if known is not None:
+            return known
+        network = self._network(network_name, seed=0)
+        theta, rate = network.initial(), self.runtime.place(torch.tensor(material.lr))
+        sizes = {min(settings.batch, count), count % settings.batch or settings.batch}
+
+        def exercise(step: TrainingStep) -> None:
+            for size in sizes:
+                images, labels = material.images[:size].clone(), material.labels[:size].clone()
+                step(theta, torch.zeros_like(theta), rate, images, labels)
+
+        batches = -(-count // settings.batch)
+        repeats = self._trainings(network_name, material) * (material.epochs + 1) * batches
+        step = yield from compiled(
+            self.runtime,
+            f"steps of {network_name} on {count:,} images",
+            training_step(network, settings.momentum, settings.weight_decay),
+            exercise,
+            repeats // len(sizes),
+            small_kernels=True,
+        )
+        self.steps[network_name, count] = step
+        return step
+
+    def _trainings(self, network_name: str, material: Material) -> int:
+        """How many networks will be trained on such a material, candidates too."""
+        settings, distill = self.config.evaluate, self.config.distill
+        if material.name == "full":
+            return settings.full_repeats
+        candidates = 0
+        if network_name == "convnet" and settings.selection != "last":
+            candidates = settings.selection_repeats * distill.iterations
+        rows = 1 + ("random" in settings.against)
+        return settings.repeats * rows + candidates // settings.selection_interval
 
 
 def result(evaluated: Evaluated) -> dict[str, Any]:

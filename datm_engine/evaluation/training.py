@@ -8,17 +8,21 @@ Source: MTT's and DATM's published evaluation (E = 1000, momentum 0.9, weight de
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from datm_engine.data.augmentation import augment, draw
-from datm_engine.distillation.matching import gradient
-from datm_engine.experts.optimizers import Descent
+from datm_engine.distillation.matching import student_gradient
+from datm_engine.experts.optimizers import sgd_step
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runtime import generator
+
+# (θ, velocity, rate, images, labels) → the next θ and velocity
+TrainingStep: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -28,8 +32,6 @@ class Schedule:
     epochs: int
     lr: float
     batch: int
-    momentum: float
-    weight_decay: float
 
     @property
     def decay_after(self) -> int:
@@ -40,8 +42,24 @@ class Schedule:
         return self.lr if epoch <= self.decay_after else 0.1 * self.lr
 
 
+def training_step(network: FlatNetwork, momentum: float, weight_decay: float) -> TrainingStep:
+    """One step of SGD on a batch as it was augmented; labels are logits, the rate is a scalar
+    tensor."""
+    gradient = student_gradient(network)
+
+    def step(
+        theta: Tensor, velocity: Tensor, rate: Tensor, images: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        return sgd_step(
+            theta, gradient(theta, images, labels), velocity, rate, momentum, weight_decay
+        )
+
+    return step
+
+
 def train(
-    network: FlatNetwork,
+    step: TrainingStep,
+    theta: Tensor,
     images: Tensor,
     labels: Tensor,
     schedule: Schedule,
@@ -50,19 +68,21 @@ def train(
 ) -> Generator[int, None, Tensor]:
     """Yields each epoch's number when it is done; returns the weights.
 
-    images: [n, channels, height, width] as the network sees them; labels: [n, classes] logits.
+    theta: flat weights to start from; images: [n, channels, height, width] as the network sees
+    them; labels: [n, classes] logits.
     """
-    theta = network.initial()
-    descent = Descent(schedule.lr, schedule.momentum, schedule.weight_decay)
+    velocity = torch.zeros_like(theta)
     for epoch in range(schedule.epochs + 1):
         if epoch == schedule.decay_after + 1:
-            descent = Descent(schedule.rate(epoch), schedule.momentum, schedule.weight_decay)
+            velocity = torch.zeros_like(theta)
+        rate = torch.tensor(schedule.rate(epoch), dtype=theta.dtype, device=theta.device)
         draws = generator(seed, "evaluation epoch", epoch)
-        batches = torch.randperm(len(images), generator=draws).split(schedule.batch)
-        augmentations = draw(augmentation, [len(batch) for batch in batches], draws)
+        order = torch.randperm(len(images), generator=draws).to(images.device)
+        batches = order.split(schedule.batch)
+        sizes = [len(batch) for batch in batches]
+        augmentations = draw(augmentation, sizes, draws, images.device)
         for batch, augmented in zip(batches, augmentations, strict=True):
-            indices = batch.to(images.device)
-            seen = augment(images[indices], augmented)
-            theta = descent.step(theta, gradient(network, theta, seen, labels[indices]))
+            seen = augment(images[batch], augmented)
+            theta, velocity = step(theta, velocity, rate, seen, labels[batch])
         yield epoch
     return theta

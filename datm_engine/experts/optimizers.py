@@ -10,11 +10,28 @@ from torch import Tensor
 Gradient = Callable[[Tensor], Tensor]
 
 
-class Descent:
-    """SGD on one flat vector: v ← momentum · v + (d + weight_decay · θ), θ ← θ − lr · v.
+def sgd_step(
+    theta: Tensor,
+    direction: Tensor,
+    velocity: Tensor,
+    lr: float | Tensor,
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
+) -> tuple[Tensor, Tensor]:
+    """SGD on one flat vector: v ← momentum · v + (d + weight_decay · θ), θ ← θ − lr · v. The next
+    weights and velocity, the first velocity being zeros; no argument is changed.
 
-    Source: torch.optim.SGD, first step v = d, no dampening, no Nesterov.
+    Source: torch.optim.SGD without dampening or Nesterov.
     """
+    if weight_decay:
+        direction = direction + weight_decay * theta
+    if momentum:
+        velocity = direction = momentum * velocity + direction
+    return theta - lr * direction, velocity
+
+
+class Descent:
+    """SGD that keeps its velocity, None before the first step."""
 
     def __init__(self, lr: float, momentum: float = 0.0, weight_decay: float = 0.0) -> None:
         self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay
@@ -22,13 +39,10 @@ class Descent:
 
     def step(self, theta: Tensor, direction: Tensor) -> Tensor:
         """The next weights; neither argument is changed."""
-        if self.weight_decay:
-            direction = direction + self.weight_decay * theta
-        if self.momentum:
-            if self.velocity is not None:
-                direction = self.momentum * self.velocity + direction
-            self.velocity = direction
-        return theta - self.lr * direction
+        before = torch.zeros_like(theta) if self.velocity is None else self.velocity
+        theta, after = sgd_step(theta, direction, before, self.lr, self.momentum, self.weight_decay)
+        self.velocity = after if self.momentum else None
+        return theta
 
 
 def gsam_direction(theta: Tensor, gradient: Gradient, *, rho: float, alpha: float) -> Tensor:

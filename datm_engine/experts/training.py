@@ -5,32 +5,38 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from datm_engine.compilation import compiled
 from datm_engine.config import Config, ExpertsConfig
-from datm_engine.data.augmentation import Draw, augment, draw
-from datm_engine.data.prepared import Part, PreparedData
+from datm_engine.data.augmentation import augment, draw
+from datm_engine.data.prepared import PreparedData
 from datm_engine.errors import DatmError
 from datm_engine.events import Event, ExpertEpoch, ExpertsPlanned, ExpertTrained, Noted
 from datm_engine.experts.imported import imported_experts
-from datm_engine.experts.optimizers import Descent, gsam_direction
+from datm_engine.experts.optimizers import gsam_direction, sgd_step
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.files import remove_leftovers
+from datm_engine.networks.gradients import gradient_of
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
 from datm_engine.runtime import Runtime, derive_seed, generator
 
+# (θ, velocity, images, labels) → the next θ and velocity, and what was measured
+ExpertStep: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+
 FORMAT = 1  # raised when experts of the same settings would come out different
 
 
-def expert_facts(config: Config, data: PreparedData) -> dict[str, Any]:
+def expert_facts(config: Config, data: PreparedData, precision: str) -> dict[str, Any]:
     """All that makes experts what they are, for their fingerprint. How many there are does not:
-    expert k is drawn from (seed, k), so that a set can grow."""
-    return {
+    expert k is drawn from (seed, k), so that a set can grow. `precision` is the run's."""
+    settings = config.experts
+    facts = {
         "format": FORMAT,
         "dataset": data.name,
         "content": data.fingerprint,
@@ -38,9 +44,21 @@ def expert_facts(config: Config, data: PreparedData) -> dict[str, Any]:
         "zca_regularization": config.dataset.zca_regularization,
         "augmentation": list(config.dataset.augmentation),
         "network": config.network.model_dump(),
-        "experts": config.experts.model_dump(exclude={"count", "epochs", "imported"}),
+        "experts": settings.model_dump(
+            exclude={"count", "epochs", "precision", "snapshots", "imported"}
+        ),
         "epochs": config.snapshot_epochs,
     }
+    arithmetic = {
+        "precision": expert_precision(settings, precision),
+        "snapshots": settings.snapshots,
+    }
+    return facts | {key: value for key, value in arithmetic.items() if value != "float32"}
+
+
+def expert_precision(settings: ExpertsConfig, precision: str) -> str:
+    """What experts compute in, in a run that computes in `precision`."""
+    return precision if settings.precision == "run" else settings.precision
 
 
 def expert_network(config: Config, data: PreparedData, seed: int, runtime: Runtime) -> FlatNetwork:
@@ -56,7 +74,7 @@ def expert_network(config: Config, data: PreparedData, seed: int, runtime: Runti
         norm=config.network.norm,
         seed=seed,
     )
-    return FlatNetwork(module.to(runtime.device, runtime.dtype))
+    return FlatNetwork(module.to(runtime.device, runtime.dtype), runtime.compute)
 
 
 def train_experts(
@@ -76,11 +94,19 @@ def train_experts(
         layout = expert_network(config, data, seed=0, runtime=runtime).layout
         return (yield from imported_experts(config, data, layout, experts_dir))
     settings, epochs = config.experts, config.snapshot_epochs
+    facts, precision = expert_facts(config, data, runtime.precision), runtime.precision
+    runtime = runtime.using(expert_precision(settings, precision))
     network = expert_network(config, data, seed=0, runtime=runtime)
-    facts = expert_facts(config, data)
-    experts = ExpertSet.create(experts_dir, facts, network.layout, epochs)
+    dtype = torch.bfloat16 if settings.snapshots == "bfloat16" else torch.float32
+    experts = ExpertSet.create(experts_dir, facts, network.layout, epochs, dtype)
     missing = sorted(set(range(settings.count)) - set(experts.ready(settings.count)))
-    seconds = len(missing) * _calibrate(config, data, network) if missing else 0.0
+    step = expert_step(network, settings)
+    if missing:
+        exercise, repeats = _exercise(config, data, network, len(missing))
+        step = yield from compiled(
+            runtime, "expert steps", step, exercise, repeats, small_kernels=True
+        )
+    seconds = len(missing) * _calibrate(config, data, network, step) if missing else 0.0
     yield ExpertsPlanned(
         folder=str(experts.folder),
         total=settings.count,
@@ -95,7 +121,8 @@ def train_experts(
         yield Noted(text=_cost_of_epochs(config))
     for expert in missing:
         began = time.monotonic()
-        snapshots = yield from _train(config, data, expert, runtime, stop)
+        start = expert_start(config, data, expert, runtime)
+        snapshots = yield from _train(config, data, expert, start, step, stop)
         if snapshots is None:
             break
         experts.save(expert, snapshots, {"expert": str(expert)})
@@ -111,31 +138,40 @@ def train_experts(
             if len(held_out)
             else None,
         )
+    runtime.using(precision)
     return experts
 
 
+def expert_start(config: Config, data: PreparedData, expert: int, runtime: Runtime) -> Tensor:
+    """The weights that an expert starts from, flat."""
+    seed = derive_seed(config.experts.seed, "expert weights", expert)
+    return expert_network(config, data, seed, runtime).initial()
+
+
 def _train(
-    config: Config, data: PreparedData, expert: int, runtime: Runtime, stop: Callable[[], bool]
+    config: Config,
+    data: PreparedData,
+    expert: int,
+    theta: Tensor,
+    step: ExpertStep,
+    stop: Callable[[], bool],
 ) -> Generator[Event, None, Tensor | None]:
     """One expert's snapshots [epochs + 1, weights] float32 on the CPU; None if stopped."""
     settings, epochs = config.experts, config.snapshot_epochs
-    seed = derive_seed(settings.seed, "expert weights", expert)
-    network = expert_network(config, data, seed, runtime)
-    theta = network.initial()
-    descent = Descent(settings.lr, settings.momentum, settings.weight_decay)
+    device, velocity = theta.device, torch.zeros_like(theta)
     snapshots = [theta.float().cpu().clone()]
     for epoch in range(1, epochs + 1):
         if stop():
             return None
         draws = generator(settings.seed, "expert epoch", expert, epoch)
         order = torch.randperm(len(data.train), generator=draws)
-        batches = order.to(runtime.device).split(settings.batch)
-        augmentations = draw(config.dataset.augmentation, [len(b) for b in batches], draws)
-        totals = torch.zeros(2, device=runtime.device)
+        batches = order.to(device).split(settings.batch)
+        sizes = [len(b) for b in batches]
+        augmentations = draw(config.dataset.augmentation, sizes, draws, device)
+        totals = torch.zeros(2, device=device)
         for indices, augmentation in zip(batches, augmentations, strict=True):
-            theta, measured = expert_step(
-                network, theta, data.train, indices, augmentation, settings, descent
-            )
+            images = augment(data.train.images[indices], augmentation)
+            theta, velocity, measured = step(theta, velocity, images, data.train.labels[indices])
             totals += measured
         loss, right = (totals / len(data.train)).tolist()  # the epoch's one synchronisation
         snapshots.append(theta.float().cpu().clone())
@@ -150,49 +186,67 @@ def _train(
     return torch.stack(snapshots)
 
 
-def expert_step(
-    network: FlatNetwork,
-    theta: Tensor,
-    train: Part,
-    indices: Tensor,
-    augmentation: Draw,
-    settings: ExpertsConfig,
-    descent: Descent,
-) -> tuple[Tensor, Tensor]:
-    """The next weights, and [sum of the losses, number classified correctly] of the batch as it
-    was augmented."""
-    images, labels = augment(train.images[indices], augmentation), train.labels[indices]
-    measured: list[Tensor] = []
+def expert_step(network: FlatNetwork, settings: ExpertsConfig) -> ExpertStep:
+    """One step on a batch as it was augmented; measured are [sum of the losses, number classified
+    correctly]. Nothing in it waits for the device."""
 
-    def gradient(at: Tensor) -> Tensor:
-        at = at.detach().requires_grad_()
-        logits = network(at, images)
-        loss = F.cross_entropy(logits, labels)
-        right = (logits.detach().argmax(dim=1) == labels).sum()
-        measured.append(torch.stack([loss.detach() * len(labels), right]).float())
-        (g,) = torch.autograd.grad(loss, at)
-        return g
+    def loss(theta: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        logits = network(theta, images)
+        mean = F.cross_entropy(logits, labels)
+        right = (logits.argmax(dim=1) == labels).sum()
+        return mean, torch.stack([mean * len(labels), right.to(mean)]).detach().float()
 
-    if settings.optimizer == "gsam":
-        direction = gsam_direction(theta, gradient, rho=settings.rho, alpha=settings.alpha)
-    else:
-        direction = gradient(theta)
-    return descent.step(theta, direction), measured[0]
+    both = gradient_of(loss)
+
+    def step(
+        theta: Tensor, velocity: Tensor, images: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        measured: list[Tensor] = []
+
+        def gradient(at: Tensor) -> Tensor:
+            g, of_batch = both(at, images, labels)
+            measured.append(of_batch)
+            return g
+
+        if settings.optimizer == "gsam":
+            direction = gsam_direction(theta, gradient, rho=settings.rho, alpha=settings.alpha)
+        else:
+            direction = gradient(theta)
+        rates = settings.lr, settings.momentum, settings.weight_decay
+        return *sgd_step(theta, direction, velocity, *rates), measured[0]
+
+    return step
 
 
-def _calibrate(config: Config, data: PreparedData, network: FlatNetwork) -> float:
+def _exercise(
+    config: Config, data: PreparedData, network: FlatNetwork, experts: int
+) -> tuple[Callable[[ExpertStep], None], int]:
+    """One step of every batch size that there is; and how often that comes to all steps."""
+    images, labels, batch = data.train.images, data.train.labels, config.experts.batch
+    theta = network.initial()
+    sizes = {min(batch, len(images)), len(images) % batch or batch}
+    steps = experts * config.snapshot_epochs * -(-len(images) // batch)
+
+    def exercise(step: ExpertStep) -> None:
+        for size in sizes:
+            step(theta, torch.zeros_like(theta), images[:size].clone(), labels[:size].clone())
+
+    return exercise, steps // len(sizes)
+
+
+def _calibrate(config: Config, data: PreparedData, network: FlatNetwork, step: ExpertStep) -> float:
     """Seconds one expert will take, from a few steps at full batch size."""
-    settings = config.experts
-    batch = min(settings.batch, len(data.train))
+    batch = min(config.experts.batch, len(data.train))
     draws = generator(0, "calibration")
-    theta, descent = network.initial(), Descent(settings.lr)
-    indices = torch.arange(batch, device=theta.device)
-    augmentations = draw(config.dataset.augmentation, [batch] * 4, draws)
+    theta = network.initial()
+    velocity = torch.zeros_like(theta)
+    images, labels = data.train.images[:batch], data.train.labels[:batch]
+    augmentations = draw(config.dataset.augmentation, [batch] * 4, draws, theta.device)
     began = 0.0
     for i, augmentation in enumerate(augmentations):
         if i == 1:  # the first step warms up
             began = time.monotonic()
-        theta, _ = expert_step(network, theta, data.train, indices, augmentation, settings, descent)
+        theta, velocity, _ = step(theta, velocity, augment(images, augmentation), labels)
         float(theta[0])  # waits for the device
     a_step = (time.monotonic() - began) / (len(augmentations) - 1)
     return a_step * len(data.train) / batch * config.snapshot_epochs

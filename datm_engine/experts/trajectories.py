@@ -1,7 +1,7 @@
 """Expert trajectories on disk: one safetensors file an expert, one folder a set.
 
-A file holds one tensor `snapshots` [epochs + 1, weights] float32: the weights before training
-and after every epoch. It is read by slice, so an iteration reads two rows and not a file;
+A file holds one tensor `snapshots` [epochs + 1, weights], float32 or bfloat16: the weights before
+training and after every epoch. It is read by slice, so an iteration reads two rows and not a file;
 a set is read as a whole once, when it is opened, to find damage.
 A folder is named by a fingerprint of all that made the experts, so that sets never mix.
 """
@@ -36,16 +36,25 @@ def fingerprint(facts: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class ExpertSet:
-    """The experts in `folder`, each of `epochs` epochs and with weights laid out as `layout`."""
+    """The experts in `folder`, each of `epochs` epochs and with weights laid out as `layout`,
+    written as `dtype`."""
 
     folder: Path
     layout: Layout
     epochs: int
+    dtype: torch.dtype = torch.float32
 
     @classmethod
-    def create(cls, root: Path, facts: Mapping[str, Any], layout: Layout, epochs: int) -> ExpertSet:
+    def create(
+        cls,
+        root: Path,
+        facts: Mapping[str, Any],
+        layout: Layout,
+        epochs: int,
+        dtype: torch.dtype = torch.float32,
+    ) -> ExpertSet:
         """The set under `root` that `facts` describe, its folder made if need be."""
-        experts = cls(root / fingerprint(facts), layout, epochs)
+        experts = cls(root / fingerprint(facts), layout, epochs, dtype)
         make_folder(experts.folder)
         if not (experts.folder / "experts.json").exists():
             save_text(experts.folder / "experts.json", json.dumps(facts, indent=2) + "\n")
@@ -69,7 +78,7 @@ class ExpertSet:
     @property
     def expert_size(self) -> int:
         """Bytes of one expert's file."""
-        return 4 * (self.epochs + 1) * self.layout.size
+        return self.dtype.itemsize * (self.epochs + 1) * self.layout.size
 
     def save(self, expert: int, snapshots: Tensor, metadata: Mapping[str, str]) -> None:
         """snapshots: [epochs + 1, weights] float32. Raises FileError."""
@@ -80,7 +89,7 @@ class ExpertSet:
             "shapes": json.dumps(self.layout.shapes),
             **metadata,
         }
-        save_tensors(self.path(expert), {"snapshots": snapshots}, described)
+        save_tensors(self.path(expert), {"snapshots": snapshots.to(self.dtype)}, described)
 
     def snapshot(self, expert: int, epoch: int) -> Tensor:
         """θ*_epoch: [weights] float32 on the CPU."""
@@ -126,7 +135,7 @@ class ExpertSet:
                         f"{self.epochs} of {self.layout.size}",
                         command("rm", path),
                     )
-                read = [rows[epoch] for epoch in epochs]
+                read = [rows[epoch].float() for epoch in epochs]
         except FileNotFoundError:
             raise FileError(f"{path}: no such file", command("ls", self.folder)) from None
         except (SafetensorError, OSError, KeyError) as problem:

@@ -46,16 +46,25 @@ class FlatNetwork:
     """`network(theta, images)` → logits [n, classes]; theta: [layout.size].
 
     The module gives the structure, its buffers (running statistics) and its mode; its own
-    parameters are only the initial weights.
+    parameters are only the initial weights. With `compute` the layers work in that type, while
+    weights and logits, and so their gradients and sums, stay in that of `theta`.
     """
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, compute: torch.dtype | None = None) -> None:
         self.module = module
         self.layout = Layout.of(module)
+        self.compute = compute
 
     def __call__(self, theta: Tensor, images: Tensor) -> Tensor:
-        logits: Tensor = functional_call(self.module, self.layout.unflatten(theta), (images,))
-        return logits
+        weights = self.layout.unflatten(theta)
+        if self.compute is not None:
+            weights = {name: weight.to(self.compute) for name, weight in weights.items()}
+            images = images.to(self.compute)
+        if torch.compiler.is_compiling():  # the layout of the fast kernels, on CPU and GPU alike
+            weights = {name: _channels_last(weight) for name, weight in weights.items()}
+            images = _channels_last(images)
+        logits: Tensor = functional_call(self.module, weights, (images,))
+        return logits.to(theta.dtype)
 
     def initial(self) -> Tensor:
         """The module's own weights as one vector; a copy."""
@@ -63,8 +72,11 @@ class FlatNetwork:
 
     @torch.no_grad()
     def predict(self, theta: Tensor, images: Tensor, batch: int = 1000) -> Tensor:
-        """Logits [n, classes] without a graph, `batch` images at a time."""
-        return torch.cat([self(theta, part) for part in images.split(batch)])
+        """Logits [n, classes] without a graph, `batch` images at a time, always in the type of
+        `theta`: what is told of a network is not rounded."""
+        weights = self.layout.unflatten(theta)
+        logits = [functional_call(self.module, weights, (part,)) for part in images.split(batch)]
+        return torch.cat(logits)
 
     def accuracy(self, theta: Tensor, images: Tensor, labels: Tensor) -> float:
         """Percent of images classified as their label; running statistics are used, not moved."""
@@ -73,3 +85,9 @@ class FlatNetwork:
         right = int((self.predict(theta, images).argmax(dim=1) == labels).sum())
         self.module.train(was_training)
         return 100 * right / len(labels)
+
+
+def _channels_last(tensor: Tensor) -> Tensor:
+    if tensor.ndim != 4:
+        return tensor
+    return tensor.contiguous(memory_format=torch.channels_last)

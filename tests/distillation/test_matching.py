@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
+import torch._dynamo.utils
 import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.plain import unrolled_gradient
+from datm_engine.compilation import compiled
 from datm_engine.data.augmentation import OPERATIONS, draw
 from datm_engine.distillation.matching import (
+    Gradient,
     Step,
-    gradient,
     hard_labels,
     meta_gradient,
     soft_cross_entropy,
+    student_gradient,
     train_student,
 )
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
-from datm_engine.runtime import generator
+from datm_engine.runtime import Compiler, Runtime, generator
+from tests.conftest import finish
 
 CLASSES, IMAGES = 3, 7
 
@@ -33,6 +39,7 @@ class Problem:
             "convnet", channels=3, size=(8, 8), classes=CLASSES, width=4, depth=2, norm=norm, seed=1
         )
         self.network = FlatNetwork(module.double())
+        self.gradient = student_gradient(self.network)
         self.start = self.network.initial()
         self.target = self.start + 0.1 * _normal(draws, len(self.start))
         self.images = _normal(draws, IMAGES, 3, 8, 8)
@@ -48,11 +55,16 @@ class Problem:
         augmentations = draw(operations, [len(b) for b in batches], draws)
         self.steps = [Step(b, a) for b, a in zip(batches, augmentations, strict=True)]
 
-    def parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def parts(
+        self, keep: int = 0, gradient: Gradient | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Loss and the three gradients, by the recursion."""
+        gradient = gradient or self.gradient
         learned = (self.images, self.labels, self.syn_lr, self.steps)
-        student = train_student(self.network, self.start, self.target, *learned)
-        found = meta_gradient(self.network, student, self.target, *learned)
+        student = train_student(gradient, self.start, self.target, *learned, keep)
+        assert len(student.graphs) == keep
+        found = meta_gradient(gradient, student, self.target, *learned)
+        assert not student.graphs
         return student.loss, found.images, found.labels, found.syn_lr
 
     def plain(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -83,6 +95,13 @@ def test_equals_autograd_for_batches_and_labels(batch: int, soft: bool) -> None:
     assert_equal(problem.parts(), problem.plain())
 
 
+@pytest.mark.parametrize("keep", [1, 4, 9])
+def test_graphs_that_are_kept_change_nothing(keep: int) -> None:
+    problem = Problem(batch=3, steps=9, operations=list(OPERATIONS), soft=True, norm="instance")
+    kept, rebuilt = problem.parts(keep), problem.parts()
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(kept, rebuilt, strict=True))
+
+
 @pytest.mark.parametrize("operation", list(OPERATIONS))
 def test_equals_autograd_for_every_augmentation(operation: str) -> None:
     problem = Problem(batch=3, steps=6, operations=[operation], soft=True, norm="instance")
@@ -97,6 +116,30 @@ def test_equals_autograd_for_every_norm(norm: str) -> None:
     assert_equal(problem.parts(), problem.plain())
 
 
+@pytest.mark.slow
+def test_equals_autograd_compiled() -> None:
+    """Whole and ragged batches, rebuilt and kept; and nothing is compiled after the first time."""
+    problem = Problem(batch=4, steps=6, operations=list(OPERATIONS), soft=True, norm="instance")
+    counters: Any = torch._dynamo.utils.counters
+    stage = compiled(
+        Runtime(torch.device("cpu"), torch.float64, compiler=Compiler("on")),
+        "student steps",
+        problem.gradient,
+        lambda gradient: problem.parts(3, gradient),
+        1,
+    )
+    told, faster = finish(stage)
+    assert len(told) == 1
+    assert "compiled in" in told[0].text
+    assert faster is not problem.gradient
+    compilations = counters["stats"]["unique_graphs"]
+    assert_equal(problem.parts(gradient=faster), problem.plain())
+    assert_equal(problem.parts(3, faster), problem.plain())
+    other = Problem(batch=4, steps=6, operations=["flip"], soft=True, norm="instance")
+    other.parts(2, faster)
+    assert counters["stats"]["unique_graphs"] == compilations
+
+
 def test_equals_finite_differences() -> None:
     """An independent witness: neither autograd's unroll nor the recursion."""
     problem = Problem(batch=3, steps=4, operations=["rotate"], soft=True, norm="instance")
@@ -104,7 +147,7 @@ def test_equals_finite_differences() -> None:
 
     def loss(images: Tensor, labels: Tensor, rate: Tensor) -> float:
         student = train_student(
-            problem.network, problem.start, problem.target, images, labels, rate, problem.steps
+            problem.gradient, problem.start, problem.target, images, labels, rate, problem.steps
         )
         return float(student.loss)
 
@@ -139,7 +182,7 @@ def test_hard_labels_are_plain_cross_entropy() -> None:
 def test_student_is_plain_gradient_descent() -> None:
     problem = Problem(batch=7, steps=3, operations=[], soft=True, norm="instance")
     student = train_student(
-        problem.network,
+        problem.gradient,
         problem.start,
         problem.target,
         problem.images,
@@ -150,7 +193,7 @@ def test_student_is_plain_gradient_descent() -> None:
     theta = problem.start
     for step in problem.steps:
         batch = problem.images[step.indices], problem.labels[step.indices]
-        theta = theta - problem.syn_lr * gradient(problem.network, theta, *batch)
+        theta = theta - problem.syn_lr * problem.gradient(theta, *batch)
     assert torch.equal(student.weights[-1], theta)
     distance = (problem.start - problem.target).square().sum()
     assert float(student.loss) == pytest.approx(

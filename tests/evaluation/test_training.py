@@ -5,15 +5,15 @@ from __future__ import annotations
 import torch
 
 from datm_engine.data.augmentation import augment, draw
-from datm_engine.distillation.matching import gradient
-from datm_engine.evaluation.training import Schedule, train
+from datm_engine.distillation.matching import student_gradient
+from datm_engine.evaluation.training import Schedule, train, training_step
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
 from datm_engine.runtime import generator
 
 
 def schedule(epochs: int, batch: int = 128) -> Schedule:
-    return Schedule(epochs=epochs, lr=0.1, batch=batch, momentum=0.9, weight_decay=5e-4)
+    return Schedule(epochs=epochs, lr=0.1, batch=batch)
 
 
 def test_published_schedule() -> None:
@@ -32,7 +32,8 @@ def test_training_is_sgd_with_the_published_schedule() -> None:
     module = build("mlp", channels=1, size=(8, 8), classes=3, seed=0).double()
     network = FlatNetwork(module)
     plan = schedule(6, batch=4)
-    training = train(network, images, labels, plan, ["flip", "color"], seed=5)
+    step = training_step(network, momentum=0.9, weight_decay=5e-4)
+    training = train(step, network.initial(), images, labels, plan, ["flip", "color"], seed=5)
     epochs = []
     while True:
         try:
@@ -57,6 +58,6 @@ def test_training_is_sgd_with_the_published_schedule() -> None:
         augmentations = draw(["flip", "color"], [4, 4, 2], draws)
         for batch, augmented in zip(batches, augmentations, strict=True):
             seen = augment(images[batch], augmented)
-            parameter.grad = gradient(network, parameter, seen, labels[batch])
+            parameter.grad = student_gradient(network)(parameter.detach(), seen, labels[batch])
             optimizer.step()
     assert torch.allclose(found, parameter.detach(), rtol=1e-9, atol=0)

@@ -85,6 +85,8 @@ def test_the_plan_says_how_many_how_long_and_how_much(
         {"experts": {"optimizer": "gsam"}},
         {"experts": {"rho": 0.02}},
         {"experts": {"seed": 1}},
+        {"experts": {"precision": "bfloat16"}},
+        {"experts": {"snapshots": "bfloat16"}},
         {"experts": {"epochs": 5}},
         {"network": {"width": 5}},
         {"dataset": {"preprocessing": "zca"}},
@@ -95,17 +97,46 @@ def test_the_plan_says_how_many_how_long_and_how_much(
 def test_sets_of_other_settings_never_mix(
     change: dict[str, Any], make_config: Make, digits: PreparedData
 ) -> None:
-    mine = fingerprint(expert_facts(make_config(), digits))
-    assert mine == fingerprint(expert_facts(make_config(), digits))
-    assert mine != fingerprint(expert_facts(make_config(**change), digits))
+    mine = fingerprint(expert_facts(make_config(), digits, "float32"))
+    assert mine == fingerprint(expert_facts(make_config(), digits, "float32"))
+    assert mine != fingerprint(expert_facts(make_config(**change), digits, "float32"))
 
 
 def test_what_does_not_change_an_expert_does_not_change_the_set(
     make_config: Make, digits: PreparedData
 ) -> None:
-    mine = fingerprint(expert_facts(make_config(), digits))
+    mine = fingerprint(expert_facts(make_config(), digits, "float32"))
     for change in ({"experts": {"count": 9}}, {"distill": {"ipc": 2, "seed": 4}}):
-        assert mine == fingerprint(expert_facts(make_config(**change), digits))
+        assert mine == fingerprint(expert_facts(make_config(**change), digits, "float32"))
+
+
+def test_precision_is_part_of_what_experts_are(make_config: Make, digits: PreparedData) -> None:
+    exact = fingerprint(expert_facts(make_config(), digits, "float32"))
+    assert fingerprint(expert_facts(make_config(), digits, "bfloat16")) != exact
+    shared = make_config(experts={"precision": "float32"})
+    assert fingerprint(expert_facts(shared, digits, "bfloat16")) == exact
+
+
+def test_bfloat16_snapshots_take_half_and_are_the_same_but_for_rounding(
+    make_config: Make, digits: PreparedData, cpu: Runtime, tmp_path: Path, finished: Finished
+) -> None:
+    _, whole = finished(train_experts(make_config(), digits, tmp_path, cpu))
+    small = make_config(experts={"snapshots": "bfloat16"})
+    _, half = finished(train_experts(small, digits, tmp_path, cpu))
+    assert half.folder != whole.folder
+    assert half.expert_size * 2 == whole.expert_size
+    for ours, theirs in zip(half.segment(1, 1, 2), whole.segment(1, 1, 2), strict=True):
+        assert ours.dtype == torch.float32
+        assert torch.equal(ours, theirs.bfloat16().float())
+
+
+def test_experts_in_bfloat16_learn(
+    make_config: Make, digits: PreparedData, cpu: Runtime, tmp_path: Path, finished: Finished
+) -> None:
+    seen, experts = finished(train_experts(make_config(), digits, tmp_path, cpu.using("bfloat16")))
+    losses = [event.loss for event in seen if isinstance(event, ExpertEpoch) and event.expert == 0]
+    assert losses[-1] < losses[0]
+    assert experts.snapshot(0, 1).dtype == torch.float32
 
 
 def _damage(experts: ExpertSet, how: str) -> None:

@@ -1,0 +1,98 @@
+"""Expert training of the published network, beside a plain PyTorch loop.
+
+    python -m benchmarks.experts [--json] [--size small|full]
+
+Both take the same number of SGD steps on batches of 256 32×32 colour images (ConvNet of width
+128, depth 3). The plain loop has a DataLoader, an nn.Module, torch.optim.SGD, and augmentation
+matrices built image by image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from benchmarks import plain_training
+from benchmarks.alternation import in_turn, ratios
+from benchmarks.problem import CLASSES, made_ready, network, runtime
+from datm_engine.config import ExpertsConfig
+from datm_engine.data.augmentation import OPERATIONS, augment, draw
+from datm_engine.experts.training import expert_step
+from datm_engine.runtime import generator
+
+STEPS = {"small": 6, "full": 40}
+SETTINGS = ExpertsConfig(
+    count=1,
+    epochs=1,
+    optimizer="sgd",
+    lr=0.01,
+    momentum=0.0,
+    weight_decay=0.0,
+    batch=256,
+    rho=0.01,
+    alpha=0.3,
+    seed=0,
+)
+WAYS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "eager": {"compiling": "off"},
+    "float32": {"compiling": "on"},
+    "bfloat16": {"compiling": "on", "precision": "bfloat16"},
+}
+
+
+def ready(
+    way: str,
+    *,
+    steps: int,
+    width: int = 128,
+    precision: str = "float32",
+    compiling: str = "off",
+    optimizer: str = "sgd",
+    device: str = "cpu",
+) -> Callable[[], object]:
+    """What one turn does: `steps` steps, going on from the turn before."""
+    on, draws, batch = runtime(precision, compiling, device), generator(0, "experts"), 256
+    count = steps * batch
+    images = torch.randn(count, 3, 32, 32, generator=draws).to(on.device)
+    labels = torch.randint(CLASSES, (count,), generator=draws).to(on.device)
+    net = network(width, on)
+    if way == "plain":
+        endless = plain_training.epochs(net.module, images, labels, batch=batch, lr=0.01)
+        return lambda: [next(endless) for _ in range(steps)]
+    step = expert_step(net, SETTINGS.model_copy(update={"optimizer": optimizer}))
+    theta, velocity = net.initial(), torch.zeros_like(net.initial())
+    step = made_ready(
+        on,
+        "expert steps",
+        step,
+        lambda s: s(theta, velocity, images[:batch].clone(), labels[:batch].clone()),
+        small_kernels=True,
+    )
+
+    def turn() -> float:
+        nonlocal theta, velocity
+        order = torch.randperm(count, generator=draws).to(on.device).split(batch)
+        augmentations = draw(list(OPERATIONS), [batch] * steps, draws, on.device)
+        for indices, augmentation in zip(order, augmentations, strict=True):
+            seen = augment(images[indices], augmentation)
+            theta, velocity, _ = step(theta, velocity, seen, labels[indices])
+        return float(theta[0])
+
+    return turn
+
+
+def measure(size: str, turns: int = 5) -> dict[str, Any]:
+    ways = {way: {"steps": STEPS[size], **given} for way, given in WAYS.items()}
+    return {
+        "what": f"{STEPS[size]} expert steps (SGD), width 128, batch 256",
+        "ways": ratios(in_turn("benchmarks.experts", ways, turns), "plain"),
+    }
+
+
+if __name__ == "__main__":
+    from benchmarks.__main__ import run
+
+    run({"experts": measure})

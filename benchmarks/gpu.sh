@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Everything that takes a GPU, in parts of under 10 minutes each; one JSON object on stdout.
+#
+#   benchmarks/gpu.sh CIFAR10_FOLDER [PART …]
+#
+# CIFAR10_FOLDER holds train/CLASS/… and test/CLASS/…. Parts: matching experts settings ipc1 ipc10
+# (default: all). Experts and runs are kept in gpu/, so that parts can be run one at a time, and
+# again after an interruption. PYTHON names the interpreter that has datm's dependencies.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+folder="${1:?usage: benchmarks/gpu.sh CIFAR10_FOLDER [PART …]}"
+shift
+exec "${PYTHON:-python}" -m benchmarks.gpu "$folder" "$@"

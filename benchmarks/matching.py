@@ -1,0 +1,105 @@
+"""One matching iteration of the published network, beside plain autograd with the same draws.
+
+    python -m benchmarks.matching [--json] [--size small|full]
+
+ConvNet of width 128 and depth 3 on 32×32 colour images, batch 100; the student takes 6 steps
+(small) or 20 (full). Plain autograd works in float32. `rebuilt` keeps no graph, as where memory
+is short; `kept` keeps all of these steps' graphs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+
+from benchmarks.alternation import in_turn, ratios
+from benchmarks.plain import unrolled_gradient
+from benchmarks.problem import Matching, made_ready, network, runtime
+from datm_engine.compilation import graph_size
+from datm_engine.distillation.matching import (
+    Gradient,
+    build_graph,
+    meta_gradient,
+    student_gradient,
+    train_student,
+)
+
+STEPS = {"small": 6, "full": 20}
+WAYS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "eager_rebuilt": {"compiling": "off"},
+    "float32_rebuilt": {"compiling": "on"},
+    "float32_kept": {"compiling": "on", "kept": True},
+    "bfloat16_rebuilt": {"compiling": "on", "precision": "bfloat16"},
+    "bfloat16_kept": {"compiling": "on", "precision": "bfloat16", "kept": True},
+}
+
+
+def ready(
+    way: str,
+    *,
+    steps: int,
+    batch: int = 100,
+    images: int = 100,
+    width: int = 128,
+    precision: str = "float32",
+    compiling: str = "off",
+    kept: bool = False,
+    device: str = "cpu",
+) -> Callable[[], object]:
+    """What one turn does: an iteration."""
+    on = runtime(precision, compiling, device)
+    net = network(width, on)
+    problem = Matching.of(net, steps, batch, images, on)
+    learned = problem.images, problem.labels, problem.syn_lr, problem.steps
+    if way == "plain":
+        return partial(unrolled_gradient, net, problem.start, problem.target, *learned)
+    gradient = made_ready(
+        on, "student steps", student_gradient(net), partial(exercise, problem=problem)
+    )
+
+    def iterate() -> object:
+        keep = len(problem.steps) if kept else 0
+        student = train_student(gradient, problem.start, problem.target, *learned, keep)
+        found = meta_gradient(gradient, student, problem.target, *learned)
+        return float(found.syn_lr)
+
+    return iterate
+
+
+def exercise(gradient: Gradient, problem: Matching) -> None:
+    """Both calls that an iteration makes."""
+    step = problem.steps[0]
+    with torch.no_grad():
+        gradient(problem.start, problem.images[step.indices], problem.labels[step.indices])
+    graph = build_graph(gradient, problem.start, problem.images, problem.labels, step)
+    torch.autograd.grad(graph.g, graph.leaves, problem.target)
+
+
+def bytes_a_graph(precision: str = "float32", batch: int = 100, width: int = 128) -> int:
+    """What one kept graph takes, compiled."""
+    on = runtime(precision, "on")
+    net = network(width, on)
+    problem = Matching.of(net, 1, batch, batch, on)
+    gradient = made_ready(
+        on, "student steps", student_gradient(net), partial(exercise, problem=problem)
+    )
+    step = problem.steps[0]
+    return graph_size(build_graph(gradient, problem.start, problem.images, problem.labels, step).g)
+
+
+def measure(size: str, turns: int = 5) -> dict[str, Any]:
+    ways = {way: {"steps": STEPS[size], **given} for way, given in WAYS.items()}
+    return {
+        "what": f"one matching iteration, {STEPS[size]} student steps, width 128, batch 100",
+        "ways": ratios(in_turn("benchmarks.matching", ways, turns), "plain"),
+    }
+
+
+if __name__ == "__main__":
+    from benchmarks.__main__ import run
+
+    run({"matching": measure})

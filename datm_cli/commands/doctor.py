@@ -1,0 +1,130 @@
+"""`datm doctor`: what this machine can do, and what a preset would take on it."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datm_cli import options
+
+if TYPE_CHECKING:
+    from datm_engine.pipeline import Folders
+    from datm_engine.runtime import Runtime
+
+_ASSUMED = 50_000  # training images, where only reading the dataset would tell
+
+
+def doctor(
+    dataset: options.Dataset = None,
+    ipc: options.Ipc = None,
+    preset: options.Preset = None,
+    config_file: options.ConfigFile = None,
+    assignments: options.Set = None,
+    device: options.Device = None,
+    precision: options.Precision = "auto",
+    memory: options.Memory = "auto",
+    data_dir: options.DataDir = None,
+    experts_dir: options.ExpertsDir = None,
+    runs_dir: options.RunsDir = options.RUNS_DIR,
+    as_json: options.AsJson = False,
+) -> None:
+    """Report device, precision, compiler, memory and disk; with a preset, its cost here."""
+    from datm_cli import output
+    from datm_engine import runtime
+
+    folders = options.folders(data_dir, experts_dir, runs_dir)
+    on = runtime.start(device or "auto", precision, "auto", memory)
+    told = _machine(on, folders)
+    if preset or dataset:
+        given: dict[str, Any] = {
+            "dataset": dataset,
+            "ipc": ipc,
+            "preset": preset,
+            "config_file": config_file,
+            "flags": {},
+            "assignments": assignments or [],
+            "data_dir": folders.data,
+        }
+        told |= _plan(on, given)
+    if as_json:
+        output.print_json(told)
+    else:
+        _show(told)
+
+
+def _machine(on: Runtime, folders: Folders) -> dict[str, Any]:
+    import torch
+
+    from datm_engine.diagnosis import compiler_fault
+    from datm_engine.runtime import free_memory
+
+    fault = compiler_fault(on)
+    places = {"data": folders.data, "experts": folders.experts, "runs": folders.runs}
+    return {
+        "device": on.description,
+        "torch": torch.__version__,
+        "precision": on.precision,
+        "compiler": "works" if not fault else f"fails, steps run without it: {fault}",
+        "memory_free": free_memory(on.device),
+        "memory_for_graphs": on.memory,
+        "disk_free": {name: _free_disk(place) for name, place in places.items()},
+    }
+
+
+def _free_disk(folder: Path) -> int:
+    """Bytes free where a folder is, or will be."""
+    folder = folder.expanduser().resolve()
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def _plan(on: Runtime, given: dict[str, Any]) -> dict[str, Any]:
+    from datm_cli import settings
+    from datm_engine.data import datasets
+    from datm_engine.diagnosis import TRAINING_IMAGES, estimate
+
+    settled = settings.settle(**given)
+    config, dataset = settled.config, settled.config.dataset
+    shape = datasets.peek(dataset.name, data_dir=given["data_dir"])
+    native = (shape.height or 32, shape.width or 32)
+    size = native if dataset.resolution == "native" else (dataset.resolution,) * 2
+    images = TRAINING_IMAGES.get(dataset.name, _ASSUMED)
+    stages = estimate(config, (shape.channels or 3, *size), shape.classes, images, on)
+    return {
+        "settings": settled.source,
+        "training_images": images,
+        "stages": [asdict(stage) for stage in stages],
+    }
+
+
+def _show(told: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    from datm_cli import output
+    from datm_cli.sentences import duration, size
+
+    facts = Table.grid(padding=(0, 2, 0, 0))
+    facts.add_row("device", told["device"])
+    facts.add_row("torch", told["torch"])
+    facts.add_row("precision", told["precision"])
+    facts.add_row("compiler", told["compiler"])
+    graphs = size(told["memory_for_graphs"])
+    facts.add_row("memory", f"{size(told['memory_free'])} free, {graphs} of it for graphs")
+    for name, free in told["disk_free"].items():
+        facts.add_row("disk", f"{size(free)} free for {name}")
+    console = output.results()
+    console.print(facts)
+    if "stages" not in told:
+        console.print("what a preset takes here: datm doctor --preset cifar10-small-ipc1")
+        return
+    console.print(f"\n{told['settings']}, {told['training_images']:,} training images, all anew:")
+    table = Table(box=None, pad_edge=False)
+    for column in ("stage", "time, not compiled", "memory", "disk"):
+        table.add_column(column, justify="left" if column == "stage" else "right")
+    for stage in told["stages"]:
+        disk = size(stage["disk"]) if stage["disk"] else ""
+        table.add_row(stage["stage"], duration(stage["seconds"]), size(stage["memory"]), disk)
+    console.print(table)

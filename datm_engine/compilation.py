@@ -1,0 +1,119 @@
+"""Compiling the functions that a run repeats; never needed, and undone where it fails."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Generator
+from typing import Any, TypeVar
+
+import torch
+from torch._dynamo import config as dynamo
+from torch._functorch import config as functorch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from datm_engine.events import Event, Noted
+from datm_engine.runtime import Runtime
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+# What one core, and one GPU, does in a second without compilation, roughly, on small networks:
+# enough to tell minutes of work from hours by counting, so that a resumed run counts the same.
+_CORE, _GPU = 2e10, 1e13
+# Compiling takes about a minute for a function and saves a third of its time.
+_PAYS_AFTER = 300.0
+
+# It warns of a CUDA toolkit without a GPU, which does not matter here.
+logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
+
+
+def compiled(
+    runtime: Runtime,
+    what: str,
+    function: Function,
+    exercise: Callable[[Function], object],
+    repeats: int,
+    *,
+    small_kernels: bool = False,
+) -> Generator[Event, None, Function]:
+    """`function` compiled, if the run's `compiling` says so; otherwise itself.
+
+    `exercise` calls it in every way that the stage will, with every shape: compilation happens
+    there and nowhere later. It is also what the work is counted on, `repeats` times over.
+    `small_kernels`: on a GPU, replay it as a CUDA graph, as it waits for launches otherwise. If
+    compiling fails, that is said, and nothing is compiled after it.
+    """
+    compiler = runtime.compiler
+    if compiler.mode == "off" or compiler.broken:
+        return function
+    if compiler.mode == "auto" and what not in compiler.decided:
+        compiler.decide(what, _seconds(runtime, function, exercise) * repeats > _PAYS_AFTER)
+    if not compiler.decided.get(what, True):
+        return function
+    on_cuda = runtime.device.type == "cuda"
+    mode = "reduce-overhead" if small_kernels and on_cuda else "default"
+    faster: Any = torch.compile(function, dynamic=False, fullgraph=True, mode=mode)
+    began = time.monotonic()
+    try:
+        # Keeping what is cheap to compute again costs more memory, and on a CPU more time, than
+        # computing it again. One code object serves every network and shape.
+        with (
+            functorch.patch(aggressive_recomputation=True),
+            dynamo.patch(recompile_limit=64),
+        ):
+            exercise(faster)
+    except Exception as problem:
+        # Whatever a compiler fails with; what is wrong with the function itself shows again below.
+        exercise(function)
+        compiler.broken = True
+        reason = str(problem).strip().splitlines() or [type(problem).__name__]
+        yield Noted(text=f"{what}: compiling failed ({reason[0][:200]}); going on without")
+        return function
+    yield Noted(text=f"{what}: compiled in {time.monotonic() - began:.0f} s")
+    return faster
+
+
+def graph_size(outputs: torch.Tensor) -> int:
+    """Bytes that the graph of `outputs` keeps for its backward pass; each storage counts once."""
+    storages: dict[int, int] = {}
+    seen: set[Any] = set()
+    waiting = [outputs.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        waiting += [following for following, _ in node.next_functions]
+        for name in dir(node):
+            if name.startswith("_saved_") or name == "saved_tensors":
+                for tensor in _tensors(getattr(node, name)):
+                    storage = tensor.untyped_storage()
+                    storages[storage.data_ptr()] = storage.nbytes()
+    return sum(storages.values())
+
+
+def _tensors(saved: Any) -> list[torch.Tensor]:
+    parts = saved if isinstance(saved, tuple | list) else [saved]
+    return [part for part in parts if isinstance(part, torch.Tensor)]
+
+
+def _seconds(runtime: Runtime, function: Function, exercise: Callable[[Function], object]) -> float:
+    """How long an exercise takes without compilation, by the multiply-adds in it."""
+    with _Counting() as counter:
+        exercise(function)
+    on_cpu = runtime.device.type == "cpu"
+    return counter.flops / (_CORE * torch.get_num_threads() if on_cpu else _GPU)
+
+
+class _Counting(TorchDispatchMode):
+    """Counts floating point operations; torch's own counter hooks modules, which a gradient
+    within a gradient does not allow."""
+
+    flops = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if (count := flop_registry.get(func._overloadpacket)) is not None:
+            self.flops += count(*args, **(kwargs or {}), out_val=out)
+        return out

@@ -1,0 +1,105 @@
+"""What iterations are prepared with: graphs within a budget, segments read ahead, precision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from datm_engine.checkpoint import Checkpoint
+from datm_engine.compilation import graph_size
+from datm_engine.config import Config
+from datm_engine.data.prepared import PreparedData
+from datm_engine.distillation.iteration import Distillation, student_steps
+from datm_engine.distillation.matching import build_graph
+from datm_engine.distillation.segments import Segments
+from datm_engine.distillation.window import expert_for
+from datm_engine.errors import FileError
+from datm_engine.events import Noted
+from datm_engine.experts.training import expert_network, train_experts
+from datm_engine.runtime import Runtime
+
+Make = Callable[..., Config]
+Finished = Callable[[Any], tuple[list[Any], Any]]
+
+
+@pytest.fixture
+def iterated(
+    make_config: Make, digits: PreparedData, cpu: Runtime, tmp_path: Path, finished: Finished
+) -> Callable[..., tuple[Distillation, list[Any]]]:
+    """Two iterations, with what was said before them."""
+
+    def iterate(runtime: Runtime, config: Config | None = None) -> tuple[Distillation, list[Any]]:
+        config = config or make_config()
+        _, experts = finished(train_experts(config, digits, tmp_path, cpu))
+        distillation = Distillation(
+            config, experts, expert_network(config, digits, 0, runtime), runtime
+        )
+        distillation.restore(
+            Checkpoint(
+                distillation.progress,
+                {
+                    "images": digits.train.images[:10],
+                    "labels": torch.eye(10),
+                    "syn_lr": torch.tensor(0.05),
+                },
+                {},
+                "",
+            )
+        )
+        told, _ = finished(distillation.prepare())
+        told += [distillation.iterate() for _ in range(2)]
+        return distillation, told
+
+    return iterate
+
+
+def test_as_many_graphs_are_kept_as_the_budget_allows(iterated: Any, cpu: Runtime) -> None:
+    none, _ = iterated(cpu)
+    assert none.kept == 0
+    every, told = iterated(replace(cpu, memory=10**9))
+    assert every.kept == 3, "no more than there are steps"
+    (note,) = [event.text for event in told if isinstance(event, Noted)]
+    assert "graphs of 3 of 3 student steps are kept" in note
+    step = student_steps(every.config, 10, 0, cpu)[0]
+    parts = (every.learned["images"], every.learned["labels"], step)
+    size = graph_size(build_graph(every.gradient, every.segments(0).start, *parts).g)
+    two, _ = iterated(replace(cpu, memory=int(2.5 * size)))
+    assert two.kept == 2
+    for name, learned in none.learned.items():
+        assert torch.equal(learned, every.learned[name])
+        assert torch.equal(learned, two.learned[name])
+
+
+def test_bfloat16_goes_where_float32_goes(iterated: Any, cpu: Runtime) -> None:
+    exact, _ = iterated(cpu)
+    rounded, _ = iterated(cpu.using("bfloat16"))
+    assert all(tensor.dtype == torch.float32 for tensor in rounded.learned.values())
+    for name in ("images", "labels"):
+        ours, theirs = (d.descents[name].velocity.flatten() for d in (rounded, exact))
+        assert float(torch.cosine_similarity(ours, theirs, dim=0)) > 0.99
+        assert float(ours.norm() / theirs.norm()) == pytest.approx(1, abs=0.05)
+
+
+def test_segments_are_those_of_their_iteration_in_any_order(
+    make_config: Make, digits: PreparedData, cpu: Runtime, tmp_path: Path, finished: Finished
+) -> None:
+    config = make_config()
+    _, experts = finished(train_experts(config, digits, tmp_path, cpu))
+    distillation = Distillation(config, experts, expert_network(config, digits, 0, cpu), cpu)
+    segments = Segments(config, distillation.window, experts, cpu)
+    for iteration in (0, 1, 2, 7, 3):
+        found = segments(iteration)
+        assert found.expert == expert_for(iteration, 2, config.distill.seed)
+        assert found.target_epoch == found.start_epoch + 1
+        start, target = experts.segment(found.expert, found.start_epoch, found.target_epoch)
+        assert torch.equal(found.start, start)
+        assert torch.equal(found.target, target)
+    experts.path(expert_for(4, 2, config.distill.seed)).write_bytes(b"")
+    segments(8)
+    with pytest.raises(FileError, match="damaged"):
+        segments(4)

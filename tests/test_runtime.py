@@ -1,0 +1,58 @@
+"""What is chosen of precision, compilation and memory, what is refused, what a run keeps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from datm_engine.errors import ConfigError
+from datm_engine.runtime import free_memory, start
+
+
+def test_what_is_asked_for_is_taken() -> None:
+    on = start("cpu", "bfloat16", "off", "1.5GB")
+    assert (on.precision, on.compiler.mode, on.memory) == ("bfloat16", "off", 1_500_000_000)
+    assert "bfloat16" in on.choices
+    assert start("cpu", memory="0").memory == 0
+    assert start("cpu", memory="64 mb").memory == 64_000_000
+
+
+def test_auto_is_exact_on_a_cpu_and_takes_half_of_the_memory() -> None:
+    on = start("cpu")
+    assert on.precision == "float32"
+    assert on.memory == pytest.approx(free_memory(on.device) / 2, rel=0.5)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"precision": "float16"}, "--precision float16: not one of auto, float32"),
+        ({"precision": "tf32"}, "--precision tf32: cpu has none"),
+        ({"compiling": "maybe"}, "--compile maybe: not one of auto, on, off"),
+        ({"memory": "much"}, "--memory much: not a size like 8GB"),
+        ({"memory": "-1GB"}, "--memory -1GB: not a size"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(given: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        start("cpu", **given)
+    assert message in raised.value.message
+    assert raised.value.hint.startswith("--")
+
+
+def test_a_run_that_goes_on_computes_as_it_began() -> None:
+    began = start("cpu", "bfloat16", "auto", "2GB")
+    began.compiler.decide("student steps", True)
+    later = start("cpu", before=began.facts())
+    assert later.facts() == began.facts()
+    assert start("cpu", "bfloat16", "auto", "2GB", began.facts()).facts() == began.facts()
+
+
+@pytest.mark.parametrize(
+    "given", [{"precision": "float32"}, {"compiling": "on"}, {"memory": "1GB"}], ids=str
+)
+def test_a_run_that_goes_on_takes_no_other_arithmetic(given: dict[str, Any]) -> None:
+    before = start("cpu", "bfloat16", "off", "2GB").facts()
+    with pytest.raises(ConfigError, match="the run was begun with"):
+        start("cpu", before=before, **given)
