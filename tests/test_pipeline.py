@@ -203,6 +203,7 @@ def test_killed_and_resumed_it_is_bit_for_bit_the_same(
     places = ["--data-dir", str(folders.data), "--experts-dir", str(folders.experts)]
     places += ["--runs-dir", str(folders.runs)]
     start = [*COMMAND, *places, "--name", "killed", "--config", str(whole.path / "run.json")]
+    start += ["--memory", "0"]  # as the whole run: graphs kept or built again round otherwise
     events = folders.runs / "killed" / "events.jsonl"
     kill_after(13, start, events, env)
     assert Run.open(folders.runs, "killed").status() == "crashed"

@@ -71,8 +71,8 @@ def test_as_many_graphs_are_kept_as_the_budget_allows(iterated: Any, cpu: Runtim
     two, _ = iterated(replace(cpu, memory=int(2.5 * size)))
     assert two.kept == 2
     for name, learned in none.learned.items():
-        assert torch.equal(learned, every.learned[name])
-        assert torch.equal(learned, two.learned[name])
+        for kept in (every, two):
+            assert torch.allclose(learned, kept.learned[name], rtol=1e-3, atol=1e-4)
 
 
 def test_bfloat16_goes_where_float32_goes(iterated: Any, cpu: Runtime) -> None:

@@ -1,0 +1,58 @@
+"""`datm doctor`, and what is told of how a run computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from datm_engine import diagnosis
+
+from .conftest import Answer, assert_two_lines
+
+
+@pytest.fixture(autouse=True)
+def no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiling even a tiny function takes many seconds."""
+    monkeypatch.setattr(diagnosis, "compiler_fault", lambda runtime: "none here")
+
+
+def test_the_machine(datm: Callable[..., Answer]) -> None:
+    told = datm("doctor", "--json", "--memory", "2GB", "--precision", "bfloat16").json
+    assert told["device"].startswith("cpu")
+    assert told["precision"] == "bfloat16"
+    assert told["compiler"] == "fails, steps run without it: none here"
+    assert told["memory_for_graphs"] == 2_000_000_000
+    assert told["memory_free"] > 0
+    assert all(free > 0 for free in told["disk_free"].values())
+    assert "stages" not in told
+    shown = datm("doctor")
+    assert "precision" in shown.out
+    assert "datm doctor --preset" in shown.out
+
+
+def test_a_preset_on_it(datm: Callable[..., Answer]) -> None:
+    told = datm("doctor", "--preset", "digits-ipc1", "--json").json
+    stages = {stage["stage"]: stage for stage in told["stages"]}
+    assert list(stages) == ["experts", "distill", "evaluate"]
+    assert all(stage["seconds"] > 0 and stage["memory"] > 0 for stage in stages.values())
+    assert stages["experts"]["disk"] > 0
+    half = datm(
+        "doctor", "--preset", "digits-ipc1", "--json", "--set", "experts.snapshots=bfloat16"
+    ).json
+    assert half["stages"][0]["disk"] * 2 == stages["experts"]["disk"]
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "hint"),
+    [
+        ("--precision", "float16", "datm distill --precision auto"),
+        ("--precision", "tf32", "datm distill --precision float32"),
+        ("--compile", "maybe", "datm distill --compile auto"),
+        ("--memory", "much", "datm distill --memory auto"),
+    ],
+)
+def test_what_makes_no_sense_is_told_in_two_lines(
+    flag: str, value: str, hint: str, datm: Callable[..., Answer]
+) -> None:
+    assert_two_lines(datm("distill", flag, value), 2, f"{flag} {value}", hint)
