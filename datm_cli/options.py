@@ -81,7 +81,7 @@ Memory = Annotated[
         envvar="DATM_MEMORY",
         metavar="SIZE",
         help="For graphs of student steps that are kept, not built twice: 8GB, 0, or auto for "
-        "half of what is free.",
+        "a quarter of what there is.",
     ),
 ]
 DataDir = Annotated[

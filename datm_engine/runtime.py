@@ -121,8 +121,8 @@ def start(
     """The runtime for "auto" (the best there is), "cuda", "cuda:1", "mps" or "cpu".
 
     `precision` and `compiling` are as `--precision` and `--compile` take them, `memory` as
-    `--memory` does ("8GB"; "auto": half of what is free). `before`: the `facts` of a run that
-    goes on, whose choices hold. Raises ConfigError for what is unknown, is not here, or differs
+    `--memory` does ("8GB"; "auto": a quarter of what there is, at most half of what is free).
+    `before`: the `facts` of a run that goes on, whose choices hold. Raises ConfigError for what is unknown, is not here, or differs
     from `before`.
     """
     _check("--precision", precision, PRECISIONS)
@@ -144,7 +144,8 @@ def start(
             f"--precision tf32: {on} has none, it takes an NVIDIA GPU from Ampere on",
             "--precision float32",
         )
-    budget = free_memory(on) // 2 if budget is None else budget
+    if budget is None:  # of what the machine has: what is free differs from run to run
+        budget = min(total_memory(on) // 4, free_memory(on) // 2)
     return Runtime(on, memory=budget, compiler=compiler).using(precision)
 
 
@@ -158,6 +159,13 @@ def free_memory(device: torch.device) -> int:
         return int(stated["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError):  # not Linux: all there is, of which half is as good a guess
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def total_memory(device: torch.device) -> int:
+    """Bytes that the GPU has, or this machine."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[1]
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _device(name: str) -> torch.device:
