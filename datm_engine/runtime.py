@@ -122,8 +122,8 @@ def start(
 
     `precision` and `compiling` are as `--precision` and `--compile` take them, `memory` as
     `--memory` does ("8GB"; "auto": a quarter of what there is, at most half of what is free).
-    `before`: the `facts` of a run that goes on, whose choices hold. Raises ConfigError for what is unknown, is not here, or differs
-    from `before`.
+    `before`: the `facts` of a run that goes on, whose choices hold. Raises ConfigError for what
+    is unknown, is not here, or differs from `before`.
     """
     _check("--precision", precision, PRECISIONS)
     _check("--compile", compiling, COMPILING)
