@@ -160,7 +160,7 @@ def overhead(folder: Path, turns: int, seconds: float) -> dict[str, Any]:
     """Lengths of iterations with a viewer and without, in turn, of one engine."""
     endless = {
         "network": {"width": 64},
-        "experts": {"count": 1, "epochs": 8, "optimizer": "sgd"},
+        "experts": {"count": 1, "optimizer": "sgd"},
         "distill": {"iterations": 10_000_000, "syn_steps": 20, "threshold": 100.0},
         "evaluate": {"against": ["random"], "repeats": 1, "epochs": 5, "selection": "last"},
     }

@@ -43,8 +43,11 @@ from datm_engine.hints import command
 from datm_engine.runs import Run, status_after
 from datm_engine.tail import EventTail
 
-POLL_SECONDS = 0.25
-REST = 50  # times as long as drawing took, until it is drawn again
+POLL_SECONDS = 0.5
+# How long until it is drawn again: as painting what was drawn takes about as long once more, this
+# keeps to a fiftieth of one core. An engine that computes on all cores waits for that one.
+REST = 100  # times as long as drawing took,
+LEAST_REST, MOST_REST = 2.0, 10.0  # seconds
 TROUBLE = ("failed", "crashed", "stale")
 LOG_TAIL = 20  # lines of the engine's log that are shown of a run that broke
 
@@ -151,7 +154,8 @@ class Dashboard(FullScreen):
         self.query_one(Pictures).show(self.state)
         self._stale = False
         taken = time.monotonic() - began
-        self._next_drawing = time.monotonic() + min(10.0, max(0.2, REST * taken))
+        rest = min(MOST_REST, max(LEAST_REST, REST * taken))
+        self._next_drawing = time.monotonic() + rest
 
     def redraw(self) -> None:
         self._stale = True
