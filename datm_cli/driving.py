@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Protocol, TypeVar
@@ -19,6 +20,17 @@ class Reader(Protocol):
     """Shows events as they come."""
 
     def read(self, event: Event) -> None: ...
+
+
+@dataclass(frozen=True)
+class Several:
+    """One reader for several."""
+
+    readers: Sequence[Reader]
+
+    def read(self, event: Event) -> None:
+        for reader in self.readers:
+            reader.read(event)
 
 
 class StopRequest:

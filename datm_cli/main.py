@@ -18,6 +18,8 @@ from datm_cli.commands.distill import distill
 from datm_cli.commands.doctor import doctor
 from datm_cli.commands.evaluate import evaluate
 from datm_cli.commands.experts import experts
+from datm_cli.commands.export import export
+from datm_cli.commands.import_ import import_
 from datm_cli.commands.inspect import inspect
 from datm_cli.commands.monitor import monitor
 from datm_cli.commands.runs import runs
@@ -34,9 +36,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMMANDS = (distill, monitor, inspect, evaluate, experts, runs, stop, doctor)
-for command in COMMANDS:
-    app.command()(command)
+COMMANDS = {
+    function.__name__.rstrip("_"): function  # import is a word of Python's
+    for function in (
+        distill,
+        monitor,
+        inspect,
+        evaluate,
+        experts,
+        runs,
+        stop,
+        import_,
+        export,
+        doctor,
+    )
+}
+for name, function in COMMANDS.items():
+    app.command(name)(function)
 
 
 def _show_version(wanted: bool) -> None:
@@ -93,6 +109,5 @@ def main() -> None:
 
 
 def _help_for(arguments: list[str]) -> str:
-    commands = {command.__name__ for command in COMMANDS}
-    named = next((word for word in arguments if word in commands), "")
+    named = next((word for word in arguments if word in COMMANDS), "")
     return f"datm {named} --help".replace("  ", " ")

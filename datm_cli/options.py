@@ -26,7 +26,8 @@ Dataset = Annotated[
         envvar="DATM_DATASET",
         metavar="NAME|FOLDER|FILE",
         help="digits, cifar10, cifar100, svhn, mnist, fashionmnist, tinyimagenet, a folder with "
-        "train/ and test/ class folders, or a .safetensors file of arrays.  [default: digits]",
+        "train/ and test/ class folders or parquet files, a .safetensors file of arrays, or "
+        "hf:NAME of the Hugging Face Hub.  [default: digits]",
     ),
 ]
 Ipc = Annotated[
@@ -107,6 +108,14 @@ Color = Annotated[
         metavar="|".join(COLOURS),
         help="Colours of the full screen; auto asks the terminal.",
         callback=_known_colours,
+    ),
+]
+Log = Annotated[
+    str | None,
+    typer.Option(
+        envvar="DATM_LOG",
+        metavar="tensorboard,wandb",
+        help="Curves to TensorBoard (in the run's folder) or Weights & Biases, as the run goes.",
     ),
 ]
 Pixels = Annotated[

@@ -55,9 +55,11 @@ class ExpertsConfig(Table):
     rho: float = Field(ge=0)  # GSAM: radius of the perturbation
     alpha: float = Field(ge=0)  # GSAM: share of the orthogonal component taken away
     seed: int = Field(ge=0)
-    # The last two are stated by every preset, but not by runs from before there were these keys.
+    # The next two are stated by every preset, but not by runs from before there were these keys.
     precision: Literal["run", "float32", "bfloat16"] = "run"  # "run": as --precision says
     snapshots: Literal["float32", "bfloat16"] = "float32"  # on disk; "bfloat16" takes half of it
+    # No preset can name one: the folder of a set that `datm import` made, matched as it is.
+    imported: str | None = None
 
 
 class DistillConfig(Table):

@@ -64,7 +64,8 @@ def _check(config: Config, data: PreparedData, run: Run, runtime: Runtime) -> No
         )
     if run.checkpoint.exists():
         matched = Checkpoint.load(run.checkpoint).experts
-        if matched != fingerprint(expert_facts(config, data, runtime.precision)):
+        made_of = fingerprint(expert_facts(config, data, runtime.precision))
+        if matched != (config.experts.imported or made_of):
             raise RunError(
                 f"run {run.name} was made of other images: {config.dataset.name} has changed since",
                 f"{run.again()}   # a new run",

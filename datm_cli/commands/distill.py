@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from datm_cli import options
-
-if TYPE_CHECKING:
-    pass
 
 
 def distill(
@@ -44,6 +41,7 @@ def distill(
     data_dir: options.DataDir = None,
     experts_dir: options.ExpertsDir = None,
     runs_dir: options.RunsDir = options.RUNS_DIR,
+    log: options.Log = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
     no_tui: options.NoTui = False,
@@ -51,15 +49,18 @@ def distill(
 ) -> None:
     """Distil a dataset: train missing experts, match their trajectories, evaluate the result."""
     from datm_cli import launch, output, report, settings, starting
-    from datm_cli.driving import StopRequest, drive
+    from datm_cli.driving import Several, StopRequest, drive
     from datm_cli.progress import reader
     from datm_cli.terminal import is_interactive
     from datm_engine import runtime
+    from datm_engine.distilled import progress
     from datm_engine.errors import ConfigError
     from datm_engine.evaluation.comparison import result
+    from datm_engine.formats.tracking import parse, tracking
     from datm_engine.hints import command
     from datm_engine.pipeline import make_distilled_set
 
+    logs = parse(log)  # before any work
     if resume:
         data_dir, experts_dir, device = starting.places(
             runs_dir, resume, data_dir, experts_dir, device
@@ -94,18 +95,20 @@ def distill(
     silent = quiet or as_json
     if is_interactive() and not (no_tui or silent):
         where = ["--runs-dir", str(run.path.parent.resolve())]
+        where += ["--log", ",".join(logs)] if logs else []
         launch.start_engine(run, ["distill", "--resume", run.name, *where, "--no-tui"])
         launch.become_monitor(run, ["--color", color])
     with (
         StopRequest(silent=silent, file=run.stop_file).listening() as stop,
         reader(output.remarks(), silent=silent) as screen,
         run.recording() as record,
+        tracking(logs, run, progress(run).iteration) as trackers,
     ):
         if not resume:
             for event in run.events():
                 screen.read(event)
         road = make_distilled_set(run.config(), run, folders, on, stop)
-        outcome = drive(record.follow(road), screen)
+        outcome = drive(record.follow(road), Several([screen, *trackers]))
 
     if as_json:
         output.print_json(

@@ -82,11 +82,16 @@ def _subject(target: str, runs_dir: Path) -> tuple[Config, dict[str, SyntheticSe
     """A run's settings and sets; or those that a file of its own carries."""
     from datm_engine.config import build
     from datm_engine.distilled import distilled_sets
+    from datm_engine.errors import FileError
+    from datm_engine.hints import command
     from datm_engine.runs import Run
     from datm_engine.synthetic import SyntheticSet
 
     if Path(target).is_file():
         synthetic = SyntheticSet.load(target)
+        if not synthetic.config:
+            wrong = f"{target} was imported without --dataset, and states no settings to test it by"
+            raise FileError(wrong, command("datm", "import", "--help"))
         return build(synthetic.config, target), {"distilled": synthetic}
     run = Run.open(runs_dir, target)
     return run.config(), distilled_sets(run)

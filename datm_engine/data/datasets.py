@@ -1,4 +1,5 @@
-"""Real images by name: a built-in set, a folder of class folders, or a file of arrays.
+"""Real images by name: a built-in set, one of the Hub, a folder of class folders or of parquet
+files, or a file of arrays.
 
 What `load` gives is uint8 in memory, the same for the same name, settings and seed.
 """
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from datm_engine.data import arrays, folders, listing, sources, splitting
+from datm_engine.data import arrays, folders, hub, listing, parquet, sources, splitting
 from datm_engine.data.arrays import FullSet, ImageSet, Shape
 from datm_engine.errors import ConfigError
 from datm_engine.events import Event, Noted
@@ -63,9 +64,15 @@ def load(
         raise ConfigError(f"a resolution of {resolution} pixels is none", "--resolution 32")
     size = None if resolution == "native" else (resolution, resolution)
     place = _locate(name)
-    if place is None:
+    if name.startswith(hub.PREFIX):
+        called = name
+        full = yield from hub.load(name, data_dir=data_dir, resolution=size)
+    elif place is None:
         called = name
         full = yield from sources.load(name, data_dir=data_dir, resolution=size)
+    elif place.is_dir() and parquet.is_here(place):
+        called = listing.as_text(place.resolve().name)
+        full = yield from parquet.load(place, name=called, resolution=size)
     elif place.is_dir():
         called = listing.as_text(place.resolve().name)
         full = yield from folders.load(place, name=called, data_dir=data_dir, resolution=size)
@@ -83,15 +90,19 @@ def peek(name: str, *, data_dir: Path) -> Shape:
     A folder's are those of one image of each class; `load` looks at them all.
     Raises as `load` does, as far as this much reading finds anything wrong.
     """
+    if name.startswith(hub.PREFIX):
+        return hub.peek(name, data_dir=data_dir)
     place = _locate(name)
     if place is None:
         return sources.BUILT_IN[name]
+    if place.is_dir() and parquet.is_here(place):
+        return parquet.peek(place)
     return listing.peek(place) if place.is_dir() else arrays.read_shape(place)
 
 
 def _locate(name: str) -> Path | None:
-    """Where a dataset given by its path is, or None for a built-in one."""
-    if name in NAMES:
+    """Where a dataset given by its path is, or None for one that has a name."""
+    if name in NAMES or name.startswith(hub.PREFIX):
         return None
     path = os.path.expanduser(name)
     if os.path.isdir(path) or (os.path.isfile(path) and path.endswith(".safetensors")):

@@ -63,37 +63,57 @@ def content_of(path: Path) -> bytes:
 
 def size_of(path: Path) -> tuple[Size, bool]:
     """An image's width and height, and whether it is grey, from its header alone."""
-    with _open(path, _read(path)) as image:
+    return encoded_size(path, _read(path))
+
+
+def encoded_size(place: Path, encoded: bytes) -> tuple[Size, bool]:
+    """The same of a file's bytes."""
+    with _open(place, encoded) as image:
         return image.size, image.mode in _GREY
 
 
 def decode(
     paths: Sequence[Path], contents: Sequence[bytes], resolution: Size | None, what: str
 ) -> Generator[DatasetProgress, None, Tensor]:
-    """uint8 [n, channels, height, width]; one channel if every image is grey, else three.
+    """The images of files, as `decode_encoded` gives them.
 
     `contents` are the files' digests, so that what is decoded is what was digested.
-    Without a resolution all images must be of the first one's size; raises ConfigError if they
-    are not, and DataError for an image that cannot be read.
     """
-    first = size_of(paths[0])[0]
-    size = resolution or first
-    threads = _CORES if math.prod(first) >= _WORTH_THREADS else 1
-    rgb = _empty(len(paths), 3, size)
 
-    def fill(index: int) -> bool:
+    def read(index: int) -> bytes:
         path = paths[index]
         encoded = _read(path)
         if hashlib.sha256(encoded).digest() != contents[index]:
             raise DataError(f"{path} changed while it was being read", command("ls", "-l", path))
-        with _open(path, encoded) as image:
+        return encoded
+
+    return (yield from decode_encoded(paths, read, resolution, what))
+
+
+def decode_encoded(
+    places: Sequence[Path], read: Callable[[int], bytes], resolution: Size | None, what: str
+) -> Generator[DatasetProgress, None, Tensor]:
+    """uint8 [n, channels, height, width]; one channel if every image is grey, else three.
+
+    `read` gives the encoded bytes of the image that errors call by its place.
+    Without a resolution all images must be of the first one's size; raises ConfigError if they
+    are not, and DataError for an image that cannot be read.
+    """
+    first = encoded_size(places[0], read(0))[0]
+    size = resolution or first
+    threads = _CORES if math.prod(first) >= _WORTH_THREADS else 1
+    rgb = _empty(len(places), 3, size)
+
+    def fill(index: int) -> bool:
+        path = places[index]
+        with _open(path, read(index)) as image:
             if resolution is None and image.size != size:
-                raise _sizes_differ(paths[0], size, path, image.size)
+                raise _sizes_differ(places[0], size, path, image.size)
             grey = image.mode in _GREY
             rgb[index] = _pixels(path, image, grey, size)
         return grey
 
-    all_grey = all((yield from in_chunks(fill, range(len(paths)), what, threads)))
+    all_grey = all((yield from in_chunks(fill, range(len(places)), what, threads)))
     return torch.from_numpy(rgb[:, :1].copy() if all_grey else rgb)
 
 

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from datm_engine.errors import DataError
+from datm_engine.hints import command
+
 
 def to_unit(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     """uint8 pixels → [0, 1]."""
@@ -133,7 +136,36 @@ class Whitening:
         return (flat @ components.T * gain) @ components + rest * flat
 
 
-Preprocessing = Normalization | Whitening
+@dataclass(frozen=True)
+class Unknown:
+    """Of images from elsewhere that came without the dataset they were made of."""
+
+    kind = "unknown"
+
+    def apply(self, unit: Tensor) -> Tensor:
+        raise self._refusal()
+
+    def invert(self, seen: Tensor) -> Tensor:
+        raise self._refusal()
+
+    def to(self, device: torch.device) -> Unknown:
+        return self
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        return True
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {}
+
+    @staticmethod
+    def _refusal() -> DataError:
+        return DataError(
+            "how these images were preprocessed is not known: they were imported without --dataset",
+            command("datm", "import", "--help"),
+        )
+
+
+Preprocessing = Normalization | Whitening | Unknown
 
 
 def fit(kind: str, images: Tensor, regularization: float) -> Preprocessing:
@@ -159,6 +191,8 @@ def restore(described: Mapping[str, str], tensors: Mapping[str, Tensor]) -> Prep
                 tensors["preprocessing.variances"],
                 float(described["regularization"]),
             )
+        if described["kind"] == "unknown":
+            return Unknown()
         return Normalization(tensors["preprocessing.mean"], tensors["preprocessing.std"])
     except KeyError as missing:
         raise ValueError(f"{missing} of its preprocessing is missing") from None

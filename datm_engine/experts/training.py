@@ -17,6 +17,7 @@ from datm_engine.data.augmentation import augment, draw
 from datm_engine.data.prepared import PreparedData
 from datm_engine.errors import DatmError
 from datm_engine.events import Event, ExpertEpoch, ExpertsPlanned, ExpertTrained, Noted
+from datm_engine.experts.imported import imported_experts
 from datm_engine.experts.optimizers import gsam_direction, sgd_step
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.files import remove_leftovers
@@ -43,7 +44,9 @@ def expert_facts(config: Config, data: PreparedData, precision: str) -> dict[str
         "zca_regularization": config.dataset.zca_regularization,
         "augmentation": list(config.dataset.augmentation),
         "network": config.network.model_dump(),
-        "experts": settings.model_dump(exclude={"count", "epochs", "precision", "snapshots"}),
+        "experts": settings.model_dump(
+            exclude={"count", "epochs", "precision", "snapshots", "imported"}
+        ),
         "epochs": config.snapshot_epochs,
     }
     arithmetic = {
@@ -84,8 +87,12 @@ def train_experts(
     """Train those of `config.experts.count` experts that are not on disk yet.
 
     Each is written when it is done; if `stop()` turns true, the one in progress is given up and
-    those before it stay. Raises FileError for a damaged expert, DatmError for one that diverges.
+    those before it stay. A set that was imported is taken as it is.
+    Raises FileError for a damaged expert, DatmError for one that diverges.
     """
+    if config.experts.imported is not None:
+        layout = expert_network(config, data, seed=0, runtime=runtime).layout
+        return (yield from imported_experts(config, data, layout, experts_dir))
     settings, epochs = config.experts, config.snapshot_epochs
     facts, precision = expert_facts(config, data, runtime.precision), runtime.precision
     runtime = runtime.using(expert_precision(settings, precision))

@@ -1,0 +1,110 @@
+"""`datm export`: a distilled set, or a run's curves, as others read them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from datm_cli import options
+
+if TYPE_CHECKING:
+    from datm_cli.subject import Subject
+
+FORMATS = (
+    "official", "mtt", "dcbench", "ddranking", "images", "parquet", "tensorboard", "grid"
+)  # fmt: skip
+
+
+def export(
+    target: Annotated[
+        str, typer.Argument(metavar="RUN|FILE", help="A run's name, or a distilled set's file.")
+    ],
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="|".join(FORMATS),
+            help="DATM's files; MTT's and DC-BENCH's (hard labels); DD-Ranking's; PNGs by class; "
+            "parquet for the Hub; a run's events for TensorBoard; one PNG of all.",
+        ),
+    ],
+    to: Annotated[
+        Path, typer.Option("--to", metavar="PATH", help="A new folder; for grid a new file.")
+    ],
+    last: Annotated[
+        bool, typer.Option("--last", help="The last iteration, not the selected one.")
+    ] = False,
+    runs_dir: options.RunsDir = options.RUNS_DIR,
+    as_json: options.AsJson = False,
+) -> None:
+    """Write a distilled set, or the curves of a run, in the form that other programs read."""
+    from datm_cli import output
+    from datm_cli.subject import find, read
+    from datm_engine.errors import ConfigError
+    from datm_engine.files import make_folder
+    from datm_engine.hints import command
+    from datm_engine.runs import Run
+
+    if form not in FORMATS:
+        raise ConfigError(f"--format {form}: not one of {', '.join(FORMATS)}", "--format official")
+    if to.is_file() or (to.is_dir() and any(to.iterdir())):
+        raise ConfigError(f"{to} is there already", command("--to", to.with_name(_next(to))))
+    found = find(target, runs_dir, last=last)
+    if form == "tensorboard":
+        from datm_engine.formats import tracking
+
+        if not isinstance(found, Run):
+            wrong = f"{target} is a file: only runs have events to show in TensorBoard"
+            raise ConfigError(wrong, "--format official")
+        told = found.events()
+        make_folder(to)
+        tracking.export(to, told)
+        written = sorted(to.iterdir())
+    else:
+        subject = read(target, found, last=last)
+        written = _writer(form)(to, subject)
+    if as_json:
+        output.print_json({"format": form, "files": [str(path) for path in written]})
+    else:
+        print(to)
+
+
+def _writer(form: str) -> Callable[[Path, Subject], list[Path]]:
+    from datm_engine.formats import ddranking, pictures, tensors
+
+    if form == "grid":
+        return _save_grid
+    writers: dict[str, Callable[[Path, Any], list[Path]]] = {
+        "official": tensors.save_official,
+        "mtt": tensors.save_hard,
+        "dcbench": tensors.save_hard,
+        "ddranking": ddranking.export,
+        "images": pictures.save_folder,
+        "parquet": pictures.save_parquet,
+    }
+    return lambda to, subject: writers[form](to, subject.synthetic)
+
+
+def _save_grid(path: Path, subject: Subject) -> list[Path]:
+    from datm_cli.sheet import KINDS, Row, save_sheet
+    from datm_engine.errors import ConfigError
+    from datm_engine.hints import command
+
+    if path.suffix.lower() not in KINDS:
+        wrong = f"--to {path}: a grid is written as {', '.join(KINDS)}"
+        raise ConfigError(wrong, command("--to", path.with_suffix(".png")))
+    synthetic = subject.synthetic
+    ipc = synthetic.ipc
+    rows = [
+        Row(name, range(number * ipc, (number + 1) * ipc))
+        for number, name in enumerate(synthetic.class_names)
+    ]
+    save_sheet(path, synthetic.pictures().permute(0, 2, 3, 1).numpy(), rows)
+    return [path]
+
+
+def _next(path: Path) -> str:
+    return f"{path.stem}-2{path.suffix}"

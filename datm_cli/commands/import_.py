@@ -1,0 +1,75 @@
+"""`datm import`: distilled sets and experts of other codes, as datm's own files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from datm_cli import options
+
+
+def import_(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="images_*.pt, labels_*.pt and, if there is one, lr_*.pt; a res_*.pt; or any "
+            "number of replay_buffer_*.pt.",
+        ),
+    ],
+    to: Annotated[
+        str, typer.Option("--to", metavar="NAME", help="NAME.safetensors, or the experts' name.")
+    ],
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            envvar="DATM_DATASET",
+            metavar="NAME|FOLDER|FILE",
+            help="What it was made of; without it a set can be exported, but not tested.",
+        ),
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option("--lr", help="Learning rate, where no lr_*.pt has it.")
+    ] = None,
+    experiment: Annotated[
+        int, typer.Option(min=0, help="Which of the sets in a res_*.pt, from 0.")
+    ] = 0,
+    preset: options.Preset = None,
+    config_file: options.ConfigFile = None,
+    assignments: options.Set = None,
+    resolution: options.Resolution = None,
+    data_dir: options.DataDir = None,
+    experts_dir: options.ExpertsDir = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Read what other codes wrote: distilled sets, or expert trajectories."""
+    from datm_cli import importing, output
+    from datm_cli.progress import reader
+    from datm_engine.errors import ConfigError
+    from datm_engine.formats import tensors
+    from datm_engine.hints import HELP
+
+    folders = options.folders(data_dir, experts_dir, options.RUNS_DIR)
+    kinds = {tensors.kind_of(path) for path in files}
+    if "replay_buffer" in kinds and (len(kinds) > 1 or dataset is None):
+        wrong = "buffers are imported by themselves, and with the dataset they were trained on"
+        raise ConfigError(wrong, HELP if len(kinds) > 1 else "--dataset cifar10")
+    given = importing.Given(
+        dataset, preset, config_file, tuple(assignments or ()), resolution, data_dir, experts_dir
+    )
+    with reader(output.remarks(), silent=quiet or as_json) as screen:
+        if "replay_buffer" in kinds:
+            told, following = importing.import_experts(files, to, given, folders, screen)
+        else:
+            told, following = importing.import_set(
+                files, to, given, folders, screen, rate=rate, experiment=experiment
+            )
+    if as_json:
+        output.print_json(told)
+        return
+    print(told.get("folder") or told["file"])
+    if not quiet:
+        output.remarks().print(following, soft_wrap=True, markup=False)

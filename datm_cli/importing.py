@@ -1,0 +1,151 @@
+"""What `datm import` makes of others' files: the settings they are taken to be of, and then a
+distilled set or a set of experts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datm_cli import settings
+from datm_cli.driving import Reader, drive
+from datm_engine import runtime
+from datm_engine.config import Config, overlay
+from datm_engine.data import datasets
+from datm_engine.errors import ConfigError
+from datm_engine.events import Noted
+from datm_engine.formats import importing, tensors
+from datm_engine.formats.buffers import import_buffers
+from datm_engine.hints import command
+
+if TYPE_CHECKING:
+    from datm_engine.formats.tensors import Foreign
+    from datm_engine.pipeline import Folders
+
+Told = dict[str, Any]  # what --json prints
+
+# Others use every training image, and choose without a held-out part.
+_THEIRS: dict[str, Any] = {"dataset": {"validation": 0.0}, "evaluate": {"selection": "last"}}
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the command line says of the dataset and the settings."""
+
+    dataset: str | None
+    preset: str | None
+    config_file: Path | None
+    assignments: tuple[str, ...]
+    resolution: int | None
+    data_dir: Path | None
+    experts_dir: Path | None
+
+    def config(self, ipc: int | None, folders: Folders) -> Config:
+        flags = {"dataset": {"resolution": self.resolution}} if self.resolution else {}
+        return settings.settle(
+            dataset=self.dataset,
+            ipc=ipc,
+            preset=self.preset,
+            config_file=self.config_file,
+            flags=overlay(_THEIRS, settings.overrides(flags, self.assignments)),
+            assignments=[],
+            data_dir=folders.data,
+        ).config
+
+    def words(self) -> list[object]:
+        """The same again, for another command."""
+        options = {
+            "--dataset": self.dataset,
+            "--preset": self.preset,
+            "--config": self.config_file,
+            "--resolution": self.resolution,
+            "--data-dir": self.data_dir,
+            "--experts-dir": self.experts_dir,
+        }
+        words = [word for pair in options.items() if pair[1] is not None for word in pair]
+        return [*words, *(word for text in self.assignments for word in ("--set", text))]
+
+
+def import_experts(
+    files: Sequence[Path], name: str, given: Given, folders: Folders, screen: Reader
+) -> tuple[Told, str]:
+    """What was made, and what to do with it. Raises ConfigError, FileError."""
+    if not re.fullmatch(r"[\w.+-]{1,80}", name) or name.startswith("."):
+        raise ConfigError(f"--to {name!r} cannot begin a folder's name", "--to theirs")
+    config = given.config(None, folders)
+    shape = datasets.peek(config.dataset.name, data_dir=folders.data)
+    if given.resolution:
+        shape = replace(shape, height=given.resolution, width=given.resolution)
+    made = import_buffers(files, name, config, shape, folders.experts)
+    experts, count = drive(made, screen)
+    chosen = [f"experts.imported={experts.folder.name}", f"experts.count={count}"]
+    words = [*given.words(), *(word for text in chosen for word in ("--set", text))]
+    told = {"folder": str(experts.folder), "experts": count, "epochs": experts.epochs}
+    return told, f"match them: {command('datm', 'distill', *words)}"
+
+
+def import_set(
+    files: Sequence[Path],
+    name: str,
+    given: Given,
+    folders: Folders,
+    screen: Reader,
+    *,
+    rate: float | None,
+    experiment: int,
+) -> tuple[Told, str]:
+    """What was made, and what to do with it. Raises ConfigError, DataError, FileError."""
+    path = _new_file(name)
+    foreign = tensors.read(files, experiment=experiment)
+    if foreign.experiments > 1:
+        text = f"{foreign.experiments} sets in {files[0].name}; number {experiment} is read"
+        screen.read(Noted(text=f"{text} (--experiment)"))
+    if foreign.has_probabilities:
+        text = "the labels sum to 1, as probabilities do; they are taken as logits, as DATM does"
+        screen.read(Noted(text=text))
+    if given.dataset is None:
+        eta, source = _rate(foreign, rate, None)
+        synthetic = importing.without_dataset(foreign, eta)
+        following = f"pass it on: {command('datm', 'export', path, '--help')}"
+    else:
+        shape = datasets.peek(settings.full_name(given.dataset), data_dir=folders.data)
+        config = given.config(max(1, len(foreign.images) // shape.classes), folders)
+        eta, source = _rate(foreign, rate, config.evaluate.real_lr)
+        on = runtime.start("cpu")
+        synthetic = drive(importing.with_dataset(foreign, config, eta, folders.data, on), screen)
+        following = f"look at it: {command('datm', 'inspect', path)}"
+    screen.read(Noted(text=f"learning rate {eta:g}, {source}"))
+    synthetic.save(path)
+    told = {
+        "file": str(path),
+        "images": len(synthetic.images),
+        "ipc": synthetic.ipc,
+        "classes": len(synthetic.class_names),
+        "syn_lr": eta,
+        "syn_lr_from": source,
+        "preprocessing": synthetic.preprocessing.kind,
+    }
+    return told, following
+
+
+def _new_file(name: str) -> Path:
+    path = Path(name if name.endswith(".safetensors") else f"{name}.safetensors")
+    if path.exists():
+        free = path.with_name(f"{path.stem}-2")
+        raise ConfigError(f"{path} is there already", command("--to", free))
+    return path
+
+
+def _rate(foreign: Foreign, stated: float | None, usual: float | None) -> tuple[float, str]:
+    """η and where it is from: what is stated goes before the file's, and that before the usual."""
+    if stated is not None:
+        if not 0 < stated < float("inf"):
+            raise ConfigError(f"--lr {stated}: a rate is above 0", "--lr 0.01")
+        return stated, "from --lr"
+    if foreign.rate is not None:
+        return foreign.rate, "from lr_*.pt"
+    if usual is not None:
+        return usual, "evaluate.real_lr of the preset: the files have none (--lr)"
+    raise ConfigError("the files have no learning rate, and no dataset tells one", "--lr 0.01")

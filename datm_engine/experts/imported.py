@@ -1,0 +1,127 @@
+"""Experts that were trained elsewhere: a set in a folder NAME-FINGERPRINT, whose experts.json says
+where it came from and what it is taken to be. `experts.imported` names it; it is matched as it is,
+and never added to.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from datm_engine.config import Config
+from datm_engine.data.prepared import PreparedData
+from datm_engine.errors import ConfigError, FileError
+from datm_engine.events import Event, ExpertsPlanned, Noted
+from datm_engine.experts.trajectories import ExpertSet
+from datm_engine.files import save_text
+from datm_engine.hints import command
+from datm_engine.networks.weights import Layout
+
+FORMAT = "datm-imported-experts/1"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """`files`: each one's name and the sha256 of its content; the rest is what the experts are
+    taken to be, and a run that matches them must be of the same."""
+
+    format: str
+    files: dict[str, str]
+    dataset: str
+    classes: int
+    preprocessing: str
+    zca_regularization: float
+    network: dict[str, Any]
+    epochs: int
+
+    def facts(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def state(folder: Path, origin: Origin, count: int) -> None:
+    """Write experts.json. Raises FileError."""
+    text = json.dumps({**origin.facts(), "count": count}, indent=2)
+    save_text(folder / "experts.json", text + "\n")
+
+
+def imported_experts(
+    config: Config, data: PreparedData, layout: Layout, experts_dir: Path
+) -> Generator[Event, None, ExpertSet]:
+    """The set that `config.experts.imported` names, in the place of training one. Raises as
+    `open_imported` does."""
+    experts = open_imported(config, data.name, data.classes, layout, experts_dir)
+    yield ExpertsPlanned(
+        folder=str(experts.folder),
+        total=config.experts.count,
+        missing=0,
+        epochs=experts.epochs,
+        epochs_needed=config.epochs_needed,
+        seconds=0.0,
+        size=0,
+    )
+    if len(data.validation):
+        told = "the experts were trained elsewhere, and may have seen the held-out images"
+        yield Noted(text=told)
+    return experts
+
+
+def open_imported(
+    config: Config, dataset: str, classes: int, layout: Layout, experts_dir: Path
+) -> ExpertSet:
+    """The set that `config.experts.imported` names, its files checked.
+
+    Raises ConfigError where it is not there, has too few experts or epochs, or was made of
+    something else than this run; FileError for damage.
+    """
+    folder = experts_dir / str(config.experts.imported)
+    origin, count = _read(folder)
+    ours = {
+        "dataset": (origin.dataset, config.dataset.name),
+        "classes": (origin.classes, classes),
+        "dataset.preprocessing": (origin.preprocessing, config.dataset.preprocessing),
+        "network": (origin.network, config.network.model_dump()),
+    }
+    if config.dataset.preprocessing == "zca":
+        regularization = config.dataset.zca_regularization
+        ours["dataset.zca_regularization"] = (origin.zca_regularization, regularization)
+    for what, (theirs, asked) in ours.items():
+        if theirs != asked:
+            raise ConfigError(
+                f"the experts in {folder} are of {what} {theirs}, and {dataset} is to be distilled "
+                f"with {asked}",
+                "--set experts.imported=",
+            )
+    if config.experts.count > count:
+        wrong = f"{folder} has {count} experts, not {config.experts.count}"
+        raise ConfigError(wrong, f"--set experts.count={count}")
+    if config.epochs_needed > origin.epochs:
+        most = origin.epochs - config.distill.expert_epochs + 1
+        raise ConfigError(
+            f"{folder} has {origin.epochs} epochs, and the window needs {config.epochs_needed}",
+            f"--set distill.max_start_epoch={most}",
+        )
+    experts = ExpertSet(folder, layout, origin.epochs)
+    if len(experts.ready(config.experts.count)) < config.experts.count:
+        raise FileError(f"{folder} lacks some of its {count} experts", command("ls", folder))
+    return experts
+
+
+def _read(folder: Path) -> tuple[Origin, int]:
+    path = folder / "experts.json"
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        count = facts.pop("count")
+        if facts["format"] != FORMAT:
+            raise ValueError(f"format {facts['format']}")
+        return Origin(**facts), int(count)
+    except OSError as problem:
+        raise ConfigError(
+            f"{path}: {problem.strerror}: no set was imported under that name",
+            command("ls", folder.parent),
+        ) from None
+    except (ValueError, KeyError, TypeError, AttributeError) as problem:
+        wrong = f"{path} is not of imported experts: {problem}"
+        raise FileError(wrong, command("ls", "-l", folder)) from None

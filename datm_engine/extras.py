@@ -1,0 +1,19 @@
+"""Packages that few need: imported where they are used, and told of in two lines if missing."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from datm_engine.errors import DatmError
+from datm_engine.hints import command
+
+
+def require(module: str, *, extra: str, purpose: str) -> Any:
+    """The module, which `pip install 'datm[EXTRA]'` brings. Raises DatmError without it;
+    `purpose` begins the message: what cannot be done."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as problem:
+        wrong = f"{purpose} takes a package that cannot be imported: {problem}"
+        raise DatmError(wrong, command("pip", "install", f"datm[{extra}]")) from None

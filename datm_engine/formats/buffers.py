@@ -1,0 +1,166 @@
+"""Expert buffers of MTT, FTD, TESLA and DATM as experts that datm can match.
+
+A replay_buffer_*.pt is a list of experts, each a list of epochs 0 … E, each a list of tensors in
+`net.parameters()` order. They are read from a mapped file and written expert by expert.
+
+Their ConvNet is ours: blocks of convolution (weight, bias) and affine normalisation (weight, bias),
+then the linear layer (weight, bias), so that the order is `Layout`'s. Where the same shapes would
+be another function, they are refused: grey images (their first convolution pads by 3) and group
+normalisation (always 4 groups there).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from datm_engine.config import Config
+from datm_engine.data.arrays import Shape
+from datm_engine.errors import ConfigError, FileError
+from datm_engine.events import DatasetProgress, Event
+from datm_engine.experts.imported import FORMAT, Origin, state
+from datm_engine.experts.trajectories import ExpertSet, fingerprint
+from datm_engine.files import make_folder
+from datm_engine.formats import pickles
+from datm_engine.hints import HELP, command
+from datm_engine.networks.weights import Layout
+from datm_engine.networks.zoo import build
+
+Shapes = Sequence[tuple[int, ...]]
+
+
+def import_buffers(
+    paths: Sequence[Path], name: str, config: Config, shape: Shape, experts_dir: Path
+) -> Generator[Event, None, tuple[ExpertSet, int]]:
+    """The experts of all files, in their order, as the set EXPERTS_DIR/NAME-FINGERPRINT, and how
+    many there are. The fingerprint is of the files' content and of what they are taken to be:
+    the dataset, its preprocessing and the network.
+
+    Raises ConfigError for a network that is not theirs, FileError for a damaged or unfit file.
+    """
+    layout = _layout(config, shape)
+    epochs = _epochs(paths[0])
+    digests = []
+    for done, path in enumerate(paths):
+        yield DatasetProgress(what="reading buffers", done=done, total=len(paths))
+        with path.open("rb") as file:
+            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+    origin = Origin(
+        format=FORMAT,
+        files=dict(zip([path.name for path in paths], digests, strict=True)),
+        dataset=config.dataset.name,
+        classes=shape.classes,
+        preprocessing=config.dataset.preprocessing,
+        zca_regularization=config.dataset.zca_regularization,
+        network=config.network.model_dump(),
+        epochs=epochs,
+    )
+    folder = experts_dir / f"{name}-{fingerprint(origin.facts())}"
+    experts = ExpertSet(folder, layout, epochs)
+    make_folder(folder)
+    count = 0
+    for path in paths:
+        buffer = _read(path)
+        for number, expert in enumerate(buffer):
+            where = f"{path}: expert {number}"
+            snapshots = _snapshots(where, path, expert, layout, epochs)
+            experts.save(count, snapshots, {"expert": str(count), "source": path.name})
+            count += 1
+            yield DatasetProgress(what=f"importing {path.name}", done=number + 1, total=len(buffer))
+    state(folder, origin, count)  # last: a folder without it was never finished
+    return experts, count
+
+
+def _layout(config: Config, shape: Shape) -> Layout:
+    if shape.channels != 3:
+        raise ConfigError(
+            "buffers of grey images cannot be used: their network pads its first convolution by 3, "
+            "and ours by 1",
+            "--dataset cifar10",
+        )
+    if config.network.norm == "group":
+        wrong = 'network.norm = "group" has 4 groups in buffers, and others here'
+        raise ConfigError(wrong, "--set network.norm=instance")
+    if shape.height is None or shape.width is None:
+        raise ConfigError("images of several sizes need one", "--resolution 32")
+    settings = config.network
+    module = build(
+        settings.architecture,
+        channels=shape.channels,
+        size=(shape.height, shape.width),
+        classes=shape.classes,
+        width=settings.width,
+        depth=settings.depth,
+        norm=settings.norm,
+        seed=0,
+    )
+    return Layout.of(module)
+
+
+def _epochs(path: Path) -> int:
+    return len(_read(path)[0]) - 1
+
+
+def _read(path: Path) -> list[Any]:
+    buffer = pickles.read(path, mapped=True)
+    if not isinstance(buffer, list) or not buffer or not all(_is_expert(e) for e in buffer):
+        raise _unfit(path, f"{path} is no list of experts, each a list of epochs")
+    return buffer
+
+
+def _is_expert(expert: Any) -> bool:
+    return isinstance(expert, list) and len(expert) > 1
+
+
+def _snapshots(where: str, path: Path, expert: list[Any], layout: Layout, epochs: int) -> Tensor:
+    """[epochs + 1, weights] float32."""
+    if len(expert) != epochs + 1:
+        wrong = f"{where} has {len(expert) - 1} epochs and the first one {epochs}"
+        raise _unfit(path, wrong)
+    return torch.stack([_flat(where, path, weights, layout) for weights in expert])
+
+
+def _flat(where: str, path: Path, weights: Any, layout: Layout) -> Tensor:
+    """[weights], after a check of every tensor against the network's."""
+    if not isinstance(weights, list | tuple) or not all(isinstance(w, Tensor) for w in weights):
+        raise _unfit(path, f"{where} is no list of tensors an epoch")
+    shapes = tuple(tuple(tensor.shape) for tensor in weights)
+    if shapes != layout.shapes:
+        pairs = zip(shapes, layout.shapes, strict=False)
+        at = next((i for i, (theirs, ours) in enumerate(pairs) if theirs != ours), None)
+        if at is None:
+            told = f"{len(shapes)} tensors, and the network {len(layout.shapes)}"
+        else:
+            told = f"{shapes[at]} where the network has {layout.names[at]} {layout.shapes[at]}"
+        raise ConfigError(
+            f"{where} is of another network: it has {told}", _change(shapes, layout.shapes)
+        )
+    flat = torch.cat([tensor.detach().reshape(-1).float() for tensor in weights])
+    if not bool(torch.isfinite(flat).all()):
+        raise _unfit(path, f"{where} holds weights that are not finite")
+    return flat
+
+
+def _change(theirs: Shapes, ours: Shapes) -> str:
+    """The setting that makes our network theirs, as far as their shapes tell."""
+    if theirs and theirs[0] and theirs[0][0] != ours[0][0]:
+        return f"--set network.width={theirs[0][0]}"
+    if _has_norm(theirs) != _has_norm(ours):
+        return "--set network.norm=" + ("instance" if _has_norm(theirs) else "none")
+    if len(theirs) != len(ours):
+        return f"--set network.depth={max(1, (len(theirs) - 2) // (4 if _has_norm(ours) else 2))}"
+    return HELP
+
+
+def _has_norm(shapes: Shapes) -> bool:
+    """Whether weights of one axis stand between the convolutions."""
+    return len(shapes) > 2 and len(shapes[2]) == 1
+
+
+def _unfit(path: Path, wrong: str) -> FileError:
+    return FileError(wrong, command("ls", "-l", path))

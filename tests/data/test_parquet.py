@@ -1,0 +1,159 @@
+"""Parquet as the Hub has it: any of its layouts gives the images that went in."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from datm_engine.data import datasets
+from datm_engine.data.arrays import Shape
+from datm_engine.errors import DataError, DatmError
+
+Picture = Callable[..., np.ndarray]
+LABELS = [1, 0, 1, 0]
+
+
+def encoded(pixels: np.ndarray) -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, "PNG")
+    return content.getvalue()
+
+
+@pytest.fixture
+def write(picture: Picture) -> Callable[..., None]:
+    """A parquet file of 6×6 images; `seed` is the first one's."""
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+
+    def to(
+        path: Path,
+        *,
+        seed: int = 0,
+        labels: list[int] = LABELS,
+        image: str = "img",
+        label: str = "label",
+        names: list[str] | None = None,
+    ) -> None:
+        cells = [{"bytes": encoded(picture(seed + i)), "path": None} for i in range(len(labels))]
+        columns: dict[str, Any] = {image: cells, label: labels}
+        if label == "fine_label":
+            columns["coarse_label"] = [0] * len(labels)
+        table = arrow.table(columns)
+        if names is not None:
+            features = {image: {"_type": "Image"}, label: {"names": names, "_type": "ClassLabel"}}
+            stated = json.dumps({"info": {"features": features}})
+            table = table.replace_schema_metadata({"huggingface": stated})
+        path.parent.mkdir(parents=True, exist_ok=True)
+        parquet.write_table(table, path)
+
+    return to
+
+
+@pytest.mark.parametrize(
+    ("files", "columns"),
+    [
+        (("data/train-00000-of-00001.parquet", "data/test-00000-of-00001.parquet"), {}),
+        (("train.parquet", "validation.parquet"), {"image": "image"}),
+        (("train/0000.parquet", "test/0000.parquet"), {"label": "fine_label"}),
+    ],
+)
+def test_any_layout(
+    files: tuple[str, str],
+    columns: dict[str, str],
+    tmp_path: Path,
+    write: Callable[..., None],
+    load: Callable[..., Any],
+    picture: Picture,
+) -> None:
+    root = tmp_path / "pets"
+    for seed, file in zip((0, 10), files, strict=True):
+        write(root / file, seed=seed, names=["cat", "dog"], **columns)
+    data, _ = load(root)
+    assert (data.name, data.class_names) == ("pets", ("cat", "dog"))
+    assert data.train.labels.tolist() == LABELS
+    for part, seed in ((data.train, 0), (data.test, 10)):
+        wanted = np.stack([picture(seed + i).transpose(2, 0, 1) for i in range(4)])
+        assert np.array_equal(part.images.numpy(), wanted)
+    assert datasets.peek(str(root), data_dir=tmp_path) == Shape(2, 3, 6, 6)
+
+
+def test_several_files_of_a_part_and_no_class_names(
+    tmp_path: Path, write: Callable[..., None], load: Callable[..., Any], picture: Picture
+) -> None:
+    write(tmp_path / "d" / "train-00000-of-00002.parquet")
+    write(tmp_path / "d" / "train-00001-of-00002.parquet", seed=4)
+    write(tmp_path / "d" / "test-00000-of-00001.parquet", seed=8)
+    data, _ = load(tmp_path / "d", resolution=4)
+    assert data.class_names == ("0", "1")
+    assert data.train.images.shape == (8, 3, 4, 4)
+
+
+def test_a_table_beside_class_folders_is_passed_over(
+    folder: Path, load: Callable[..., Any]
+) -> None:
+    (folder / "metadata.parquet").write_bytes(b"a table of something")
+    assert load(folder)[0].class_names == ("cat", "dog")
+    assert datasets.peek(str(folder), data_dir=folder).classes == 2
+
+
+@pytest.mark.parametrize(
+    ("train", "told"),
+    [
+        ({"label": "species"}, "columns img, species"),
+        ({"labels": [0, 1, 2, 0], "names": ["cat", "dog"]}, "label 2"),
+        ({"labels": [0, -1, 1, 0], "names": ["cat", "dog"]}, "label -1"),
+        ({"labels": [0, 0, 0, 0], "names": ["cat", "dog"]}, "no image of class dog"),
+    ],
+)
+def test_what_does_not_fit_is_told(
+    train: dict[str, Any],
+    told: str,
+    tmp_path: Path,
+    write: Callable[..., None],
+    load: Callable[..., Any],
+) -> None:
+    write(tmp_path / "d" / "train.parquet", **train)
+    write(tmp_path / "d" / "test.parquet")
+    with pytest.raises(DataError, match=told):
+        load(tmp_path / "d")
+
+
+def test_damage_and_missing_parts_are_told(
+    tmp_path: Path, write: Callable[..., None], load: Callable[..., Any]
+) -> None:
+    write(tmp_path / "d" / "train.parquet")
+    with pytest.raises(DataError, match="a test or validation part"):
+        load(tmp_path / "d")
+    (tmp_path / "d" / "test.parquet").write_bytes(b"PAR1 cut short")
+    with pytest.raises(DataError, match=r"test\.parquet cannot be read"):
+        load(tmp_path / "d")
+
+
+def test_an_image_that_cannot_be_read_is_named_by_its_row(
+    tmp_path: Path, write: Callable[..., None], load: Callable[..., Any]
+) -> None:
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    write(tmp_path / "d" / "train.parquet")
+    cells = [{"bytes": b"no image", "path": "x"}] * 2
+    parquet.write_table(arrow.table({"img": cells, "label": [0, 1]}), tmp_path / "d/test.parquet")
+    with pytest.raises(DataError, match=r"test\.parquet row 0"):
+        load(tmp_path / "d")
+
+
+def test_without_its_package_it_is_told(
+    tmp_path: Path, load: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "train.parquet").touch()
+    (tmp_path / "test.parquet").touch()
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(DatmError, match=r"reading train\.parquet takes a package") as told:
+        load(tmp_path)
+    assert told.value.hint == "pip install 'datm[parquet]'"

@@ -1,0 +1,105 @@
+"""The README's example of own training is run as it stands, and gets what `datm evaluate` gets."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+from torch.optim import SGD
+from torch.optim.lr_scheduler import MultiStepLR
+from torch.utils.data import DataLoader
+
+from datm_engine import SyntheticSet
+from datm_engine.config import Config
+from datm_engine.data.datasets import load
+from datm_engine.data.prepared import PreparedData, prepare
+from datm_engine.evaluation.comparison import Evaluation
+from datm_engine.networks.zoo import build
+from datm_engine.runtime import Runtime, derive_seed
+
+README = Path(__file__).parents[1] / "README.md"
+EPOCHS, REPEATS = 60, 6
+
+
+def example() -> str:
+    """The indented lines under the heading."""
+    section = README.read_text(encoding="utf-8").split("### In your own training")[1]
+    lines = re.match(r"\s*\n((?:    .*\n|\n)+)", section)
+    assert lines, "the section begins with code"
+    return re.sub("^    ", "", lines[1], flags=re.MULTILINE).strip()
+
+
+def softly_labelled(data: PreparedData, ipc: int = 10) -> SyntheticSet:
+    """Real digits, class after class, with labels that are mostly their own class."""
+    own = [(data.train.labels == c).nonzero().flatten()[:ipc] for c in range(10)]
+    images = data.train.images[torch.cat(own)]
+    labels = 4 * torch.eye(10).repeat_interleave(ipc, dim=0)
+    names = data.class_names
+    return SyntheticSet(images, labels, 0.05, data.preprocessing, "digits", names, iteration=1)
+
+
+@pytest.fixture
+def raw_test(data_dir: Path, finished: Callable[..., Any]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Test images as uint8, which have seen no preprocessing."""
+    everything = {"resolution": "native", "train_images": "all", "validation": 0.0, "seed": 0}
+    _, data = finished(load("digits", data_dir=data_dir, **everything))
+    return data.test.images, data.test.labels
+
+
+def run_example(places: dict[str, Any], network: torch.nn.Module, seed: int) -> float:
+    torch.manual_seed(seed)
+    names = {
+        "SyntheticSet": SyntheticSet,
+        "DataLoader": DataLoader,
+        "SGD": SGD,
+        "MultiStepLR": MultiStepLR,
+        "cross_entropy": cross_entropy,
+        "network": network,
+        "epochs": EPOCHS,
+        **places,
+    }
+    exec(compile(example(), str(README), "exec"), names)
+    return 100 * float(names["accuracy"])
+
+
+def test_own_training_gets_what_evaluate_gets(
+    tmp_path: Path,
+    data_dir: Path,
+    raw_test: tuple[torch.Tensor, torch.Tensor],
+    make_config: Callable[..., Config],
+    cpu: Runtime,
+    finished: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = {"epochs": EPOCHS, "repeats": REPEATS, "against": [], "networks": ["convnet"]}
+    whitened = {"preprocessing": "zca"}
+    config = make_config(evaluate=settings, network={"width": 16}, dataset=whitened)
+    _, data = finished(prepare(config.dataset, data_dir, cpu))
+    distilled = softly_labelled(data)
+    (tmp_path / "runs/digits-ipc1").mkdir(parents=True)
+    distilled.save(tmp_path / "runs/digits-ipc1/distilled.safetensors")
+    monkeypatch.chdir(tmp_path)
+    _, (row,) = finished(Evaluation(config, data, cpu).compare({"distilled": distilled}))
+
+    images, labels = raw_test
+    places = {"test_images": images, "test_labels": labels}
+    shape = {"channels": 1, "size": (8, 8), "classes": 10, "width": 16, "depth": 2}
+
+    def fresh(repeat: int) -> torch.nn.Module:
+        """From the weights that `datm evaluate` begins with, so that few repeats compare well."""
+        seed = derive_seed(config.distill.seed, "evaluation", "convnet", repeat)
+        return build("convnet", seed=seed, **shape)
+
+    own = [run_example(places, fresh(repeat), repeat) for repeat in range(REPEATS)]
+    assert abs(statistics.fmean(own) - row.accuracy_mean) <= row.accuracy_std
+    assert row.accuracy_mean > 60  # so that agreeing means something
+
+    monkeypatch.setattr(SyntheticSet, "preprocess", lambda _, pixels: pixels / 255)
+    assert run_example(places, fresh(0), 0) < row.accuracy_mean - 10
+    assert len([line for line in example().splitlines() if line]) <= 12
