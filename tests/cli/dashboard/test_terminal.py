@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is no
 
 ROOT = Path(__file__).parents[3]
 DATM = f"{sys.executable} -m datm_cli"
-PATIENCE = 40.0  # seconds until a condition counts as never to come
+PATIENCE = 90.0  # seconds until a condition counts as never to come
 
 
 class Terminal:
