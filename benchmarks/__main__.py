@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from benchmarks.report import html, lines
-from datm_engine.runtime import environment
+from datm_engine.runtime import CPU_HAS_BFLOAT16, environment
 
 Measure = Callable[[str], dict[str, Any]]
 
@@ -31,7 +31,8 @@ def run(measures: Mapping[str, Measure]) -> None:
     parser.add_argument("--report", type=Path, help="where to write a page with plots")
     options = parser.parse_args()
     threads = torch.get_num_threads()
-    found: dict[str, Any] = {"machine": {**environment(), "threads": threads}, "size": options.size}
+    cpu = {"threads": threads, "cpu_has_bfloat16": CPU_HAS_BFLOAT16}
+    found: dict[str, Any] = {"machine": {**environment(), **cpu}, "size": options.size}
     for name, measure in measures.items():
         print(f"measuring {name} …", file=sys.stderr, flush=True)
         began = time.monotonic()

@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+TURNS = {"small": 3, "full": 5}
+
 
 @dataclass(frozen=True)
 class Timing:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from benchmarks import plain_training
-from benchmarks.alternation import in_turn, ratios
+from benchmarks.alternation import TURNS, in_turn, ratios
 from benchmarks.problem import CLASSES, made_ready, network, runtime
 from datm_engine.data.augmentation import OPERATIONS
 from datm_engine.evaluation.training import Schedule, train, training_step
@@ -64,11 +64,11 @@ def ready(
     return turn
 
 
-def measure(size: str, turns: int = 5) -> dict[str, Any]:
+def measure(size: str) -> dict[str, Any]:
     ways = {way: {"epochs": EPOCHS[size], **given} for way, given in WAYS.items()}
     return {
         "what": f"{EPOCHS[size]} epochs on 100 synthetic images, width 128",
-        "ways": ratios(in_turn("benchmarks.evaluation", ways, turns), "plain"),
+        "ways": ratios(in_turn("benchmarks.evaluation", ways, TURNS[size]), "plain"),
     }
 
 

@@ -15,14 +15,14 @@ from typing import Any
 import torch
 
 from benchmarks import plain_training
-from benchmarks.alternation import in_turn, ratios
+from benchmarks.alternation import TURNS, in_turn, ratios
 from benchmarks.problem import CLASSES, made_ready, network, runtime
 from datm_engine.config import ExpertsConfig
 from datm_engine.data.augmentation import OPERATIONS, augment, draw
 from datm_engine.experts.training import expert_step
 from datm_engine.runtime import generator
 
-STEPS = {"small": 6, "full": 40}
+STEPS = {"small": 4, "full": 40}
 SETTINGS = ExpertsConfig(
     count=1,
     epochs=1,
@@ -84,11 +84,11 @@ def ready(
     return turn
 
 
-def measure(size: str, turns: int = 5) -> dict[str, Any]:
+def measure(size: str) -> dict[str, Any]:
     ways = {way: {"steps": STEPS[size], **given} for way, given in WAYS.items()}
     return {
         "what": f"{STEPS[size]} expert steps (SGD), width 128, batch 256",
-        "ways": ratios(in_turn("benchmarks.experts", ways, turns), "plain"),
+        "ways": ratios(in_turn("benchmarks.experts", ways, TURNS[size]), "plain"),
     }
 
 

@@ -3,6 +3,7 @@
 matching: an iteration of the published network at batch 1000, tf32 and bfloat16, beside plain
     autograd in tf32 on the same card; and what share of it the card waits for launches.
 experts: seconds an epoch of CIFAR-10 (GSAM, batch 256, published network).
+several: four networks trained at once, batched, beside one after the other.
 settings: one iteration of the largest published settings, CIFAR-100 ipc 100 and Tiny-ImageNet
     ipc 50, on noise of their shapes, with its memory.
 ipc1, ipc10: as much of the published CIFAR-10 presets as 9 minutes allow, with the accuracy then
@@ -23,7 +24,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import experts, matching
+from benchmarks import experts, matching, several
 from benchmarks.problem import made_ready, runtime
 from datm_engine import presets
 from datm_engine.compilation import graph_size
@@ -61,8 +62,8 @@ def measure_matching() -> dict[str, Any]:
     ways = {
         "plain_tf32": {"way": "plain", "precision": "tf32"},
         "tf32_rebuilt": {"way": "ours", "precision": "tf32", "compiling": "on"},
-        "tf32_kept": {"way": "ours", "precision": "tf32", "compiling": "on", "kept": True},
-        "bfloat16_kept": {"way": "ours", "precision": "bfloat16", "compiling": "on", "kept": True},
+        "tf32_kept": {"way": "ours", "precision": "tf32", "compiling": "on", "kept": 1.0},
+        "bfloat16_kept": {"way": "ours", "precision": "bfloat16", "compiling": "on", "kept": 1.0},
     }
     found: dict[str, Any] = {}
     for way, given in ways.items():
@@ -96,6 +97,18 @@ def measure_experts() -> dict[str, Any]:
         turn = experts.ready("ours", steps=195, compiling="on", device="cuda", **settings)
         turn()
         found[precision] = {"seconds_an_epoch": median_seconds(turn, 3)}
+    return found
+
+
+def measure_several() -> dict[str, Any]:
+    """Four networks' steps one after the other, and as one function of batched weights."""
+    found: dict[str, Any] = {}
+    for stage in several.STAGES:
+        for width in several.WIDTHS["full"]:
+            for way in ("one_by_one", "batched"):
+                turn = several.ready(way, stage=stage, width=width, device="cuda")
+                turn()
+                found[f"{stage} {width} {way}"] = {"seconds": median_seconds(turn, 5)}
     return found
 
 
@@ -189,6 +202,7 @@ def main() -> None:
     parts: dict[str, Callable[[], dict[str, Any]]] = {
         "matching": measure_matching,
         "experts": measure_experts,
+        "several": measure_several,
         "settings": measure_settings,
         "ipc1": lambda: distil(options.folder, 1),
         "ipc10": lambda: distil(options.folder, 10),

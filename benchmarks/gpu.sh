@@ -3,8 +3,8 @@
 #
 #   benchmarks/gpu.sh CIFAR10_FOLDER [PART …]
 #
-# CIFAR10_FOLDER holds train/CLASS/… and test/CLASS/…. Parts: matching experts settings ipc1 ipc10
-# (default: all). Experts and runs are kept in gpu/, so that parts can be run one at a time, and
+# CIFAR10_FOLDER holds train/CLASS/… and test/CLASS/…. Parts: matching experts several settings
+# ipc1 ipc10 (default: all). Experts and runs are kept in gpu/, so that parts can be run one at a time, and
 # again after an interruption. PYTHON names the interpreter that has datm's dependencies.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

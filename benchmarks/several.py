@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.alternation import in_turn, ratios
+from benchmarks.alternation import TURNS, in_turn, ratios
 from benchmarks.experts import SETTINGS
 from benchmarks.problem import CLASSES, made_ready, network, runtime
 from datm_engine.evaluation.training import training_step
@@ -110,12 +110,12 @@ def batched_convnet(weights: Mapping[str, Tensor], images: Tensor) -> Tensor:
     return torch.baddbmm(weights["classifier.bias"][:, None], features, linear)
 
 
-def measure(size: str, turns: int = 5) -> dict[str, Any]:
+def measure(size: str) -> dict[str, Any]:
     found = {}
     for stage in STAGES:
         for width in WIDTHS[size]:
             ways = {way: {"stage": stage, "width": width} for way in WAYS}
-            timings = ratios(in_turn("benchmarks.several", ways, turns), "one_by_one")
+            timings = ratios(in_turn("benchmarks.several", ways, TURNS[size]), "one_by_one")
             found |= {f"{stage} {width} {way}": timing for way, timing in timings.items()}
     return {"what": f"a step of {NETWORKS} networks, by stage, width and way", "ways": found}
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from functools import partial
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from datm_engine.compilation import graph_size
+from datm_engine.compilation import compiled, graph_size
 from datm_engine.config import Config
 from datm_engine.data.augmentation import Draw
-from datm_engine.distillation.matching import Step, build_graph, student_gradient
+from datm_engine.distillation.matching import Gradient, Step, build_graph, student_gradient
 from datm_engine.evaluation.training import training_step
+from datm_engine.events import Event
 from datm_engine.experts.training import expert_precision, expert_step
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
@@ -29,12 +30,12 @@ TRAINING_IMAGES = {
     "fashionmnist": 60_000,
     "tinyimagenet": 100_000,
 }
-_CALIBRATED = 64  # images a step; larger batches are taken to cost in proportion
+_MOST = 128  # images a calibrated step; larger batches are taken to cost in proportion
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Of a stage: seconds without compilation, bytes of memory, bytes on disk."""
+    """Of a stage: seconds without those of compiling, bytes of memory, bytes on disk."""
 
     stage: str
     seconds: float
@@ -54,11 +55,14 @@ def compiler_fault(runtime: Runtime) -> str:
 
 def estimate(
     config: Config, shape: tuple[int, int, int], classes: int, images: int, runtime: Runtime
-) -> list[Estimate]:
-    """For experts, distill and evaluate, all of it done anew. shape: channels, height, width;
-    `images`: for training, before any are held out."""
+) -> Generator[Event, None, list[Estimate]]:
+    """For experts, distill and evaluate, all of it done anew, its steps compiled where a run would
+    compile them. shape: channels, height, width; `images`: for training, before any held out."""
     stages = Calibration(config, shape, classes, images, runtime)
-    return [stages.experts(), stages.distill(), stages.evaluate()]
+    experts = yield from stages.experts()
+    distill = yield from stages.distill()
+    evaluate = yield from stages.evaluate()
+    return [experts, distill, evaluate]
 
 
 class Calibration:
@@ -73,122 +77,144 @@ class Calibration:
         runtime: Runtime,
     ) -> None:
         self.config, self.runtime = config, runtime
+        self.shape, self.classes = shape, classes
         stated = config.dataset.train_images
         images = min(images, images if stated == "all" else stated)
         self.images = round(images * (1 - config.dataset.validation))
-        self.channels, *self.size = shape
-        self.classes = classes
-        count = _CALIBRATED
-        self.noise = torch.randn(count, *shape, device=runtime.device)
-        self.labels = torch.randn(count, classes, device=runtime.device)
+        self.pixels = shape[0] * shape[1] * shape[2]
         # The training images, and as many again while they are prepared.
-        self.data = 2 * 4 * self.images * self.noise[0].numel()
-        self.network = self._network("convnet", runtime.compute)
+        self.data = 2 * 4 * self.images * self.pixels
 
-    def experts(self) -> Estimate:
-        settings = self.config.experts
-        precision = expert_precision(settings, self.runtime.precision)
-        network = self._network("convnet", torch.bfloat16 if precision == "bfloat16" else None)
-        step, theta = expert_step(network, settings), network.initial()
-        velocity, classes = torch.zeros_like(theta), self.labels.argmax(dim=1)
-        a_step = self._seconds(lambda: step(theta, velocity, self.noise, classes)[0])
-        epochs = self.config.snapshot_epochs
-        seconds = settings.count * epochs * self.images / _CALIBRATED * a_step
-        graph = self._graph_size(settings.batch) // 3  # its first derivative alone
-        itemsize = 2 if settings.snapshots == "bfloat16" else 4
+    def experts(self) -> Generator[Event, None, Estimate]:
+        settings, epochs = self.config.experts, self.config.snapshot_epochs
+        runtime = self.runtime.using(expert_precision(settings, self.runtime.precision))
+        network, batch = self._network("convnet", runtime), min(settings.batch, self.images)
+        images, labels = self._noise(batch)
+        theta, classes = network.initial(), labels.argmax(dim=1)
+        given = theta, torch.zeros_like(theta), images, classes
+        steps = settings.count * epochs * self.images / len(images)
+        step = yield from compiled(
+            runtime,
+            "expert steps",
+            expert_step(network, settings),
+            lambda step: step(*given),
+            round(steps),
+            small_kernels=True,
+        )
+        seconds = steps * _seconds(lambda: step(*given)[0])
+        self.runtime.using(self.runtime.precision)
         snapshots = (epochs + 1) * len(theta)
         return Estimate(
             "experts",
             seconds,
-            self.data + 2 * graph + 4 * snapshots,
-            settings.count * snapshots * itemsize,
+            self.data + self._step_memory(network, batch) + 4 * snapshots,
+            settings.count * snapshots * (2 if settings.snapshots == "bfloat16" else 4),
         )
 
-    def distill(self) -> Estimate:
-        settings, theta = self.config.distill, self.network.initial()
-        gradient = student_gradient(self.network)
-        step = self._step()
+    def distill(self) -> Generator[Event, None, Estimate]:
+        settings, network = self.config.distill, self._network("convnet", self.runtime)
+        batch = min(settings.batch_syn, settings.ipc * self.classes)
+        images, labels = self._noise(batch)
+        theta, share = network.initial(), batch / len(images)
+        step = Step(torch.arange(len(images), device=images.device), Draw(None, images))
 
-        def forward() -> Tensor:
+        def forward(gradient: Gradient) -> Tensor:
             with torch.no_grad():
-                return gradient(theta, self.noise, self.labels)
+                return gradient(theta, images, labels)
 
-        def back() -> Tensor:
-            graph = build_graph(gradient, theta, self.noise, self.labels, step)
+        def back(gradient: Gradient) -> Tensor:
+            graph = build_graph(gradient, theta, images, labels, step)
             return torch.autograd.grad(graph.g, graph.leaves, theta)[0]
 
-        batch = min(settings.batch_syn, settings.ipc * self.classes)
-        one = self._graph_size(batch)
+        gradient = yield from compiled(
+            self.runtime,
+            "student steps",
+            student_gradient(network),
+            lambda gradient: (forward(gradient), back(gradient)),
+            round(settings.iterations * settings.syn_steps * share),
+        )
+        graph = build_graph(gradient, theta, images, labels, step)
+        one = round(graph_size(graph.g) * share)
         kept = min(settings.syn_steps, self.runtime.memory // max(1, one))
-        share = batch / _CALIBRATED
-        rebuilt = self._seconds(forward) * (settings.syn_steps - kept)
-        an_iteration = share * (rebuilt + self._seconds(back) * settings.syn_steps)
-        learned = settings.ipc * self.classes * (self.noise[0].numel() + self.classes)
+        rebuilt = _seconds(lambda: forward(gradient)) * (settings.syn_steps - kept)
+        kept_or_not = _seconds(lambda: back(gradient)) * settings.syn_steps
+        learned = settings.ipc * self.classes * (self.pixels + self.classes)
         return Estimate(
             "distill",
-            settings.iterations * an_iteration,
+            settings.iterations * share * (rebuilt + kept_or_not),
             (kept + 1) * one + 4 * settings.syn_steps * len(theta) + self.data,
             4 * learned * (2 + settings.iterations // settings.sample_interval // 4),
         )
 
-    def evaluate(self) -> Estimate:
+    def evaluate(self) -> Generator[Event, None, Estimate]:
         settings, distill = self.config.evaluate, self.config.distill
-        count, seconds = distill.ipc * self.classes, 0.0
-        sets = 1 + ("random" in settings.against)
+        count, seconds, memory = distill.ipc * self.classes, 0.0, 0
         for name in settings.networks:
-            network = self._network(name, self.runtime.compute)
-            step, theta = (
-                training_step(network, settings.momentum, settings.weight_decay),
-                network.initial(),
-            )
-            velocity, rate = torch.zeros_like(theta), self.runtime.place(torch.tensor(0.01))
-            parts = (theta, velocity, rate, self.noise, self.labels)
-            an_image = self._seconds(partial(_first_of, step, *parts)) / _CALIBRATED
-            seen = settings.repeats * sets * (settings.epochs + 1) * count
-            if "full" in settings.against:
-                seen += settings.full_repeats * (settings.full_epochs + 1) * self.images
+            trainings = settings.repeats * (1 + ("random" in settings.against))
             if name == "convnet" and settings.selection != "last":
                 candidates = distill.iterations // settings.selection_interval
-                seen += candidates * settings.selection_repeats * (settings.epochs + 1) * count
-            seconds += seen * an_image
-        graph = self._graph_size(settings.batch) // 3
-        return Estimate("evaluate", seconds, self.data + 2 * graph, 0)
+                trainings += settings.selection_repeats * candidates
+            seconds += yield from self._trainings(name, count, trainings * (settings.epochs + 1))
+            if "full" in settings.against:
+                epochs = settings.full_repeats * (settings.full_epochs + 1)
+                seconds += yield from self._trainings(name, self.images, epochs)
+            batch = min(settings.batch, max(count, self.images * ("full" in settings.against)))
+            network = self._network(name, self.runtime)
+            memory = max(memory, self._step_memory(network, batch))
+        return Estimate("evaluate", seconds, self.data + memory, 0)
 
-    def _network(self, name: str, compute: torch.dtype | None) -> FlatNetwork:
+    def _trainings(self, name: str, count: int, epochs: int) -> Generator[Event, None, float]:
+        """Seconds that so many epochs on `count` images take."""
+        settings, network = self.config.evaluate, self._network(name, self.runtime)
+        images, labels = self._noise(min(settings.batch, count))
+        theta, rate = network.initial(), self.runtime.place(torch.tensor(0.01))
+        given = theta, torch.zeros_like(theta), rate, images, labels
+        steps = epochs * count / len(images)
+        step = yield from compiled(
+            self.runtime,
+            f"steps of {name} on {count:,} images",
+            training_step(network, settings.momentum, settings.weight_decay),
+            lambda step: step(*given),
+            round(steps),
+            small_kernels=True,
+        )
+        return steps * _seconds(lambda: step(*given)[0])
+
+    def _noise(self, batch: int) -> tuple[Tensor, Tensor]:
+        """Images and label logits of a batch, or of as much of it as is calibrated with."""
+        count, device = min(batch, _MOST), self.runtime.device
+        images = torch.randn(count, *self.shape, device=device)
+        return images, torch.randn(count, self.classes, device=device)
+
+    def _network(self, name: str, runtime: Runtime) -> FlatNetwork:
         settings = self.config.network
+        channels, height, width = self.shape
         module = build(
             name,
-            channels=self.channels,
-            size=(self.size[0], self.size[1]),
+            channels=channels,
+            size=(height, width),
             classes=self.classes,
             width=settings.width,
             depth=settings.depth,
             norm=settings.norm,
             seed=0,
         )
-        return FlatNetwork(module.to(self.runtime.device), compute)
+        return FlatNetwork(module.to(runtime.device), runtime.compute)
 
-    def _step(self) -> Step:
-        every = torch.arange(_CALIBRATED, device=self.runtime.device)
-        return Step(every, Draw(None, self.noise))
+    def _step_memory(self, network: FlatNetwork, batch: int) -> int:
+        """Bytes of a training step on so many images: what its backward pass needs, and as much
+        again while that runs."""
+        images, labels = self._noise(batch)
+        logits = network(network.initial().requires_grad_(), images)
+        return 2 * graph_size(F.cross_entropy(logits, labels)) * batch // len(images)
 
-    def _graph_size(self, batch: int) -> int:
-        """Bytes of one student step's graph."""
-        theta, gradient = self.network.initial(), student_gradient(self.network)
-        graph = build_graph(gradient, theta, self.noise, self.labels, self._step())
-        return graph_size(graph.g) * batch // _CALIBRATED
 
-    @staticmethod
-    def _seconds(step: Callable[[], Tensor]) -> float:
-        """The better of two, after one to warm up; reading a number waits for the device."""
+def _seconds(step: Callable[[], Tensor]) -> float:
+    """The better of two, after one to warm up; reading a number waits for the device."""
+    float(step().flatten()[0])
+    times = []
+    for _ in range(2):
+        began = time.perf_counter()
         float(step().flatten()[0])
-        times = []
-        for _ in range(2):
-            began = time.perf_counter()
-            float(step().flatten()[0])
-            times.append(time.perf_counter() - began)
-        return min(times)
-
-
-def _first_of(step: Callable[..., tuple[Tensor, Tensor]], *parts: Tensor) -> Tensor:
-    return step(*parts)[0]
+        times.append(time.perf_counter() - began)
+    return min(times)

@@ -21,6 +21,9 @@ DEVICES = ("auto", "cuda", "mps", "cpu")
 PRECISIONS = ("auto", "float32", "tf32", "bfloat16")
 COMPILING = ("auto", "on", "off")
 
+# On a CPU without instructions for bfloat16, libraries take ten times as long as in float32.
+CPU_HAS_BFLOAT16 = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
 
 @dataclass
 class Compiler:
@@ -81,6 +84,8 @@ class Runtime:
             "on": "steps are compiled",
             "off": "nothing is compiled",
         }[self.compiler.mode]
+        if self.precision == "bfloat16" and self.device.type == "cpu" and not CPU_HAS_BFLOAT16:
+            exact += " (this CPU has no instructions for it: no faster than float32)"
         return f"precision {exact}; {compiling}"
 
     def facts(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from datm_engine.events import (
 )
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs import Run
-from datm_engine.runtime import Runtime
+from datm_engine.runtime import Compiler, Runtime
 from datm_engine.synthetic import SyntheticSet
 
 Make = Callable[..., Config]
@@ -191,19 +192,22 @@ def kill_after(iteration: int, command: list[str], events: Path, env: dict[str, 
         assert process.wait() == -signal.SIGKILL, "it ended before it could be killed"
 
 
+@pytest.mark.parametrize("compiling", ["off", pytest.param("on", marks=pytest.mark.slow)])
 def test_killed_and_resumed_it_is_bit_for_bit_the_same(
-    make_config: Make, folders: Folders, cpu: Runtime, finished: Finished, tmp_path: Path
+    compiling: str, make_config: Make, folders: Folders, cpu: Runtime, finished: Finished
 ) -> None:
     config = make_config(
         distill={"iterations": 60, "sample_interval": 20, "checkpoint_seconds": 0.02},
         evaluate={"selection_interval": 25},
     )
-    whole, _, _ = walk(config, folders, "whole", cpu, finished)
+    on = replace(cpu, compiler=Compiler(compiling))
+    whole, _, _ = walk(config, folders, "whole", on, finished)
     env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": ROOT}
     places = ["--data-dir", str(folders.data), "--experts-dir", str(folders.experts)]
     places += ["--runs-dir", str(folders.runs)]
     start = [*COMMAND, *places, "--name", "killed", "--config", str(whole.path / "run.json")]
-    start += ["--memory", "0"]  # as the whole run: graphs kept or built again round otherwise
+    # As the whole run: graphs that are kept and graphs built again round otherwise.
+    start += ["--compile", compiling, "--memory", "0"]
     events = folders.runs / "killed" / "events.jsonl"
     kill_after(13, start, events, env)
     assert Run.open(folders.runs, "killed").status() == "crashed"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from datm_engine import runtime
 from datm_engine.errors import ConfigError
 from datm_engine.runtime import free_memory, start
 
@@ -56,3 +57,12 @@ def test_a_run_that_goes_on_takes_no_other_arithmetic(given: dict[str, Any]) -> 
     before = start("cpu", "bfloat16", "off", "2GB").facts()
     with pytest.raises(ConfigError, match="the run was begun with"):
         start("cpu", before=before, **given)
+
+
+@pytest.mark.parametrize("supported", [True, False])
+def test_bfloat16_without_instructions_is_said_to_be_no_faster(
+    supported: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "CPU_HAS_BFLOAT16", supported)
+    told = start("cpu", "bfloat16").choices
+    assert ("no faster than float32" in told) is not supported

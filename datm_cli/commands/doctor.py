@@ -24,6 +24,7 @@ def doctor(
     assignments: options.Set = None,
     device: options.Device = None,
     precision: options.Precision = "auto",
+    compiling: options.Compile = "auto",
     memory: options.Memory = "auto",
     data_dir: options.DataDir = None,
     experts_dir: options.ExpertsDir = None,
@@ -35,7 +36,7 @@ def doctor(
     from datm_engine import runtime
 
     folders = options.folders(data_dir, experts_dir, runs_dir)
-    on = runtime.start(device or "auto", precision, "auto", memory)
+    on = runtime.start(device or "auto", precision, compiling, memory)
     told = _machine(on, folders)
     if preset or dataset:
         given: dict[str, Any] = {
@@ -47,7 +48,7 @@ def doctor(
             "assignments": assignments or [],
             "data_dir": folders.data,
         }
-        told |= _plan(on, given)
+        told |= _plan(on, given, as_json)
     if as_json:
         output.print_json(told)
     else:
@@ -81,8 +82,10 @@ def _free_disk(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def _plan(on: Runtime, given: dict[str, Any]) -> dict[str, Any]:
-    from datm_cli import settings
+def _plan(on: Runtime, given: dict[str, Any], as_json: bool) -> dict[str, Any]:
+    from datm_cli import output, settings
+    from datm_cli.driving import drive
+    from datm_cli.progress import reader
     from datm_engine.data import datasets
     from datm_engine.diagnosis import TRAINING_IMAGES, estimate
 
@@ -92,7 +95,9 @@ def _plan(on: Runtime, given: dict[str, Any]) -> dict[str, Any]:
     native = (shape.height or 32, shape.width or 32)
     size = native if dataset.resolution == "native" else (dataset.resolution,) * 2
     images = TRAINING_IMAGES.get(dataset.name, _ASSUMED)
-    stages = estimate(config, (shape.channels or 3, *size), shape.classes, images, on)
+    calibration = estimate(config, (shape.channels or 3, *size), shape.classes, images, on)
+    with reader(output.remarks(), silent=as_json) as screen:
+        stages = drive(calibration, screen)
     return {
         "settings": settled.source,
         "training_images": images,
@@ -122,7 +127,7 @@ def _show(told: dict[str, Any]) -> None:
         return
     console.print(f"\n{told['settings']}, {told['training_images']:,} training images, all anew:")
     table = Table(box=None, pad_edge=False)
-    for column in ("stage", "time, not compiled", "memory", "disk"):
+    for column in ("stage", "time", "memory", "disk"):
         table.add_column(column, justify="left" if column == "stage" else "right")
     for stage in told["stages"]:
         disk = size(stage["disk"]) if stage["disk"] else ""

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from datm_engine.runtime import CPU_HAS_BFLOAT16
+
 # Stride 1, padding 1, dilation 1, not transposed, no output padding, one group.
 _SHAPE: tuple[Any, ...] = ([1, 1], [1, 1], [1, 1], False, [0, 0], 1)
 
@@ -54,13 +56,25 @@ torch.compiler.allow_in_graph(_bilinear)
 
 
 class Convolution(nn.Conv2d):
-    """3×3, padding 1: the maps keep their size. The same numbers compiled or not."""
+    """3×3, padding 1: the maps keep their size. The same numbers compiled or not.
+
+    In bfloat16 where that has no kernels: in float32 on the rounded numbers, and then rounded,
+    which is what such kernels do.
+    """
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__(channels, width, 3, padding=1)
 
     def forward(self, images: Tensor) -> Tensor:
+        if images.dtype is torch.bfloat16 and images.is_cpu and not CPU_HAS_BFLOAT16:
+            weight, bias = self.weight.float(), self.bias
+            maps = self._convolve(images.float(), weight, None if bias is None else bias.float())
+            return maps.to(images.dtype)
+        return self._convolve(images, self.weight, self.bias)
+
+    @staticmethod
+    def _convolve(images: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if torch.compiler.is_compiling():  # where the bias costs no pass of its own
-            assert self.bias is not None
-            return _bilinear(images, self.weight) + self.bias[:, None, None]
-        return super().forward(images)
+            assert bias is not None
+            return _bilinear(images, weight) + bias[:, None, None]
+        return F.conv2d(images, weight, bias, padding=1)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from datm_engine import diagnosis
+from datm_engine.events import Noted
 
 from .conftest import Answer, assert_two_lines
 
@@ -37,10 +39,34 @@ def test_a_preset_on_it(datm: Callable[..., Answer]) -> None:
     assert list(stages) == ["experts", "distill", "evaluate"]
     assert all(stage["seconds"] > 0 and stage["memory"] > 0 for stage in stages.values())
     assert stages["experts"]["disk"] > 0
+    shown = datm("doctor", "--preset", "digits-ipc1", "--compile", "off")
+    assert "digits-ipc1" in shown.out
+    assert "time" in shown.out
     half = datm(
         "doctor", "--preset", "digits-ipc1", "--json", "--set", "experts.snapshots=bfloat16"
     ).json
     assert half["stages"][0]["disk"] * 2 == stages["experts"]["disk"]
+
+
+def test_times_are_of_the_steps_as_a_run_would_compile_them(
+    monkeypatch: pytest.MonkeyPatch, datm: Callable[..., Answer]
+) -> None:
+    exercised: list[str] = []
+
+    def compiled(
+        runtime: Any, what: str, function: Any, exercise: Any, repeats: int, **options: Any
+    ) -> Any:
+        exercise(function)
+        assert repeats > 0
+        exercised.append(what)
+        yield Noted(text=f"{what}: compiled")
+        return function
+
+    monkeypatch.setattr(diagnosis, "compiled", compiled)
+    shown = datm("doctor", "--preset", "digits-ipc1", "--compile", "on")
+    steps = "expert steps", "student steps", "steps of convnet on 10 images"
+    assert exercised == [*steps, "steps of convnet on 1,293 images"]
+    assert "student steps: compiled" in shown.err
 
 
 @pytest.mark.parametrize(
