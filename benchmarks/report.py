@@ -44,4 +44,4 @@ def chart(curve: dict[str, Any]) -> Chart:
         Series(label, [x for x, _ in points], [y for _, y in points], marked=True)
         for label, points in curve["lines"].items()
     ]
-    return Chart(curve["title"], series, curve["x"], curve["title"], from_zero=True)
+    return Chart(curve["title"], series, curve["x"], from_zero=True)

@@ -24,7 +24,7 @@ def report(
     runs_dir: options.RunsDir = options.RUNS_DIR,
     as_json: options.AsJson = False,
 ) -> None:
-    """A run on one page of HTML that needs no network: curves, images, labels, results, settings."""
+    """A run on one page of HTML that needs no network: curves, images, labels, results."""
     from datm_cli import output
     from datm_cli.course import Course, find_run
     from datm_cli.html_report.report import report as page_of

@@ -55,7 +55,7 @@ def heat_map(
     coloured = np.empty((count, count, 4), dtype=np.uint8)
     coloured[..., :3], coloured[..., 3] = SHADE, alpha
     named = count < FEWEST_UNNAMED
-    sides = [name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…" for name in names]
+    sides = [_cut(name) for name in names]
     margin = max(map(len, sides)) * LETTER + 10 if named else 40
     side = 400 - margin
     cell = side / count
@@ -90,3 +90,7 @@ def heat_map(
     note = tag("small", f" rows: {rows}; columns: {columns}")
     scale = tag("ul", *steps, class_="legend")
     return tag("figure", tag("figcaption", title, note), scale, drawing, class_="heat")
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"

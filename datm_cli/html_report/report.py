@@ -38,5 +38,5 @@ def report(course: Course, subject: Subject | None) -> str:
         section("Cost", sections.cost(course)),
         section("Configuration", sections.configuration(course)),
         section("Environment", sections.environment(course)),
-        tag("footer", remark(f"Made by datm {__version__} of what the run states in {course.run.name}/.")),
+        tag("footer", remark(f"Made by datm {__version__} of what {course.run.name} states.")),
     )

@@ -28,7 +28,8 @@ STAGE_NAMES = {
 def heading(course: Course) -> Html:
     """What this is, how it stands, and how good it is."""
     ipc = course.config.distill.ipc
-    words = [course.status, _dataset(course), f"{ipc:,} {'image' if ipc == 1 else 'images'} a class"]
+    images = f"{plural(ipc, 'image')} a class"
+    words = [course.status, _dataset(course), images]
     if created := _date(course.facts.get("created")):
         words.append(f"begun {created}")
     standing = None
