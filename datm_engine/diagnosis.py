@@ -14,6 +14,7 @@ from datm_engine.compilation import graph_size
 from datm_engine.config import Config
 from datm_engine.data.augmentation import Draw
 from datm_engine.distillation.matching import Step, build_graph, student_gradient
+from datm_engine.evaluation.expert_selection import passes
 from datm_engine.evaluation.training import training_step
 from datm_engine.experts.training import expert_precision, expert_step
 from datm_engine.networks.weights import FlatNetwork
@@ -133,8 +134,8 @@ class Calibration:
 
     def evaluate(self) -> Estimate:
         settings, distill = self.config.evaluate, self.config.distill
-        count, seconds = distill.ipc * self.classes, 0.0
-        sets = 1 + ("random" in settings.against)
+        count, seconds = distill.ipc * self.classes, self._choosing()
+        sets = 1 + sum(name != "full" for name in settings.against)
         for name in settings.networks:
             network = self._network(name, self.runtime.compute)
             step, theta = (
@@ -153,6 +154,14 @@ class Calibration:
             seconds += seen * an_image
         graph = self._graph_size(settings.batch) // 3
         return Estimate("evaluate", seconds, self.data + 2 * graph, 0)
+
+    def _choosing(self) -> float:
+        """Seconds for the subsets that experts choose."""
+        settings, theta = self.config.experts, self.network.initial()
+        needed = passes(self.config.evaluate.against, settings.count, self.config.snapshot_epochs)
+        return needed * self.images / _CALIBRATED * self._seconds(
+            lambda: self.network.predict(theta, self.noise)
+        )
 
     def _network(self, name: str, compute: torch.dtype | None) -> FlatNetwork:
         settings = self.config.network
