@@ -41,7 +41,8 @@ class Curve:
     Values that are None or not finite are left out. `log_scale` is used only if all values are
     above 0. `smooth` evens the line out over a sixteenth of the width, the range stays as it is.
     `marks`: points (x, y) to stand out as ◆. `levels`: values to compare with and their names,
-    each a dotted line across; names of the same line stand beside each other. `x_range`: what the axis spans, if it is more than the points do.
+    each a dotted line across; names of the same line stand beside each other. `x_range`: what the
+    axis spans, if it is more than the points do.
     Without a title its line is left out.
     """
 
@@ -174,9 +175,7 @@ def distinct(low: float, high: float) -> tuple[str, str]:
     return texts
 
 
-def _levels(
-    levels: Sequence[tuple[float, str]], canvas: _Canvas, columns: int
-) -> dict[int, str]:
+def _levels(levels: Sequence[tuple[float, str]], canvas: _Canvas, columns: int) -> dict[int, str]:
     """The names on each row of cells, the lowest value first, as many as there is room for."""
     rows: dict[int, str] = {}
     for value, name in sorted(levels):

@@ -18,9 +18,7 @@ from datm_engine.errors import ConfigError
 from datm_engine.hints import HELP, command
 
 Augmentation = Literal["color", "crop", "cutout", "flip", "scale", "rotate"]
-NetworkName = Literal[
-    "convnet", "convnetbn", "mlp", "lenet", "alexnet", "vgg11", "resnet18", "vit"
-]
+NetworkName = Literal["convnet", "convnetbn", "mlp", "lenet", "alexnet", "vgg11", "resnet18", "vit"]
 # The real images that a distilled set is compared with: as many of each class, or all there are.
 SubsetName = Literal["random", "herding", "kcenter", "forgetting", "el2n", "full"]
 Norm = Literal["instance", "layer", "group", "none"]

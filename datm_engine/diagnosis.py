@@ -159,8 +159,11 @@ class Calibration:
         """Seconds for the subsets that experts choose."""
         settings, theta = self.config.experts, self.network.initial()
         needed = passes(self.config.evaluate.against, settings.count, self.config.snapshot_epochs)
-        return needed * self.images / _CALIBRATED * self._seconds(
-            lambda: self.network.predict(theta, self.noise)
+        return (
+            needed
+            * self.images
+            / _CALIBRATED
+            * self._seconds(lambda: self.network.predict(theta, self.noise))
         )
 
     def _network(self, name: str, compute: torch.dtype | None) -> FlatNetwork:

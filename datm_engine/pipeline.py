@@ -106,9 +106,7 @@ def make_distilled_set(
     _check(config, data, run, runtime)
     experts = yield from train_experts(config, data, folders.experts, runtime, stop)
     network = expert_network(config, data, seed=0, runtime=runtime)
-    evaluation = Evaluation(
-        config, data, runtime, stop, _selection(config, data, network, experts)
-    )
+    evaluation = Evaluation(config, data, runtime, stop, _selection(config, data, network, experts))
     before = progress(run)
     outcome = Outcome("stopped", before.iteration, before.loss)
     if not stop():

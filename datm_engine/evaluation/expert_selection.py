@@ -102,9 +102,7 @@ class ExpertSelection:
                 chosen.append(own[choice(found, self.ipc)])
         return torch.cat(chosen)
 
-    def _scores(
-        self, wanted: Sequence[str]
-    ) -> Generator[tuple[int, int], None, dict[str, Tensor]]:
+    def _scores(self, wanted: Sequence[str]) -> Generator[tuple[int, int], None, dict[str, Tensor]]:
         """[n] each, the mean over experts."""
         images, labels, last = self.train.images, self.train.labels, self.experts.epochs
         epochs = range(1, last + 1) if "forgetting" in wanted else [early(last)]

@@ -38,7 +38,8 @@ def build(
 
     The weights depend on `seed` alone; the caller's random state is neither used nor moved.
     `width` and `depth` are the ConvNets'; `norm` is the ConvNet's, VGG-11's and ResNet-18's
-    (convnetbn normalises batches; the others take none). Raises ConfigError for an unknown name or an impossible shape.
+    (convnetbn normalises batches; the others take none). Raises ConfigError for an unknown name
+    or an impossible shape.
     """
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         # torch.manual_seed would also seed every accelerator, whose state is not put back.

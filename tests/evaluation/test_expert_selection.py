@@ -137,7 +137,9 @@ def test_classes_with_fewer_images_give_what_they_have(
     choosing: Choosing, finished: Finished
 ) -> None:
     network, experts, data = choosing
-    kept = torch.tensor([i for i, c in enumerate(data.train.labels.tolist()) if c > 1 or i % 4 == 0])
+    kept = torch.tensor(
+        [i for i, c in enumerate(data.train.labels.tolist()) if c > 1 or i % 4 == 0]
+    )
     few = Part(data.train.images[kept], data.train.labels[kept])
     counts = few.labels.bincount(minlength=10)
     wanted = int(counts.max())

@@ -16,9 +16,7 @@ class Accuracy(Region):
 
     def draw(self, state: State) -> Curve:
         part = state.candidates[-1].part if state.candidates else "validation"
-        levels = [
-            (value, f"{name} {value:.1f}") for name, value in state.references(part).items()
-        ]
+        levels = [(value, f"{name} {value:.1f}") for name, value in state.references(part).items()]
         best = max(state.candidates, key=lambda event: event.accuracy, default=None)
         self.entitle("held-out %" if part == "validation" else "test %", self._told(state, part))
         return Curve(
