@@ -59,7 +59,8 @@ ConfigFile = Annotated[
         "--config",
         envvar="DATM_CONFIG",
         metavar="FILE",
-        help="Settings that override the preset's: a .toml file, or another run's run.json.",
+        help="Settings that override the preset's: a .toml file, another run's run.json, or a "
+        "distilled set.",
     ),
 ]
 Set = Annotated[

@@ -41,7 +41,8 @@ class Curve:
     Values that are None or not finite are left out. `log_scale` is used only if all values are
     above 0. `smooth` evens the line out over a sixteenth of the width, the range stays as it is.
     `marks`: points (x, y) to stand out as ◆. `levels`: values to compare with and their names,
-    each a dotted line across. `x_range`: what the axis spans, if it is more than the points do.
+    each a dotted line across; names of the same line stand beside each other. `x_range`: what the
+    axis spans, if it is more than the points do.
     Without a title its line is left out.
     """
 
@@ -75,7 +76,7 @@ class Curve:
         ascii_only = options.ascii_only
         mark = "o" if ascii_only else MARK
         marked = {canvas.cell(*point) for point in self.marks}
-        levels = {canvas.level(value): name for value, name in self.levels}
+        levels = _levels(self.levels, canvas)
         styles = {_LINE: _style(self.colour), _SPAN: _style(RAW), _EMPTY: plain}
         rows = []
         for row in range(self.height):
@@ -194,6 +195,17 @@ def distinct(low: float, high: float) -> tuple[str, str]:
             break
         texts = f"{low:.{digits}g}", f"{high:.{digits}g}"
     return texts
+
+
+def _levels(levels: Sequence[tuple[float, str]], canvas: Canvas) -> dict[int, str]:
+    """The names on each row of cells, the lowest value first, as many as there is room for."""
+    rows: dict[int, str] = {}
+    for value, name in sorted(levels):
+        row = canvas.level(value)
+        both = f"{rows[row]}, {name}" if row in rows else name
+        if row not in rows or len(both) + 2 <= canvas.columns:
+            rows[row] = both
+    return rows
 
 
 _EMPTY, _SPAN, _LINE = range(3)

@@ -130,8 +130,9 @@ def full_name(dataset: str) -> str:
 
 
 def read_file(path: Path) -> Tables:
-    """The tables of a TOML file, or of the configuration in a run.json."""
-    tables = _read_json(path) if path.suffix == ".json" else read_toml(path)
+    """The tables of a TOML file, or of the configuration in a run.json or a distilled set."""
+    readers = {".json": _read_json, ".safetensors": _read_set}
+    tables = readers.get(path.suffix, read_toml)(path)
     loose = [name for name, table in tables.items() if not isinstance(table, dict)]
     if loose:
         raise ConfigError(
@@ -152,6 +153,15 @@ def _read_json(path: Path) -> Tables:
         raise ConfigError(f"{path} is no run.json", command("ls", "-l", path)) from None
     if not isinstance(tables, dict):
         raise ConfigError(f"{path} is no run.json", command("ls", "-l", path))
+    return tables
+
+
+def _read_set(path: Path) -> Tables:
+    from datm_engine.synthetic import SyntheticSet
+
+    tables = SyntheticSet.load(path).config
+    if not tables:
+        raise ConfigError(f"{path} states no settings", command("datm", "inspect", path))
     return tables
 
 

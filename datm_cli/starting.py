@@ -73,10 +73,14 @@ def new_run(folders: Folders, name: str | None, settled: Settings, device: str, 
 
 
 def arithmetic(folders: Folders, name: str) -> dict[str, Any]:
-    """What a run that goes on keeps of how it computes. Runs from before there was a choice
-    computed plainly."""
+    """What a run that goes on keeps of how it computes."""
+    return arithmetic_of(Run.open(folders.runs, name))
+
+
+def arithmetic_of(run: Run) -> dict[str, Any]:
+    """How a run computes. Runs from before there was a choice computed plainly."""
     plainly = {"precision": "float32", "memory": 0, "compile": "off", "compiled": {}}
-    stated: dict[str, Any] = Run.open(folders.runs, name).facts().get("arithmetic", plainly)
+    stated: dict[str, Any] = run.facts().get("arithmetic", plainly)
     return stated
 
 

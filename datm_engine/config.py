@@ -18,7 +18,9 @@ from datm_engine.errors import ConfigError
 from datm_engine.hints import HELP, command
 
 Augmentation = Literal["color", "crop", "cutout", "flip", "scale", "rotate"]
-NetworkName = Literal["convnet", "mlp", "lenet", "alexnet", "vgg11", "resnet18"]
+NetworkName = Literal["convnet", "convnetbn", "mlp", "lenet", "alexnet", "vgg11", "resnet18", "vit"]
+# The real images that a distilled set is compared with: as many of each class, or all there are.
+SubsetName = Literal["random", "herding", "kcenter", "forgetting", "el2n", "full"]
 Norm = Literal["instance", "layer", "group", "none"]
 
 
@@ -102,7 +104,7 @@ class EvaluateConfig(Table):
     momentum: float = Field(ge=0, lt=1)
     weight_decay: float = Field(ge=0)
     real_lr: float = Field(gt=0)  # for real images; a distilled set brings its own η
-    against: list[Literal["random", "full"]]
+    against: list[SubsetName]
     selection: Literal["validation", "last", "test"]  # "test" is the published rule
     selection_interval: int = Field(ge=1)  # iterations between candidates
     selection_repeats: int = Field(ge=1)

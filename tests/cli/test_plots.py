@@ -215,3 +215,16 @@ def test_several_series_may_be_empty_or_short():
     assert "B" in "".join(lines)
     assert "C" in "".join(lines)
     assert lines_of(Curves("loss", [("A", [1], [None])])) == ["loss: no values yet"]
+
+
+def test_levels_of_the_same_line_stand_beside_each_other():
+    levels = [(29, "full 29"), (11, "kcenter 11"), (10, "random 10"), (11, "el2n 11")]
+    curve = Curve("", [0, 1], [20, 20], height=4, smooth=False, levels=levels)
+    wide = [line for line in lines_of(curve, 60) if any(c.isalpha() for c in line)]
+    assert [line.split("┄ ")[-1] for line in wide] == [
+        "full 29",
+        "random 10, el2n 11, kcenter 11",
+    ]
+    narrow = [line for line in lines_of(curve, 32) if any(c.isalpha() for c in line)]
+    assert narrow[-1].endswith(" random 10, el2n 11"), "as many as there is room for"
+    assert all(len(line) <= 32 for line in narrow)
