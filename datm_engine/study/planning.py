@@ -1,28 +1,23 @@
 """Which runs a study takes: each an ordinary run, with a name that says what it is.
 
-All runs of a study share what makes experts – dataset, network, how and how long they are trained –
-so that they match the same trajectories, and these are trained once.
+All runs of a study have experts of the same length, so that what trains them in the same way
+matches the same trajectories, and these are trained once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 from datm_engine.config import Config, build, overlay
 from datm_engine.distillation.window import Third, third
-from datm_engine.errors import ConfigError
 
 WINDOWS: tuple[Third, ...] = get_args(Third)
-WINDOW_KEYS = (
-    "min_start_epoch",
-    "initial_max_start_epoch",
-    "max_start_epoch",
-    "expansion_iterations",
-)
 SAMPLES = 5  # pictures of an image on its way, beside how it starts
+# Rows of real images that no expert has a part in, and that every method is compared with.
+OF_IMAGES_ALONE = ("random", "full")
 
 
 @dataclass(frozen=True)
@@ -36,7 +31,7 @@ class PlannedRun:
 
     @property
     def window(self) -> str:
-        """The epochs it may start from."""
+        """The first and the last epoch that it may start from."""
         settings = self.config.distill
         return f"{settings.min_start_epoch}–{settings.max_start_epoch - 1}"
 
@@ -60,8 +55,12 @@ class Plan:
 
     @property
     def networks(self) -> tuple[str, ...]:
-        """The first is the one that candidates are selected by."""
         return tuple(self.runs[0].config.evaluate.networks)
+
+    @property
+    def selections(self) -> tuple[str, ...]:
+        """The real images that are compared with."""
+        return tuple(dict.fromkeys(s for run in self.runs for s in run.config.evaluate.against))
 
     @property
     def dataset(self) -> str:
@@ -80,26 +79,40 @@ def plan_windows(name: str, configs: Mapping[int, Config]) -> Plan:
     trajectories are too short for thirds.
     """
     configs, notes = _sharing_experts(configs)
-    epochs = next(iter(configs.values())).snapshot_epochs
     runs = []
     for ipc, config in configs.items():
         for which in WINDOWS:
-            lower, initial, final = third(epochs, config.distill.expert_epochs, which)
-            window = dict(zip(WINDOW_KEYS, (lower, initial, final, 0), strict=True))
+            lower, initial, final = third(config.snapshot_epochs, config.distill.expert_epochs, which)
+            window = {
+                "min_start_epoch": lower,
+                "initial_max_start_epoch": initial,
+                "max_start_epoch": final,
+                "expansion_iterations": 0,
+            }
             runs.append(_planned(name, ipc, which, _over(config, distill=window)))
+    epochs = runs[0].config.snapshot_epochs
     thirds = f"early, middle and late are thirds of the same {epochs} epochs of every expert"
     return Plan("window", name, tuple(runs), (*notes, thirds))
 
 
 def plan_methods(name: str, configs: Mapping[tuple[str, int], Config]) -> Plan:
-    """For each method and ipc a run. configs: (method, ipc) → its settings."""
+    """For each ipc a run of every method. configs: (method, ipc) → its settings, the methods in
+    the order in which they are to stand."""
     longest = max(config.snapshot_epochs for config in configs.values())
-    runs = [
-        _planned(name, ipc, method, _over(config, experts={"epochs": longest}))
-        for (method, ipc), config in sorted(configs.items(), key=lambda item: item[0][1])
-    ]
-    note = f"experts are trained for {longest} epochs, as many as the longest window here needs"
-    return Plan("methods", name, tuple(runs), (note,))
+    methods = list(dict.fromkeys(method for method, _ in configs))
+    runs = []
+    for ipc in sorted({ipc for _, ipc in configs}):
+        for method in methods:
+            config = _over(configs[method, ipc], experts={"epochs": longest})
+            if method != methods[0]:
+                alone = [s for s in config.evaluate.against if s in OF_IMAGES_ALONE]
+                config = _over(config, evaluate={"against": alone})
+            runs.append(_planned(name, ipc, method, config))
+    notes = [f"experts are trained for {longest} epochs, as many as the longest window here needs"]
+    plan = Plan("methods", name, tuple(runs), ())
+    if chosen := [s for s in plan.selections if s not in OF_IMAGES_ALONE]:
+        notes.append(f"{', '.join(chosen)}: chosen by what the experts of {methods[0]} make of them")
+    return Plan("methods", name, tuple(runs), tuple(notes))
 
 
 def with_samples(config: Config) -> Config:
@@ -108,65 +121,28 @@ def with_samples(config: Config) -> Config:
     return _over(config, distill={"sample_interval": max(1, config.distill.iterations // SAMPLES)})
 
 
-def check_free(assigned: Mapping[str, Mapping[str, Any]], keys: Iterable[str]) -> None:
-    """Raises ConfigError where a setting is asked for that the study itself varies."""
-    for key in keys:
-        if key in assigned.get("distill", {}):
-            raise ConfigError(
-                f"--set distill.{key}: this is what the study varies", f"--set distill.{key}="
-            )
-
-
-def parse_ipcs(text: str) -> list[int]:
-    """ "1,10,50" → [1, 10, 50], ascending, each once. Raises ConfigError."""
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not parts or not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise ConfigError(
-            f"--ipc {text}: not numbers of images per class with commas between them",
-            "--ipc 1,10,50",
-        )
-    return sorted({int(part) for part in parts})
-
-
-def parse_names(option: str, text: str, known: Sequence[str]) -> list[str]:
-    """ "datm, mtt" → ["datm", "mtt"], each once and in that order. Raises ConfigError for one that
-    is not `known`."""
-    names = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    unknown = [name for name in names if name not in known]
-    if unknown or not names:
-        wrong = f"no {unknown[0]}" if unknown else "nothing"
-        raise ConfigError(
-            f"{option} {text}: {wrong} among {', '.join(known)}", f"{option} {','.join(known)}"
-        )
-    return names
-
-
 def _planned(name: str, ipc: int, variant: str, config: Config) -> PlannedRun:
     return PlannedRun(f"study-{name}-ipc{ipc}-{variant}", ipc, variant, config)
 
 
-def _sharing_experts(configs: Mapping[int, Config]) -> tuple[dict[int, Config], list[str]]:
+def _sharing_experts(configs: Mapping[int, Config]) -> tuple[dict[int, Config], Sequence[str]]:
     """The same settings with one dataset, network and expert training for all: those of the
     fewest images, and as many epochs as the longest that any asks for."""
-    first, *others = (configs[ipc] for ipc in sorted(configs))
+    first, *others = (configs[ipc].model_dump() for ipc in sorted(configs))
     epochs = max(config.snapshot_epochs for config in configs.values())
-    stated = first.model_dump()
-    tables = {
-        "dataset": stated["dataset"],
-        "network": stated["network"],
-        "experts": {**stated["experts"], "epochs": epochs},
-    }
+    shared = {table: first[table] for table in ("dataset", "network", "experts")}
     different = sorted(
         f"{table}.{key}"
-        for table, keys in tables.items()
-        for key in keys.keys() - {"epochs"}
-        if any(other.model_dump()[table][key] != stated[table][key] for other in others)
+        for table, keys in shared.items()
+        for key in keys
+        if key != "epochs" and any(other[table][key] != keys[key] for other in others)
     )
+    shared["experts"] = {**first["experts"], "epochs": epochs}
     notes = []
     if different:
         told = f"{', '.join(different)} differ between the settings of these ipc"
         notes.append(f"{told}; those of ipc {min(configs)} hold for all, as experts are shared")
-    return {ipc: _over(configs[ipc], **tables) for ipc in sorted(configs)}, notes
+    return {ipc: _over(configs[ipc], **shared) for ipc in sorted(configs)}, notes
 
 
 def _over(config: Config, **tables: dict[str, Any]) -> Config:

@@ -105,9 +105,7 @@ def read_study(plan: Plan, runs_dir: Path) -> Study:
     measured: dict[tuple[str, int | None, str], Evaluated] = {}
     for name, ipc, row in rows:
         measured.setdefault((name, ipc, row.network), row)
-    against = [name for run in plan.runs for name in run.config.evaluate.against]
-    selections = tuple(dict.fromkeys(against))
-    places = [(name, ipc) for name in (*plan.variants, *selections) for ipc in plan.ipcs]
+    places = [(name, ipc) for name in (*plan.variants, *plan.selections) for ipc in plan.ipcs]
     places = list(dict.fromkeys((name, None if name == FULL else ipc) for name, ipc in places))
     cells = tuple(
         Cell(
@@ -128,7 +126,7 @@ def read_study(plan: Plan, runs_dir: Path) -> Study:
         dataset=plan.dataset,
         ipcs=plan.ipcs,
         variants=plan.variants,
-        selections=selections,
+        selections=plan.selections,
         networks=plan.networks,
         cells=cells,
         runs=standings,

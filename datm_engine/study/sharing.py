@@ -8,9 +8,8 @@ from typing import Any
 from datm_engine.config import Config
 from datm_engine.events import Evaluated
 from datm_engine.runs import Run
+from datm_engine.study.planning import OF_IMAGES_ALONE
 
-# Rows that no expert has a part in.
-_OF_IMAGES_ALONE = ("random", "full")
 
 
 def shared_rows(run: Run, others: Iterable[Run]) -> list[Evaluated]:
@@ -51,6 +50,6 @@ def _made_by(run: Run, config: Config, selection: str) -> dict[str, Any]:
     }
     if not whole:
         facts["ipc"] = config.distill.ipc
-    if selection not in _OF_IMAGES_ALONE:
+    if selection not in OF_IMAGES_ALONE:
         facts["experts"] = stated["experts"]
     return facts
