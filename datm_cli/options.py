@@ -37,6 +37,22 @@ Preset = Annotated[
     str | None,
     typer.Option(envvar="DATM_PRESET", help="A preset or family of presets: cifar10-small, say."),
 ]
+Method = Annotated[
+    str | None,
+    typer.Option(
+        envvar="DATM_METHOD",
+        metavar="datm|mtt|ftd|tesla",
+        help="Run the preset as a method that DATM grew from.  [default: datm]",
+    ),
+]
+Window = Annotated[
+    str | None,
+    typer.Option(
+        envvar="DATM_WINDOW",
+        metavar="early|middle|late",
+        help="Match one third of the experts' epochs, T fixed.  [default: the preset's window]",
+    ),
+]
 ConfigFile = Annotated[
     Path | None,
     typer.Option(

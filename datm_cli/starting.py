@@ -51,7 +51,8 @@ def new_run(folders: Folders, name: str | None, settled: Settings, device: str, 
     """`device` as it was asked for. Raises RunError, ConfigError or
     FileError where the run cannot be made; nothing is left of it then."""
     config = settled.config
-    stem = f"{Path(config.dataset.name).stem or 'images'}-ipc{config.distill.ipc}"
+    dataset = Path(config.dataset.name).stem or "images"
+    stem = f"{dataset}-ipc{config.distill.ipc}{settled.variant}"
     name = name or free_name(folders.runs, stem)
     facts = {
         "source": settled.source,

@@ -87,6 +87,9 @@ class DistillConfig(Table):
     label_experts: Literal["all", "one"]  # whose logits the soft labels start from
     sample_interval: int = Field(ge=1)  # iterations between saved pictures
     checkpoint_seconds: float = Field(ge=0)  # at most this much work is lost
+    # The last two are stated by every preset, but not by runs from before there were these keys.
+    gradient: Literal["exact", "tesla"] = "exact"  # "tesla": its approximation, cheaper
+    averaging: float = Field(default=0.0, ge=0, lt=1)  # decay of the images' average (FTD); 0: none
 
 
 class EvaluateConfig(Table):

@@ -13,6 +13,8 @@ def distill(
     dataset: options.Dataset = None,
     ipc: options.Ipc = None,
     preset: options.Preset = None,
+    method: options.Method = None,
+    window: options.Window = None,
     config_file: options.ConfigFile = None,
     assignments: options.Set = None,
     iterations: Annotated[
@@ -77,15 +79,18 @@ def distill(
         "dataset": dataset,
         "ipc": ipc,
         "preset": preset,
+        "method": method,
+        "window": window,
         "config_file": config_file,
         "flags": flags,
         "assignments": assignments or [],
         "data_dir": folders.data,
     }
     if resume:
-        if name or preset:
+        if name or preset or method or window:
             raise ConfigError(
-                "--resume goes on with a run as it is: --name and --preset are for a new one",
+                "--resume goes on with a run as it is: --name, --preset, --method and --window are "
+                "for a new one",
                 command("datm", "distill", "--resume", resume) + options.elsewhere(runs_dir),
             )
         run = starting.resumed_run(folders, resume, given, device)
