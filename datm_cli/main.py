@@ -24,6 +24,7 @@ from datm_cli.commands.inspect import inspect
 from datm_cli.commands.monitor import monitor
 from datm_cli.commands.runs import runs
 from datm_cli.commands.stop import stop
+from datm_cli.commands.study import study
 from datm_engine import hints
 from datm_engine.errors import DatmError
 from datm_engine.version import __version__
@@ -49,6 +50,7 @@ COMMANDS = {
         import_,
         export,
         doctor,
+        study,
     )
 }
 for name, function in COMMANDS.items():

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from datm_cli import settings
 from datm_cli.settings import Settings, Tables
+from datm_engine import presets
 from datm_engine.config import parse_assignments
 from datm_engine.errors import ConfigError
+from datm_engine.hints import command
 from datm_engine.study.planning import (
     WINDOWS,
     Plan,
@@ -20,13 +23,17 @@ from datm_engine.study.planning import (
     with_samples,
 )
 
+KINDS = ("window", "methods")
+
 
 @dataclass(frozen=True)
 class Asked:
     """What every run of the study is settled from, as it was typed."""
 
+    kind: str
     dataset: str | None
     ipcs: str
+    methods: str | None
     preset: str | None
     config_file: Path | None
     assignments: Sequence[str]
@@ -34,29 +41,49 @@ class Asked:
     name: str | None
     data_dir: Path
 
-    def windows(self) -> tuple[Plan, dict[str, Settings]]:
-        """The plan, and where the settings of its runs are from, by their names."""
+    def plan(self) -> tuple[Plan, dict[str, Settings]]:
+        """The plan, and where the settings of its runs are from, by their names. Raises
+        ConfigError."""
+        if self.kind not in KINDS:
+            near = difflib.get_close_matches(self.kind, KINDS, 1) or KINDS
+            wrong = f"there is no study of {self.kind}; there are {' and '.join(KINDS)}"
+            raise ConfigError(wrong, command("datm", "study", near[0]))
+        if self.kind == "methods":
+            return self._of_methods()
+        if self.methods is not None:
+            raise ConfigError("--methods is for a study of methods", "--methods ''")
+        return self._of_windows()
+
+    def _of_windows(self) -> tuple[Plan, dict[str, Settings]]:
         settled = {ipc: self._settle(ipc, window=WINDOWS[0]) for ipc in parse_ipcs(self.ipcs)}
         configs = {ipc: one.config for ipc, one in settled.items()}
         if "sample_interval" not in parse_assignments(self.assignments).get("distill", {}):
             configs = {ipc: with_samples(config) for ipc, config in configs.items()}
-        plan = plan_windows(self._name(settled), configs)
-        return plan, {run.name: self._origin(settled[run.ipc], plan) for run in plan.runs}
-
-    def methods(self, names: str) -> tuple[Plan, dict[str, Settings]]:
-        """The same for several methods."""
-        ipcs, methods = parse_ipcs(self.ipcs), listed("--methods", names)
-        settled = {(m, ipc): self._settle(ipc, method=m) for m in methods for ipc in ipcs}
-        plan = plan_methods(
-            self._name(settled), {place: one.config for place, one in settled.items()}
-        )
-        origins = {
-            run.name: self._origin(settled[run.variant, run.ipc], plan) for run in plan.runs
-        }
+        plan = plan_windows(self._name(settled.values()), configs)
+        origins = {}
+        for run in plan.runs:
+            one = settled[run.ipc]
+            source = one.source.replace(f"window {WINDOWS[0]}", f"window {run.variant}")
+            origins[run.name] = replace(one, source=source, notes=(*one.notes, *plan.notes))
         return plan, origins
 
-    def _settle(self, ipc: int, **switch: str) -> Settings:
-        """For one ipc. `switch`: the method, or the window."""
+    def _of_methods(self) -> tuple[Plan, dict[str, Settings]]:
+        known = presets.methods()
+        methods = list(known) if self.methods is None else listed("--methods", self.methods)
+        if unknown := [name for name in methods if name not in known]:
+            wrong = f"--methods: there is no method {unknown[0]}; there are {', '.join(known)}"
+            raise ConfigError(wrong, f"--methods {','.join(known)}")
+        ipcs = parse_ipcs(self.ipcs)
+        settled = {(m, ipc): self._settle(ipc, method=m) for m in methods for ipc in ipcs}
+        configs = {place: one.config for place, one in settled.items()}
+        plan = plan_methods(self._name(settled.values()), configs)
+        origins = {}
+        for run in plan.runs:
+            one = settled[run.variant, run.ipc]
+            origins[run.name] = replace(one, notes=(*one.notes, *plan.notes))
+        return plan, origins
+
+    def _settle(self, ipc: int, *, method: str | None = None, window: str | None = None) -> Settings:
         return settings.settle(
             dataset=self.dataset,
             ipc=ipc,
@@ -65,15 +92,12 @@ class Asked:
             flags=self.flags,
             assignments=self.assignments,
             data_dir=self.data_dir,
-            **switch,
+            method=method,
+            window=window,
         )
 
-    def _name(self, settled: dict[Any, Settings]) -> str:
-        return self.name or study_name(next(iter(settled.values())).config.dataset.name)
-
-    @staticmethod
-    def _origin(one: Settings, plan: Plan) -> Settings:
-        return replace(one, notes=(*one.notes, *plan.notes))
+    def _name(self, settled: Iterable[Settings]) -> str:
+        return self.name or study_name(next(iter(settled)).config.dataset.name)
 
 
 def parse_ipcs(text: str) -> list[int]:

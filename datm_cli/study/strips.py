@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from datm_cli.gallery.moments import Moment, Samples
+from datm_cli.gallery.moments import Samples
 from datm_cli.sheet import Row, save_sheet
 from datm_engine.inspection import read_pictures
 from datm_engine.runs import Run
@@ -55,24 +55,21 @@ def save_strips(path: Path, strips: Sequence[Strip]) -> None:
 def _strips(plan: Plan, runs_dir: Path, ipc: int) -> Iterator[Strip]:
     chosen = {run.variant: Run(runs_dir / run.name) for run in plan.runs if run.ipc == ipc}
     runs = [chosen[variant] for variant in SHOWN]
-    if not all(run.distilled.exists() for run in runs):
+    starts = [read_pictures(run.samples / "initial.safetensors") for run in runs]
+    if any(start is None for start in starts):
         return
     names = SyntheticSet.load(runs[0].distilled).class_names
     samples = [Samples(run) for run in runs]
-    starts = [read_pictures(run.samples / "initial.safetensors") for run in runs]
     for place in _spread(len(names), IMAGES):
         index = place * ipc
         moments = [{m.iteration: m for m in some.moments(index)} for some in samples]
-        shared = sorted(set.intersection(*(set(known) for known in moments)) - {0})
-        if not shared:
-            return
+        shared = sorted(set.intersection(*(set(known) for known in moments)))
         iterations = [shared[k] for k in _spread(len(shared), SAMPLES)]
         for variant, start, known in zip(SHOWN, starts, moments, strict=True):
-            pictures = [known[at].picture() for at in iterations]
-            if start is not None:
-                pictures.insert(0, Moment.of(0, start[index].permute(1, 2, 0).numpy()).picture())
-            shown = (0, *iterations) if start is not None else tuple(iterations)
-            yield Strip(ipc, names[place], variant, shown, np.stack(pictures))
+            assert start is not None
+            pictures = [start[index].permute(1, 2, 0).numpy()]
+            pictures += [known[at].picture() for at in iterations]
+            yield Strip(ipc, names[place], variant, (0, *iterations), np.stack(pictures))
 
 
 def _spread(count: int, wanted: int) -> list[int]:

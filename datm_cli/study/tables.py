@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from datm_engine.published import Published
+from datm_engine.published import Published, source
 from datm_engine.study.results import FULL, Study
 
 LABELS = {"random": "random real images", FULL: "all training images"}
@@ -57,16 +57,27 @@ def published(known: Published) -> str:
     return f"{known.mean:.1f}" + ("" if known.std is None else f" ± {known.std:.1f}")
 
 
-def legend(study: Study) -> list[str]:
-    """What the marks in the table mean, of those that it has."""
+def remarks(study: Study) -> list[str]:
+    """What the marks in the table mean, of those it has; how far published figures compare."""
     told = []
     if study.kind == "window":
-        told.append("(a–b): the epochs that a student starts from, first and last.")
+        told.append("(a–b): the first and the last epoch that a student starts from.")
     if any(cell.row and cell.row.repeats == 1 for cell in study.cells):
-        told.append("(1): one network.")
+        told.append("(1): of one network.")
     if any(run.status == "failed" for run in study.runs):
         told.append("failed: matching could not go on.")
+    if study.is_published:
+        how = "the settings are the published ones"
+        if study.departures:
+            how = f"the settings are others: {', '.join(study.departures)}"
+        told.append(f"[In brackets]: as published in {source()}; {how}.")
     return told
+
+
+def runs(study: Study) -> tuple[list[str], list[list[str]]]:
+    """The runs that it is made of: a heading, and a row each."""
+    rows = [[run.run, run.window, run.status, run.message] for run in study.runs]
+    return ["run", "start epochs", "status", ""], rows
 
 
 def markdown(study: Study) -> str:

@@ -64,6 +64,11 @@ class Study:
         return all(run.status == "done" for run in self.runs)
 
     @property
+    def is_published(self) -> bool:
+        """Whether a published figure stands beside any."""
+        return any(cell.published for cell in self.cells)
+
+    @property
     def departures(self) -> tuple[str, ...]:
         """Of all runs beside which a published figure stands, each once."""
         stands = {cell.ipc for cell in self.cells if cell.published and cell.ipc}
