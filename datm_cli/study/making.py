@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from datm_cli import output, starting
 from datm_cli.driving import drive
@@ -16,7 +17,6 @@ from datm_cli.settings import Settings
 from datm_engine import runtime
 from datm_engine.config import differences
 from datm_engine.errors import ConfigError, MatchingError
-from datm_engine.events import Noted
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs import Run
 from datm_engine.study.planning import Plan, PlannedRun
@@ -96,16 +96,16 @@ class Making:
             origin = replace(self.origins[planned.name], config=planned.config)
             run = starting.new_run(self.folders, planned.name, origin, device, on)
         else:
-            given = {"dataset": None, "ipc": None, "config_file": None, "assignments": []}
-            given |= {"flags": planned.config.model_dump()}
+            given: dict[str, Any] = dict.fromkeys(("dataset", "ipc", "config_file"))
+            given |= {"assignments": [], "flags": planned.config.model_dump()}
             run = starting.resumed_run(self.folders, run.name, given, device)
 
         def stop() -> bool:
             return self.stop() or run.stop_file.exists()
 
         with reader(output.remarks(), silent=self.silent) as screen, run.recording() as record:
-            for note in (event for event in run.events() if isinstance(event, Noted) and new):
-                screen.read(note)
+            for event in run.events() if new else []:
+                screen.read(event)
             known = shared_rows(run, (other for other in others if not self._is_new(other)))
             for row in known:
                 screen.read(record.write(row))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from datm_cli.html_report.charts import Chart
 from datm_cli.html_report.markup import Html, tag
 from datm_cli.html_report.page import page, remark, section, table
 from datm_cli.study import figures, tables
@@ -35,10 +36,10 @@ def write(study: Study, plan: Plan, runs_dir: Path, folder: Path) -> list[Path]:
     """The files that it wrote; the last, report.html, holds all of them but study.json. Raises
     FileError where the folder cannot be written."""
     make_folder(folder)
-    charts = {network: figures.accuracy_chart(study, network) for network in study.networks}
+    charts = _charts(study)
     pictures: list[Path] = []
-    for place, (network, chart) in enumerate(charts.items()):
-        pictures.append(folder / f"accuracy{f'-{network}' if place else ''}.svg")
+    for network, chart in charts.items():
+        pictures.append(folder / f"accuracy{'' if network == study.networks[0] else f'-{network}'}.svg")
         save_text(pictures[-1], figures.standalone(chart))
     strips = read_strips(plan, runs_dir) if study.kind == "window" else []
     sheet = folder / "strips.png" if strips else None
@@ -54,6 +55,16 @@ def write(study: Study, plan: Plan, runs_dir: Path, folder: Path) -> list[Path]:
         save_text(path, text)
     *first, last = texts
     return [*first, *pictures, last]
+
+
+def _charts(study: Study) -> dict[str, Chart]:
+    """Of every network of which anything is measured."""
+    every = {network: figures.accuracy_chart(study, network) for network in study.networks}
+    return {
+        network: chart
+        for network, chart in every.items()
+        if any(one.points for one in chart.series)
+    }
 
 
 def told(study: Study) -> dict[str, Any]:
