@@ -63,8 +63,7 @@ def settle(
     tables = overlay(overlay(chosen.tables, over), with_names({}, dataset, ipc))
     source = ", ".join([chosen.source, *([str(config_file)] if config_file else [])])
     if window is not None:
-        thirds = _window(tables, source, window)
-        tables = overlay(tables, overrides(thirds, assignments))
+        tables = overlay(tables, _window(tables, source, window, assignments))
         source = f"{source}, window {window}"
     switches = (None if method == presets.AS_IT_IS else method, window)
     variant = "".join(f"-{switch}" for switch in switches if switch is not None)
@@ -91,17 +90,20 @@ def overrides(flags: Tables, assignments: Sequence[str]) -> Tables:
     return overlay(flags, assigned)
 
 
-def _window(tables: Tables, source: str, which: str) -> Tables:
-    """The tables of a fixed window over a third of the epochs that the experts are trained for."""
+def _window(tables: Tables, source: str, which: str, assignments: Sequence[str]) -> Tables:
+    """The tables of a fixed window over a third of the epochs that the experts are trained for.
+    Raises ConfigError for an unknown `which`, and where `assignments` state a window too."""
     known: tuple[Third, ...] = get_args(Third)
     named = [name for name in known if name == which]
     if not named:
         raise ConfigError(
             f"there is no window {which}; there are {', '.join(known)}", f"--window {known[0]}"
         )
+    anywhere = _fixed(0, 1, 1)
+    overrides(anywhere, assignments)
     follows = tables["experts"].get("epochs") == "window"
-    own = {} if follows else _fixed(0, 1, 1)  # the preset's window may be beyond epochs of one's own
-    config = build(overlay(tables, own), source)
+    # Where experts have epochs of their own, the preset's window may be beyond them.
+    config = build(tables if follows else overlay(tables, anywhere), source)
     epochs = config.snapshot_epochs
     thirds = _fixed(*third(epochs, config.distill.expert_epochs, named[0]))
     return overlay(thirds, {"experts": {"epochs": epochs}}) if follows else thirds
