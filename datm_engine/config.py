@@ -210,14 +210,18 @@ def build(tables: Mapping[str, Any], source: str) -> Config:
         ) from None
 
 
-def differences(left: Config, right: Config) -> dict[str, tuple[Any, Any]]:
-    """`table.key` → (left, right) wherever the two differ."""
-    before, after = left.model_dump(), right.model_dump()
+def differences(*configs: Config) -> dict[str, tuple[Any, ...]]:
+    """`table.key` → the value in each, wherever these are not all the same."""
+    every = [config.model_dump() for config in configs]
+    stated = {
+        f"{table}.{key}": tuple(one[table][key] for one in every)
+        for table, keys in every[0].items()
+        for key in keys
+    }
     return {
-        f"{table}.{key}": (before[table][key], after[table][key])
-        for table in before
-        for key in before[table]
-        if before[table][key] != after[table][key]
+        key: values
+        for key, values in stated.items()
+        if any(value != values[0] for value in values)
     }
 
 

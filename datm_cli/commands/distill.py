@@ -57,7 +57,6 @@ def distill(
     from datm_engine import runtime
     from datm_engine.distilled import progress
     from datm_engine.errors import ConfigError
-    from datm_engine.evaluation.comparison import result
     from datm_engine.formats.tracking import parse, tracking
     from datm_engine.hints import command
     from datm_engine.pipeline import make_distilled_set
@@ -122,7 +121,7 @@ def distill(
                 "status": outcome.status,
                 "iterations": outcome.iterations,
                 "loss": outcome.loss,
-                "results": [result(row) for row in outcome.results],
+                "results": [output.row(row) for row in outcome.results],
             }
         )
     elif outcome.results:

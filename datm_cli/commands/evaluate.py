@@ -45,7 +45,6 @@ def evaluate(
     from datm_cli.settings import full_name, overrides, with_names
     from datm_engine import runtime
     from datm_engine.config import build, overlay
-    from datm_engine.evaluation.comparison import result
     from datm_engine.pipeline import evaluate_again
 
     folders = options.folders(data_dir, None, runs_dir)
@@ -67,7 +66,7 @@ def evaluate(
         on = runtime.start(device or "auto", precision, compiling, memory="0")
         rows = drive(evaluate_again(config, distilled, folders, on, stop), screen)
     if as_json:
-        output.print_json({"results": [result(row) for row in rows]})
+        output.print_json({"results": [output.row(row) for row in rows]})
     elif rows:  # none where it was interrupted before the first
         output.results().print(report.results(rows))
     if stop.exit_code:

@@ -63,14 +63,14 @@ class Series:
 @dataclass(frozen=True)
 class Chart:
     """`levels`: values to compare with and their names, each a line across. `y_label` stands above
-    the axis, with the unit. A log scale is used only where all values are above 0. `x_ticks`:
-    where the labels of the x axis are to stand, if not at round values. `from_zero`: both axes
-    begin there."""
+    the axis, with the unit, where the title does not say it. A log scale is used only where all
+    values are above 0. `x_ticks`: where the labels of the x axis are to stand, if not at round
+    values. `from_zero`: both axes begin there."""
 
     title: str
     series: Sequence[Series]
     x_label: str
-    y_label: str
+    y_label: str = ""
     levels: Sequence[tuple[float, str]] = ()
     log_x: bool = False
     log_y: bool = False
@@ -140,7 +140,7 @@ class Chart:
         middle = _short((LEFT + right) / 2)
         yield tag("text", self.x_label, x=middle, y=HEIGHT - 6, class_="tick middle")
         scale = " (log scale)" if up.log else ""
-        yield tag("text", self.y_label + scale, x=6, y=12, class_="tick")
+        yield tag("text", (self.y_label + scale).strip(), x=6, y=12, class_="tick")
 
     def _levels(self, across: Scale, up: Scale) -> Iterator[Html]:
         """A line across for each level, its name behind it and none upon another."""
@@ -150,10 +150,12 @@ class Chart:
             yield tag("path", d=f"M{LEFT} {_short(y)}H{_short(right)}", class_="level")
             label = min(y, below)
             below = label - LINE
-            yield tag("text", name, x=_short(right + 5), y=_short(label), dy="0.35em", class_="tick")
+            at = {"x": _short(right + 5), "y": _short(label), "dy": "0.35em"}
+            yield tag("text", name, **at, class_="tick")
 
     def _in_words(self) -> str:
-        told = [f"{self.title}: {self.y_label} over {self.x_label}"]
+        what = f"{self.title}: {self.y_label}" if self.y_label else self.title
+        told = [f"{what} over {self.x_label}"]
         for one in self.series:
             if one.points and not one.faint:
                 (x, y), (last_x, last_y) = one.points[0], one.points[-1]

@@ -7,7 +7,6 @@ import statistics
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -256,15 +255,3 @@ class Evaluation:
             candidates = settings.selection_repeats * distill.iterations
         rows = 1 + ("random" in settings.against)
         return settings.repeats * rows + candidates // settings.selection_interval
-
-
-def result(evaluated: Evaluated) -> dict[str, Any]:
-    """What `--json` says of a row; accuracies in percent."""
-    return {
-        "set": evaluated.set,
-        "network": evaluated.network,
-        "accuracy_mean": round(evaluated.accuracy_mean, 4),
-        "accuracy_std": round(evaluated.accuracy_std, 4),
-        "repeats": evaluated.repeats,
-        "images": evaluated.images,
-    }

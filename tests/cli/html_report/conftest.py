@@ -44,7 +44,8 @@ class Reader(HTMLParser):
 def assert_stands_alone(page: str) -> None:
     """Nothing is asked of a network and nothing is run."""
     read = Reader(page)
-    assert not {"script", "link", "iframe", "object", "embed", "base"} & {n for n, _ in read.elements}
+    names = {name for name, _ in read.elements}
+    assert not names & {"script", "link", "iframe", "object", "embed", "base"}
     for name, attributes in read.elements:
         for key, value in attributes.items():
             assert not key.startswith("on"), (name, key)
