@@ -86,7 +86,9 @@ def study(
     from datm_cli.study.making import Computing, Making
 
     folders = options.folders(data_dir, experts_dir, runs_dir)
-    compared = [] if against == "none" else None if against is None else listed("--against", against)
+    compared = (
+        [] if against == "none" else None if against is None else listed("--against", against)
+    )
     asked = Asked(
         kind=kind,
         dataset=dataset,

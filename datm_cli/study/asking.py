@@ -83,7 +83,9 @@ class Asked:
             origins[run.name] = replace(one, notes=(*one.notes, *plan.notes))
         return plan, origins
 
-    def _settle(self, ipc: int, *, method: str | None = None, window: str | None = None) -> Settings:
+    def _settle(
+        self, ipc: int, *, method: str | None = None, window: str | None = None
+    ) -> Settings:
         return settings.settle(
             dataset=self.dataset,
             ipc=ipc,

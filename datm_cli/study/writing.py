@@ -39,7 +39,9 @@ def write(study: Study, plan: Plan, runs_dir: Path, folder: Path) -> list[Path]:
     charts = _charts(study)
     pictures: list[Path] = []
     for network, chart in charts.items():
-        pictures.append(folder / f"accuracy{'' if network == study.networks[0] else f'-{network}'}.svg")
+        pictures.append(
+            folder / f"accuracy{'' if network == study.networks[0] else f'-{network}'}.svg"
+        )
         save_text(pictures[-1], figures.standalone(chart))
     strips = read_strips(plan, runs_dir) if study.kind == "window" else []
     sheet = folder / "strips.png" if strips else None
@@ -85,7 +87,10 @@ def _markdown(study: Study, pictures: Sequence[Path]) -> str:
         f"Test accuracy in percent. {CAVEAT}",
         tables.markdown(study).rstrip(),
         *tables.remarks(study),
-        *(f"{STRIPS}\n\n{image}" if "strips" in image else image for image in map(_image, pictures)),
+        *(
+            f"{STRIPS}\n\n{image}" if "strips" in image else image
+            for image in map(_image, pictures)
+        ),
         "## Runs",
         tables.to_markdown(*tables.runs(study)).rstrip(),
     ]

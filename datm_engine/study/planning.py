@@ -82,7 +82,9 @@ def plan_windows(name: str, configs: Mapping[int, Config]) -> Plan:
     runs = []
     for ipc, config in configs.items():
         for which in WINDOWS:
-            lower, initial, final = third(config.snapshot_epochs, config.distill.expert_epochs, which)
+            lower, initial, final = third(
+                config.snapshot_epochs, config.distill.expert_epochs, which
+            )
             window = {
                 "min_start_epoch": lower,
                 "initial_max_start_epoch": initial,
@@ -111,7 +113,9 @@ def plan_methods(name: str, configs: Mapping[tuple[str, int], Config]) -> Plan:
     notes = [f"experts are trained for {longest} epochs, as many as the longest window here needs"]
     plan = Plan("methods", name, tuple(runs), ())
     if chosen := [s for s in plan.selections if s not in OF_IMAGES_ALONE]:
-        notes.append(f"{', '.join(chosen)}: chosen by what the experts of {methods[0]} make of them")
+        notes.append(
+            f"{', '.join(chosen)}: chosen by what the experts of {methods[0]} make of them"
+        )
     return Plan("methods", name, tuple(runs), tuple(notes))
 
 

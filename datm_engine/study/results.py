@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from datm_engine import published
-from datm_engine.evaluation.comparison import result
 from datm_engine.events import Evaluated, RunEnded
 from datm_engine.published import Published
 from datm_engine.runs import Run
@@ -110,8 +108,11 @@ def read_study(plan: Plan, runs_dir: Path) -> Study:
     measured: dict[tuple[str, int | None, str], Evaluated] = {}
     for name, ipc, row in rows:
         measured.setdefault((name, ipc, row.network), row)
-    places = [(name, ipc) for name in (*plan.variants, *plan.selections) for ipc in plan.ipcs]
-    places = list(dict.fromkeys((name, None if name == FULL else ipc) for name, ipc in places))
+    places = dict.fromkeys(
+        (name, None if name == FULL else ipc)
+        for name in (*plan.variants, *plan.selections)
+        for ipc in plan.ipcs
+    )
     cells = tuple(
         Cell(
             name,
@@ -168,8 +169,15 @@ def _standing(planned: PlannedRun, run: Run | None) -> Standing:
 
 
 def _cell_json(cell: Cell) -> dict[str, Any]:
-    """As `--json` says a row elsewhere, with `set` and `ipc` as the study names them."""
-    told: dict[str, Any] = {"accuracy_mean": None, "accuracy_std": None, "repeats": 0, "images": 0}
-    told |= result(cell.row) if cell.row else {}
-    told |= {"set": cell.set, "ipc": cell.ipc, "network": cell.network}
-    return told | {"published": asdict(cell.published) if cell.published else None}
+    """Accuracies in percent, None where nothing is measured."""
+    row = cell.row
+    return {
+        "set": cell.set,
+        "ipc": cell.ipc,
+        "network": cell.network,
+        "accuracy_mean": None if row is None else round(row.accuracy_mean, 4),
+        "accuracy_std": None if row is None else round(row.accuracy_std, 4),
+        "repeats": 0 if row is None else row.repeats,
+        "images": 0 if row is None else row.images,
+        "published": asdict(cell.published) if cell.published else None,
+    }

@@ -11,7 +11,6 @@ from datm_engine.runs import Run
 from datm_engine.study.planning import OF_IMAGES_ALONE
 
 
-
 def shared_rows(run: Run, others: Iterable[Run]) -> list[Evaluated]:
     """Rows of real images that `others` have measured, that `run` asks for and has not, and that
     it would measure the same: of the same images, network, training, precision and seed."""

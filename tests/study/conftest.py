@@ -13,7 +13,9 @@ from datm_engine.study.planning import Plan, PlannedRun, plan_windows
 from tests.conftest import tiny_config
 
 
-def row(name: str, mean: float, std: float = 1.0, repeats: int = 5, network: str = "convnet") -> Evaluated:
+def row(
+    name: str, mean: float, std: float = 1.0, repeats: int = 5, network: str = "convnet"
+) -> Evaluated:
     return Evaluated(
         set=name,
         network=network,

@@ -18,7 +18,9 @@ from datm_engine.runs import Run
 from tests.cli.conftest import Answer, assert_two_lines
 
 Datm = Callable[..., Answer]
-WINDOWS = [f"study-digits-ipc{ipc}-{which}" for ipc in (1, 2) for which in ("early", "middle", "late")]
+WINDOWS = [
+    f"study-digits-ipc{ipc}-{which}" for ipc in (1, 2) for which in ("early", "middle", "late")
+]
 
 
 @pytest.fixture
@@ -111,7 +113,9 @@ def test_stopped_it_goes_on_with_the_same_result(
         stopped = study("--to", "here")
     assert stopped.code == 130
     assert len(runs) == 2
-    assert "stopped with 5 of 6 runs to make; go on with: datm study window --ipc 1,2" in stopped.err
+    assert (
+        "stopped with 5 of 6 runs to make; go on with: datm study window --ipc 1,2" in stopped.err
+    )
     assert json.loads(Path("here/study.json").read_text())["status"] == "incomplete"
     assert "–" in Path("here/study.md").read_text()
 
@@ -153,12 +157,13 @@ def test_methods_are_compared(study: Callable[..., Answer]) -> None:
     assert answer.code == 0, answer.out
     told = answer.json
     assert told["variants"] == ["datm", "mtt"]
-    assert [run["run"] for run in told["runs"]] == ["study-digits-ipc1-datm", "study-digits-ipc1-mtt"]
+    assert [run["run"] for run in told["runs"]] == [
+        "study-digits-ipc1-datm",
+        "study-digits-ipc1-mtt",
+    ]
     assert {cell["set"] for cell in told["cells"]} == {"datm", "mtt", "random"}
     assert all(cell["accuracy_mean"] is not None for cell in told["cells"])
-    labels = [
-        Run(Path("runs", run["run"])).config().distill.labels for run in told["runs"]
-    ]
+    labels = [Run(Path("runs", run["run"])).config().distill.labels for run in told["runs"]]
     assert labels == ["soft", "hard"]
     assert not any(name.endswith("strips.png") for name in told["files"])
 
