@@ -236,4 +236,3 @@ def _glyph(line: int, span: int, ascii_only: bool) -> tuple[int, str]:
     if ascii_only:
         return kind, "*" if kind == _LINE else ":"
     return kind, character(int(line or span))
-

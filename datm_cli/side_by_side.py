@@ -41,6 +41,8 @@ class SideBySide:
         fit = max(1, (options.max_width - widest) // (NARROWEST + 2))
         for first in range(0, len(self.runs), fit):
             chosen = slice(first, first + fit)
+            if first:
+                yield ""
             table = _table("" if first else self.title)
             table.add_column("", no_wrap=True)
             for head in self.runs[chosen]:
@@ -140,7 +142,6 @@ def cost_rows(courses: Sequence[Course]) -> list[Row]:
         row("precision", lambda c: c.arithmetic["precision"]),
         row("run on disk", lambda c: size(c.disk)),
     ]
-
 
 
 def letter(place: int) -> str:

@@ -219,9 +219,7 @@ def differences(*configs: Config) -> dict[str, tuple[Any, ...]]:
         for key in keys
     }
     return {
-        key: values
-        for key, values in stated.items()
-        if any(value != values[0] for value in values)
+        key: values for key, values in stated.items() if any(value != values[0] for value in values)
     }
 
 

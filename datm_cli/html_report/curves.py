@@ -109,7 +109,9 @@ def refusals(matched: Sequence[Matched]) -> Html | None:
     reasons = "; ".join(
         f"{why} ({plural(refused.count(why), 'time')})" for why in dict.fromkeys(refused)
     )
-    return remark(f"{len(refused):,} of {plural(len(matched), 'iteration')} took no step: ", reasons)
+    return remark(
+        f"{len(refused):,} of {plural(len(matched), 'iteration')} took no step: ", reasons
+    )
 
 
 def averaged(values: Sequence[float], width: int, *, log: bool = False) -> list[float]:

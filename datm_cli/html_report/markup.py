@@ -23,7 +23,7 @@ def html(*content: object) -> Html:
     )
 
 
-def tag(name: str, *content: object, **attributes: object) -> Html:
+def tag(name: str, /, *content: object, **attributes: object) -> Html:
     """`tag("td", "a < b", class_="number")`. In an attribute's name _ stands for -, at its end for
     nothing; one that is None or False is left out."""
     stated = "".join(

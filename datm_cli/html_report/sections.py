@@ -166,20 +166,19 @@ def environment(course: Course) -> Html:
     )
 
 
-
 def _standing(course: Course) -> str:
     at = f"iteration {course.iteration:,} of {course.iterations:,}"
     ended = course.state.ended
     if course.status == "failed" and ended is not None:
         return f"This run failed at {at}: {ended.message}. The report tells how far it came."
-    return {
+    told = {
         "new": "This run has not begun: there are its settings, and nothing else yet.",
-        "running": f"This run is still going, at {at}. The report tells how far it was.",
-        "stopped": f"This run was stopped at {at}, and can go on. The report tells how far it came.",
-        "crashed": f"This run ended without a word at {at}. The report tells how far it came.",
-        "stale": f"This run, on another machine, gives no sign of life; it was last heard of at "
-        f"{at}. The report tells how far it came.",
-    }.get(course.status, f"This run is {course.status}, at {at}.")
+        "running": f"This run is still going, at {at}.",
+        "stopped": f"This run was stopped at {at}, and can go on.",
+        "crashed": f"This run ended without a word at {at}.",
+        "stale": f"This run, on another machine, gives no sign of life since {at}.",
+    }[course.status]
+    return told if course.status == "new" else f"{told} The report tells how far it came."
 
 
 def _dataset(course: Course) -> str:
@@ -216,4 +215,3 @@ def _repeats(row: Evaluated) -> str:
 
 def _has(rows: list[Evaluated], name: str) -> bool:
     return any(row.set == name for row in rows)
-

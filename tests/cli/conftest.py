@@ -76,16 +76,19 @@ def datm(
     return type_
 
 
-def recorded(
-    runs_dir: Path, name: str, told: list[events.Event], **over: dict[str, Any]
-) -> Run:
+def recorded(runs_dir: Path, name: str, told: list[events.Event], **over: dict[str, Any]) -> Run:
     """A run that never was: what an engine would have written, by these events."""
     config = build(overlay(presets.load("digits-ipc1"), over), "the tests' settings")
     facts = {
         "source": "preset digits-ipc1",
         "device": "cpu (2 threads)",
         "arithmetic": {"precision": "float32", "memory": 0, "compile": "off", "compiled": {}},
-        "environment": {"python": "3.11.9", "torch": "2.15.0", "platform": "Linux-6", "host": "den"},
+        "environment": {
+            "python": "3.11.9",
+            "torch": "2.15.0",
+            "platform": "Linux-6",
+            "host": "den",
+        },
     }
     run = Run.create(runs_dir, name, config, facts)
     run.event_log.write_text("".join(events.to_json(event) + "\n" for event in told))
