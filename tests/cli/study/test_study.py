@@ -33,6 +33,16 @@ def study(datm: Datm, settings: Path) -> Callable[..., Answer]:
     return type_
 
 
+@pytest.fixture
+def compare(study: Callable[..., Answer]) -> Callable[..., Answer]:
+    """A study of methods, and a quicker one: of as many runs as there are `methods`."""
+
+    def type_(*words: object, methods: str = "datm") -> Answer:
+        return study("--methods", methods, *words, kind="methods", ipc="1")
+
+    return type_
+
+
 def test_windows_are_studied_and_not_again(study: Callable[..., Answer]) -> None:
     answer = study("--json", "--against", "random,full")
     assert answer.code == 0, answer.err
@@ -55,91 +65,87 @@ def test_windows_are_studied_and_not_again(study: Callable[..., Answer]) -> None
         assert sheet.width > 6 * 96, "the start and five samples"
         assert sheet.height > 2 * 3 * 2 * 96, "at both ipc, of three images, early and late"
 
+    assert {"random", "full"} <= trained(WINDOWS[0])
+    assert not {"random", "full"} & (trained(WINDOWS[1]) | trained(WINDOWS[2])), "measured before"
+    assert "random" in trained(WINDOWS[3])
+    assert "full" not in trained(WINDOWS[3]), "the same for every ipc"
+    assert rows(WINDOWS[0])["random"] == rows(WINDOWS[2])["random"]
+    assert len({rows(name)["full"] for name in WINDOWS}) == 1
+
     again = study("--against", "random,full")
     assert again.err.count(": done") == 6
     assert f"run 6 of 6, {WINDOWS[-1]}: done" in again.err
-    for name in WINDOWS:
-        starts = [e for e in Run(Path("runs", name)).events() if isinstance(e, RunStarted)]
-        assert len(starts) == 1, "nothing is made twice"
+    assert all(starts(name) == [0] for name in WINDOWS), "nothing is made twice"
     for text in ("1 per class", "early (0–0)", "random real images", "all training images"):
         assert text in again.out
     assert "At 2 per class" in again.out
     assert "studies/digits-window/report.html" in again.err
 
 
-def test_real_images_are_measured_once_for_an_ipc(study: Callable[..., Answer]) -> None:
-    study("--quiet", "--against", "random,full")
+def trained(name: str) -> set[str]:
+    """What networks were trained on in a run."""
+    events = Run(Path("runs", name)).events()
+    return {e.set for e in events if isinstance(e, EvaluationProgress)}
 
-    def trained(name: str) -> set[str]:
-        events = Run(Path("runs", name)).events()
-        return {e.set for e in events if isinstance(e, EvaluationProgress)} - {"candidate"}
 
-    def rows(name: str) -> dict[str, float]:
-        events = Run(Path("runs", name)).events()
-        return {e.set: e.accuracy_mean for e in events if isinstance(e, Evaluated)}
+def rows(name: str) -> dict[str, float]:
+    events = Run(Path("runs", name)).events()
+    return {e.set: e.accuracy_mean for e in events if isinstance(e, Evaluated)}
 
-    assert {"random", "full"} <= trained(WINDOWS[0])
-    assert not {"random", "full"} & (trained(WINDOWS[1]) | trained(WINDOWS[2]))
-    assert "random" in trained(WINDOWS[3])
-    assert "full" not in trained(WINDOWS[3]), "the same for every ipc"
-    assert rows(WINDOWS[0])["random"] == rows(WINDOWS[2])["random"]
-    assert len({rows(name)["full"] for name in WINDOWS}) == 1
+
+def starts(name: str) -> list[int]:
+    """The iterations that a run was started at."""
+    events = Run(Path("runs", name)).events()
+    return [e.resumed_at for e in events if isinstance(e, RunStarted)]
 
 
 def test_stopped_it_goes_on_with_the_same_result(
-    datm: Datm, study: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
+    datm: Datm, compare: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = study("--json", "--name", "whole").json
+    whole = compare("--json", "--name", "whole", methods="datm,mtt").json
+    drive, begun = making.drive, []
 
-    def interrupting(stage: Generator[Event, None, Any], screen: Any) -> Any:
-        events = drive(_with_ctrl_c(stage), screen)
-        return events
-
-    drive, runs = making.drive, []
-
-    def _with_ctrl_c(stage: Generator[Event, None, Any]) -> Generator[Event, None, Any]:
-        runs.append(stage)
+    def with_ctrl_c(stage: Generator[Event, None, Any]) -> Generator[Event, None, Any]:
+        """In the second run, at its third iteration."""
+        begun.append(stage)
         while True:
             try:
                 event = next(stage)
             except StopIteration as end:
                 return end.value
             yield event
-            if len(runs) == 2 and isinstance(event, Matched) and event.iteration == 3:
+            if len(begun) == 2 and isinstance(event, Matched) and event.iteration == 3:
                 signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patched:
-        patched.setattr(making, "drive", interrupting)
-        stopped = study("--to", "here")
+        patched.setattr(making, "drive", lambda stage, screen: drive(with_ctrl_c(stage), screen))
+        stopped = compare("--to", "here", methods="datm,mtt")
     assert stopped.code == 130
-    assert len(runs) == 2
-    assert (
-        "stopped with 5 of 6 runs to make; go on with: datm study window --ipc 1,2" in stopped.err
-    )
+    assert "stopped with 1 of 2 runs to make; go on with: datm study methods" in stopped.err
     assert json.loads(Path("here/study.json").read_text())["status"] == "incomplete"
-    assert "–" in Path("here/study.md").read_text()
+    assert "| mtt | – |" in Path("here/study.md").read_text()
 
-    again = stopped.err.partition("go on with: ")[2].strip().splitlines()[0]
+    again = stopped.err.partition("go on with: ")[2].splitlines()[0]
     resumed = datm(*shlex.split(again)[1:], "--json")
     assert resumed.code == 0, resumed.err
-    first, second = (Run(Path("runs", name)).events() for name in WINDOWS[:2])
-    assert sum(isinstance(event, RunStarted) for event in first) == 1
-    assert [e.resumed_at for e in second if isinstance(e, RunStarted)] == [0, 3]
+    assert starts("study-digits-ipc1-datm") == [0]
+    assert starts("study-digits-ipc1-mtt") == [0, 3]
     assert resumed.json["cells"] == whole["cells"]
     assert resumed.json["findings"] == whole["findings"]
 
 
 def test_more_networks_are_evaluated_without_distilling_again(
-    study: Callable[..., Answer],
+    compare: Callable[..., Answer],
 ) -> None:
-    study("--quiet", ipc="1")
-    more = study("--json", "--networks", "convnet,mlp", ipc="1")
+    compare("--quiet")
+    more = compare("--json", "--networks", "convnet,mlp")
     assert more.code == 0, more.out
     assert more.json["networks"] == ["convnet", "mlp"]
     assert all(cell["accuracy_mean"] is not None for cell in more.json["cells"])
-    assert "studies/digits-window/accuracy-mlp.svg" in more.json["files"]
-    matched = [e for e in Run(Path("runs", WINDOWS[0])).events() if isinstance(e, Matched)]
-    assert [event.iteration for event in matched] == list(range(1, 9))
+    assert "studies/digits-methods/accuracy-mlp.svg" in more.json["files"]
+    events = Run(Path("runs/study-digits-ipc1-datm")).events()
+    matched = [event.iteration for event in events if isinstance(event, Matched)]
+    assert matched == list(range(1, 9))
 
 
 def test_a_run_that_cannot_be_matched_is_a_finding(study: Callable[..., Answer]) -> None:
@@ -152,8 +158,8 @@ def test_a_run_that_cannot_be_matched_is_a_finding(study: Callable[..., Answer])
     assert "go on with" not in tight.err
 
 
-def test_methods_are_compared(study: Callable[..., Answer]) -> None:
-    answer = study("--methods", "datm,mtt", "--json", kind="methods", ipc="1")
+def test_methods_are_compared(compare: Callable[..., Answer]) -> None:
+    answer = compare("--json", methods="datm,mtt")
     assert answer.code == 0, answer.out
     told = answer.json
     assert told["variants"] == ["datm", "mtt"]
@@ -168,14 +174,14 @@ def test_methods_are_compared(study: Callable[..., Answer]) -> None:
     assert not any(name.endswith("strips.png") for name in told["files"])
 
 
-def test_other_settings_want_another_name(datm: Datm, study: Callable[..., Answer]) -> None:
-    study("--quiet", ipc="1")
-    other = study("--iterations", 5, "--seed", 3, ipc="1")
+def test_other_settings_want_another_name(datm: Datm, compare: Callable[..., Answer]) -> None:
+    compare("--quiet")
+    other = compare("--iterations", 5, "--seed", 3)
     assert_two_lines(other, 2, "distill.iterations was 8, not 5", "--name digits-2")
     followed = datm(*shlex.split(other.hint)[1:], "--json")
     assert followed.code == 0, followed.out
     assert followed.json["name"] == "digits-2"
-    assert followed.json["runs"][0]["run"] == "study-digits-2-ipc1-early"
+    assert followed.json["runs"][0]["run"] == "study-digits-2-ipc1-datm"
 
 
 @pytest.mark.parametrize(
