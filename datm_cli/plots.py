@@ -120,16 +120,17 @@ class Curves:
         shown = every[:, 1].tolist()
         frame, canvas = _framed(self.title, self.height, shown, ends, self.log_scale, options)
         rows = [[Segment(" ", Style.null())] * canvas.columns for _ in range(self.height)]
-        lines = [
-            (letter, _style(SEVERAL[place % len(SEVERAL)]), canvas.draw(*np.array(points).T, True))
-            for place, (letter, points) in enumerate(drawn)
-            if points
-        ]
-        for _, style, (line, _) in lines:
+        lines = []
+        for place, (letter, points) in enumerate(drawn):
+            if points:
+                x, y = np.array(points).T
+                style = _style(SEVERAL[place % len(SEVERAL)])
+                lines.append((letter, style, canvas.draw(x, y, smooth=True)[0]))
+        for _, style, line in lines:
             for row, column in np.argwhere(line).tolist():
                 glyph = _glyph(line[row, column], 0, options.ascii_only)[1]
                 rows[row][column] = Segment(glyph, style)
-        for place, (letter, style, (line, _)) in enumerate(lines):  # upon all the lines
+        for place, (letter, style, line) in enumerate(lines):  # upon all the lines
             used = np.flatnonzero(line.any(axis=0))
             first = min(len(used) - 1, round(LETTERS_APART * (place + 0.5) / len(lines)))
             for column in used[first::LETTERS_APART].tolist():

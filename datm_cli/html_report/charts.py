@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 
 from datm_cli.html_report.markup import Html, tag
@@ -22,6 +23,13 @@ LEFT, RIGHT, TOP, BOTTOM = 52, 18, 24, 42
 LETTER = 6.6  # about the width of one, at the 12 units of `page.css`
 LINE = 15  # between labels
 LOOKS = 6  # after so many series, colours come again
+# A disc, a square, a triangle and a diamond around a point.
+MARKS = (
+    "m-3.5 0a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0-7 0z",
+    "m-3-3h6v6h-6z",
+    "m0-4.2l4 7h-8z",
+    "m0-4.5l4 4.5l-4 4.5l-4-4.5z",
+)
 
 Point = tuple[float, float]
 
@@ -45,11 +53,11 @@ class Series:
     faint: bool = False
     look: int | None = None
 
-    @property
+    @cached_property
     def points(self) -> list[Point]:
         return [point for point, _ in self.bars]
 
-    @property
+    @cached_property
     def bars(self) -> list[tuple[Point, float]]:
         """Each point with half the length of its error bar."""
         errors = self.errors or [None] * len(self.x)
@@ -209,10 +217,7 @@ def _thinned(points: Sequence[Point]) -> Iterable[Point]:
 
 
 def _mark(look: int, x: float, y: float) -> str:
-    """A disc, a square, a triangle or a diamond."""
-    shapes = ("m-3.5 0a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0-7 0z", "m-3-3h6v6h-6z")
-    shapes += ("m0-4.2l4 7h-8z", "m0-4.5l4 4.5l-4 4.5l-4-4.5z")
-    return f"M{_short(x)} {_short(y)}{shapes[look % len(shapes)]}"
+    return f"M{_short(x)} {_short(y)}{MARKS[look % len(MARKS)]}"
 
 
 def _swatch(look: int, one: Series) -> Html:

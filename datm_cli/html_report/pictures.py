@@ -75,8 +75,9 @@ def heat_map(
         parts.append(tag("text", text, transform=turned, dy="0.35em"))
     if count <= MOST_IN_NUMBERS:
         for row, column in np.ndindex(count, count):
-            if (percent := round(100 * shares[row, column])) > 0:
-                look = "middle cell" + (" strong" if shares[row, column] > 0.3 else "")
+            share = float(shares[row, column])
+            if (percent := round(100 * share)) > 0:
+                look = "middle cell" + (" strong" if share > 0.3 else "")
                 x, y = (margin + (place + 0.5) * cell for place in (column, row))
                 parts.append(
                     tag("text", percent, x=f"{x:.1f}", y=f"{y:.1f}", dy="0.35em", class_=look)
