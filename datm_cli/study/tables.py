@@ -10,12 +10,15 @@ from rich.text import Text
 from datm_engine.published import Published, source
 from datm_engine.study.results import FULL, Study
 
-LABELS = {"random": "random real images", FULL: "all training images"}
+LABELS = {  # of real images
+    "random": "random images",
+    FULL: "all images",
+}
 
 
 def header(study: Study) -> list[str]:
     networks = ["network"] if len(study.networks) > 1 else []
-    return [*networks, study.kind.removesuffix("s"), *(f"{ipc} per class" for ipc in study.ipcs)]
+    return [*networks, study.kind.removesuffix("s"), *(f"ipc {ipc}" for ipc in study.ipcs)]
 
 
 def rows(study: Study) -> list[list[str]]:
@@ -91,14 +94,14 @@ def to_markdown(heading: Sequence[str], body: Sequence[Sequence[str]]) -> str:
 
 
 def drawn(study: Study) -> Table:
-    """For a terminal."""
+    """For a terminal: a published figure under its own."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     heading = header(study)
     for column, name in enumerate(heading):
         numeric = column >= len(heading) - len(study.ipcs)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows(study):
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(cell.replace(" [", "\n[")) for cell in row))
     return table
 
 

@@ -76,7 +76,7 @@ def test_windows_are_studied_and_not_again(study: Callable[..., Answer]) -> None
     assert again.err.count(": done") == 6
     assert f"run 6 of 6, {WINDOWS[-1]}: done" in again.err
     assert all(starts(name) == [0] for name in WINDOWS), "nothing is made twice"
-    for text in ("1 per class", "early (0–0)", "random real images", "all training images"):
+    for text in ("ipc 1", "early (0–0)", "random images", "all images"):
         assert text in again.out
     assert "At 2 per class" in again.out
     assert "studies/digits-window/report.html" in again.err

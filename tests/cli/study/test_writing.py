@@ -36,13 +36,13 @@ def study(plan: Plan, tmp_path: Path) -> Study:
 
 def test_the_table_has_a_line_for_every_set(study: Study) -> None:
     assert tables.markdown(study).splitlines() == [
-        "| window | 1 per class | 2 per class |",
+        "| window | ipc 1 | ipc 2 |",
         "| --- | --- | --- |",
         "| early (0–0) | **80.0 ± 1.0** | 85.0 ± 1.0 |",
         "| middle (1–1) | 76.0 ± 1.0 | 86.0 ± 1.0 |",
         "| late (2–3) | 70.0 ± 1.0 | **90.0 ± 1.0** |",
-        "| random real images | 70.0 ± 1.0 | 70.0 ± 1.0 |",
-        "| all training images | 99.0 ± 0.5 | 99.0 ± 0.5 |",
+        "| random images | 70.0 ± 1.0 | 70.0 ± 1.0 |",
+        "| all images | 99.0 ± 0.5 | 99.0 ± 0.5 |",
     ]
 
 
@@ -66,10 +66,10 @@ def test_published_figures_stand_in_brackets(tmp_path: Path) -> None:
     rows = [row("distilled", 40.0, 0.0, repeats=1), row("distilled", 50.0, network="resnet18")]
     study = published_study(tmp_path, rows)
     lines = tables.markdown(study).splitlines()
-    assert lines[0] == "| network | method | 1 per class | 10 per class |"
+    assert lines[0] == "| network | method | ipc 1 | ipc 10 |"
     assert lines[2] == "| convnet | datm | **40.0 (1)** [46.9 ± 0.5] | – [66.8 ± 0.2] |"
     assert lines[3] == "| convnet | mtt | failed [46.2] | – [65.4] |"
-    assert lines[4] == "| convnet | random real images | – [15.4] | – [31.0] |"
+    assert lines[4] == "| convnet | random images | – [15.4] | – [31.0] |"
     assert lines[5] == "| resnet18 | datm | **50.0 ± 1.0** | – |"
     told = tables.remarks(study)
     assert "(1): of one network." in told
@@ -83,7 +83,7 @@ def test_a_plot_is_an_svg_with_everything_named(study: Study) -> None:
     root = ET.fromstring(drawing)
     assert root.tag == f"{SVG}svg"
     texts = [element.text for element in root.iter(f"{SVG}text")]
-    assert {"early (0–0)", "middle (1–1)", "late (2–3)", "random real images"} <= set(texts)
+    assert {"early (0–0)", "middle (1–1)", "late (2–3)", "random images"} <= set(texts)
     assert {"lossless 99.0", "images per class", "1", "2"} <= set(texts)
     assert "digits: test accuracy, convnet" in texts
     whiskers = [e for e in root.iter(f"{SVG}path") if e.get("class") == "whiskers"]
