@@ -139,8 +139,8 @@ def with_method(chosen: Chosen, method: str, iterations: int | None = None) -> C
         published = distill["averaging"]
         decay = round(published ** (AVERAGED_OVER / iterations), 4)
         notes.append(
-            f"distill.averaging = {decay}: over {iterations:,} iterations the first images weigh as "
-            f"much in the average as by {published} over the published {AVERAGED_OVER:,}"
+            f"distill.averaging = {decay}: over {iterations:,} iterations the first images weigh "
+            f"as much in the average as by {published} over the published {AVERAGED_OVER:,}"
         )
         tables = overlay(tables, {"distill": {"averaging": decay}})
     family = f"{tables['dataset']['name']}-{method}"
