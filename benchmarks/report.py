@@ -34,7 +34,7 @@ def html(found: dict[str, Any]) -> str:
         if isinstance(part, dict) and "what" in part:
             charts = [chart(curve).figure() for curve in part.get("curves", [])]
             told = tag("pre", "\n".join(lines(name, part)))
-            parts.append(section(name, told, tag("div", *charts, class_="columns")))
+            parts.append(section(name, told, tag("div", *charts, class_="columns charts")))
     return page("datm: benchmarks", *parts)
 
 

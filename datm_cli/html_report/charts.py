@@ -128,8 +128,8 @@ class Chart:
         room = max((len(name) for _, name in self.levels), default=0) * LETTER + 8
         right = WIDTH - max(RIGHT, room)
         return (
-            Scale(*x_range, LEFT, right, log_x),
-            Scale(*y_range, HEIGHT - BOTTOM, TOP, log_y),
+            Scale(*x_range, LEFT, right, log_x, _are_whole(xs)),
+            Scale(*y_range, HEIGHT - BOTTOM, TOP, log_y, _are_whole(ys)),
         )
 
     def _frame(self, across: Scale, up: Scale) -> Iterator[Html]:
@@ -230,6 +230,10 @@ def _swatch(look: int, one: Series) -> Html:
         parts.append(tag("path", d=_mark(look, 13, 6), class_="mark"))
     shape = tag("g", *parts, class_=f"look{look}")
     return tag("svg", shape, viewBox="0 0 26 12", class_="swatch", aria_hidden="true")
+
+
+def _are_whole(values: Sequence[float]) -> bool:
+    return all(float(value).is_integer() for value in values)
 
 
 def _short(value: float) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datm_cli.subject import Subject
     from datm_engine.synthetic import SyntheticSet
 
-MOST_IMAGES = 10  # of a class
+MOST_IMAGES = 8  # of a class
 MOST_BYTES = 2_000_000  # of all pictures as pixels; as text in the page they take a third more
 MOST_OPEN = 30  # rows of a table that is not folded
 
@@ -33,26 +33,29 @@ def before_and_after(subject: Subject) -> Html:
     indices = [k * ipc + i for k in range(classes) for i in range(each)]
     now = _arrays(pictures_of(synthetic, indices))
     before = None if start is None else _arrays(start[indices])
-    rows = []
+    pairs = []
     for k, name in enumerate(names[:classes]):
         some = slice(k * each, (k + 1) * each)
         strips = [strip(now[some], f"{name}: the images as they are")]
         if before is not None:
-            strips.insert(0, strip(before[some], f"{name}: the same images as they began"))
-        rows.append([name, *strips])
-    headings = ["class", *(["start"] if before is not None else []), _when(synthetic)]
+            began = strip(before[some], f"{name}: the same images as they began")
+            strips = [began, tag("span", "→", aria_hidden="true"), *strips]
+        pairs.append(tag("figure", tag("figcaption", name), tag("div", *strips, class_="pair")))
     told = []
     if each < ipc:
         first = "the first image" if each == 1 else f"the first {each} images"
         told.append(f"Of each class {first} of {ipc:,} are shown.")
     if classes < len(names):
         told.append(f"Of {len(names):,} classes the first {classes:,} are shown.")
+    now_is = f"as it is at iteration {synthetic.iteration:,}"
     if start is None:
-        told.append("How they started is not known.")
+        told.append(f"Each {now_is}; how they started is not known.")
+    else:
+        told.append(f"Each as it started, at the left, and {now_is}.")
     clipped = "Values beyond 2.5 standard deviations of an image are clipped, to see the rest."
     return html(
         remark(" ".join([*told, clipped])),
-        tag("div", table(headings, rows), class_="pictures"),
+        tag("div", *pairs, class_="pictures"),
     )
 
 
@@ -101,11 +104,7 @@ def soft_labels(synthetic: SyntheticSet) -> Html:
         by_class = tag("details", tag("summary", f"all {len(rows):,} classes"), by_class)
     title = "Mean soft label of each class"
     grid = heat_map(shares.numpy(), names, title, "class of the image", "share of its label")
-    return html(remark(told), tag("div", grid, tag("div", by_class), class_="columns"))
-
-
-def _when(synthetic: SyntheticSet) -> str:
-    return f"iteration {synthetic.iteration:,}"
+    return html(remark(told), tag("div", grid, tag("div", by_class), class_="columns charts"))
 
 
 def _arrays(pictures: Tensor) -> NDArray[np.uint8]:

@@ -56,7 +56,7 @@ def heat_map(
     coloured[..., :3], coloured[..., 3] = SHADE, alpha
     named = count < FEWEST_UNNAMED
     sides = [_cut(name) for name in names]
-    margin = max(map(len, sides)) * LETTER + 10 if named else 40
+    margin = max(map(len, sides)) * LETTER + 14 if named else 40
     side = 400 - margin
     cell = side / count
     every = range(count) if named else range(0, count, -(-count // 10))

@@ -31,7 +31,7 @@ def report(course: Course, subject: Subject | None) -> str:
         section("Soft labels", labels),
         section(
             "Course",
-            html(tag("div", *charts, class_="columns"), refused)
+            html(tag("div", *charts, class_="columns charts"), refused)
             if charts
             else remark("Nothing has been matched yet."),
         ),

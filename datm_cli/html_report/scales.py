@@ -12,13 +12,15 @@ _LOG_STEPS = ((1, 2, 5), (1, 3), (1,))  # within a decade, from many labels to f
 
 @dataclass(frozen=True)
 class Scale:
-    """Values from `low` to `high` (above it) at `start` to `end` pixels; by factors if `log`."""
+    """Values from `low` to `high` (above it) at `start` to `end` pixels; by factors if `log`.
+    `whole`: there is nothing between whole numbers."""
 
     low: float
     high: float
     start: float
     end: float
     log: bool = False
+    whole: bool = False
 
     def place(self, value: float) -> float:
         low, high, at = (math.log(v) if self.log else v for v in (self.low, self.high, value))
@@ -28,6 +30,8 @@ class Scale:
         """Round values between low and high, about so many, and what stands at each."""
         if self.log and (powers := log_ticks(self.low, self.high, most)):
             return [(value, number(value)) for value in powers]
+        if self.whole:
+            most = max(1, min(most, int(self.high - self.low) + 1))
         evenly = linear_ticks(self.low, self.high, most)
         return list(zip(evenly, linear_labels(evenly), strict=True))
 

@@ -168,6 +168,13 @@ def test_labels_have_the_digits_that_tell_them_apart():
         assert len(set(told)) == len(told) >= 3, told
 
 
+def test_whole_numbers_have_nothing_between_them():
+    for last in (1, 2, 3, 4, 150):
+        counted = chart(Series("a", [0, last], [0, last]), y_range=(0, last))
+        assert all("." not in text for text in texts(counted) if text != "%")
+    assert "0.2" in texts(chart(Series("a", [0, 1], [0.2, 0.9]), y_range=(0, 1)))
+
+
 def test_ticks_of_a_log_scale():
     assert log_ticks(0.8, 1200, 6) == [1, 10, 100, 1000]
     assert log_ticks(1, 9, 6) == [1, 2, 5]
