@@ -26,6 +26,7 @@ from datm_cli.commands.monitor import monitor
 from datm_cli.commands.report import report
 from datm_cli.commands.runs import runs
 from datm_cli.commands.stop import stop
+from datm_cli.commands.study import study
 from datm_engine import hints
 from datm_engine.errors import DatmError
 from datm_engine.version import __version__
@@ -53,6 +54,7 @@ COMMANDS = {
         import_,
         export,
         doctor,
+        study,
     )
 }
 for name, function in COMMANDS.items():

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from datm_engine.pipeline import Folders
 
 # What may differ when a run goes on: nothing that has been used so far.
-_COMPARED = {
+COMPARED = {
     *(f"evaluate.{key}" for key in ("networks", "repeats", "against", "real_lr")),
     *(f"evaluate.{key}" for key in ("full_epochs", "full_repeats")),
 }
-_FREE = {"distill.iterations"} | _COMPARED
+_FREE = {"distill.iterations"} | COMPARED
 
 
 def places(
@@ -113,6 +113,6 @@ def resumed_run(folders: Folders, name: str, given: dict[str, Any], device: str)
     if changed or places != run.facts().get("places"):
         with run.recording() as record:
             run.restate(after, places=places)
-            if _COMPARED & set(changed):
+            if COMPARED & set(changed):
                 record.write(EvaluationChanged())
     return run

@@ -168,9 +168,11 @@ class Calibration:
         """Seconds for the subsets that experts choose."""
         settings, network = self.config.experts, self._network("convnet", self.runtime)
         needed = passes(self.config.evaluate.against, settings.count, self.config.snapshot_epochs)
+        if not needed:
+            return 0.0
         (images, _), theta = self._noise(self.images), network.initial()
         a_pass = _seconds(lambda: network.predict(theta, images)) * self.images / len(images)
-        return needed * a_pass if needed else 0.0
+        return needed * a_pass
 
     def _trainings(self, name: str, count: int, epochs: int) -> Generator[Event, None, float]:
         """Seconds that so many epochs on `count` images take."""
