@@ -29,7 +29,7 @@ from datm_engine.distillation.matching import (
 )
 
 STEPS = {"small": 4, "full": 20}
-SIXTH = 40 / 80
+SIXTH = 36 / 80
 WAYS: dict[str, dict[str, Any]] = {
     "plain": {},
     "eager_rebuilt": {"compiling": "off"},
@@ -66,7 +66,7 @@ def ready(
     )
 
     def iterate() -> object:
-        keep = int(kept * len(problem.steps))
+        keep = round(kept * len(problem.steps))
         student = train_student(gradient, problem.start, problem.target, *learned, keep)
         found = meta_gradient(gradient, student, problem.target, *learned)
         return float(found.syn_lr)
