@@ -84,7 +84,7 @@ class Curve:
         ascii_only = options.ascii_only
         corner, side, floor, mark = ("+", "|", "-", "o") if ascii_only else ("└", "│", "─", MARK)
         marked = {canvas.cell(*point) for point in self.marks}
-        levels = _levels(self.levels, canvas, columns)
+        levels = _levels(self.levels, canvas, line | span)
         if self.title:
             title = self.title + (" (log scale)" if log_scale else "")
             yield Segment(set_cell_size(title, min(cell_len(title), options.max_width)), _BOLD)
@@ -175,13 +175,17 @@ def distinct(low: float, high: float) -> tuple[str, str]:
     return texts
 
 
-def _levels(levels: Sequence[tuple[float, str]], canvas: _Canvas, columns: int) -> dict[int, str]:
-    """The names on each row of cells, the lowest value first, as many as there is room for."""
+def _levels(
+    levels: Sequence[tuple[float, str]], canvas: _Canvas, drawn: NDArray[np.intp]
+) -> dict[int, str]:
+    """The names on each row of cells, the lowest value's first; beside it others only as far as
+    they are clear of what is drawn, [rows, columns]."""
     rows: dict[int, str] = {}
     for value, name in sorted(levels):
         row = canvas.level(value)
+        clear = canvas.columns - 1 - np.flatnonzero(drawn[row]).max(initial=-1)
         both = f"{rows[row]}, {name}" if row in rows else name
-        if row not in rows or len(both) + 2 <= columns:
+        if row not in rows or len(both) + 2 <= clear:
             rows[row] = both
     return rows
 
