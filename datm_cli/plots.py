@@ -76,7 +76,7 @@ class Curve:
         ascii_only = options.ascii_only
         mark = "o" if ascii_only else MARK
         marked = {canvas.cell(*point) for point in self.marks}
-        levels = _levels(self.levels, canvas)
+        levels = _levels(self.levels, canvas, line | span)
         styles = {_LINE: _style(self.colour), _SPAN: _style(RAW), _EMPTY: plain}
         rows = []
         for row in range(self.height):
@@ -197,13 +197,17 @@ def distinct(low: float, high: float) -> tuple[str, str]:
     return texts
 
 
-def _levels(levels: Sequence[tuple[float, str]], canvas: Canvas) -> dict[int, str]:
-    """The names on each row of cells, the lowest value first, as many as there is room for."""
+def _levels(
+    levels: Sequence[tuple[float, str]], canvas: Canvas, drawn: NDArray[np.intp]
+) -> dict[int, str]:
+    """The names on each row of cells, the lowest value's first; beside it others only as far as
+    they are clear of what is drawn, [rows, columns]."""
     rows: dict[int, str] = {}
     for value, name in sorted(levels):
         row = canvas.level(value)
+        clear = canvas.columns - 1 - np.flatnonzero(drawn[row]).max(initial=-1)
         both = f"{rows[row]}, {name}" if row in rows else name
-        if row not in rows or len(both) + 2 <= canvas.columns:
+        if row not in rows or len(both) + 2 <= clear:
             rows[row] = both
     return rows
 
