@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
@@ -21,7 +22,7 @@ from datm_cli.sentences import pace, setting, size
 from datm_engine.config import differences
 from datm_engine.events import Evaluated
 
-NARROWEST = 16  # columns of a run: "61.25 ± 0.50 (3)"
+NARROWEST = 16  # columns that a run has at least, if it needs them: "61.25 ± 0.50 (3)"
 UNKNOWN = "–"
 
 Row = tuple[str, Sequence[str]]
@@ -38,7 +39,9 @@ class SideBySide:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         widest = max(len(what) for what, _ in self.rows)
-        fit = max(1, (options.max_width - widest) // (NARROWEST + 2))
+        longest = max(cell_len(text) for _, values in self.rows for text in values)
+        column = min(NARROWEST, max(longest, *(head.cell_len for head in self.runs)))
+        fit = max(1, (options.max_width - widest) // (column + 2))
         for first in range(0, len(self.runs), fit):
             chosen = slice(first, first + fit)
             if first:

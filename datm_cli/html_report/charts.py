@@ -20,7 +20,7 @@ from datm_cli.html_report.scales import Scale, number, spanning
 
 WIDTH, HEIGHT = 480, 280  # in the units of the drawing, which grows and shrinks with the page
 LEFT, RIGHT, TOP, BOTTOM = 52, 18, 24, 42
-LETTER = 6.6  # about the width of one, at the 12 units of `page.css`
+LETTER = 7.4  # about the width of one in a wide font, at the 12 units of `page.css`
 LINE = 15  # between labels
 LOOKS = 6  # after so many series, colours come again
 # A disc, a square, a triangle and a diamond around a point.

@@ -87,8 +87,7 @@ def soft_labels(synthetic: SyntheticSet) -> Html:
                 name,
                 f"{own:.1%}",
                 f"{names[other]} {shares[k, other]:.1%}" if len(names) > 1 else "",
-                f"{nats.mean().item():.2f}",
-                f"{nats.mean().item() / whole:.0%}",
+                f"{nats.mean().item():.2f} ({nats.mean().item() / whole:.0%})",
                 f"{int(led_by_other.reshape(len(names), ipc)[k].sum())} of {ipc:,}",
             ]
         )
@@ -98,8 +97,8 @@ def soft_labels(synthetic: SyntheticSet) -> Html:
         f"{int(led_by_other.sum()):,} of {len(every):,} labels led by another class than the one "
         "their image was made for."
     )
-    headings = ["class", "own share", "next", "entropy (nats)", "of the most", "led by another"]
-    by_class = table(headings, rows, numbers=(1, 3, 4, 5))
+    headings = ["class", "own share", "next", "entropy, nats", "led by another"]
+    by_class = table(headings, rows, numbers=(1, 3, 4))
     if len(rows) > MOST_OPEN:
         by_class = tag("details", tag("summary", f"all {len(rows):,} classes"), by_class)
     title = "Mean soft label of each class"

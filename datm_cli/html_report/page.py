@@ -35,11 +35,7 @@ def section(title: str, *content: object) -> Html:
 
 
 def table(
-    headings: Sequence[str],
-    rows: Sequence[Sequence[object]],
-    *,
-    caption: str | None = None,
-    numbers: Collection[int] = (),
+    headings: Sequence[str], rows: Sequence[Sequence[object]], *, numbers: Collection[int] = ()
 ) -> Html:
     """A row's first cell is its heading. `numbers`: columns whose digits stand under each other."""
 
@@ -52,19 +48,17 @@ def table(
         cells = [tag("td", cell, class_=look(n)) for n, cell in enumerate(others, start=1)]
         body.append(tag("tr", tag("th", first, scope="row", class_=look(0)), *cells))
     parts = [tag("thead", tag("tr", *head)), tag("tbody", *body)]
-    above = None if caption is None else tag("caption", caption)
-    return tag("div", tag("table", above, *parts), class_="scroll")
+    return tag("div", tag("table", *parts), class_="scroll", tabindex=0)
 
 
-def facts(rows: Sequence[tuple[str, object]], *, caption: str | None = None) -> Html:
+def facts(rows: Sequence[tuple[str, object]]) -> Html:
     """What and how much, a line each; those that are None are left out."""
     body = [
         tag("tr", tag("th", name, scope="row"), tag("td", value))
         for name, value in rows
         if value is not None
     ]
-    above = None if caption is None else tag("caption", caption)
-    return tag("table", above, tag("tbody", *body), class_="facts")
+    return tag("table", tag("tbody", *body), class_="facts")
 
 
 def remark(*content: object) -> Html:

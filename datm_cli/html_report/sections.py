@@ -93,10 +93,10 @@ def results(course: Course) -> Html | None:
     ]
     names = "; ".join(f"{name}: {what}" for name, what in SETS.items() if _has(rows, name))
     return html(
+        remark("Mean ± standard deviation over networks trained from scratch."),
         table(
             ["set", "network", "test accuracy %", "repeats", "images", "iteration", "took"],
             cells,
-            caption="Mean ± standard deviation over networks trained from scratch.",
             numbers=(2, 3, 4, 5, 6),
         ),
         remark(names) if names else None,

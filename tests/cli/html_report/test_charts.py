@@ -198,7 +198,7 @@ def test_a_page_stands_alone():
     rows = [["<b>", 1.5], ["other", tag("em", "2")]]
     whole = page(
         "a </title> & more",
-        section("numbers", table(["set", "%"], rows, caption="all", numbers=[1])),
+        section("numbers", table(["set", "%"], rows, numbers=[1])),
         section("nothing"),
         section("facts", facts([("known", 1), ("unknown", None)])),
         chart(Series("a", [0, 1], [0, 1])).figure(),
