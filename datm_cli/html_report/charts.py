@@ -90,7 +90,7 @@ class Chart:
     def figure(self) -> Html:
         """The drawing under its title and the names of its series."""
         named = [(look, one) for look, one in self._looks() if one.name and not one.faint]
-        entries = [tag("li", _swatch(look, one), one.name) for look, one in named]
+        entries = [tag("li", swatch(look, one), one.name) for look, one in named]
         legend = tag("ul", *entries, class_="legend") if len(entries) > 1 else None
         return tag("figure", tag("figcaption", self.title), legend, self.svg(), class_="chart")
 
@@ -220,7 +220,7 @@ def _mark(look: int, x: float, y: float) -> str:
     return f"M{_short(x)} {_short(y)}{MARKS[look % len(MARKS)]}"
 
 
-def _swatch(look: int, one: Series) -> Html:
+def swatch(look: int, one: Series) -> Html:
     """How a series looks, for the legend."""
     line = one.style in ("line", "step")
     parts = [tag("path", d="M1 6H25", class_="line")] if line else []

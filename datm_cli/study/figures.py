@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from datm_cli import html_report
-from datm_cli.html_report.charts import HEIGHT, LETTER, WIDTH, Chart, Series
+from datm_cli.html_report.charts import HEIGHT, LETTER, LOOKS, WIDTH, Chart, Series, swatch
 from datm_cli.html_report.markup import Html, tag
 from datm_cli.study.tables import label
 from datm_engine.study.results import FULL, Study
@@ -62,9 +62,9 @@ def standalone(chart: Chart) -> str:
         width = 34 + LETTER * len(one.name) + 12
         if x > 6 and x + width > WIDTH:
             x, y = 6.0, y + _ENTRY
-        line = tag("path", d=f"M{x:.0f} {y - 4:.0f}h24", class_="line")
-        name = tag("text", one.name, x=round(x + 30), y=round(y))
-        parts.append(tag("g", line, name, class_=f"look{look % len(_colours()[1])}"))
+        drawn = f'<svg x="{x:.0f}" y="{y - 10:.0f}" width="26" height="12" '
+        parts.append(Html(swatch(look % LOOKS, one).replace("<svg ", drawn, 1)))
+        parts.append(tag("text", one.name, x=round(x + 30), y=round(y)))
         x += width
     top = round(y + 10)
     drawing = str(chart.svg()).replace("<svg ", f'<svg y="{top}" height="{HEIGHT}" ', 1)

@@ -79,8 +79,11 @@ def remarks(study: Study) -> list[str]:
 
 def runs(study: Study) -> tuple[list[str], list[list[str]]]:
     """The runs that it is made of: a heading, and a row each."""
-    rows = [[run.run, run.window, run.status, run.message] for run in study.runs]
-    return ["run", "start epochs", "status", ""], rows
+    rows = [
+        [run.run, run.window, f"{run.iterations:,}", f"{run.skipped:,}", run.status, run.message]
+        for run in study.runs
+    ]
+    return ["run", "start epochs", "iterations", "without a step", "status", ""], rows
 
 
 def markdown(study: Study) -> str:

@@ -23,7 +23,7 @@ def findings(study: Study) -> list[str]:
     network = study.networks[0]
     told = [text for ipc in study.ipcs if (text := _best(study, ipc, network))]
     told += _windows(study, network) if study.kind == "window" else _lossless(study, network)
-    return told
+    return told + _idle(study)
 
 
 def judge(one: Evaluated, other: Evaluated) -> Literal["apart", "within", "unknown"]:
@@ -68,6 +68,8 @@ def _hurts(study: Study, network: str, *, hurting: str, than: str, ipc: int, ext
     if one is None or other is None:
         return f"{claim} cannot be told: {hurting if one is None else than} is not measured."
     figures = f"{hurting} {_figure(one)}, {than} {_figure(other)}"
+    if idle := [name for name in (hurting, than) if study.is_idle(name, ipc)]:
+        return f"{claim} cannot be told, as {_listed(idle)} took hardly a step: {figures}."
     verdict = judge(one, other)
     if verdict == "unknown":
         return f"{claim} cannot be told from single networks: {figures}."
@@ -76,6 +78,22 @@ def _hurts(study: Study, network: str, *, hurting: str, than: str, ipc: int, ext
     if one.accuracy_mean > other.accuracy_mean:
         return f"{claim} does not show, the reverse does: {figures}."
     return f"{claim} shows: {figures}."
+
+
+def _idle(study: Study) -> list[str]:
+    """Which runs were hardly matched: their accuracy says little of what matching does."""
+    idle = [
+        f"{run.variant} at {run.ipc} per class ({run.skipped:,} of {run.iterations:,})"
+        for run in study.runs
+        if run.is_idle
+    ]
+    if not idle:
+        return []
+    return [
+        "Most iterations took no step, so that the set is near what it started as: "
+        f"{_listed(idle)}. "
+        "--set distill.threshold=1e9 takes every step, whatever the loss."
+    ]
 
 
 def _lossless(study: Study, network: str) -> list[str]:

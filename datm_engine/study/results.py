@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from datm_engine import published
-from datm_engine.events import Evaluated, RunEnded
+from datm_engine.events import Evaluated, Matched, RunEnded
 from datm_engine.published import Published
 from datm_engine.runs import Run
 from datm_engine.study.planning import Plan, PlannedRun
@@ -31,7 +31,8 @@ class Cell:
 @dataclass(frozen=True)
 class Standing:
     """A run of the study. `status`: as `Run.status` says, or "missing"; `message`: why it failed;
-    `departures`: how its settings differ from the published ones."""
+    `iterations` it has done, `skipped` of which took no step; `departures`: how its settings differ
+    from the published ones."""
 
     run: str
     ipc: int
@@ -39,7 +40,14 @@ class Standing:
     window: str
     status: str
     message: str
+    iterations: int
+    skipped: int
     departures: tuple[str, ...]
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether most of its iterations took no step: its set is near what it started as."""
+        return 2 * self.skipped > self.iterations
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,9 @@ class Study:
         """None if there is none, as for a set that was not asked for."""
         wanted = (name, None if name == FULL else ipc, network)
         return next((c for c in self.cells if (c.set, c.ipc, c.network) == wanted), None)
+
+    def is_idle(self, variant: str, ipc: int) -> bool:
+        return any(run.is_idle for run in self.runs if (run.variant, run.ipc) == (variant, ipc))
 
     def row(self, name: str, ipc: int | None, network: str) -> Evaluated | None:
         found = self.cell(name, ipc, network)
@@ -152,10 +163,12 @@ def _rows(planned: PlannedRun, run: Run) -> list[tuple[str, int | None, Evaluate
 
 
 def _standing(planned: PlannedRun, run: Run | None) -> Standing:
-    status, message = "missing", ""
+    status, message, last = "missing", "", None
     if run is not None:
         status = run.status()
-        ends = [event for event in run.events() if isinstance(event, RunEnded)]
+        events = run.events()
+        last = next((e for e in reversed(events) if isinstance(e, Matched)), None)
+        ends = [event for event in events if isinstance(event, RunEnded)]
         message = ends[-1].message if ends and status == "failed" else ""
     return Standing(
         run=planned.name,
@@ -164,6 +177,8 @@ def _standing(planned: PlannedRun, run: Run | None) -> Standing:
         window=planned.window,
         status=status,
         message=message,
+        iterations=last.iteration if last else 0,
+        skipped=last.skipped if last else 0,
         departures=tuple(published.departures(planned.config)),
     )
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from datm_engine.events import Matched
+from datm_engine.runs import Run
 from datm_engine.study.findings import findings, judge
 from datm_engine.study.planning import Plan, plan_methods, plan_windows
 from datm_engine.study.results import read_study
@@ -101,3 +103,36 @@ def test_apart_is_beyond_the_deviation_of_the_difference() -> None:
     assert judge(row("a", 50.0, 3.0), row("b", 54.9, 4.0)) == "within"
     assert judge(row("a", 50.0, 3.0), row("b", 55.1, 4.0)) == "apart"
     assert judge(row("a", 50.0, repeats=1), row("b", 90.0)) == "unknown"
+
+
+def test_where_no_step_was_taken_nothing_is_said_of_matching(windows: Plan, tmp_path: Path) -> None:
+    told_study(tmp_path, windows, SHOWS)
+    late = windows.runs[2]
+    run = Run(tmp_path / late.name)
+    with run.recording() as record:
+        record.write(matched(iteration=8, skipped=5))
+    told = findings(read_study(windows, tmp_path))
+    assert "(1 per class) cannot be told, as late took hardly a step" in told[-3]
+    assert told[-2].endswith("shows: early 85.0 ± 1.0, late 95.0 ± 1.0.")
+    assert "near what it started as: late at 1 per class (5 of 8)." in told[-1]
+    with run.recording() as record:
+        record.write(matched(iteration=10, skipped=5))
+    assert "shows" in findings(read_study(windows, tmp_path))[-2]
+
+
+def matched(iteration: int, skipped: int) -> Matched:
+    return Matched(
+        iteration=iteration,
+        iterations=10,
+        loss=2.0,
+        expert=0,
+        start_epoch=2,
+        target_epoch=3,
+        lower=2,
+        upper=4,
+        final_upper=4,
+        syn_lr=0.1,
+        refused="the loss is above the threshold",
+        skipped=skipped,
+        seconds=1.0,
+    )

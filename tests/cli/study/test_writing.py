@@ -112,7 +112,7 @@ def test_all_files_are_written(study: Study, plan: Plan, tmp_path: Path) -> None
     assert "- At 1 per class early is best, with 80.0 ± 1.0%." in text
     assert "every set was distilled once" in text
     assert "![accuracy](accuracy.svg)" in text
-    assert "| study-digits-ipc1-early | 0–0 | done |  |" in text
+    assert "| study-digits-ipc1-early | 0–0 | 0 | 0 | done |  |" in text
     page = (tmp_path / "out/report.html").read_text()
     for part in ("late (2–3)", "90.0 ± 1.0", "lossless 99.0", "study-digits-ipc2-late"):
         assert part in page
