@@ -14,6 +14,7 @@ import typer
 from typer.exceptions import TyperException
 
 from datm_cli import output
+from datm_cli.commands.compare import compare
 from datm_cli.commands.distill import distill
 from datm_cli.commands.doctor import doctor
 from datm_cli.commands.evaluate import evaluate
@@ -22,8 +23,10 @@ from datm_cli.commands.export import export
 from datm_cli.commands.import_ import import_
 from datm_cli.commands.inspect import inspect
 from datm_cli.commands.monitor import monitor
+from datm_cli.commands.report import report
 from datm_cli.commands.runs import runs
 from datm_cli.commands.stop import stop
+from datm_cli.commands.study import study
 from datm_engine import hints
 from datm_engine.errors import DatmError
 from datm_engine.version import __version__
@@ -42,6 +45,8 @@ COMMANDS = {
         distill,
         monitor,
         inspect,
+        compare,
+        report,
         evaluate,
         experts,
         runs,
@@ -49,6 +54,7 @@ COMMANDS = {
         import_,
         export,
         doctor,
+        study,
     )
 }
 for name, function in COMMANDS.items():

@@ -37,13 +37,30 @@ Preset = Annotated[
     str | None,
     typer.Option(envvar="DATM_PRESET", help="A preset or family of presets: cifar10-small, say."),
 ]
+Method = Annotated[
+    str | None,
+    typer.Option(
+        envvar="DATM_METHOD",
+        metavar="datm|mtt|ftd|tesla",
+        help="Run the preset as a method that DATM grew from.  [default: datm]",
+    ),
+]
+Window = Annotated[
+    str | None,
+    typer.Option(
+        envvar="DATM_WINDOW",
+        metavar="early|middle|late",
+        help="Match one third of the experts' epochs, T fixed.  [default: the preset's window]",
+    ),
+]
 ConfigFile = Annotated[
     Path | None,
     typer.Option(
         "--config",
         envvar="DATM_CONFIG",
         metavar="FILE",
-        help="Settings that override the preset's: a .toml file, or another run's run.json.",
+        help="Settings that override the preset's: a .toml file, another run's run.json, or a "
+        "distilled set.",
     ),
 ]
 Set = Annotated[

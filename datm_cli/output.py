@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from datm_engine.events import Evaluated
+
 
 def results() -> Console:
     """The console for results, on stdout."""
@@ -26,6 +28,18 @@ def remarks() -> Console:
 
 def print_json(value: Any) -> None:
     print(json.dumps(value, ensure_ascii=False, allow_nan=False))
+
+
+def row(evaluated: Evaluated) -> dict[str, Any]:
+    """What `--json` says of a row of accuracies, in percent."""
+    return {
+        "set": evaluated.set,
+        "network": evaluated.network,
+        "accuracy_mean": round(evaluated.accuracy_mean, 4),
+        "accuracy_std": round(evaluated.accuracy_std, 4),
+        "repeats": evaluated.repeats,
+        "images": evaluated.images,
+    }
 
 
 def tell_error(message: str, hint: str, as_json: bool) -> None:

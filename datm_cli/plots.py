@@ -19,19 +19,20 @@ from rich.measure import Measurement
 from rich.segment import Segment
 from rich.style import Style
 
+from datm_cli.canvas import Canvas, Floats, Frame, character
+
 DATA = "#56B4E9"
 RAW = "#0072B2"
 ACCENT = "#E69F00"
 GOOD = "#009E73"
 BAD = "#D55E00"
+SEVERAL = (DATA, ACCENT, GOOD, BAD, "#CC79A7", "#F0E442")
 
 MARK = "◆"
 NARROWEST = 16  # columns of a plot with its labels
+LETTERS_APART = 20  # columns between the letters on a line of several
 
-_DOTS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class Curve:
     Values that are None or not finite are left out. `log_scale` is used only if all values are
     above 0. `smooth` evens the line out over a sixteenth of the width, the range stays as it is.
     `marks`: points (x, y) to stand out as ◆. `levels`: values to compare with and their names,
-    each a dotted line across. `x_range`: what the axis spans, if it is more than the points do.
+    each a dotted line across; names of the same line stand beside each other. `x_range`: what the
+    axis spans, if it is more than the points do.
     Without a title its line is left out.
     """
 
@@ -60,11 +62,7 @@ class Curve:
         return Measurement(min(NARROWEST, options.max_width), options.max_width)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        points = [
-            (float(x), float(y))
-            for x, y in zip(self.x, self.y, strict=True)
-            if y is not None and math.isfinite(y)
-        ]
+        points = _finite(self.x, self.y)
         plain, accent = Style.null(), _style(ACCENT)
         if not points:
             yield Segment(f"{self.title}: no values yet".removeprefix(": "), plain)
@@ -72,49 +70,75 @@ class Curve:
             return
         x, y = np.array(points).T
         shown = [*y, *(value for _, value in self.marks), *(value for value, _ in self.levels)]
-        log_scale = self.log_scale and min(shown) > 0
-        low_label, high_label = distinct(min(shown), max(shown))
-        gutter = max(len(low_label), len(high_label))
-        columns = max(2, options.max_width - gutter - 2)
         ends = np.array(self.x_range or (x.min(), x.max()), dtype=np.float64)
-        canvas = _Canvas(columns, self.height, ends, np.array(shown), log_scale)
+        frame, canvas = _framed(self.title, self.height, shown, ends, self.log_scale, options)
         line, span = canvas.draw(x, y, self.smooth)
 
         ascii_only = options.ascii_only
-        corner, side, floor, mark = ("+", "|", "-", "o") if ascii_only else ("└", "│", "─", MARK)
+        mark = "o" if ascii_only else MARK
         marked = {canvas.cell(*point) for point in self.marks}
-        levels = {canvas.level(value): name for value, name in self.levels}
-        if self.title:
-            title = self.title + (" (log scale)" if log_scale else "")
-            yield Segment(set_cell_size(title, min(cell_len(title), options.max_width)), _BOLD)
-            yield Segment.line()
+        levels = _levels(self.levels, canvas, line | span)
         styles = {_LINE: _style(self.colour), _SPAN: _style(RAW), _EMPTY: plain}
+        rows = []
         for row in range(self.height):
-            label = {0: high_label, self.height - 1: low_label}.get(row, "")
-            if low_label == high_label:  # one value: the line runs half-way up
-                label = high_label if row == self.height // 2 else ""
-            yield Segment(f"{label:>{gutter}} {side}", plain)
             named = levels.get(row)
-            behind = (
-                "" if named is None else f" {named} ".rjust(columns, "-" if ascii_only else "┄")
-            )
-            for column in range(columns):
+            rest = "-" if ascii_only else "┄"
+            behind = "" if named is None else f" {named} ".rjust(canvas.columns, rest)
+            cells = []
+            for column in range(canvas.columns):
                 if (row, column) in marked:
-                    yield Segment(mark, accent)
+                    cells.append(Segment(mark, accent))
                     continue
                 kind, glyph = _glyph(line[row, column], span[row, column], ascii_only)
                 if kind == _EMPTY and behind:
-                    yield Segment(behind[column], accent)
+                    cells.append(Segment(behind[column], accent))
                     continue
-                yield Segment(glyph, styles[kind])
+                cells.append(Segment(glyph, styles[kind]))
+            rows.append(cells)
+        yield from frame.around(rows, options.max_width)
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Several series over one axis, each with letters of its own on its line, so that they can be
+    told apart without colour: (letter, x, y). Otherwise as a Curve is."""
+
+    title: str
+    lines: Sequence[tuple[str, Sequence[float], Sequence[float | None]]]
+    height: int = 10
+    log_scale: bool = False
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement(min(NARROWEST, options.max_width), options.max_width)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        drawn = [(letter, _finite(x, y)) for letter, x, y in self.lines]
+        every = np.array([point for _, points in drawn for point in points])
+        if not every.size:
+            yield Segment(f"{self.title}: no values yet", Style.null())
             yield Segment.line()
-        yield Segment(f"{'':>{gutter}} {corner}{floor * columns}", plain)
-        yield Segment.line()
-        first, last = short(ends[0]), short(ends[1])
-        between = max(1, columns - len(first) - len(last))
-        axis = first + " " * between + last if first != last else first
-        yield Segment(" " * (gutter + 2) + axis[:columns], plain)
-        yield Segment.line()
+            return
+        ends = np.array([every[:, 0].min(), every[:, 0].max()])
+        shown = every[:, 1].tolist()
+        frame, canvas = _framed(self.title, self.height, shown, ends, self.log_scale, options)
+        rows = [[Segment(" ", Style.null())] * canvas.columns for _ in range(self.height)]
+        lines = []
+        for place, (letter, points) in enumerate(drawn):
+            if points:
+                x, y = np.array(points).T
+                style = _style(SEVERAL[place % len(SEVERAL)])
+                lines.append((letter, style, canvas.draw(x, y, smooth=True)[0]))
+        for _, style, line in lines:
+            for row, column in np.argwhere(line).tolist():
+                glyph = _glyph(line[row, column], 0, options.ascii_only)[1]
+                rows[row][column] = Segment(glyph, style)
+        for place, (letter, style, line) in enumerate(lines):  # upon all the lines
+            used = np.flatnonzero(line.any(axis=0))
+            first = min(len(used) - 1, round(LETTERS_APART * (place + 0.5) / len(lines)))
+            for column in used[first::LETTERS_APART].tolist():
+                row = int(np.flatnonzero(line[:, column])[0])
+                rows[row][column] = Segment(letter, style + _BOLD)
+        yield from frame.around(rows, options.max_width)
 
 
 @dataclass(frozen=True)
@@ -174,74 +198,48 @@ def distinct(low: float, high: float) -> tuple[str, str]:
     return texts
 
 
-class _Canvas:
-    """Where points fall on a raster of dots, two across and four down a cell."""
-
-    def __init__(self, columns: int, rows: int, x: Floats, shown: Floats, log_scale: bool) -> None:
-        self.log_scale = log_scale
-        self.columns, self.rows = columns, rows
-        self.dots = 2 * columns, 4 * rows
-        self.x_from, self.x_span = x.min(), x.max() - x.min()
-        scaled = self._scaled(shown)
-        self.y_to, self.y_span = scaled.max(), scaled.max() - scaled.min()
-
-    def draw(self, x: Floats, y: Floats, smooth: bool) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """[rows, columns] each: dots of the line, dots of the range, as braille offsets."""
-        wide, tall = self.dots
-        column, scaled = self._column(x), self._scaled(y)
-        count = np.bincount(column, minlength=wide)
-        used = np.flatnonzero(count)
-        mean = np.bincount(column, weights=scaled, minlength=wide)[used] / count[used]
-        top, bottom = np.full(wide, -np.inf), np.full(wide, np.inf)
-        np.maximum.at(top, column, scaled)
-        np.minimum.at(bottom, column, scaled)
-
-        line = np.interp(np.arange(used[0], used[-1] + 1), used, mean)
-        if smooth and len(x) > wide:
-            line = _smoothed(line, max(1, wide // 16) | 1)
-        here = self._row(line)
-        before = np.concatenate([here[:1], here[:-1]])
-        upper = np.minimum(here, np.where(before < here, before + 1, here))
-        lower = np.maximum(here, np.where(before > here, before - 1, here))
-        dots = np.arange(tall)[:, None]
-        line_dots = np.zeros((tall, wide), dtype=bool)
-        line_dots[:, used[0] : used[-1] + 1] = (dots >= upper) & (dots <= lower)
-
-        span_dots = np.zeros((tall, wide), dtype=bool)
-        several = used[top[used] > bottom[used]]
-        above, below = self._row(top[several]), self._row(bottom[several])
-        # Every other dot, so that the range can be told from the line without colour.
-        woven = (dots + several) % 2 == 0
-        span_dots[:, several] = (dots >= above) & (dots <= below) & woven
-        return _braille(line_dots), _braille(span_dots)
-
-    def cell(self, x: float, y: float) -> tuple[int, int]:
-        """(row, column) of the cell a point falls in."""
-        column = int(self._column(np.array([x]))[0].clip(0, self.dots[0] - 1))
-        row = int(self._row(self._scaled(np.array([y])))[0])
-        return row // 4, column // 2
-
-    def level(self, value: float) -> int:
-        """The row of cells that a value falls in."""
-        return int(self._row(self._scaled(np.array([value])))[0]) // 4
-
-    def _scaled(self, y: Floats) -> Floats:
-        return np.log(y) if self.log_scale else y
-
-    def _column(self, x: Floats) -> NDArray[np.intp]:
-        if self.x_span == 0:
-            return np.zeros(len(x), dtype=np.intp)
-        return ((x - self.x_from) / self.x_span * (self.dots[0] - 1)).round().astype(np.intp)
-
-    def _row(self, scaled: Floats) -> NDArray[np.intp]:
-        if self.y_span == 0:
-            return np.full(len(scaled), self.dots[1] // 2, dtype=np.intp)
-        share = (self.y_to - scaled) / self.y_span
-        return (share * (self.dots[1] - 1)).round().astype(np.intp)
+def _levels(
+    levels: Sequence[tuple[float, str]], canvas: Canvas, drawn: NDArray[np.intp]
+) -> dict[int, str]:
+    """The names on each row of cells, the lowest value's first; beside it others only as far as
+    they are clear of what is drawn, [rows, columns]."""
+    rows: dict[int, str] = {}
+    for value, name in sorted(levels):
+        row = canvas.level(value)
+        clear = canvas.columns - 1 - np.flatnonzero(drawn[row]).max(initial=-1)
+        both = f"{rows[row]}, {name}" if row in rows else name
+        if row not in rows or len(both) + 2 <= clear:
+            rows[row] = both
+    return rows
 
 
 _EMPTY, _SPAN, _LINE = range(3)
 _BOLD = Style(bold=True)
+
+
+def _finite(x: Sequence[float], y: Sequence[float | None]) -> list[tuple[float, float]]:
+    return [
+        (float(at), float(value))
+        for at, value in zip(x, y, strict=True)
+        if value is not None and math.isfinite(value)
+    ]
+
+
+def _framed(
+    title: str,
+    height: int,
+    shown: Sequence[float],
+    ends: Floats,
+    log_scale: bool,
+    options: ConsoleOptions,
+) -> tuple[Frame, Canvas]:
+    """The frame around the values `shown` over the axis `ends`, and the raster within."""
+    log_scale = log_scale and min(shown) > 0
+    title += " (log scale)" if title and log_scale else ""
+    low, high = distinct(min(shown), max(shown))
+    frame = Frame(title, low, high, short(ends[0]), short(ends[1]), options.ascii_only)
+    columns = frame.columns(options.max_width)
+    return frame, Canvas(columns, height, ends, np.array(shown), log_scale)
 
 
 def _style(colour: str) -> Style:
@@ -255,18 +253,4 @@ def _glyph(line: int, span: int, ascii_only: bool) -> tuple[int, str]:
         return kind, " "
     if ascii_only:
         return kind, "*" if kind == _LINE else ":"
-    return kind, chr(0x2800 + int(line or span))
-
-
-def _braille(dots: NDArray[np.bool_]) -> NDArray[np.intp]:
-    tall, wide = dots.shape
-    cells = dots.reshape(tall // 4, 4, wide // 2, 2)
-    return np.einsum("rdce,de->rc", cells, _DOTS)
-
-
-def _smoothed(line: Floats, window: int) -> Floats:
-    """The moving mean, over what there is of the window at both ends."""
-    ones = np.ones(window)
-    totals = np.convolve(line, ones, mode="same")
-    smoothed: Floats = totals / np.convolve(np.ones_like(line), ones, mode="same")
-    return smoothed
+    return kind, character(int(line or span))

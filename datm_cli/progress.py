@@ -139,6 +139,8 @@ def advance(event: Event) -> Advance | None:
             return Advance(f"expert {event.expert + 1}", event.epoch, event.epochs)
         case events.Matched():
             return Advance("distilling", event.iteration, event.iterations)
+        case events.SelectionProgress():
+            return Advance(f"choosing images, {event.set}", event.done, event.total)
         case events.EvaluationProgress():
             what = f"{event.set}, {event.network}, {event.repeat + 1}/{event.repeats}"
             return Advance(f"evaluating {what}", event.epoch, event.epochs)

@@ -19,6 +19,18 @@ def duration(seconds: float) -> str:
     return f"{plural(days, 'day')} {hours % 24} h"
 
 
+def pace(seconds: float) -> str:
+    """How long something short takes that is done again and again: 0.084 s, 12 s."""
+    return f"{seconds:.2g} s" if seconds < 1 else duration(seconds)
+
+
+def setting(value: object) -> str:
+    """A value of the configuration, as it is read: lists with commas."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    return "none" if value is None else str(value)
+
+
 def size(count: float) -> str:
     """Bytes: 3.4 MB."""
     for unit in ("B", "kB", "MB", "GB"):

@@ -6,11 +6,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from datm_engine import presets
 from datm_engine.config import Config, build, overlay, parse_assignments, read_toml
 from datm_engine.data import datasets
+from datm_engine.distillation.window import Third, third
 from datm_engine.errors import ConfigError
 from datm_engine.hints import HELP, command
 
@@ -19,11 +20,13 @@ Tables = dict[str, Any]
 
 @dataclass(frozen=True)
 class Settings:
-    """`source` says which presets the configuration came from; `notes`, what was derived."""
+    """`source` says which presets the configuration came from; `notes`, what was derived;
+    `variant`, the switches that make it another than the preset, for the run's name: "-mtt"."""
 
     config: Config
     source: str
     notes: tuple[str, ...]
+    variant: str = ""
 
 
 def settle(
@@ -35,8 +38,11 @@ def settle(
     flags: Tables,
     assignments: Sequence[str],
     data_dir: Path,
+    method: str | None = None,
+    window: str | None = None,
 ) -> Settings:
-    """`flags` are tables of what else was given on the command line. Raises ConfigError."""
+    """`flags` are tables of what else was given on the command line; `method` stands above the
+    preset and below all else, and `window` above all else. Raises ConfigError."""
     given = overrides(with_names(flags, dataset, ipc), assignments)
     over = overlay(read_file(config_file) if config_file else {}, given)
     dataset = _stated(over, "dataset", "name", str) if dataset is None else dataset
@@ -51,9 +57,17 @@ def settle(
         if isinstance(resolution, int):
             shape = replace(shape, height=resolution, width=resolution)
     chosen = presets.choose(dataset, ipc, preset, shape)
+    if method is not None:
+        iterations = _stated(over, "distill", "iterations", int)
+        chosen = presets.with_method(chosen, method, iterations)
     tables = overlay(overlay(chosen.tables, over), with_names({}, dataset, ipc))
     source = ", ".join([chosen.source, *([str(config_file)] if config_file else [])])
-    return Settings(build(tables, source), source, chosen.notes)
+    if window is not None:
+        tables = overlay(tables, _window(tables, source, window, assignments))
+        source = f"{source}, window {window}"
+    switches = (None if method == presets.AS_IT_IS else method, window)
+    variant = "".join(f"-{switch}" for switch in switches if switch is not None)
+    return Settings(build(tables, source), source, chosen.notes, variant)
 
 
 def with_names(flags: Tables, dataset: str | None, ipc: int | None) -> Tables:
@@ -76,6 +90,36 @@ def overrides(flags: Tables, assignments: Sequence[str]) -> Tables:
     return overlay(flags, assigned)
 
 
+def _window(tables: Tables, source: str, which: str, assignments: Sequence[str]) -> Tables:
+    """The tables of a fixed window over a third of the epochs that the experts are trained for.
+    Raises ConfigError for an unknown `which`, and where `assignments` state a window too."""
+    known: tuple[Third, ...] = get_args(Third)
+    named = [name for name in known if name == which]
+    if not named:
+        raise ConfigError(
+            f"there is no window {which}; there are {', '.join(known)}", f"--window {known[0]}"
+        )
+    anywhere = _fixed(0, 1, 1)
+    overrides(anywhere, assignments)
+    follows = tables["experts"].get("epochs") == "window"
+    # Where experts have epochs of their own, the preset's window may be beyond them.
+    config = build(tables if follows else overlay(tables, anywhere), source)
+    epochs = config.snapshot_epochs
+    thirds = _fixed(*third(epochs, config.distill.expert_epochs, named[0]))
+    return overlay(thirds, {"experts": {"epochs": epochs}}) if follows else thirds
+
+
+def _fixed(lower: int, initial: int, final: int) -> Tables:
+    """The tables of a window [T⁻, T⁺) that does not grow."""
+    window = {
+        "min_start_epoch": lower,
+        "initial_max_start_epoch": initial,
+        "max_start_epoch": final,
+        "expansion_iterations": 0,
+    }
+    return {"distill": window}
+
+
 def full_name(dataset: str) -> str:
     """A built-in set's name as it is; a path made absolute, so that it holds from anywhere."""
     if not dataset.strip():
@@ -86,8 +130,9 @@ def full_name(dataset: str) -> str:
 
 
 def read_file(path: Path) -> Tables:
-    """The tables of a TOML file, or of the configuration in a run.json."""
-    tables = _read_json(path) if path.suffix == ".json" else read_toml(path)
+    """The tables of a TOML file, or of the configuration in a run.json or a distilled set."""
+    readers = {".json": _read_json, ".safetensors": _read_set}
+    tables = readers.get(path.suffix, read_toml)(path)
     loose = [name for name, table in tables.items() if not isinstance(table, dict)]
     if loose:
         raise ConfigError(
@@ -108,6 +153,15 @@ def _read_json(path: Path) -> Tables:
         raise ConfigError(f"{path} is no run.json", command("ls", "-l", path)) from None
     if not isinstance(tables, dict):
         raise ConfigError(f"{path} is no run.json", command("ls", "-l", path))
+    return tables
+
+
+def _read_set(path: Path) -> Tables:
+    from datm_engine.synthetic import SyntheticSet
+
+    tables = SyntheticSet.load(path).config
+    if not tables:
+        raise ConfigError(f"{path} states no settings", command("datm", "inspect", path))
     return tables
 
 

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from datm_engine.pipeline import Folders
 
 # What may differ when a run goes on: nothing that has been used so far.
-_COMPARED = {
+COMPARED = {
     *(f"evaluate.{key}" for key in ("networks", "repeats", "against", "real_lr")),
     *(f"evaluate.{key}" for key in ("full_epochs", "full_repeats")),
 }
-_FREE = {"distill.iterations"} | _COMPARED
+_FREE = {"distill.iterations"} | COMPARED
 
 
 def places(
@@ -51,7 +51,8 @@ def new_run(folders: Folders, name: str | None, settled: Settings, device: str, 
     """`device` as it was asked for. Raises RunError, ConfigError or
     FileError where the run cannot be made; nothing is left of it then."""
     config = settled.config
-    stem = f"{Path(config.dataset.name).stem or 'images'}-ipc{config.distill.ipc}"
+    dataset = Path(config.dataset.name).stem or "images"
+    stem = f"{dataset}-ipc{config.distill.ipc}{settled.variant}"
     name = name or free_name(folders.runs, stem)
     facts = {
         "source": settled.source,
@@ -72,10 +73,14 @@ def new_run(folders: Folders, name: str | None, settled: Settings, device: str, 
 
 
 def arithmetic(folders: Folders, name: str) -> dict[str, Any]:
-    """What a run that goes on keeps of how it computes. Runs from before there was a choice
-    computed plainly."""
+    """What a run that goes on keeps of how it computes."""
+    return arithmetic_of(Run.open(folders.runs, name))
+
+
+def arithmetic_of(run: Run) -> dict[str, Any]:
+    """How a run computes. Runs from before there was a choice computed plainly."""
     plainly = {"precision": "float32", "memory": 0, "compile": "off", "compiled": {}}
-    stated: dict[str, Any] = Run.open(folders.runs, name).facts().get("arithmetic", plainly)
+    stated: dict[str, Any] = run.facts().get("arithmetic", plainly)
     return stated
 
 
@@ -108,6 +113,6 @@ def resumed_run(folders: Folders, name: str, given: dict[str, Any], device: str)
     if changed or places != run.facts().get("places"):
         with run.recording() as record:
             run.restate(after, places=places)
-            if _COMPARED & set(changed):
+            if COMPARED & set(changed):
                 record.write(EvaluationChanged())
     return run

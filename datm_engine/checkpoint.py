@@ -15,6 +15,7 @@ from datm_engine.tensors import read_tensors, save_tensors
 
 FORMAT = "datm-checkpoint/1"
 LEARNED = ("images", "labels", "syn_lr")
+AVERAGE = "average.images"
 
 
 @dataclass(frozen=True)
@@ -35,19 +36,28 @@ class Progress:
 class Checkpoint:
     """What is learned, `images`, `labels` (logits) and `syn_lr`, each with the velocity its
     momentum has built up, under the same names (absent before the first step); `experts` is the
-    fingerprint of the set that is matched, and so of the data."""
+    fingerprint of the set that is matched, and so of the data; `average` is that of the images,
+    where they are averaged (None also before the first step)."""
 
     progress: Progress
     learned: dict[str, Tensor]
     velocities: dict[str, Tensor]
     experts: str
+    average: Tensor | None = None
+
+    @property
+    def distilled(self) -> dict[str, Tensor]:
+        """The set as it stands: what is learned, with the images' average in their place if there
+        is one."""
+        return self.learned if self.average is None else {**self.learned, "images": self.average}
 
     def save(self, path: Path) -> None:
         """Raises FileError; an earlier checkpoint at `path` then still stands."""
         velocities = {f"velocity.{name}": tensor for name, tensor in self.velocities.items()}
         progress = json.dumps(asdict(self.progress))
         metadata = {"format": FORMAT, "experts": self.experts, "progress": progress}
-        save_tensors(path, {**self.learned, **velocities}, metadata)
+        average = {} if self.average is None else {AVERAGE: self.average}
+        save_tensors(path, {**self.learned, **velocities, **average}, metadata)
 
     @classmethod
     def load(cls, path: Path) -> Checkpoint:
@@ -65,6 +75,7 @@ class Checkpoint:
                 {name: tensors[name] for name in LEARNED},
                 {n: tensors[f"velocity.{n}"] for n in LEARNED if f"velocity.{n}" in tensors},
                 metadata["experts"],
+                tensors.get(AVERAGE),
             )
         except (SafetensorError, OSError, KeyError, ValueError, TypeError) as problem:
             raise FileError(f"{path} is damaged: {problem}", hint) from None

@@ -18,7 +18,9 @@ from datm_engine.errors import ConfigError
 from datm_engine.hints import HELP, command
 
 Augmentation = Literal["color", "crop", "cutout", "flip", "scale", "rotate"]
-NetworkName = Literal["convnet", "mlp", "lenet", "alexnet", "vgg11", "resnet18"]
+NetworkName = Literal["convnet", "convnetbn", "mlp", "lenet", "alexnet", "vgg11", "resnet18", "vit"]
+# The real images that a distilled set is compared with: as many of each class, or all there are.
+SubsetName = Literal["random", "herding", "kcenter", "forgetting", "el2n", "full"]
 Norm = Literal["instance", "layer", "group", "none"]
 
 
@@ -87,6 +89,9 @@ class DistillConfig(Table):
     label_experts: Literal["all", "one"]  # whose logits the soft labels start from
     sample_interval: int = Field(ge=1)  # iterations between saved pictures
     checkpoint_seconds: float = Field(ge=0)  # at most this much work is lost
+    # The last two are stated by every preset, but not by runs from before there were these keys.
+    gradient: Literal["exact", "tesla"] = "exact"  # "tesla": its approximation, cheaper
+    averaging: float = Field(default=0.0, ge=0, lt=1)  # decay of the images' average (FTD); 0: none
 
 
 class EvaluateConfig(Table):
@@ -99,7 +104,7 @@ class EvaluateConfig(Table):
     momentum: float = Field(ge=0, lt=1)
     weight_decay: float = Field(ge=0)
     real_lr: float = Field(gt=0)  # for real images; a distilled set brings its own η
-    against: list[Literal["random", "full"]]
+    against: list[SubsetName]
     selection: Literal["validation", "last", "test"]  # "test" is the published rule
     selection_interval: int = Field(ge=1)  # iterations between candidates
     selection_repeats: int = Field(ge=1)
@@ -207,14 +212,16 @@ def build(tables: Mapping[str, Any], source: str) -> Config:
         ) from None
 
 
-def differences(left: Config, right: Config) -> dict[str, tuple[Any, Any]]:
-    """`table.key` → (left, right) wherever the two differ."""
-    before, after = left.model_dump(), right.model_dump()
+def differences(*configs: Config) -> dict[str, tuple[Any, ...]]:
+    """`table.key` → the value in each, wherever these are not all the same."""
+    every = [config.model_dump() for config in configs]
+    stated = {
+        f"{table}.{key}": tuple(one[table][key] for one in every)
+        for table, keys in every[0].items()
+        for key in keys
+    }
     return {
-        f"{table}.{key}": (before[table][key], after[table][key])
-        for table in before
-        for key in before[table]
-        if before[table][key] != after[table][key]
+        key: values for key, values in stated.items() if any(value != values[0] for value in values)
     }
 
 

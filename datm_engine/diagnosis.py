@@ -14,6 +14,7 @@ from datm_engine.compilation import compiled, graph_size
 from datm_engine.config import Config
 from datm_engine.data.augmentation import Draw
 from datm_engine.distillation.matching import Gradient, Step, build_graph, student_gradient
+from datm_engine.evaluation.expert_selection import passes
 from datm_engine.evaluation.training import training_step
 from datm_engine.events import Event
 from datm_engine.experts.training import expert_precision, expert_step
@@ -148,9 +149,9 @@ class Calibration:
 
     def evaluate(self) -> Generator[Event, None, Estimate]:
         settings, distill = self.config.evaluate, self.config.distill
-        count, seconds, memory = distill.ipc * self.classes, 0.0, 0
+        count, seconds, memory = distill.ipc * self.classes, self._choosing(), 0
         for name in settings.networks:
-            trainings = settings.repeats * (1 + ("random" in settings.against))
+            trainings = settings.repeats * (1 + sum(name != "full" for name in settings.against))
             if name == "convnet" and settings.selection != "last":
                 candidates = distill.iterations // settings.selection_interval
                 trainings += settings.selection_repeats * candidates
@@ -162,6 +163,16 @@ class Calibration:
             network = self._network(name, self.runtime)
             memory = max(memory, self._step_memory(network, batch))
         return Estimate("evaluate", seconds, self.data + memory, 0)
+
+    def _choosing(self) -> float:
+        """Seconds for the subsets that experts choose."""
+        settings, network = self.config.experts, self._network("convnet", self.runtime)
+        needed = passes(self.config.evaluate.against, settings.count, self.config.snapshot_epochs)
+        if not needed:
+            return 0.0
+        (images, _), theta = self._noise(self.images), network.initial()
+        a_pass = _seconds(lambda: network.predict(theta, images)) * self.images / len(images)
+        return needed * a_pass
 
     def _trainings(self, name: str, count: int, epochs: int) -> Generator[Event, None, float]:
         """Seconds that so many epochs on `count` images take."""

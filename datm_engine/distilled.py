@@ -24,11 +24,12 @@ def read_distilled(run: Run, *, last: bool = False) -> SyntheticSet:
     if not run.checkpoint.exists() or (selected.iteration > 0 and not last):
         return selected
     checkpoint = Checkpoint.load(run.checkpoint)
+    last_set = checkpoint.distilled
     return replace(
         selected,
-        images=checkpoint.learned["images"],
-        labels=checkpoint.learned["labels"],
-        syn_lr=float(checkpoint.learned["syn_lr"]),
+        images=last_set["images"],
+        labels=last_set["labels"],
+        syn_lr=float(last_set["syn_lr"]),
         iteration=checkpoint.progress.iteration,
     )
 

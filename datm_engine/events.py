@@ -167,6 +167,18 @@ class CandidateScored(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SelectionProgress(Event):
+    """Real images being chosen by what experts make of them: `done` of `total` passes over the
+    training images, for row number `row` of `rows` that are being made."""
+
+    set: str
+    done: int
+    total: int
+    row: int = 0
+    rows: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvaluationProgress(Event):
     """A network in training, for row number `row` of `rows` that are being made."""
 

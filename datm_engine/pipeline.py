@@ -14,9 +14,16 @@ from datm_engine.distillation.loop import distill
 from datm_engine.distilled import distilled_sets, progress
 from datm_engine.errors import ConfigError, DataError, RunError
 from datm_engine.evaluation.comparison import Evaluation
+from datm_engine.evaluation.expert_selection import BY_EXPERTS, ExpertSelection
 from datm_engine.events import Evaluated, Event, Noted, RunEnded, RunStarted
-from datm_engine.experts.training import expert_facts, expert_network, train_experts
+from datm_engine.experts.training import (
+    expert_facts,
+    expert_network,
+    open_experts,
+    train_experts,
+)
 from datm_engine.experts.trajectories import ExpertSet, fingerprint
+from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs import Run
 from datm_engine.runtime import Runtime
 from datm_engine.synthetic import SyntheticSet
@@ -99,7 +106,7 @@ def make_distilled_set(
     _check(config, data, run, runtime)
     experts = yield from train_experts(config, data, folders.experts, runtime, stop)
     network = expert_network(config, data, seed=0, runtime=runtime)
-    evaluation = Evaluation(config, data, runtime, stop)
+    evaluation = Evaluation(config, data, runtime, stop, _selection(config, data, network, experts))
     before = progress(run)
     outcome = Outcome("stopped", before.iteration, before.loss)
     if not stop():
@@ -122,15 +129,36 @@ def make_distilled_set(
     return outcome
 
 
+def _selection(
+    config: Config, data: PreparedData, network: FlatNetwork, experts: ExpertSet
+) -> ExpertSelection:
+    count, ipc, names = config.experts.count, config.distill.ipc, config.evaluate.against
+    return ExpertSelection(network, experts, count, data.train, data.classes, ipc, names)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Where experts come from that exist already: the precision of the run that made them, and
+    the command to type where they are not on disk."""
+
+    precision: str
+    making: str
+
+
 def evaluate_again(
     config: Config,
     distilled: dict[str, SyntheticSet],
     folders: Folders,
     runtime: Runtime,
+    trained: Trained,
     stop: Stop,
 ) -> Generator[Event, None, list[Evaluated]]:
     """dataset → evaluate, for sets that exist already. The data go through the preprocessing of
-    the first set, so that networks are tested on images of the kind they were trained on."""
+    the first set, so that networks are tested on images of the kind they were trained on.
+
+    Experts are looked for only where `config.evaluate.against` names what they choose, and none
+    is trained. Raises DataError for a dataset the sets are not of, FileError without experts.
+    """
     first = next(iter(distilled.values()))
     yield Noted(text=runtime.choices)
     data = yield from prepare(config.dataset, folders.data, runtime, first.preprocessing)
@@ -141,4 +169,11 @@ def evaluate_again(
             f"{data.name} has {data.classes} of {data.shape}",
             "--dataset ''",
         )
-    return (yield from Evaluation(config, data, runtime, stop).compare(distilled))
+    selection = None
+    if set(config.evaluate.against) & set(BY_EXPERTS):
+        network = expert_network(config, data, seed=0, runtime=runtime)
+        experts = open_experts(
+            config, data, network.layout, folders.experts, trained.precision, trained.making
+        )
+        selection = _selection(config, data, network, experts)
+    return (yield from Evaluation(config, data, runtime, stop, selection).compare(distilled))

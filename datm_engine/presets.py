@@ -2,6 +2,8 @@
 
 A family is the set of presets with one name before `-ipc`: cifar10-ipc1, cifar10-ipc10, … are
 cifar10. What no preset states is derived, and every derived value is said with its reason.
+
+A method that DATM grew from is a file of the few keys in which it differs, above any preset.
 """
 
 from __future__ import annotations
@@ -26,6 +28,9 @@ FAMILY_FOR_CLASSES = ((20, "cifar10"), (150, "cifar100"), (math.inf, "tinyimagen
 UNMIRRORED = ("mnist", "svhn")  # built-in sets in which a mirrored image is another or none
 LAST_MAP = 4  # pixels a side that the ConvNet's last feature map should have, about
 DEEPEST = 5
+
+AS_IT_IS = "datm"  # the method of the presets themselves
+AVERAGED_OVER = 5_000  # iterations of the published run whose decay a method states
 
 
 @dataclass(frozen=True)
@@ -108,6 +113,51 @@ def choose(dataset: str | None, ipc: int | None, preset: str | None, shape: Shap
     return Chosen(
         overlay(chosen.tables, {"dataset": {"name": dataset}}), chosen.source, chosen.notes
     )
+
+
+def methods() -> tuple[str, ...]:
+    """Every method that a preset can be run as; DATM is what the presets themselves are."""
+    return (AS_IT_IS, *sorted(path.stem for path in (folder() / "methods").glob("*.toml")))
+
+
+def with_method(chosen: Chosen, method: str, iterations: int | None = None) -> Chosen:
+    """The settings as `method` has them; what that changes is told as a note. `iterations`: of
+    the run, where they are not the preset's.
+
+    Raises ConfigError for an unknown method.
+    """
+    if method not in methods():
+        raise _unknown_method(method)
+    if method == AS_IT_IS:
+        return chosen
+    over = read_toml(folder() / "methods" / f"{method}.toml")
+    published, notes = over["distill"]["averaging"], []
+    iterations = chosen.tables["distill"]["iterations"] if iterations is None else iterations
+    if published and 0 < iterations < AVERAGED_OVER:
+        decay = round(published ** (AVERAGED_OVER / iterations), 4)
+        notes.append(
+            f"distill.averaging = {decay}: over {iterations:,} iterations the first images weigh "
+            f"as much in the average as by {published} over the published {AVERAGED_OVER:,}"
+        )
+        over = overlay(over, {"distill": {"averaging": decay}})
+    told = [f"method {method}: {text}" for text in _changes(chosen.tables, over)]
+    tables = overlay(chosen.tables, over)
+    family = f"{tables['dataset']['name']}-{method}"
+    if family in families() and family not in chosen.source:
+        notes.append(f"{method}'s own published settings are another preset: --preset {family}")
+    source = f"{chosen.source}, method {method}"
+    return Chosen(tables, source, (*chosen.notes, *told, *notes))
+
+
+def _changes(tables: Tables, over: Tables) -> list[str]:
+    """The keys of `over` that are otherwise in `tables`, in one line; none, if none are."""
+    changed = [
+        f"{table}.{key} = {value:g}" if isinstance(value, float) else f"{table}.{key} = {value}"
+        for table, keys in over.items()
+        for key, value in keys.items()
+        if tables[table][key] != value
+    ]
+    return [", ".join(changed)] if changed else []
 
 
 def _as_it_stands(name: str, ipc: int | None) -> Chosen:
@@ -211,4 +261,13 @@ def _unknown(name: str) -> ConfigError:
     return ConfigError(
         f"there is no preset {name}; there are {', '.join(known)}, each with -ipcN or without",
         f"--preset {next(iter(known))}",
+    )
+
+
+def _unknown_method(name: str) -> ConfigError:
+    known = methods()
+    near = difflib.get_close_matches(name.lower(), known, 1)
+    guess = f" (did you mean {near[0]}?)" if near else f"; there are {', '.join(known)}"
+    return ConfigError(
+        f"there is no method {name}{guess}", f"--method {near[0] if near else AS_IT_IS}"
     )

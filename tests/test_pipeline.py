@@ -113,12 +113,16 @@ def told(run: Run) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("labels", ["soft", "hard"])
+@pytest.mark.parametrize(
+    "distill",
+    [{"labels": "soft"}, {"labels": "hard"}, {"averaging": 0.9, "gradient": "tesla"}],
+    ids=["soft", "hard", "averaged, TESLA's"],
+)
 def test_stopped_anywhere_and_resumed_it_is_bit_for_bit_the_same(
-    labels: str, make_config: Make, folders: Folders, cpu: Runtime, finished: Finished
+    distill: dict[str, Any], make_config: Make, folders: Folders, cpu: Runtime, finished: Finished
 ) -> None:
     """Stopped again and again, each time after a few more questions than before."""
-    config = make_config(distill={"labels": labels})
+    config = make_config(distill=distill)
     whole, _, _ = walk(config, folders, "whole", cpu, finished)
     for patience in itertools.count(1, 3):
         questions = itertools.count()

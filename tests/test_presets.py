@@ -28,6 +28,26 @@ PUBLISHED = {
     "tinyimagenet-ipc10": ((10, 50, 50, 0), (40, 2), 500, (10, 100, 1e-4)),
     "tinyimagenet-ipc50": ((40, 70, 70, 0), (20, 2), 1000, (10, 100, 1e-4)),
 }
+# Preprocessing; N, M, T⁺; batch; η at first and the rates of images and of η. The headers say where
+# these were published.
+RELATIVES = {
+    "cifar10-mtt-ipc1": ("zca", (50, 2, 2), 10, (0.01, 100, 1e-7)),
+    "cifar10-mtt-ipc10": ("zca", (30, 2, 20), 100, (0.001, 100, 1e-5)),
+    "cifar10-mtt-ipc50": ("normalize", (30, 2, 40), 500, (0.001, 1000, 1e-5)),
+    "cifar100-mtt-ipc1": ("zca", (20, 3, 20), 100, (0.01, 1000, 1e-5)),
+    "cifar100-mtt-ipc10": ("normalize", (20, 2, 20), 1000, (0.01, 1000, 1e-5)),
+    "cifar100-mtt-ipc50": ("zca", (80, 2, 40), 125, (0.01, 1000, 1e-5)),
+    "cifar10-ftd-ipc10": ("zca", (30, 2, 20), 100, (0.001, 100, 1e-5)),
+    "cifar100-ftd-ipc10": ("zca", (20, 2, 40), 1000, (0.01, 1000, 1e-5)),
+    "cifar10-tesla-ipc1": ("normalize", (50, 2, 5), 10, (0.01, 1000, 1e-7)),
+    "cifar100-tesla-ipc50": ("zca", (80, 2, 40), 125, (0.01, 1000, 1e-5)),
+}
+# Experts, iterations, gradient and averaging.
+BY_METHOD = {
+    "mtt": ("sgd", 5_000, "exact", 0.0),
+    "ftd": ("gsam", 5_000, "exact", 0.9995),
+    "tesla": ("sgd", 10_000, "tesla", 0.0),
+}
 OURS = ("cifar10-small-ipc1", "cifar10-small-ipc10", "digits-ipc1", "digits-ipc10")
 ALL_OPERATIONS = ["color", "crop", "cutout", "flip", "scale", "rotate"]
 
@@ -37,7 +57,7 @@ def built(name: str) -> config.Config:
 
 
 def test_there_is_a_preset_for_every_published_cell_and_for_trying_out() -> None:
-    assert sorted(presets.names()) == sorted((*PUBLISHED, *OURS))
+    assert sorted(presets.names()) == sorted((*PUBLISHED, *RELATIVES, *OURS))
 
 
 def test_names_go_by_family_and_then_by_number() -> None:
@@ -67,6 +87,7 @@ def test_the_rows_are_the_published_ones(name: str) -> None:
     assert distill.images == ("random" if odd_one_out else "correct")
     assert distill.label_experts == ("one" if odd_one_out else "all")
     assert distill.labels == "soft"
+    assert (distill.gradient, distill.averaging) == ("exact", 0.0)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -96,12 +117,33 @@ def test_experts_networks_and_evaluation_are_the_published_ones(name: str) -> No
     assert (evaluate.momentum, evaluate.weight_decay) == (0.9, 0.0005)
 
 
+@pytest.mark.parametrize("name", RELATIVES)
+def test_the_relatives_rows_are_the_published_ones(name: str) -> None:
+    settings = built(name)
+    preprocessing, lengths, batch, rates = RELATIVES[name]
+    distill, experts = settings.distill, settings.experts
+    assert settings.dataset.preprocessing == preprocessing
+    assert (distill.syn_steps, distill.expert_epochs, distill.max_start_epoch) == lengths
+    assert (distill.min_start_epoch, distill.expansion_iterations) == (0, 0)
+    assert distill.batch_syn == batch
+    assert (distill.syn_lr, distill.lr_images, distill.lr_lr) == rates
+    assert (distill.momentum_images, distill.momentum_lr) == (0.5, 0.5)
+    assert (distill.images, distill.labels) == ("random", "hard")
+    kind = (experts.optimizer, distill.iterations, distill.gradient, distill.averaging)
+    assert kind == BY_METHOD[name.split("-")[1]]
+    assert (experts.count, experts.epochs, experts.batch, experts.lr) == (100, 50, 256, 0.01)
+    assert (experts.momentum, experts.weight_decay) == (0.0, 0.0)
+
+
 @pytest.mark.parametrize("name", presets.names())
 def test_every_preset_is_complete_and_is_what_its_name_says(name: str) -> None:
     settings = built(name)  # there are no defaults: a key left out is an error
     family, _, ipc = name.rpartition("-ipc")
     assert settings.distill.ipc == int(ipc)
-    assert settings.dataset.name == family.removesuffix("-small")
+    assert settings.dataset.name == family.partition("-")[0]
+    stated = presets.load(name)
+    for table, keys in settings.model_dump(exclude={"experts": {"imported"}}).items():
+        assert stated[table].keys() == keys.keys(), "nor is one left to the code"
 
 
 @pytest.mark.parametrize("name", presets.names())
@@ -109,9 +151,10 @@ def test_every_preset_opens_with_its_command_and_its_accuracy(name: str) -> None
     text = (presets.folder() / f"{name}.toml").read_text(encoding="utf-8")
     head = text.partition("\n[")[0]
     family, _, ipc = name.rpartition("-ipc")
-    asked = f"cifar10 --preset {family}" if family.endswith("-small") else family
+    dataset = family.partition("-")[0]
+    asked = family if family == dataset else f"{dataset} --preset {family}"
     assert f"#   datm distill --dataset {asked} --ipc {ipc}\n" in head
-    expected = "# published: " if name in PUBLISHED else "# measured: "
+    expected = "# measured: " if name in OURS else "# published: "
     stated = next(line for line in head.splitlines() if line.startswith(expected))
     assert any(character.isdigit() for character in stated), "a number, and no placeholder"
 
@@ -236,7 +279,7 @@ def test_an_unknown_preset_is_an_error_with_the_nearest_name(wrong: str, near: s
 
 
 def test_what_resembles_no_preset_is_an_error_that_lists_the_families() -> None:
-    with pytest.raises(ConfigError, match="cifar10, cifar10-small, cifar100, digits"):
+    with pytest.raises(ConfigError, match=r"cifar10, .*cifar10-small, .*cifar100, .*digits"):
         presets.load("../../etc/passwd")
 
 
@@ -245,6 +288,100 @@ def test_nothing_to_choose_from_is_an_error(dataset: str | None, ipc: int) -> No
     with pytest.raises(ConfigError) as error:
         presets.choose(dataset, ipc, None, None)
     assert error.value.hint
+
+
+def overlaid(method: str) -> presets.Tables:
+    return config.read_toml(presets.folder() / "methods" / f"{method}.toml")
+
+
+@pytest.mark.parametrize("method", [name for name in presets.methods() if name != "datm"])
+@pytest.mark.parametrize("name", ["digits-ipc1", "cifar10-ipc1000", "tinyimagenet-ipc10"])
+def test_a_method_is_the_preset_but_for_its_own_keys(method: str, name: str) -> None:
+    chosen = presets.choose(None, None, name, None)
+    as_method = presets.with_method(chosen, method, iterations=10_000)
+    settings = config.build(as_method.tables, as_method.source)
+    expected = config.build(config.overlay(chosen.tables, overlaid(method)), name)
+    assert settings == expected
+    changed = config.differences(built(name), settings)
+    stated = {f"{table}.{key}" for table, keys in overlaid(method).items() for key in keys}
+    assert set(changed) <= stated
+    assert as_method.source == f"preset {name}, method {method}"
+    (told,) = [note for note in as_method.notes if note.startswith(f"method {method}: ")]
+    assert all(key in told for key in changed)
+    assert not [key for key in stated - set(changed) if f"{key} = " in told]
+
+
+def test_what_each_method_is() -> None:
+    def has(method: str) -> tuple[str, str, str, str, float]:
+        chosen = presets.choose(None, None, "cifar10-ipc10", None)
+        settings = config.build(presets.with_method(chosen, method).tables, method)
+        distill = settings.distill
+        assert distill.threshold > 1e6 or method == "datm"
+        assert (distill.expansion_iterations == 0) == (method != "datm")
+        assert distill.images == ("correct" if method == "datm" else "random")
+        return (
+            settings.experts.optimizer,
+            distill.labels,
+            distill.label_experts if distill.lr_labels == 0 else "learned",
+            distill.gradient,
+            distill.averaging,
+        )
+
+    assert presets.methods() == ("datm", "ftd", "mtt", "tesla")
+    assert has("datm") == ("gsam", "soft", "learned", "exact", 0.0)
+    assert has("mtt")[:2] == ("sgd", "hard")
+    assert has("mtt")[3:] == ("exact", 0.0)
+    assert has("ftd")[:2] == ("gsam", "hard")
+    assert has("ftd")[3:] == ("exact", 0.9995)
+    assert has("tesla") == ("sgd", "soft", "one", "tesla", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("method", "paper"), [("mtt", "CVPR 2022"), ("ftd", "CVPR 2023"), ("tesla", "ICML 2023")]
+)
+def test_every_method_opens_with_its_paper_and_its_command(method: str, paper: str) -> None:
+    text = (presets.folder() / "methods" / f"{method}.toml").read_text(encoding="utf-8")
+    head = " ".join(text.partition("\n[")[0].split())
+    assert paper in head
+    assert f"datm distill --method {method}" in head
+    assert ("APPROXIMATION" in head) == (method == "tesla")
+
+
+def test_datm_is_the_preset_as_it_is() -> None:
+    chosen = presets.choose("cifar10", 12, None, None)
+    assert presets.with_method(chosen, "datm") is chosen
+
+
+@pytest.mark.parametrize(("iterations", "decay"), [(None, 0.9876), (1000, 0.9975), (2, 0.2864)])
+def test_a_short_run_averages_over_the_same_share_of_it(
+    iterations: int | None, decay: float
+) -> None:
+    chosen = presets.choose("digits", 1, None, None)  # 200 iterations
+    fitted = presets.with_method(chosen, "ftd", iterations)
+    assert fitted.tables["distill"]["averaging"] == decay
+    assert decay ** (iterations or 200) == pytest.approx(0.9995**5000, rel=0.02)
+    assert f"distill.averaging = {decay}" in fitted.notes[-1]
+    long = presets.with_method(chosen, "ftd", 5000)
+    assert long.tables["distill"]["averaging"] == 0.9995
+
+
+def test_a_method_names_its_own_published_settings() -> None:
+    def told(dataset: str, preset: str | None, method: str) -> str:
+        chosen = presets.choose(dataset, 10, preset, None)
+        return " ".join(presets.with_method(chosen, method).notes)
+
+    assert "--preset cifar10-mtt" in told("cifar10", None, "mtt")
+    assert "--preset cifar100-ftd" in told("cifar100", None, "ftd")
+    assert "--preset" not in told("digits", None, "mtt")
+    assert "--preset" not in told("cifar10", "cifar10-mtt", "mtt"), "they are in use"
+
+
+@pytest.mark.parametrize(("wrong", "hint"), [("mt", "mtt"), ("TESLA", "tesla"), ("x", "datm")])
+def test_an_unknown_method_is_an_error_with_the_nearest(wrong: str, hint: str) -> None:
+    chosen = presets.choose("digits", 1, None, None)
+    with pytest.raises(ConfigError, match=f"there is no method {wrong}.*{hint}") as error:
+        presets.with_method(chosen, wrong)
+    assert error.value.hint == f"--method {hint}"
 
 
 @pytest.mark.slow
@@ -256,7 +393,8 @@ def test_the_presets_travel_inside_the_wheel(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         inside = archive.namelist()
         archive.extractall(tmp_path / "installed")
-    for name in presets.names():
+    methods = [f"methods/{name}" for name in presets.methods() if name != "datm"]
+    for name in (*presets.names(), *methods):
         assert f"datm_engine/presets/{name}.toml" in inside
     assert not [path for path in inside if path.startswith(("presets/", "tests/"))]
 

@@ -13,6 +13,8 @@ def distill(
     dataset: options.Dataset = None,
     ipc: options.Ipc = None,
     preset: options.Preset = None,
+    method: options.Method = None,
+    window: options.Window = None,
     config_file: options.ConfigFile = None,
     assignments: options.Set = None,
     iterations: Annotated[
@@ -55,7 +57,6 @@ def distill(
     from datm_engine import runtime
     from datm_engine.distilled import progress
     from datm_engine.errors import ConfigError
-    from datm_engine.evaluation.comparison import result
     from datm_engine.formats.tracking import parse, tracking
     from datm_engine.hints import command
     from datm_engine.pipeline import make_distilled_set
@@ -77,15 +78,18 @@ def distill(
         "dataset": dataset,
         "ipc": ipc,
         "preset": preset,
+        "method": method,
+        "window": window,
         "config_file": config_file,
         "flags": flags,
         "assignments": assignments or [],
         "data_dir": folders.data,
     }
     if resume:
-        if name or preset:
+        if name or preset or method or window:
             raise ConfigError(
-                "--resume goes on with a run as it is: --name and --preset are for a new one",
+                "--resume goes on with a run as it is: --name, --preset, --method and --window are "
+                "for a new one",
                 command("datm", "distill", "--resume", resume) + options.elsewhere(runs_dir),
             )
         run = starting.resumed_run(folders, resume, given, device)
@@ -117,7 +121,7 @@ def distill(
                 "status": outcome.status,
                 "iterations": outcome.iterations,
                 "loss": outcome.loss,
-                "results": [result(row) for row in outcome.results],
+                "results": [output.row(row) for row in outcome.results],
             }
         )
     elif outcome.results:

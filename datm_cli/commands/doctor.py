@@ -20,6 +20,8 @@ def doctor(
     dataset: options.Dataset = None,
     ipc: options.Ipc = None,
     preset: options.Preset = None,
+    method: options.Method = None,
+    window: options.Window = None,
     config_file: options.ConfigFile = None,
     assignments: options.Set = None,
     device: options.Device = None,
@@ -38,11 +40,13 @@ def doctor(
     folders = options.folders(data_dir, experts_dir, runs_dir)
     on = runtime.start(device or "auto", precision, compiling, memory)
     told = _machine(on, folders)
-    if preset or dataset:
+    if preset or dataset or method or window:
         given: dict[str, Any] = {
             "dataset": dataset,
             "ipc": ipc,
             "preset": preset,
+            "method": method,
+            "window": window,
             "config_file": config_file,
             "flags": {},
             "assignments": assignments or [],

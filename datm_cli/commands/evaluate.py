@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,13 +21,19 @@ def evaluate(
     ],
     networks: Annotated[
         str | None,
-        typer.Option(help="convnet, mlp, lenet, alexnet, vgg11, resnet18; several with commas."),
+        typer.Option(
+            help="convnet, convnetbn, mlp, lenet, alexnet, vgg11, resnet18, vit; several with "
+            "commas."
+        ),
     ] = None,
     repeats: Annotated[
         int | None, typer.Option(min=1, help="Networks a row, each with weights of its own.")
     ] = None,
     against: Annotated[
-        str | None, typer.Option(help="random, full, both with a comma, or none.")
+        str | None,
+        typer.Option(
+            help="random, herding, kcenter, forgetting, el2n, full; several with commas, or none."
+        ),
     ] = None,
     dataset: options.Dataset = None,
     assignments: options.Set = None,
@@ -34,6 +41,7 @@ def evaluate(
     precision: options.Precision = "auto",
     compiling: options.Compile = "auto",
     data_dir: options.DataDir = None,
+    experts_dir: options.ExpertsDir = None,
     runs_dir: options.RunsDir = options.RUNS_DIR,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -45,11 +53,11 @@ def evaluate(
     from datm_cli.settings import full_name, overrides, with_names
     from datm_engine import runtime
     from datm_engine.config import build, overlay
-    from datm_engine.evaluation.comparison import result
-    from datm_engine.pipeline import evaluate_again
+    from datm_engine.hints import command
+    from datm_engine.pipeline import Trained, evaluate_again
 
-    folders = options.folders(data_dir, None, runs_dir)
-    base, distilled = _subject(target, runs_dir)
+    subject = _subject(target, runs_dir)
+    folders = options.folders(data_dir, experts_dir or subject.experts_dir, runs_dir)
     own: dict[str, Any] = {
         "networks": None if networks is None else _listed(networks),
         "repeats": repeats,
@@ -59,15 +67,23 @@ def evaluate(
     flags = {"evaluate": {key: value for key, value in own.items() if value is not None}}
     flags = with_names(flags, None if dataset is None else full_name(dataset), None)
     over = overrides(flags, assignments or [])
-    config = build(overlay(base.model_dump(), over), target)
+    config = build(overlay(subject.config.model_dump(), over), target)
     with (
         StopRequest(silent=quiet or as_json).listening() as stop,
         reader(output.remarks(), silent=quiet or as_json) as screen,
     ):
         on = runtime.start(device or "auto", precision, compiling, memory="0")
-        rows = drive(evaluate_again(config, distilled, folders, on, stop), screen)
+        precision = subject.precision or on.precision
+        words: list[object] = ["--config", subject.path, "--experts-dir", folders.experts]
+        words += ["--data-dir", data_dir] if data_dir else []
+        words += ["--dataset", dataset] if dataset else []
+        words += ["--precision", precision] if precision != "float32" else []
+        words += [word for text in assignments or [] for word in ("--set", text)]
+        trained = Trained(precision, command("datm", "experts", *words))
+        sets = subject.distilled
+        rows = drive(evaluate_again(config, sets, folders, on, trained, stop), screen)
     if as_json:
-        output.print_json({"results": [result(row) for row in rows]})
+        output.print_json({"results": [output.row(row) for row in rows]})
     elif rows:  # none where it was interrupted before the first
         output.results().print(report.results(rows))
     if stop.exit_code:
@@ -78,8 +94,21 @@ def _listed(names: str) -> list[str]:
     return [name.strip() for name in names.split(",") if name.strip()]
 
 
-def _subject(target: str, runs_dir: Path) -> tuple[Config, dict[str, SyntheticSet]]:
+@dataclass(frozen=True)
+class Subject:
+    """What is evaluated; `path` holds its settings, as `--config` takes them. `precision` and
+    `experts_dir`: of its experts, where that is known."""
+
+    config: Config
+    distilled: dict[str, SyntheticSet]
+    path: Path
+    precision: str | None = None
+    experts_dir: Path | None = None
+
+
+def _subject(target: str, runs_dir: Path) -> Subject:
     """A run's settings and sets; or those that a file of its own carries."""
+    from datm_cli.starting import arithmetic_of
     from datm_engine.config import build
     from datm_engine.distilled import distilled_sets
     from datm_engine.errors import FileError
@@ -92,6 +121,13 @@ def _subject(target: str, runs_dir: Path) -> tuple[Config, dict[str, SyntheticSe
         if not synthetic.config:
             wrong = f"{target} was imported without --dataset, and states no settings to test it by"
             raise FileError(wrong, command("datm", "import", "--help"))
-        return build(synthetic.config, target), {"distilled": synthetic}
+        return Subject(build(synthetic.config, target), {"distilled": synthetic}, Path(target))
     run = Run.open(runs_dir, target)
-    return run.config(), distilled_sets(run)
+    experts_dir = run.facts().get("places", {}).get("experts_dir")
+    return Subject(
+        run.config(),
+        distilled_sets(run),
+        run.path / "run.json",
+        arithmetic_of(run)["precision"],
+        Path(experts_dir) if experts_dir else None,
+    )

@@ -13,6 +13,8 @@ def experts(
     dataset: options.Dataset = None,
     ipc: options.Ipc = None,
     preset: options.Preset = None,
+    method: options.Method = None,
+    window: options.Window = None,
     config_file: options.ConfigFile = None,
     assignments: options.Set = None,
     count: Annotated[
@@ -49,6 +51,8 @@ def experts(
         dataset=dataset,
         ipc=ipc,
         preset=preset,
+        method=method,
+        window=window,
         config_file=config_file,
         flags=flags,
         assignments=assignments or [],

@@ -94,6 +94,9 @@ class State:
             case events.CandidateScored():
                 self.candidates.append(event)
                 self.doing = ""
+            case events.SelectionProgress():
+                what = f"choosing images, {event.set} {event.done}/{event.total}"
+                self._advance(self._comparing, event.row, event.rows, event.time, what)
             case events.EvaluationProgress():
                 self._evaluate(event)
             case events.Evaluated():
@@ -125,12 +128,18 @@ class State:
         return advance.seconds_left
 
     def reference(self, name: str, part: str) -> float | None:
-        """Accuracy of the real images called `name` ("random", "full") on the part of the data
-        ("validation", "test") that candidates are scored on, by the first network; percent."""
+        """Accuracy of the real images called `name` ("random", "full", …); see `references`."""
+        return self.references(part).get(name)
+
+    def references(self, part: str) -> dict[str, float]:
+        """Accuracy of all real images there are rows of, by the first network, on the part of the
+        data ("validation", "test") that candidates are scored on; percent."""
+        found: dict[str, float] = {}
         for row in self.results:
-            if row.set == name:
-                return row.accuracy_mean if part == "test" else row.validation_mean
-        return None
+            value = row.accuracy_mean if part == "test" else row.validation_mean
+            if not row.set.startswith("distilled") and value is not None:
+                found.setdefault(row.set, value)
+        return found
 
     def starts(self, last: int) -> list[int]:
         """Start epochs of the last iterations."""
@@ -175,15 +184,19 @@ class State:
         """Whether it was trained since the experts were last planned."""
         return self._planned is None or self.epochs[expert][-1].time >= self._planned.time
 
+    @property
+    def _comparing(self) -> str:
+        """The stage that networks are trained in just now: before the distillation, or after."""
+        finished = self.matched and self.matched[-1].iteration >= self.matched[-1].iterations
+        return "evaluate" if finished else "references"
+
     def _evaluate(self, event: events.EvaluationProgress) -> None:
         what = f"{event.set}, {event.network} {event.repeat + 1}/{event.repeats}"
         if event.set == "candidate":
             self.doing = f"scoring on held-out images, {event.epoch}/{event.epochs}"
             return
-        finished = self.matched and self.matched[-1].iteration >= self.matched[-1].iterations
-        stage = "evaluate" if finished else "references"
         share = (event.repeat + event.epoch / event.epochs) / event.repeats
-        self._advance(stage, event.row + share, event.rows, event.time, what)
+        self._advance(self._comparing, event.row + share, event.rows, event.time, what)
 
 
 def fold(told: Iterable[Event]) -> State:

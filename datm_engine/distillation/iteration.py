@@ -61,12 +61,15 @@ class Distillation:
             "syn_lr": Descent(settings.lr_lr, settings.momentum_lr),
         }
         self.learned: dict[str, Tensor] = {}
+        self.average: Tensor | None = None  # of the images; None before the first step
         self.progress = Progress()
         self.refused = ""  # why the last iteration that took no step took none
 
     def restore(self, checkpoint: Checkpoint) -> None:
         self.progress = checkpoint.progress
         self.learned = {n: self.runtime.place(t) for n, t in checkpoint.learned.items()}
+        if checkpoint.average is not None:
+            self.average = self.runtime.place(checkpoint.average)
         for name, velocity in checkpoint.velocities.items():
             self.descents[name].velocity = self.runtime.place(velocity)
 
@@ -76,7 +79,9 @@ class Distillation:
             for name, descent in self.descents.items()
             if descent.velocity is not None
         }
-        return Checkpoint(self.progress, self.learned, velocities, self.experts.folder.name)
+        return Checkpoint(
+            self.progress, self.learned, velocities, self.experts.folder.name, self.average
+        )
 
     def prepare(self) -> Generator[Event, None, None]:
         """Compile the student's step if that pays, and see how many graphs fit the memory there
@@ -125,7 +130,8 @@ class Distillation:
         elif loss > settings.threshold:
             refused = ABOVE_THRESHOLD
         else:
-            gradient = meta_gradient(self.gradient, student, *given)
+            exact = settings.gradient == "exact"
+            gradient = meta_gradient(self.gradient, student, *given, exact=exact)
             refused = self._step(
                 {"images": gradient.images, "labels": gradient.labels, "syn_lr": gradient.syn_lr}
             )
@@ -175,8 +181,16 @@ class Distillation:
             for name, velocity in before.items():
                 self.descents[name].velocity = velocity
         else:
+            self._average(stepped["images"])
             self.learned = stepped
         return refused
+
+    def _average(self, images: Tensor) -> None:
+        """Exponential moving average of the images over the steps that are taken. It begins at the
+        images that the first step starts from, without a correction for that (FTD)."""
+        if decay := self.config.distill.averaging:
+            before = self.learned["images"] if self.average is None else self.average
+            self.average = decay * before + (1 - decay) * images
 
 
 def student_steps(config: Config, images: int, iteration: int, runtime: Runtime) -> list[Step]:

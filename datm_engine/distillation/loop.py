@@ -30,6 +30,7 @@ from datm_engine.events import (
     ClassesFilledUp,
     Event,
     Initialized,
+    Noted,
     SampleSaved,
 )
 from datm_engine.experts.trajectories import ExpertSet
@@ -40,6 +41,10 @@ from datm_engine.synthetic import SyntheticSet
 from datm_engine.tensors import save_tensors
 
 PREVIEW_SECONDS = 10.0  # between previews
+APPROXIMATE = (
+    "the gradient is TESLA's approximation: as if a student's later weights did not depend on the "
+    "images of its earlier steps (distill.gradient)"
+)
 
 Score = Callable[[SyntheticSet], Generator[Event, None, float | None]]
 
@@ -77,20 +82,22 @@ def distill(
         distillation.checkpoint().save(run.checkpoint)
 
     def candidate() -> SyntheticSet:
-        learned = distillation.learned
+        distilled = distillation.checkpoint().distilled
         return replace(
             described,
-            images=learned["images"].float().cpu(),
-            labels=learned["labels"].float().cpu(),
-            syn_lr=float(learned["syn_lr"]),
+            images=distilled["images"].float().cpu(),
+            labels=distilled["labels"].float().cpu(),
+            syn_lr=float(distilled["syn_lr"]),
             iteration=distillation.progress.iteration,
         )
 
     def sample(path: Path) -> SampleSaved:
-        at, images = distillation.progress.iteration, distillation.learned["images"]
+        at, images = distillation.progress.iteration, distillation.checkpoint().distilled["images"]
         save_sample(path, images, described.preprocessing, data.classes, at)
         return SampleSaved(iteration=at, path=str(path.relative_to(run.path)))
 
+    if settings.gradient == "tesla":
+        yield Noted(text=APPROXIMATE)
     yield from distillation.prepare()
     saved = time.monotonic()
     previewed = saved - PREVIEW_SECONDS

@@ -1,5 +1,5 @@
 """The third stage: how well networks do that were trained on the distilled set, beside networks
-trained on as many random real images, and on all of them, by the same protocol."""
+trained on as many real images, chosen in several ways, and on all of them, by the same protocol."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import statistics
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,9 +15,11 @@ from datm_engine.compilation import compiled
 from datm_engine.config import Config
 from datm_engine.data.prepared import Part, PreparedData
 from datm_engine.distillation.matching import hard_labels
+from datm_engine.evaluation.expert_selection import ExpertSelection
 from datm_engine.evaluation.selection import random_subset
 from datm_engine.evaluation.training import Schedule, TrainingStep, train, training_step
 from datm_engine.events import Evaluated, EvaluationProgress, Event
+from datm_engine.networks.batchnorm import measure_statistics
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
 from datm_engine.runtime import Runtime, derive_seed
@@ -43,12 +44,14 @@ class Evaluation:
     """Trains networks and tests them, as `config.evaluate` says.
 
     `stop()` is asked after every epoch; once it is true, no row that is not finished is given.
+    `subsets` are needed where `config.evaluate.against` names what experts choose.
     """
 
     config: Config
     data: PreparedData
     runtime: Runtime
     stop: Callable[[], bool] = lambda: False
+    subsets: ExpertSelection | None = None
     steps: dict[tuple[str, int], TrainingStep] = field(default_factory=dict)
 
     def references(
@@ -65,7 +68,8 @@ class Evaluation:
 
         `distilled` names the sets to evaluate beside those of `config.evaluate.against`. A row is
         mean and (population) standard deviation over the repeats, each with initial weights and,
-        for "random", images of its own. Rows of real images in `known` are taken as they are.
+        for "random", images of its own; the other subsets are the same each time. Rows of real
+        images in `known` are taken as they are.
         """
         return (yield from self._rows(distilled, self.config.evaluate.networks, known))
 
@@ -102,7 +106,13 @@ class Evaluation:
         measured: list[list[float]] = []
         images = 0
         for repeat in range(repeats):
-            material = self._distilled(name, synthetic) if synthetic else self._real(name, repeat)
+            if synthetic:
+                material = self._distilled(name, synthetic)
+            else:
+                part = yield from self._part(name, repeat, place)
+                if part is None:
+                    return None
+                material = self._real(name, part)
             accuracies = yield from self._accuracies(
                 material, network, repeat, repeats, judges, place
             )
@@ -148,12 +158,22 @@ class Evaluation:
             self.config.evaluate.epochs,
         )
 
-    def _real(self, name: str, repeat: int) -> Material:
-        settings, data, part = self.config.evaluate, self.data, self.data.train
+    def _part(
+        self, name: str, repeat: int, place: tuple[int, int]
+    ) -> Generator[Event, None, Part | None]:
+        """The training images called `name`; None if stopped."""
+        if name == "full":
+            return self.data.train
         if name == "random":
-            seed = derive_seed(self.config.distill.seed, "random subset", repeat)
-            part = random_subset(data.train, data.classes, self.config.distill.ipc, seed)
-        labels = self.runtime.place(hard_labels(part.labels, data.classes))
+            settings, data = self.config.distill, self.data
+            seed = derive_seed(settings.seed, "random subset", repeat)
+            return random_subset(data.train, data.classes, settings.ipc, seed)
+        assert self.subsets is not None
+        return (yield from self.subsets.choose(name, place, self.stop))
+
+    def _real(self, name: str, part: Part) -> Material:
+        settings = self.config.evaluate
+        labels = self.runtime.place(hard_labels(part.labels, self.data.classes))
         epochs = settings.full_epochs if name == "full" else settings.epochs
         return Material(name, part.images, labels, settings.real_lr, epochs)
 
@@ -186,6 +206,7 @@ class Evaluation:
             try:
                 epoch = next(training)
             except StopIteration as end:
+                measure_statistics(network, end.value, material.images)
                 return [network.accuracy(end.value, j.images, j.labels) for j in judges]
             if self.stop():
                 return None
@@ -254,17 +275,5 @@ class Evaluation:
         candidates = 0
         if network_name == "convnet" and settings.selection != "last":
             candidates = settings.selection_repeats * distill.iterations
-        rows = 1 + ("random" in settings.against)
+        rows = 1 + sum(name != "full" for name in settings.against)
         return settings.repeats * rows + candidates // settings.selection_interval
-
-
-def result(evaluated: Evaluated) -> dict[str, Any]:
-    """What `--json` says of a row; accuracies in percent."""
-    return {
-        "set": evaluated.set,
-        "network": evaluated.network,
-        "accuracy_mean": round(evaluated.accuracy_mean, 4),
-        "accuracy_std": round(evaluated.accuracy_std, 4),
-        "repeats": evaluated.repeats,
-        "images": evaluated.images,
-    }

@@ -15,14 +15,14 @@ from datm_engine.compilation import compiled
 from datm_engine.config import Config, ExpertsConfig
 from datm_engine.data.augmentation import augment, draw
 from datm_engine.data.prepared import PreparedData
-from datm_engine.errors import DatmError
+from datm_engine.errors import DatmError, FileError
 from datm_engine.events import Event, ExpertEpoch, ExpertsPlanned, ExpertTrained, Noted
-from datm_engine.experts.imported import imported_experts
+from datm_engine.experts.imported import imported_experts, open_imported
 from datm_engine.experts.optimizers import gsam_direction, sgd_step
-from datm_engine.experts.trajectories import ExpertSet
+from datm_engine.experts.trajectories import ExpertSet, fingerprint
 from datm_engine.files import remove_leftovers
 from datm_engine.networks.gradients import gradient_of
-from datm_engine.networks.weights import FlatNetwork
+from datm_engine.networks.weights import FlatNetwork, Layout
 from datm_engine.networks.zoo import build
 from datm_engine.runtime import Runtime, derive_seed, generator
 
@@ -142,6 +142,28 @@ def train_experts(
     return experts
 
 
+def open_experts(
+    config: Config,
+    data: PreparedData,
+    layout: Layout,
+    experts_dir: Path,
+    precision: str,
+    making: str,
+) -> ExpertSet:
+    """The set that `config` describes, as far as it is on disk; nothing is trained.
+
+    `precision` is that of the run that made them; `making`, the command that would. Raises
+    FileError where there is none, and as `open_imported` does.
+    """
+    if config.experts.imported is not None:
+        return open_imported(config, data.name, data.classes, layout, experts_dir)
+    folder = experts_dir / fingerprint(expert_facts(config, data, precision))
+    experts = ExpertSet(folder, layout, config.snapshot_epochs)
+    if not experts.present(config.experts.count):
+        raise FileError(f"{folder}: no experts of these settings, to choose images by", making)
+    return experts
+
+
 def expert_start(config: Config, data: PreparedData, expert: int, runtime: Runtime) -> Tensor:
     """The weights that an expert starts from, flat."""
     seed = derive_seed(config.experts.seed, "expert weights", expert)
@@ -254,6 +276,13 @@ def _calibrate(config: Config, data: PreparedData, network: FlatNetwork, step: E
 
 def _cost_of_epochs(config: Config) -> str:
     needed, epochs = config.epochs_needed, config.snapshot_epochs
+    if config.distill.labels == "hard":
+        if epochs == needed:
+            return f"experts train {needed} epochs, all that the window needs"
+        return (
+            f"experts train {epochs} epochs, though the window needs only {needed} "
+            f"(--set experts.epochs=window saves {1 - needed / epochs:.0%} of time and disk)"
+        )
     if epochs == needed:
         return (
             f"experts train {needed} epochs, all that the window needs; soft labels come from "

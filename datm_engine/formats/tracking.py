@@ -21,11 +21,13 @@ from datm_engine.runs import Run
 TRACKERS = ("tensorboard", "wandb")
 MODELS = {
     "convnet": "ConvNet",
+    "convnetbn": "ConvNetBN",
     "mlp": "MLP",
     "lenet": "LeNet",
     "alexnet": "AlexNet",
     "vgg11": "VGG11",
     "resnet18": "ResNet18",
+    "vit": "ViT",
 }
 
 

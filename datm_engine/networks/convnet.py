@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from datm_engine.errors import ConfigError
+from datm_engine.networks.batchnorm import BatchNorm
 from datm_engine.networks.convolution import Convolution
 
 
@@ -29,7 +30,10 @@ class InstanceNorm(nn.GroupNorm):
 
 
 def normalization(kind: str, channels: int, size: tuple[int, int]) -> nn.Module:
-    """Normalisation of [n, channels, *size] maps; "instance" is affine, a group a channel."""
+    """Normalisation of [n, channels, *size] maps; "instance" is affine, a group a channel.
+
+    "batch" is for networks that a set is scored by: experts and students never have it.
+    """
     match kind:
         case "instance":
             return InstanceNorm(channels)
@@ -37,6 +41,8 @@ def normalization(kind: str, channels: int, size: tuple[int, int]) -> nn.Module:
             return nn.LayerNorm([channels, *size])
         case "group":
             return nn.GroupNorm(max(1, channels // 16), channels)
+        case "batch":
+            return BatchNorm(channels)
         case "none":
             return nn.Identity()
     raise ConfigError(f"network.norm = {kind!r} is not known", "--set network.norm=instance")

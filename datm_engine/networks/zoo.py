@@ -14,10 +14,11 @@ from torch import nn
 from datm_engine.errors import ConfigError
 from datm_engine.networks.convnet import ConvNet, normalization
 from datm_engine.networks.resnet import ResNet18
+from datm_engine.networks.vit import VisionTransformer
 
 Size = tuple[int, int]
 
-NAMES = ("convnet", "mlp", "lenet", "alexnet", "vgg11", "resnet18")
+NAMES = ("convnet", "convnetbn", "mlp", "lenet", "alexnet", "vgg11", "resnet18", "vit")
 HIDDEN = 128  # units in each of the MLP's two hidden layers
 VGG11 = ((64,), (128,), (256, 256), (512, 512), (512, 512))  # its convolutions, stage by stage
 
@@ -36,8 +37,9 @@ def build(
     """A freshly initialised network on the CPU: images [n, channels, *size] → logits [n, classes].
 
     The weights depend on `seed` alone; the caller's random state is neither used nor moved.
-    `width` and `depth` are the ConvNet's; `norm` is its own, VGG-11's and ResNet-18's (the
-    others have none). Raises ConfigError for an unknown name or an impossible shape.
+    `width` and `depth` are the ConvNets'; `norm` is the ConvNet's, VGG-11's and ResNet-18's
+    (convnetbn normalises batches; the others take none). Raises ConfigError for an unknown name
+    or an impossible shape.
     """
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         # torch.manual_seed would also seed every accelerator, whose state is not put back.
@@ -45,6 +47,8 @@ def build(
         match name:
             case "convnet":
                 return ConvNet(channels, size, classes, width=width, depth=depth, norm=norm)
+            case "convnetbn":
+                return ConvNet(channels, size, classes, width=width, depth=depth, norm="batch")
             case "mlp":
                 return _mlp(channels, size, classes)
             case "lenet":
@@ -55,6 +59,8 @@ def build(
                 return _vgg11(channels, size, classes, norm)
             case "resnet18":
                 return ResNet18(channels, size, classes, norm=norm)
+            case "vit":
+                return VisionTransformer(channels, size, classes)
     raise ConfigError(
         f"network {name!r} is not one of {', '.join(NAMES)}",
         "--set 'evaluate.networks=[\"convnet\"]'",

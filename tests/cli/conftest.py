@@ -17,6 +17,9 @@ from PIL import Image
 from typer.main import get_command
 
 from datm_cli.main import app, main
+from datm_engine import events, presets
+from datm_engine.config import build, overlay
+from datm_engine.runs import Run
 from tests.conftest import TINY
 
 SHELL = {"rm", "mv", "df", "chmod", "pip", "ls", "tar", "wget", "unzip"}
@@ -71,6 +74,25 @@ def datm(
         return Answer(int(left.value.code or 0), printed.out, printed.err)
 
     return type_
+
+
+def recorded(runs_dir: Path, name: str, told: list[events.Event], **over: dict[str, Any]) -> Run:
+    """A run that never was: what an engine would have written, by these events."""
+    config = build(overlay(presets.load("digits-ipc1"), over), "the tests' settings")
+    facts = {
+        "source": "preset digits-ipc1",
+        "device": "cpu (2 threads)",
+        "arithmetic": {"precision": "float32", "memory": 0, "compile": "off", "compiled": {}},
+        "environment": {
+            "python": "3.11.9",
+            "torch": "2.15.0",
+            "platform": "Linux-6",
+            "host": "den",
+        },
+    }
+    run = Run.create(runs_dir, name, config, facts)
+    run.event_log.write_text("".join(events.to_json(event) + "\n" for event in told))
+    return run
 
 
 def assert_two_lines(answer: Answer, code: int, error: str, hint: str) -> None:

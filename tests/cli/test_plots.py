@@ -9,7 +9,7 @@ import re
 import pytest
 from rich.console import Console
 
-from datm_cli.plots import Bars, Curve, bar, distinct, short
+from datm_cli.plots import Bars, Curve, Curves, bar, distinct, short
 
 
 @pytest.fixture(autouse=True)
@@ -191,3 +191,40 @@ def test_labels_differ_where_values_do():
     assert distinct(0.010001, 0.010002) == ("0.010001", "0.010002")
     assert distinct(0.1, 0.2) == ("0.1", "0.2")
     assert distinct(1.0, 1.0) == ("1", "1")
+
+
+def test_several_series_have_letters_of_their_own():
+    rise = ("A", [0, 10, 20, 30], [1, 2, 3, 4])
+    fall = ("B", [0, 10, 20, 30], [4, 3, 2, 1])
+    lines = lines_of(Curves("both", [rise, fall], height=4), width=44)
+    assert lines[0] == "both"
+    assert lines[1].startswith("4 │")
+    assert lines[4].startswith("1 │")
+    assert lines[6].split() == ["0", "30"]
+    assert [sum(line.count(letter) for line in lines) for letter in "AB"] == [2, 2]
+    heights = {letter: [n for n, line in enumerate(lines) if letter in line] for letter in "AB"}
+    assert heights["A"][0] < heights["A"][-1]
+    columns = {letter: [line.find(letter) for line in lines if letter in line] for letter in "AB"}
+    assert columns["A"][0] > columns["A"][-1], "A rises to the right"
+    assert columns["B"][0] < columns["B"][-1], "B falls to the right"
+
+
+def test_several_series_may_be_empty_or_short():
+    some = Curves("loss", [("A", [], []), ("B", [1, 9], [2.0, 3.0]), ("C", [5], [2.5])], height=3)
+    lines = lines_of(some, width=40)
+    assert "B" in "".join(lines)
+    assert "C" in "".join(lines)
+    assert lines_of(Curves("loss", [("A", [1], [None])])) == ["loss: no values yet"]
+
+
+def test_levels_of_the_same_line_stand_beside_each_other():
+    levels = [(29, "full 29"), (11, "kcenter 11"), (10, "random 10"), (11, "el2n 11")]
+    curve = Curve("", [0, 1], [20, 20], height=4, smooth=False, levels=levels)
+    wide = [line for line in lines_of(curve, 60) if any(c.isalpha() for c in line)]
+    assert [line.split("┄ ")[-1] for line in wide] == [
+        "full 29",
+        "random 10, el2n 11, kcenter 11",
+    ]
+    narrow = [line for line in lines_of(curve, 32) if any(c.isalpha() for c in line)]
+    assert narrow[-1].endswith(" random 10, el2n 11"), "as many as there is room for"
+    assert all(len(line) <= 32 for line in narrow)

@@ -9,7 +9,14 @@ from rich.console import Console
 
 from datm_cli.progress import Bars, Lines, Nothing, reader
 from datm_cli.sentences import duration, size
-from datm_engine.events import Evaluated, EvaluationProgress, ExpertsPlanned, Matched, Noted
+from datm_engine.events import (
+    Evaluated,
+    EvaluationProgress,
+    ExpertsPlanned,
+    Matched,
+    Noted,
+    SelectionProgress,
+)
 
 
 class Clock:
@@ -96,6 +103,15 @@ def test_bars_follow_the_stage() -> None:
     assert "evaluating random, mlp, 1/3" in last
     assert "10/100" in last
     assert "distilling" not in last
+
+
+def test_images_being_chosen_have_a_bar() -> None:
+    on = console(terminal=True)
+    with Bars(on) as bars:
+        bars.read(SelectionProgress(set="forgetting", done=12, total=50))
+    last = printed(on).rsplit("\r", 1)[-1]
+    assert "choosing images, forgetting" in last
+    assert "12/50" in last
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,23 @@ def test_bfloat16_goes_where_float32_goes(iterated: Any, cpu: Runtime) -> None:
         assert float(ours.norm() / theirs.norm()) == pytest.approx(1, abs=0.05)
 
 
+def test_the_average_begins_at_the_start_and_takes_its_share(
+    iterated: Any, make_config: Make, cpu: Runtime
+) -> None:
+    plain, _ = iterated(cpu)
+    assert plain.average is None
+    distillation, _ = iterated(cpu, make_config(distill={"averaging": 0.75}))
+    assert torch.equal(distillation.learned["images"], plain.learned["images"]), (
+        "it changes nothing"
+    )
+    distillation.average = None
+    expected = distillation.learned["images"]
+    for _ in range(3):
+        distillation.iterate()
+        expected = 0.75 * expected + 0.25 * distillation.learned["images"]
+        assert torch.equal(distillation.average, expected)
+
+
 def test_segments_are_those_of_their_iteration_in_any_order(
     make_config: Make, digits: PreparedData, cpu: Runtime, tmp_path: Path, finished: Finished
 ) -> None:
@@ -99,7 +116,9 @@ def test_segments_are_those_of_their_iteration_in_any_order(
         start, target = experts.segment(found.expert, found.start_epoch, found.target_epoch)
         assert torch.equal(found.start, start)
         assert torch.equal(found.target, target)
-    experts.path(expert_for(4, 2, config.distill.seed)).write_bytes(b"")
+    damaged = experts.path(expert_for(4, 2, config.distill.seed))
+    damaged.unlink()  # and not cut short, as it may be being read
+    damaged.write_bytes(b"")
     segments(8)
     with pytest.raises(FileError, match="damaged"):
         segments(4)

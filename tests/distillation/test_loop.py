@@ -13,15 +13,23 @@ from datm_engine.checkpoint import Checkpoint
 from datm_engine.config import Config
 from datm_engine.data.prepared import PreparedData
 from datm_engine.distillation.iteration import student_steps
-from datm_engine.distillation.loop import distill
+from datm_engine.distillation.loop import APPROXIMATE, distill
 from datm_engine.distilled import read_distilled
 from datm_engine.errors import MatchingError
-from datm_engine.events import CandidateScored, ClassesFilledUp, Event, Initialized, Matched
+from datm_engine.events import (
+    CandidateScored,
+    ClassesFilledUp,
+    Event,
+    Initialized,
+    Matched,
+    Noted,
+)
 from datm_engine.experts.training import expert_network, train_experts
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.runs import Run
 from datm_engine.runtime import Runtime
 from datm_engine.synthetic import SyntheticSet
+from datm_engine.tensors import read_tensors
 
 Make = Callable[..., Config]
 Finished = Callable[[Any], tuple[list[Any], Any]]
@@ -123,6 +131,40 @@ def test_labels_and_images_and_rate_move(make_config: Make, walk: Any) -> None:
     checkpoint = Checkpoint.load(run.checkpoint)
     assert set(checkpoint.velocities) == {"images", "labels", "syn_lr"}
     assert all(float(v.abs().max()) > 0 for v in checkpoint.velocities.values())
+
+
+def test_averaged_images_are_what_is_distilled(make_config: Make, walk: Any) -> None:
+    _, run = walk(make_config(distill={"averaging": 0.9}))
+    checkpoint = Checkpoint.load(run.checkpoint)
+    assert checkpoint.average is not None
+    assert not torch.equal(checkpoint.average, checkpoint.learned["images"])
+    last, selected = read_distilled(run, last=True), SyntheticSet.load(run.distilled)
+    assert last.iteration == selected.iteration == 8
+    assert torch.equal(last.images, checkpoint.average)
+    assert torch.equal(selected.images, checkpoint.average)
+    assert torch.equal(selected.labels, checkpoint.learned["labels"]), "only images are averaged"
+    tensors, _ = read_tensors(run.samples / "000008.safetensors")
+    assert torch.equal(tensors["pictures"], last.pictures()), "and they are what is shown"
+
+
+def test_without_a_step_there_is_no_average(make_config: Make, walk: Any) -> None:
+    _, run = walk(make_config(distill={"averaging": 0.9, "threshold": 1e-6}))
+    assert Checkpoint.load(run.checkpoint).average is None
+    started = SyntheticSet.load(run.distilled)
+    assert torch.equal(read_distilled(run, last=True).images, started.images)
+
+
+@pytest.mark.parametrize("gradient", ["exact", "tesla"])
+def test_an_approximate_gradient_is_named_as_such(
+    gradient: str, make_config: Make, walk: Any
+) -> None:
+    seen, _ = walk(make_config(distill={"gradient": gradient}))
+    before = seen[: next(i for i, event in enumerate(seen) if isinstance(event, Matched))]
+    told = [event.text for event in before if isinstance(event, Noted)]
+    assert [text for text in told if "approximation" in text] == (
+        [] if gradient == "exact" else [APPROXIMATE]
+    )
+    assert refused(seen) == {""}
 
 
 def test_noise_starts_from_noise(make_config: Make, walk: Any) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from benchmarks.plain import unrolled_gradient
 from datm_engine.compilation import compiled
-from datm_engine.data.augmentation import OPERATIONS, draw
+from datm_engine.data.augmentation import OPERATIONS, augment, draw
 from datm_engine.distillation.matching import (
     Gradient,
     Step,
@@ -56,14 +56,14 @@ class Problem:
         self.steps = [Step(b, a) for b, a in zip(batches, augmentations, strict=True)]
 
     def parts(
-        self, keep: int = 0, gradient: Gradient | None = None
+        self, keep: int = 0, gradient: Gradient | None = None, exact: bool = True
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Loss and the three gradients, by the recursion."""
         gradient = gradient or self.gradient
         learned = (self.images, self.labels, self.syn_lr, self.steps)
         student = train_student(gradient, self.start, self.target, *learned, keep)
         assert len(student.graphs) == keep
-        found = meta_gradient(gradient, student, self.target, *learned)
+        found = meta_gradient(gradient, student, self.target, *learned, exact=exact)
         assert not student.graphs
         return student.loss, found.images, found.labels, found.syn_lr
 
@@ -77,6 +77,23 @@ class Problem:
             self.syn_lr,
             self.steps,
         )
+
+    def weights_as_given(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What TESLA differentiates, by autograd: θ_N = θ_0 − η Σ g_i, each g_i at a θ_i that
+        depends on nothing."""
+        learned = (self.images, self.labels, self.syn_lr)
+        images, labels, syn_lr = (t.detach().requires_grad_() for t in learned)
+        theta = self.start
+        for step in self.steps:
+            given = theta.detach().requires_grad_()
+            logits = self.network(given, augment(images[step.indices], step.draw))
+            loss = soft_cross_entropy(logits, labels[step.indices])
+            (g,) = torch.autograd.grad(loss, given, create_graph=True)
+            theta = theta - syn_lr * g
+        distance = (self.start - self.target).square().sum()
+        matching_loss = (theta - self.target).square().sum() / distance
+        found = torch.autograd.grad(matching_loss, (images, labels, syn_lr))
+        return matching_loss.detach(), *found
 
 
 def _normal(draws: torch.Generator, *shape: int) -> Tensor:
@@ -114,6 +131,22 @@ def test_equals_autograd_for_every_augmentation(operation: str) -> None:
 def test_equals_autograd_for_every_norm(norm: str) -> None:
     problem = Problem(batch=3, steps=6, operations=["scale"], soft=True, norm=norm)
     assert_equal(problem.parts(), problem.plain())
+
+
+@pytest.mark.parametrize("keep", [0, 4])
+@pytest.mark.parametrize("soft", [True, False], ids=["soft", "hard"])
+def test_teslas_gradient_is_that_of_weights_that_are_given(soft: bool, keep: int) -> None:
+    problem = Problem(batch=3, steps=9, operations=list(OPERATIONS), soft=soft, norm="instance")
+    found = problem.parts(keep, exact=False)
+    assert_equal(found, problem.weights_as_given())
+    images, exact = found[1], problem.parts()[1]
+    assert float((images - exact).norm()) > 0.01 * float(exact.norm()), "an approximation"
+
+
+def test_over_one_step_teslas_gradient_is_exact() -> None:
+    """There are no later weights to depend on the images."""
+    problem = Problem(batch=7, steps=1, operations=["scale"], soft=True, norm="instance")
+    assert_equal(problem.parts(exact=False), problem.plain())
 
 
 @pytest.mark.slow

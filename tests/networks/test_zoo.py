@@ -110,5 +110,5 @@ def test_building_leaves_an_accelerators_random_state_alone() -> None:
 
 
 def test_an_unknown_network_is_an_error_that_names_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="'resnet50' is not one of convnet, mlp"):
+    with pytest.raises(ConfigError, match="'resnet50' is not one of convnet, convnetbn, mlp"):
         zoo.build("resnet50", channels=3, size=(32, 32), classes=10, seed=0)

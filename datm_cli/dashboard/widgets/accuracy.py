@@ -1,4 +1,4 @@
-"""Accuracy at each evaluation, between random real images and the full data."""
+"""Accuracy at each evaluation, beside real images and below the full data."""
 
 from __future__ import annotations
 
@@ -8,19 +8,15 @@ from datm_cli.plots import GOOD, Curve
 
 
 class Accuracy(Region):
-    """Candidates are scored on held-out images by one network; the lines across are what random
-    images of the same number and all images reach there."""
+    """Candidates are scored on held-out images by one network; the lines across are what real
+    images of the same number, random or chosen, and all of them reach there."""
 
     def __init__(self) -> None:
         super().__init__(id="accuracy", title="held-out %")
 
     def draw(self, state: State) -> Curve:
         part = state.candidates[-1].part if state.candidates else "validation"
-        levels = []
-        for name in ("random", "full"):
-            value = state.reference(name, part)
-            if value is not None:
-                levels.append((value, f"{name} {value:.1f}"))
+        levels = [(value, f"{name} {value:.1f}") for name, value in state.references(part).items()]
         best = max(state.candidates, key=lambda event: event.accuracy, default=None)
         self.entitle("held-out %" if part == "validation" else "test %", self._told(state, part))
         return Curve(

@@ -68,6 +68,23 @@ def test_a_distillation(make_run: Make, columns: int, rows: int) -> None:
     shown(run, look, (columns, rows))
 
 
+def test_every_subset_of_real_images_is_a_line_across(make_run: Make) -> None:
+    told = story()
+    at = next(i for i, e in enumerate(told) if isinstance(e, events.SampleSaved))
+    full = told[at - 1]
+    assert isinstance(full, events.Evaluated)
+    for name, accuracy in (("herding", 18.0), ("kcenter", 30.0), ("el2n", 20.0)):
+        over = {"set": name, "accuracy_mean": accuracy, "validation_mean": accuracy + 2}
+        told.insert(at, dataclasses.replace(full, **over))
+
+    async def look(app: Dashboard, pilot: Pilot[int]) -> None:
+        text = screen_text(app)
+        for named in ("herding 20.0, el2n 22.0", "kcenter 32.0", "random 43.0", "full 84.0"):
+            assert named in text, text
+
+    shown(make_run(told), look)
+
+
 def test_experts_in_training(make_run: Make) -> None:
     async def look(app: Dashboard, pilot: Pilot[int]) -> None:
         assert_golden("experts-120x40", screen_text(app))

@@ -28,6 +28,27 @@ def test_stages_come_and_go() -> None:
     assert state.reference("random", "validation") == 43.0
     assert state.reference("random", "test") == 41.0
     assert state.reference("herding", "test") is None
+    assert state.references("validation") == {"random": 43.0, "full": 84.0}
+
+
+def test_references_are_all_real_images_by_the_first_network() -> None:
+    def row(name: str, network: str, accuracy: float, held_out: float | None) -> events.Evaluated:
+        facts = {"accuracy_std": 1.0, "repeats": 1, "images": 6, "validation_mean": held_out}
+        return events.Evaluated(set=name, network=network, accuracy_mean=accuracy, **facts)
+
+    told = [row("herding", "convnet", 50.0, 52.0), row("el2n", "convnet", 20.0, None)]
+    told += [row("distilled", "convnet", 70.0, 71.0), row("herding", "mlp", 30.0, 31.0)]
+    assert fold(told).references("test") == {"herding": 50.0, "el2n": 20.0}
+    assert fold(told).references("validation") == {"herding": 52.0}
+
+
+def test_images_being_chosen_belong_to_the_row_they_are_for() -> None:
+    choosing = events.SelectionProgress(set="el2n", done=3, total=10, row=1, rows=4, time=BEGAN)
+    state = fold([choosing])
+    assert (state.stage, state.doing) == ("references", "choosing images, el2n 3/10")
+    assert (state.stages["references"].done, state.stages["references"].total) == (1, 4)
+    state = fold([matched(300), choosing])
+    assert state.stage == "evaluate"
 
 
 @pytest.mark.parametrize("cut", [1, 5, 40, 100])

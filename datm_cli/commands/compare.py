@@ -1,0 +1,39 @@
+"""`datm compare`: runs side by side."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from datm_cli import options
+
+
+def compare(
+    targets: Annotated[
+        list[str], typer.Argument(metavar="RUN RUN…", help="Names or folders of runs.")
+    ],
+    runs_dir: options.RunsDir = options.RUNS_DIR,
+    as_json: options.AsJson = False,
+) -> None:
+    """Runs side by side: settings that differ, losses, accuracy, cost."""
+    from datm_cli import output, side_by_side
+    from datm_cli.course import Course, find_run
+    from datm_engine.errors import ConfigError
+    from datm_engine.hints import command
+
+    if len(targets) < 2:
+        raise ConfigError(
+            f"{targets[0]} is one run: it takes two or more to compare",
+            command("datm", "runs", "--runs-dir", runs_dir),
+        )
+    runs = [find_run(target, runs_dir, "settings and curves to compare") for target in targets]
+    courses = [Course.of(run) for run in runs]
+    if as_json:
+        output.print_json(side_by_side.as_json(courses))
+        return
+    console = output.results()
+    for number, part in enumerate(side_by_side.printed(courses)):
+        if number:
+            console.print()
+        console.print(part)

@@ -1,0 +1,48 @@
+"""`datm report`: a run on one page of HTML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from datm_cli import options
+
+SUFFIXES = (".html", ".htm")
+
+
+def report(
+    target: Annotated[str, typer.Argument(metavar="RUN", help="A run's name or folder.")],
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.html",
+            help="Where to write it; what is there is replaced.  [default: RUN.html]",
+        ),
+    ] = None,
+    runs_dir: options.RunsDir = options.RUNS_DIR,
+    as_json: options.AsJson = False,
+) -> None:
+    """A run on one page of HTML that needs no network: curves, images, labels, results."""
+    from datm_cli import output
+    from datm_cli.course import Course, find_run
+    from datm_cli.html_report.report import report as page_of
+    from datm_cli.subject import read
+    from datm_engine.errors import ConfigError
+    from datm_engine.files import save_text
+    from datm_engine.hints import command
+
+    if to is not None and to.suffix.lower() not in SUFFIXES:
+        wrong = f"--to {to}: a report is written as {' or '.join(SUFFIXES)}"
+        raise ConfigError(wrong, command("--to", to.with_suffix(SUFFIXES[0])))
+    run = find_run(target, runs_dir, "a course to report")
+    path = to or Path(f"{run.name}.html")
+    course = Course.of(run)
+    subject = read(target, run) if run.distilled.exists() else None
+    whole = page_of(course, subject)
+    save_text(path, whole)
+    if as_json:
+        output.print_json({"report": str(path), "size": len(whole.encode())})
+    else:
+        print(path)

@@ -1,0 +1,36 @@
+"""HTML and SVG as text. What is no `Html` yet is escaped on its way in, so that no name, path or
+message can become markup."""
+
+from __future__ import annotations
+
+from html import escape
+
+_VOID = frozenset({"br", "col", "img", "meta"})
+
+
+class Html(str):
+    """Markup that is safe as it stands."""
+
+
+def html(*content: object) -> Html:
+    """All of it in a row, each part escaped unless it is Html; None is nothing."""
+    return Html(
+        "".join(
+            part if isinstance(part, Html) else escape(str(part))
+            for part in content
+            if part is not None
+        )
+    )
+
+
+def tag(name: str, /, *content: object, **attributes: object) -> Html:
+    """`tag("td", "a < b", class_="number")`. In an attribute's name _ stands for -, at its end for
+    nothing; one that is None or False is left out."""
+    stated = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"'
+        for key, value in attributes.items()
+        if value is not None and value is not False
+    )
+    if name in _VOID:
+        return Html(f"<{name}{stated}>")
+    return Html(f"<{name}{stated}>{html(*content)}</{name}>")

@@ -1,0 +1,65 @@
+"""One page of HTML with its style inside: it asks no network for anything, and runs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from datm_cli.html_report.markup import Html, html, tag
+
+# What a browser is told to refuse, should anything else ever find its way in.
+_ALLOWED = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def page(title: str, *content: object) -> str:
+    """The whole file."""
+    style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=_ALLOWED),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", title),
+        tag("style", Html(style)),
+    )
+    body = tag("body", tag("main", *content))
+    return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
+
+
+def section(title: str, *content: object) -> Html:
+    """A heading and what stands under it; nothing where that is nothing."""
+    if not any(content):
+        return Html()
+    return tag("section", tag("h2", title), *content)
+
+
+def table(
+    headings: Sequence[str], rows: Sequence[Sequence[object]], *, numbers: Collection[int] = ()
+) -> Html:
+    """A row's first cell is its heading. `numbers`: columns whose digits stand under each other."""
+
+    def look(column: int) -> str | None:
+        return "number" if column in numbers else None
+
+    head = [tag("th", text, scope="col", class_=look(n)) for n, text in enumerate(headings)]
+    body = []
+    for first, *others in rows:
+        cells = [tag("td", cell, class_=look(n)) for n, cell in enumerate(others, start=1)]
+        body.append(tag("tr", tag("th", first, scope="row", class_=look(0)), *cells))
+    parts = [tag("thead", tag("tr", *head)), tag("tbody", *body)]
+    return tag("div", tag("table", *parts), class_="scroll", tabindex=0)
+
+
+def facts(rows: Sequence[tuple[str, object]]) -> Html:
+    """What and how much, a line each; those that are None are left out."""
+    body = [
+        tag("tr", tag("th", name, scope="row"), tag("td", value))
+        for name, value in rows
+        if value is not None
+    ]
+    return tag("table", tag("tbody", *body), class_="facts")
+
+
+def remark(*content: object) -> Html:
+    return tag("p", html(*content), class_="remark")

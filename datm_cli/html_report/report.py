@@ -1,0 +1,42 @@
+"""A run's report, whole: what it made, how good that is, how it came about, with what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from datm_cli.html_report import curves, sections
+from datm_cli.html_report.images import before_and_after, soft_labels
+from datm_cli.html_report.markup import html, tag
+from datm_cli.html_report.page import page, remark, section
+from datm_engine.version import __version__
+
+if TYPE_CHECKING:
+    from datm_cli.course import Course
+    from datm_cli.subject import Subject
+
+
+def report(course: Course, subject: Subject | None) -> str:
+    """The page. No `subject`: the run has no images yet."""
+    if subject is None:
+        images, labels = remark("There are no images yet."), None
+    else:
+        images, labels = before_and_after(subject), soft_labels(subject.synthetic)
+    charts = list(curves.charts(course))
+    refused = curves.refusals(course.state.matched)
+    return page(
+        f"{course.run.name}: datm report",
+        sections.heading(course),
+        section("Test accuracy", sections.results(course) or remark("None has been measured yet.")),
+        section("Images", images),
+        section("Soft labels", labels),
+        section(
+            "Course",
+            html(tag("div", *charts, class_="columns charts"), refused)
+            if charts
+            else remark("Nothing has been matched yet."),
+        ),
+        section("Cost", sections.cost(course)),
+        section("Configuration", sections.configuration(course)),
+        section("Environment", sections.environment(course)),
+        tag("footer", remark(f"Made by datm {__version__} of what {course.run.name} states.")),
+    )

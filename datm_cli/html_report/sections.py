@@ -1,0 +1,217 @@
+"""The parts of a run's report that are words and numbers."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import datetime
+from pathlib import Path
+
+from datm_cli.course import SETS, STAGES, Course
+from datm_cli.html_report.markup import Html, html, tag
+from datm_cli.html_report.page import facts, remark, table
+from datm_cli.sentences import duration, pace, plural, setting, size
+from datm_engine import presets
+from datm_engine.config import Config, build, differences
+from datm_engine.events import Evaluated
+
+STAGE_NAMES = {
+    "dataset": "loading the dataset",
+    "experts": "training experts",
+    "references": "testing real images",
+    "distill": "distilling",
+    "selection": "scoring candidates",
+    "evaluate": "testing the distilled set",
+}
+
+
+def heading(course: Course) -> Html:
+    """What this is, how it stands, and how good it is."""
+    ipc = course.config.distill.ipc
+    images = f"{plural(ipc, 'image')} a class"
+    words = [course.status, _dataset(course), images]
+    if created := _date(course.facts.get("created")):
+        words.append(f"begun {created}")
+    standing = None
+    if course.status != "done":
+        standing = tag("p", _standing(course), class_="warning")
+    return tag(
+        "header",
+        tag("h1", course.run.name),
+        tag("p", " · ".join(words), class_="remark"),
+        standing,
+        tag("p", accuracy(course)),
+    )
+
+
+def accuracy(course: Course) -> str:
+    """How good the set is, in a sentence or two, by the first network."""
+    state = course.state
+    first = course.config.evaluate.networks[0]
+    tested = {row.set: row for row in state.results if row.network == first}
+    own = tested.get("distilled")
+    if own is None:
+        if not state.candidates:
+            return "Nothing has been trained on these images yet."
+        best = max(state.candidates, key=lambda event: event.accuracy)
+        part = "held-out training" if best.part == "validation" else "test"
+        return (
+            f"Networks trained on the set as it was at iteration {best.iteration:,} classify "
+            f"{best.accuracy:.1f}% of {part} images correctly; it has not been tested yet."
+        )
+    of = f"{state.dataset.test:,} test images" if state.dataset else "test images"
+    told = (
+        f"Networks trained on these {plural(own.images, 'image')} classify {_mean(own)}% of {of} "
+        f"correctly ({first}, {_repeats(own)})."
+    )
+    beside = [
+        f"{SETS[name]}: {_mean(row)}%"
+        for name in ("random", "full")
+        if (row := tested.get(name)) is not None
+    ]
+    if not beside:
+        return told
+    return f"{told} {beside[0][:1].upper()}{'; '.join(beside)[1:]}."
+
+
+def results(course: Course) -> Html | None:
+    """Test accuracy of every set and network."""
+    rows = course.state.results
+    if not rows:
+        return None
+    cells = [
+        [
+            row.set,
+            row.network,
+            f"{row.accuracy_mean:.2f} ± {row.accuracy_std:.2f}",
+            row.repeats,
+            f"{row.images:,}",
+            "" if row.iteration is None else f"{row.iteration:,}",
+            duration(row.seconds) if row.seconds else "",
+        ]
+        for row in sorted(rows, key=lambda row: [*SETS, row.set].index(row.set))
+    ]
+    names = "; ".join(f"{name}: {what}" for name, what in SETS.items() if _has(rows, name))
+    return html(
+        remark("Mean ± standard deviation over networks trained from scratch."),
+        table(
+            ["set", "network", "test accuracy %", "repeats", "images", "iteration", "took"],
+            cells,
+            numbers=(2, 3, 4, 5, 6),
+        ),
+        remark(names) if names else None,
+    )
+
+
+def cost(course: Course) -> Html:
+    """What it took so far."""
+    each, memory = course.seconds_an_iteration, course.memory
+    stages = [
+        (STAGE_NAMES[name], duration(course.seconds[name]) if course.seconds[name] else None)
+        for name in STAGES
+    ]
+    return facts(
+        [
+            ("iterations", f"{course.iteration:,} of {course.iterations:,}"),
+            ("an iteration (median)", pace(each) if each else None),
+            *stages,
+            ("all of it", duration(math.fsum(course.seconds.values()))),
+            ("peak memory of the process", size(memory) if memory else None),
+            ("the run's files", size(course.disk)),
+        ]
+    )
+
+
+def configuration(course: Course) -> Html:
+    """Every key of every table; where it is not as in the preset, what it is there."""
+    config, source = course.config, str(course.facts.get("source", "not stated"))
+    preset = _preset(source)
+    other = differences(preset, config) if preset else {}
+    tables = []
+    for name, keys in config.model_dump().items():
+        rows: list[tuple[str, object]] = []
+        for key, value in keys.items():
+            changed = other.get(f"{name}.{key}")
+            beside = tag("small", f" preset: {setting(changed[0])}") if changed else None
+            rows.append((key, html(tag("code", setting(value)), beside)))
+        tables.append(tag("div", tag("h3", f"[{name}]"), facts(rows)))
+    return html(
+        tag("p", "From ", tag("b", source), "."),
+        remark("Keys that are not as in the preset have the preset's value behind them.")
+        if other
+        else None,
+        tag("div", *tables, class_="columns"),
+    )
+
+
+def environment(course: Course) -> Html:
+    """What it was made with."""
+    stated, arithmetic = course.facts.get("environment", {}), course.arithmetic
+    compiled = [what for what, is_so in arithmetic.get("compiled", {}).items() if is_so]
+    memory = arithmetic.get("memory")
+    started = course.state.started
+    return facts(
+        [
+            ("datm", started.version if started else None),
+            ("torch", stated.get("torch")),
+            ("Python", stated.get("python")),
+            ("platform", stated.get("platform")),
+            ("device", course.device),
+            ("precision", arithmetic["precision"]),
+            ("compiling", arithmetic["compile"]),
+            ("compiled", ", ".join(compiled) or "nothing"),
+            ("memory for graphs", size(memory) if memory else None),
+            ("seed", started.seed if started else course.config.distill.seed),
+        ]
+    )
+
+
+def _standing(course: Course) -> str:
+    at = f"iteration {course.iteration:,} of {course.iterations:,}"
+    ended = course.state.ended
+    if course.status == "failed" and ended is not None:
+        return f"This run failed at {at}: {ended.message}. The report tells how far it came."
+    told = {
+        "new": "This run has not begun: there are its settings, and nothing else yet.",
+        "running": f"This run is still going, at {at}.",
+        "stopped": f"This run was stopped at {at}, and can go on.",
+        "crashed": f"This run ended without a word at {at}.",
+        "stale": f"This run, on another machine, gives no sign of life since {at}.",
+    }[course.status]
+    return told if course.status == "new" else f"{told} The report tells how far it came."
+
+
+def _dataset(course: Course) -> str:
+    """The name of its folder or file, where it is one."""
+    return Path(course.config.dataset.name).name
+
+
+def _date(seconds: object) -> str:
+    if not isinstance(seconds, int | float):
+        return ""
+    try:
+        return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M %Z")
+    except (ValueError, OverflowError, OSError):  # no time that there ever was
+        return ""
+
+
+def _preset(source: str) -> Config | None:
+    """The preset that a configuration came from, if it was one that this version has."""
+    stated = re.match(r"preset ([\w.+-]+)", source)
+    if not stated or stated[1] not in presets.names():
+        return None
+    return build(presets.load(stated[1]), stated[1])
+
+
+def _mean(row: Evaluated) -> str:
+    return f"{row.accuracy_mean:.1f}" + (f" ± {row.accuracy_std:.1f}" if row.repeats > 1 else "")
+
+
+def _repeats(row: Evaluated) -> str:
+    if row.repeats == 1:
+        return "one of them"
+    return f"mean ± standard deviation of {row.repeats}"
+
+
+def _has(rows: list[Evaluated], name: str) -> bool:
+    return any(row.set == name for row in rows)

@@ -1,0 +1,132 @@
+"""From flags to the plan of a study: settings for every run, by the rules of `datm distill`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from datm_cli import settings
+from datm_cli.settings import Settings, Tables
+from datm_engine import presets
+from datm_engine.config import parse_assignments
+from datm_engine.errors import ConfigError
+from datm_engine.hints import command
+from datm_engine.study.planning import (
+    WINDOWS,
+    Plan,
+    plan_methods,
+    plan_windows,
+    study_name,
+    with_samples,
+)
+
+KINDS = ("window", "methods")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What every run of the study is settled from, as it was typed."""
+
+    kind: str
+    dataset: str | None
+    ipcs: str
+    methods: str | None
+    preset: str | None
+    config_file: Path | None
+    assignments: Sequence[str]
+    flags: Tables
+    name: str | None
+    data_dir: Path
+
+    def plan(self) -> tuple[Plan, dict[str, Settings]]:
+        """The plan, and where the settings of its runs are from, by their names. Raises
+        ConfigError."""
+        if self.kind not in KINDS:
+            near = difflib.get_close_matches(self.kind, KINDS, 1) or KINDS
+            wrong = f"there is no study of {self.kind}; there are {' and '.join(KINDS)}"
+            raise ConfigError(wrong, command("datm", "study", near[0]))
+        if self.kind == "methods":
+            return self._of_methods()
+        if self.methods is not None:
+            raise ConfigError("--methods is for a study of methods", "--methods ''")
+        return self._of_windows()
+
+    def _of_windows(self) -> tuple[Plan, dict[str, Settings]]:
+        settled = {ipc: self._settle(ipc, window=WINDOWS[0]) for ipc in parse_ipcs(self.ipcs)}
+        configs = {ipc: one.config for ipc, one in settled.items()}
+        if "sample_interval" not in parse_assignments(self.assignments).get("distill", {}):
+            configs = {ipc: with_samples(config) for ipc, config in configs.items()}
+        plan = plan_windows(self._name(settled.values()), configs)
+        origins = {}
+        for run in plan.runs:
+            one = settled[run.ipc]
+            source = one.source.replace(f"window {WINDOWS[0]}", f"window {run.variant}")
+            origins[run.name] = replace(one, source=source, notes=(*one.notes, *plan.notes))
+        return plan, origins
+
+    def _of_methods(self) -> tuple[Plan, dict[str, Settings]]:
+        known = presets.methods()
+        methods = list(known) if self.methods is None else listed("--methods", self.methods)
+        if unknown := [name for name in methods if name not in known]:
+            wrong = f"--methods: there is no method {unknown[0]}; there are {', '.join(known)}"
+            raise ConfigError(wrong, f"--methods {','.join(known)}")
+        ipcs = parse_ipcs(self.ipcs)
+        settled = {(m, ipc): self._settle(ipc, method=m) for m in methods for ipc in ipcs}
+        configs = {place: one.config for place, one in settled.items()}
+        plan = plan_methods(self._name(settled.values()), configs)
+        origins = {}
+        for run in plan.runs:
+            one = settled[run.variant, run.ipc]
+            origins[run.name] = replace(one, notes=(*one.notes, *plan.notes))
+        return plan, origins
+
+    def _settle(
+        self, ipc: int, *, method: str | None = None, window: str | None = None
+    ) -> Settings:
+        return settings.settle(
+            dataset=self.dataset,
+            ipc=ipc,
+            preset=self.preset,
+            config_file=self.config_file,
+            flags=self.flags,
+            assignments=self.assignments,
+            data_dir=self.data_dir,
+            method=method,
+            window=window,
+        )
+
+    def _name(self, settled: Iterable[Settings]) -> str:
+        return self.name or study_name(next(iter(settled)).config.dataset.name)
+
+
+def parse_ipcs(text: str) -> list[int]:
+    """ "1,10,50" → [1, 10, 50], ascending, each once. Raises ConfigError."""
+    parts = listed("--ipc", text)
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise ConfigError(
+            f"--ipc {text}: not numbers of images per class with commas between them",
+            "--ipc 1,10,50",
+        )
+    return sorted({int(part) for part in parts})
+
+
+def listed(option: str, text: str) -> list[str]:
+    """ "datm, mtt" → ["datm", "mtt"], each once and in that order. Raises ConfigError for none."""
+    names = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not names:
+        raise ConfigError(f"{option} {text!r}: nothing is named", f"{option} ''")
+    return names
+
+
+def flags(**options: Any) -> Tables:
+    """The tables of what was given as options of their own: `table__key=value`, None if it was
+    not."""
+    tables: Tables = {}
+    for name, value in options.items():
+        table, _, key = name.partition("__")
+        if value is not None:
+            tables.setdefault(table, {})[key] = value
+    return tables

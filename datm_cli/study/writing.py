@@ -1,0 +1,126 @@
+"""A study's result as files: figures for programs, a table, a plot, strips, and a page with all."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from datm_cli.html_report.charts import Chart
+from datm_cli.html_report.markup import Html, tag
+from datm_cli.html_report.page import page, remark, section, table
+from datm_cli.study import figures, tables
+from datm_cli.study.strips import read_strips, save_strips
+from datm_engine import published
+from datm_engine.files import make_folder, save_text
+from datm_engine.study.findings import CAVEAT, findings
+from datm_engine.study.planning import Plan
+from datm_engine.study.results import Study
+from datm_engine.version import __version__
+
+TITLES = {
+    "window": "early, middle and late epochs of the experts",
+    "methods": "methods, and selections of real images",
+}
+STRIPS = (
+    "The same images from the same start over the iterations: above as the early window makes "
+    "them, below as the late one does. In the paper early matching dissolves the object into its "
+    "background and gives its basics, and late matching adds texture and detail; whether that "
+    "shows here is for the eye."
+)
+
+
+def write(study: Study, plan: Plan, runs_dir: Path, folder: Path) -> list[Path]:
+    """The files that it wrote; the last, report.html, holds all of them but study.json. Raises
+    FileError where the folder cannot be written."""
+    make_folder(folder)
+    charts = _charts(study)
+    pictures: list[Path] = []
+    for network, chart in charts.items():
+        pictures.append(
+            folder / f"accuracy{'' if network == study.networks[0] else f'-{network}'}.svg"
+        )
+        save_text(pictures[-1], figures.standalone(chart))
+    strips = read_strips(plan, runs_dir) if study.kind == "window" else []
+    sheet = folder / "strips.png" if strips else None
+    if sheet:
+        save_strips(sheet, strips)
+        pictures.append(sheet)
+    texts = {
+        folder / "study.json": json.dumps(told(study), indent=2, ensure_ascii=False) + "\n",
+        folder / "study.md": _markdown(study, pictures),
+        folder / "report.html": _page(study, [one.figure() for one in charts.values()], sheet),
+    }
+    for path, text in texts.items():
+        save_text(path, text)
+    *first, last = texts
+    return [*first, *pictures, last]
+
+
+def _charts(study: Study) -> dict[str, Chart]:
+    """Of every network of which anything is measured."""
+    every = {network: figures.accuracy_chart(study, network) for network in study.networks}
+    return {
+        network: chart
+        for network, chart in every.items()
+        if any(one.points for one in chart.series)
+    }
+
+
+def told(study: Study) -> dict[str, Any]:
+    """What study.json and `--json` say."""
+    sources = [published.source()] if study.is_published else []
+    return {
+        **study.as_json(),
+        "findings": findings(study),
+        "remarks": [CAVEAT, *tables.remarks(study)],
+        "sources": sources,
+    }
+
+
+def _markdown(study: Study, pictures: Sequence[Path]) -> str:
+    parts = [
+        f"# {study.name}: {TITLES[study.kind]}",
+        "\n".join(f"- {text}" for text in findings(study)),
+        f"Test accuracy in percent. {CAVEAT}",
+        tables.markdown(study).rstrip(),
+        *tables.remarks(study),
+        *(
+            f"{STRIPS}\n\n{image}" if "strips" in image else image
+            for image in map(_image, pictures)
+        ),
+        "## Runs",
+        tables.to_markdown(*tables.runs(study)).rstrip(),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _image(path: Path) -> str:
+    return f"![{path.stem}]({path.name})"
+
+
+def _page(study: Study, charts: Sequence[Html], sheet: Path | None) -> str:
+    title, heading = f"{study.name}: {TITLES[study.kind]}", tables.header(study)
+    numbers = range(len(heading) - len(study.ipcs), len(heading))
+    lines = [tag("li", text) for text in findings(study)]
+    return page(
+        title,
+        tag("h1", title),
+        section("What it shows", tag("ul", *lines) if lines else None, remark(CAVEAT)),
+        section(
+            "Test accuracy in percent",
+            table(heading, tables.rows(study), numbers=numbers),
+            *(remark(text) for text in tables.remarks(study)),
+        ),
+        section("Accuracy against images per class", *charts),
+        section("The images", tag("p", STRIPS), _embedded(sheet)) if sheet else None,
+        section("Runs", table(*tables.runs(study))),
+        remark(f"datm {__version__}"),
+    )
+
+
+def _embedded(sheet: Path) -> Html:
+    data = base64.b64encode(sheet.read_bytes()).decode()
+    return tag("img", src=f"data:image/png;base64,{data}", alt="strips", style="max-width:100%")

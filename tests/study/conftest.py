@@ -1,0 +1,59 @@
+"""Studies of the tiny configuration, and their runs as if they had been made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from datm_engine.events import Evaluated, RunEnded
+from datm_engine.runs import Run
+from datm_engine.study.planning import Plan, PlannedRun, plan_windows
+from tests.conftest import tiny_config
+
+
+def row(
+    name: str, mean: float, std: float = 1.0, repeats: int = 5, network: str = "convnet"
+) -> Evaluated:
+    return Evaluated(
+        set=name,
+        network=network,
+        accuracy_mean=mean,
+        accuracy_std=std,
+        repeats=repeats,
+        images=10,
+    )
+
+
+def told_run(
+    runs_dir: Path, planned: PlannedRun, rows: Sequence[Evaluated], status: str = "done"
+) -> Run:
+    """A run directory that states these rows, and how it ended."""
+    facts = {"arithmetic": {"precision": "float32"}}
+    run = Run.create(runs_dir, planned.name, planned.config, facts)
+    with run.recording() as record:
+        for one in rows:
+            record.write(one)
+        record.write(RunEnded(status=status, iteration=8, message="why" * (status == "failed")))
+    return run
+
+
+def told_study(
+    runs_dir: Path, plan: Plan, means: Mapping[tuple[str, int], float], std: float = 1.0
+) -> None:
+    """Every run of the plan for which there is an accuracy, with 70 for random images and 99 for
+    all."""
+    for planned in plan.runs:
+        mean = means.get((planned.variant, planned.ipc))
+        if mean is not None:
+            rows = [row("random", 70.0), row("full", 99.0, 0.5), row("distilled", mean, std)]
+            told_run(runs_dir, planned, rows)
+
+
+@pytest.fixture
+def windows() -> Plan:
+    """Of 1, 2 and 5 per class."""
+    against = {"against": ["random", "full"]}
+    configs = {ipc: tiny_config(distill={"ipc": ipc}, evaluate=against) for ipc in (1, 2, 5)}
+    return plan_windows("digits", configs)

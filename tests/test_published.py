@@ -1,0 +1,72 @@
+"""The published figures are those of the presets' headings, and stand only where they belong."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from datm_engine import presets
+from datm_engine.config import build
+from datm_engine.published import departures, published, source
+
+
+@pytest.mark.parametrize("dataset", ["cifar10", "cifar100", "tinyimagenet"])
+def test_datm_has_the_figure_that_its_preset_states(dataset: str) -> None:
+    for ipc, name in presets.families()[dataset].items():
+        heading = (presets.folder() / f"{name}.toml").read_text(encoding="utf-8")
+        stated = re.search(r"# published: ([\d.]+) ± ([\d.]+) %.*full data ([\d.]+)", heading)
+        assert stated is not None, name
+        mean, std, full = map(float, stated.groups())
+        ours = published(dataset, ipc, "datm", "convnet")
+        assert ours is not None
+        assert (ours.mean, ours.std) == (mean, std)
+        whole = published(dataset, ipc, "full", "convnet")
+        assert whole is not None
+        assert whole.mean == full
+
+
+def test_other_methods_networks_and_selections_have_theirs() -> None:
+    for place, mean in {
+        ("cifar10", 1, "mtt", "convnet"): 46.2,
+        ("cifar10", 50, "ftd", "convnet"): 73.2,
+        ("cifar100", 10, "tesla", "convnet"): 41.7,
+        ("cifar10", 1000, "forgetting", "resnet18"): 85.7,
+        ("tinyimagenet", 50, "datm", "alexnet"): 35.1,
+        ("cifar10", 500, "random", "convnet"): 73.2,
+    }.items():
+        found = published(*place)
+        assert found is not None, place
+        assert (found.mean, found.std) == (mean, None)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        ("digits", 1, "datm", "convnet"),
+        ("cifar10", 2, "datm", "convnet"),
+        ("cifar10", 500, "mtt", "convnet"),
+        ("cifar10", 1, "datm", "resnet18"),
+        ("cifar10", 1, "early", "convnet"),
+        ("/somewhere/cifar10", 1, "datm", "convnet"),
+    ],
+)
+def test_elsewhere_there_is_none(place: tuple[str, int, str, str]) -> None:
+    assert published(*place) is None
+
+
+def test_what_departs_from_the_published_settings_is_named() -> None:
+    tables = presets.load("cifar10-ipc10")
+    assert departures(build(tables, "the preset")) == []
+    tables["network"]["width"] = 32
+    tables["distill"]["iterations"] = 100
+    assert departures(build(tables, "a change")) == [
+        "network.width 32, not 128",
+        "distill.iterations 100, not 10000",
+    ]
+    assert departures(build(presets.load("digits-ipc1"), "no published settings")) == []
+
+
+def test_the_figures_are_no_preset_and_have_a_source() -> None:
+    assert "published" not in presets.names()
+    assert "ICLR 2024" in source()
