@@ -24,7 +24,7 @@ from datm_cli.commands.inspect import inspect
 from datm_cli.commands.monitor import monitor
 from datm_cli.commands.runs import runs
 from datm_cli.commands.stop import stop
-from datm_engine import hints
+from datm_engine import hints, ranks
 from datm_engine.errors import DatmError
 from datm_engine.version import __version__
 
@@ -82,16 +82,20 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # × and ± on a terminal that knows neither
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        code = app(standalone_mode=False) or 0
+        ranks.leave()
+        sys.exit(code)
     except DatmError as error:
         if os.environ.get("DATM_DEBUG"):
             raise
+        again = hints.command("datm", *sys.argv[1:])
         changes = error.hint.startswith("--")
-        hint = hints.retyped(sys.argv[1:], error.hint) if changes else error.hint
-        output.tell_error(error.message, hint, as_json)
+        hint = hints.retyped(sys.argv[1:], error.hint) if changes else error.hint or again
+        _tell(error.message, hint, as_json)
         sys.exit(error.exit_code)
     except TyperException as error:
-        if message := error.format_message():  # empty where the help has been printed instead
+        message = error.format_message()  # empty where the help has been printed instead
+        if message and os.environ.get("RANK", "0") == "0":  # all ranks were typed alike
             output.tell_error(message, _help_for(sys.argv[1:]), as_json)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
@@ -104,8 +108,14 @@ def main() -> None:
             raise
         kind = type(error).__name__
         again = hints.command("datm", "--debug", *sys.argv[1:])
-        output.tell_error(f"a fault in datm: {kind}: {error}", again, as_json)
+        _tell(f"a fault in datm: {kind}: {error}", again, as_json)
         sys.exit(1)
+
+
+def _tell(message: str, hint: str, as_json: bool) -> None:
+    """Of several ranks, what went wrong first is told, once."""
+    if ranks.current().tells(message, hint):
+        output.tell_error(message, hint, as_json)
 
 
 def _help_for(arguments: list[str]) -> str:

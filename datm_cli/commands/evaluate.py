@@ -43,11 +43,12 @@ def evaluate(
     from datm_cli.driving import StopRequest, drive
     from datm_cli.progress import reader
     from datm_cli.settings import full_name, overrides, with_names
-    from datm_engine import runtime
+    from datm_engine import ranks, runtime
     from datm_engine.config import build, overlay
     from datm_engine.evaluation.comparison import result
     from datm_engine.pipeline import evaluate_again
 
+    together = ranks.join()
     folders = options.folders(data_dir, None, runs_dir)
     base, distilled = _subject(target, runs_dir)
     own: dict[str, Any] = {
@@ -60,12 +61,15 @@ def evaluate(
     flags = with_names(flags, None if dataset is None else full_name(dataset), None)
     over = overrides(flags, assignments or [])
     config = build(overlay(base.model_dump(), over), target)
+    silent = quiet or as_json or not together.leads
     with (
-        StopRequest(silent=quiet or as_json).listening() as stop,
-        reader(output.remarks(), silent=quiet or as_json) as screen,
+        StopRequest(silent=silent).listening() as stop,
+        reader(output.remarks(), silent=silent) as screen,
     ):
-        on = runtime.start(device or "auto", precision, compiling, memory="0")
+        on = runtime.start(device or "auto", precision, compiling, "0", ranks=together)
         rows = drive(evaluate_again(config, distilled, folders, on, stop), screen)
+    if not together.leads:
+        raise typer.Exit(stop.exit_code)
     if as_json:
         output.print_json({"results": [result(row) for row in rows]})
     elif rows:  # none where it was interrupted before the first

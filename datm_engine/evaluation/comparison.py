@@ -43,6 +43,7 @@ class Evaluation:
     """Trains networks and tests them, as `config.evaluate` says.
 
     `stop()` is asked after every epoch; once it is true, no row that is not finished is given.
+    The repeats of a row are dealt out to the ranks, with the same draws as on one.
     """
 
     config: Config
@@ -99,17 +100,12 @@ class Evaluation:
         settings, began = self.config.evaluate, time.monotonic()
         repeats = settings.full_repeats if name == "full" else settings.repeats
         judges = [self.data.test] + ([self.data.validation] if len(self.data.validation) else [])
-        measured: list[list[float]] = []
-        images = 0
-        for repeat in range(repeats):
-            material = self._distilled(name, synthetic) if synthetic else self._real(name, repeat)
-            accuracies = yield from self._accuracies(
-                material, network, repeat, repeats, judges, place
-            )
-            if accuracies is None:
-                return None
-            measured.append(accuracies)
-            images = len(material.images)
+        given = self._distilled(name, synthetic) if synthetic else None
+        measured = yield from self._measured(
+            lambda repeat: given or self._real(name, repeat), network, repeats, judges, place
+        )
+        if measured is None:
+            return None
         on_test, *held_out = zip(*measured, strict=True)
         return Evaluated(
             set=name,
@@ -117,7 +113,7 @@ class Evaluation:
             accuracy_mean=statistics.fmean(on_test),
             accuracy_std=statistics.pstdev(on_test),
             repeats=repeats,
-            images=images,
+            images=len((given or self._real(name, 0)).images),
             iteration=synthetic.iteration if synthetic else None,
             seconds=time.monotonic() - began,
             validation_mean=statistics.fmean(held_out[0]) if held_out else None,
@@ -129,15 +125,32 @@ class Evaluation:
         settings = self.config.evaluate
         judge = self.data.test if settings.selection == "test" else self.data.validation
         material = self._distilled("candidate", candidate)
-        accuracies = []
-        for repeat in range(settings.selection_repeats):
-            measured = yield from self._accuracies(
-                material, "convnet", repeat, settings.selection_repeats, [judge]
+        measured = yield from self._measured(
+            lambda repeat: material, "convnet", settings.selection_repeats, [judge]
+        )
+        return None if measured is None else statistics.fmean(row[0] for row in measured)
+
+    def _measured(
+        self,
+        material: Callable[[int], Material],
+        network: str,
+        repeats: int,
+        judges: Sequence[Part],
+        place: tuple[int, int] = (0, 1),
+    ) -> Generator[Event, None, list[list[float]] | None]:
+        """For every repeat, percent of each judge that its network gets right; None if stopped on
+        any rank. `material(repeat)`: what it is trained on."""
+        ranks = self.runtime.ranks
+        own: dict[int, list[float] | None] = {}
+        for repeat in ranks.deal(range(repeats)):
+            own[repeat] = yield from self._accuracies(
+                material(repeat), network, repeat, repeats, judges, place
             )
-            if measured is None:
-                return None
-            accuracies += measured
-        return statistics.fmean(accuracies)
+            if own[repeat] is None:
+                break
+        all_of_them = {key: value for theirs in ranks.gather(own) for key, value in theirs.items()}
+        found = [row for _, row in sorted(all_of_them.items()) if row is not None]
+        return found if len(found) == repeats else None
 
     def _distilled(self, name: str, synthetic: SyntheticSet) -> Material:
         return Material(
