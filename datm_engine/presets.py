@@ -136,10 +136,11 @@ def with_method(chosen: Chosen, method: str, iterations: int | None = None) -> C
     distill = tables["distill"]
     iterations = distill["iterations"] if iterations is None else iterations
     if distill["averaging"] and 0 < iterations < AVERAGED_OVER:
-        decay = round(distill["averaging"] ** (AVERAGED_OVER / iterations), 4)
+        published = distill["averaging"]
+        decay = round(published ** (AVERAGED_OVER / iterations), 4)
         notes.append(
-            f"distill.averaging = {decay}: over {iterations:,} iterations the first images weigh as "
-            f"much in the average as by {distill['averaging']} over the published {AVERAGED_OVER:,}"
+            f"distill.averaging = {decay}: over {iterations:,} iterations the first images weigh "
+            f"as much in the average as by {published} over the published {AVERAGED_OVER:,}"
         )
         tables = overlay(tables, {"distill": {"averaging": decay}})
     family = f"{tables['dataset']['name']}-{method}"

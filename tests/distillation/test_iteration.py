@@ -91,7 +91,9 @@ def test_the_average_begins_at_the_start_and_takes_its_share(
     plain, _ = iterated(cpu)
     assert plain.average is None
     distillation, _ = iterated(cpu, make_config(distill={"averaging": 0.75}))
-    assert torch.equal(distillation.learned["images"], plain.learned["images"]), "it changes nothing"
+    assert torch.equal(distillation.learned["images"], plain.learned["images"]), (
+        "it changes nothing"
+    )
     distillation.average = None
     expected = distillation.learned["images"]
     for _ in range(3):
@@ -114,7 +116,9 @@ def test_segments_are_those_of_their_iteration_in_any_order(
         start, target = experts.segment(found.expert, found.start_epoch, found.target_epoch)
         assert torch.equal(found.start, start)
         assert torch.equal(found.target, target)
-    experts.path(expert_for(4, 2, config.distill.seed)).write_bytes(b"")
+    damaged = experts.path(expert_for(4, 2, config.distill.seed))
+    damaged.unlink()  # and not cut short, as it may be being read
+    damaged.write_bytes(b"")
     segments(8)
     with pytest.raises(FileError, match="damaged"):
         segments(4)

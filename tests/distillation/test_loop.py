@@ -158,7 +158,7 @@ def test_without_a_step_there_is_no_average(make_config: Make, walk: Any) -> Non
 def test_an_approximate_gradient_is_named_as_such(
     gradient: str, make_config: Make, walk: Any
 ) -> None:
-    seen, run = walk(make_config(distill={"gradient": gradient}))
+    seen, _ = walk(make_config(distill={"gradient": gradient}))
     before = seen[: next(i for i, event in enumerate(seen) if isinstance(event, Matched))]
     told = [event.text for event in before if isinstance(event, Noted)]
     assert [text for text in told if "approximation" in text] == (

@@ -139,8 +139,8 @@ def test_teslas_gradient_is_that_of_weights_that_are_given(soft: bool, keep: int
     problem = Problem(batch=3, steps=9, operations=list(OPERATIONS), soft=soft, norm="instance")
     found = problem.parts(keep, exact=False)
     assert_equal(found, problem.weights_as_given())
-    for ours, exact in zip(found[1:3], problem.parts()[1:3], strict=True):
-        assert float((ours - exact).norm()) > 0.01 * float(exact.norm()), "an approximation"
+    images, exact = found[1], problem.parts()[1]
+    assert float((images - exact).norm()) > 0.01 * float(exact.norm()), "an approximation"
 
 
 def test_over_one_step_teslas_gradient_is_exact() -> None:
