@@ -36,7 +36,7 @@ def free_port() -> int:
 
 
 def on_ranks(
-    count: int, module: str, function: str, folder: Path, patience: float = 120.0
+    count: int, module: str, function: str, folder: Path, patience: float = 600.0
 ) -> list[int]:
     """The exit codes of so many processes, each of which called `function(ranks, folder)`."""
     port = free_port()

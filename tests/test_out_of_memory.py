@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -105,7 +104,6 @@ def test_kept_graphs_go_first(make_config: Make, road: Any, cpu: Runtime) -> Non
 
     def two_graphs(gradient: Gradient, most: int) -> Gradient:
         def tight(theta: Tensor, images: Tensor, labels: Tensor) -> Tensor:
-            gc.collect()
             graphs = [ref for ref in alive if ref() is not None]
             if torch.is_grad_enabled() and len(graphs) >= most:
                 raise torch.OutOfMemoryError("CUDA out of memory.")

@@ -165,7 +165,7 @@ def test_a_checkpoint_when_it_is_asked_for(tmp_path: Path, data_dir: Path) -> No
 
 def lost(ranks: Ranks, folder: Path) -> None:
     """The last rank dies in the middle, without a word."""
-    gone = iter([False] * 10)
+    gone = iter([False] * 13)  # of which ten come before the first iteration
 
     def dies() -> bool:
         if ranks.rank == 1 and next(gone, True):

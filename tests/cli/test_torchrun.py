@@ -30,7 +30,7 @@ def words(tmp_path: Path, data_dir: Path, *more: str) -> list[str]:
 
 
 def run_(command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=600)
 
 
 def test_a_result_is_printed_once(tmp_path: Path, data_dir: Path, settings: Path) -> None:
@@ -60,7 +60,7 @@ def test_a_rank_that_is_killed(tmp_path: Path, data_dir: Path, settings: Path) -
     command = words(tmp_path, data_dir, "--config", str(settings), "--name", "r", *long)
     started = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
     run = Run(tmp_path / "runs" / "r")
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not (run.checkpoint.exists() and '"Matched"' in run.event_log.read_text()):
         assert time.monotonic() < deadline
         assert started.poll() is None
@@ -70,7 +70,7 @@ def test_a_rank_that_is_killed(tmp_path: Path, data_dir: Path, settings: Path) -
     children = Path(f"/proc/{started.pid}/task/{started.pid}/children").read_text().split()
     (second,) = {int(pid) for pid in children} - {first.pid}
     os.kill(second, signal.SIGKILL)
-    said = started.communicate(timeout=120)[1]
+    said = started.communicate(timeout=300)[1]
     told = [line for line in said.splitlines() if line.startswith(("error:", "hint:"))]
     assert len(told) == 2, said
     assert "another rank was lost" in told[0]

@@ -131,23 +131,23 @@ def match(ranks: Ranks, folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def on_three(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Parts]]:
+def on_two(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Parts]]:
     folder = tmp_path_factory.mktemp("ranks")
-    assert on_ranks(3, "tests.distillation.test_division", "match", folder) == [0, 0, 0]
-    return [torch.load(folder / f"{rank}.pt") for rank in range(3)]
+    assert on_ranks(2, "tests.distillation.test_division", "match", folder) == [0, 0]
+    return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
 
 
 @pytest.mark.parametrize("name", WAYS)
-def test_ranks_find_what_one_finds(name: str, on_three: list[dict[str, Parts]]) -> None:
+def test_ranks_find_what_one_finds(name: str, on_two: list[dict[str, Parts]]) -> None:
     batch, _, _, exact = WAYS[name]
     alone = found(problem(batch), 0, Division(), exact)
-    for theirs in on_three:
+    for theirs in on_two:
         assert_close(theirs[name], alone, 1e-9)
-        for part, tensor in on_three[0][name].items():
+        for part, tensor in on_two[0][name].items():
             assert torch.equal(theirs[name][part], tensor), "the same bits on all ranks"
 
 
-def test_ranks_go_on_when_one_ran_out_of_memory(on_three: list[dict[str, Parts]]) -> None:
+def test_ranks_go_on_when_one_ran_out_of_memory(on_two: list[dict[str, Parts]]) -> None:
     alone = found(problem(IMAGES), 0, Division())
-    for theirs in on_three:
+    for theirs in on_two:
         assert_close(theirs["after running out"], alone, 1e-9)
