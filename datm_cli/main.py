@@ -6,8 +6,12 @@ Exit codes: 0 done, 1 failed, 2 usage or configuration, 130 interrupted, 143 ter
 from __future__ import annotations
 
 import io
+import json
 import os
 import sys
+from contextlib import suppress
+from pathlib import Path
+from time import time
 from typing import Annotated
 
 import typer
@@ -113,9 +117,13 @@ def main() -> None:
 
 
 def _tell(message: str, hint: str, as_json: bool) -> None:
-    """Of several ranks, what went wrong first is told, once."""
+    """Of several ranks, what went wrong first is told, once; torchrun says it again at its end."""
     if ranks.current().tells(message, hint):
         output.tell_error(message, hint, as_json)
+    if report := os.environ.get("TORCHELASTIC_ERROR_FILE"):
+        said = {"message": f"{message}\n  {hint}", "extraInfo": {"timestamp": str(int(time()))}}
+        with suppress(OSError):  # it has been told
+            Path(report).write_text(json.dumps({"message": said}), encoding="utf-8")
 
 
 def _help_for(arguments: list[str]) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -182,5 +183,6 @@ def leave() -> None:
 
 
 def _in_a_line(problem: Exception) -> str:
+    """Its first sentence, without the place in somebody's source."""
     lines = str(problem).strip().splitlines() or [type(problem).__name__]
-    return lines[0][:200]
+    return re.sub(r"^\[\S+:\d+\] ", "", lines[0]).partition(". ")[0][:200]
