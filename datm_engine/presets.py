@@ -131,22 +131,22 @@ def with_method(chosen: Chosen, method: str, iterations: int | None = None) -> C
     if method == AS_IT_IS:
         return chosen
     over = read_toml(folder() / "methods" / f"{method}.toml")
-    notes = [f"method {method}: {text}" for text in _changes(chosen.tables, over)]
-    tables = overlay(chosen.tables, over)
-    distill = tables["distill"]
-    iterations = distill["iterations"] if iterations is None else iterations
-    if distill["averaging"] and 0 < iterations < AVERAGED_OVER:
-        published = distill["averaging"]
+    published, notes = over["distill"]["averaging"], []
+    iterations = chosen.tables["distill"]["iterations"] if iterations is None else iterations
+    if published and 0 < iterations < AVERAGED_OVER:
         decay = round(published ** (AVERAGED_OVER / iterations), 4)
         notes.append(
             f"distill.averaging = {decay}: over {iterations:,} iterations the first images weigh "
             f"as much in the average as by {published} over the published {AVERAGED_OVER:,}"
         )
-        tables = overlay(tables, {"distill": {"averaging": decay}})
+        over = overlay(over, {"distill": {"averaging": decay}})
+    told = [f"method {method}: {text}" for text in _changes(chosen.tables, over)]
+    tables = overlay(chosen.tables, over)
     family = f"{tables['dataset']['name']}-{method}"
     if family in families() and family not in chosen.source:
         notes.append(f"{method}'s own published settings are another preset: --preset {family}")
-    return Chosen(tables, f"{chosen.source}, method {method}", (*chosen.notes, *notes))
+    source = f"{chosen.source}, method {method}"
+    return Chosen(tables, source, (*chosen.notes, *told, *notes))
 
 
 def _changes(tables: Tables, over: Tables) -> list[str]:

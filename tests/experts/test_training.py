@@ -74,6 +74,9 @@ def test_the_plan_says_how_many_how_long_and_how_much(
     window = make_config(experts={"epochs": "window"})
     seen, _ = finished(train_experts(window, digits, tmp_path, cpu))
     assert any("all that the window needs" in e.text for e in seen if isinstance(e, Noted))
+    hard = make_config(experts={"epochs": "window"}, distill={"labels": "hard"})
+    seen, _ = finished(train_experts(hard, digits, tmp_path, cpu))
+    assert not any("labels come" in e.text for e in seen if isinstance(e, Noted))
     again, _ = finished(train_experts(window, digits, tmp_path, cpu))
     assert [event.missing for event in again] == [0]
 
