@@ -22,6 +22,7 @@ from benchmarks.problem import Matching, made_ready, network, runtime
 from datm_engine.compilation import graph_size
 from datm_engine.distillation.matching import (
     Gradient,
+    Step,
     build_graph,
     meta_gradient,
     student_gradient,
@@ -74,9 +75,9 @@ def ready(
     return iterate
 
 
-def exercise(gradient: Gradient, problem: Matching) -> None:
-    """Both calls that an iteration makes."""
-    step = problem.steps[0]
+def exercise(gradient: Gradient, problem: Matching, step: Step | None = None) -> None:
+    """Both calls that an iteration makes, for the first step or a piece of one."""
+    step = step or problem.steps[0]
     with torch.no_grad():
         gradient(problem.start, problem.images[step.indices], problem.labels[step.indices])
     graph = build_graph(gradient, problem.start, problem.images, problem.labels, step)

@@ -22,7 +22,8 @@ AVERAGE = "average.images"
 class Progress:
     """`iteration`: iterations done; `skipped` of them took no step, `refusals` of these in a row
     just now; `loss`: of the last one; `considered`: the iteration of the last candidate that was
-    scored; `best_accuracy`: of the best one, in percent."""
+    scored; `best_accuracy`: of the best one, in percent; `at_once`: as many images as a student
+    step has room for at once, where that is known from running out of memory (`Division`)."""
 
     iteration: int = 0
     skipped: int = 0
@@ -30,6 +31,7 @@ class Progress:
     loss: float | None = None
     considered: int = 0
     best_accuracy: float | None = None
+    at_once: int | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Checkpoint:
             tensors, metadata = read_tensors(path)
             if metadata.get("format") != FORMAT:
                 raise FileError(f"{path} is not a checkpoint", hint)
-            stated = json.loads(metadata["progress"])
+            stated = {"at_once": None, **json.loads(metadata["progress"])}  # younger than the rest
             progress = Progress(**{field.name: stated[field.name] for field in fields(Progress)})
             return cls(
                 progress,

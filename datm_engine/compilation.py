@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from datm_engine.events import Event, Noted
+from datm_engine.memory import OutOfMemory
 from datm_engine.runtime import Runtime
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -42,7 +43,8 @@ def compiled(
     `exercise` calls it in every way that the stage will, with every shape: compilation happens
     there and nowhere later. It is also what the work is counted on, `repeats` times over.
     `small_kernels`: on a GPU, replay it as a CUDA graph, as it waits for launches otherwise. If
-    compiling fails, that is said, and nothing is compiled after it.
+    compiling fails, that is said, and nothing is compiled after it. Raises OutOfMemory where the
+    exercise does.
     """
     compiler = runtime.compiler
     if compiler.mode == "off" or compiler.broken:
@@ -63,6 +65,8 @@ def compiled(
             dynamo.patch(recompile_limit=64),
         ):
             exercise(faster)
+    except OutOfMemory:
+        raise
     except Exception as problem:
         # Whatever a compiler fails with; what is wrong with the function itself shows again below.
         exercise(function)
