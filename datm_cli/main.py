@@ -77,6 +77,7 @@ def _options(
 
 def main() -> None:
     """Run the app; errors are told on stderr, or on stdout as an object with --json."""
+    output.have_streams()
     as_json = "--json" in sys.argv
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

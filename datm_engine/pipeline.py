@@ -19,6 +19,7 @@ from datm_engine.experts.training import expert_facts, expert_network, train_exp
 from datm_engine.experts.trajectories import ExpertSet, fingerprint
 from datm_engine.runs import Run
 from datm_engine.runtime import Runtime
+from datm_engine.soundness import losses
 from datm_engine.synthetic import SyntheticSet
 from datm_engine.version import __version__
 
@@ -85,14 +86,18 @@ def make_distilled_set(
     what there is to beat, and not again when the run goes on.
     """
     known = [e for e in run.events() if isinstance(e, Evaluated)]
+    done = progress(run).iteration
+    lost = losses(run, done)
     yield RunStarted(
         run=run.name,
         command="distill",
         device=runtime.description,
         version=__version__,
         seed=config.distill.seed,
-        resumed_at=progress(run).iteration,
+        resumed_at=done,
     )
+    for text in lost:
+        yield Noted(text=text)
     runtime.compiler.record = lambda _: run.note(arithmetic=runtime.facts())
     yield Noted(text=runtime.choices)
     data = yield from prepare(config.dataset, folders.data, runtime)

@@ -49,7 +49,7 @@ def distill(
 ) -> None:
     """Distil a dataset: train missing experts, match their trajectories, evaluate the result."""
     from datm_cli import launch, output, report, settings, starting
-    from datm_cli.driving import Several, StopRequest, drive
+    from datm_cli.driving import Several, StopRequest, UntilLost, drive
     from datm_cli.progress import reader
     from datm_cli.terminal import is_interactive
     from datm_engine import runtime
@@ -108,7 +108,7 @@ def distill(
             for event in run.events():
                 screen.read(event)
         road = make_distilled_set(run.config(), run, folders, on, stop)
-        outcome = drive(record.follow(road), Several([screen, *trackers]))
+        outcome = drive(record.follow(road), Several([UntilLost(screen), *trackers]))
 
     if as_json:
         output.print_json(

@@ -40,7 +40,7 @@ def evaluate(
 ) -> None:
     """Train networks on a distilled set and test them, beside networks trained on real images."""
     from datm_cli import output, report
-    from datm_cli.driving import StopRequest, drive
+    from datm_cli.driving import StopRequest, UntilLost, drive
     from datm_cli.progress import reader
     from datm_cli.settings import full_name, overrides, with_names
     from datm_engine import runtime
@@ -65,7 +65,8 @@ def evaluate(
         reader(output.remarks(), silent=quiet or as_json) as screen,
     ):
         on = runtime.start(device or "auto", precision, compiling, memory="0")
-        rows = drive(evaluate_again(config, distilled, folders, on, stop), screen)
+        road = evaluate_again(config, distilled, folders, on, stop)
+        rows = drive(road, UntilLost(screen))
     if as_json:
         output.print_json({"results": [result(row) for row in rows]})
     elif rows:  # none where it was interrupted before the first

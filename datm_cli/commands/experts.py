@@ -34,7 +34,7 @@ def experts(
 ) -> None:
     """Train experts and keep their weights after every epoch. Those on disk are kept."""
     from datm_cli import output, settings
-    from datm_cli.driving import StopRequest, drive
+    from datm_cli.driving import StopRequest, UntilLost, drive
     from datm_cli.progress import reader
     from datm_engine import runtime
     from datm_engine.events import Noted
@@ -61,7 +61,7 @@ def experts(
         for note in (f"settings: {settled.source}", *settled.notes):
             screen.read(Noted(text=note))
         on = runtime.start(device or "auto", precision, compiling, memory="0")
-        _, made = drive(make_experts(settled.config, folders, on, stop), screen)
+        _, made = drive(make_experts(settled.config, folders, on, stop), UntilLost(screen))
     wanted = settled.config.experts.count
     ready = len(made.present(wanted))
     if as_json:

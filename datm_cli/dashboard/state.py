@@ -162,7 +162,9 @@ class State:
         curve.append(event)
         total = self._planned.total if self._planned else event.expert + 1
         ready = total - (self._planned.missing if self._planned else 0)
-        began = sum(len(own) / own[-1].epochs for k, own in self.epochs.items() if self._is_new(k))
+        began = sum(
+            len(own) / max(1, own[-1].epochs) for k, own in self.epochs.items() if self._is_new(k)
+        )
         self._advance(
             "experts",
             ready + began,
@@ -182,7 +184,7 @@ class State:
             return
         finished = self.matched and self.matched[-1].iteration >= self.matched[-1].iterations
         stage = "evaluate" if finished else "references"
-        share = (event.repeat + event.epoch / event.epochs) / event.repeats
+        share = (event.repeat + event.epoch / max(1, event.epochs)) / max(1, event.repeats)
         self._advance(stage, event.row + share, event.rows, event.time, what)
 
 

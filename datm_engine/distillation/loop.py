@@ -22,8 +22,9 @@ from datm_engine.distillation.initialization import (
 from datm_engine.distillation.iteration import Distillation
 from datm_engine.distillation.matching import hard_labels
 from datm_engine.distillation.refusals import change_for
-from datm_engine.distillation.samples import save_sample
-from datm_engine.errors import MatchingError
+from datm_engine.distillation.samples import sampled, save_sample, save_start, spacing, thin
+from datm_engine.distilled import read_selected, set_aside
+from datm_engine.errors import FileError, MatchingError
 from datm_engine.events import (
     CandidateScored,
     CheckpointSaved,
@@ -33,11 +34,11 @@ from datm_engine.events import (
     SampleSaved,
 )
 from datm_engine.experts.trajectories import ExpertSet
+from datm_engine.hints import command
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs import Run
 from datm_engine.runtime import Runtime, generator
 from datm_engine.synthetic import SyntheticSet
-from datm_engine.tensors import save_tensors
 
 PREVIEW_SECONDS = 10.0  # between previews
 
@@ -62,8 +63,7 @@ def distill(
     settings = config.distill
     distillation = Distillation(config, experts, network, runtime)
     if run.checkpoint.exists():
-        distillation.restore(Checkpoint.load(run.checkpoint))
-        described = SyntheticSet.load(run.distilled)
+        described = _go_on(distillation, run)
     else:
         described = yield from initial_set(config, data, experts, network, runtime)
         distillation.learned = {
@@ -71,8 +71,9 @@ def distill(
             "labels": runtime.place(described.labels),
             "syn_lr": runtime.place(torch.tensor(described.syn_lr, dtype=torch.float64)),
         }
+        set_aside(run)
         described.save(run.distilled)
-        save_tensors(run.samples / "initial.safetensors", {"pictures": described.pictures()}, {})
+        save_start(run.samples / "initial.safetensors", described.pictures(), data.classes)
         yield SampleSaved(iteration=0, path="samples/initial.safetensors")
         distillation.checkpoint().save(run.checkpoint)
 
@@ -92,6 +93,7 @@ def distill(
         return SampleSaved(iteration=at, path=str(path.relative_to(run.path)))
 
     yield from distillation.prepare()
+    sample_size = len(sampled(described.images, data.classes)) * described.images[0].numel()
     saved = time.monotonic()
     previewed = saved - PREVIEW_SECONDS
     while not stop():
@@ -110,8 +112,10 @@ def distill(
             break
         matched = distillation.iterate()
         yield matched
-        if matched.iteration % settings.sample_interval == 0:
+        between = spacing(settings.sample_interval, matched.iteration, sample_size)
+        if matched.iteration % between == 0:
             yield sample(run.samples / f"{matched.iteration:06d}.safetensors")
+            thin(run.samples, between)
         if time.monotonic() - previewed >= PREVIEW_SECONDS:
             yield sample(run.preview)
             previewed = time.monotonic()
@@ -124,6 +128,18 @@ def distill(
     yield CheckpointSaved(iteration=distillation.progress.iteration, path=run.checkpoint.name)
     yield sample(run.preview)
     return distillation.progress
+
+
+def _go_on(distillation: Distillation, run: Run) -> SyntheticSet:
+    """From the run's checkpoint; the selected set, which states what all candidates have in common.
+    Raises FileError for one that is damaged or of another run."""
+    checkpoint, described = Checkpoint.load(run.checkpoint), read_selected(run)
+    shapes = {name: tuple(tensor.shape) for name, tensor in checkpoint.learned.items()}
+    if shapes["images"] != described.images.shape or shapes["labels"] != described.labels.shape:
+        wrong = f"{run.checkpoint} is of another run: its images are {list(shapes['images'])}"
+        raise FileError(wrong, command("mv", run.checkpoint, f"{run.checkpoint}.aside"))
+    distillation.restore(checkpoint)
+    return described
 
 
 def initial_set(
