@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed, 2 usage or configuration, 130 interrupted, 143 ter
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -97,16 +98,23 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
-    except BrokenPipeError:  # the reader of a pipe, head say, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
     except Exception as error:
+        if _is_unheard(error):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(141)
         if os.environ.get("DATM_DEBUG"):
             raise
         kind = type(error).__name__
         again = hints.command("datm", "--debug", *sys.argv[1:])
         output.tell_error(f"a fault in datm: {kind}: {error}", again, as_json)
         sys.exit(1)
+
+
+def _is_unheard(error: Exception) -> bool:
+    """Whether the reader of a pipe, head say, has seen enough, or the terminal has gone."""
+    if isinstance(error, BrokenPipeError):
+        return True
+    return isinstance(error, OSError) and error.errno == errno.EIO and error.filename is None
 
 
 def _help_for(arguments: list[str]) -> str:

@@ -8,7 +8,7 @@ seconds, sizes bytes.
 from __future__ import annotations
 
 import json
-import sys
+import math
 import zlib
 from dataclasses import Field, asdict, dataclass, fields
 from typing import Any
@@ -268,7 +268,6 @@ def _fits(value: Any, field: Field[Any]) -> bool:
         return bool(optional)
     if not isinstance(value, _SCALARS[kind]) or isinstance(value, bool) != (kind == "bool"):
         return False
-    if isinstance(value, str):
-        return True
-    most = 2**63 if isinstance(value, int) else sys.float_info.max
-    return abs(value) <= most
+    if isinstance(value, int):
+        return abs(value) < 2**63
+    return not isinstance(value, float) or math.isfinite(value)

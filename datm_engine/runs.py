@@ -167,7 +167,8 @@ class Run:
             if isinstance(event, RunStarted | EvaluationChanged):
                 kept = [e for e in kept if not is_undone(e, event)]
             kept.append(event)
-        return kept
+        latest = {_telling(event): event for event in kept}
+        return [event for event in kept if latest[_telling(event)] is event]
 
     def status(self) -> str:
         """ "running" or, once it has ended, "done", "stopped" or "failed"; "crashed" if it ended
@@ -273,6 +274,19 @@ def free_name(runs_dir: Path, stem: str) -> str:
         number += 1
         name = f"{stem}-{number}"
     return name
+
+
+def _telling(event: Event) -> object:
+    """What the event tells of: of several that tell of the same, the last one counts. A candidate
+    is told twice where its run was killed before it could be noted as scored."""
+    match event:
+        case Matched():
+            return "iteration", event.iteration
+        case CandidateScored():
+            return "candidate", event.part, event.iteration
+        case SampleSaved():
+            return event.path, event.iteration
+    return id(event)
 
 
 def is_undone(event: Event, later: RunStarted | EvaluationChanged) -> bool:

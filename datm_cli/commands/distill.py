@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -100,15 +101,16 @@ def distill(
         launch.become_monitor(run, ["--color", color])
     with (
         StopRequest(silent=silent, file=run.stop_file).listening() as stop,
-        reader(output.remarks(), silent=silent) as screen,
+        reader(output.remarks(), silent=silent) as shown,
         run.recording() as record,
         tracking(logs, run, progress(run).iteration) as trackers,
     ):
+        screen = UntilLost(shown)
         if not resume:
             for event in run.events():
                 screen.read(event)
         road = make_distilled_set(run.config(), run, folders, on, stop)
-        outcome = drive(record.follow(road), Several([UntilLost(screen), *trackers]))
+        outcome = drive(record.follow(road), Several([screen, *trackers]))
 
     if as_json:
         output.print_json(
@@ -129,6 +131,7 @@ def distill(
             if outcome.status == "done"
             else f"stopped after {outcome.iterations:,} iterations; go on with: {run.resuming}"
         )
-        output.remarks().print(following, soft_wrap=True, markup=False)
+        with suppress(OSError):  # the run has ended well, whoever hears it
+            output.remarks().print(following, soft_wrap=True, markup=False)
     if stop.exit_code:
         raise typer.Exit(stop.exit_code)

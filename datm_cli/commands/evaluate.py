@@ -62,11 +62,12 @@ def evaluate(
     config = build(overlay(base.model_dump(), over), target)
     with (
         StopRequest(silent=quiet or as_json).listening() as stop,
-        reader(output.remarks(), silent=quiet or as_json) as screen,
+        reader(output.remarks(), silent=quiet or as_json) as shown,
     ):
+        screen = UntilLost(shown)
         on = runtime.start(device or "auto", precision, compiling, memory="0")
         road = evaluate_again(config, distilled, folders, on, stop)
-        rows = drive(road, UntilLost(screen))
+        rows = drive(road, screen)
     if as_json:
         output.print_json({"results": [result(row) for row in rows]})
     elif rows:  # none where it was interrupted before the first

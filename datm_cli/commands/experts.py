@@ -56,12 +56,13 @@ def experts(
     )
     with (
         StopRequest(silent=quiet or as_json).listening() as stop,
-        reader(output.remarks(), silent=quiet or as_json) as screen,
+        reader(output.remarks(), silent=quiet or as_json) as shown,
     ):
+        screen = UntilLost(shown)
         for note in (f"settings: {settled.source}", *settled.notes):
             screen.read(Noted(text=note))
         on = runtime.start(device or "auto", precision, compiling, memory="0")
-        _, made = drive(make_experts(settled.config, folders, on, stop), UntilLost(screen))
+        _, made = drive(make_experts(settled.config, folders, on, stop), screen)
     wanted = settled.config.experts.count
     ready = len(made.present(wanted))
     if as_json:

@@ -89,10 +89,13 @@ class State:
             case events.ExpertTrained():
                 self.trained[event.expert] = event
             case events.Matched():
+                while self.matched and self.matched[-1].iteration >= event.iteration:
+                    self.matched.pop()  # told anew, and the start that said so is damaged
                 self.matched.append(event)
                 self._advance("distill", event.iteration, event.iterations, event.time, "")
             case events.CandidateScored():
-                self.candidates.append(event)
+                others = [e for e in self.candidates if e.iteration != event.iteration]
+                self.candidates = [*others, event]
                 self.doing = ""
             case events.EvaluationProgress():
                 self._evaluate(event)

@@ -24,7 +24,7 @@ from tests.faults.lab import Lab
 def outcomes(lab: Lab, seed: int, count: int) -> Iterator[Outcome]:
     """`count` kills, half of them within writes, and of the rest in proportion."""
     draws = random.Random(seed)
-    tenth, rounds = max(1, count // 10), max(1, count // 50)
+    tenth, rounds = max(1, count // 10), max(1, count // 100)
     yield from kills.at_random_moments(lab, draws, count - count // 2)
     yield from kills.in_writes(lab, draws, count // 2)
     yield from kills.without_room(lab, draws, 3 * tenth)

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from datm_engine import events
 from tests.faults.judging import LOSS, REFUSED, SAME, Outcome, judge
 from tests.faults.lab import Child, Lab, empty
 
@@ -130,11 +129,10 @@ def _wrong_end(lab: Lab, case: Path, manner: str, code: int) -> str:
     """A run that was hung up ends after its step with a checkpoint; else it goes on to its end."""
     if manner in ("streams closed", "pipe closed"):
         return "" if code == 0 else f"exit code {code}"
-    if code not in (0, 129, -signal.SIGHUP):
+    if code not in (0, 129, 141, -signal.SIGHUP):
         return f"exit code {code}"
-    if code == 129 and _exists(lab, case):
-        told = [e for e in lab.run(case).events() if isinstance(e, events.RunEnded)]
-        return "" if told and told[-1].status == "stopped" else "it did not end cleanly"
+    if code in (129, 141) and lab.run(case).status() not in ("stopped", "done"):
+        return "it did not end cleanly"
     return ""
 
 
@@ -170,11 +168,8 @@ def _ended(child: Child) -> tuple[int, str]:
 
 
 def _close_streams() -> None:
-    import sys
-
     for number in (0, 1, 2):
         os.close(number)
-    sys.stdin = sys.stdout = sys.stderr = None  # type: ignore[assignment]
 
 
 def _into_no_pipe() -> None:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import torch
 
@@ -125,9 +125,7 @@ class Lab:
         files = [run.distilled, run.checkpoint, *run.samples.iterdir()]
         files += (case / "experts").rglob("expert*")
         found: Content = {
-            str(path.relative_to(run.path.parent if run.path in path.parents else case)).replace(
-                f"{name}/", "", 1
-            ): path.read_bytes()
+            str(path.relative_to(run.path if run.path in path.parents else case)): path.read_bytes()
             for path in files
             if path.is_file()
         }
@@ -190,27 +188,33 @@ def _become(words: Sequence[str], before: Callable[[], object], said: Path) -> N
     code = 70
     try:
         os.setsid()
-        file = os.open(said, os.O_WRONLY | os.O_TRUNC)
+        heard = os.open(said, os.O_WRONLY | os.O_TRUNC)
         nothing = os.open(os.devnull, os.O_RDONLY)
-        for source, number in ((nothing, 0), (file, 1), (file, 2)):
+        for source, number in ((nothing, 0), (heard, 1), (heard, 2)):
             os.dup2(source, number)
-        sys.stdin, sys.stdout, sys.stderr = (
-            os.fdopen(number, mode, closefd=False)
-            for number, mode in ((0, "r"), (1, "w"), (2, "w"))
-        )
         sys.argv = ["datm", *words]
         before()
+        for number, name in enumerate(("stdin", "stdout", "stderr")):
+            setattr(sys, name, _stream(number))
         datm_cli.main.main()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(bool(end.code))
     except BaseException:
-        with suppress(OSError, ValueError):
-            traceback.print_exc()
+        with said.open("a") as file:  # whatever has become of the streams
+            traceback.print_exc(file=file)
     finally:
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError, AttributeError):
                 stream.flush()
         os._exit(code)
+
+
+def _stream(number: int) -> TextIO | None:
+    """As Python has it at its start: None where it is closed."""
+    try:
+        return os.fdopen(number, "w" if number else "r", closefd=False)
+    except OSError:
+        return None
 
 
 def _facts(run: Run) -> list[Any]:
@@ -234,10 +238,6 @@ def _import_all() -> None:
     """What a command imports where it is used, so that a child need not."""
     import sklearn.datasets
 
-    import datm_cli.importing
-    import datm_cli.progress
-    import datm_cli.report
-    import datm_cli.starting
     import datm_engine.formats.tracking
     import datm_engine.pipeline
 

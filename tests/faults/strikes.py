@@ -21,7 +21,8 @@ NO_SPACE = "No space left on device"
 
 
 class Striker:
-    """`blow(kind)` is called at point number `at`, counted from 0, or never; `kinds`: those passed."""
+    """`blow(kind)` is called at point number `at`, counted from 0, or never; `kinds` are those
+    passed."""
 
     def __init__(self, at: int | None, blow: Callable[[str], None], seed: int = 0) -> None:
         self.at, self._blow = at, blow

@@ -26,7 +26,7 @@ ANY_JSON = JUNK.map(json.dumps).map(str.encode)
 ANY_FACTS = st.fixed_dictionaries(
     {"config": st.just(CONFIG) | JUNK},
     optional={
-        **{key: JUNK for key in ("places", "created", "source", "arithmetic", "digest")},
+        **dict.fromkeys(("places", "created", "source", "arithmetic", "digest"), JUNK),
         "arithmetic": JUNK | st.fixed_dictionaries(
             {"precision": JUNK, "memory": JUNK, "compile": JUNK, "compiled": JUNK}
         ),
