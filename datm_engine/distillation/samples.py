@@ -23,7 +23,7 @@ from datm_engine.tensors import save_tensors
 
 SAMPLE_BYTES = 500_000  # about as large as a sample may be; one image of every class it holds
 SAMPLES_BYTES = 9_000_000  # as much as all of them may take, of which there are at least FEWEST
-START_BYTES = 30_000_000  # as much as the start may take; all images, where that is enough
+START_BYTES = 31_000_000  # as much as the start may take; all images, where that is enough
 FEWEST, MOST = 4, 100  # samples of a long run
 
 

@@ -19,7 +19,7 @@ from typer.main import get_command
 from datm_cli.main import app, main
 from tests.conftest import TINY
 
-SHELL = {"rm", "mv", "df", "chmod", "pip", "ls", "tar", "wget", "unzip"}
+SHELL = {"cp", "rm", "mv", "df", "chmod", "pip", "ls", "tar", "wget", "unzip"}
 FOLDER = ["--preset", "digits", "--set", "dataset.train_images=all"]
 
 

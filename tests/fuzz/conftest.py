@@ -24,7 +24,7 @@ settings.register_profile(
     "quick",
     derandomize=True,
     database=None,
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     suppress_health_check=ALLOWED,
 )

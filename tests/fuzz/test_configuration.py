@@ -80,10 +80,14 @@ def test_one_assignment_states_one_key() -> None:
     assert parse_assignments(["a.b=1\nc = 2"]) == {"a": {"b": "1\nc = 2"}}
 
 
-@given(st.one_of(st.binary(max_size=200), damaged(PRESET), st.text(max_size=99).map(str.encode)))
-@example(f"x = {TOO_DEEP}".encode())
-@example(b"[distill]\nipc = " + b"9" * 5000)
-@example(b'[dataset]\n"a\\nb" = 1')
+@given(
+    content=st.one_of(
+        st.binary(max_size=200), damaged(PRESET), st.text(max_size=99).map(str.encode)
+    )
+)
+@example(content=f"x = {TOO_DEEP}".encode())
+@example(content=b"[distill]\nipc = " + b"9" * 5000)
+@example(content=b'[dataset]\n"a\\nb" = 1')
 def test_any_toml(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "any.toml"
     path.write_bytes(content)

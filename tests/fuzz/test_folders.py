@@ -55,8 +55,8 @@ def try_(folder: Path, data_dir: Path, resolution: int | str = 8) -> None:
 
 
 @given(
-    st.dictionaries(st.tuples(FOLDERS, NAMES), CONTENTS, max_size=6),
-    st.sampled_from([8, "native"]),
+    files=st.dictionaries(st.tuples(FOLDERS, NAMES), CONTENTS, max_size=6),
+    resolution=st.sampled_from([8, "native"]),
 )
 def test_any_folder(
     files: dict[tuple[str, str], bytes], resolution: int | str, tmp_path: Path
@@ -90,7 +90,7 @@ def test_what_is_no_file(what: str, tmp_path: Path, type_: Callable[..., Answer]
     assert_fine_or_two_lines(type_("experts", "--dataset", root, *words))
 
 
-@given(st.data())
+@given(data=st.data())
 def test_any_parquet(data: st.DataObject, tmp_path: Path) -> None:
     arrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")

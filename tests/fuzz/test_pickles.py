@@ -44,18 +44,21 @@ def read(content: bytes, path: Path) -> None:
             assert str(path) in problem.message
 
 
-@given(st.sampled_from(SOUND).flatmap(damaged))
+@given(content=st.sampled_from(SOUND).flatmap(damaged))
 def test_damaged(content: bytes, tmp_path: Path) -> None:
     read(content, tmp_path / "images_best.pt")
 
 
-@given(st.binary(max_size=99))
+@given(content=st.binary(max_size=99))
 def test_any_bytes(content: bytes, tmp_path: Path) -> None:
     read(content, tmp_path / "images_best.pt")
     read(b"\x80\x02" + content, tmp_path / "images_best.pt")
 
 
-@given(st.sampled_from(SOUND).flatmap(damaged), st.sampled_from(["images", "labels", "lr", "res"]))
+@given(
+    content=st.sampled_from(SOUND).flatmap(damaged),
+    part=st.sampled_from(["images", "labels", "lr", "res"]),
+)
 def test_damaged_sets_are_imported_or_refused(content: bytes, part: str, tmp_path: Path) -> None:
     contents = {"images": saved(IMAGES), "labels": saved(LABELS), "lr": saved(torch.tensor(0.1))}
     contents[part] = content
@@ -110,7 +113,7 @@ def codes(canary: Path) -> list[Code]:
         Code(os.mkdir, str(canary)),
         Code(eval, text),
         Code(exec, text),
-        Code(getattr, os, "system"),
+        Code(getattr, "x", "upper"),
         Code(torch.load, str(canary)),
         Code(torch.hub.load, str(canary.parent), "x", "github", True),
         Code(__import__, "antigravity"),

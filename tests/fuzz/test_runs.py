@@ -50,10 +50,13 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
-@given(st.dictionaries(st.sampled_from(NAMES), ANY_JSON | st.binary(max_size=99)), ANY_FACTS)
-@example({"run.json.copy": b"{}"}, TOO_DEEP.encode())
-@example({"process.json": TOO_DEEP.encode()}, json.dumps({"config": CONFIG}).encode())
-@example({"events.jsonl": b"\n{}\n[]"}, b'{"config": {}, "created": NaN}')
+@given(
+    files=st.dictionaries(st.sampled_from(NAMES), ANY_JSON | st.binary(max_size=99)),
+    facts=ANY_FACTS,
+)
+@example(files={"run.json.copy": b"{}"}, facts=TOO_DEEP.encode())
+@example(files={"process.json": TOO_DEEP.encode()}, facts=json.dumps({"config": CONFIG}).encode())
+@example(files={"events.jsonl": b"\n{}\n[]"}, facts=b'{"config": {}, "created": NaN}')
 def test_any_run(
     files: dict[str, bytes], facts: bytes, type_: Type, product: bytes, tmp_path: Path
 ) -> None:
@@ -77,7 +80,7 @@ def options(words: list[str]) -> list[str]:
     return ["--dataset", "/nowhere"] if words[0] == "evaluate" else []
 
 
-@given(ANY_FACTS)
+@given(facts=ANY_FACTS)
 def test_a_run_of_anything_is_not_gone_on_with(facts: bytes, type_: Type, tmp_path: Path) -> None:
     write(tmp_path / "runs/r/run.json", facts)
     words = ["--runs-dir", tmp_path / "runs", "--data-dir", "/nowhere", "--dataset", "/nowhere"]

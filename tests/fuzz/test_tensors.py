@@ -83,8 +83,11 @@ def made(kind: str, path: Path) -> None:
         pictures = torch.zeros(4, 1, 4, 4, dtype=torch.uint8)
         save_tensors(path, {"pictures": pictures, "indices": torch.arange(4)}, {"iteration": "0"})
     else:
-        part = ImageSet(torch.zeros(4, 1, 4, 4, dtype=torch.uint8), torch.tensor([0, 1, 0, 1]))
-        arrays.save(path, FullSet(("a", "b"), part, part))
+        parts = [
+            ImageSet(torch.zeros(4, 1, 4, 4, dtype=torch.uint8), torch.tensor([0, 1, 0, 1]))
+            for _ in range(2)
+        ]
+        arrays.save(path, FullSet(("a", "b"), *parts))
 
 
 @pytest.fixture(scope="module")
@@ -114,17 +117,17 @@ def try_(kind: str, content: bytes, folder: Path) -> bool:
 KINDS = st.sampled_from(sorted(READERS))
 
 
-@given(KINDS, st.data())
+@given(kind=KINDS, data=st.data())
 def test_damaged(kind: str, data: st.DataObject, sound: dict[str, bytes], tmp_path: Path) -> None:
     try_(kind, data.draw(damaged(sound[kind])), tmp_path)
 
 
-@given(KINDS, st.binary(max_size=200))
-@example("distilled", b"")
-@example("expert", (2**63).to_bytes(8, "little") + b"{}")
-@example("dataset", (2**40).to_bytes(8, "little") + b"{}")
-@example("checkpoint", (2).to_bytes(8, "little") + b"[]")
-@example("samples", (100_000).to_bytes(8, "little") + TOO_DEEP.encode())
+@given(kind=KINDS, content=st.binary(max_size=200))
+@example(kind="distilled", content=b"")
+@example(kind="expert", content=(2**63).to_bytes(8, "little") + b"{}")
+@example(kind="dataset", content=(2**40).to_bytes(8, "little") + b"{}")
+@example(kind="checkpoint", content=(2).to_bytes(8, "little") + b"[]")
+@example(kind="samples", content=(100_000).to_bytes(8, "little") + TOO_DEEP.encode())
 def test_any_bytes(kind: str, content: bytes, tmp_path: Path) -> None:
     try_(kind, content, tmp_path)
 
@@ -144,7 +147,7 @@ ENTRY = st.fixed_dictionaries(
 )
 
 
-@given(KINDS, st.data())
+@given(kind=KINDS, data=st.data())
 def test_a_forged_header(
     kind: str, data: st.DataObject, sound: dict[str, bytes], tmp_path: Path
 ) -> None:
@@ -163,7 +166,7 @@ def test_a_forged_header(
     try_(kind, forged(header, sound[kind][8 + size :]), tmp_path)
 
 
-@given(KINDS, st.data())
+@given(kind=KINDS, data=st.data())
 def test_other_metadata_that_is_sound(
     kind: str, data: st.DataObject, sound: dict[str, bytes], tmp_path: Path
 ) -> None:
