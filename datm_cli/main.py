@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed, 2 usage or configuration, 130 interrupted, 143 ter
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -87,6 +88,7 @@ def _options(
 
 def main() -> None:
     """Run the app; errors are told on stderr, or on stdout as an object with --json."""
+    output.have_streams()
     as_json = "--json" in sys.argv
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -110,10 +112,10 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
-    except BrokenPipeError:  # the reader of a pipe, head say, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
     except Exception as error:
+        if _is_unheard(error):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(141)
         if os.environ.get("DATM_DEBUG"):
             raise
         kind = type(error).__name__
@@ -130,6 +132,13 @@ def _tell(message: str, hint: str, as_json: bool) -> None:
         said = {"message": f"{message}\n  {hint}", "extraInfo": {"timestamp": str(int(time()))}}
         with suppress(OSError):  # it has been told
             Path(report).write_text(json.dumps({"message": said}), encoding="utf-8")
+
+
+def _is_unheard(error: Exception) -> bool:
+    """Whether the reader of a pipe, head say, has seen enough, or the terminal has gone."""
+    if isinstance(error, BrokenPipeError):
+        return True
+    return isinstance(error, OSError) and error.errno == errno.EIO and error.filename is None
 
 
 def _help_for(arguments: list[str]) -> str:

@@ -29,6 +29,7 @@ from datm_engine.memory import wanted_for
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs import Run
 from datm_engine.runtime import Runtime
+from datm_engine.soundness import losses
 from datm_engine.synthetic import SyntheticSet
 from datm_engine.version import __version__
 
@@ -124,6 +125,7 @@ def make_distilled_set(
     ranks, agreed = runtime.ranks, runtime.ranks.agreed(stop)
     known = ranks.first(lambda: [e for e in run.events() if isinstance(e, Evaluated)])
     before = ranks.first(lambda: progress(run))
+    lost = ranks.first(lambda: losses(run, before.iteration))
     yield RunStarted(
         run=run.name,
         command="distill",
@@ -132,6 +134,8 @@ def make_distilled_set(
         seed=config.distill.seed,
         resumed_at=before.iteration,
     )
+    for text in lost:
+        yield Noted(text=text)
     if ranks.leads:
         runtime.compiler.record = lambda _: run.note(arithmetic=runtime.facts())
     yield Noted(text=runtime.choices)

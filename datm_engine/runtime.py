@@ -141,6 +141,8 @@ def start(
     _check("--compile", compiling, COMPILING)
     on, budget = _device(device, ranks), _bytes(memory)
     if before:
+        _check("--precision", before["precision"], PRECISIONS)
+        _check("--compile", before["compile"], COMPILING)
         _check_same("--precision", precision, before["precision"])
         _check_same("--compile", compiling, before["compile"])
         _check_same("--memory", memory if budget is None else budget, before["memory"])

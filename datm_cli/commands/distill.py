@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Annotated, Any
 
 import typer
@@ -52,7 +52,7 @@ def distill(
 ) -> None:
     """Distil a dataset: train missing experts, match their trajectories, evaluate the result."""
     from datm_cli import launch, output, report, settings, starting
-    from datm_cli.driving import Several, StopRequest, drive
+    from datm_cli.driving import Several, StopRequest, UntilLost, drive
     from datm_cli.progress import reader
     from datm_cli.stuck import PATIENCE, ended_if_stuck
     from datm_cli.terminal import is_interactive
@@ -120,11 +120,12 @@ def distill(
 
     with (
         StopRequest(silent=silent, file=run.stop_file).listening() as stop,
-        reader(output.remarks(), silent=silent) as screen,
+        reader(output.remarks(), silent=silent) as shown,
         run.recording() if together.leads else nullcontext(Recorder(run)) as record,
         ended_if_stuck(stuck, run.stop_file) if together.count > 1 else nullcontext(),
         tracking(logs if together.leads else [], run, progress(run).iteration) as trackers,
     ):
+        screen = UntilLost(shown)
         if not (resume or silent):
             for event in run.events():
                 screen.read(event)
@@ -153,6 +154,7 @@ def distill(
             if outcome.status == "done"
             else f"stopped after {outcome.iterations:,} iterations; go on with: {run.resuming}"
         )
-        output.remarks().print(following, soft_wrap=True, markup=False)
+        with suppress(OSError):  # the run has ended well, whoever hears it
+            output.remarks().print(following, soft_wrap=True, markup=False)
     if stop.exit_code:
         raise typer.Exit(stop.exit_code)

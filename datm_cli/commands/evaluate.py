@@ -48,7 +48,7 @@ def evaluate(
 ) -> None:
     """Train networks on a distilled set and test them, beside networks trained on real images."""
     from datm_cli import output, report
-    from datm_cli.driving import StopRequest, drive
+    from datm_cli.driving import StopRequest, UntilLost, drive
     from datm_cli.progress import reader
     from datm_cli.settings import full_name, overrides, with_names
     from datm_engine import ranks, runtime
@@ -72,8 +72,9 @@ def evaluate(
     silent = quiet or as_json or not together.leads
     with (
         StopRequest(silent=silent).listening() as stop,
-        reader(output.remarks(), silent=silent) as screen,
+        reader(output.remarks(), silent=silent) as shown,
     ):
+        screen = UntilLost(shown)
         on = runtime.start(device or "auto", precision, compiling, "0", ranks=together)
         precision = subject.precision or on.precision
         words: list[object] = ["--config", subject.path, "--experts-dir", folders.experts]

@@ -36,7 +36,7 @@ def experts(
 ) -> None:
     """Train experts and keep their weights after every epoch. Those on disk are kept."""
     from datm_cli import output, settings
-    from datm_cli.driving import StopRequest, drive
+    from datm_cli.driving import StopRequest, UntilLost, drive
     from datm_cli.progress import reader
     from datm_engine import ranks, runtime
     from datm_engine.events import Noted
@@ -62,8 +62,9 @@ def experts(
     silent = quiet or as_json or not together.leads
     with (
         StopRequest(silent=silent).listening() as stop,
-        reader(output.remarks(), silent=silent) as screen,
+        reader(output.remarks(), silent=silent) as shown,
     ):
+        screen = UntilLost(shown)
         for note in (f"settings: {settled.source}", *settled.notes):
             screen.read(Noted(text=note))
         on = runtime.start(device or "auto", precision, compiling, "0", ranks=together)

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from datm_engine.distillation.iteration import Distillation
-from datm_engine.distillation.samples import save_sample
+from datm_engine.distillation.samples import sampled, save_sample, save_start, spacing, thin
+from datm_engine.distilled import set_aside
 from datm_engine.events import CheckpointSaved, Event, SampleSaved
 from datm_engine.runs import Run
 from datm_engine.synthetic import SyntheticSet
-from datm_engine.tensors import save_tensors
 
 Told = Generator[Event, None, None]
 
@@ -23,6 +23,8 @@ class Keeper:
     def __init__(self, run: Run, distillation: Distillation, described: SyntheticSet) -> None:
         self._run, self._distillation, self._described = run, distillation, described
         self._writes = distillation.runtime.ranks.leads
+        shown = sampled(described.images, len(described.class_names))
+        self._sample_size = len(shown) * described.images[0].numel()
 
     def candidate(self) -> SyntheticSet:
         """The synthetic set as it stands."""
@@ -41,10 +43,12 @@ class Keeper:
 
     def start(self) -> Told:
         """The set at iteration 0, with a picture of every image."""
+        if self._writes:
+            set_aside(self._run)
         self.select(self._described)
         if self._writes:
-            path = self._run.samples / "initial.safetensors"
-            save_tensors(path, {"pictures": self._described.pictures()}, {})
+            path, described = self._run.samples / "initial.safetensors", self._described
+            save_start(path, described.pictures(), len(described.class_names))
             yield SampleSaved(iteration=0, path="samples/initial.safetensors")
         self.save()
 
@@ -60,9 +64,14 @@ class Keeper:
             yield CheckpointSaved(iteration=iteration, path=self._run.checkpoint.name)
 
     def sample(self) -> Told:
-        """Pictures that are kept."""
-        name = f"{self._distillation.progress.iteration:06d}.safetensors"
-        yield from self._pictures(self._run.samples / name)
+        """Pictures that are kept, where they are due; a long run keeps fewer."""
+        iteration = self._distillation.progress.iteration
+        interval = self._distillation.config.distill.sample_interval
+        between = spacing(interval, iteration, self._sample_size)
+        if iteration % between == 0:
+            yield from self._pictures(self._run.samples / f"{iteration:06d}.safetensors")
+            if self._writes:
+                thin(self._run.samples, between)
 
     def preview(self) -> Told:
         yield from self._pictures(self._run.preview)

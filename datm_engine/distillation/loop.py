@@ -22,7 +22,8 @@ from datm_engine.distillation.iteration import Distillation
 from datm_engine.distillation.keeping import Keeper
 from datm_engine.distillation.matching import hard_labels
 from datm_engine.distillation.refusals import change_for
-from datm_engine.errors import MatchingError
+from datm_engine.distilled import read_selected
+from datm_engine.errors import FileError, MatchingError
 from datm_engine.events import (
     CandidateScored,
     ClassesFilledUp,
@@ -31,6 +32,7 @@ from datm_engine.events import (
     Noted,
 )
 from datm_engine.experts.trajectories import ExpertSet
+from datm_engine.hints import command
 from datm_engine.memory import OutOfMemory
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs import Run
@@ -96,8 +98,7 @@ def distill(
             yield from distillation.make_room()
             continue
         yield matched
-        if matched.iteration % settings.sample_interval == 0:
-            yield from keeper.sample()
+        yield from keeper.sample()
         if time.monotonic() - previewed >= PREVIEW_SECONDS:
             yield from keeper.preview()
             previewed = time.monotonic()
@@ -122,8 +123,7 @@ def _begin(
     the rank that leads reads or makes them."""
     begun: tuple[SyntheticSet, Checkpoint | None] | None = None
     if runtime.ranks.leads and run.checkpoint.exists():
-        checkpoint = Checkpoint.load(run.checkpoint)
-        begun = SyntheticSet.load(run.distilled), checkpoint
+        begun = _go_on(run)
     elif runtime.ranks.leads:
         begun = (yield from initial_set(config, data, experts, network, runtime)), None
     told = runtime.ranks.first(lambda: begun)
@@ -138,6 +138,17 @@ def _at_first(described: SyntheticSet, experts: ExpertSet) -> Checkpoint:
         "syn_lr": torch.tensor(described.syn_lr, dtype=torch.float64),
     }
     return Checkpoint(Progress(), learned, {}, experts.folder.name)
+
+
+def _go_on(run: Run) -> tuple[SyntheticSet, Checkpoint]:
+    """The selected set, which states what all candidates have in common, and the checkpoint. Raises
+    FileError for one that is damaged or of another run."""
+    checkpoint, described = Checkpoint.load(run.checkpoint), read_selected(run)
+    shapes = {name: tuple(tensor.shape) for name, tensor in checkpoint.learned.items()}
+    if shapes["images"] != described.images.shape or shapes["labels"] != described.labels.shape:
+        wrong = f"{run.checkpoint} is of another run: its images are {list(shapes['images'])}"
+        raise FileError(wrong, command("mv", run.checkpoint, f"{run.checkpoint}.aside"))
+    return described, checkpoint
 
 
 def initial_set(
