@@ -18,6 +18,7 @@ from torch import Tensor
 
 from datm_engine import tensors as tensor_file
 from datm_engine.errors import DataError
+from datm_engine.files import parse_json
 from datm_engine.hints import HELP, command
 
 KEYS = ("train.images", "train.labels", "test.images", "test.labels")
@@ -141,8 +142,8 @@ def _read_class_names(path: Path, stated: str | None) -> tuple[str, ...]:
     if stated is None:
         raise _unfit(path, "its metadata has no class_names")
     try:
-        names = json.loads(stated)
-    except json.JSONDecodeError:
+        names = parse_json(stated)
+    except ValueError:
         names = None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise _unfit(path, f"its class_names is no JSON list of strings: {stated[:60]}")

@@ -29,7 +29,7 @@ settings.register_profile(
     suppress_health_check=ALLOWED,
 )
 settings.register_profile(
-    "thorough", database=None, max_examples=2000, deadline=None, suppress_health_check=ALLOWED
+    "thorough", database=None, max_examples=500, deadline=None, suppress_health_check=ALLOWED
 )
 settings.load_profile("quick")
 
