@@ -4,7 +4,7 @@
 
 ConvNet of width 128 and depth 3 on 32×32 colour images, batch 100; the student takes 4 steps
 (small) or 20 (full). Plain autograd works in float32. `rebuilt` keeps no graph, as where memory
-is short; `kept` keeps all of these steps' graphs; `sixth` keeps the share of them that takes a
+is short; `kept` keeps all of these steps' graphs; `some` keeps the share of them that takes a
 sixth of plain autograd's memory at 80 steps (benchmarks.memory measures that it does).
 """
 
@@ -35,12 +35,12 @@ WAYS: dict[str, dict[str, Any]] = {
     "plain": {},
     "eager_rebuilt": {"compiling": "off"},
     "float32_rebuilt": {"compiling": "on"},
-    "float32_sixth": {"compiling": "on", "kept": SIXTH},
+    "float32_some": {"compiling": "on", "kept": SIXTH},
     "float32_kept": {"compiling": "on", "kept": 1.0},
     "bfloat16_rebuilt": {"compiling": "on", "precision": "bfloat16"},
     "bfloat16_kept": {"compiling": "on", "precision": "bfloat16", "kept": 1.0},
 }
-BRIEF = ("plain", "float32_sixth", "float32_kept", "bfloat16_kept")  # the ways of size "small"
+BRIEF = ("plain", "float32_some", "float32_kept", "bfloat16_kept")  # the ways of size "small"
 
 
 def ready(

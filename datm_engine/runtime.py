@@ -22,8 +22,10 @@ DEVICES = ("auto", "cuda", "mps", "cpu")
 PRECISIONS = ("auto", "float32", "tf32", "bfloat16")
 COMPILING = ("auto", "on", "off")
 
-# On a CPU without instructions for bfloat16, libraries take ten times as long as in float32.
-CPU_HAS_BFLOAT16 = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+# Where a CPU's library has no kernels for bfloat16, it takes ten times as long as in float32.
+CPU_HAS_BFLOAT16 = torch.backends.mkldnn.is_available() and bool(
+    torch.ops.mkldnn._is_mkldnn_bf16_supported()
+)
 
 
 @dataclass
@@ -88,7 +90,7 @@ class Runtime:
             "off": "nothing is compiled",
         }[self.compiler.mode]
         if self.precision == "bfloat16" and self.device.type == "cpu" and not CPU_HAS_BFLOAT16:
-            exact += " (this CPU has no instructions for it: no faster than float32)"
+            exact += " (this CPU has no kernels for it: the ConvNet rounds, hardly faster for it)"
         return f"precision {exact}; {compiling}"
 
     def facts(self) -> dict[str, Any]:

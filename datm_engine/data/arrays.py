@@ -110,6 +110,15 @@ def read_shape(path: Path) -> Shape:
     return Shape(len(class_names), channels, height, width)
 
 
+def count(path: Path) -> int:
+    """The file's training images, from its header alone, checked as `read` checks it."""
+    try:
+        with _open(path) as file:
+            return int(_read_header(path, file)[1][0])
+    except (OSError, SafetensorError) as problem:
+        raise _unreadable(path, problem) from None
+
+
 def _open(path: Path) -> Any:
     path.open("rb").close()  # safe_open would call a file that may not be read a missing one
     return safe_open(path, framework="pt")
