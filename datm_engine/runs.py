@@ -102,7 +102,6 @@ class Run:
         if run.path.exists():
             raise run._taken()
         stated = {"config": config.model_dump(), "created": time.time(), **facts}
-        make_folder(runs_dir)
         remove_leftovers(runs_dir)
         made = cls(passing(run.path))
         try:

@@ -180,7 +180,8 @@ def _class_names(path: Path) -> tuple[str, ...] | None:
 
 
 def _numbered(labels: Sequence[int]) -> tuple[str, ...]:
-    return tuple(str(number) for number in range(max(labels) + 1))
+    """One beyond what the images could fill, where a label is: that is then refused."""
+    return tuple(str(number) for number in range(min(max(labels), len(labels)) + 1))
 
 
 def _unreadable(path: Path, problem: object) -> DataError:

@@ -22,7 +22,7 @@ def two_on_one_run(lab: Lab, draws: random.Random, count: int) -> Iterator[Outco
         case = lab.case(f"two-{number}")
         first = lab.start(lab.beginning(case))
         _wait(lambda case=case: lab.run(case).process_file.exists())  # type: ignore[misc]
-        time.sleep(draws.random() * lab.seconds / 2)
+        time.sleep(draws.random() * min(lab.seconds, 2.0) / 2)
         first.signal(signal.SIGSTOP)
         second = lab.start(lab.resuming(case)).wait()
         first.signal(signal.SIGCONT)

@@ -95,7 +95,9 @@ def test_any_parquet(data: st.DataObject, tmp_path: Path) -> None:
     arrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
     images = data.draw(st.lists(CONTENTS, min_size=2, max_size=3))
-    labels = data.draw(st.lists(st.integers(-1, 3), min_size=len(images), max_size=len(images)))
+    labels = data.draw(
+        st.lists(st.integers(-1, 3) | st.just(2**62), min_size=len(images), max_size=len(images))
+    )
     rows = {"image": [{"bytes": image, "path": None} for image in images], "label": labels}
     file = io.BytesIO()
     parquet.write_table(arrow.table(rows), file)
