@@ -6,7 +6,7 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,31 +71,33 @@ def kinds(path: Path) -> list[Damage]:
     ]
 
 
-def of_every_file(lab: Lab, draws: random.Random, rounds: int) -> Iterator[Outcome]:
+def of_every_file(lab: Lab, draws: random.Random, rounds: int) -> Generator[Outcome, None, None]:
     """Each kind of damage to each file of a run that was killed halfway, `rounds` times."""
     half = halfway(lab)
-    for round_ in range(rounds):
-        for pattern in EVERY:
-            path = next(iter(half.glob(pattern)))
-            for number, damage in enumerate(kinds(path) if path.stat().st_size else [None]):
-                case = lab.folder / f"damage-{round_}-{path.name}-{number}"
-                shutil.copytree(half, case)
-                hit = case / path.relative_to(half)
-                if damage is None:  # empty as it is: filled
-                    hit.write_bytes(draws.randbytes(64))
-                    detail = "filled with noise"
-                else:
-                    detail = damage.apply(hit, draws)
-                yield judge(
-                    lab,
-                    case,
-                    f"damage: {_kind(path)}",
-                    f"{path.name}: {detail}",
-                    damaged=_part(path),
-                    look=True,
-                )
-                empty(case)
-    empty(half)
+    try:
+        for round_ in range(rounds):
+            for pattern in EVERY:
+                path = next(iter(half.glob(pattern)))
+                for number, damage in enumerate(kinds(path) if path.stat().st_size else [None]):
+                    case = lab.folder / f"damage-{round_}-{path.name}-{number}"
+                    shutil.copytree(half, case)
+                    hit = case / path.relative_to(half)
+                    if damage is None:  # empty as it is: filled
+                        hit.write_bytes(draws.randbytes(64))
+                        detail = "filled with noise"
+                    else:
+                        detail = damage.apply(hit, draws)
+                    yield judge(
+                        lab,
+                        case,
+                        f"damage: {_kind(path)}",
+                        f"{path.name}: {detail}",
+                        damaged=_part(path),
+                        look=True,
+                    )
+                    empty(case)
+    finally:
+        empty(half)
 
 
 def halfway(lab: Lab) -> Path:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from tests.faults import strikes
@@ -38,6 +39,7 @@ def at_random_moments(lab: Lab, draws: random.Random, count: int) -> Iterator[Ou
         empty(case)
 
 
+@cache
 def points(lab: Lab) -> list[str]:
     """The kinds of all points at which an uninterrupted run can be struck, in order."""
     case, write = lab.case("points"), lab.folder / "points.json"
