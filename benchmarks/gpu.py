@@ -42,6 +42,7 @@ from datm_engine.networks.zoo import build as build_network
 from datm_engine.runtime import generator
 
 PART_SECONDS = 540
+RESULTS = Path("gpu", "results.json")  # of all parts so far, however they were run
 LARGEST = {"cifar100-ipc100": (100, 32), "tinyimagenet-ipc50": (200, 64)}
 
 
@@ -57,7 +58,7 @@ def median_seconds(turn: Callable[[], object], turns: int = 5) -> float:
 
 
 def measure_matching() -> dict[str, Any]:
-    """Plain autograd and ours take turns of 4 student steps in one process, on one card."""
+    """Iterations of 4 student steps, one way after the other on one card, which nobody shares."""
     common: dict[str, Any] = {"steps": 4, "batch": 1000, "images": 1000, "device": "cuda"}
     ways = {
         "plain_tf32": {"way": "plain", "precision": "tf32"},
@@ -114,54 +115,55 @@ def measure_several() -> dict[str, Any]:
 
 def measure_settings() -> dict[str, Any]:
     """The first iteration compiles; the second is timed."""
-    found = {}
-    for name, (classes, size) in LARGEST.items():
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
-        config = build(presets.load(name), name)
-        settings, on, draws = config.distill, runtime("tf32", "on", "cuda"), generator(0, name)
-        module = build_network(
-            "convnet", channels=3, size=(size, size), classes=classes, seed=0,
-            width=config.network.width, depth=config.network.depth, norm=config.network.norm,
-        )  # fmt: skip
-        network = FlatNetwork(module.to(on.device), on.compute)
-        start, count = network.initial(), settings.ipc * classes
-        target = start + 0.01 * torch.randn(len(start), generator=draws).to(on.device)
-        images = torch.randn(count, 3, size, size, generator=draws).to(on.device)
-        labels = torch.randn(count, classes, generator=draws).to(on.device)
-        rate = torch.tensor(settings.syn_lr, device=on.device)
-        batch = settings.batch_syn
-        order = torch.randint(count, (settings.syn_steps * batch,), generator=draws)
-        batches = order.to(on.device).split(batch)
-        augmentations = draw(list(OPERATIONS), [batch] * len(batches), draws, on.device)
-        steps = [Step(b, a) for b, a in zip(batches, augmentations, strict=True)]
+    return {name: _measure_setting(name, *shape) for name, shape in LARGEST.items()}
 
-        def exercise(gradient: Any, parts: Any = (start, images, labels, steps[0])) -> None:
-            theta, seen, wanted, step = parts
-            with torch.no_grad():
-                gradient(theta, seen[step.indices], wanted[step.indices])
-            graph = build_graph(gradient, *parts)
-            torch.autograd.grad(graph.g, graph.leaves, theta)
 
-        gradient = made_ready(on, "student steps", student_gradient(network), exercise)
-        size_of_one = graph_size(build_graph(gradient, start, images, labels, steps[0]).g)
-        keep = min(len(steps), torch.cuda.mem_get_info()[0] // 2 // size_of_one)
-        given = target, images, labels, rate, steps
-        times = []
-        for _ in range(2):
-            torch.cuda.synchronize()
-            began = time.perf_counter()
-            student = train_student(gradient, start, *given, keep)
-            meta_gradient(gradient, student, *given)
-            torch.cuda.synchronize()
-            times.append(time.perf_counter() - began)
-        found[name] = {
-            "seconds_an_iteration": times[-1],
-            "steps": len(steps),
-            "kept": keep,
-            "peak_bytes": torch.cuda.max_memory_allocated(),
-        }
-    return found
+def _measure_setting(name: str, classes: int, size: int) -> dict[str, Any]:
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    config = build(presets.load(name), name)
+    settings, on, draws = config.distill, runtime("tf32", "on", "cuda"), generator(0, name)
+    module = build_network(
+        "convnet", channels=3, size=(size, size), classes=classes, seed=0,
+        width=config.network.width, depth=config.network.depth, norm=config.network.norm,
+    )  # fmt: skip
+    network = FlatNetwork(module.to(on.device), on.compute)
+    start, count = network.initial(), settings.ipc * classes
+    target = start + 0.01 * torch.randn(len(start), generator=draws).to(on.device)
+    images = torch.randn(count, 3, size, size, generator=draws).to(on.device)
+    labels = torch.randn(count, classes, generator=draws).to(on.device)
+    rate = torch.tensor(settings.syn_lr, device=on.device)
+    batch = settings.batch_syn
+    order = torch.randint(count, (settings.syn_steps * batch,), generator=draws)
+    batches = order.to(on.device).split(batch)
+    augmentations = draw(list(OPERATIONS), [batch] * len(batches), draws, on.device)
+    steps = [Step(b, a) for b, a in zip(batches, augmentations, strict=True)]
+
+    def exercise(gradient: Any, parts: Any = (start, images, labels, steps[0])) -> None:
+        theta, seen, wanted, step = parts
+        with torch.no_grad():
+            gradient(theta, seen[step.indices], wanted[step.indices])
+        graph = build_graph(gradient, *parts)
+        torch.autograd.grad(graph.g, graph.leaves, theta)
+
+    gradient = made_ready(on, "student steps", student_gradient(network), exercise)
+    size_of_one = graph_size(build_graph(gradient, start, images, labels, steps[0]).g)
+    keep = min(len(steps), torch.cuda.mem_get_info()[0] // 2 // size_of_one)
+    given = target, images, labels, rate, steps
+    times = []
+    for _ in range(2):
+        torch.cuda.synchronize()
+        began = time.perf_counter()
+        student = train_student(gradient, start, *given, keep)
+        meta_gradient(gradient, student, *given)
+        torch.cuda.synchronize()
+        times.append(time.perf_counter() - began)
+    return {
+        "seconds_an_iteration": times[-1],
+        "steps": len(steps),
+        "kept": keep,
+        "peak_bytes": torch.cuda.max_memory_allocated(),
+    }
 
 
 def distil(folder: str, ipc: int) -> dict[str, Any]:
@@ -209,11 +211,19 @@ def main() -> None:
     }
     if unknown := set(options.parts) - set(parts):
         parser.error(f"{', '.join(sorted(unknown))}: not one of {', '.join(parts)}")
-    found: dict[str, Any] = {"device": torch.cuda.get_device_name(), "torch": torch.__version__}
+    found = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    found |= {"device": torch.cuda.get_device_name(), "torch": torch.__version__}
     for name in options.parts or parts:
         print(f"measuring {name} …", file=sys.stderr, flush=True)
-        found[name] = parts[name]()
+        try:
+            found[name] = parts[name]()
+        except Exception as problem:  # told in its place: the other parts stand
+            found[name] = {"error": f"{type(problem).__name__}: {problem}"}
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(json.dumps(found), encoding="utf-8")
     print(json.dumps(found))
+    if failed := [name for name in options.parts or parts if "error" in found[name]]:
+        sys.exit(f"benchmarks.gpu: failed: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Everything that takes a GPU, in parts of under 10 minutes each; one JSON object on stdout.
+# Everything that takes a GPU, in parts of under 10 minutes each; one JSON object on stdout
+# and in gpu/results.json, with the parts measured before.
 #
 #   benchmarks/gpu.sh CIFAR10_FOLDER [PART …]
 #

@@ -12,7 +12,6 @@ most machines.
 from __future__ import annotations
 
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from benchmarks import matching
 RECURSION = {"small": (5, 20), "full": (5, 20, 80)}
 PLAIN = (10, 20)
 MOST = 80
+STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 WAYS: dict[str, dict[str, Any]] = {
     "plain": {"way": "plain"},
     "recursion": {"way": "ours"},
@@ -35,6 +35,8 @@ WAYS: dict[str, dict[str, Any]] = {
 def iterate(way: str, **settings: Any) -> int:
     """One matching iteration in this process; how far its peak is above what it held, in bytes."""
     turn = matching.ready(**WAYS[way], **settings)
+    if CLEAR.exists():
+        CLEAR.write_text("5", encoding="ascii")  # the peak starts anew from here
     before = _resident()
     turn()
     return _peak() - before
@@ -77,21 +79,32 @@ def measure(size: str) -> dict[str, Any]:
             f"recursion_{most}_over_5": ours[most] / ours[5],
             "plain_over_recursion_at_20": plain[20] / ours[20],
             "plain_over_kept_at_80": extrapolated / kept,
+            "bytes_a_graph": {p: matching.bytes_a_graph(p) for p in ("float32", "bfloat16")},
         },
     }
 
 
 def _peak() -> int:
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return _stated("VmHWM") or _highest()
 
 
 def _resident() -> int:
     """What the process holds now; off Linux, the most that it has held so far."""
-    statm = Path("/proc/self/statm")
-    if not statm.exists():
-        return _peak()
-    return int(statm.read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return _stated("VmRSS") or _highest()
+
+
+def _stated(what: str) -> int:
+    """A size that Linux tells of this process, in bytes; 0 elsewhere. (Its `ru_maxrss` begins at
+    that of the process which started this one.)"""
+    if not STATUS.exists():
+        return 0
+    lines = STATUS.read_text(encoding="ascii", errors="replace").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{what}:"))
+
+
+def _highest() -> int:
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 if __name__ == "__main__":

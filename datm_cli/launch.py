@@ -23,6 +23,8 @@ from datm_engine.hints import command
 from datm_engine.process import Process
 from datm_engine.runs import Run
 
+LOG_BYTES = 2_000_000  # of engine.log at a start; a process adds about a line every 30 s
+
 _COMMANDS = (("back to it:", "monitor"), ("end it:", "stop"))
 
 # -P: nothing in the current folder is taken for a module of datm's.
@@ -35,6 +37,7 @@ def start_engine(run: Run, arguments: Sequence[str]) -> None:
     Raises FileError where the run cannot be written.
     """
     try:
+        _shorten(run.engine_log)
         log = run.engine_log.open("ab")
     except OSError as problem:
         raise cannot_write(run.engine_log, problem) from None
@@ -51,6 +54,12 @@ def start_engine(run: Run, arguments: Sequence[str]) -> None:
     stated = Process.of(child.pid)
     if child.poll() is None:
         stated.write(run.process_file)
+
+
+def _shorten(log: Path) -> None:
+    """Keep the end of a log that many starts have made long. Raises OSError."""
+    if log.exists() and log.stat().st_size > LOG_BYTES:
+        log.write_bytes(log.read_bytes()[-LOG_BYTES // 2 :])
 
 
 def become_monitor(run: Run, arguments: Sequence[str]) -> NoReturn:

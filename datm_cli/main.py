@@ -5,9 +5,14 @@ Exit codes: 0 done, 1 failed, 2 usage or configuration, 130 interrupted, 143 ter
 
 from __future__ import annotations
 
+import errno
 import io
+import json
 import os
 import sys
+from contextlib import suppress
+from pathlib import Path
+from time import time
 from typing import Annotated
 
 import typer
@@ -27,7 +32,7 @@ from datm_cli.commands.report import report
 from datm_cli.commands.runs import runs
 from datm_cli.commands.stop import stop
 from datm_cli.commands.study import study
-from datm_engine import hints
+from datm_engine import hints, ranks
 from datm_engine.errors import DatmError
 from datm_engine.version import __version__
 
@@ -83,35 +88,57 @@ def _options(
 
 def main() -> None:
     """Run the app; errors are told on stderr, or on stdout as an object with --json."""
+    output.have_streams()
     as_json = "--json" in sys.argv
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # × and ± on a terminal that knows neither
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        code = app(standalone_mode=False) or 0
+        ranks.leave()
+        sys.exit(code)
     except DatmError as error:
         if os.environ.get("DATM_DEBUG"):
             raise
+        again = hints.command("datm", *sys.argv[1:])
         changes = error.hint.startswith("--")
-        hint = hints.retyped(sys.argv[1:], error.hint) if changes else error.hint
-        output.tell_error(error.message, hint, as_json)
+        hint = hints.retyped(sys.argv[1:], error.hint) if changes else error.hint or again
+        _tell(error.message, hint, as_json)
         sys.exit(error.exit_code)
     except TyperException as error:
-        if message := error.format_message():  # empty where the help has been printed instead
+        message = error.format_message()  # empty where the help has been printed instead
+        if message and os.environ.get("RANK", "0") == "0":  # all ranks were typed alike
             output.tell_error(message, _help_for(sys.argv[1:]), as_json)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
-    except BrokenPipeError:  # the reader of a pipe, head say, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
     except Exception as error:
+        if _is_unheard(error):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(141)
         if os.environ.get("DATM_DEBUG"):
             raise
         kind = type(error).__name__
         again = hints.command("datm", "--debug", *sys.argv[1:])
-        output.tell_error(f"a fault in datm: {kind}: {error}", again, as_json)
+        _tell(f"a fault in datm: {kind}: {error}", again, as_json)
         sys.exit(1)
+
+
+def _tell(message: str, hint: str, as_json: bool) -> None:
+    """Of several ranks, what went wrong first is told, once; torchrun says it again at its end."""
+    if ranks.current().tells(message, hint):
+        output.tell_error(message, hint, as_json)
+    if report := os.environ.get("TORCHELASTIC_ERROR_FILE"):
+        said = {"message": f"{message}\n  {hint}", "extraInfo": {"timestamp": str(int(time()))}}
+        with suppress(OSError):  # it has been told
+            Path(report).write_text(json.dumps({"message": said}), encoding="utf-8")
+
+
+def _is_unheard(error: Exception) -> bool:
+    """Whether the reader of a pipe, head say, has seen enough, or the terminal has gone."""
+    if isinstance(error, BrokenPipeError):
+        return True
+    return isinstance(error, OSError) and error.errno == errno.EIO and error.filename is None
 
 
 def _help_for(arguments: list[str]) -> str:

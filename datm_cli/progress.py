@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 
 from rich.console import Console
@@ -106,7 +107,8 @@ class Bars:
         failure: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._progress.stop()
+        with suppress(OSError):  # the terminal has gone
+            self._progress.stop()
 
     def read(self, event: Event) -> None:
         if text := sentence(event) or self._refusals.sentence(event):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
 from datm_engine import presets
-from datm_engine.config import Config, build, overlay, parse_assignments, read_toml
+from datm_engine.config import Config, build, overlay, parse_assignments, read_toml, shown
 from datm_engine.data import datasets
 from datm_engine.distillation.window import Third, third
 from datm_engine.errors import ConfigError
+from datm_engine.files import parse_json
 from datm_engine.hints import HELP, command
 
 Tables = dict[str, Any]
@@ -124,7 +125,7 @@ def full_name(dataset: str) -> str:
     """A built-in set's name as it is; a path made absolute, so that it holds from anywhere."""
     if not dataset.strip():
         raise ConfigError("the dataset's name is empty", "--dataset digits")
-    if dataset in datasets.NAMES or not Path(dataset).exists():
+    if dataset in datasets.NAMES or not os.path.exists(dataset):
         return dataset
     return str(Path(dataset).resolve())
 
@@ -145,7 +146,7 @@ def read_file(path: Path) -> Tables:
 
 def _read_json(path: Path) -> Tables:
     try:
-        stated = json.loads(path.read_text(encoding="utf-8"))
+        stated = parse_json(path.read_text(encoding="utf-8"))
         tables = stated["config"]
     except OSError as problem:
         raise ConfigError(f"{path}: {problem.strerror}", command("ls", "-l", path.parent)) from None
@@ -169,5 +170,5 @@ def _stated(tables: Tables, table: str, key: str, kind: Any) -> Any:
     """What `table.key` is set to, if it is; it decides which preset is chosen."""
     value = tables.get(table, {}).get(key)
     if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
-        raise ConfigError(f"{table}.{key} = {value!r} is of the wrong type", HELP)
+        raise ConfigError(f"{table}.{key} = {shown(value)} is of the wrong type", HELP)
     return value

@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Generator
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch._dynamo import config as dynamo
 from torch._functorch import config as functorch
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map
 from torch.utils.flop_counter import flop_registry
 
 from datm_engine.events import Event, Noted
+from datm_engine.memory import OutOfMemory
 from datm_engine.runtime import Runtime
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -42,18 +44,24 @@ def compiled(
     `exercise` calls it in every way that the stage will, with every shape: compilation happens
     there and nowhere later. It is also what the work is counted on, `repeats` times over.
     `small_kernels`: on a GPU, replay it as a CUDA graph, as it waits for launches otherwise. If
-    compiling fails, that is said, and nothing is compiled after it.
+    compiling fails, that is said, and nothing is compiled after it. Raises OutOfMemory where the
+    exercise does.
     """
     compiler = runtime.compiler
     if compiler.mode == "off" or compiler.broken:
         return function
     if compiler.mode == "auto" and what not in compiler.decided:
-        compiler.decide(what, _seconds(runtime, function, exercise) * repeats > _PAYS_AFTER)
+        work = _seconds(runtime, function, exercise) * repeats
+        compiler.decide(what, work > _PAYS_AFTER)
+        if work <= _PAYS_AFTER:
+            yield Noted(text=f"{what}: not compiled, about {max(1, round(work))} s of work")
     if not compiler.decided.get(what, True):
         return function
     on_cuda = runtime.device.type == "cuda"
     mode = "reduce-overhead" if small_kernels and on_cuda else "default"
     faster: Any = torch.compile(function, dynamic=False, fullgraph=True, mode=mode)
+    if mode == "reduce-overhead":
+        faster = _copying(faster)
     began = time.monotonic()
     try:
         # Keeping what is cheap to compute again costs more memory, and on a CPU more time, than
@@ -63,6 +71,8 @@ def compiled(
             dynamo.patch(recompile_limit=64),
         ):
             exercise(faster)
+    except OutOfMemory:
+        raise
     except Exception as problem:
         # Whatever a compiler fails with; what is wrong with the function itself shows again below.
         exercise(function)
@@ -72,6 +82,15 @@ def compiled(
         return function
     yield Noted(text=f"{what}: compiled in {time.monotonic() - began:.0f} s")
     return faster
+
+
+def _copying(function: Function) -> Function:
+    """What a replayed CUDA graph gives is written over by its next replay; steps feed on it."""
+
+    def copied(*given: Any) -> Any:
+        return tree_map(torch.Tensor.clone, function(*given))
+
+    return cast(Function, copied)
 
 
 def graph_size(outputs: torch.Tensor) -> int:

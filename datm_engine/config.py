@@ -12,7 +12,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from datm_engine.errors import ConfigError
 from datm_engine.hints import HELP, command
@@ -26,6 +33,13 @@ Norm = Literal["instance", "layer", "group", "none"]
 
 class Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _countable(cls, value: Any) -> Any:
+        if type(value) is int and abs(value) >= 2**63:
+            raise ValueError("a number of more than 64 bits")
+        return value
 
 
 class DatasetConfig(Table):
@@ -163,7 +177,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as problem:
         wrong, place = f"{path}: {problem.strerror}", path.parent
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+    except (ValueError, RecursionError) as problem:  # also of numbers too long, nesting too deep
         wrong, place = f"{path}: not TOML: {problem}", path
     raise ConfigError(wrong, command("ls", "-l", place))
 
@@ -190,12 +204,18 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
                 f"--set {text}: not of the form table.key=value, as distill.syn_steps=40 is",
                 HELP,
             )
-        try:
-            value = tomllib.loads(f"value = {raw}")["value"]
-        except tomllib.TOMLDecodeError:
-            value = raw.strip()
+        value = _value(raw)
         tables = overlay(tables, {table: {key: value}})
     return tables
+
+
+def _value(raw: str) -> Any:
+    """What a value means in TOML, if it is one there; else it is a string."""
+    try:
+        stated = tomllib.loads(f"value = {raw}")
+    except (ValueError, RecursionError):
+        return raw.strip()
+    return stated["value"] if len(stated) == 1 else raw.strip()
 
 
 def build(tables: Mapping[str, Any], source: str) -> Config:
@@ -236,11 +256,15 @@ def _integers_as_floats(tables: Mapping[str, Any]) -> dict[str, Any]:
         wanted = field.annotation.model_fields  # type: ignore[union-attr]
         plain[table] = {
             key: float(value)
-            if key in wanted and wanted[key].annotation is float and type(value) is int
+            if key in wanted and wanted[key].annotation is float and _is_short(value)
             else value
             for key, value in keys.items()
         }
     return plain
+
+
+def _is_short(value: Any) -> bool:
+    return type(value) is int and abs(value) < 2**63
 
 
 def _explain(problem: Any) -> str:
@@ -251,8 +275,17 @@ def _explain(problem: Any) -> str:
     if problem["type"] == "missing":
         return f"{where} is not set"
     if problem["type"] == "value_error":
-        return str(problem["ctx"]["error"])
-    return f"{where} = {problem['input']!r}: {problem['msg'][:1].lower()}{problem['msg'][1:]}"
+        return f"{where}: " * bool(where) + str(problem["ctx"]["error"])
+    return f"{where} = {shown(problem['input'])}: {problem['msg'][:1].lower()}{problem['msg'][1:]}"
+
+
+def shown(value: Any) -> str:
+    """As it was stated, or the beginning of it."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # numbers too long, nesting too deep
+        return "…"
+    return text if len(text) <= 80 else f"{text[:80]}…"
 
 
 def _known_keys(location: tuple[Any, ...]) -> list[str]:

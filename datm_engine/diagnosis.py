@@ -23,7 +23,7 @@ from datm_engine.networks.zoo import build
 from datm_engine.runtime import Runtime
 
 TRAINING_IMAGES = {
-    "digits": 1437,
+    "digits": 1438,
     "cifar10": 50_000,
     "cifar100": 50_000,
     "svhn": 73_257,
@@ -66,6 +66,13 @@ def estimate(
     return [experts, distill, evaluate]
 
 
+def trained_on(config: Config, images: int) -> int:
+    """How many of so many training images, without those that the settings leave or hold out."""
+    stated = config.dataset.train_images
+    used = images if stated == "all" else min(images, stated)
+    return round(used * (1 - config.dataset.validation))
+
+
 class Calibration:
     """Steps timed on noise of the right shape, with the network of the settings."""
 
@@ -79,12 +86,12 @@ class Calibration:
     ) -> None:
         self.config, self.runtime = config, runtime
         self.shape, self.classes = shape, classes
-        stated = config.dataset.train_images
-        images = min(images, images if stated == "all" else stated)
-        self.images = round(images * (1 - config.dataset.validation))
+        self.images = trained_on(config, images)
         self.pixels = shape[0] * shape[1] * shape[2]
         # The training images, and as many again while they are prepared.
         self.data = 2 * 4 * self.images * self.pixels
+        if runtime.device.type == "cpu":
+            self.data += runtime.peak_memory  # the process itself, which needs this much to be here
 
     def experts(self) -> Generator[Event, None, Estimate]:
         settings, epochs = self.config.experts, self.config.snapshot_epochs
@@ -151,7 +158,9 @@ class Calibration:
         settings, distill = self.config.evaluate, self.config.distill
         count, seconds, memory = distill.ipc * self.classes, self._choosing(), 0
         for name in settings.networks:
-            trainings = settings.repeats * (1 + sum(name != "full" for name in settings.against))
+            # The set that was selected, the last one, and real images.
+            sets = 2 + sum(name != "full" for name in settings.against)
+            trainings = settings.repeats * sets
             if name == "convnet" and settings.selection != "last":
                 candidates = distill.iterations // settings.selection_interval
                 trainings += settings.selection_repeats * candidates

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from datm_engine.checkpoint import Checkpoint, Progress
 from datm_engine.errors import FileError
+from datm_engine.hints import command
 from datm_engine.runs import Run
 from datm_engine.synthetic import SyntheticSet
 
@@ -15,12 +16,24 @@ def progress(run: Run) -> Progress:
     return Checkpoint.load(run.checkpoint).progress if run.checkpoint.exists() else Progress()
 
 
+def read_selected(run: Run) -> SyntheticSet:
+    """The selected set, or the start until there is one. Raises FileError if it is damaged; it is
+    made again by starting over, which gives the same."""
+    try:
+        return SyntheticSet.load(run.distilled)
+    except FileError as problem:
+        there = [path for path in (run.distilled, run.checkpoint) if path.exists()]
+        aside = [command("mv", path, f"{path}.aside") for path in there]
+        again = f"{run.resuming}   # which makes the same again, from iteration 0"
+        raise FileError(problem.message, " && ".join([*aside, again])) from None
+
+
 def read_distilled(run: Run, *, last: bool = False) -> SyntheticSet:
     """The selected set; the last iteration's with `last`, or while nothing has been selected
     yet. Raises FileError if there is nothing to see yet."""
-    if not run.distilled.exists():
+    if not (run.distilled.exists() or run.checkpoint.exists()):
         raise FileError(f"run {run.name} has no images yet", run.resuming)
-    selected = SyntheticSet.load(run.distilled)
+    selected = read_selected(run)
     if not run.checkpoint.exists() or (selected.iteration > 0 and not last):
         return selected
     checkpoint = Checkpoint.load(run.checkpoint)
@@ -32,6 +45,19 @@ def read_distilled(run: Run, *, last: bool = False) -> SyntheticSet:
         syn_lr=float(last_set["syn_lr"]),
         iteration=checkpoint.progress.iteration,
     )
+
+
+def set_aside(run: Run) -> None:
+    """Before a run starts over: what it had selected, or can no longer be read, stays under another
+    name. Raises OSError."""
+    if not run.distilled.exists():
+        return
+    try:
+        is_start = SyntheticSet.load(run.distilled).iteration == 0
+    except FileError:
+        is_start = False
+    if not is_start:
+        run.distilled.replace(run.distilled.with_name("distilled-before.safetensors"))
 
 
 def distilled_sets(run: Run) -> dict[str, SyntheticSet]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from datm_engine.errors import FileError
 from datm_engine.hints import remedy
@@ -31,6 +34,14 @@ def save_text(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
+def parse_json(text: str) -> Any:
+    """Raises ValueError for what is no JSON, or is nested deeper than can be read."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+
+
 @contextmanager
 def replacing(path: Path, failure: type[Exception] = OSError) -> Iterator[Path]:
     """A path beside `path` to write to, renamed into its place at the end.
@@ -38,7 +49,7 @@ def replacing(path: Path, failure: type[Exception] = OSError) -> Iterator[Path]:
     An OSError, or a `failure`, becomes a FileError, and what stood at `path` before then
     still stands.
     """
-    beside = path.with_name(f".{path.name[:100]}.{os.getpid()}@{platform.node()}.part")
+    beside = passing(path)
     try:
         yield beside
         beside.replace(path)
@@ -46,6 +57,11 @@ def replacing(path: Path, failure: type[Exception] = OSError) -> Iterator[Path]:
         with suppress(OSError):  # where it cannot be removed, it could not be written either
             beside.unlink(missing_ok=True)
         raise cannot_write(path, problem) from None
+
+
+def passing(path: Path) -> Path:
+    """What is to become `path` while it is being made, under a name that says by whom."""
+    return path.with_name(f".{path.name[:100]}.{os.getpid()}@{platform.node()}.part")
 
 
 def cannot_write(path: Path, problem: Exception) -> FileError:
@@ -68,7 +84,10 @@ def remove_leftovers(folder: Path) -> None:
         writer = re.search(r"\.(\d+)@(.*)\.part$", path.name)
         if writer and writer[2] == platform.node() and not _is_alive(int(writer[1])):
             try:
-                path.unlink(missing_ok=True)
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
             except OSError as problem:
                 raise cannot_write(folder, problem) from None
 

@@ -8,15 +8,21 @@ or with an empty one (`--dataset ''`, `--set table.key=`) is one to leave out.
 from __future__ import annotations
 
 import errno
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 HELP = "--help"
+SHARED = {"distill", "experts", "evaluate"}  # what several ranks do together
 
 
 def command(*words: object) -> str:
-    """The words as a shell takes them."""
+    """The words as a shell takes them; what torchrun started, as torchrun would start it again."""
+    started = "TORCHELASTIC_RUN_ID" in os.environ  # it says so to whom it starts
+    if started and words[0] == "datm" and len(words) > 1 and words[1] in SHARED:
+        ranks = os.environ.get("LOCAL_WORLD_SIZE", "1")
+        words = ("torchrun", "--nproc-per-node", ranks, "-m", "datm_cli", *words[1:])
     return shlex.join(str(word) for word in words)
 
 

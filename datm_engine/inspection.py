@@ -204,15 +204,20 @@ def pictures_of(
 
 
 def read_pictures(path: Path) -> Tensor | None:
-    """uint8 [n, channels, height, width] from a sample file; None if there is no such file.
+    """uint8 [n, channels, height, width] from a file of all images, as a run's start is where they
+    are not too many; None if there is no such file, or it shows some images only.
 
     Raises FileError for one that is damaged or holds something else.
     """
     try:
-        return read_tensors(path)[0]["pictures"]
+        tensors = read_tensors(path)[0]
+        pictures = tensors["pictures"]
+        if pictures.dtype != torch.uint8:
+            raise ValueError(f"its pictures are {pictures.dtype}")
+        return None if "indices" in tensors else pictures
     except FileNotFoundError:
         return None
-    except (SafetensorError, OSError, ValueError, KeyError) as problem:
+    except (SafetensorError, OSError, RuntimeError, TypeError, ValueError, KeyError) as problem:
         hint = command("ls", "-l", path)
         raise FileError(f"{path} cannot be read: {problem}", hint) from None
 

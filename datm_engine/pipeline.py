@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 from datm_engine.checkpoint import Checkpoint
 from datm_engine.config import Config
 from datm_engine.data.prepared import PreparedData, prepare
+from datm_engine.data.preprocessing import Preprocessing
 from datm_engine.distillation.initialization import check_ipc
 from datm_engine.distillation.loop import distill
 from datm_engine.distilled import distilled_sets, progress
@@ -23,12 +25,15 @@ from datm_engine.experts.training import (
     train_experts,
 )
 from datm_engine.experts.trajectories import ExpertSet, fingerprint
+from datm_engine.memory import wanted_for
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs import Run
 from datm_engine.runtime import Runtime
+from datm_engine.soundness import losses
 from datm_engine.synthetic import SyntheticSet
 from datm_engine.version import __version__
 
+Result = TypeVar("Result")
 Stop = Callable[[], bool]
 
 
@@ -56,9 +61,33 @@ def make_experts(
 ) -> Generator[Event, None, tuple[PreparedData, ExpertSet]]:
     """dataset → experts. If stopped, the set may hold fewer than were asked for."""
     yield Noted(text=runtime.choices)
-    data = yield from prepare(config.dataset, folders.data, runtime)
-    experts = yield from train_experts(config, data, folders.experts, runtime, stop)
+    data = yield from _prepared(config, folders, runtime)
+    with wanted_for("training experts", _smaller("experts.batch", config.experts.batch)):
+        experts = yield from train_experts(config, data, folders.experts, runtime, stop)
     return data, experts
+
+
+def _prepared(
+    config: Config, folders: Folders, runtime: Runtime, fitted: Preprocessing | None = None
+) -> Generator[Event, None, PreparedData]:
+    """The dataset; of several ranks first on the one that leads, so that nothing is downloaded or
+    decoded twice."""
+    ranks = runtime.ranks
+    if not ranks.leads:
+        ranks.gather(None)
+    with wanted_for(f"the images of {config.dataset.name}", _another_device(runtime)):
+        data = yield from prepare(config.dataset, folders.data, runtime, fitted)
+    if ranks.leads:
+        ranks.gather(None)
+    return data
+
+
+def _another_device(runtime: Runtime) -> str:
+    return "--set dataset.train_images=5000" if runtime.device.type == "cpu" else "--device cpu"
+
+
+def _smaller(key: str, batch: int) -> str:
+    return f"--set {key}={max(1, batch // 2)}"
 
 
 def _check(config: Config, data: PreparedData, run: Run, runtime: Runtime) -> None:
@@ -85,45 +114,56 @@ def make_distilled_set(
     folders: Folders,
     runtime: Runtime,
     stop: Stop,
+    save_now: Callable[[], bool] = lambda: False,
 ) -> Generator[Event, None, Outcome]:
-    """dataset → experts → distill → evaluate, going on where the run left off.
+    """dataset → experts → distill → evaluate, going on where the run left off; `save_now()` asks
+    for a checkpoint. Of several ranks all walk it together, and the one that leads writes the run.
 
     The real images that the result is compared with are evaluated before the distillation, as
     what there is to beat, and not again when the run goes on.
     """
-    known = [e for e in run.events() if isinstance(e, Evaluated)]
+    ranks, agreed = runtime.ranks, runtime.ranks.agreed(stop)
+    known = ranks.first(lambda: [e for e in run.events() if isinstance(e, Evaluated)])
+    before = ranks.first(lambda: progress(run))
+    lost = ranks.first(lambda: losses(run, before.iteration))
     yield RunStarted(
         run=run.name,
         command="distill",
         device=runtime.description,
         version=__version__,
         seed=config.distill.seed,
-        resumed_at=progress(run).iteration,
+        resumed_at=before.iteration,
     )
-    runtime.compiler.record = lambda _: run.note(arithmetic=runtime.facts())
+    for text in lost:
+        yield Noted(text=text)
+    if ranks.leads:
+        runtime.compiler.record = lambda _: run.note(arithmetic=runtime.facts())
     yield Noted(text=runtime.choices)
-    data = yield from prepare(config.dataset, folders.data, runtime)
+    data = yield from _prepared(config, folders, runtime)
     _check(config, data, run, runtime)
-    experts = yield from train_experts(config, data, folders.experts, runtime, stop)
+    with wanted_for("training experts", _smaller("experts.batch", config.experts.batch)):
+        experts = yield from train_experts(config, data, folders.experts, runtime, stop)
     network = expert_network(config, data, seed=0, runtime=runtime)
     evaluation = Evaluation(config, data, runtime, stop, _selection(config, data, network, experts))
-    before = progress(run)
     outcome = Outcome("stopped", before.iteration, before.loss)
-    if not stop():
-        known += yield from evaluation.references(known)
-    if not stop():
-        reached = yield from distill(
-            config, data, experts, network, run, runtime, evaluation.score, stop
-        )
+    if not agreed():
+        known += yield from _evaluating(config, evaluation.references(known))
+    if not agreed():
+        score = lambda candidate: _evaluating(config, evaluation.score(candidate))  # noqa: E731
+        with wanted_for("what is learned", _smaller("distill.ipc", config.distill.ipc)):
+            reached = yield from distill(
+                config, data, experts, network, run, runtime, score, agreed, save_now
+            )
         outcome = replace(outcome, iterations=reached.iteration, loss=reached.loss)
         if reached.skipped:
             yield Noted(
                 text=f"{reached.skipped:,} of {reached.iteration:,} iterations took no step"
             )
-        if not stop():
-            rows = yield from evaluation.compare(distilled_sets(run), known)
+        if not agreed():
+            sets = ranks.first(lambda: distilled_sets(run))
+            rows = yield from _evaluating(config, evaluation.compare(sets, known))
             outcome = replace(outcome, results=rows)
-            if not stop():
+            if not agreed():
                 outcome = replace(outcome, status="done")
     yield RunEnded(status=outcome.status, iteration=outcome.iterations)
     return outcome
@@ -161,7 +201,7 @@ def evaluate_again(
     """
     first = next(iter(distilled.values()))
     yield Noted(text=runtime.choices)
-    data = yield from prepare(config.dataset, folders.data, runtime, first.preprocessing)
+    data = yield from _prepared(config, folders, runtime, first.preprocessing)
     made_for = (len(first.class_names), tuple(first.images.shape[1:]))
     if made_for != (data.classes, data.shape):
         raise DataError(
@@ -176,4 +216,14 @@ def evaluate_again(
             config, data, network.layout, folders.experts, trained.precision, trained.making
         )
         selection = _selection(config, data, network, experts)
-    return (yield from Evaluation(config, data, runtime, stop, selection).compare(distilled))
+    comparison = Evaluation(config, data, runtime, stop, selection).compare(distilled)
+    return (yield from _evaluating(config, comparison))
+
+
+def _evaluating(
+    config: Config, stage: Generator[Event, None, Result]
+) -> Generator[Event, None, Result]:
+    with wanted_for(
+        "training networks to evaluate", _smaller("evaluate.batch", config.evaluate.batch)
+    ):
+        return (yield from stage)

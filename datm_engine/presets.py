@@ -90,6 +90,8 @@ def choose(dataset: str | None, ipc: int | None, preset: str | None, shape: Shap
     """
     if ipc is not None and ipc < 1:
         raise ConfigError(f"--ipc {ipc}: at least 1 image per class", "--ipc 1")
+    if ipc is not None and ipc >= 2**63:
+        raise ConfigError("--ipc: a number of more than 64 bits", "--ipc 1")
     known = families()
     if preset in names():
         chosen = _as_it_stands(preset, ipc)

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from datm_engine.files import save_text
+from datm_engine.files import parse_json, save_text
 
 BEAT_SECONDS = 10.0  # between signs of life
 STALE_SECONDS = 60.0  # without one, a process on another machine counts as lost
@@ -35,7 +35,7 @@ class Process:
     def read(cls, path: Path) -> Process | None:
         """The process that `path` states; None if it states none."""
         try:
-            stated = json.loads(path.read_text(encoding="utf-8"))
+            stated = parse_json(path.read_text(encoding="utf-8"))
             return cls(str(stated["host"]), int(stated["pid"]), str(stated["started"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None  # not written yet, or by a machine that died while writing it

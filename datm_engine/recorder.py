@@ -22,14 +22,17 @@ Result = TypeVar("Result")
 
 
 class Recorder:
-    """Appends events to a run, each written at once as a line of its own."""
+    """Appends events to a run, each written at once as a line of its own; without a file, as on
+    ranks that do not lead, it writes nothing."""
 
-    def __init__(self, run: Run, file: FileIO) -> None:
+    def __init__(self, run: Run, file: FileIO | None = None) -> None:
         self._run, self._file = run, file
 
     def write(self, event: Event) -> Event:
         """The event as it was recorded, with its time. Raises FileError on a full disk."""
         stamped = replace(event, time=time.time())
+        if self._file is None:
+            return stamped
         end = self._file.seek(0, os.SEEK_END)
         try:
             _write_all(self._file, events.to_json(stamped).encode() + b"\n")
@@ -41,7 +44,8 @@ class Recorder:
 
     def follow(self, stage: Generator[Event, None, Result]) -> Generator[Event, None, Result]:
         """The stage's events, each recorded before it is passed on; a failure is recorded too,
-        and its hint is made whole: what it would change is changed in a new run."""
+        and its hint is made whole: what it would change is changed in a new run, and without one
+        the run goes on where it was."""
         iteration = 0
         try:
             while True:
@@ -55,6 +59,7 @@ class Recorder:
             if isinstance(problem, DatmError):
                 if problem.hint.startswith("--"):
                     problem.hint = self._run.again(problem.hint)
+                problem.hint = problem.hint or self._run.resuming
                 message, hint = problem.message, problem.hint
             else:
                 message = f"{type(problem).__name__}: {problem}"

@@ -10,7 +10,6 @@ Comes without torch, so that a run is quick to look at; what its tensor files ho
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import re
 import shutil
@@ -33,7 +32,8 @@ from datm_engine.events import (
     RunStarted,
     SampleSaved,
 )
-from datm_engine.files import cannot_write, make_folder, remove_leftovers, save_text
+from datm_engine.facts import read_facts, write_facts
+from datm_engine.files import cannot_write, make_folder, passing, remove_leftovers
 from datm_engine.hints import command, retyped
 from datm_engine.process import Process, beating, shows_life
 from datm_engine.recorder import Recorder, end_line
@@ -100,15 +100,27 @@ class Run:
         if run.was_in_vain:
             run.discard()
         if run.path.exists():
-            raise RunError(f"run {name} exists already", run.resuming)
+            raise run._taken()
         stated = {"config": config.model_dump(), "created": time.time(), **facts}
+        remove_leftovers(runs_dir)
+        made = cls(passing(run.path))
         try:
-            make_folder(run.samples)
-            run._state(stated)
+            make_folder(made.samples)
+            write_facts(made.path, stated)
+            made.path.rename(run.path)  # whole or not at all, and for one process only
         except FileError:
-            run.discard()
+            made.discard()
             raise
+        except OSError as problem:
+            made.discard()
+            raise (run._taken() if run.path.exists() else cannot_write(run.path, problem)) from None
         return run
+
+    def _taken(self) -> RunError:
+        if (self.path / "run.json").exists():
+            return RunError(f"run {self.name} exists already", self.resuming)
+        free = free_name(self.path.parent, self.name)
+        return RunError(f"{self.path} is there already, and is no run", f"--name {free}")
 
     @classmethod
     def open(cls, runs_dir: Path, name: str) -> Run:
@@ -123,31 +135,20 @@ class Run:
     @classmethod
     def all(cls, runs_dir: Path) -> list[Run]:
         """Oldest first, damaged ones too."""
-        stated = sorted(runs_dir.glob("*/run.json"), key=lambda path: path.stat().st_mtime)
-        return [cls(path.parent) for path in stated]
+        stated = [p for p in runs_dir.glob("*/run.json") if not p.parent.name.startswith(".")]
+        return [cls(path.parent) for path in sorted(stated, key=_written)]
 
     def facts(self) -> dict[str, Any]:
         """What run.json states. Raises RunError if it is damaged."""
-        try:
-            stated = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as problem:
-            wrong = f"{self.path / 'run.json'} is damaged: {problem}"
-            raise RunError(wrong, self.listing) from None
-        if not isinstance(stated, dict) or not isinstance(stated.get("config"), dict):
-            wrong = f"{self.path / 'run.json'} states no configuration"
-            raise RunError(wrong, self.listing)
-        return stated
+        return read_facts(self.path)
 
     def restate(self, config: Config, **facts: Any) -> None:
         """Put another configuration, and other facts, in the place of those in run.json."""
-        self._state({**self.facts(), **facts, "config": config.model_dump()})
+        write_facts(self.path, {**self.facts(), **facts, "config": config.model_dump()})
 
     def note(self, **facts: Any) -> None:
         """Add to what run.json states, or put it in the place of what it stated before."""
-        self._state({**self.facts(), **facts})
-
-    def _state(self, facts: dict[str, Any]) -> None:
-        save_text(self.path / "run.json", json.dumps(facts, indent=2) + "\n")
+        write_facts(self.path, {**self.facts(), **facts})
 
     def config(self) -> Config:
         return build(self.facts()["config"], str(self.path / "run.json"))
@@ -165,7 +166,8 @@ class Run:
             if isinstance(event, RunStarted | EvaluationChanged):
                 kept = [e for e in kept if not is_undone(e, event)]
             kept.append(event)
-        return kept
+        latest = {_telling(event): event for event in kept}
+        return [event for event in kept if latest[_telling(event)] is event]
 
     def status(self) -> str:
         """ "running" or, once it has ended, "done", "stopped" or "failed"; "crashed" if it ended
@@ -249,6 +251,13 @@ class Run:
             self.process_file.unlink(missing_ok=True)
 
 
+def _written(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # gone since it was seen
+        return 0.0
+
+
 def status_after(last: RunStarted | RunEnded | None) -> str:
     """The status of a run that no process writes, by the latest of its starts and ends."""
     if last is None:
@@ -264,6 +273,19 @@ def free_name(runs_dir: Path, stem: str) -> str:
         number += 1
         name = f"{stem}-{number}"
     return name
+
+
+def _telling(event: Event) -> object:
+    """What the event tells of: of several that tell of the same, the last one counts. A candidate
+    is told twice where its run was killed before it could be noted as scored."""
+    match event:
+        case Matched():
+            return "iteration", event.iteration
+        case CandidateScored():
+            return "candidate", event.part, event.iteration
+        case SampleSaved():
+            return event.path, event.iteration
+    return id(event)
 
 
 def is_undone(event: Event, later: RunStarted | EvaluationChanged) -> bool:

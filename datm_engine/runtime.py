@@ -16,13 +16,16 @@ import torch
 from torch import Tensor
 
 from datm_engine.errors import ConfigError
+from datm_engine.ranks import ALONE, Ranks
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
 PRECISIONS = ("auto", "float32", "tf32", "bfloat16")
 COMPILING = ("auto", "on", "off")
 
-# On a CPU without instructions for bfloat16, libraries take ten times as long as in float32.
-CPU_HAS_BFLOAT16 = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+# Where a CPU's library has no kernels for bfloat16, it takes ten times as long as in float32.
+CPU_HAS_BFLOAT16 = torch.backends.mkldnn.is_available() and bool(
+    torch.ops.mkldnn._is_mkldnn_bf16_supported()
+)
 
 
 @dataclass
@@ -50,7 +53,8 @@ class Runtime:
 
     `dtype` is the type of weights, images, labels and sums; `precision`, how layers multiply:
     "float32", "tf32" (on CUDA, 10 bits of mantissa) or "bfloat16" (7 bits). `memory`: bytes that
-    may be spent on keeping graphs instead of building them twice.
+    may be spent on keeping graphs instead of building them twice. `ranks`: the processes that
+    share the work.
     """
 
     device: torch.device
@@ -58,6 +62,7 @@ class Runtime:
     precision: str = "float32"
     memory: int = 0
     compiler: Compiler = field(default_factory=Compiler)
+    ranks: Ranks = ALONE
 
     @property
     def compute(self) -> torch.dtype | None:
@@ -85,7 +90,7 @@ class Runtime:
             "off": "nothing is compiled",
         }[self.compiler.mode]
         if self.precision == "bfloat16" and self.device.type == "cpu" and not CPU_HAS_BFLOAT16:
-            exact += " (this CPU has no instructions for it: no faster than float32)"
+            exact += " (this CPU has no kernels for it: the ConvNet rounds, hardly faster for it)"
         return f"precision {exact}; {compiling}"
 
     def facts(self) -> dict[str, Any]:
@@ -100,12 +105,14 @@ class Runtime:
 
     @property
     def description(self) -> str:
+        several = f"{self.ranks.count} ranks on " if self.ranks.count > 1 else ""
         if self.device.type == "cuda":
-            return f"{self.device} ({torch.cuda.get_device_name(self.device)})"
+            name = torch.cuda.get_device_name(self.device)
+            return f"{several}cuda ({name})" if several else f"{self.device} ({name})"
         if self.device.type == "mps":
             return "mps (Apple GPU)"
         threads = torch.get_num_threads()
-        return f"cpu ({threads} thread{'' if threads == 1 else 's'})"
+        return f"{several}cpu ({threads} thread{'' if threads == 1 else 's'}{several and ' each'})"
 
     @property
     def peak_memory(self) -> int:
@@ -122,18 +129,22 @@ def start(
     compiling: str = "auto",
     memory: str = "auto",
     before: Mapping[str, Any] | None = None,
+    ranks: Ranks = ALONE,
 ) -> Runtime:
     """The runtime for "auto" (the best there is), "cuda", "cuda:1", "mps" or "cpu".
 
     `precision` and `compiling` are as `--precision` and `--compile` take them, `memory` as
     `--memory` does ("8GB"; "auto": a quarter of what there is, at most half of what is free).
-    `before`: the `facts` of a run that goes on, whose choices hold. Raises ConfigError for what
-    is unknown, is not here, or differs from `before`.
+    `before`: the `facts` of a run that goes on, whose choices hold. Of several `ranks` each has a
+    GPU of its own, and of a machine's memory a share. Raises ConfigError for what is unknown, is
+    not here, or differs from `before`.
     """
     _check("--precision", precision, PRECISIONS)
     _check("--compile", compiling, COMPILING)
-    on, budget = _device(device), _bytes(memory)
+    on, budget = _device(device, ranks), _bytes(memory)
     if before:
+        _check("--precision", before["precision"], PRECISIONS)
+        _check("--compile", before["compile"], COMPILING)
         _check_same("--precision", precision, before["precision"])
         _check_same("--compile", compiling, before["compile"])
         _check_same("--memory", memory if budget is None else budget, before["memory"])
@@ -150,8 +161,9 @@ def start(
             "--precision float32",
         )
     if budget is None:  # of what the machine has: what is free differs from run to run
-        budget = min(total_memory(on) // 4, free_memory(on) // 2)
-    return Runtime(on, memory=budget, compiler=compiler).using(precision)
+        sharing = 1 if on.type == "cuda" else ranks.local_count
+        budget = min(total_memory(on) // 4, free_memory(on) // 2) // sharing
+    return Runtime(on, memory=budget, compiler=compiler, ranks=ranks).using(precision)
 
 
 def free_memory(device: torch.device) -> int:
@@ -173,7 +185,7 @@ def total_memory(device: torch.device) -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _device(name: str) -> torch.device:
+def _device(name: str, ranks: Ranks) -> torch.device:
     kind, _, number = name.partition(":")
     available = {
         "cuda": torch.cuda.is_available(),
@@ -181,13 +193,30 @@ def _device(name: str) -> torch.device:
         "cpu": True,
     }
     if name == "auto":
-        return torch.device(next(kind for kind in available if available[kind]))
+        name = kind = next(kind for kind in available if available[kind])
     if kind not in available or (number and not number.isdigit()):
         raise ConfigError(f"--device {name}: not one of {', '.join(DEVICES)}", "--device auto")
     count = torch.cuda.device_count() if kind == "cuda" else 1
     if not available[kind] or int(number or 0) >= count:
         raise ConfigError(f"--device {name}: this machine has no such device", "--device auto")
-    return torch.device(name)
+    return torch.device(name) if ranks.count == 1 else _device_of_rank(kind, number, ranks)
+
+
+def _device_of_rank(kind: str, number: str, ranks: Ranks) -> torch.device:
+    """A GPU of its own for each rank of a machine, or the processor for all."""
+    if number:
+        wrong = f"--device {kind}:{number}: of {ranks.count} ranks each takes a GPU of its own"
+        raise ConfigError(wrong, f"--device {kind}")
+    if kind == "mps":
+        raise ConfigError(f"{ranks.count} ranks cannot share the one GPU here", "--device cpu")
+    if kind == "cpu":
+        return torch.device("cpu")
+    if ranks.local >= (gpus := torch.cuda.device_count()):
+        wrong = f"{ranks.local_count} ranks on this machine, which has {gpus} GPUs"
+        raise ConfigError(wrong, "--device cpu")
+    own = torch.device("cuda", ranks.local)
+    torch.cuda.set_device(own)
+    return own
 
 
 def _check(flag: str, value: str, known: tuple[str, ...]) -> None:

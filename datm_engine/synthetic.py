@@ -19,6 +19,7 @@ from torch.utils.data import TensorDataset
 
 from datm_engine.data import preprocessing as pre
 from datm_engine.errors import FileError
+from datm_engine.files import parse_json
 from datm_engine.hints import command
 from datm_engine.tensors import read_tensors, save_tensors
 
@@ -98,7 +99,7 @@ class SyntheticSet:
             tensors, metadata = read_tensors(path)
         except FileNotFoundError:
             raise FileError(f"{path}: no such file", command("ls", path.parent)) from None
-        except (SafetensorError, OSError) as problem:
+        except (SafetensorError, OSError, RuntimeError, TypeError) as problem:
             raise FileError(f"{path} cannot be read: {problem}", look) from None
         except ValueError as problem:
             raise FileError(f"{path}: damaged distilled set: {problem}", look) from None
@@ -109,22 +110,27 @@ class SyntheticSet:
                 images=tensors["images"],
                 labels=tensors["labels"],
                 syn_lr=float(tensors["syn_lr"]),
-                preprocessing=pre.restore(json.loads(metadata["preprocessing"]), tensors),
+                preprocessing=pre.restore(parse_json(metadata["preprocessing"]), tensors),
                 dataset=metadata["dataset"],
-                class_names=tuple(json.loads(metadata["class_names"])),
+                class_names=tuple(parse_json(metadata["class_names"])),
                 iteration=int(metadata["iteration"]),
-                augmentation=tuple(json.loads(metadata["augmentation"])),
-                config=json.loads(metadata["config"]),
+                augmentation=tuple(parse_json(metadata["augmentation"])),
+                config=parse_json(metadata["config"]),
             )
             synthetic._check()
-        except (KeyError, ValueError, TypeError, AttributeError) as problem:
+        except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as problem:
             raise FileError(f"{path}: damaged distilled set: {problem}", look) from None
         return synthetic
 
     def _check(self) -> None:
         """Raises ValueError where the parts do not fit each other."""
         n, classes = len(self.images), len(self.class_names)
-        if self.images.ndim != 4 or self.labels.shape != (n, classes) or n == 0:
+        texts = [*self.class_names, *self.augmentation]
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError("its names are no texts")
+        if not (self.images.is_floating_point() and self.labels.is_floating_point()):
+            raise ValueError("images or labels are no floating point numbers")
+        if self.images.ndim != 4 or self.labels.shape != (n, classes) or 0 in self.labels.shape:
             raise ValueError(
                 f"images {list(self.images.shape)} and labels {list(self.labels.shape)} do not "
                 f"fit {classes} classes"

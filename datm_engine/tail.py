@@ -11,14 +11,15 @@ from datm_engine.events import Event
 class EventTail:
     """Reads what has been added to an events file since the last time.
 
-    A line that is not finished yet is kept until it is; one that is no event is passed over. If
-    the file has become shorter it is read from its beginning again, and `rewound` is true after
-    that `read`.
+    A line that is not finished yet is kept until it is; one that is no event, or is damaged, is
+    passed over and counted in `unreadable`. If the file has become shorter it is read from its
+    beginning again, and `rewound` is true after that `read`.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rewound = False
+        self.unreadable = 0
         self._offset = 0
         self._partial = b""
 
@@ -30,6 +31,7 @@ class EventTail:
                 size = file.seek(0, 2)
                 if size < self._offset:
                     self._offset, self._partial, self.rewound = 0, b"", True
+                    self.unreadable = 0
                 file.seek(self._offset)
                 added = file.read()
         except FileNotFoundError:
@@ -41,5 +43,5 @@ class EventTail:
             try:
                 read.append(events.from_json(line.decode(errors="replace")))
             except ValueError:  # cut short when a process died, and closed by the next one
-                continue
+                self.unreadable += bool(line.strip())
         return read

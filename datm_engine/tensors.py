@@ -6,7 +6,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+import zlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -57,8 +58,19 @@ def digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
     content = hashlib.sha256(json.dumps(described).encode())
     for name, tensor in sorted(tensors.items()):
         content.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
-        content.update(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
+        content.update(_bytes(tensor))
     return content.hexdigest()
+
+
+def row_checks(rows: Tensor | Sequence[Tensor]) -> list[str]:
+    """[rows] CRC-32 of every row's bytes, as hex: a digest tells damage of a file that is read as
+    a whole, this of one that is read by row."""
+    return [f"{zlib.crc32(_bytes(row)):08x}" for row in rows]
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    plain: memoryview = tensor.contiguous().flatten().view(torch.uint8).numpy().data
+    return plain
 
 
 def _sort_metadata(path: Path) -> None:

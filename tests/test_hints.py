@@ -59,3 +59,12 @@ def test_the_remedy_fits_the_problem_and_names_what_exists(tmp_path: Path) -> No
         (errno.ENOTDIR, "ls -ld"),
     ):
         assert remedy(OSError(number, "x"), place) == f"{expected} {tmp_path}"
+
+
+def test_what_torchrun_started_is_started_by_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    several = "torchrun --nproc-per-node 4 -m datm_cli "
+    assert command("datm", "distill", "--resume", "r") == several + "distill --resume r"
+    assert retyped(["evaluate", "r"], "--device cpu") == several + "evaluate r --device cpu"
+    assert command("datm", "runs") == "datm runs"

@@ -313,3 +313,33 @@ def test_free_name(tmp_path: Path) -> None:
 def test_names_are_made_of_any_dataset(tmp_path: Path, make_config: Make) -> None:
     for stem in ("my photos (2)-ipc1", ".hidden-ipc1", "fünf/sechs-ipc1"):
         Run.create(tmp_path, free_name(tmp_path, stem), make_config(), {})
+
+
+def test_a_folder_that_is_no_run_is_told(tmp_path: Path, make_config: Make) -> None:
+    """Where nothing could be gone on with, nothing says so."""
+    (tmp_path / "one").mkdir()
+    with pytest.raises(RunError, match="is there already, and is no run") as raised:
+        Run.create(tmp_path, "one", make_config(), {})
+    assert raised.value.hint == "--name one-2"
+
+
+def test_a_run_is_there_whole_or_not_at_all(
+    tmp_path: Path, make_config: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was killed while it was made is in nobody's way, and no other takes its name."""
+    dead = 2**22 + 1
+    half = tmp_path / f".one.{dead}@{platform.node()}.part"
+    half.mkdir()
+    (half / "run.json").write_text("{}")
+    assert Run.all(tmp_path) == []
+
+    def taken_meanwhile(path: Path, target: Path) -> Path:
+        target.mkdir()
+        (target / "run.json").touch()
+        return os.rename(path, target)  # type: ignore[func-returns-value]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", taken_meanwhile)
+        with pytest.raises(RunError, match="exists already"):
+            Run.create(tmp_path, "one", make_config(), {})
+    assert [path.name for path in tmp_path.iterdir()] == ["one"], "no leftovers"

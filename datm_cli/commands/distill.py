@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext, suppress
 from typing import Annotated, Any
 
 import typer
@@ -51,16 +52,20 @@ def distill(
 ) -> None:
     """Distil a dataset: train missing experts, match their trajectories, evaluate the result."""
     from datm_cli import launch, output, report, settings, starting
-    from datm_cli.driving import Several, StopRequest, drive
+    from datm_cli.driving import Several, StopRequest, UntilLost, drive
     from datm_cli.progress import reader
+    from datm_cli.stuck import PATIENCE, ended_if_stuck
     from datm_cli.terminal import is_interactive
-    from datm_engine import runtime
+    from datm_engine import ranks, runtime
     from datm_engine.distilled import progress
     from datm_engine.errors import ConfigError
     from datm_engine.formats.tracking import parse, tracking
     from datm_engine.hints import command
     from datm_engine.pipeline import make_distilled_set
+    from datm_engine.recorder import Recorder
+    from datm_engine.runs import Run
 
+    together = ranks.join()
     logs = parse(log)  # before any work
     if resume:
         data_dir, experts_dir, device = starting.places(
@@ -69,7 +74,7 @@ def distill(
     folders = options.folders(data_dir, experts_dir, runs_dir)
     device = device or "auto"
     before = starting.arithmetic(folders, resume) if resume else None
-    on = runtime.start(device, precision, compiling, memory, before)
+    on = runtime.start(device, precision, compiling, memory, before, together)
     flags: dict[str, Any] = {"dataset": {"resolution": resolution}} if resolution else {}
     own = {"iterations": iterations, "seed": seed}
     if stated := {key: value for key, value in own.items() if value is not None}:
@@ -85,35 +90,51 @@ def distill(
         "assignments": assignments or [],
         "data_dir": folders.data,
     }
-    if resume:
+
+    def begun() -> Run:
+        if not resume:
+            return starting.new_run(folders, name, settings.settle(**given), device, on)
         if name or preset or method or window:
             raise ConfigError(
                 "--resume goes on with a run as it is: --name, --preset, --method and --window are "
                 "for a new one",
                 command("datm", "distill", "--resume", resume) + options.elsewhere(runs_dir),
             )
-        run = starting.resumed_run(folders, resume, given, device)
-    else:
-        run = starting.new_run(folders, name, settings.settle(**given), device, on)
+        return starting.resumed_run(folders, resume, given, device)
 
-    silent = quiet or as_json
-    if is_interactive() and not (no_tui or silent):
+    run = together.first(begun)
+    silent = quiet or as_json or not together.leads
+    if is_interactive() and not (no_tui or silent or together.count > 1):
         where = ["--runs-dir", str(run.path.parent.resolve())]
         where += ["--log", ",".join(logs)] if logs else []
         launch.start_engine(run, ["distill", "--resume", run.name, *where, "--no-tui"])
         launch.become_monitor(run, ["--color", color])
+
+    def stuck() -> None:
+        message = (
+            f"rank {together.rank} of {together.count} did not end its step within "
+            f"{PATIENCE:.0f} s of SIGTERM; the last checkpoint stands"
+        )
+        if together.tells(message, run.resuming):
+            output.tell_error(message, run.resuming, as_json)
+
     with (
         StopRequest(silent=silent, file=run.stop_file).listening() as stop,
-        reader(output.remarks(), silent=silent) as screen,
-        run.recording() as record,
-        tracking(logs, run, progress(run).iteration) as trackers,
+        reader(output.remarks(), silent=silent) as shown,
+        run.recording() if together.leads else nullcontext(Recorder(run)) as record,
+        ended_if_stuck(stuck, run.stop_file) if together.count > 1 else nullcontext(),
+        tracking(logs if together.leads else [], run, progress(run).iteration) as trackers,
     ):
-        if not resume:
+        screen = UntilLost(shown)
+        if not (resume or silent):
             for event in run.events():
                 screen.read(event)
-        road = make_distilled_set(run.config(), run, folders, on, stop)
+        together.gather(None)  # an earlier STOP is gone by now
+        road = make_distilled_set(run.config(), run, folders, on, stop, stop.save_now)
         outcome = drive(record.follow(road), Several([screen, *trackers]))
 
+    if not together.leads:
+        raise typer.Exit(stop.exit_code)
     if as_json:
         output.print_json(
             {
@@ -133,6 +154,7 @@ def distill(
             if outcome.status == "done"
             else f"stopped after {outcome.iterations:,} iterations; go on with: {run.resuming}"
         )
-        output.remarks().print(following, soft_wrap=True, markup=False)
+        with suppress(OSError):  # the run has ended well, whoever hears it
+            output.remarks().print(following, soft_wrap=True, markup=False)
     if stop.exit_code:
         raise typer.Exit(stop.exit_code)

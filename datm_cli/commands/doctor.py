@@ -91,20 +91,23 @@ def _plan(on: Runtime, given: dict[str, Any], as_json: bool) -> dict[str, Any]:
     from datm_cli.driving import drive
     from datm_cli.progress import reader
     from datm_engine.data import datasets
-    from datm_engine.diagnosis import TRAINING_IMAGES, estimate
+    from datm_engine.diagnosis import TRAINING_IMAGES, estimate, trained_on
 
     settled = settings.settle(**given)
     config, dataset = settled.config, settled.config.dataset
     shape = datasets.peek(dataset.name, data_dir=given["data_dir"])
     native = (shape.height or 32, shape.width or 32)
     size = native if dataset.resolution == "native" else (dataset.resolution,) * 2
-    images = TRAINING_IMAGES.get(dataset.name, _ASSUMED)
+    images = TRAINING_IMAGES.get(dataset.name) or datasets.training_images(dataset.name)
+    known = images is not None
+    images = images or _ASSUMED
     calibration = estimate(config, (shape.channels or 3, *size), shape.classes, images, on)
     with reader(output.remarks(), silent=as_json) as screen:
         stages = drive(calibration, screen)
     return {
         "settings": settled.source,
-        "training_images": images,
+        "training_images": trained_on(config, images),
+        "training_images_assumed": not known,
         "stages": [asdict(stage) for stage in stages],
     }
 
@@ -129,9 +132,12 @@ def _show(told: dict[str, Any]) -> None:
     if "stages" not in told:
         console.print("what a preset takes here: datm doctor --preset cifar10-small-ipc1")
         return
-    console.print(f"\n{told['settings']}, {told['training_images']:,} training images, all anew:")
+    images = f"{told['training_images']:,} images to train on"
+    if told["training_images_assumed"]:
+        images += f" (of {_ASSUMED:,}, which is a guess)"
+    console.print(f"\n{told['settings']}, {images}, all anew:")
     table = Table(box=None, pad_edge=False)
-    for column in ("stage", "time", "memory", "disk"):
+    for column in ("stage", "time, without compiling", "memory", "disk"):
         table.add_column(column, justify="left" if column == "stage" else "right")
     for stage in told["stages"]:
         disk = size(stage["disk"]) if stage["disk"] else ""

@@ -48,14 +48,15 @@ def evaluate(
 ) -> None:
     """Train networks on a distilled set and test them, beside networks trained on real images."""
     from datm_cli import output, report
-    from datm_cli.driving import StopRequest, drive
+    from datm_cli.driving import StopRequest, UntilLost, drive
     from datm_cli.progress import reader
     from datm_cli.settings import full_name, overrides, with_names
-    from datm_engine import runtime
+    from datm_engine import ranks, runtime
     from datm_engine.config import build, overlay
     from datm_engine.hints import command
     from datm_engine.pipeline import Trained, evaluate_again
 
+    together = ranks.join()
     subject = _subject(target, runs_dir)
     folders = options.folders(data_dir, experts_dir or subject.experts_dir, runs_dir)
     own: dict[str, Any] = {
@@ -68,11 +69,13 @@ def evaluate(
     flags = with_names(flags, None if dataset is None else full_name(dataset), None)
     over = overrides(flags, assignments or [])
     config = build(overlay(subject.config.model_dump(), over), target)
+    silent = quiet or as_json or not together.leads
     with (
-        StopRequest(silent=quiet or as_json).listening() as stop,
-        reader(output.remarks(), silent=quiet or as_json) as screen,
+        StopRequest(silent=silent).listening() as stop,
+        reader(output.remarks(), silent=silent) as shown,
     ):
-        on = runtime.start(device or "auto", precision, compiling, memory="0")
+        screen = UntilLost(shown)
+        on = runtime.start(device or "auto", precision, compiling, "0", ranks=together)
         precision = subject.precision or on.precision
         words: list[object] = ["--config", subject.path, "--experts-dir", folders.experts]
         words += ["--data-dir", data_dir] if data_dir else []
@@ -82,6 +85,8 @@ def evaluate(
         trained = Trained(precision, command("datm", "experts", *words))
         sets = subject.distilled
         rows = drive(evaluate_again(config, sets, folders, on, trained, stop), screen)
+    if not together.leads:
+        raise typer.Exit(stop.exit_code)
     if as_json:
         output.print_json({"results": [output.row(row) for row in rows]})
     elif rows:  # none where it was interrupted before the first

@@ -36,12 +36,13 @@ def experts(
 ) -> None:
     """Train experts and keep their weights after every epoch. Those on disk are kept."""
     from datm_cli import output, settings
-    from datm_cli.driving import StopRequest, drive
+    from datm_cli.driving import StopRequest, UntilLost, drive
     from datm_cli.progress import reader
-    from datm_engine import runtime
+    from datm_engine import ranks, runtime
     from datm_engine.events import Noted
     from datm_engine.pipeline import make_experts
 
+    together = ranks.join()
     folders = options.folders(data_dir, experts_dir, options.RUNS_DIR)
     flags: dict[str, Any] = {"dataset": {"resolution": resolution}} if resolution else {}
     own = {"count": count, "epochs": epochs, "seed": seed}
@@ -58,14 +59,18 @@ def experts(
         assignments=assignments or [],
         data_dir=folders.data,
     )
+    silent = quiet or as_json or not together.leads
     with (
-        StopRequest(silent=quiet or as_json).listening() as stop,
-        reader(output.remarks(), silent=quiet or as_json) as screen,
+        StopRequest(silent=silent).listening() as stop,
+        reader(output.remarks(), silent=silent) as shown,
     ):
+        screen = UntilLost(shown)
         for note in (f"settings: {settled.source}", *settled.notes):
             screen.read(Noted(text=note))
-        on = runtime.start(device or "auto", precision, compiling, memory="0")
+        on = runtime.start(device or "auto", precision, compiling, "0", ranks=together)
         _, made = drive(make_experts(settled.config, folders, on, stop), screen)
+    if not together.leads:
+        raise typer.Exit(stop.exit_code)
     wanted = settled.config.experts.count
     ready = len(made.present(wanted))
     if as_json:

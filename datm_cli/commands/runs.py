@@ -79,7 +79,7 @@ def _told(run: Run) -> dict[str, Any]:
         "loss": None,
         "accuracy": None,
         "judged_on": None,
-        "age": time.time() - facts.get("created", time.time()),
+        "age": max(0.0, time.time() - facts.get("created", time.time())),  # clocks are set
     }
     for event in run.events():
         match event:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,10 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from datm_engine.errors import FileError
+from datm_engine.files import parse_json
+
+# What comes of reading a file that is damaged, or that holds something else.
+_UNREADABLE = (SafetensorError, OSError, KeyError, IndexError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -29,15 +32,16 @@ def read_sample(path: Path, iteration: int) -> Sample | None:
     """
     try:
         with safe_open(path, framework="numpy") as file:
-            stated = (file.metadata() or {}).get("iteration")
+            stated = int((file.metadata() or {}).get("iteration", iteration))
             pictures = file.get_tensor("pictures").transpose(0, 2, 3, 1)
-            known = "indices" in file.keys()  # noqa: SIM118
-            indices = file.get_tensor("indices") if known else np.arange(len(pictures))
+            indices = _indices(file, len(pictures))
+            if pictures.dtype != np.uint8 or indices.shape != (len(pictures),):
+                raise ValueError("its pictures and their numbers do not fit each other")
     except FileNotFoundError:
         return None
-    except (SafetensorError, OSError) as problem:
+    except _UNREADABLE as problem:
         raise FileError(f"{path} cannot be read: {problem}", f"rm {path}") from None
-    return Sample(int(stated or iteration), pictures, indices)
+    return Sample(stated, pictures, indices)
 
 
 def read_start(folder: Path, index: int) -> NDArray[np.uint8]:
@@ -46,8 +50,12 @@ def read_start(folder: Path, index: int) -> NDArray[np.uint8]:
     path = folder / "samples" / "initial.safetensors"
     try:
         with safe_open(path, framework="numpy") as file:
-            picture: NDArray[np.uint8] = file.get_slice("pictures")[index : index + 1][0]
-    except (SafetensorError, OSError, IndexError) as problem:
+            pictures = file.get_slice("pictures")
+            row = int(np.flatnonzero(_indices(file, pictures.get_shape()[0]) == index)[0])
+            picture: NDArray[np.uint8] = pictures[row : row + 1][0]
+            if picture.dtype != np.uint8 or picture.ndim != 3:
+                raise ValueError("it holds no pictures")
+    except _UNREADABLE as problem:
         raise FileError(f"{path} cannot be read: {problem}", f"rm {path}") from None
     return picture.transpose(1, 2, 0)
 
@@ -56,6 +64,14 @@ def read_class_names(distilled: Path) -> tuple[str, ...]:
     """Of the set in this file; none if it is not there yet or cannot be read."""
     try:
         with safe_open(distilled, framework="numpy") as file:
-            return tuple(json.loads((file.metadata() or {})["class_names"]))
-    except (SafetensorError, OSError, KeyError, ValueError):
+            return tuple(map(str, parse_json((file.metadata() or {})["class_names"])))
+    except _UNREADABLE:
         return ()
+
+
+def _indices(file: safe_open, count: int) -> NDArray[np.int64]:
+    """[count]: which images of the set a file shows, all where it does not say."""
+    if "indices" not in file.keys():  # noqa: SIM118
+        return np.arange(count)
+    indices: NDArray[np.int64] = file.get_tensor("indices")
+    return indices

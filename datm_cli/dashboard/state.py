@@ -89,10 +89,13 @@ class State:
             case events.ExpertTrained():
                 self.trained[event.expert] = event
             case events.Matched():
+                while self.matched and self.matched[-1].iteration >= event.iteration:
+                    self.matched.pop()  # told anew, and the start that said so is damaged
                 self.matched.append(event)
                 self._advance("distill", event.iteration, event.iterations, event.time, "")
             case events.CandidateScored():
-                self.candidates.append(event)
+                others = [e for e in self.candidates if e.iteration != event.iteration]
+                self.candidates = [*others, event]
                 self.doing = ""
             case events.SelectionProgress():
                 what = f"choosing images, {event.set} {event.done}/{event.total}"
@@ -171,7 +174,9 @@ class State:
         curve.append(event)
         total = self._planned.total if self._planned else event.expert + 1
         ready = total - (self._planned.missing if self._planned else 0)
-        began = sum(len(own) / own[-1].epochs for k, own in self.epochs.items() if self._is_new(k))
+        began = sum(
+            len(own) / max(1, own[-1].epochs) for k, own in self.epochs.items() if self._is_new(k)
+        )
         self._advance(
             "experts",
             ready + began,
@@ -195,7 +200,7 @@ class State:
         if event.set == "candidate":
             self.doing = f"scoring on held-out images, {event.epoch}/{event.epochs}"
             return
-        share = (event.repeat + event.epoch / event.epochs) / event.repeats
+        share = (event.repeat + event.epoch / max(1, event.epochs)) / max(1, event.repeats)
         self._advance(self._comparing, event.row + share, event.rows, event.time, what)
 
 

@@ -43,6 +43,8 @@ class Moment:
         path, row = self.source
         with _opened(path) as file:
             picture: Pixels = file.get_slice("pictures")[row : row + 1][0]
+            if picture.dtype != np.uint8 or picture.ndim != 3:
+                raise ValueError("it holds no pictures")
         return picture.transpose(1, 2, 0)
 
 
@@ -73,7 +75,7 @@ class Samples:
                     if "indices" not in file.keys():  # noqa: SIM118
                         continue
                     stated = (file.metadata() or {}).get("iteration", path.stem)
-                    indices = file.get_tensor("indices").tolist()
+                    indices = file.get_tensor("indices").flatten().tolist()
             except FileError as problem:
                 self.unreadable.append(problem.message)
                 continue
@@ -94,5 +96,5 @@ def _opened(path: Path) -> Iterator[safe_open]:
     try:
         with safe_open(path, framework="np") as file:
             yield file
-    except (SafetensorError, OSError) as problem:
+    except (SafetensorError, OSError, IndexError, TypeError, ValueError) as problem:
         raise FileError(f"{path} cannot be read: {problem}", command("ls", "-l", path)) from None

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from datm_engine import tensors as tensor_file
 from datm_engine.errors import DataError
+from datm_engine.files import parse_json
 from datm_engine.hints import HELP, command
 
 KEYS = ("train.images", "train.labels", "test.images", "test.labels")
@@ -109,6 +110,15 @@ def read_shape(path: Path) -> Shape:
     return Shape(len(class_names), channels, height, width)
 
 
+def count(path: Path) -> int:
+    """The file's training images, from its header alone, checked as `read` checks it."""
+    try:
+        with _open(path) as file:
+            return int(_read_header(path, file)[1][0])
+    except (OSError, SafetensorError) as problem:
+        raise _unreadable(path, problem) from None
+
+
 def _open(path: Path) -> Any:
     path.open("rb").close()  # safe_open would call a file that may not be read a missing one
     return safe_open(path, framework="pt")
@@ -141,8 +151,8 @@ def _read_class_names(path: Path, stated: str | None) -> tuple[str, ...]:
     if stated is None:
         raise _unfit(path, "its metadata has no class_names")
     try:
-        names = json.loads(stated)
-    except json.JSONDecodeError:
+        names = parse_json(stated)
+    except ValueError:
         names = None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise _unfit(path, f"its class_names is no JSON list of strings: {stated[:60]}")

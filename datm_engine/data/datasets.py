@@ -100,6 +100,15 @@ def peek(name: str, *, data_dir: Path) -> Shape:
     return listing.peek(place) if place.is_dir() else arrays.read_shape(place)
 
 
+def training_images(name: str) -> int | None:
+    """How many a folder or a file holds; None where only loading the dataset would tell. Raises as
+    `load` does, as far as this much reading finds anything wrong."""
+    place = None if name.startswith(hub.PREFIX) else _locate(name)
+    if place is None or (place.is_dir() and parquet.is_here(place)):
+        return None
+    return len(listing.list_images(place).train) if place.is_dir() else arrays.count(place)
+
+
 def _locate(name: str) -> Path | None:
     """Where a dataset given by its path is, or None for one that has a name."""
     if name in NAMES or name.startswith(hub.PREFIX):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import math
 import os
+import stat
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -147,6 +149,8 @@ def _empty(n: int, channels: int, size: Size) -> Pixels:
 
 def _read(path: Path) -> bytes:
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # one would wait for a pipe for ever
+            raise OSError(errno.EINVAL, "it is no file")
         return path.read_bytes()
     except OSError as problem:
         reason = problem.strerror or str(problem)

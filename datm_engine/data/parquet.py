@@ -7,7 +7,6 @@ stand in the schema. A file's part is told by its name or by its folder's: train
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from datm_engine.data.arrays import FullSet, ImageSet, Shape
 from datm_engine.errors import DataError
 from datm_engine.events import Event
 from datm_engine.extras import require
+from datm_engine.files import parse_json
 from datm_engine.hints import command
 
 IMAGE_COLUMNS = ("img", "image")
@@ -173,14 +173,15 @@ def _class_names(path: Path) -> tuple[str, ...] | None:
         return None
     _, label = columns(schema.names, str(path))
     try:
-        names = json.loads(stated)["info"]["features"][label].get("names")
+        names = parse_json(stated)["info"]["features"][label].get("names")
     except (ValueError, KeyError, TypeError, AttributeError) as problem:
         raise _unreadable(path, f"its schema's metadata: {problem!r}") from None
     return tuple(str(name) for name in names) if names else None
 
 
 def _numbered(labels: Sequence[int]) -> tuple[str, ...]:
-    return tuple(str(number) for number in range(max(labels) + 1))
+    """One beyond what the images could fill, where a label is: that is then refused."""
+    return tuple(str(number) for number in range(min(max(labels), len(labels)) + 1))
 
 
 def _unreadable(path: Path, problem: object) -> DataError:

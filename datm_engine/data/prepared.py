@@ -16,7 +16,7 @@ from datm_engine.data import datasets, preprocessing
 from datm_engine.data.datasets import ImageSet, RealData
 from datm_engine.errors import DataError
 from datm_engine.events import DatasetReady, Event, Noted
-from datm_engine.files import make_folder
+from datm_engine.files import make_folder, parse_json
 from datm_engine.runtime import Runtime
 from datm_engine.tensors import read_tensors, save_tensors
 
@@ -117,8 +117,8 @@ def _fit(
     if path.exists():
         try:
             tensors, metadata = read_tensors(path)
-            return preprocessing.restore(json.loads(metadata["preprocessing"]), tensors)
-        except (SafetensorError, OSError, KeyError, ValueError) as problem:
+            return preprocessing.restore(parse_json(metadata["preprocessing"]), tensors)
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as problem:
             yield Noted(text=f"{path} is damaged ({problem}); the whitening is fitted again")
     fitted = preprocessing.fit("zca", data.train.images, settings.zca_regularization)
     make_folder(path.parent)

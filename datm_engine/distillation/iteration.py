@@ -14,6 +14,7 @@ from datm_engine.checkpoint import Checkpoint, Progress
 from datm_engine.compilation import compiled, graph_size
 from datm_engine.config import Config
 from datm_engine.data.augmentation import draw
+from datm_engine.distillation.division import Division
 from datm_engine.distillation.matching import (
     Gradient,
     Step,
@@ -31,21 +32,27 @@ from datm_engine.distillation.refusals import (
 )
 from datm_engine.distillation.segments import Segments
 from datm_engine.distillation.window import Window
+from datm_engine.errors import DatmError
 from datm_engine.events import Event, Matched, Noted
 from datm_engine.experts.optimizers import Descent
 from datm_engine.experts.trajectories import ExpertSet
+from datm_engine.memory import OutOfMemory, noticed
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runtime import Runtime, generator
 
 
 class Distillation:
-    """What iterations read and change: the synthetic set and the momentum of its parts."""
+    """What iterations read and change: the synthetic set and the momentum of its parts. On every
+    rank they are the same."""
 
     def __init__(
         self, config: Config, experts: ExpertSet, network: FlatNetwork, runtime: Runtime
     ) -> None:
         self.config, self.experts, self.runtime = config, experts, runtime
-        self.gradient, self.kept = student_gradient(network), 0
+        self.plain_gradient = self.gradient = student_gradient(network)
+        self.division = Division(runtime.ranks)
+        # Of how many steps the graphs are kept, and of how many there has proved to be room.
+        self.kept, self.room = 0, config.distill.syn_steps
         settings = config.distill
         self.window = Window(
             settings.min_start_epoch,
@@ -67,6 +74,7 @@ class Distillation:
 
     def restore(self, checkpoint: Checkpoint) -> None:
         self.progress = checkpoint.progress
+        self.division = Division(self.runtime.ranks, self.progress.at_once)
         self.learned = {n: self.runtime.place(t) for n, t in checkpoint.learned.items()}
         if checkpoint.average is not None:
             self.average = self.runtime.place(checkpoint.average)
@@ -85,36 +93,84 @@ class Distillation:
 
     def prepare(self) -> Generator[Event, None, None]:
         """Compile the student's step if that pays, and see how many graphs fit the memory there
-        is. What is learned must be there, for its shapes."""
+        is; where not even one does, in smaller pieces. What is learned must be there, for its
+        shapes. Raises DatmError where a single image is too much."""
+        while True:
+            try:
+                yield from self._prepare()
+                ran_out = False
+            except OutOfMemory:
+                ran_out = True  # and what was tried is freed on leaving this block
+            if not self.runtime.ranks.any(ran_out):
+                return
+            yield from self._divide()
+
+    def _prepare(self) -> Generator[Event, None, None]:
         images, labels = self.learned["images"], self.learned["labels"]
         settings, theta = self.config.distill, self.segments(self.progress.iteration).start
         steps = student_steps(self.config, len(images), 0, self.runtime)
-        shapes = {len(step.indices): step for step in steps}
+        divided = [self.division.pieces(step) for step in steps]
+        shapes = {len(piece.indices): piece for pieces in divided for piece in pieces}
 
         def exercise(gradient: Gradient) -> None:
-            for step in shapes.values():
-                parts = images[step.indices], labels[step.indices]
-                with torch.no_grad():
-                    gradient(theta, *parts)
-                graph = build_graph(gradient, theta, images, labels, step)
-                torch.autograd.grad(graph.g, graph.leaves, theta)
+            with noticed():
+                for piece in shapes.values():
+                    parts = images[piece.indices], labels[piece.indices]
+                    with torch.no_grad():
+                        gradient(theta, *parts)
+                    graph = build_graph(gradient, theta, images, labels, piece)
+                    torch.autograd.grad(graph.g, graph.leaves, theta)
 
-        repeats = settings.iterations * len(steps) // len(shapes)
+        repeats = settings.iterations * sum(map(len, divided)) // max(1, len(shapes))
         self.gradient = yield from compiled(
-            self.runtime, "student steps", self.gradient, exercise, repeats
+            self.runtime, "student steps", self.plain_gradient, exercise, repeats
         )
-        if not self.runtime.memory:
+        if not self.runtime.memory or not shapes:
             return
-        largest = build_graph(self.gradient, theta, images, labels, shapes[max(shapes)])
-        size = graph_size(largest.g)
-        self.kept = min(len(steps), self.runtime.memory // max(1, size))
+        with noticed():
+            largest = build_graph(self.gradient, theta, images, labels, shapes[max(shapes)])
+        size = graph_size(largest.g) * max(map(len, divided))
+        self.kept = min(len(steps), self.room, self.runtime.memory // max(1, size))
         yield Noted(
             text=f"graphs of {self.kept} of {len(steps)} student steps are kept, "
             f"{size / 1e6:,.1f} MB each, within {self.runtime.memory / 1e9:,.1f} GB (--memory)"
         )
 
+    def make_room(self) -> Generator[Event, None, None]:
+        """After an iteration that ran out of memory, so that it can be tried again: keep fewer
+        graphs, or divide the batches. Raises DatmError where neither can be done."""
+        if self.runtime.device.type == "cuda":
+            torch.cuda.empty_cache()
+        if self.runtime.ranks.any(self.kept > 0):
+            self.kept = self.room = self.kept // 2
+            yield Noted(text=f"out of memory: graphs of {self.kept} student steps are kept now")
+            return
+        yield from self._divide()
+        yield from self.prepare()
+
+    def _divide(self) -> Generator[Event, None, None]:
+        """Into pieces of half as many images as until now."""
+        batch = min(self.config.distill.batch_syn, len(self.learned["images"]))
+        before = self.division.largest(batch)
+        if before == 1:
+            raise DatmError(
+                f"out of memory: {self.runtime.description} has no room for a student step on a "
+                "single image",
+                f"--set distill.syn_steps={max(1, self.config.distill.syn_steps // 2)}"
+                if self.runtime.device.type == "cpu"
+                else "--device cpu",
+            )
+        most = -(-before // 2)
+        self.division = Division(self.runtime.ranks, most)
+        self.progress = replace(self.progress, at_once=most)
+        yield Noted(
+            text=f"out of memory: student steps' batches of {batch:,} are worked in pieces of at "
+            f"most {most:,} images from here on; the gradient stays the same"
+        )
+
     def iterate(self) -> Matched:
-        """One iteration: match one segment of one expert, and take one step or none."""
+        """One iteration: match one segment of one expert, and take one step or none. Raises
+        OutOfMemory before anything has changed, on all ranks if on any."""
         began = time.monotonic()
         settings, iteration = self.config.distill, self.progress.iteration
         segment = self.segments(iteration)
@@ -122,7 +178,7 @@ class Distillation:
         images, labels, syn_lr = (self.learned[name] for name in ("images", "labels", "syn_lr"))
 
         given = segment.target, images, labels, syn_lr, steps
-        student = train_student(self.gradient, segment.start, *given, self.kept)
+        student = train_student(self.gradient, segment.start, *given, self.kept, self.division)
         loss = float(student.loss)
         refused = ""
         if not math.isfinite(loss):
@@ -131,7 +187,7 @@ class Distillation:
             refused = ABOVE_THRESHOLD
         else:
             exact = settings.gradient == "exact"
-            gradient = meta_gradient(self.gradient, student, *given, exact=exact)
+            gradient = meta_gradient(self.gradient, student, *given, self.division, exact=exact)
             refused = self._step(
                 {"images": gradient.images, "labels": gradient.labels, "syn_lr": gradient.syn_lr}
             )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -20,25 +19,25 @@ from datm_engine.distillation.initialization import (
     random_images,
 )
 from datm_engine.distillation.iteration import Distillation
+from datm_engine.distillation.keeping import Keeper
 from datm_engine.distillation.matching import hard_labels
 from datm_engine.distillation.refusals import change_for
-from datm_engine.distillation.samples import save_sample
-from datm_engine.errors import MatchingError
+from datm_engine.distilled import read_selected
+from datm_engine.errors import FileError, MatchingError
 from datm_engine.events import (
     CandidateScored,
-    CheckpointSaved,
     ClassesFilledUp,
     Event,
     Initialized,
     Noted,
-    SampleSaved,
 )
 from datm_engine.experts.trajectories import ExpertSet
+from datm_engine.hints import command
+from datm_engine.memory import OutOfMemory
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs import Run
 from datm_engine.runtime import Runtime, generator
 from datm_engine.synthetic import SyntheticSet
-from datm_engine.tensors import save_tensors
 
 PREVIEW_SECONDS = 10.0  # between previews
 APPROXIMATE = (
@@ -58,44 +57,22 @@ def distill(
     runtime: Runtime,
     score: Score,
     stop: Callable[[], bool] = lambda: False,
+    save_now: Callable[[], bool] = lambda: False,
 ) -> Generator[Event, None, Progress]:
     """Iterate until done, or until `stop()`, going on from the run's checkpoint if it has one.
 
     `score` trains networks on a candidate and gives its accuracy; the best one is kept in
-    `run.distilled`. Raises MatchingError when every step of a long row was refused.
+    `run.distilled`. `save_now()` asks for a checkpoint, between iterations; `stop()` must be
+    answered alike on all ranks. Raises MatchingError when every step of a long row was refused.
     """
     settings = config.distill
     distillation = Distillation(config, experts, network, runtime)
-    if run.checkpoint.exists():
-        distillation.restore(Checkpoint.load(run.checkpoint))
-        described = SyntheticSet.load(run.distilled)
-    else:
-        described = yield from initial_set(config, data, experts, network, runtime)
-        distillation.learned = {
-            "images": runtime.place(described.images),
-            "labels": runtime.place(described.labels),
-            "syn_lr": runtime.place(torch.tensor(described.syn_lr, dtype=torch.float64)),
-        }
-        described.save(run.distilled)
-        save_tensors(run.samples / "initial.safetensors", {"pictures": described.pictures()}, {})
-        yield SampleSaved(iteration=0, path="samples/initial.safetensors")
-        distillation.checkpoint().save(run.checkpoint)
-
-    def candidate() -> SyntheticSet:
-        distilled = distillation.checkpoint().distilled
-        return replace(
-            described,
-            images=distilled["images"].float().cpu(),
-            labels=distilled["labels"].float().cpu(),
-            syn_lr=float(distilled["syn_lr"]),
-            iteration=distillation.progress.iteration,
-        )
-
-    def sample(path: Path) -> SampleSaved:
-        at, images = distillation.progress.iteration, distillation.checkpoint().distilled["images"]
-        save_sample(path, images, described.preprocessing, data.classes, at)
-        return SampleSaved(iteration=at, path=str(path.relative_to(run.path)))
-
+    begun = yield from _begin(config, data, experts, network, run, runtime)
+    described, checkpoint = begun
+    distillation.restore(checkpoint or _at_first(described, experts))
+    keeper = Keeper(run, distillation, described)
+    if checkpoint is None:
+        yield from keeper.start()
     if settings.gradient == "tesla":
         yield Noted(text=APPROXIMATE)
     yield from distillation.prepare()
@@ -106,31 +83,72 @@ def distill(
         last = iteration >= settings.iterations
         due = iteration > 0 and (last or iteration % config.evaluate.selection_interval == 0)
         if due and distillation.progress.considered < iteration:
-            considered = yield from _consider(
-                config, run, candidate(), distillation.progress, score
-            )
+            considered = yield from _consider(config, keeper, distillation.progress, score)
             if considered is None:
                 break
             distillation.progress = considered
         if last:
-            _give_up_if_idle(config, distillation, run)
+            _give_up_if_idle(config, distillation, keeper, run)
             break
-        matched = distillation.iterate()
+        try:
+            matched = distillation.iterate()
+        except OutOfMemory:
+            matched = None  # what was tried is freed on leaving this block
+        if matched is None:
+            yield from distillation.make_room()
+            continue
         yield matched
-        if matched.iteration % settings.sample_interval == 0:
-            yield sample(run.samples / f"{matched.iteration:06d}.safetensors")
+        yield from keeper.sample()
         if time.monotonic() - previewed >= PREVIEW_SECONDS:
-            yield sample(run.preview)
+            yield from keeper.preview()
             previewed = time.monotonic()
-        _give_up_if_stuck(config, distillation, matched.refused, run)
-        if time.monotonic() - saved >= settings.checkpoint_seconds:
-            distillation.checkpoint().save(run.checkpoint)
+        _give_up_if_stuck(config, distillation, matched.refused, keeper, run)
+        if save_now() or time.monotonic() - saved >= settings.checkpoint_seconds:
+            yield from keeper.checkpoint()
             saved = time.monotonic()
-            yield CheckpointSaved(iteration=matched.iteration, path=run.checkpoint.name)
-    distillation.checkpoint().save(run.checkpoint)
-    yield CheckpointSaved(iteration=distillation.progress.iteration, path=run.checkpoint.name)
-    yield sample(run.preview)
+    yield from keeper.checkpoint()
+    yield from keeper.preview()
     return distillation.progress
+
+
+def _begin(
+    config: Config,
+    data: PreparedData,
+    experts: ExpertSet,
+    network: FlatNetwork,
+    run: Run,
+    runtime: Runtime,
+) -> Generator[Event, None, tuple[SyntheticSet, Checkpoint | None]]:
+    """The set at iteration 0, or as it was selected, and the checkpoint of a run that goes on; as
+    the rank that leads reads or makes them."""
+    begun: tuple[SyntheticSet, Checkpoint | None] | None = None
+    if runtime.ranks.leads and run.checkpoint.exists():
+        begun = _go_on(run)
+    elif runtime.ranks.leads:
+        begun = (yield from initial_set(config, data, experts, network, runtime)), None
+    told = runtime.ranks.first(lambda: begun)
+    assert told is not None
+    return told
+
+
+def _at_first(described: SyntheticSet, experts: ExpertSet) -> Checkpoint:
+    learned = {
+        "images": described.images,
+        "labels": described.labels,
+        "syn_lr": torch.tensor(described.syn_lr, dtype=torch.float64),
+    }
+    return Checkpoint(Progress(), learned, {}, experts.folder.name)
+
+
+def _go_on(run: Run) -> tuple[SyntheticSet, Checkpoint]:
+    """The selected set, which states what all candidates have in common, and the checkpoint. Raises
+    FileError for one that is damaged or of another run."""
+    checkpoint, described = Checkpoint.load(run.checkpoint), read_selected(run)
+    shapes = {name: tuple(tensor.shape) for name, tensor in checkpoint.learned.items()}
+    if shapes["images"] != described.images.shape or shapes["labels"] != described.labels.shape:
+        wrong = f"{run.checkpoint} is of another run: its images are {list(shapes['images'])}"
+        raise FileError(wrong, command("mv", run.checkpoint, f"{run.checkpoint}.aside"))
+    return described, checkpoint
 
 
 def initial_set(
@@ -194,22 +212,22 @@ def _report_filled_up(
 
 
 def _consider(
-    config: Config, run: Run, candidate: SyntheticSet, progress: Progress, score: Score
+    config: Config, keeper: Keeper, progress: Progress, score: Score
 ) -> Generator[Event, None, Progress | None]:
-    """Keep the candidate in `run.distilled` if it is the best so far by the selection rule.
+    """Keep the set as it stands in `run.distilled` if it is the best so far by the selection rule.
     None if scoring it was stopped."""
-    rule = config.evaluate.selection
+    rule, candidate = config.evaluate.selection, keeper.candidate()
     progress = replace(progress, considered=candidate.iteration)
     if rule == "last":
         if candidate.iteration == config.distill.iterations:
-            candidate.save(run.distilled)
+            keeper.select(candidate)
         return progress
     accuracy = yield from score(candidate)
     if accuracy is None:
         return None
     best = progress.best_accuracy is None or accuracy > progress.best_accuracy
     if best:
-        candidate.save(run.distilled)
+        keeper.select(candidate)
         progress = replace(progress, best_accuracy=accuracy)
     yield CandidateScored(
         iteration=candidate.iteration,
@@ -221,20 +239,22 @@ def _consider(
     return progress
 
 
-def _give_up_if_stuck(config: Config, distillation: Distillation, refused: str, run: Run) -> None:
+def _give_up_if_stuck(
+    config: Config, distillation: Distillation, refused: str, keeper: Keeper, run: Run
+) -> None:
     """A run in which no step is ever taken must not go on in silence."""
     settings, progress = config.distill, distillation.progress
     if progress.refusals < settings.max_refusals:
         return
-    distillation.checkpoint().save(run.checkpoint)
+    keeper.save()
     raise _stuck(config, distillation, refused, run)
 
 
-def _give_up_if_idle(config: Config, distillation: Distillation, run: Run) -> None:
+def _give_up_if_idle(config: Config, distillation: Distillation, keeper: Keeper, run: Run) -> None:
     """Nor must one end as if something had been learned."""
     progress = distillation.progress
     if progress.iteration and progress.skipped == progress.iteration:
-        distillation.checkpoint().save(run.checkpoint)
+        keeper.save()
         raise _stuck(config, distillation, distillation.refused, run)
 
 

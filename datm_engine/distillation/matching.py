@@ -18,11 +18,14 @@ throughout. Beside the exact one it wants the last line's second term.
 
 Graphs that fit the memory one has may be kept on the way forward instead, from the last step on;
 each spares its rebuilding, a quarter of the step's arithmetic.
+
+ℓ is a mean over the batch, so g_i and the derivatives of s_i are sums over pieces of it, each with
+a graph of its own: `Division` says which pieces there are, on this rank and all others, and adds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -30,6 +33,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from datm_engine.data.augmentation import Draw, augment
+from datm_engine.distillation.division import WHOLE, Division
 from datm_engine.networks.gradients import gradient_of
 from datm_engine.networks.weights import FlatNetwork
 
@@ -39,15 +43,21 @@ Gradient = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Step:
-    """One student step: which synthetic images, and how they are augmented."""
+    """One student step: which synthetic images, and how they are augmented; or a piece of one,
+    with `share` n_j/n of its batch."""
 
     indices: Tensor
     draw: Draw
+    share: float = 1.0
+
+    def share_of(self, tensor: Tensor) -> Tensor:
+        return tensor if self.share == 1 else self.share * tensor
 
 
 @dataclass(frozen=True)
 class Graph:
-    """One student step's g_i with its graph, which ends at the leaves θ_i, x_{b_i} and y_{b_i}."""
+    """g_i of a step, or of a piece of one, with its graph; that ends at the leaves θ_i, x_{b_i} and
+    y_{b_i}."""
 
     g: Tensor
     leaves: tuple[Tensor, Tensor, Tensor]
@@ -56,11 +66,11 @@ class Graph:
 @dataclass(frozen=True)
 class Student:
     """A student that has been trained: its weights θ_0 … θ_N, its distance to the target, and
-    the graphs of its last steps that were kept."""
+    the graphs of its last steps that were kept, piece by piece."""
 
     weights: list[Tensor]
     loss: Tensor
-    graphs: list[Graph] = field(default_factory=list)
+    graphs: list[list[Graph]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -104,18 +114,29 @@ def train_student(
     syn_lr: Tensor,
     steps: Sequence[Step],
     keep: int = 0,
+    division: Division = WHOLE,
 ) -> Student:
     """The way forward. start, target: flat weights θ*_t and θ*_{t+M}; `keep`: of how many last
-    steps the graphs are kept."""
-    weights, graphs = [start], list[Graph]()
+    steps the graphs are kept. Raises OutOfMemory."""
+    weights, graphs = [start], list[list[Graph]]()
+
+    def g_of(step: Step, theta: Tensor, kept: list[Graph] | None) -> Iterator[Tensor]:
+        for piece in division.pieces(step):
+            if kept is None:
+                augmented = augment(images[piece.indices], piece.draw)
+                g = gradient(theta, augmented, labels[piece.indices])
+            else:
+                kept.append(build_graph(gradient, theta, images, labels, piece))
+                g = kept[-1].g
+            yield piece.share_of(g)
+
     for i, step in enumerate(steps):
-        if i < len(steps) - keep:
-            augmented = augment(images[step.indices], step.draw)
-            g = gradient(weights[-1], augmented, labels[step.indices])
-        else:
-            graphs.append(build_graph(gradient, weights[-1], images, labels, step))
-            g = graphs[-1].g
+        kept = None if i < len(steps) - keep else list[Graph]()
+        g = division.sum(g_of(step, weights[-1], kept), like=start)
         weights.append(weights[-1] - syn_lr * g)
+        if kept is not None:
+            graphs.append(kept)
+    division.settle()
     loss = (weights[-1] - target).square().sum() / (start - target).square().sum()
     return Student(weights, loss, graphs)
 
@@ -129,6 +150,7 @@ def meta_gradient(
     labels: Tensor,
     syn_lr: Tensor,
     steps: Sequence[Step],
+    division: Division = WHOLE,
     *,
     exact: bool = True,
 ) -> MetaGradient:
@@ -139,25 +161,32 @@ def meta_gradient(
     images_bar, labels_bar = torch.zeros_like(images), torch.zeros_like(labels)
     syn_lr_bar = torch.zeros_like(syn_lr)
 
+    def s_theta_of(step: Step, theta: Tensor, kept: list[Graph]) -> Iterator[Tensor]:
+        """∂s_i/∂θ, if it is wanted; the other derivatives are added where they belong."""
+        for piece in division.pieces(step):
+            graph = kept.pop(0) if kept else build_graph(gradient, theta, images, labels, piece)
+            towards, leaves = piece.share_of(adjoint), graph.leaves if exact else graph.leaves[1:]
+            syn_lr_bar.sub_(torch.dot(towards, graph.g))
+            *s_theta, s_images, s_labels = torch.autograd.grad(graph.g, leaves, towards)
+            images_bar.index_add_(0, piece.indices, -syn_lr * s_images)
+            labels_bar.index_add_(0, piece.indices, -syn_lr * s_labels)
+            yield from s_theta
+
     for step, theta in zip(reversed(steps), reversed(student.weights[:-1]), strict=True):
-        kept = student.graphs.pop() if student.graphs else None
-        graph = kept or build_graph(gradient, theta, images, labels, step)
-        s = torch.dot(adjoint, graph.g)
+        terms = s_theta_of(step, theta, student.graphs.pop() if student.graphs else [])
         if exact:
-            s_theta, s_images, s_labels = torch.autograd.grad(graph.g, graph.leaves, adjoint)
-            adjoint = adjoint - syn_lr * s_theta
+            adjoint = adjoint - syn_lr * division.sum(terms, like=theta)
         else:
-            s_images, s_labels = torch.autograd.grad(graph.g, graph.leaves[1:], adjoint)
-        images_bar.index_add_(0, step.indices, -syn_lr * s_images)
-        labels_bar.index_add_(0, step.indices, -syn_lr * s_labels)
-        syn_lr_bar -= s
-    return MetaGradient(images_bar, labels_bar, syn_lr_bar)
+            division.local(terms)
+    division.settle()
+    # What each rank has of these is its own images' part, so that once an iteration is enough.
+    return MetaGradient(*map(division.ranks.sum, (images_bar, labels_bar, syn_lr_bar)))
 
 
 def build_graph(
     gradient: Gradient, theta: Tensor, images: Tensor, labels: Tensor, step: Step
 ) -> Graph:
-    """g_i with its graph; images and labels are the whole set's."""
+    """g_i with its graph, of a step or a piece of one; images and labels are the whole set's."""
     parts = (theta, images[step.indices], labels[step.indices])
     theta, batch, batch_labels = (t.detach().requires_grad_() for t in parts)
     with torch.enable_grad():

@@ -1,8 +1,12 @@
-"""Pictures of the synthetic set as it changes: samples at certain iterations, which are kept,
-and a preview of how it stands now.
+"""Pictures of the synthetic set as it changes: the start, samples at certain iterations, which are
+kept, and a preview of how it stands now.
 
 A file holds `pictures` uint8 [m, channels, height, width] and, if they are not of all images,
 `indices` int64 [m], which images of the set they show; its metadata, the `iteration`.
+
+However long a run is, what they take is bounded: where there would be more samples than
+`SAMPLES_BYTES` allow, they come at twice the interval, and those between are removed. Which there
+are follows from the iteration alone, so a run that goes on has the same.
 """
 
 from __future__ import annotations
@@ -13,19 +17,23 @@ import torch
 from torch import Tensor
 
 from datm_engine.data.preprocessing import Preprocessing
+from datm_engine.files import cannot_write
 from datm_engine.synthetic import to_pictures
 from datm_engine.tensors import save_tensors
 
-SAMPLE_BYTES = 1_000_000  # about as large as a sample may be; one image of every class it holds
+SAMPLE_BYTES = 500_000  # about as large as a sample may be; one image of every class it holds
+SAMPLES_BYTES = 9_000_000  # as much as all of them may take, of which there are at least FEWEST
+START_BYTES = 31_000_000  # as much as the start may take; all images, where that is enough
+FEWEST, MOST = 4, 100  # samples of a long run
 
 
-def sampled(images: Tensor, classes: int) -> Tensor:
-    """[m] indices of the first few images of every class, as many as `SAMPLE_BYTES` allow.
+def sampled(images: Tensor, classes: int, size: int = SAMPLE_BYTES) -> Tensor:
+    """[m] indices of the first few images of every class, as many as `size` bytes allow.
 
     images: [n, channels, height, width], class after class.
     """
     ipc = len(images) // classes
-    few = min(ipc, max(1, SAMPLE_BYTES // (classes * images[0].numel())))
+    few = min(ipc, max(1, size // (classes * images[0].numel())))
     first = torch.arange(classes) * ipc
     return (first[:, None] + torch.arange(few)).flatten()
 
@@ -38,3 +46,31 @@ def save_sample(
     chosen = images[indices.to(images.device)].float().cpu()
     tensors = {"pictures": to_pictures(chosen, preprocessing), "indices": indices}
     save_tensors(path, tensors, {"iteration": str(iteration)})
+
+
+def save_start(path: Path, pictures: Tensor, classes: int) -> None:
+    """pictures: uint8 [n, channels, height, width], of all images. Raises FileError."""
+    indices = sampled(pictures, classes, START_BYTES)
+    if len(indices) == len(pictures):
+        save_tensors(path, {"pictures": pictures}, {})
+    else:
+        tensors = {"pictures": pictures[indices], "indices": indices}
+        save_tensors(path, tensors, {"iteration": "0"})
+
+
+def spacing(interval: int, iteration: int, size: int) -> int:
+    """Iterations between the samples of a run that has done `iteration`; `size`: bytes of one."""
+    most = max(FEWEST, min(MOST, SAMPLES_BYTES // size))
+    while iteration // interval > most:
+        interval *= 2
+    return interval
+
+
+def thin(folder: Path, between: int) -> None:
+    """Remove the samples that are not `between` iterations apart. Raises FileError."""
+    for path in folder.glob("*.safetensors"):
+        if path.stem.isdecimal() and int(path.stem) % between:
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as problem:
+                raise cannot_write(path, problem) from None

@@ -45,6 +45,7 @@ class Evaluation:
 
     `stop()` is asked after every epoch; once it is true, no row that is not finished is given.
     `subsets` are needed where `config.evaluate.against` names what experts choose.
+    The repeats of a row are dealt out to the ranks, with the same draws as on one.
     """
 
     config: Config
@@ -103,23 +104,12 @@ class Evaluation:
         settings, began = self.config.evaluate, time.monotonic()
         repeats = settings.full_repeats if name == "full" else settings.repeats
         judges = [self.data.test] + ([self.data.validation] if len(self.data.validation) else [])
-        measured: list[list[float]] = []
-        images = 0
-        for repeat in range(repeats):
-            if synthetic:
-                material = self._distilled(name, synthetic)
-            else:
-                part = yield from self._part(name, repeat, place)
-                if part is None:
-                    return None
-                material = self._real(name, part)
-            accuracies = yield from self._accuracies(
-                material, network, repeat, repeats, judges, place
-            )
-            if accuracies is None:
-                return None
-            measured.append(accuracies)
-            images = len(material.images)
+        material = yield from self._material(name, synthetic, place)
+        if material is None:
+            return None
+        measured = yield from self._measured(material, network, repeats, judges, place)
+        if measured is None:
+            return None
         on_test, *held_out = zip(*measured, strict=True)
         return Evaluated(
             set=name,
@@ -127,7 +117,7 @@ class Evaluation:
             accuracy_mean=statistics.fmean(on_test),
             accuracy_std=statistics.pstdev(on_test),
             repeats=repeats,
-            images=images,
+            images=len(material(0).images),
             iteration=synthetic.iteration if synthetic else None,
             seconds=time.monotonic() - began,
             validation_mean=statistics.fmean(held_out[0]) if held_out else None,
@@ -139,15 +129,32 @@ class Evaluation:
         settings = self.config.evaluate
         judge = self.data.test if settings.selection == "test" else self.data.validation
         material = self._distilled("candidate", candidate)
-        accuracies = []
-        for repeat in range(settings.selection_repeats):
-            measured = yield from self._accuracies(
-                material, "convnet", repeat, settings.selection_repeats, [judge]
+        measured = yield from self._measured(
+            lambda repeat: material, "convnet", settings.selection_repeats, [judge]
+        )
+        return None if measured is None else statistics.fmean(row[0] for row in measured)
+
+    def _measured(
+        self,
+        material: Callable[[int], Material],
+        network: str,
+        repeats: int,
+        judges: Sequence[Part],
+        place: tuple[int, int] = (0, 1),
+    ) -> Generator[Event, None, list[list[float]] | None]:
+        """For every repeat, percent of each judge that its network gets right; None if stopped on
+        any rank. `material(repeat)`: what it is trained on."""
+        ranks = self.runtime.ranks
+        own: dict[int, list[float] | None] = {}
+        for repeat in ranks.deal(range(repeats)):
+            own[repeat] = yield from self._accuracies(
+                material(repeat), network, repeat, repeats, judges, place
             )
-            if measured is None:
-                return None
-            accuracies += measured
-        return statistics.fmean(accuracies)
+            if own[repeat] is None:
+                break
+        all_of_them = {key: value for theirs in ranks.gather(own) for key, value in theirs.items()}
+        found = [row for _, row in sorted(all_of_them.items()) if row is not None]
+        return found if len(found) == repeats else None
 
     def _distilled(self, name: str, synthetic: SyntheticSet) -> Material:
         return Material(
@@ -158,18 +165,29 @@ class Evaluation:
             self.config.evaluate.epochs,
         )
 
-    def _part(
-        self, name: str, repeat: int, place: tuple[int, int]
-    ) -> Generator[Event, None, Part | None]:
-        """The training images called `name`; None if stopped."""
-        if name == "full":
-            return self.data.train
-        if name == "random":
-            settings, data = self.config.distill, self.data
-            seed = derive_seed(settings.seed, "random subset", repeat)
-            return random_subset(data.train, data.classes, settings.ipc, seed)
-        assert self.subsets is not None
-        return (yield from self.subsets.choose(name, place, self.stop))
+    def _material(
+        self, name: str, synthetic: SyntheticSet | None, place: tuple[int, int]
+    ) -> Generator[Event, None, Callable[[int], Material] | None]:
+        """What each repeat trains on; None if stopped on any rank."""
+        if name == "random" and not synthetic:
+            return lambda repeat: self._real(name, self._random(repeat))
+        if synthetic:
+            given = self._distilled(name, synthetic)
+        elif name == "full":
+            given = self._real(name, self.data.train)
+        else:
+            assert self.subsets is not None
+            chosen = yield from self.subsets.choose(name, place, self.stop)
+            stopped = self.runtime.ranks.any(chosen is None)
+            if chosen is None or stopped:
+                return None
+            given = self._real(name, chosen)
+        return lambda repeat: given
+
+    def _random(self, repeat: int) -> Part:
+        settings, data = self.config.distill, self.data
+        seed = derive_seed(settings.seed, "random subset", repeat)
+        return random_subset(data.train, data.classes, settings.ipc, seed)
 
     def _real(self, name: str, part: Part) -> Material:
         settings = self.config.evaluate

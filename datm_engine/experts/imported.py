@@ -15,8 +15,8 @@ from datm_engine.config import Config
 from datm_engine.data.prepared import PreparedData
 from datm_engine.errors import ConfigError, FileError
 from datm_engine.events import Event, ExpertsPlanned, Noted
-from datm_engine.experts.trajectories import ExpertSet
-from datm_engine.files import save_text
+from datm_engine.experts.trajectories import ExpertSet, fingerprint
+from datm_engine.files import parse_json, save_text
 from datm_engine.hints import command
 from datm_engine.networks.weights import Layout
 
@@ -112,11 +112,14 @@ def open_imported(
 def _read(folder: Path) -> tuple[Origin, int]:
     path = folder / "experts.json"
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        facts = parse_json(path.read_text(encoding="utf-8"))
         count = facts.pop("count")
         if facts["format"] != FORMAT:
             raise ValueError(f"format {facts['format']}")
-        return Origin(**facts), int(count)
+        origin = Origin(**facts)
+        if not folder.name.endswith(f"-{fingerprint(origin.facts())}"):
+            raise ValueError("it is not what was written (the fingerprint differs)")
+        return origin, int(count)
     except OSError as problem:
         raise ConfigError(
             f"{path}: {problem.strerror}: no set was imported under that name",

@@ -86,8 +86,8 @@ def train_experts(
 ) -> Generator[Event, None, ExpertSet]:
     """Train those of `config.experts.count` experts that are not on disk yet.
 
-    Each is written when it is done; if `stop()` turns true, the one in progress is given up and
-    those before it stay. A set that was imported is taken as it is.
+    Each is written when it is done, by the rank that it was dealt to; if `stop()` turns true, those
+    in progress are given up and those before them stay. A set that was imported is taken as it is.
     Raises FileError for a damaged expert, DatmError for one that diverges.
     """
     if config.experts.imported is not None:
@@ -99,14 +99,16 @@ def train_experts(
     network = expert_network(config, data, seed=0, runtime=runtime)
     dtype = torch.bfloat16 if settings.snapshots == "bfloat16" else torch.float32
     experts = ExpertSet.create(experts_dir, facts, network.layout, epochs, dtype)
-    missing = sorted(set(range(settings.count)) - set(experts.ready(settings.count)))
+    ranks, wanted = runtime.ranks, range(settings.count)
+    missing = ranks.first(lambda: sorted(set(wanted) - set(experts.ready(settings.count))))
+    own = ranks.deal(missing)
     step = expert_step(network, settings)
-    if missing:
-        exercise, repeats = _exercise(config, data, network, len(missing))
+    if own:
+        exercise, repeats = _exercise(config, data, network, len(own))
         step = yield from compiled(
             runtime, "expert steps", step, exercise, repeats, small_kernels=True
         )
-    seconds = len(missing) * _calibrate(config, data, network, step) if missing else 0.0
+    seconds = len(own) * _calibrate(config, data, network, step) if own else 0.0
     yield ExpertsPlanned(
         folder=str(experts.folder),
         total=settings.count,
@@ -117,9 +119,16 @@ def train_experts(
         size=len(missing) * experts.expert_size,
     )
     if missing:
-        remove_leftovers(experts.folder)
+        if ranks.leads:
+            remove_leftovers(experts.folder)
         yield Noted(text=_cost_of_epochs(config))
-    for expert in missing:
+    if missing and ranks.count > 1:
+        yield Noted(
+            text=f"experts are dealt out to {ranks.count} ranks, of which the first tells how it "
+            "goes; the others' are told of when all are there"
+        )
+    trained: list[ExpertTrained] = []
+    for expert in own:
         began = time.monotonic()
         start = expert_start(config, data, expert, runtime)
         snapshots = yield from _train(config, data, expert, start, step, stop)
@@ -128,17 +137,23 @@ def train_experts(
         experts.save(expert, snapshots, {"expert": str(expert)})
         last = runtime.place(snapshots[-1])
         held_out = data.validation
-        yield ExpertTrained(
-            expert=expert,
-            total=settings.count,
-            path=str(experts.path(expert)),
-            seconds=time.monotonic() - began,
-            train_accuracy=network.accuracy(last, data.train.images, data.train.labels),
-            validation_accuracy=network.accuracy(last, held_out.images, held_out.labels)
-            if len(held_out)
-            else None,
-        )
+        trained += [
+            ExpertTrained(
+                expert=expert,
+                total=settings.count,
+                path=str(experts.path(expert)),
+                seconds=time.monotonic() - began,
+                train_accuracy=network.accuracy(last, data.train.images, data.train.labels),
+                validation_accuracy=network.accuracy(last, held_out.images, held_out.labels)
+                if len(held_out)
+                else None,
+            )
+        ]
+        yield trained[-1]
     runtime.using(precision)
+    for rank, theirs in enumerate(ranks.gather(trained)):  # and wait for them
+        if rank != ranks.rank:
+            yield from theirs
     return experts
 
 

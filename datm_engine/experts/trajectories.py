@@ -20,12 +20,13 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from datm_engine.errors import FileError
-from datm_engine.files import make_folder, save_text
+from datm_engine.files import make_folder, parse_json, save_text
 from datm_engine.hints import command
 from datm_engine.networks.weights import Layout
-from datm_engine.tensors import read_tensors, save_tensors
+from datm_engine.tensors import read_tensors, row_checks, save_tensors
 
 FORMAT = "datm-expert/1"
+_UNREADABLE = (SafetensorError, OSError, RuntimeError, KeyError, IndexError, TypeError, ValueError)
 
 
 def fingerprint(facts: Mapping[str, Any]) -> str:
@@ -56,9 +57,17 @@ class ExpertSet:
         """The set under `root` that `facts` describe, its folder made if need be."""
         experts = cls(root / fingerprint(facts), layout, epochs, dtype)
         make_folder(experts.folder)
-        if not (experts.folder / "experts.json").exists():
+        if not experts._is_stated():
             save_text(experts.folder / "experts.json", json.dumps(facts, indent=2) + "\n")
         return experts
+
+    def _is_stated(self) -> bool:
+        """Whether the file is there and undamaged: the folder is named by what it states."""
+        try:
+            text = (self.folder / "experts.json").read_text(encoding="utf-8")
+            return fingerprint(parse_json(text)) == self.folder.name
+        except (OSError, ValueError, TypeError):
+            return False
 
     def path(self, expert: int) -> Path:
         return self.folder / f"expert-{expert:04d}.safetensors"
@@ -82,14 +91,16 @@ class ExpertSet:
 
     def save(self, expert: int, snapshots: Tensor, metadata: Mapping[str, str]) -> None:
         """snapshots: [epochs + 1, weights] float32. Raises FileError."""
+        written = snapshots.to(self.dtype)
         described = {
             "format": FORMAT,
             "set": self.folder.name,
             "names": json.dumps(self.layout.names),
             "shapes": json.dumps(self.layout.shapes),
+            "rows": json.dumps(row_checks(written)),
             **metadata,
         }
-        save_tensors(self.path(expert), {"snapshots": snapshots.to(self.dtype)}, described)
+        save_tensors(self.path(expert), {"snapshots": written}, described)
 
     def snapshot(self, expert: int, epoch: int) -> Tensor:
         """θ*_epoch: [weights] float32 on the CPU."""
@@ -105,7 +116,7 @@ class ExpertSet:
         self._read(expert, [0])
         try:
             tensors, _ = read_tensors(path)
-        except (SafetensorError, OSError, ValueError) as problem:
+        except _UNREADABLE as problem:
             raise self._damaged(path, problem) from None
         if not bool(torch.isfinite(tensors["snapshots"]).all()):
             raise self._not_finite(path)
@@ -135,11 +146,16 @@ class ExpertSet:
                         f"{self.epochs} of {self.layout.size}",
                         command("rm", path),
                     )
-                read = [rows[epoch].float() for epoch in epochs]
+                stored = [rows[epoch] for epoch in epochs]
+                if "rows" in metadata:  # not in files from before there was this
+                    checks = parse_json(metadata["rows"])
+                    if row_checks(stored) != [checks[epoch] for epoch in epochs]:
+                        raise ValueError("an epoch is not what was written")
         except FileNotFoundError:
             raise FileError(f"{path}: no such file", command("ls", self.folder)) from None
-        except (SafetensorError, OSError, KeyError) as problem:
+        except _UNREADABLE as problem:
             raise self._damaged(path, problem) from None
+        read = [row.float() for row in stored]
         if not all(bool(torch.isfinite(row).all()) for row in read):
             raise self._not_finite(path)
         return read

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pickle
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy._core import multiarray
+from torch import Tensor
 
 from datm_engine.errors import FileError
 from datm_engine.hints import command
@@ -29,15 +31,18 @@ def read(path: Path, *, mapped: bool = False) -> Any:
     """Tensors, numbers, lists and dicts of a file, on the CPU; with `mapped` the tensors stay on
     the disk until they are used.
 
-    Raises FileError for a file that is missing or damaged, or that holds code or objects.
+    Raises FileError for a file that is missing or damaged, that holds code or objects, or that
+    states more than it holds.
     """
     look = command("ls", "-l", path)
     if not path.is_file():
         raise FileError(f"{path}: no such file", command("ls", path.parent))
+    if _is_compressed(path):
+        raise FileError(f"{path} is compressed, which torch.save's files never are", look)
     try:
         with torch.serialization.safe_globals(_NUMBERS), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns of what is refused in a moment
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as problem:
         reason = " ".join(str(problem).split())
         if "global" not in reason.lower():
@@ -48,6 +53,41 @@ def read(path: Path, *, mapped: bool = False) -> Any:
         if mapped and "mmap" in str(problem):
             wrong = f"{path} was written by torch before 1.6, and cannot be read piece by piece"
             raise FileError(wrong, look) from None
-        raise FileError(f"{path} is damaged: {str(problem).splitlines()[0]}", look) from None
-    except (OSError, EOFError, ValueError, KeyError, IndexError, AttributeError) as problem:
+        reason = (str(problem) or type(problem).__name__).splitlines()[0]
+        raise FileError(f"{path} is damaged: {reason}", look) from None
+    except Exception as problem:  # a damaged file can make anything of the unpickler's calls
         raise FileError(f"{path} cannot be read: {problem}", look) from None
+    if wrong := _pretence(content):
+        raise FileError(f"{path} {wrong}", look)
+    return content
+
+
+def _is_compressed(path: Path) -> bool:
+    """A few bytes could be made into any number of them."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist())
+    except Exception:  # no archive, or a damaged one, which torch tells
+        return False
+
+
+def _pretence(content: Any) -> str:
+    """What is wrong with a tensor that is no plain one: values are to stand in the file, each on
+    its own, so that a small file cannot fill the memory. Empty if nothing is."""
+    seen: set[int] = set()
+    waiting = [content]
+    while waiting:
+        value = waiting.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, Tensor):
+            if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized:
+                return f"holds a tensor that is no plain one ({value.layout}, {value.device})"
+            if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+                return f"states a tensor {list(value.shape)} and does not hold as many values"
+        elif isinstance(value, dict):
+            waiting += [*value.keys(), *value.values()]
+        elif isinstance(value, list | tuple | set):
+            waiting += value
+    return ""

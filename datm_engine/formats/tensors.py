@@ -14,6 +14,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -137,27 +138,29 @@ def _experiment(path: Path, number: int) -> tuple[object, object, int]:
 
 def _rate(path: Path) -> float:
     tensor = pickles.read(path)
-    rate = float(tensor) if isinstance(tensor, Tensor | float) and _is_single(tensor) else 0.0
+    rate = float(tensor) if _is_number(tensor) else 0.0
     if not 0 < rate < float("inf"):
         raise _unfit(path, "it is no positive number")
     return rate
 
 
-def _is_single(value: Tensor | float) -> bool:
-    return isinstance(value, float) or value.numel() == 1
+def _is_number(value: Any) -> bool:
+    if isinstance(value, Tensor):
+        return value.numel() == 1 and not value.is_complex()
+    return isinstance(value, float)
 
 
 def _checked(path: Path, images: object, labels: object) -> tuple[Tensor, Tensor]:
     if not isinstance(images, Tensor) or not isinstance(labels, Tensor):
         raise _unfit(path, "images and labels are not tensors")
     images, labels = images.detach(), labels.detach()
-    n = len(images)
+    n = len(images) if images.ndim else 0
     if images.ndim != 4 or images.dtype != torch.float32 or n == 0:
         raise _unfit(
             path, f"images are {images.dtype} {list(images.shape)}, not float32 [n, c, h, w]"
         )
     soft = labels.is_floating_point() and labels.ndim == 2
-    if len(labels) != n or not (soft or (labels.dtype == torch.int64 and labels.ndim == 1)):
+    if labels.shape[:1] != (n,) or not (soft or (labels.dtype == torch.int64 and labels.ndim == 1)):
         raise _unfit(path, f"labels for {n} images are {labels.dtype} {list(labels.shape)}")
     if not bool(torch.isfinite(images).all() and torch.isfinite(labels).all()):
         raise _unfit(path, "images or labels are not finite")
@@ -165,7 +168,7 @@ def _checked(path: Path, images: object, labels: object) -> tuple[Tensor, Tensor
         ipc = n // max(1, int(labels.max()) + 1)
         if not torch.equal(labels, torch.arange(n) // max(1, ipc)):
             raise _unfit(path, "its images do not stand class after class, equally many of each")
-    elif n % labels.shape[1]:
+    elif labels.shape[1] == 0 or n % labels.shape[1]:
         raise _unfit(
             path, f"{n} images are not the same number for each of {labels.shape[1]} classes"
         )

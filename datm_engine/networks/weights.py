@@ -10,6 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from datm_engine.networks.convolution import Convolution
+from datm_engine.runtime import CPU_HAS_BFLOAT16
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -47,13 +50,17 @@ class FlatNetwork:
 
     The module gives the structure, its buffers (running statistics) and its mode; its own
     parameters are only the initial weights. With `compute` the layers work in that type, while
-    weights and logits, and so their gradients and sums, stay in that of `theta`.
+    weights and logits, and so their gradients and sums, stay in that of `theta`. (Not in bfloat16
+    on a CPU without kernels for it, unless the network rounds by itself, as the ConvNet does.)
     """
 
     def __init__(self, module: nn.Module, compute: torch.dtype | None = None) -> None:
         self.module = module
         self.layout = Layout.of(module)
-        self.compute = compute
+        rounds = any(isinstance(part, Convolution) for part in module.modules())
+        on_cpu = all(part.is_cpu for part in module.parameters())
+        without_kernels = compute is torch.bfloat16 and on_cpu and not CPU_HAS_BFLOAT16
+        self.compute = None if without_kernels and not rounds else compute
 
     def __call__(self, theta: Tensor, images: Tensor) -> Tensor:
         weights = self.layout.unflatten(theta)

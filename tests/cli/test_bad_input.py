@@ -164,9 +164,10 @@ def test_a_bit_that_flipped_is_told(name: str, datm: Datm, run: Path) -> None:
     content[-20] ^= 1
     path.write_bytes(content)
     command = "distill --resume" if name == "checkpoint" else "inspect"
-    hint = "mv " if name == "checkpoint" else "ls -l "
+    before = run / "checkpoint-before.safetensors"
+    hint = f"mv '{before}' '{path}'" if name == "checkpoint" else f"mv '{path}'"
     answer = datm(*command.split(), run)
-    assert_two_lines(answer, 1, f"{path}", f"{hint}'{path}'")
+    assert_two_lines(answer, 1, f"{path}", hint)
     assert "not what was written" in answer.err
 
 

@@ -168,7 +168,7 @@ def test_what_cannot_be_compared_is_said(datm: Datm, runs: Path, tmp_path: Path)
     assert_two_lines(datm("compare", "young"), 2, "young is one run", "datm runs")
     assert_two_lines(datm("compare", "young", "none"), 1, "there is no run none", "datm runs")
     (runs / "young" / "run.json").write_text("{")
-    assert_two_lines(datm("compare", "young", "pets-ipc1"), 1, "is damaged", "datm runs")
+    assert_two_lines(datm("compare", "young", "pets-ipc1"), 1, "is damaged", "cp ")
 
 
 def test_a_run_is_found_by_its_folder(datm: Datm, runs: Path) -> None:

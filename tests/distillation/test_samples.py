@@ -8,7 +8,19 @@ import torch
 from safetensors import safe_open
 
 from datm_engine.data.preprocessing import Normalization
-from datm_engine.distillation.samples import SAMPLE_BYTES, sampled, save_sample
+from datm_engine.distillation.samples import (
+    FEWEST,
+    MOST,
+    SAMPLE_BYTES,
+    SAMPLES_BYTES,
+    START_BYTES,
+    sampled,
+    save_sample,
+    save_start,
+    spacing,
+    thin,
+)
+from datm_engine.inspection import read_pictures
 
 
 def test_all_images_where_they_are_few() -> None:
@@ -35,3 +47,52 @@ def test_what_a_sample_holds(tmp_path: Path) -> None:
         assert file.metadata()["iteration"] == "7"
         assert file.get_tensor("indices").tolist() == [0, 1, 2, 3]
         assert file.get_tensor("pictures")[:, 0, 0, 0].tolist() == [0, 85, 170, 255]
+
+
+def test_samples_are_bounded_however_many_iterations() -> None:
+    for size in (1, 100_000, SAMPLE_BYTES, 10 * SAMPLES_BYTES):
+        for iteration in (1, 10, 999, 10_000, 10**6):
+            between = spacing(1, iteration, size)
+            kept = iteration // between
+            assert kept <= MOST
+            assert kept * size <= SAMPLES_BYTES or kept <= FEWEST
+            assert kept >= min(iteration, FEWEST // 2)
+    assert spacing(50, 200, 640) == 50, "a short run keeps all of them"
+
+
+def test_thinning_leaves_the_same_whenever_it_begins(tmp_path: Path) -> None:
+    """Also where a run went on from an iteration before the last thinning."""
+
+    def go(folder: Path, iterations: list[int]) -> set[str]:
+        folder.mkdir(exist_ok=True)
+        for iteration in iterations:
+            between = spacing(1, iteration, SAMPLES_BYTES // 6)
+            if iteration % between == 0:
+                (folder / f"{iteration:06d}.safetensors").touch()
+                thin(folder, between)
+        return {path.stem for path in folder.iterdir()}
+
+    whole = go(tmp_path / "whole", list(range(1, 41)))
+    again = go(tmp_path / "again", [*range(1, 30), *range(5, 41)])
+    assert whole == again == {"000008", "000016", "000024", "000032", "000040"}
+
+
+def test_thinning_takes_samples_only(tmp_path: Path) -> None:
+    for name in ("initial.safetensors", "000003.safetensors", "000003.txt"):
+        (tmp_path / name).touch()
+    thin(tmp_path, 2)
+    assert {path.name for path in tmp_path.iterdir()} == {"initial.safetensors", "000003.txt"}
+
+
+def test_a_start_of_many_images_shows_the_first_of_every_class(tmp_path: Path) -> None:
+    few = torch.zeros(6, 1, 4, 4, dtype=torch.uint8)
+    save_start(tmp_path / "few", few, classes=2)
+    many = torch.zeros(1, 3, 64, 64, dtype=torch.uint8).expand(4000, -1, -1, -1)
+    save_start(tmp_path / "many", many, classes=4)
+    with safe_open(tmp_path / "few", framework="pt") as file:
+        assert list(file.keys()) == ["pictures"]
+    with safe_open(tmp_path / "many", framework="pt") as file:
+        each = START_BYTES // (4 * 3 * 64 * 64)
+        assert file.get_tensor("indices").tolist()[each - 1 : each + 1] == [each - 1, 1000]
+    assert (tmp_path / "many").stat().st_size < 1.01 * START_BYTES
+    assert read_pictures(tmp_path / "many") is None, "it is not the start of all"

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+import torch
 
 from datm_engine.events import Evaluated, RunEnded
 from datm_engine.runs import Run
+from datm_engine.runtime import Runtime
 from datm_engine.study.planning import Plan, PlannedRun, plan_windows
 from tests.conftest import tiny_config
 
@@ -30,7 +32,7 @@ def told_run(
     runs_dir: Path, planned: PlannedRun, rows: Sequence[Evaluated], status: str = "done"
 ) -> Run:
     """A run directory that states these rows, and how it ended."""
-    facts = {"arithmetic": {"precision": "float32"}}
+    facts = {"arithmetic": Runtime(torch.device("cpu")).facts()}
     run = Run.create(runs_dir, planned.name, planned.config, facts)
     with run.recording() as record:
         for one in rows:

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from datm_engine.runs import Run
+from datm_engine.runtime import Runtime
 from datm_engine.study.planning import PlannedRun
 from datm_engine.study.sharing import shared_rows
 from tests.conftest import tiny_config
@@ -66,5 +68,5 @@ def test_what_a_row_depends_on_must_agree(
 
 def test_another_precision_is_another_row(tmp_path: Path) -> None:
     first, other = run_of(tmp_path, "first", MEASURED), run_of(tmp_path, "other", [])
-    other.note(arithmetic={"precision": "bfloat16"})
+    other.note(arithmetic=Runtime(torch.device("cpu"), precision="bfloat16").facts())
     assert shared_rows(other, [first]) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from datm_cli.html_report.images import MOST_BYTES, shown
 from datm_cli.html_report.pictures import heat_map, strip
 from datm_engine import events
 from datm_engine.data.preprocessing import Normalization
+from datm_engine.facts import read_facts, write_facts
 from datm_engine.runs import Run
 from datm_engine.synthetic import SyntheticSet
 from datm_engine.tensors import save_tensors
@@ -196,10 +198,10 @@ def test_nothing_that_others_wrote_becomes_markup(datm: Datm, tmp_path: Path) ->
     ]
     names = (EVIL, '"><img src=x onerror=alert(1)>', "</svg></style>&amp;")
     run = distilled(tmp_path / "runs", told, made(names=names))
-    stated = (run.path / "run.json").read_text()
+    stated = json.dumps(read_facts(run.path))
     stated = stated.replace('"preset digits-ipc1"', '"<script>alert(2)</script>"')
     stated = stated.replace('"2.15.0"', '"<img src=http://x>"').replace('"pets"', '"<b>pets</b>"')
-    (run.path / "run.json").write_text(stated)
+    write_facts(run.path, json.loads(stated))
     whole = page_of(datm)
     assert "<script" not in whole
     assert "<b>pets" not in whole
@@ -295,6 +297,7 @@ def test_where_it_is_written(datm: Datm, tmp_path: Path) -> None:
     assert Path("a page.html").read_bytes() == before, "the same run gives the same page"
     assert {path.name for path in (tmp_path / "runs" / "demo").iterdir()} == {
         "run.json",
+        "run.json.copy",
         "events.jsonl",
         "distilled.safetensors",
         "samples",
@@ -312,4 +315,4 @@ def test_what_cannot_be_reported_is_said(datm: Datm, tmp_path: Path) -> None:
     answer = datm("report", "demo", "--to", "none/page.html")
     assert_two_lines(answer, 1, "none/page.html cannot be written", "ls -ld .")
     run.distilled.write_bytes(b"broken")
-    assert_two_lines(datm("report", "demo"), 1, "cannot be read", "ls -l")
+    assert_two_lines(datm("report", "demo"), 1, "cannot be read", "mv ")

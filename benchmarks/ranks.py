@@ -1,0 +1,148 @@
+"""Two ranks of one thread beside one rank of two threads; and what ranks say to each other.
+
+    python -m benchmarks.ranks [--json] [--size small|full]
+
+A turn is a matching iteration of the published network as in `benchmarks.matching`, compiled, in
+float32, with no graph kept. `sums` are the all-reductions of one alone. The rest is arithmetic: a
+step of n images in all takes c·n/R on R ranks, c seconds an image, and the time of its sums,
+
+    2 (2 (R − 1) · latency + 2 (R − 1)/R · bytes/bandwidth),   bytes = 4 · weights,
+
+of ∇ℓ on the way forward and of ∂s/∂θ on the way back, each in a ring.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+
+from benchmarks.alternation import in_turn, ratios
+from benchmarks.matching import STEPS, exercise
+from benchmarks.problem import Matching, made_ready, network, runtime
+from datm_engine import ranks
+from datm_engine.distillation.division import Division
+from datm_engine.distillation.matching import meta_gradient, student_gradient, train_student
+from datm_engine.ranks import RankLost, Ranks
+
+WAYS: dict[str, dict[str, Any]] = {
+    "one_rank": {"threads": 2},
+    "two_ranks": {"threads": 1},
+    "sums": {"threads": 1},
+}
+# Nominal: seconds until a message arrives, bytes a second.
+LINKS = {"10 GbE": (5e-5, 1.25e9), "InfiniBand HDR": (5e-6, 2.5e10), "NVLink": (5e-6, 4.5e11)}
+WEIGHTS = {"CIFAR-10": 320_010, "CIFAR-100": 504_420, "Tiny-ImageNet": 857_160}
+EFFICIENT = 0.8  # of R ranks' work
+
+
+def ready(
+    way: str, *, steps: int, batch: int, threads: int, width: int = 128
+) -> Callable[[], object]:
+    """What one turn does; a second rank is started where there is one."""
+    torch.set_num_threads(threads)
+    if way == "one_rank":
+        return iteration(ranks.ALONE, steps, batch, width)
+    given = json.dumps({"way": way, "steps": steps, "batch": batch, "width": width})
+    stated = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    os.environ.update(stated, RANK="0")
+    command = [sys.executable, "-m", "benchmarks.ranks", "--follow", given]
+    subprocess.Popen(command, env={**os.environ, "RANK": "1", "OMP_NUM_THREADS": "1"})
+    return together(ranks.join(), **json.loads(given))
+
+
+def together(both: Ranks, way: str, steps: int, batch: int, width: int) -> Callable[[], object]:
+    """A turn that begins on both ranks at once."""
+    turn = (
+        partial(sums, both, steps, width) if way == "sums" else iteration(both, steps, batch, width)
+    )
+
+    def at_once() -> object:
+        both.first(lambda: None)
+        return turn()
+
+    return at_once
+
+
+def iteration(among: Ranks, steps: int, batch: int, width: int) -> Callable[[], object]:
+    on = runtime("float32", "on")
+    net, division = network(width, on), Division(among)
+    problem = Matching.of(net, steps, batch, batch, on)
+    (piece,) = division.pieces(problem.steps[0])
+    gradient = made_ready(
+        on, "student steps", student_gradient(net), partial(exercise, problem=problem, step=piece)
+    )
+    learned = problem.images, problem.labels, problem.syn_lr, problem.steps
+
+    def iterate() -> object:
+        student = train_student(gradient, problem.start, problem.target, *learned, 0, division)
+        found = meta_gradient(gradient, student, problem.target, *learned, division)
+        return float(found.syn_lr)
+
+    return iterate
+
+
+def sums(among: Ranks, steps: int, width: int) -> object:
+    theta = network(width, runtime("float32", "off")).initial()
+    return [among.sum(theta) for _ in range(2 * steps)]
+
+
+def seconds_of_sums(weights: int, count: int, link: str) -> float:
+    """For one student step."""
+    latency, bandwidth = LINKS[link]
+    return 2 * (2 * (count - 1) * latency + 2 * (count - 1) / count * 4 * weights / bandwidth)
+
+
+def measure(size: str, turns: int = 9) -> dict[str, Any]:
+    steps, batch = STEPS[size], 100
+    given = {way: {"steps": steps, "batch": batch, **own} for way, own in WAYS.items()}
+    timings = in_turn("benchmarks.ranks", given, turns)
+    figures: dict[str, float] = {
+        "bytes_summed_a_step": 8 * WEIGHTS["CIFAR-10"],
+        "ms_an_image_and_step": 1e3 * timings["one_rank"].seconds / steps / batch,
+        "ms_of_sums_a_step_measured": 1e3 * timings["sums"].seconds / steps,
+    }
+    for link in LINKS:
+        for count in (2, 8, 64):
+            spent = seconds_of_sums(WEIGHTS["CIFAR-10"], count, link)
+            # A step of T seconds on one rank is used so well where T / (T + R · sums) is.
+            least = EFFICIENT / (1 - EFFICIENT) * count * spent
+            figures[f"{link} {count} ranks, ms of sums a step"] = 1e3 * spent
+            figures[f"{link} {count} ranks, least ms of a step on one"] = 1e3 * least
+    return {
+        "what": f"one matching iteration, {steps} student steps, width 128, batch {batch}",
+        "ways": ratios(timings, "one_rank"),
+        "figures": figures,
+    }
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _follow(given: dict[str, Any]) -> None:
+    torch.set_num_threads(1)
+    turn = together(ranks.join(), **given)
+    try:
+        while True:
+            turn()
+    except RankLost:  # the one that leads has ended
+        pass
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--follow"]:
+        _follow(json.loads(sys.argv[2]))
+    else:
+        from benchmarks.__main__ import run
+
+        run({"ranks": measure})

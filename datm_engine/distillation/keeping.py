@@ -1,0 +1,84 @@
+"""What a distillation leaves in its run directory: the checkpoint, samples, the selected set."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import replace
+from pathlib import Path
+
+from datm_engine.distillation.iteration import Distillation
+from datm_engine.distillation.samples import sampled, save_sample, save_start, spacing, thin
+from datm_engine.distilled import set_aside
+from datm_engine.events import CheckpointSaved, Event, SampleSaved
+from datm_engine.runs import Run
+from datm_engine.synthetic import SyntheticSet
+
+Told = Generator[Event, None, None]
+
+
+class Keeper:
+    """Writes on the rank that leads, and nothing on others. `described`: the synthetic set as it
+    started, with all that is said of it."""
+
+    def __init__(self, run: Run, distillation: Distillation, described: SyntheticSet) -> None:
+        self._run, self._distillation, self._described = run, distillation, described
+        self._writes = distillation.runtime.ranks.leads
+        shown = sampled(described.images, len(described.class_names))
+        self._sample_size = len(shown) * described.images[0].numel()
+
+    def candidate(self) -> SyntheticSet:
+        """The synthetic set as it stands."""
+        distilled = self._distillation.checkpoint().distilled
+        return replace(
+            self._described,
+            images=distilled["images"].float().cpu(),
+            labels=distilled["labels"].float().cpu(),
+            syn_lr=float(distilled["syn_lr"]),
+            iteration=self._distillation.progress.iteration,
+        )
+
+    def select(self, candidate: SyntheticSet) -> None:
+        if self._writes:
+            candidate.save(self._run.distilled)
+
+    def start(self) -> Told:
+        """The set at iteration 0, with a picture of every image."""
+        if self._writes:
+            set_aside(self._run)
+        self.select(self._described)
+        if self._writes:
+            path, described = self._run.samples / "initial.safetensors", self._described
+            save_start(path, described.pictures(), len(described.class_names))
+            yield SampleSaved(iteration=0, path="samples/initial.safetensors")
+        self.save()
+
+    def save(self) -> None:
+        """The checkpoint, without a word."""
+        if self._writes:
+            self._distillation.checkpoint().save(self._run.checkpoint)
+
+    def checkpoint(self) -> Told:
+        self.save()
+        if self._writes:
+            iteration = self._distillation.progress.iteration
+            yield CheckpointSaved(iteration=iteration, path=self._run.checkpoint.name)
+
+    def sample(self) -> Told:
+        """Pictures that are kept, where they are due; a long run keeps fewer."""
+        iteration = self._distillation.progress.iteration
+        interval = self._distillation.config.distill.sample_interval
+        between = spacing(interval, iteration, self._sample_size)
+        if iteration % between == 0:
+            yield from self._pictures(self._run.samples / f"{iteration:06d}.safetensors")
+            if self._writes:
+                thin(self._run.samples, between)
+
+    def preview(self) -> Told:
+        yield from self._pictures(self._run.preview)
+
+    def _pictures(self, path: Path) -> Told:
+        if self._writes:
+            at, described = self._distillation.progress.iteration, self._described
+            images = self._distillation.checkpoint().distilled["images"]
+            save_sample(path, images, described.preprocessing, len(described.class_names), at)
+            yield SampleSaved(iteration=at, path=str(path.relative_to(self._run.path)))

@@ -1,0 +1,188 @@
+"""Several processes on one run, as torchrun or a cluster's scheduler starts them; or one alone.
+
+Each of them is a rank, from 0. All walk the same road. What a stage computes together is summed,
+what it does apart is dealt out and gathered, and rank 0 alone writes the run. A rank that is
+alone does none of this, at no cost.
+
+Comes without torch, for the sake of those who only ask whether they are alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from datm_engine.errors import ConfigError, DatmError
+from datm_engine.hints import command
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.distributed import ProcessGroup
+    from torch.distributed.distributed_c10d import Store
+
+Value = TypeVar("Value")
+
+_STATED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # by whoever starts ranks
+_FAILURE = "failure"
+# For a rank that trains experts or evaluates while others have none left. One that died is noticed
+# at once, by its connection.
+_PATIENCE = timedelta(days=7)
+
+
+class RankLost(DatmError):
+    """Another rank failed or could not be reached. Without a hint: what goes on is the command
+    that was typed, or resuming the run."""
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process, as number `rank` of `count`, and number `local` of `local_count` on its
+    machine. Whatever is called on one rank must be called on all of them, in the same order."""
+
+    rank: int = 0
+    count: int = 1
+    local: int = 0
+    local_count: int = 1
+    _store: Store | None = None
+    _patient: ProcessGroup | None = None  # for all but tensors, which may be on a GPU
+
+    @property
+    def leads(self) -> bool:
+        """Whether it is the one that writes and tells."""
+        return self.rank == 0
+
+    def deal(self, items: Sequence[Value]) -> list[Value]:
+        """This rank's share of what is done apart."""
+        return list(items[self.rank :: self.count])
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """Over all ranks, the same bits on each; `tensor` itself where there is one."""
+        if self.count == 1:
+            return tensor
+        import torch.distributed as dist
+
+        total = tensor.detach().clone()
+        with self._together():
+            dist.all_reduce(total)
+        return total
+
+    def any(self, flag: bool) -> bool:
+        """Whether it is true on any rank; all are told the same."""
+        return any(self.gather(flag)) if self.count > 1 else flag
+
+    def agreed(self, flag: Callable[[], bool]) -> Callable[[], bool]:
+        """`flag`, answered alike on all ranks; to be asked by all of them at once."""
+        return (lambda: self.any(flag())) if self.count > 1 else flag
+
+    def first(self, value: Callable[[], Value]) -> Value:
+        """What `value()` gives on rank 0, which alone calls it."""
+        if self.count == 1:
+            return value()
+        import torch.distributed as dist
+
+        given: list[Any] = [value() if self.leads else None]
+        with self._together():
+            dist.broadcast_object_list(given, src=0, group=self._patient)
+        found: Value = given[0]
+        return found
+
+    def gather(self, value: Value) -> list[Value]:
+        """Every rank's value, in their order, on all of them; and so a place to wait."""
+        if self.count == 1:
+            return [value]
+        import torch.distributed as dist
+
+        values: list[Any] = [None] * self.count
+        with self._together():
+            dist.all_gather_object(values, value, group=self._patient)
+        return values
+
+    def tells(self, message: str, hint: str) -> bool:
+        """Whether this rank is the one to tell of its failure, being the first that failed."""
+        if self._store is None:
+            return True
+        mine = json.dumps({"rank": self.rank, "message": message, "hint": hint})
+        with suppress(RuntimeError):  # the store may be gone with its rank
+            told = self._store.compare_set(_FAILURE, "", mine)
+            return bool(told == mine.encode())
+        return True
+
+    @contextmanager
+    def _together(self) -> Iterator[None]:
+        """Raises RankLost where another rank does not take its part."""
+        try:
+            yield
+        except RuntimeError as problem:
+            from datm_engine.memory import is_out_of_memory
+
+            if is_out_of_memory(problem):
+                raise
+            message, hint = f"another rank was lost: {_in_a_line(problem)}", ""
+            with suppress(RuntimeError):
+                if self._store is not None and self._store.check([_FAILURE]):
+                    told = json.loads(self._store.get(_FAILURE))
+                    message, hint = f"rank {told['rank']}: {told['message']}", told["hint"]
+            raise RankLost(f"rank {self.rank} of {self.count}: {message}", hint) from None
+
+
+ALONE = Ranks()
+_current = ALONE
+
+
+def current() -> Ranks:
+    """Those that this process has joined; it alone until then."""
+    return _current
+
+
+def join() -> Ranks:
+    """The ranks that the environment states, once all of them are there. Raises ConfigError for an
+    environment that lacks something, RankLost where the others are not reached."""
+    global _current
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1 or _current is not ALONE:
+        return _current
+    if lacking := [name for name in _STATED if name not in os.environ]:
+        raise ConfigError(
+            f"WORLD_SIZE is {count}, but {', '.join(lacking)} not stated in the environment",
+            command("torchrun", "--help"),
+        )
+    import torch.distributed as dist
+    from torch.distributed.distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
+
+    here = f"rank {os.environ['RANK']} of {count}"
+    try:
+        store, rank, _ = next(rendezvous("env://"))
+        dist.init_process_group(store=store, rank=rank, world_size=count)
+        patient: Any = dist.new_group(backend="gloo", timeout=_PATIENCE)
+    except (RuntimeError, ValueError) as problem:
+        where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+        message = f"{here} did not meet the others at {where}: {_in_a_line(problem)}"
+        raise RankLost(message, "") from None
+    local, local_count = (
+        int(os.environ.get(f"LOCAL_{name}", "0")) for name in ("RANK", "WORLD_SIZE")
+    )
+    _current = Ranks(rank, count, local, local_count or 1, PrefixStore("datm", store), patient)
+    return _current
+
+
+def leave() -> None:
+    """When all is done. After a failure there is nobody to part from."""
+    global _current
+    if _current.count > 1:
+        import torch.distributed as dist
+
+        _current = ALONE
+        dist.destroy_process_group()
+
+
+def _in_a_line(problem: Exception) -> str:
+    """Its first sentence, without the place in somebody's source."""
+    lines = str(problem).strip().splitlines() or [type(problem).__name__]
+    return re.sub(r"^\[\S+:\d+\] ", "", lines[0]).partition(". ")[0][:200]

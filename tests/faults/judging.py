@@ -1,0 +1,105 @@
+"""What became of a run that met a fault: it goes on to the same result, bit for bit; or says in two
+lines what to do, and that leads there; or says what was lost of its telling; or it is a loss."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from datm_engine import events
+from tests.faults.lab import Lab, follow
+
+SAME = "resumed, bit for bit"
+REFUSED = "two lines, which led there"
+TOLD = "told, and the rest bit for bit"
+LOSS = "LOSS"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`fault`: its kind; `detail`: which one it was; `why`, of a loss."""
+
+    fault: str
+    detail: str
+    verdict: str
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is finished in a case: the experts' files with their inodes, and iterations."""
+
+    experts: Mapping[str, int]
+    iteration: int
+
+    @classmethod
+    def of(cls, lab: Lab, case: Path) -> Work:
+        files = (case / "experts").rglob("expert-*.safetensors")
+        experts = {path.name: path.stat().st_ino for path in files}
+        return cls(experts, _iteration(lab.run(case).checkpoint))
+
+
+def judge(
+    lab: Lab, case: Path, fault: str, detail: str, *, damaged: str = "", look: bool = False
+) -> Outcome:
+    """Go on with a case to its end, as a person would who reads what is said. `damaged`: the file
+    that was, if one was; `look`: read the run first, too."""
+    verdict = SAME
+    if look and (wrong := _looks_wrong(lab, case)):
+        return Outcome(fault, detail, LOSS, wrong)
+    for _ in range(4):
+        work = Work.of(lab, case) if not damaged else None
+        ended = lab.walk(case)
+        if ended.code == 0:
+            break
+        if not ended.is_two_lines:
+            return Outcome(fault, detail, LOSS, f"exit code {ended.code}: {ended.said[-800:]}")
+        verdict = REFUSED
+        follow(ended.lines[1])
+    else:
+        return Outcome(fault, detail, LOSS, f"the hints lead nowhere: {ended.said[-400:]}")
+    if work is not None and (again := _done_again(lab, case, work)):
+        return Outcome(fault, detail, LOSS, again)
+    different = lab.differences(case)
+    if different and set(different) <= {damaged} and _is_told(lab, case, damaged):
+        return Outcome(fault, detail, TOLD)
+    if different:
+        return Outcome(fault, detail, LOSS, f"another result: {', '.join(different)}")
+    return Outcome(fault, detail, verdict)
+
+
+def _done_again(lab: Lab, case: Path, before: Work) -> str:
+    """Which finished work was not gone on from."""
+    after = Work.of(lab, case)
+    for name, inode in before.experts.items():
+        if after.experts.get(name) != inode:
+            return f"{name} was trained again"
+    starts = [e for e in lab.run(case).events() if isinstance(e, events.RunStarted)]
+    if starts[-1].resumed_at != before.iteration:
+        return f"it went on from {starts[-1].resumed_at}, not from {before.iteration}"
+    return ""
+
+
+def _is_told(lab: Lab, case: Path, damaged: str) -> bool:
+    told = [e.text for e in lab.run(case).events() if isinstance(e, events.Noted)]
+    return any(damaged in text for text in told)
+
+
+def _looks_wrong(lab: Lab, case: Path) -> str:
+    places = ["--runs-dir", str(case / "runs")]
+    for words in (["runs", *places], ["inspect", "r", "--no-tui", *places]):
+        ended = lab.start(words).wait()
+        if ended.code != 0 and not ended.is_two_lines:
+            return f"{words[0]}: {ended.said[-800:]}"
+    return ""
+
+
+def _iteration(checkpoint: Path) -> int:
+    """By the header of a checkpoint that is whole; 0 without one."""
+    if not checkpoint.exists():
+        return 0
+    content = checkpoint.read_bytes()
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    return int(json.loads(header["__metadata__"]["progress"])["iteration"])

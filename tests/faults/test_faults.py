@@ -1,0 +1,65 @@
+"""A few of the faults of `python -m tests.faults`, and slowly all of them: nothing is lost."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.faults import company, damage, kills
+from tests.faults.__main__ import outcomes
+from tests.faults.judging import LOSS, Outcome
+from tests.faults.lab import Lab
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    if torch.cuda.is_available():
+        pytest.skip("a process that may have used a GPU must not be forked: python -m tests.faults")
+    return Lab(tmp_path_factory.mktemp("faults"))
+
+
+def none_lost(found: Iterable[Outcome], least: int) -> None:
+    told = list(found)
+    assert len(told) >= least
+    assert [outcome for outcome in told if outcome.verdict == LOSS] == []
+
+
+def test_killed_at_random_moments(lab: Lab) -> None:
+    none_lost(kills.at_random_moments(lab, random.Random(1), 2), 2)
+
+
+def test_killed_within_writes(lab: Lab) -> None:
+    none_lost(kills.in_writes(lab, random.Random(2), 3), 3)
+
+
+def test_no_room_for_a_write(lab: Lab) -> None:
+    none_lost(kills.without_room(lab, random.Random(3), 2), 2)
+
+
+@pytest.mark.parametrize("pattern", ["run.json", "events.jsonl", "checkpoint.safetensors"])
+def test_damage(pattern: str, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(damage, "EVERY", (f"runs/r/{pattern}",))
+    each = damage.of_every_file(lab, random.Random(4), 1)
+    none_lost(islice(each, 1, 4, 2), 2)
+    each.close()
+
+
+def test_company(lab: Lab) -> None:
+    draws = random.Random(5)
+    none_lost(company.two_on_one_run(lab, draws, 1), 1)
+    none_lost(company.two_of_one_name(lab, 1), 1)
+    none_lost(company.moved_clocks(lab, draws, 1), 1)
+
+
+def test_lost_terminals(lab: Lab) -> None:
+    none_lost(company.lost_terminals(lab, random.Random(6), 4), 4)
+
+
+@pytest.mark.slow
+def test_a_hundred_kills_and_everything_else(tmp_path: Path) -> None:
+    none_lost(outcomes(Lab(tmp_path), seed=0, count=100), 250)  # a quarter of an hour

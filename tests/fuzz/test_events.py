@@ -1,0 +1,121 @@
+"""Events go to JSON and back whatever they hold; of any other line nothing but a ValueError comes,
+and what is told nonetheless can be folded, put in words and drawn."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from datm_cli.dashboard.state import fold
+from datm_cli.progress import advance
+from datm_cli.sentences import sentence
+from datm_engine.events import KINDS, Event, Matched, Noted, from_json, to_json
+from datm_engine.inspection import history
+from tests.fuzz.conftest import JUNK, TOO_DEEP
+
+ANY_TEXT = st.text(st.characters(codec=None), max_size=20)  # lone surrogates too, as paths have
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "str": ANY_TEXT,
+    "int": st.integers(-(2**63) + 1, 2**63 - 1) | st.integers(-2, 3),
+    "float": st.floats(allow_nan=False, allow_infinity=False),
+    "bool": st.booleans(),
+}
+
+
+def of_type(annotation: str) -> st.SearchStrategy[Any]:
+    kind, _, optional = annotation.partition(" | ")
+    return st.none() | VALUES[kind] if optional else VALUES[kind]
+
+
+def event_of(kind: type[Event]) -> st.SearchStrategy[Event]:
+    values = {field.name: of_type(str(field.type)) for field in dataclasses.fields(kind)}
+    return st.builds(kind, **values)
+
+
+EVENTS = st.one_of([event_of(kind) for kind in KINDS.values()])
+
+
+@given(EVENTS)
+@example(Noted(text='", "check": "00000000"}'))
+def test_there_and_back(event: Event) -> None:
+    line = to_json(event)
+    assert "\n" not in line
+    assert from_json(line.encode().decode(errors="replace")) == event
+
+
+@given(EVENTS, st.data())
+def test_a_flipped_bit_is_noticed_or_changes_nothing(event: Event, data: st.DataObject) -> None:
+    content = bytearray(to_json(event).encode())
+    content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    for line in content.split(b"\n"):
+        try:
+            assert from_json(line.decode(errors="replace")) == event
+        except ValueError:
+            continue
+
+
+@given(st.lists(EVENTS, max_size=8))
+def test_whatever_is_told_can_be_shown(told: list[Event]) -> None:
+    show(told)
+
+
+def show(told: list[Event]) -> None:
+    state = fold(told)
+    for stage in state.stages:
+        state.seconds_left(stage)
+    history(told).as_json()
+    for event in told:
+        sentence(event)
+        advance(event)
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {"event": st.sampled_from(sorted(KINDS)) | JUNK},
+            optional={
+                field.name: of_type(str(field.type)) | JUNK
+                for kind in KINDS.values()
+                for field in dataclasses.fields(kind)
+            },
+        ),
+        max_size=4,
+    )
+)
+def test_any_object(stated: list[dict[str, Any]]) -> None:
+    read = []
+    for facts in stated:
+        try:
+            read.append(from_json(json.dumps(facts)))
+        except ValueError:
+            continue
+    for event in read:
+        numbers = [value for value in vars(event).values() if isinstance(value, float)]
+        assert all(math.isfinite(number) for number in numbers)
+    show(read)
+
+
+@given(st.text() | st.binary().map(lambda junk: junk.decode(errors="replace")) | JUNK.map(repr))
+@example(TOO_DEEP)
+@example('{"event": "Noted", "text": ' + TOO_DEEP)
+@example('{"event": "Noted", "text": ' + "9" * 5000 + "}")
+@example('{"event": "Noted", "text": "x", "time": Infinity}')
+@example('{"event": "Noted", "text": "x", "time": 1' + "0" * 400 + "}")
+@example('{"event": ["Noted"], "text": "x"}')
+def test_any_line(line: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011
+        from_json(line)
+
+
+def test_a_line_without_a_checksum_is_from_before_there_was_one() -> None:
+    assert from_json('{"event": "Noted", "text": "x", "time": 1}') == Noted(text="x", time=1.0)
+    facts = {"event": "Matched", "iteration": True}
+    with pytest.raises(ValueError, match="Matched: iteration"):
+        from_json(json.dumps(facts))
+    assert KINDS["Matched"] is Matched

@@ -1,0 +1,158 @@
+"""Memory that runs out becomes smaller pieces, and where that does not help, two lines."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from datm_engine.checkpoint import Checkpoint
+from datm_engine.config import Config
+from datm_engine.distillation import iteration
+from datm_engine.distillation.matching import Gradient
+from datm_engine.errors import DatmError
+from datm_engine.events import Matched, Noted
+from datm_engine.memory import OutOfMemory, is_out_of_memory, noticed, wanted_for
+from datm_engine.pipeline import Folders, make_distilled_set
+from datm_engine.runs import Run
+from datm_engine.runtime import Runtime
+from tests.distillation.test_division import short_of_memory
+
+Make = Callable[..., Config]
+Finished = Callable[[Any], tuple[list[Any], Any]]
+SAID = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to …"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    MemoryError(),
+]
+
+
+@pytest.mark.parametrize("problem", SAID, ids=["CUDA", "CPU", "cuBLAS", "Python"])
+def test_whoever_notices_it_is_the_same(problem: Exception) -> None:
+    assert is_out_of_memory(problem)
+    with pytest.raises(OutOfMemory), noticed():
+        raise problem
+    with (
+        pytest.raises(DatmError, match="out of memory for this") as raised,
+        wanted_for("this", "-x"),
+    ):
+        raise problem
+    assert raised.value.hint == "-x"
+
+
+def test_other_problems_stay_what_they_are() -> None:
+    with pytest.raises(RuntimeError, match="shapes"), noticed():
+        raise RuntimeError("shapes cannot be multiplied")
+    with pytest.raises(ZeroDivisionError), wanted_for("this", "-x"):
+        raise ZeroDivisionError
+
+
+@pytest.fixture
+def road(
+    folders: Folders, cpu: Runtime, finished: Finished, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[Run, list[Any]]]:
+    """The road, or on with it, where student steps have room for so many images."""
+    plainly = iteration.student_gradient
+
+    def walk(
+        config: Config, name: str, most: int, make: Callable[[Gradient, int], Gradient]
+    ) -> tuple[Run, list[Any]]:
+        monkeypatch.setattr(iteration, "student_gradient", lambda net: make(plainly(net), most))
+        made = (folders.runs / name).exists()
+        run = Run(folders.runs / name) if made else Run.create(folders.runs, name, config, {})
+        with run.recording() as record:
+            road = make_distilled_set(config, run, folders, cpu, lambda: False)
+            return run, finished(record.follow(road))[0]
+
+    return walk
+
+
+def notes(seen: list[Any]) -> list[str]:
+    return [e.text for e in seen if isinstance(e, Noted) and "out of memory" in e.text]
+
+
+def test_a_run_that_runs_out_goes_on_in_pieces(make_config: Make, road: Any) -> None:
+    over = {"batch_syn": 10, "iterations": 3}
+    config = make_config(distill=over, evaluate={"selection": "last"})
+    whole, _ = road(config, "whole", 10, short_of_memory)
+    run, seen = road(config, "pieces", 3, short_of_memory)
+    assert notes(seen) == [
+        f"out of memory: student steps' batches of 10 are worked in pieces of at most {most} "
+        "images from here on; the gradient stays the same"
+        for most in (5, 3)
+    ]
+    matched = [event.iteration for event in seen if isinstance(event, Matched)]
+    assert matched == [1, 2, 3], "the iteration that ran out was tried again"
+    ours, theirs = Checkpoint.load(run.checkpoint), Checkpoint.load(whole.checkpoint)
+    assert (ours.progress.at_once, theirs.progress.at_once) == (3, None)
+    for name, learned in theirs.learned.items():
+        assert torch.allclose(ours.learned[name], learned, rtol=1e-3, atol=1e-4)
+    more = make_config(distill={**over, "iterations": 4}, evaluate={"selection": "last"})
+    _, seen = road(more, "pieces", 3, short_of_memory)
+    assert not notes(seen), "a run that goes on knows what fits"
+
+
+def test_kept_graphs_go_first(make_config: Make, road: Any, cpu: Runtime) -> None:
+    """Room for two graphs at a time, though the budget says otherwise."""
+    alive: list[Any] = []
+
+    def two_graphs(gradient: Gradient, most: int) -> Gradient:
+        def tight(theta: Tensor, images: Tensor, labels: Tensor) -> Tensor:
+            graphs = [ref for ref in alive if ref() is not None]
+            if torch.is_grad_enabled() and len(graphs) >= most:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            g = gradient(theta, images, labels)
+            if torch.is_grad_enabled():
+                alive.append(weakref.ref(g))
+            return g
+
+        return tight
+
+    object.__setattr__(cpu, "memory", 10**9)
+    _, seen = road(make_config(distill={"iterations": 2}), "kept", 2, two_graphs)
+    assert notes(seen) == ["out of memory: graphs of 1 student steps are kept now"]
+    assert [event.iteration for event in seen if isinstance(event, Matched)] == [1, 2]
+
+
+def test_not_even_one_image(make_config: Make, road: Any, folders: Folders) -> None:
+    with pytest.raises(DatmError, match="no room for a student step on a single image") as raised:
+        road(make_config(), "none", 0, short_of_memory)
+    assert "--set distill.syn_steps=1" in raised.value.hint
+    assert Checkpoint.load(folders.runs / "none" / "checkpoint.safetensors").progress.iteration == 0
+
+
+@pytest.mark.parametrize(
+    ("module", "function", "hint"),
+    [
+        ("datm_engine.experts.training", "expert_step", "--set experts.batch=32"),
+        ("datm_engine.evaluation.comparison", "training_step", "--set evaluate.batch=64"),
+    ],
+)
+def test_other_stages_name_the_setting(
+    module: str,
+    function: str,
+    hint: str,
+    make_config: Make,
+    folders: Folders,
+    cpu: Runtime,
+    finished: Finished,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    def full(*given: object) -> Any:
+        def step(*tensors: Tensor) -> Any:
+            raise SAID[0]
+
+        return step
+
+    monkeypatch.setattr(f"{module}.{function}", full)
+    run = Run.create(folders.runs, "run", make_config(), {})
+    with pytest.raises(DatmError, match="out of memory for training") as raised:
+        finished(make_distilled_set(make_config(), run, folders, cpu, lambda: False))
+    assert raised.value.hint == hint
