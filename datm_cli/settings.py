@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from datm_engine import presets
+from datm_engine import presets, unpublished
 from datm_engine.config import Config, build, overlay, parse_assignments, read_toml, shown
 from datm_engine.data import datasets
 from datm_engine.distillation.window import Third, third
 from datm_engine.errors import ConfigError
 from datm_engine.files import parse_json
 from datm_engine.hints import HELP, command
+from datm_engine.presets import Chosen
 
 Tables = dict[str, Any]
 
@@ -22,12 +23,14 @@ Tables = dict[str, Any]
 @dataclass(frozen=True)
 class Settings:
     """`source` says which presets the configuration came from; `notes`, what was derived;
-    `variant`, the switches that make it another than the preset, for the run's name: "-mtt"."""
+    `variant`, the switches that make it another than the preset, for the run's name: "-mtt";
+    `derive`, the keys of [distill] that hold until its experts tell them."""
 
     config: Config
     source: str
     notes: tuple[str, ...]
     variant: str = ""
+    derive: tuple[str, ...] = ()
 
 
 def settle(
@@ -61,14 +64,34 @@ def settle(
     if method is not None:
         iterations = _stated(over, "distill", "iterations", int)
         chosen = presets.with_method(chosen, method, iterations)
+    if chosen.derive:
+        chosen = _awaiting_experts(chosen, over, dataset, is_window_stated=window is not None)
     tables = overlay(overlay(chosen.tables, over), with_names({}, dataset, ipc))
+    tables = unpublished.within_epochs(tables, chosen.derive)
     source = ", ".join([chosen.source, *([str(config_file)] if config_file else [])])
     if window is not None:
         tables = overlay(tables, _window(tables, source, window, assignments))
         source = f"{source}, window {window}"
     switches = (None if method == presets.AS_IT_IS else method, window)
     variant = "".join(f"-{switch}" for switch in switches if switch is not None)
-    return Settings(build(tables, source), source, chosen.notes, variant)
+    return Settings(build(tables, source), source, chosen.notes, variant, chosen.derive)
+
+
+def _awaiting_experts(
+    chosen: Chosen, over: Tables, dataset: str | None, *, is_window_stated: bool
+) -> Chosen:
+    """What no preset states: the experts' settings now, the rest by them."""
+    stated = overlay(chosen.tables, over)
+    images = datasets.training_images(dataset) if dataset is not None else None
+    if images is not None:
+        wanted, held_out = stated["dataset"]["train_images"], stated["dataset"]["validation"]
+        images = min(images, wanted) if isinstance(wanted, int) else images
+        images = round(images * (1 - held_out)) if isinstance(held_out, float) else images
+    iterations = stated["distill"]["iterations"]
+    if isinstance(iterations, int):  # else it is refused in a moment
+        chosen = unpublished.with_experts(chosen, images, iterations)
+    keys = [*over.get("distill", {})]
+    return unpublished.still_to_derive(chosen, keys, is_window_stated=is_window_stated)
 
 
 def with_names(flags: Tables, dataset: str | None, ipc: int | None) -> Tables:

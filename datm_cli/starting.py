@@ -60,6 +60,7 @@ def new_run(folders: Folders, name: str | None, settled: Settings, device: str, 
         "places": _stated(folders, device),
         "arithmetic": on.facts(),
         "environment": environment(),
+        **({"derive": settled.derive} if settled.derive else {}),
     }
     run = Run.create(folders.runs, name, config, facts)
     try:

@@ -1,7 +1,8 @@
 """Finding the presets, and choosing settings from them for any dataset and number of images.
 
 A family is the set of presets with one name before `-ipc`: cifar10-ipc1, cifar10-ipc10, … are
-cifar10. What no preset states is derived, and every derived value is said with its reason.
+cifar10. What no preset states is derived, and every derived value is said with its reason: here
+what is known from the dataset's shape; `Chosen.derive` names what its experts will tell.
 
 A method that DATM grew from is a file of the few keys in which it differs, above any preset.
 """
@@ -11,11 +12,12 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datm_engine.config import overlay, read_toml
+from datm_engine.derivation import DERIVABLE
 from datm_engine.errors import ConfigError, FileError
 
 if TYPE_CHECKING:
@@ -36,11 +38,13 @@ AVERAGED_OVER = 5_000  # iterations of the published run whose decay a method st
 @dataclass(frozen=True)
 class Chosen:
     """`tables` state every key that `config.build` asks for; `source` names the presets they
-    came from; `notes` say what was decided for the person, and why."""
+    came from; `notes` say what was decided for the person, and why. `derive`: the keys of [distill]
+    that hold until the experts are there to derive them by."""
 
     tables: Tables
     source: str
     notes: tuple[str, ...]
+    derive: tuple[str, ...] = ()
 
 
 def folder() -> Path:
@@ -103,6 +107,8 @@ def choose(dataset: str | None, ipc: int | None, preset: str | None, shape: Shap
         raise ConfigError("neither a dataset nor a preset is named", "--dataset digits")
     elif dataset in known:
         chosen = _from_family(dataset, ipc)
+        if ipc is not None and ipc not in known[dataset]:
+            chosen = replace(chosen, derive=DERIVABLE)
     elif shape is None:
         raise ConfigError(
             f"{dataset} has no preset, and its shape is not known to choose one by",
@@ -112,9 +118,7 @@ def choose(dataset: str | None, ipc: int | None, preset: str | None, shape: Shap
         chosen = _for_shape(dataset, ipc, shape)
     if dataset is None:
         return chosen
-    return Chosen(
-        overlay(chosen.tables, {"dataset": {"name": dataset}}), chosen.source, chosen.notes
-    )
+    return replace(chosen, tables=overlay(chosen.tables, {"dataset": {"name": dataset}}))
 
 
 def methods() -> tuple[str, ...]:
@@ -148,7 +152,8 @@ def with_method(chosen: Chosen, method: str, iterations: int | None = None) -> C
     if family in families() and family not in chosen.source:
         notes.append(f"{method}'s own published settings are another preset: --preset {family}")
     source = f"{chosen.source}, method {method}"
-    return Chosen(tables, source, (*chosen.notes, *told, *notes))
+    derive = tuple(key for key in chosen.derive if key not in over["distill"])
+    return Chosen(tables, source, (*chosen.notes, *told, *notes), derive)
 
 
 def _changes(tables: Tables, over: Tables) -> list[str]:
@@ -249,7 +254,7 @@ def _for_shape(dataset: str, ipc: int | None, shape: Shape) -> Chosen:
         kept = [operation for operation in operations if operation != "flip"]
         tables = overlay(tables, {"dataset": {"augmentation": kept}})
         notes.append("dataset.augmentation without flip: a mirrored digit is another or none")
-    return Chosen(tables, chosen.source, (*notes, *chosen.notes))
+    return Chosen(tables, chosen.source, (*notes, *chosen.notes), DERIVABLE)
 
 
 def _unknown(name: str) -> ConfigError:
