@@ -139,6 +139,8 @@ def advance(event: Event) -> Advance | None:
             return Advance(event.what, event.done, event.total)
         case events.ExpertEpoch():
             return Advance(f"expert {event.expert + 1}", event.epoch, event.epochs)
+        case events.CourseProgress():
+            return Advance("measuring experts", event.done, event.total)
         case events.Matched():
             return Advance("distilling", event.iteration, event.iterations)
         case events.SelectionProgress():

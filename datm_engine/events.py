@@ -95,6 +95,15 @@ class ExpertTrained(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CourseProgress(Event):
+    """What experts know after each epoch being measured: `done` of `total` passes, each of the
+    images through one snapshot."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Initialized(Event):
     """The synthetic set as it starts: where images and labels came from."""
 

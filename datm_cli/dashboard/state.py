@@ -88,6 +88,8 @@ class State:
                 self._train(event)
             case events.ExpertTrained():
                 self.trained[event.expert] = event
+            case events.CourseProgress():
+                self.doing = f"measuring experts, {event.done}/{event.total}"
             case events.Matched():
                 while self.matched and self.matched[-1].iteration >= event.iteration:
                     self.matched.pop()  # told anew, and the start that said so is damaged
