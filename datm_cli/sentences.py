@@ -73,6 +73,8 @@ def sentence(event: Event) -> str | None:
                 f"expert {event.expert + 1} of {event.total}: {event.train_accuracy:.1f}% training"
                 f"{held_out}, {duration(event.seconds)}"
             )
+        case events.SettingDerived():
+            return f"{event.key} = {event.value:g}: {event.reason}"
         case events.ClassesFilledUp():
             names = event.names.split(", ")
             more = f", … ({event.classes} in all)" if len(names) > 5 else ""

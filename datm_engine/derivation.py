@@ -24,7 +24,18 @@ DERIVABLE = (*ALIGNED, *RATES)  # keys of [distill], in the order in which they 
 
 # How much of what they ever learn the published experts have learned by an epoch: training loss
 # (without augmentation) fallen, as a share of its whole fall in 100 epochs. Measured, on CIFAR-10.
-PROGRESS = ((0, 0.0), (100, 1.0))
+PROGRESS = (
+    (0, 0.0),
+    (1, 0.2),
+    (2, 0.3),
+    (4, 0.42),
+    (10, 0.6),
+    (20, 0.75),
+    (40, 0.88),
+    (60, 0.94),
+    (70, 0.96),
+    (100, 1.0),
+)
 
 STEPS_OF_EPOCH = 20  # training steps an expert's epoch has at least, where images allow
 PUBLISHED_STEPS = 195  # those of 50,000 images in batches of 256
@@ -144,7 +155,7 @@ def aligned(
     settle(
         "expansion_iterations",
         max(1, iterations // 5) if grows else 0,
-        f"T grows over a fifth of {iterations:,} iterations" if grows else "T does not grow",
+        f"T grows over a fifth of {iterations:,} iterations" if grows else "0, as T does not grow",
     )
     n = round(min(max(m * steps / 5, STUDENT_STEPS[0]), STUDENT_STEPS[1]))
     settle(
@@ -156,7 +167,7 @@ def aligned(
     settle(
         "batch_syn",
         min(images, LARGEST_BATCH),
-        f"all {images:,} images"
+        f"all {images:,} synthetic images at once"
         if images <= LARGEST_BATCH
         else f"{LARGEST_BATCH} of {images:,} images, the most that is published",
     )
@@ -199,8 +210,13 @@ def _window(
     initial = int(held.get("initial_max_start_epoch", min(max(initial, lower + 1), final)))
     final = max(final, initial)
     return [
-        Derived("min_start_epoch", lower, f"T⁻: {told[0]}" if published[0] else "T⁻: "
-                f"{images:,} synthetic images or fewer than 1,000 want the first epochs too"),
+        Derived(
+            "min_start_epoch",
+            lower,
+            f"T⁻: {told[0]}"
+            if published[0]
+            else f"T⁻: {images:,} synthetic images or fewer than 1,000 want the first epochs too",
+        ),
         Derived("initial_max_start_epoch", initial, f"T at first: {told[1]}"),
         Derived("max_start_epoch", final, f"T⁺: {told[2]}"),
     ]

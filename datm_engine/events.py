@@ -104,6 +104,16 @@ class CourseProgress(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SettingDerived(Event):
+    """A value of the configuration that no preset states, and why it is that; `key` with its
+    table: distill.max_start_epoch."""
+
+    key: str
+    value: float
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Initialized(Event):
     """The synthetic set as it starts: where images and labels came from."""
 

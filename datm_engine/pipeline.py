@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from datm_engine.alignment.settling import settle_by_experts
 from datm_engine.checkpoint import Checkpoint
 from datm_engine.config import Config
 from datm_engine.data.prepared import PreparedData, prepare
@@ -148,6 +149,10 @@ def make_distilled_set(
     outcome = Outcome("stopped", before.iteration, before.loss)
     if not agreed():
         known += yield from _evaluating(config, evaluation.references(known))
+    derive = ranks.first(lambda: run.facts().get("derive", []))
+    if derive and not agreed():
+        config = yield from _derived(config, derive, run, data, experts, network, evaluation, known)
+        evaluation = replace(evaluation, config=config)
     if not agreed():
         score = lambda candidate: _evaluating(config, evaluation.score(candidate))  # noqa: E731
         with wanted_for("what is learned", _smaller("distill.ipc", config.distill.ipc)):
@@ -167,6 +172,40 @@ def make_distilled_set(
                 outcome = replace(outcome, status="done")
     yield RunEnded(status=outcome.status, iteration=outcome.iterations)
     return outcome
+
+
+def _derived(
+    config: Config,
+    derive: Sequence[str],
+    run: Run,
+    data: PreparedData,
+    experts: ExpertSet,
+    network: FlatNetwork,
+    evaluation: Evaluation,
+    known: Sequence[Evaluated],
+) -> Generator[Event, None, Config]:
+    """The configuration with what the experts tell, which from then on is the run's; as it was, if
+    stopped."""
+    settled = yield from _evaluating(
+        config,
+        settle_by_experts(
+            config,
+            derive,
+            data,
+            experts,
+            network,
+            evaluation,
+            known,
+            evaluation.runtime,
+            evaluation.stop,
+        ),
+    )
+    if settled is None:
+        return config
+    if evaluation.runtime.ranks.leads:
+        run.restate(settled.config, **settled.facts())
+    evaluation.runtime.ranks.gather(None)  # so that no rank goes on from before it is kept
+    return settled.config
 
 
 def _selection(

@@ -31,6 +31,7 @@ from datm_engine.events import (
     RunEnded,
     RunStarted,
     SampleSaved,
+    SettingDerived,
 )
 from datm_engine.facts import read_facts, write_facts
 from datm_engine.files import cannot_write, make_folder, passing, remove_leftovers
@@ -285,6 +286,8 @@ def _telling(event: Event) -> object:
             return "candidate", event.part, event.iteration
         case SampleSaved():
             return event.path, event.iteration
+        case SettingDerived():
+            return "setting", event.key
     return id(event)
 
 

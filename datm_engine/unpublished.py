@@ -1,4 +1,4 @@
-"""Settings where there is no preset: what is known before the experts are there to tell the rest."""
+"""Settings where there is no preset: what is known before the experts are there to tell more."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def distill(
     distillation = Distillation(config, experts, network, runtime)
     begun = yield from _begin(config, data, experts, network, run, runtime)
     described, checkpoint = begun
-    distillation.restore(checkpoint or _at_first(described, experts))
+    distillation.restore(checkpoint or at_first(described, experts))
     keeper = Keeper(run, distillation, described)
     if checkpoint is None:
         yield from keeper.start()
@@ -131,7 +131,8 @@ def _begin(
     return told
 
 
-def _at_first(described: SyntheticSet, experts: ExpertSet) -> Checkpoint:
+def at_first(described: SyntheticSet, experts: ExpertSet) -> Checkpoint:
+    """The checkpoint that a distillation from this set begins with."""
     learned = {
         "images": described.images,
         "labels": described.labels,

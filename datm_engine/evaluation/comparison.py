@@ -134,6 +134,18 @@ class Evaluation:
         )
         return None if measured is None else statistics.fmean(row[0] for row in measured)
 
+    def of_random_images(self) -> Generator[Event, None, float | None]:
+        """Percent of the held-out images, or without any of the training images, that networks get
+        right which were trained on random real ones; the mean over two. None if stopped."""
+        judge = self.data.validation if len(self.data.validation) else self.data.train
+        measured = yield from self._measured(
+            lambda repeat: self._real("random", self._random(repeat)),
+            self.config.evaluate.networks[0],
+            2,
+            [judge],
+        )
+        return None if measured is None else statistics.fmean(row[0] for row in measured)
+
     def _measured(
         self,
         material: Callable[[int], Material],

@@ -1,0 +1,193 @@
+"""Settings by the data's own experts: what the rules of `datm_engine.derivation` ask for is
+measured, and what they say is stated, each value with its reason."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor
+
+from datm_engine import derivation
+from datm_engine.alignment.course import Course
+from datm_engine.alignment.measurement import measure_course
+from datm_engine.config import Config, build, overlay
+from datm_engine.data.prepared import PreparedData
+from datm_engine.derivation import ALIGNED, RATES, Derived
+from datm_engine.distillation.iteration import Distillation, student_steps
+from datm_engine.distillation.loop import at_first, initial_set
+from datm_engine.distillation.matching import meta_gradient, train_student
+from datm_engine.evaluation.comparison import Evaluation
+from datm_engine.events import Evaluated, Event, SettingDerived
+from datm_engine.experts.trajectories import ExpertSet
+from datm_engine.memory import OutOfMemory
+from datm_engine.networks.weights import FlatNetwork
+from datm_engine.runtime import Runtime
+from datm_engine.synthetic import SyntheticSet
+
+SEGMENTS = 4  # matched without a step being taken, for the sizes of the gradients
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The configuration with what was derived, each `Derived` with its table's key; and what it
+    was derived from."""
+
+    config: Config
+    derived: tuple[Derived, ...]
+    course: Course
+    random: float | None  # percent, of networks trained on as many real images
+
+    def facts(self) -> dict[str, Any]:
+        """As run.json keeps it."""
+        derived = {one.key: {"value": one.value, "reason": one.reason} for one in self.derived}
+        return {
+            "derive": [],
+            "derived": derived,
+            "course": self.course.facts(),
+            "random": self.random,
+        }
+
+
+def settle_by_experts(
+    config: Config,
+    derive: Sequence[str],
+    data: PreparedData,
+    experts: ExpertSet,
+    network: FlatNetwork,
+    evaluation: Evaluation,
+    known: Sequence[Evaluated],
+    runtime: Runtime,
+    stop: Callable[[], bool],
+) -> Generator[Event, None, Settled | None]:
+    """Derive the keys `derive` of [distill]; None if stopped. The same on every rank.
+
+    known: rows of real images that are measured already. Takes a pass over some training images
+    for every snapshot of two experts, two networks trained on real images where there is no row of
+    them, and `SEGMENTS` iterations. Raises FileError for a damaged expert.
+    """
+    course = yield from measure_course(config, data, experts, network, runtime, stop)
+    if runtime.ranks.any(course is None) or course is None:
+        return None
+    random = yield from _random(config, evaluation, known)
+    if runtime.ranks.any(random is None) or random is None:
+        return None
+    images, held = config.distill.ipc * data.classes, _held(config, derive)
+    iterations = config.distill.iterations
+    told = derivation.aligned(images, iterations, _experts(config, data, course), random, held)
+    config = _with(config, told)
+    yield from _stated(told)
+    if set(derive) & set(RATES):
+        steps, loss = yield from _steps(config, data, experts, network, runtime)
+        rates = derivation.rates(iterations, steps, loss, _held(config, derive))
+        config, told = _with(config, rates), [*told, *rates]
+        yield from _stated(rates)
+    full = tuple(replace(one, key=f"distill.{one.key}") for one in told)
+    return Settled(config, full, course, random)
+
+
+def _experts(config: Config, data: PreparedData, course: Course) -> derivation.Experts:
+    return derivation.Experts(
+        loss=course.loss,
+        accuracy=course.accuracy,
+        held_out=course.held_out,
+        steps=-(-len(data.train) // config.experts.batch),
+        lr=config.experts.lr,
+    )
+
+
+def _random(
+    config: Config, evaluation: Evaluation, known: Sequence[Evaluated]
+) -> Generator[Event, None, float | None]:
+    """Percent of the held-out images, or without any of the training images."""
+    network = config.evaluate.networks[0]
+    for row in known:
+        if (row.set, row.network) == ("random", network) and row.validation_mean is not None:
+            return row.validation_mean
+    return (yield from evaluation.of_random_images())
+
+
+def _held(config: Config, derive: Sequence[str]) -> dict[str, float]:
+    """The keys that are stated, with their values."""
+    stated = config.distill.model_dump()
+    return {key: stated[key] for key in (*ALIGNED, *RATES) if key not in derive}
+
+
+def _with(config: Config, told: Sequence[Derived]) -> Config:
+    distill = {one.key: one.value for one in told}
+    return build(overlay(config.model_dump(), {"distill": distill}), "the derived settings")
+
+
+def _stated(told: Sequence[Derived]) -> Generator[Event, None, None]:
+    for one in told:
+        yield SettingDerived(key=f"distill.{one.key}", value=one.value, reason=one.reason)
+
+
+def _steps(
+    config: Config,
+    data: PreparedData,
+    experts: ExpertSet,
+    network: FlatNetwork,
+    runtime: Runtime,
+) -> Generator[Event, None, tuple[dict[str, float], float]]:
+    """How far a rate of 1 moves images, labels and η, as shares of their size, in the mean over
+    the first segments; and the largest matching loss among these."""
+    start = runtime.ranks.first(lambda: _start(config, data, experts, network, runtime))
+    distillation = Distillation(config, experts, network, runtime)
+    distillation.restore(at_first(start, experts))
+    yield from distillation.prepare()
+    found: list[dict[str, float]] = []
+    while len(found) < SEGMENTS:
+        try:
+            found.append(_measured(distillation, len(found)))
+            ran_out = False
+        except OutOfMemory:
+            ran_out = True  # and what was tried is freed on leaving this block
+        if ran_out:
+            yield from distillation.make_room()
+    steps = {name: sum(one[name] for one in found) / SEGMENTS for name in distillation.learned}
+    return steps, max(one["loss"] for one in found)
+
+
+def _start(
+    config: Config,
+    data: PreparedData,
+    experts: ExpertSet,
+    network: FlatNetwork,
+    runtime: Runtime,
+) -> SyntheticSet:
+    """The synthetic set at iteration 0. What is told of it is told when the distillation begins."""
+    stage = initial_set(config, data, experts, network, runtime)
+    while True:
+        try:
+            next(stage)
+        except StopIteration as end:
+            start: SyntheticSet = end.value
+            return start
+
+
+def _measured(distillation: Distillation, iteration: int) -> dict[str, float]:
+    segment, learned = distillation.segments(iteration), distillation.learned
+    images, labels, syn_lr = (learned[name] for name in ("images", "labels", "syn_lr"))
+    steps = student_steps(distillation.config, len(images), iteration, distillation.runtime)
+    given = segment.target, images, labels, syn_lr, steps
+    student = train_student(
+        distillation.gradient, segment.start, *given, distillation.kept, distillation.division
+    )
+    gradient = meta_gradient(distillation.gradient, student, *given, distillation.division)
+    loss = float(student.loss)
+    return {
+        "images": _share(gradient.images, images.std()),
+        "labels": _share(gradient.labels, labels.std()),
+        "syn_lr": _share(gradient.syn_lr, syn_lr),
+        "loss": loss if math.isfinite(loss) else math.inf,
+    }
+
+
+def _share(gradient: Tensor, size: Tensor) -> float:
+    """The root mean square of a gradient beside the size of what it moves; 0 where that is not a
+    number, and nothing can be learned from it."""
+    share = float(gradient.double().square().mean().sqrt() / size)
+    return share if math.isfinite(share) else 0.0

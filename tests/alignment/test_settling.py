@@ -1,0 +1,123 @@
+"""Settings by the experts: stated with reasons, kept with the run, and the same however it came."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from datm_engine.alignment.course import read_course
+from datm_engine.config import Config, differences
+from datm_engine.derivation import DERIVABLE
+from datm_engine.events import CourseProgress, Evaluated, Matched, SettingDerived
+from datm_engine.pipeline import Folders, make_distilled_set
+from datm_engine.runs import Run
+from datm_engine.runtime import Runtime
+
+Make = Callable[..., Config]
+Finished = Callable[[Any], tuple[list[Any], Any]]
+
+
+def road(
+    config: Config,
+    folders: Folders,
+    derive: list[str],
+    cpu: Runtime,
+    finished: Finished,
+    stop: Callable[[], bool] = lambda: False,
+) -> tuple[Run, list[Any]]:
+    new = not (folders.runs / "derived").exists()
+    run = (
+        Run.create(folders.runs, "derived", config, {"derive": derive})
+        if new
+        else Run.open(folders.runs, "derived")
+    )
+    with run.recording() as record:
+        walked = make_distilled_set(run.config(), run, folders, cpu, stop)
+        seen, _ = finished(record.follow(walked))
+    return run, seen
+
+
+def product(run: Run) -> tuple[bytes, bytes]:
+    return run.distilled.read_bytes(), run.checkpoint.read_bytes()
+
+
+def test_what_is_derived_is_stated_kept_and_used(
+    make_config: Make, folders: Folders, cpu: Runtime, finished: Finished
+) -> None:
+    config = make_config()
+    run, seen = road(config, folders, list(DERIVABLE), cpu, finished)
+    told = {e.key.partition(".")[2]: e for e in seen if isinstance(e, SettingDerived)}
+    assert set(told) == set(DERIVABLE)
+    assert all(event.reason for event in told.values())
+    now = run.config().distill.model_dump()
+    assert {key: now[key] for key in told} == {key: event.value for key, event in told.items()}
+    changed = {key.partition(".")[2] for key in differences(config, run.config())}
+    assert changed <= set(DERIVABLE), "and nothing else"
+    facts = run.facts()
+    assert facts["derive"] == []
+    assert facts["derived"]["distill.syn_steps"] == {
+        "value": now["syn_steps"],
+        "reason": told["syn_steps"].reason,
+    }
+    assert read_course(facts["course"]).epochs == config.snapshot_epochs
+    matched = [event for event in seen if isinstance(event, Matched)]
+    assert {event.final_upper for event in matched} == {now["max_start_epoch"]}
+    (random,) = (e for e in seen if isinstance(e, Evaluated) and e.set == "random")
+    assert facts["random"] == random.validation_mean, "measured once"
+
+
+def test_what_is_stated_is_kept(
+    make_config: Make, folders: Folders, cpu: Runtime, finished: Finished
+) -> None:
+    config = make_config(distill={"lr_images": 12.5, "max_start_epoch": 3})
+    derive = [key for key in DERIVABLE if key not in ("lr_images", "max_start_epoch")]
+    run, seen = road(config, folders, derive, cpu, finished)
+    assert run.config().distill.lr_images == 12.5
+    assert run.config().distill.max_start_epoch == 3
+    assert len([event for event in seen if isinstance(event, SettingDerived)]) == len(derive)
+
+
+def test_without_held_out_images_the_training_images_judge(
+    make_config: Make, folders: Folders, cpu: Runtime, finished: Finished
+) -> None:
+    config = make_config(dataset={"validation": 0.0}, evaluate={"selection": "last", "against": []})
+    run, seen = road(config, folders, list(DERIVABLE), cpu, finished)
+    assert 0 <= run.facts()["random"] <= 100
+    assert read_course(run.facts()["course"]).held_out is None
+    assert not [event for event in seen if isinstance(event, Evaluated) and event.set == "random"]
+
+
+def test_interrupted_anywhere_it_comes_to_the_same(
+    make_config: Make, folders: Folders, tmp_path: Path, cpu: Runtime, finished: Finished
+) -> None:
+    config = make_config()
+    whole = Folders(folders.data, folders.experts, tmp_path / "whole")
+    expected, _ = road(config, whole, list(DERIVABLE), cpu, finished)
+
+    measuring = iter([False] * 5 + [True] * 1000)
+    run, seen = road(config, folders, list(DERIVABLE), cpu, finished, stop=lambda: next(measuring))
+    assert any(isinstance(event, CourseProgress) for event in seen)
+    assert run.facts()["derive"] == list(DERIVABLE), "not derived yet"
+    assert not run.checkpoint.exists()
+
+    asked = iter([False] * 24 + [True] * 1000)
+    run, seen = road(config, folders, [], cpu, finished, stop=lambda: next(asked))
+    assert run.facts()["derive"] == []
+    run, seen = road(config, folders, [], cpu, finished)
+    assert not [event for event in seen if isinstance(event, SettingDerived)], "not again"
+    assert run.config() == expected.config()
+    assert run.facts()["derived"] == expected.facts()["derived"]
+    assert product(run) == product(expected)
+
+
+@pytest.mark.parametrize("key", ["max_start_epoch", "lr_images"])
+def test_one_key_alone_can_be_derived(
+    key: str, make_config: Make, folders: Folders, cpu: Runtime, finished: Finished
+) -> None:
+    config = make_config()
+    run, seen = road(config, folders, [key], cpu, finished)
+    assert [e.key for e in seen if isinstance(e, SettingDerived)] == [f"distill.{key}"]
+    assert set(differences(config, run.config())) <= {f"distill.{key}"}

@@ -1,0 +1,147 @@
+"""The rules for settings that nobody published: beside those that were, and what always holds."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from datm_engine import derivation, presets
+from datm_engine.derivation import Derived, Experts, aligned, progress, published_window, rates
+
+PUBLISHED = [
+    name
+    for name in presets.names()
+    if name.rpartition("-ipc")[0] in ("cifar10", "cifar100", "tinyimagenet")
+]
+CLASSES = {"cifar10": 10, "cifar100": 100, "tinyimagenet": 200}
+
+
+def learning(epochs: int, *, steps: int = 195, lr: float = 0.01) -> Experts:
+    """Experts that learn as the published ones do, whatever their length."""
+    learned = [derivation.reached(100 * epoch / epochs) for epoch in range(epochs + 1)]
+    accuracy = [10 + 80 * share for share in learned]
+    loss = [2.3 * (1 - share) for share in learned]
+    return Experts(loss, accuracy, accuracy, steps, lr)
+
+
+def values(told: list[Derived]) -> dict[str, float]:
+    return {one.key: one.value for one in told}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_cells_get_windows_close_to_the_published_ones(name: str) -> None:
+    tables = presets.load(name)
+    stated, images = (
+        tables["distill"],
+        tables["distill"]["ipc"] * CLASSES[tables["dataset"]["name"]],
+    )
+    told = values(aligned(images, 10_000, learning(100), None, {}))
+    assert abs(told["max_start_epoch"] - stated["max_start_epoch"]) <= 12
+    assert abs(told["min_start_epoch"] - stated["min_start_epoch"]) <= 17
+    assert abs(told["initial_max_start_epoch"] - stated["initial_max_start_epoch"]) <= 12
+    assert (told["expansion_iterations"] > 0) == (stated["expansion_iterations"] > 0)
+    assert told["expert_epochs"] == 2
+    assert told["batch_syn"] == min(images, 1000)
+    assert told["syn_steps"] == 78
+    assert told["syn_lr"] == pytest.approx(stated["syn_lr"], rel=0.6)
+
+
+def test_more_images_never_get_an_earlier_window() -> None:
+    windows = [published_window(images) for images in (2, 10, 50, 100, 500, 1000, 5000, 10**6)]
+    assert all(lower < initial <= final for lower, initial, final in windows)
+    for before, after in itertools.pairwise(windows):
+        assert before[0] <= after[0]
+        assert before[2] <= after[2]
+
+
+@pytest.mark.parametrize("images", [1, 2, 10, 100, 1500, 10**5])
+@pytest.mark.parametrize("epochs", [1, 2, 3, 5, 30, 100, 300])
+@pytest.mark.parametrize("random", [None, 0.0, 45.0, 100.0])
+def test_whatever_there_is_the_window_is_one(
+    images: int, epochs: int, random: float | None
+) -> None:
+    told = values(aligned(images, 50, learning(epochs, steps=4), random, {}))
+    lower, initial, final = (told[key] for key in derivation.WINDOW[:3])
+    assert 0 <= lower < initial <= final
+    assert final - 1 + told["expert_epochs"] <= epochs
+    assert told["expert_epochs"] >= 1
+    assert 20 <= told["syn_steps"] <= 80
+
+
+def test_the_clock_is_what_is_learned_and_not_the_epochs() -> None:
+    at_once = Experts([2.0, 0.5, 0.1, 0.0, 0.0], [10, 80, 95, 99, 99], None, 100, 0.01)
+    slowly = Experts([2.0, 1.9, 1.7, 0.9, 0.0], [10, 12, 20, 60, 99], None, 100, 0.01)
+    windows = [values(aligned(10, 100, e, None, {}))["max_start_epoch"] for e in (at_once, slowly)]
+    assert windows[0] < windows[1]
+
+
+def test_a_window_reaches_beyond_what_real_images_teach() -> None:
+    experts = learning(100)
+    before = values(aligned(100, 1000, experts, None, {}))["max_start_epoch"]
+    known = experts.judged[int(before)]
+    assert values(aligned(100, 1000, experts, known - 5, {}))["max_start_epoch"] == before
+    after = values(aligned(100, 1000, experts, known + 5, {}))["max_start_epoch"]
+    assert after > before
+    assert experts.judged[int(after) - 1] < known + 5 <= experts.judged[int(after)]
+
+
+def test_what_is_stated_is_kept_and_the_rest_made_to_fit() -> None:
+    held = {"max_start_epoch": 3, "syn_steps": 7}
+    told = values(aligned(10_000, 1000, learning(100), None, held))
+    assert not held.keys() & told.keys()
+    assert told["min_start_epoch"] < told["initial_max_start_epoch"] <= 3
+    lower = values(aligned(10, 1000, learning(100), None, {"min_start_epoch": 50}))
+    assert 50 < lower["initial_max_start_epoch"] <= lower["max_start_epoch"]
+    every = dict.fromkeys(derivation.ALIGNED, 4) | {"min_start_epoch": 0}
+    assert aligned(10, 1000, learning(100), None, every) == []
+
+
+def test_every_value_comes_with_its_reason() -> None:
+    told = aligned(300, 1000, learning(50, steps=10), 40.0, {})
+    told += rates(1000, {"images": 0.1, "labels": 0.1, "syn_lr": 0.1}, 0.5, {})
+    assert {one.key for one in told} == set(derivation.DERIVABLE)
+    assert all(len(one.reason) > 15 for one in told)
+
+
+def test_short_epochs_make_longer_segments() -> None:
+    assert values(aligned(10, 100, learning(40, steps=10), None, {}))["expert_epochs"] == 4
+    assert values(aligned(10, 100, learning(8, steps=2), None, {}))["expert_epochs"] == 2, (
+        "a quarter"
+    )
+
+
+def test_rates_move_what_is_learned_by_a_share_of_its_size() -> None:
+    steps = {"images": 0.002, "labels": 0.5, "syn_lr": 40.0}
+    told = values(rates(100, steps, 0.7, {}))
+    assert told["lr_images"] * steps["images"] == pytest.approx(
+        derivation.STEP_OF_IMAGES / 10, rel=0.05
+    )
+    assert told["lr_labels"] * steps["labels"] == pytest.approx(
+        derivation.STEP_OF_LABELS / 10, rel=0.05
+    )
+    assert told["lr_lr"] * steps["syn_lr"] == pytest.approx(derivation.STEP_OF_RATE / 10, rel=0.05)
+    assert told["threshold"] == 1.0
+    longer = values(rates(10_000, steps, 0.7, {}))
+    assert longer["lr_images"] == pytest.approx(told["lr_images"] / 10, rel=0.05)
+    assert values(rates(100, {**steps, "labels": 0.0}, 1.3, {})) == {
+        **told,
+        "lr_labels": 0.0,
+        "threshold": 1.43,
+    }
+    assert rates(100, steps, 0.7, dict.fromkeys(derivation.RATES, 1.0)) == []
+
+
+def test_progress_never_falls_and_ends_at_one() -> None:
+    assert progress([2.0, 1.0, 1.5, 0.0, 0.5]) == [0.0, 0.5, 0.5, 1.0, 1.0]
+    assert progress([1.0, 1.0]) == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("images", "batch", "lr", "count"),
+    [(50_000, 256, 0.01, 100), (10_000, 256, 0.05, 100), (1_000, 32, 0.05, 100), (7, 4, 0.05, 100)],
+)
+def test_experts_for_a_number_of_images(images: int, batch: int, lr: float, count: int) -> None:
+    told = values(derivation.experts_settings(images, 10_000))
+    assert told == {"batch": batch, "lr": lr, "count": count}
+    assert values(derivation.experts_settings(images, 300))["count"] == 8
