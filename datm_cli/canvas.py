@@ -20,7 +20,8 @@ Floats = NDArray[np.float64]
 @dataclass(frozen=True)
 class Frame:
     """What stands around a plot: its title above (none without), the range of its values at the
-    left, that of its axis below."""
+    left, that of its axis below. `span`: the columns of a part of the axis that stands out, the
+    first and the last of them, and its name."""
 
     title: str
     low: str
@@ -28,6 +29,7 @@ class Frame:
     first: str
     last: str
     ascii_only: bool
+    span: tuple[int, int, str] | None = None
 
     @property
     def gutter(self) -> int:
@@ -48,15 +50,42 @@ class Frame:
             if self.low == self.high:  # one value: the line runs half-way up
                 label = self.high if number == len(rows) // 2 else ""
             yield Segment(f"{label:>{self.gutter}} {side}", _PLAIN)
-            yield from row
+            yield from self._bounded(row)
             yield Segment.line()
         columns = self.columns(width)
-        yield Segment(f"{'':>{self.gutter}} {corner}{floor * columns}", _PLAIN)
+        yield Segment(f"{'':>{self.gutter}} {corner}", _PLAIN)
+        yield from self._floor(floor * columns)
         yield Segment.line()
+        yield Segment(" " * (self.gutter + 2) + self._axis(columns)[:columns], _PLAIN)
+        yield Segment.line()
+
+    def _bounded(self, row: Sequence[Segment]) -> Iterator[Segment]:
+        """A line of the plot, dotted across where the span begins and ends and nothing is drawn."""
+        edges = self.span[:2] if self.span else ()
+        for column, cell in enumerate(row):
+            is_edge = column in edges and cell.text == " "
+            yield Segment("|" if self.ascii_only else "┊", _PLAIN) if is_edge else cell
+
+    def _floor(self, line: str) -> Iterator[Segment]:
+        if self.span is None:
+            yield Segment(line, _PLAIN)
+            return
+        first, last, _ = self.span
+        yield Segment(line[:first], _PLAIN)
+        yield Segment(("=" if self.ascii_only else "━") * (last + 1 - first), _BOLD)
+        yield Segment(line[last + 1 :], _PLAIN)
+
+    def _axis(self, columns: int) -> str:
+        """The range of the axis, and the span's name under it as far as there is room."""
+        if self.first == self.last:
+            return self.first
         between = max(1, columns - len(self.first) - len(self.last))
-        axis = self.first + " " * between + self.last if self.first != self.last else self.first
-        yield Segment(" " * (self.gutter + 2) + axis[:columns], _PLAIN)
-        yield Segment.line()
+        if self.span is None or len(self.span[2]) + 2 > between:
+            return self.first + " " * between + self.last
+        first, last, name = self.span
+        wanted = (first + last + 1 - len(name)) // 2 - len(self.first)
+        before = min(max(1, wanted), between - len(name) - 1)
+        return self.first + (" " * before + name).ljust(between) + self.last
 
 
 class Canvas:
@@ -102,9 +131,11 @@ class Canvas:
 
     def cell(self, x: float, y: float) -> tuple[int, int]:
         """(row, column) of the cell a point falls in."""
-        column = int(self._column(np.array([x]))[0].clip(0, self.dots[0] - 1))
-        row = int(self._row(self._scaled(np.array([y])))[0])
-        return row // 4, column // 2
+        return self.level(y), self.column(x)
+
+    def column(self, x: float) -> int:
+        """The column of cells that a point of the axis falls in."""
+        return int(self._column(np.array([x]))[0].clip(0, self.dots[0] - 1)) // 2
 
     def level(self, value: float) -> int:
         """The row of cells that a value falls in."""

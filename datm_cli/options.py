@@ -141,6 +141,7 @@ Pixels = Annotated[
 ]
 
 RUNS_DIR = Path("runs")
+PAGES = (".html", ".htm")  # what a page is written as
 
 
 def folders(data_dir: Path | None, experts_dir: Path | None, runs_dir: Path) -> Folders:

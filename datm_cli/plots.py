@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,10 @@ LETTERS_APART = 20  # columns between the letters on a line of several
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
+# A part of the axis to stand out: where it begins and ends, and its name.
+Span: TypeAlias = tuple[float, float, str]
+
+
 @dataclass(frozen=True)
 class Curve:
     """A series as a line, over the range its values span where several share a dot's column.
@@ -43,7 +48,7 @@ class Curve:
     above 0. `smooth` evens the line out over a sixteenth of the width, the range stays as it is.
     `marks`: points (x, y) to stand out as ◆. `levels`: values to compare with and their names,
     each a dotted line across; names of the same line stand beside each other. `x_range`: what the
-    axis spans, if it is more than the points do.
+    axis spans, if it is more than the points do; `span`: a part of it to stand out.
     Without a title its line is left out.
     """
 
@@ -57,6 +62,7 @@ class Curve:
     marks: Sequence[tuple[float, float]] = field(default=())
     levels: Sequence[tuple[float, str]] = field(default=())
     x_range: tuple[float, float] | None = None
+    span: Span | None = None
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         return Measurement(min(NARROWEST, options.max_width), options.max_width)
@@ -72,6 +78,7 @@ class Curve:
         shown = [*y, *(value for _, value in self.marks), *(value for value, _ in self.levels)]
         ends = np.array(self.x_range or (x.min(), x.max()), dtype=np.float64)
         frame, canvas = _framed(self.title, self.height, shown, ends, self.log_scale, options)
+        frame = _spanned(frame, canvas, self.span)
         line, span = canvas.draw(x, y, self.smooth)
 
         ascii_only = options.ascii_only
@@ -107,6 +114,7 @@ class Curves:
     lines: Sequence[tuple[str, Sequence[float], Sequence[float | None]]]
     height: int = 10
     log_scale: bool = False
+    span: Span | None = None
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         return Measurement(min(NARROWEST, options.max_width), options.max_width)
@@ -121,6 +129,7 @@ class Curves:
         ends = np.array([every[:, 0].min(), every[:, 0].max()])
         shown = every[:, 1].tolist()
         frame, canvas = _framed(self.title, self.height, shown, ends, self.log_scale, options)
+        frame = _spanned(frame, canvas, self.span)
         rows = [[Segment(" ", Style.null())] * canvas.columns for _ in range(self.height)]
         lines = []
         for place, (letter, points) in enumerate(drawn):
@@ -240,6 +249,13 @@ def _framed(
     frame = Frame(title, low, high, short(ends[0]), short(ends[1]), options.ascii_only)
     columns = frame.columns(options.max_width)
     return frame, Canvas(columns, height, ends, np.array(shown), log_scale)
+
+
+def _spanned(frame: Frame, canvas: Canvas, span: Span | None) -> Frame:
+    if span is None:
+        return frame
+    low, high, name = span
+    return replace(frame, span=(canvas.column(low), canvas.column(high), name))
 
 
 def _style(colour: str) -> Style:

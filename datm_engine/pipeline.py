@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from datm_engine.alignment.course import Course
+from datm_engine.alignment.measurement import measure_course
 from datm_engine.alignment.settling import settle_by_experts
 from datm_engine.checkpoint import Checkpoint
 from datm_engine.config import Config
@@ -66,6 +68,22 @@ def make_experts(
     with wanted_for("training experts", _smaller("experts.batch", config.experts.batch)):
         experts = yield from train_experts(config, data, folders.experts, runtime, stop)
     return data, experts
+
+
+def inspect_experts(
+    config: Config, folders: Folders, runtime: Runtime, making: str, stop: Stop
+) -> Generator[Event, None, tuple[ExpertSet, Course | None]]:
+    """dataset → what the experts on disk know after each epoch; none is trained. No course if
+    stopped. Raises FileError with `making`, the command that trains them, where there are none."""
+    yield Noted(text=runtime.choices)
+    data = yield from _prepared(config, folders, runtime)
+    network = expert_network(config, data, seed=0, runtime=runtime)
+    experts = open_experts(
+        config, data, network.layout, folders.experts, runtime.precision, making, "look at"
+    )
+    with wanted_for("measuring experts", _another_device(runtime)):
+        course = yield from measure_course(config, data, experts, network, runtime, stop)
+    return experts, course
 
 
 def _prepared(

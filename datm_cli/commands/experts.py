@@ -1,12 +1,19 @@
-"""`datm experts`: train the experts that a distillation will match."""
+"""`datm experts`: train the experts that a distillation will match, or show what they know."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from datm_cli import options
+
+if TYPE_CHECKING:
+    from datm_cli.knowledge import Knowledge
+    from datm_engine.experts.trajectories import ExpertSet
 
 
 def experts(
@@ -25,6 +32,18 @@ def experts(
         typer.Option(min=1, envvar="DATM_EPOCHS", help="Epochs each.  [default: the preset's]"),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the experts.")] = None,
+    inspect: Annotated[
+        bool,
+        typer.Option(
+            "--inspect",
+            help="Train none; show what those on disk know after each epoch, and where the window "
+            "is in it.",
+        ),
+    ] = False,
+    save: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.html", help="With --inspect: write that as a page, too."),
+    ] = None,
     resolution: options.Resolution = None,
     device: options.Device = None,
     precision: options.Precision = "auto",
@@ -34,14 +53,17 @@ def experts(
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Train experts and keep their weights after every epoch. Those on disk are kept."""
+    """Train experts and keep their weights after every epoch; those on disk are kept. Or see, with
+    --inspect, how hard the window is for them."""
     from datm_cli import output, settings
     from datm_cli.driving import StopRequest, UntilLost, drive
+    from datm_cli.knowledge import Knowledge
     from datm_cli.progress import reader
     from datm_engine import ranks, runtime
     from datm_engine.events import Noted
-    from datm_engine.pipeline import make_experts
+    from datm_engine.pipeline import inspect_experts, make_experts
 
+    _check(save, inspect)
     together = ranks.join()
     folders = options.folders(data_dir, experts_dir, options.RUNS_DIR)
     flags: dict[str, Any] = {"dataset": {"resolution": resolution}} if resolution else {}
@@ -68,10 +90,66 @@ def experts(
         for note in (f"settings: {settled.source}", *settled.notes):
             screen.read(Noted(text=note))
         on = runtime.start(device or "auto", precision, compiling, "0", ranks=together)
-        _, made = drive(make_experts(settled.config, folders, on, stop), screen)
+        course = None
+        if inspect:
+            stage = inspect_experts(settled.config, folders, on, _training(), stop)
+            found, course = drive(stage, screen)
+        else:
+            _, found = drive(make_experts(settled.config, folders, on, stop), screen)
     if not together.leads:
         raise typer.Exit(stop.exit_code)
     wanted = settled.config.experts.count
+    if course is not None:
+        ready = len(found.present(wanted))
+        _show(Knowledge(settled.config, str(found.folder), ready, course), save, as_json)
+    elif not inspect:
+        _tell(found, wanted, as_json, quiet)
+    if stop.exit_code:
+        raise typer.Exit(stop.exit_code)
+
+
+def _check(save: Path | None, inspect: bool) -> None:
+    from datm_engine.errors import ConfigError
+    from datm_engine.hints import command
+
+    if save is None:
+        return
+    if not inspect:
+        raise ConfigError("--save is for what --inspect shows", "--save ''")
+    if save.suffix.lower() not in options.PAGES:
+        wrong = f"--save {save}: it is written as {' or '.join(options.PAGES)}"
+        raise ConfigError(wrong, command("--save", save.with_suffix(options.PAGES[0])))
+
+
+def _training() -> str:
+    """The command that was typed, as it trains what is missing."""
+    from datm_engine.hints import retyped
+
+    words = shlex.split(retyped(sys.argv[1:], "--save ''"))
+    return retyped(words[words.index("experts") :], "--inspect")
+
+
+def _show(knowledge: Knowledge, save: Path | None, as_json: bool) -> None:
+    from datm_cli import output
+    from datm_cli.html_report.knowledge import knowledge_page
+    from datm_cli.knowledge import printed
+    from datm_engine.files import save_text
+
+    if save is not None:
+        save_text(save, knowledge_page(knowledge))
+    if as_json:
+        output.print_json(knowledge.as_json() | ({} if save is None else {"page": str(save)}))
+        return
+    for part in printed(knowledge):
+        output.results().print(part)
+    if save is not None:
+        print(f"\nwritten to {save}")
+
+
+def _tell(made: ExpertSet, wanted: int, as_json: bool, quiet: bool) -> None:
+    """How many experts there are now."""
+    from datm_cli import output
+
     ready = len(made.present(wanted))
     if as_json:
         status = "done" if ready == wanted else "stopped"
@@ -90,5 +168,3 @@ def experts(
         output.remarks().print(
             f"stopped with {ready} of {wanted} experts; the same command goes on", markup=False
         )
-    if stop.exit_code:
-        raise typer.Exit(stop.exit_code)

@@ -9,8 +9,6 @@ import typer
 
 from datm_cli import options
 
-SUFFIXES = (".html", ".htm")
-
 
 def report(
     target: Annotated[str, typer.Argument(metavar="RUN", help="A run's name or folder.")],
@@ -33,9 +31,9 @@ def report(
     from datm_engine.files import save_text
     from datm_engine.hints import command
 
-    if to is not None and to.suffix.lower() not in SUFFIXES:
-        wrong = f"--to {to}: a report is written as {' or '.join(SUFFIXES)}"
-        raise ConfigError(wrong, command("--to", to.with_suffix(SUFFIXES[0])))
+    if to is not None and to.suffix.lower() not in options.PAGES:
+        wrong = f"--to {to}: a report is written as {' or '.join(options.PAGES)}"
+        raise ConfigError(wrong, command("--to", to.with_suffix(options.PAGES[0])))
     run = find_run(target, runs_dir, "a course to report")
     path = to or Path(f"{run.name}.html")
     course = Course.of(run)

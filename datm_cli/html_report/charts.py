@@ -73,7 +73,8 @@ class Chart:
     """`levels`: values to compare with and their names, each a line across. `y_label` stands above
     the axis, with the unit, where the title does not say it. A log scale is used only where all
     values are above 0. `x_ticks`: where the labels of the x axis are to stand, if not at round
-    values. `from_zero`: both axes begin there."""
+    values. `from_zero`: both axes begin there. `span`: a part of the x axis to stand out, where it
+    begins and ends and its name."""
 
     title: str
     series: Sequence[Series]
@@ -86,11 +87,16 @@ class Chart:
     y_range: tuple[float, float] | None = None
     x_ticks: Sequence[float] = ()
     from_zero: bool = False
+    span: tuple[float, float, str] | None = None
 
     def figure(self) -> Html:
         """The drawing under its title and the names of its series."""
         named = [(look, one) for look, one in self._looks() if one.name and not one.faint]
         entries = [tag("li", swatch(look, one), one.name) for look, one in named]
+        if self.span is not None:
+            shade = tag("rect", x=1, y=1, width=24, height=10, class_="span")
+            drawing = tag("svg", shade, viewBox="0 0 26 12", class_="swatch", aria_hidden="true")
+            entries.append(tag("li", drawing, self.span[2]))
         legend = tag("ul", *entries, class_="legend") if len(entries) > 1 else None
         return tag("figure", tag("figcaption", self.title), legend, self.svg(), class_="chart")
 
@@ -102,6 +108,7 @@ class Chart:
         across, up = self._scales(every)
         order = sorted(self._looks(), key=lambda pair: not pair[1].faint)
         parts = [
+            *self._spanned(across, up),
             *self._frame(across, up),
             *self._levels(across, up),
             *(_drawn(one, look, across, up) for look, one in order),
@@ -150,6 +157,14 @@ class Chart:
         scale = " (log scale)" if up.log else ""
         yield tag("text", (self.y_label + scale).strip(), x=6, y=12, class_="tick")
 
+    def _spanned(self, across: Scale, up: Scale) -> Iterator[Html]:
+        """A shade behind all else."""
+        if self.span is not None:
+            left, right = (across.place(end) for end in self.span[:2])
+            width, height = _short(max(1.0, right - left)), _short(up.start - up.end)
+            at = {"x": _short(left), "y": _short(up.end), "width": width, "height": height}
+            yield tag("rect", **at, class_="span")
+
     def _levels(self, across: Scale, up: Scale) -> Iterator[Html]:
         """A line across for each level, its name behind it and none upon another."""
         right, below = across.end, up.start
@@ -172,7 +187,8 @@ class Chart:
                     f"{what}{number(y)} at {number(x)}"
                     + (f" to {number(last_y)} at {number(last_x)}" if len(one.points) > 1 else "")
                 )
-        return "; ".join([*told, *(name for _, name in self.levels)])
+        spanned = [f"{self.span[2]} shaded"] if self.span else []
+        return "; ".join([*told, *(name for _, name in self.levels), *spanned])
 
 
 def _drawn(one: Series, look: int, across: Scale, up: Scale) -> Html:

@@ -75,6 +75,7 @@ def measure_course(
         raise FileError(wrong, command("datm", "experts", "--help"))
     train, apart = _drawn(data.train, config.dataset.seed), config.distill.expert_epochs
     own, passes = ranks.deal(found), experts.epochs + 1
+    total = len(own) * passes
     measured: list[_Measured] = []
     for place, expert in enumerate(own):
         stage = _measure(experts, expert, network, train, data.validation, apart)
@@ -84,7 +85,9 @@ def measure_course(
             except StopIteration as end:
                 measured.append(end.value)
                 break
-            yield CourseProgress(done=place * passes + epoch, total=len(own) * passes)
+            yield CourseProgress(done=place * passes + epoch, total=total)
+    if own and len(measured) == len(own):
+        yield CourseProgress(done=total, total=total)
     every = [one for theirs in ranks.gather(measured) for one in theirs]
     if len(every) < len(found):
         return None
@@ -136,15 +139,15 @@ def _course(every: Sequence[_Measured]) -> Course:
     ).argsort(stable=True)
     third = max(1, len(order) // 3)
     right = _mean([100 * one.right.double() for one in every])  # [E + 1, images]
-    held_out = _mean([torch.tensor(one.held_out) for one in every])
+    held_out = _mean([_exact(one.held_out) for one in every])
     return Course(
-        loss=_numbers(_mean([torch.tensor(one.loss) for one in every])),
+        loss=_numbers(_mean([_exact(one.loss) for one in every])),
         accuracy=_numbers(right.mean(dim=1)),
         held_out=_numbers(held_out) if len(held_out) else None,
         easy=_numbers(right[:, order[:third]].mean(dim=1)),
         hard=_numbers(right[:, order[-third:]].mean(dim=1)),
-        step=_numbers(_mean([torch.tensor(one.step) for one in every])),
-        segments=_numbers(_mean([torch.tensor(one.segments) for one in every])),
+        step=_numbers(_mean([_exact(one.step) for one in every])),
+        segments=_numbers(_mean([_exact(one.segments) for one in every])),
         experts=len(every),
         images=len(order),
     )
@@ -163,6 +166,10 @@ def _places(scores: Tensor) -> Tensor:
 
 def _mean(each: Sequence[Tensor]) -> Tensor:
     return torch.stack([one.double() for one in each]).mean(dim=0)
+
+
+def _exact(values: list[float]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)
 
 
 def _numbers(values: Tensor) -> tuple[float, ...]:

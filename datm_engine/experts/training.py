@@ -164,18 +164,19 @@ def open_experts(
     experts_dir: Path,
     precision: str,
     making: str,
+    purpose: str = "choose images by",
 ) -> ExpertSet:
     """The set that `config` describes, as far as it is on disk; nothing is trained.
 
-    `precision` is that of the run that made them; `making`, the command that would. Raises
-    FileError where there is none, and as `open_imported` does.
+    `precision` is that of the run that made them; `making`, the command that would; `purpose`, what
+    they are wanted for. Raises FileError where there is none, and as `open_imported` does.
     """
     if config.experts.imported is not None:
         return open_imported(config, data.name, data.classes, layout, experts_dir)
     folder = experts_dir / fingerprint(expert_facts(config, data, precision))
     experts = ExpertSet(folder, layout, config.snapshot_epochs)
     if not experts.present(config.experts.count):
-        raise FileError(f"{folder}: no experts of these settings, to choose images by", making)
+        raise FileError(f"{folder}: no experts of these settings, to {purpose}", making)
     return experts
 
 

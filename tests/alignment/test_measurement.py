@@ -65,8 +65,9 @@ def trained(folder: Path, train: Part, count: int = 3) -> ExpertSet:
     return experts
 
 
-def settings() -> Config:
-    return tiny_config(experts={"count": 3, "epochs": EPOCHS}, distill={"expert_epochs": APART})
+def settings(count: int = 3) -> Config:
+    experts = {"count": count, "epochs": EPOCHS}
+    return tiny_config(experts=experts, distill={"expert_epochs": APART})
 
 
 @pytest.fixture
@@ -176,7 +177,7 @@ def test_a_step_of_progress_for_each_pass_and_it_ends_when_asked_to(
 ) -> None:
     seen, _ = measured(data, experts, cpu)
     passes = 2 * (EPOCHS + 1)
-    assert seen == [CourseProgress(done=done, total=passes) for done in range(passes)]
+    assert seen == [CourseProgress(done=done, total=passes) for done in range(passes + 1)]
     asked = iter([False] * 30 + [True] * 30)
     stage = measure_course(settings(), data, experts, linear(), cpu, lambda: next(asked))
     seen, course = finish(stage)
@@ -228,24 +229,31 @@ def test_what_is_no_course_is_refused(wrong: dict[str, Any]) -> None:
 
 
 def measure_on(ranks: Ranks, folder: Path) -> None:
-    """What each rank found, and that all give up where one is asked to stop."""
-    facts = torch.load(folder / "data.pt", weights_only=False)
-    experts = ExpertSet(Path(facts["experts"]), linear().layout, EPOCHS)
+    """What each rank finds with an expert each, and with one between them; and that both give up
+    where one is asked to stop."""
+    given = torch.load(folder / "data.pt", weights_only=False)
+    experts = ExpertSet(Path(given["experts"]), linear().layout, EPOCHS)
     on = Runtime(torch.device("cpu"), ranks=ranks)
-    _, course = finish(measure_course(settings(), facts["data"], experts, linear(), on))
-    (folder / f"{ranks.rank}.json").write_text(json.dumps(course and course.facts()))
-    stop = lambda: ranks.rank == 1  # noqa: E731
-    stage = measure_course(settings(), facts["data"], experts, linear(), on, stop)
-    assert finish(stage)[1] is None
+
+    def found(count: int, stop: Callable[[], bool] = lambda: False) -> Course | None:
+        stage = measure_course(settings(count), given["data"], experts, linear(), on, stop)
+        course: Course | None = finish(stage)[1]
+        return course
+
+    courses = [found(3), found(1)]
+    facts = [course and course.facts() for course in courses]
+    (folder / f"{ranks.rank}.json").write_text(json.dumps(facts))
+    assert found(3, lambda: ranks.rank == 1) is None
 
 
-def test_three_ranks_find_what_one_does(
+def test_two_ranks_find_what_one_does(
     data: PreparedData, experts: ExpertSet, cpu: Runtime, tmp_path: Path
 ) -> None:
-    """The third has no expert to measure."""
     torch.save({"data": data, "experts": str(experts.folder)}, tmp_path / "data.pt")
     module = "tests.alignment.test_measurement"
-    assert on_ranks(3, module, "measure_on", tmp_path) == [0, 0, 0]
-    _, course = measured(data, experts, cpu)
-    for rank in range(3):
-        assert read_course(json.loads((tmp_path / f"{rank}.json").read_text())) == course
+    assert on_ranks(2, module, "measure_on", tmp_path) == [0, 0]
+    stages = [measure_course(settings(n), data, experts, linear(), cpu) for n in (3, 1)]
+    expected = [finish(stage)[1] for stage in stages]
+    for rank in range(2):
+        facts = json.loads((tmp_path / f"{rank}.json").read_text())
+        assert [read_course(each) for each in facts] == expected

@@ -209,6 +209,34 @@ def test_several_series_have_letters_of_their_own():
     assert columns["B"][0] < columns["B"][-1], "B falls to the right"
 
 
+def test_a_part_of_the_axis_stands_out():
+    fall = Curve("fall", [0, 10], [4, 1], height=3, smooth=False, span=(4, 6, "window"))
+    lines = lines_of(fall, 33)
+    assert lines[4] == "  └────────────━━━━━━────────────"
+    assert lines[5] == "   0           window          10"
+    assert [line[column] for line in lines[1:4] for column in (15, 20)].count("┊") == 4
+    rise = Curves("rise", [("A", [0, 10], [1, 4])], height=3, span=(0, 0, "window"))
+    first, axis = lines_of(rise, 33)[4:]
+    assert first == "  └━─────────────────────────────"
+    assert axis.split() == ["0", "window", "10"], "no number is written over"
+    narrow = lines_of(Curves("", [("A", [0, 10], [1, 4])], height=3, span=(2, 9, "long" * 4)), 20)
+    assert narrow[-1].split() == ["0", "10"], "without a name where there is no room"
+
+
+def test_a_part_of_the_axis_in_plain_characters():
+    class Ascii(io.TextIOWrapper):
+        encoding = "ascii"
+
+    told = io.BytesIO()
+    console = Console(file=Ascii(told), width=30, color_system=None, legacy_windows=False)
+    curve = Curve("fall", [0, 10], [4, 1], height=3, smooth=False, span=(4, 6, "window"))
+    console.print(curve)
+    console.file.flush()
+    lines = told.getvalue().decode("ascii").splitlines()
+    assert "=" in lines[-2]
+    assert any("|" in line[4:] for line in lines)
+
+
 def test_several_series_may_be_empty_or_short():
     some = Curves("loss", [("A", [], []), ("B", [1, 9], [2.0, 3.0]), ("C", [5], [2.5])], height=3)
     lines = lines_of(some, width=40)

@@ -37,6 +37,20 @@ def numbers_in(path):
     return [float(text) for text in re.findall(r"-?\d+\.?\d*", path)]
 
 
+def test_a_part_of_the_axis_is_shaded_and_named():
+    whole = Series("datm", [0, 10], [1, 2])
+    of = chart(whole, span=(2, 4, "window"))
+    (shade,) = [one for name, one in drawn(of) if name == "span"]
+    left, right = float(shade.get("x")), float(shade.get("x")) + float(shade.get("width"))
+    axis = numbers_in(paths(of, "line")[0])
+    across = axis[2] - axis[0]
+    assert left == pytest.approx(axis[0] + 0.2 * across, abs=0.1)
+    assert right == pytest.approx(axis[0] + 0.4 * across, abs=0.2)
+    assert ">window<" in re.sub(r"<svg.*?</svg>", ">", of.figure())
+    assert "window shaded" in of.svg()
+    assert not [name for name, _ in drawn(chart(whole)) if name == "span"]
+
+
 def test_a_line_goes_from_corner_to_corner():
     (line,) = paths(chart(Series("a", [0, 50, 100], [0, 1, 2]), y_range=(0, 2)), "line")
     assert line == "M52 238L257 131L462 24"

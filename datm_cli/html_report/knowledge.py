@@ -1,0 +1,51 @@
+"""What experts know, as one page."""
+
+from __future__ import annotations
+
+from datm_cli.html_report.charts import Chart, Series
+from datm_cli.html_report.markup import Html, tag
+from datm_cli.html_report.page import facts, page, remark, section, table
+from datm_cli.knowledge import Knowledge
+from datm_cli.sentences import plural
+from datm_engine.version import __version__
+
+
+def knowledge_page(knowledge: Knowledge) -> str:
+    """The page: what was looked at, what the window means, charts, and the figures."""
+    name = knowledge.config.dataset.name
+    rows = knowledge.rows
+    return page(
+        f"experts of {name}: datm",
+        tag("header", tag("h1", f"What experts of {name} know"), tag("p", knowledge.words)),
+        section("Course", tag("div", *_charts(knowledge), class_="columns charts")),
+        section(
+            "Epochs", table(knowledge.headings, rows, numbers=range(len(knowledge.headings) - 1))
+        ),
+        section("Experts", facts(knowledge.facts)),
+        tag("footer", remark(f"Made by datm {__version__} of {knowledge.folder}.")),
+    )
+
+
+def _charts(knowledge: Knowledge) -> list[Html]:
+    course, span = knowledge.course, knowledge.matched
+    epochs = range(course.epochs + 1)
+    known = [Series(name, epochs, of) for name, of in knowledge.accuracies.items()]
+    apart = plural(course.expert_epochs, "epoch")
+    lengths = [
+        Series(f"segment, {apart} from here", range(len(course.segments)), course.segments),
+        Series("step to the next epoch", range(len(course.step)), course.step),
+    ]
+    loss = [Series("training images", epochs, course.loss)]
+    return [
+        Chart("Right", known, "epoch", "% of images", y_range=(0.0, 100.0), span=span).figure(),
+        Chart("Loss", loss, "epoch", "cross-entropy", span=span).figure(),
+        Chart(
+            "How far experts move",
+            lengths,
+            "epoch",
+            "length",
+            x_range=(0, course.epochs),
+            from_zero=True,
+            span=knowledge.starts,
+        ).figure(),
+    ]
