@@ -91,6 +91,8 @@ def _awaiting_experts(
     if isinstance(iterations, int):  # else it is refused in a moment
         chosen = unpublished.with_experts(chosen, images, iterations)
     keys = [*over.get("distill", {})]
+    if stated["distill"]["labels"] == "hard":
+        keys.append("lr_labels")  # these are not learned
     return unpublished.still_to_derive(chosen, keys, is_window_stated=is_window_stated)
 
 

@@ -209,6 +209,8 @@ def _window(
     final = max(final, lower + 1)
     initial = int(held.get("initial_max_start_epoch", min(max(initial, lower + 1), final)))
     final = max(final, initial)
+    if held.get("expansion_iterations") == 0 and "initial_max_start_epoch" not in held:
+        initial = final
     return [
         Derived(
             "min_start_epoch",

@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from datm_engine.config import overlay
-from datm_engine.derivation import WINDOW, Derived, experts_settings
+from datm_engine.derivation import DERIVABLE, WINDOW, Derived, experts_settings
 from datm_engine.presets import Chosen, Tables
 
 NOTE = (
-    "{} are derived once the experts are there, by what they learn and when; what --set, an option "
-    "or a file states is kept"
+    "that holds until the experts are there: then {} are derived from what they learn and when "
+    "(what --set, an option or a file states is kept)"
 )
+ALL = "the window, M, N, batch_syn, η, the learning rates and the threshold"
 
 
 def with_experts(chosen: Chosen, images: int | None, iterations: int) -> Chosen:
@@ -40,8 +41,10 @@ def still_to_derive(chosen: Chosen, stated: Sequence[str], *, is_window_stated: 
     """The same without the keys of [distill] that somebody has stated."""
     held = {*stated, *(WINDOW if is_window_stated else ())}
     derive = tuple(key for key in chosen.derive if key not in held)
-    notes = (*chosen.notes, NOTE.format(", ".join(f"distill.{key}" for key in derive)))
-    return replace(chosen, derive=derive, notes=notes if derive else chosen.notes)
+    if not derive:
+        return replace(chosen, derive=())
+    told = ALL if derive == DERIVABLE else ", ".join(f"distill.{key}" for key in derive)
+    return replace(chosen, derive=derive, notes=(*chosen.notes, NOTE.format(told)))
 
 
 def within_epochs(tables: Tables, derive: Sequence[str]) -> Tables:

@@ -1,0 +1,118 @@
+"""Which settings wait for the experts, and that a preset, a file or a flag always wins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from datm_cli.settings import Settings, settle
+from datm_engine import presets
+from datm_engine.derivation import DERIVABLE, WINDOW
+from datm_engine.runs import Run
+from tests.cli.conftest import Answer
+
+Datm = Callable[..., Answer]
+
+
+def settled(*assignments: str, **given: Any) -> Settings:
+    asked: dict[str, Any] = {"dataset": "digits", "ipc": 3, "preset": None, "config_file": None}
+    asked |= {"flags": {}, "assignments": assignments, "data_dir": Path("nowhere")}
+    return settle(**(asked | given))
+
+
+def without(*keys: str) -> tuple[str, ...]:
+    return tuple(key for key in DERIVABLE if key not in keys)
+
+
+def test_without_a_preset_the_experts_will_tell() -> None:
+    told = settled()
+    assert told.derive == DERIVABLE
+    assert told.config.experts.epochs == 30, "of a length to derive by"
+    assert "experts.epochs = 30" in " ".join(told.notes)
+    assert "until the experts are there" in told.notes[-1]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"ipc": 1}, {"preset": "digits"}, {"preset": "digits-ipc10"}, {"preset": "cifar10-small"}],
+)
+def test_a_preset_always_wins(given: dict[str, Any]) -> None:
+    told = settled(**given)
+    assert told.derive == ()
+    assert "experts are there" not in " ".join(told.notes)
+
+
+def test_a_flag_always_wins(tmp_path: Path) -> None:
+    assert settled("distill.syn_steps=7", "distill.lr_images=3").derive == without(
+        "syn_steps", "lr_images"
+    )
+    told = settled(flags={"distill": {"iterations": 50}}, window="late")
+    assert told.derive == without(*WINDOW)
+    method = presets.with_method(presets.choose("digits", 3, None, None), "mtt")
+    assert set(settled(method="mtt").derive) == set(method.derive) - {"lr_labels"}
+    assert not {"min_start_epoch", "expansion_iterations"} & set(method.derive)
+    mine = tmp_path / "mine.toml"
+    mine.write_text("[distill]\nthreshold = 2.0\n")
+    assert settled(config_file=mine).derive == without("threshold")
+    whole = tmp_path / "run.json"
+    whole.write_text(json.dumps({"config": settled().config.model_dump()}))
+    assert settled(config_file=whole).derive == (), "it states every key"
+
+
+@pytest.mark.parametrize("epochs", [3, 12, 40])
+def test_what_holds_until_then_is_within_the_experts_epochs(epochs: int) -> None:
+    told = settled(f"experts.epochs={epochs}", dataset="cifar10", ipc=200)
+    assert told.config.epochs_needed <= epochs
+    assert told.derive == DERIVABLE
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Two classes of 60 training images each, 16×16 and in colour."""
+    draws = np.random.default_rng(0)
+    for part, count in (("train", 60), ("test", 6)):
+        for shade, name in ((40, "dark"), (200, "light")):
+            folder = tmp_path / "photos" / part / name
+            folder.mkdir(parents=True)
+            for k in range(count):
+                pixels = np.clip(draws.normal(shade, 40, (16, 16, 3)), 0, 255).astype(np.uint8)
+                Image.fromarray(pixels).save(folder / f"{k}.png")
+    return tmp_path / "photos"
+
+
+def test_a_folder_gets_experts_for_its_images(photos: Path) -> None:
+    told = settled("dataset.validation=0.2", dataset=str(photos), ipc=2)
+    experts = told.config.experts
+    assert (experts.batch, experts.lr, experts.count) == (4, 0.05, 100)
+    assert "experts.batch = 4: 24 steps an epoch with 96 training images" in " ".join(told.notes)
+    fewer = settled("experts.batch=8", dataset=str(photos), flags={"distill": {"iterations": 50}})
+    assert (fewer.config.experts.batch, fewer.config.experts.count) == (8, 8)
+
+
+def test_the_whole_road_on_a_folder(datm: Datm, photos: Path) -> None:
+    torch.set_num_threads(1)
+    options = ["network.width=4", "experts.epochs=6", "experts.count=2", "evaluate.repeats=1"]
+    options += ["evaluate.epochs=3", "evaluate.full_epochs=1", "evaluate.full_repeats=1"]
+    options += ["dataset.validation=0.2", "evaluate.selection_interval=2"]
+    sets = [word for option in options for word in ("--set", option)]
+    answer = datm("distill", "--dataset", photos, "--ipc", 2, "--iterations", 3, *sets, "--no-tui")
+    assert answer.code == 0
+    said = " ".join(answer.err.split())
+    run = Run.open(Path("runs"), "photos-ipc2")
+    derived = run.facts()["derived"]
+    assert set(derived) == {f"distill.{key}" for key in DERIVABLE}
+    for key, one in derived.items():
+        assert f"{key} = {one['value']:g}: {one['reason']}" in said
+    again = datm("distill", "--config", run.path / "run.json", "--name", "again", "--no-tui")
+    assert again.code == 0
+    assert "derived" not in Run.open(Path("runs"), "again").facts(), "they are stated now"
+    assert (run.path / "distilled.safetensors").read_bytes() == (
+        run.path.parent / "again" / "distilled.safetensors"
+    ).read_bytes()
