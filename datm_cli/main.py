@@ -32,6 +32,7 @@ from datm_cli.commands.report import report
 from datm_cli.commands.runs import runs
 from datm_cli.commands.stop import stop
 from datm_cli.commands.study import study
+from datm_cli.commands.tune import tune
 from datm_engine import hints, ranks
 from datm_engine.errors import DatmError
 from datm_engine.version import __version__
@@ -60,6 +61,7 @@ COMMANDS = {
         export,
         doctor,
         study,
+        tune,
     )
 }
 for name, function in COMMANDS.items():

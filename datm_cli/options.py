@@ -113,6 +113,7 @@ ExpertsDir = Annotated[
     typer.Option(envvar="DATM_EXPERTS_DIR", help="Where experts are kept.  [default: experts]"),
 ]
 RunsDir = Annotated[Path, typer.Option(envvar="DATM_RUNS_DIR", help="Where runs are kept.")]
+TunesDir = Annotated[Path, typer.Option(envvar="DATM_TUNES_DIR", help="Where tunes are kept.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only.")]
 NoTui = Annotated[
@@ -142,6 +143,7 @@ Pixels = Annotated[
 
 RUNS_DIR = Path("runs")
 PAGES = (".html", ".htm")  # what a page is written as
+TUNES_DIR = Path("tunes")
 
 
 def folders(data_dir: Path | None, experts_dir: Path | None, runs_dir: Path) -> Folders:

@@ -245,6 +245,36 @@ class RunEnded(Event):
     hint: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrialBegan(Event):
+    """Of a tune, whose trials are runs of their own. `draw`: where in the search space, a JSON
+    object; `changes`: the settings that are not the first trial's, in words."""
+
+    trial: int
+    run: str
+    draw: str
+    changes: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialScored(Event):
+    """A trial's candidate on held-out training images."""
+
+    trial: int
+    iteration: int
+    iterations: int
+    accuracy: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialEnded(Event):
+    """`status` is "complete", "pruned", "stopped" or "failed"; `message` says why if it failed."""
+
+    trial: int
+    status: str
+    message: str = ""
+
+
 KINDS: dict[str, type[Event]] = {kind.__name__: kind for kind in Event.__subclasses__()}
 
 _CHECK = ', "check": "'  # what stands before the last ten characters, `1a2b3c4d"}`

@@ -1,0 +1,104 @@
+"""A trial: a run by the road of `datm distill`, which ends when its scores say so."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from datm_cli import starting
+from datm_cli.driving import Reader
+from datm_cli.settings import Settings
+from datm_cli.study.making import Computing
+from datm_engine import runtime
+from datm_engine.config import Config
+from datm_engine.errors import ConfigError, MatchingError
+from datm_engine.events import CandidateScored, DatasetReady
+from datm_engine.hints import retyped
+from datm_engine.pipeline import Folders, make_distilled_set
+from datm_engine.runs import Run
+
+Scored = Callable[[int, float], bool]  # of an iteration: whether the trial goes on
+
+
+@dataclass(frozen=True)
+class Ending:
+    """`over`: the trial is not to be gone on with; `failure`: why it could not go on."""
+
+    over: bool
+    failure: str = ""
+
+
+class TrialRun(Run):
+    """What would be changed in a new run is changed in the tune that was typed."""
+
+    def again(self, change: str = "") -> str:
+        return retyped(sys.argv[1:], change or "--help")
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a worker must know of a tune; can be sent to another process. `folders.runs` is the
+    tune's own; `first`: the settings of trial 0, which those of others are changes of."""
+
+    folders: Folders
+    first: Settings
+    computing: Computing
+
+    def do(
+        self,
+        number: int,
+        config: Config | None,
+        scored: Scored,
+        stop: Callable[[], bool],
+        reader: Reader,
+    ) -> Ending:
+        """Make a trial's run, or go on with it, until its scores or `stop()` end it.
+
+        `config` is None for the first one. Raises DatmError for all but a distillation that cannot
+        go on, which is a finding.
+        """
+        run = TrialRun(self.folders.runs / f"trial-{number:03d}")
+        new = not (run.path / "run.json").is_file() or run.was_in_vain
+        known = [] if new else [e for e in run.events() if isinstance(e, CandidateScored)]
+        for candidate in known:
+            if not scored(candidate.iteration, candidate.accuracy):
+                return Ending(over=True)
+        asked, device = self.computing, self.computing.device or "auto"
+        before = None if new else starting.arithmetic_of(run)
+        on = runtime.start(device, asked.precision, asked.compiling, asked.memory, before)
+        if new:
+            settled = self.first if config is None else replace(self.first, config=config, notes=())
+            starting.new_run(self.folders, run.name, settled, device, on)
+        by_score = False
+
+        def ends() -> bool:
+            return by_score or stop() or run.stop_file.exists()
+
+        try:
+            with run.recording() as record:
+                road = make_distilled_set(run.config(), run, self.folders, on, ends)
+                for event in record.follow(road):
+                    reader.read(event)
+                    if isinstance(event, DatasetReady) and not event.validation:
+                        raise _nothing_held_out(event, run.config())
+                    if isinstance(event, CandidateScored):
+                        by_score = not scored(event.iteration, event.accuracy)
+                by_hand = run.stop_file.exists() and not stop()
+        except MatchingError as problem:
+            return Ending(over=True, failure=problem.message)
+        return Ending(over=by_score or by_hand)
+
+
+def _nothing_held_out(event: DatasetReady, config: Config) -> ConfigError:
+    more = min(0.5, round(2 * config.dataset.validation + 0.1, 2))
+    return ConfigError(
+        f"{event.name} has too few images for any to be held out, which trials are scored on",
+        f"--set dataset.validation={more}",
+    )
+
+
+def folders_of(tune: Path, folders: Folders) -> Folders:
+    """The same, with the trials' runs in the tune's folder."""
+    return replace(folders, runs=tune)
