@@ -1,10 +1,14 @@
 """What to set where nothing is published: each rule, what it is fitted to, and its reason in words.
 
 The paper's argument is that the difficulty of what is matched must fit the size of the synthetic
-set. Its published windows say how: they follow the number of synthetic images in all, whatever the
-dataset (`published_window`). Epochs of other experts are told from the published ones by how much
-has been learned: `PROGRESS` is the clock. And a window should reach beyond what as many real
-images teach, or the set could as well be made of those.
+set. Two readings of it are taken together, the later of both:
+
+- Its published windows follow the number of synthetic images in all, whatever the dataset
+  (`published_window`). Their epochs are told in those of other experts by how much has been
+  learned: `PROGRESS` is the clock.
+- A window should begin where experts know what as many random real images teach, and end where
+  they know what the distilled ones are to teach (`AT_ONE`, `PER_TENFOLD`); before, the set could
+  as well be made of real images, and beyond, of none so small.
 
 Nothing here reads a file or trains; `datm_engine.alignment` measures what the rules ask for.
 """
@@ -18,24 +22,22 @@ from dataclasses import dataclass
 Value = int | float
 
 WINDOW = ("min_start_epoch", "initial_max_start_epoch", "max_start_epoch", "expansion_iterations")
-ALIGNED = (*WINDOW, "expert_epochs", "syn_steps", "batch_syn", "syn_lr")
-RATES = ("lr_images", "lr_labels", "lr_lr", "threshold")
+ALIGNED = (*WINDOW, "expert_epochs", "syn_steps", "batch_syn")
+RATES = ("syn_lr", "lr_images", "lr_labels", "lr_lr", "threshold")
 DERIVABLE = (*ALIGNED, *RATES)  # keys of [distill], in the order in which they are derived
 
 # How much of what they ever learn the published experts have learned by an epoch: training loss
 # (without augmentation) fallen, as a share of its whole fall in 100 epochs. Measured, on CIFAR-10.
 PROGRESS = (
-    (0, 0.0),
-    (1, 0.2),
-    (2, 0.3),
-    (4, 0.42),
-    (10, 0.6),
-    (20, 0.75),
-    (40, 0.88),
-    (60, 0.94),
-    (70, 0.96),
-    (100, 1.0),
+    *((0, 0.0), (1, 0.2), (2, 0.3), (4, 0.42), (10, 0.6)),
+    *((20, 0.75), (40, 0.88), (60, 0.94), (70, 0.96), (100, 1.0)),
 )
+# The share of the way from random real images to all of them that DATM's published sets come: 0.43
+# to 0.46 at 1 image per class, 0.67 to 0.80 at 10, 0.75 and more at 50.
+AT_ONE, PER_TENFOLD, AT_MOST = 0.45, 0.3, 0.95
+LATEST_START = 2 / 3  # T⁻ as a share of T⁺, the largest that is published (40 of 60)
+NEGLIGIBLE = 0.1  # of the experts' epochs: a T⁻ before it is 0, as in the published windows
+GROWING = 5  # epochs that a window from 0 has at least to begin with half of them
 
 STEPS_OF_EPOCH = 20  # training steps an expert's epoch has at least, where images allow
 PUBLISHED_STEPS = 195  # those of 50,000 images in batches of 256
@@ -46,6 +48,8 @@ SHORTEST_SEGMENT = 40  # an expert's steps that a segment should hold
 STUDENT_STEPS = (20, 80)  # N
 LARGEST_BATCH = 1000
 STEP_OF_IMAGES, STEP_OF_LABELS, STEP_OF_RATE = 0.6, 0.02, 0.02
+FITTING = 0.95  # the matching loss that images not yet learned should begin below
+HALVINGS = 3  # of η, for that
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,12 @@ class Experts:
     def judged(self) -> Sequence[float]:
         return self.accuracy if self.held_out is None else self.held_out
 
+    def knowing(self, percent: float) -> int:
+        """The first epoch after which they get so much right, or the most that they ever do."""
+        known = first(self.judged, lambda accuracy: accuracy >= min(percent, max(self.judged)))
+        assert known is not None
+        return known
+
 
 def published_window(images: int) -> tuple[float, float, float]:
     """T⁻, T and T⁺ in the published experts' epochs for `images` synthetic images in all.
@@ -105,7 +115,7 @@ def experts_settings(images: int, iterations: int) -> list[Derived]:
         ),
         Derived(
             "lr",
-            _rounded(lr),
+            rounded(lr),
             f"the published {PUBLISHED_LR} is for {PUBLISHED_STEPS} steps an epoch; fewer steps "
             f"take a larger one, up to {LARGEST_LR}",
         ),
@@ -119,17 +129,19 @@ def experts_settings(images: int, iterations: int) -> list[Derived]:
 
 
 def aligned(
-    images: int,
+    ipc: int,
+    classes: int,
     iterations: int,
     experts: Experts,
     random: float | None,
     held: Mapping[str, Value],
 ) -> list[Derived]:
-    """The window, M, N, the batch and the student's rate for `images` synthetic images in all.
+    """The window, M, N and the batch.
 
     random: percent that networks reach which were trained on as many real images, if it was
     measured. held: the keys that somebody stated; these are kept, and the others made to fit.
     """
+    images = ipc * classes
     values: dict[str, Value] = {}
     told: list[Derived] = []
 
@@ -149,7 +161,7 @@ def aligned(
         + f"; an epoch has {steps} steps here",
     )
     m = int(values["expert_epochs"])
-    for window in _window(images, experts, random, m, held):
+    for window in _window(ipc, images, experts, random, m, held):
         settle(window.key, window.value, window.reason)
     grows = values["initial_max_start_epoch"] < values["max_start_epoch"]
     settle(
@@ -171,66 +183,85 @@ def aligned(
         if images <= LARGEST_BATCH
         else f"{LARGEST_BATCH} of {images:,} images, the most that is published",
     )
-    n = int(values["syn_steps"])
-    rate = experts.lr * min(max(0.3 * m * steps / n, 1.0), 3.0)
-    settle(
-        "syn_lr",
-        _rounded(rate),
-        f"η at first: {n} student steps go about a third as far as an expert's {m * steps} at "
-        f"{experts.lr:g}; within 1 and 3 times that rate",
-    )
     return told
 
 
 def _window(
-    images: int, experts: Experts, random: float | None, m: int, held: Mapping[str, Value]
+    ipc: int,
+    images: int,
+    experts: Experts,
+    random: float | None,
+    m: int,
+    held: Mapping[str, Value],
 ) -> list[Derived]:
+    learned, last = progress(experts.loss), experts.epochs - m  # the latest start epoch
     published = published_window(images)
-    learned = progress(experts.loss)
-    last = experts.epochs - m  # the latest start epoch
-    lower, initial, final = (_epoch_of(learned, reached(epoch)) for epoch in published)
-    told = [
-        f"{images:,} synthetic images want epoch {epoch:.0f} of the published experts, by when "
-        f"{reached(epoch):.0%} of the loss's fall is behind them; here that is epoch {own}"
-        for epoch, own in zip(published, (lower, initial, final), strict=True)
-    ]
+    lower, final = (_epoch_of(learned, reached(epoch)) for epoch in (published[0], published[2]))
+    first_told = f"{images:,} synthetic images"
+    last_told = (
+        f"{images:,} synthetic images want epoch {published[2]:.0f} of the published experts, "
+        f"{reached(published[2]):.0%} of the way down their loss: epoch {final} here"
+    )
+    if published[0] == 0:
+        first_told += ", fewer than 1,000, want the first epochs too"
+    else:
+        first_told += f" want epoch {published[0]:.0f} of the published experts: {lower} here"
     if random is not None:
-        beyond = first(experts.judged, lambda accuracy: accuracy >= random)
-        if beyond is not None and beyond > final:
-            told[2] += (
-                f", and epoch {beyond} is the first where they know more than as many random real "
-                f"images teach ({random:.1f}%)"
+        share = min(AT_ONE + PER_TENFOLD * math.log10(ipc), AT_MOST)
+        aim = random + share * max(0.0, max(experts.judged) - random)
+        knowing, aimed = experts.knowing(random), experts.knowing(aim)
+        if knowing > max(lower, NEGLIGIBLE * experts.epochs):
+            lower = knowing
+            first_told = (
+                f"from epoch {lower} on experts know what {ipc} random real images per class teach "
+                f"({random:.1f}%)"
             )
-            final = beyond
-            if published[0] > 0 or published[1] == published[2]:
-                initial = final
+        if aimed > final:
+            final = aimed
+            last_told = (
+                f"from epoch {final} on experts know what {ipc} distilled images per class are to "
+                f"teach: {aim:.1f}%, {share:.0%} of the way from {random:.1f}% to their best"
+            )
     final = int(held.get("max_start_epoch", min(max(final, 2), last + 1)))
-    lower = int(held.get("min_start_epoch", min(lower, max(0, final - 2))))
+    lower = int(held.get("min_start_epoch", min(lower, math.floor(LATEST_START * final))))
+    lower = lower if "min_start_epoch" in held else max(0, min(lower, final - 1))
     final = max(final, lower + 1)
-    initial = int(held.get("initial_max_start_epoch", min(max(initial, lower + 1), final)))
+    grows = lower == 0 and final >= GROWING and held.get("expansion_iterations") != 0
+    opening = -(-final // 2) if grows else final
+    initial = int(held.get("initial_max_start_epoch", min(max(opening, lower + 1), final)))
     final = max(final, initial)
-    if held.get("expansion_iterations") == 0 and "initial_max_start_epoch" not in held:
-        initial = final
     return [
+        Derived("min_start_epoch", lower, f"T⁻: {first_told}"),
         Derived(
-            "min_start_epoch",
-            lower,
-            f"T⁻: {told[0]}"
-            if published[0]
-            else f"T⁻: {images:,} synthetic images or fewer than 1,000 want the first epochs too",
+            "initial_max_start_epoch",
+            initial,
+            "T at first: half of T⁺, as in the published windows from epoch 0"
+            if grows
+            else "T at first: T⁺ itself, as in the published windows that are short or begin late",
         ),
-        Derived("initial_max_start_epoch", initial, f"T at first: {told[1]}"),
-        Derived("max_start_epoch", final, f"T⁺: {told[2]}"),
+        Derived("max_start_epoch", final, f"T⁺: {last_told}"),
     ]
+
+
+def student_rate(lr: float, expert_steps: int, n: int) -> float:
+    """η at first, before anything is measured: N = `n` student steps go about a third as far as
+    `expert_steps` of an expert at `lr`; within 1 and 3 times that."""
+    return lr * min(max(0.3 * expert_steps / n, 1.0), 3.0)
 
 
 def rates(
-    iterations: int, steps: Mapping[str, float], loss: float, held: Mapping[str, Value]
+    iterations: int,
+    syn_lr: float,
+    halvings: int,
+    steps: Mapping[str, float],
+    loss: float,
+    held: Mapping[str, Value],
 ) -> list[Derived]:
-    """The rates at which images, labels and η are learned, and the threshold.
+    """η, the rates at which images, labels and it are learned, and the threshold.
 
-    steps: "images", "labels", "syn_lr" → how far a rate of 1 would move each in an iteration, as a
-    share of its size, measured at the start. loss: the matching loss there, the largest measured.
+    syn_lr: η, halved `halvings` times so that matching begins below a loss of `FITTING`. steps:
+    "images", "labels", "syn_lr" → how far a rate of 1 would move each in an iteration, as a share
+    of its size, measured at the start. loss: the matching loss there, the largest measured.
     """
     relative = {
         "lr_images": ("images", STEP_OF_IMAGES, "the images' deviation"),
@@ -238,6 +269,10 @@ def rates(
         "lr_lr": ("syn_lr", STEP_OF_RATE, "η"),
     }
     told = []
+    if "syn_lr" not in held:
+        halved = f", halved {halvings}× for a matching loss that begins lower" * (halvings > 0)
+        reason = f"η at first: student steps that go about a third as far as the experts'{halved}"
+        told.append(Derived("syn_lr", syn_lr, reason))
     for key, (name, share, whole) in relative.items():
         if key in held:
             continue
@@ -245,13 +280,13 @@ def rates(
         told.append(
             Derived(
                 key,
-                _rounded(wanted / steps[name]) if steps[name] > 0 else 0.0,
+                rounded(wanted / steps[name]) if steps[name] > 0 else 0.0,
                 f"a step of {wanted:.2%} of {whole} at first, {share:g}/√iterations: by the "
                 "gradients of the first segments",
             )
         )
     if "threshold" not in held:
-        threshold = 1.0 if loss < 0.95 else round(1.1 * max(1.0, loss), 2)
+        threshold = 1.0 if loss < FITTING else round(1.1 * max(1.0, loss), 2)
         told.append(
             Derived(
                 "threshold",
@@ -295,6 +330,6 @@ def _epoch_of(learned: Sequence[float], share: float) -> int:
     return after
 
 
-def _rounded(value: float) -> float:
+def rounded(value: float) -> float:
     """To two digits: more would claim to be known."""
     return float(f"{value:.1e}")

@@ -32,19 +32,16 @@ def values(told: list[Derived]) -> dict[str, float]:
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_cells_get_windows_close_to_the_published_ones(name: str) -> None:
     tables = presets.load(name)
-    stated, images = (
-        tables["distill"],
-        tables["distill"]["ipc"] * CLASSES[tables["dataset"]["name"]],
-    )
-    told = values(aligned(images, 10_000, learning(100), None, {}))
+    stated, classes = tables["distill"], CLASSES[tables["dataset"]["name"]]
+    told = values(aligned(stated["ipc"], classes, 10_000, learning(100), None, {}))
     assert abs(told["max_start_epoch"] - stated["max_start_epoch"]) <= 12
     assert abs(told["min_start_epoch"] - stated["min_start_epoch"]) <= 17
     assert abs(told["initial_max_start_epoch"] - stated["initial_max_start_epoch"]) <= 12
     assert (told["expansion_iterations"] > 0) == (stated["expansion_iterations"] > 0)
     assert told["expert_epochs"] == 2
-    assert told["batch_syn"] == min(images, 1000)
+    assert told["batch_syn"] == min(stated["ipc"] * classes, 1000)
     assert told["syn_steps"] == 78
-    assert told["syn_lr"] == pytest.approx(stated["syn_lr"], rel=0.6)
+    assert derivation.student_rate(0.01, 390, 78) == pytest.approx(stated["syn_lr"], rel=0.6)
 
 
 def test_more_images_never_get_an_earlier_window() -> None:
@@ -61,7 +58,7 @@ def test_more_images_never_get_an_earlier_window() -> None:
 def test_whatever_there_is_the_window_is_one(
     images: int, epochs: int, random: float | None
 ) -> None:
-    told = values(aligned(images, 50, learning(epochs, steps=4), random, {}))
+    told = values(aligned(images, 3, 50, learning(epochs, steps=4), random, {}))
     lower, initial, final = (told[key] for key in derivation.WINDOW[:3])
     assert 0 <= lower < initial <= final
     assert final - 1 + told["expert_epochs"] <= epochs
@@ -72,48 +69,62 @@ def test_whatever_there_is_the_window_is_one(
 def test_the_clock_is_what_is_learned_and_not_the_epochs() -> None:
     at_once = Experts([2.0, 0.5, 0.1, 0.0, 0.0], [10, 80, 95, 99, 99], None, 100, 0.01)
     slowly = Experts([2.0, 1.9, 1.7, 0.9, 0.0], [10, 12, 20, 60, 99], None, 100, 0.01)
-    windows = [values(aligned(10, 100, e, None, {}))["max_start_epoch"] for e in (at_once, slowly)]
+    windows = [
+        values(aligned(10, 1, 100, e, None, {}))["max_start_epoch"] for e in (at_once, slowly)
+    ]
     assert windows[0] < windows[1]
 
 
-def test_a_window_reaches_beyond_what_real_images_teach() -> None:
+def test_a_window_ends_where_experts_know_what_the_images_are_to_teach() -> None:
     experts = learning(100)
-    before = values(aligned(100, 1000, experts, None, {}))["max_start_epoch"]
-    known = experts.judged[int(before)]
-    assert values(aligned(100, 1000, experts, known - 5, {}))["max_start_epoch"] == before
-    after = values(aligned(100, 1000, experts, known + 5, {}))["max_start_epoch"]
-    assert after > before
-    assert experts.judged[int(after) - 1] < known + 5 <= experts.judged[int(after)]
+    before = values(aligned(10, 10, 1000, experts, None, {}))["max_start_epoch"]
+    easy = values(aligned(10, 10, 1000, experts, 10.0, {}))
+    assert easy["max_start_epoch"] == before, "the later of both"
+    told = values(aligned(10, 10, 1000, experts, 80.0, {}))
+    aim = 80 + 0.75 * (max(experts.judged) - 80)
+    final = int(told["max_start_epoch"])
+    assert final > before
+    assert experts.judged[final - 1] < aim <= experts.judged[final]
+    lower = int(told["min_start_epoch"])
+    assert experts.judged[lower - 1] < 80 <= experts.judged[lower]
+
+
+def test_what_real_images_teach_at_once_leaves_the_first_epochs_in() -> None:
+    experts = learning(100)
+    early = experts.judged[8]
+    assert values(aligned(10, 10, 1000, experts, early, {}))["min_start_epoch"] == 0
+    late = experts.judged[25]
+    assert values(aligned(10, 10, 1000, experts, late, {}))["min_start_epoch"] > 10
 
 
 def test_what_is_stated_is_kept_and_the_rest_made_to_fit() -> None:
     held = {"max_start_epoch": 3, "syn_steps": 7}
-    told = values(aligned(10_000, 1000, learning(100), None, held))
+    told = values(aligned(10_000, 1, 1000, learning(100), None, held))
     assert not held.keys() & told.keys()
     assert told["min_start_epoch"] < told["initial_max_start_epoch"] <= 3
-    lower = values(aligned(10, 1000, learning(100), None, {"min_start_epoch": 50}))
+    lower = values(aligned(10, 1, 1000, learning(100), None, {"min_start_epoch": 50}))
     assert 50 < lower["initial_max_start_epoch"] <= lower["max_start_epoch"]
     every = dict.fromkeys(derivation.ALIGNED, 4) | {"min_start_epoch": 0}
-    assert aligned(10, 1000, learning(100), None, every) == []
+    assert aligned(10, 1, 1000, learning(100), None, every) == []
 
 
 def test_every_value_comes_with_its_reason() -> None:
-    told = aligned(300, 1000, learning(50, steps=10), 40.0, {})
-    told += rates(1000, {"images": 0.1, "labels": 0.1, "syn_lr": 0.1}, 0.5, {})
+    told = aligned(300, 1, 1000, learning(50, steps=10), 40.0, {})
+    told += rates(1000, 0.05, 0, {"images": 0.1, "labels": 0.1, "syn_lr": 0.1}, 0.5, {})
     assert {one.key for one in told} == set(derivation.DERIVABLE)
     assert all(len(one.reason) > 15 for one in told)
 
 
 def test_short_epochs_make_longer_segments() -> None:
-    assert values(aligned(10, 100, learning(40, steps=10), None, {}))["expert_epochs"] == 4
-    assert values(aligned(10, 100, learning(8, steps=2), None, {}))["expert_epochs"] == 2, (
+    assert values(aligned(10, 1, 100, learning(40, steps=10), None, {}))["expert_epochs"] == 4
+    assert values(aligned(10, 1, 100, learning(8, steps=2), None, {}))["expert_epochs"] == 2, (
         "a quarter"
     )
 
 
 def test_rates_move_what_is_learned_by_a_share_of_its_size() -> None:
     steps = {"images": 0.002, "labels": 0.5, "syn_lr": 40.0}
-    told = values(rates(100, steps, 0.7, {}))
+    told = values(rates(100, 0.05, 1, steps, 0.7, {}))
     assert told["lr_images"] * steps["images"] == pytest.approx(
         derivation.STEP_OF_IMAGES / 10, rel=0.05
     )
@@ -122,14 +133,14 @@ def test_rates_move_what_is_learned_by_a_share_of_its_size() -> None:
     )
     assert told["lr_lr"] * steps["syn_lr"] == pytest.approx(derivation.STEP_OF_RATE / 10, rel=0.05)
     assert told["threshold"] == 1.0
-    longer = values(rates(10_000, steps, 0.7, {}))
+    longer = values(rates(10_000, 0.05, 1, steps, 0.7, {}))
     assert longer["lr_images"] == pytest.approx(told["lr_images"] / 10, rel=0.05)
-    assert values(rates(100, {**steps, "labels": 0.0}, 1.3, {})) == {
+    assert values(rates(100, 0.05, 1, {**steps, "labels": 0.0}, 1.3, {})) == {
         **told,
         "lr_labels": 0.0,
         "threshold": 1.43,
     }
-    assert rates(100, steps, 0.7, dict.fromkeys(derivation.RATES, 1.0)) == []
+    assert rates(100, 0.05, 1, steps, 0.7, dict.fromkeys(derivation.RATES, 1.0)) == []
 
 
 def test_progress_never_falls_and_ends_at_one() -> None:

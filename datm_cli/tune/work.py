@@ -69,7 +69,11 @@ class Work:
         before = None if new else starting.arithmetic_of(run)
         on = runtime.start(device, asked.precision, asked.compiling, asked.memory, before)
         if new:
-            settled = self.first if config is None else replace(self.first, config=config, notes=(), derive=())
+            settled = (
+                self.first
+                if config is None
+                else replace(self.first, config=config, notes=(), derive=())
+            )
             starting.new_run(self.folders, run.name, settled, device, on)
         by_score = False
 

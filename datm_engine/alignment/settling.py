@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from datm_engine import derivation
@@ -15,7 +16,7 @@ from datm_engine.alignment.course import Course
 from datm_engine.alignment.measurement import measure_course
 from datm_engine.config import Config, build, overlay
 from datm_engine.data.prepared import PreparedData
-from datm_engine.derivation import ALIGNED, RATES, Derived
+from datm_engine.derivation import ALIGNED, FITTING, HALVINGS, RATES, Derived
 from datm_engine.distillation.iteration import Distillation, student_steps
 from datm_engine.distillation.loop import at_first, initial_set
 from datm_engine.distillation.matching import meta_gradient, train_student
@@ -74,21 +75,27 @@ def settle_by_experts(
     random = yield from _random(config, evaluation, known)
     if runtime.ranks.any(random is None) or random is None:
         return None
-    images, held = config.distill.ipc * data.classes, _held(config, derive)
-    iterations = config.distill.iterations
-    told = derivation.aligned(images, iterations, _experts(config, data, course), random, held)
+    settings, held = config.distill, _held(config, derive)
+    learned = _learned(config, data, course)
+    told = derivation.aligned(
+        settings.ipc, data.classes, settings.iterations, learned, random, held
+    )
     config = _with(config, told)
     yield from _stated(told)
     if set(derive) & set(RATES):
-        steps, loss = yield from _steps(config, data, experts, network, runtime)
-        rates = derivation.rates(iterations, steps, loss, _held(config, derive))
+        matched = yield from _matched(
+            config, _syn_lrs(config, derive, learned), data, experts, network, runtime
+        )
+        rates = derivation.rates(
+            settings.iterations, matched.syn_lr, matched.halvings, matched.steps, matched.loss, held
+        )
         config, told = _with(config, rates), [*told, *rates]
         yield from _stated(rates)
     full = tuple(replace(one, key=f"distill.{one.key}") for one in told)
     return Settled(config, full, course, random)
 
 
-def _experts(config: Config, data: PreparedData, course: Course) -> derivation.Experts:
+def _learned(config: Config, data: PreparedData, course: Course) -> derivation.Experts:
     return derivation.Experts(
         loss=course.loss,
         accuracy=course.accuracy,
@@ -96,6 +103,16 @@ def _experts(config: Config, data: PreparedData, course: Course) -> derivation.E
         steps=-(-len(data.train) // config.experts.batch),
         lr=config.experts.lr,
     )
+
+
+def _syn_lrs(config: Config, derive: Sequence[str], learned: derivation.Experts) -> list[float]:
+    """The rates η to try, the largest first; the one that is stated, if one is."""
+    settings = config.distill
+    if "syn_lr" not in derive:
+        return [settings.syn_lr]
+    steps = settings.expert_epochs * learned.steps
+    rate = derivation.student_rate(learned.lr, steps, settings.syn_steps)
+    return [derivation.rounded(rate / 2**halvings) for halvings in range(HALVINGS + 1)]
 
 
 def _random(
@@ -125,30 +142,48 @@ def _stated(told: Sequence[Derived]) -> Generator[Event, None, None]:
         yield SettingDerived(key=f"distill.{one.key}", value=one.value, reason=one.reason)
 
 
-def _steps(
+@dataclass(frozen=True)
+class _Matched:
+    """How the first segments are matched at η = `syn_lr`: the largest loss, and how far a rate of
+    1 moves images, labels and η, as shares of their size, in the mean."""
+
+    syn_lr: float
+    halvings: int
+    loss: float
+    steps: dict[str, float]
+
+
+def _matched(
     config: Config,
+    syn_lrs: Sequence[float],
     data: PreparedData,
     experts: ExpertSet,
     network: FlatNetwork,
     runtime: Runtime,
-) -> Generator[Event, None, tuple[dict[str, float], float]]:
-    """How far a rate of 1 moves images, labels and η, as shares of their size, in the mean over
-    the first segments; and the largest matching loss among these."""
+) -> Generator[Event, None, _Matched]:
+    """At the first of the `syn_lrs` at which the loss begins below `FITTING`, or else at that of
+    the lowest loss. No step is taken."""
     start = runtime.ranks.first(lambda: _start(config, data, experts, network, runtime))
     distillation = Distillation(config, experts, network, runtime)
     distillation.restore(at_first(start, experts))
     yield from distillation.prepare()
-    found: list[dict[str, float]] = []
-    while len(found) < SEGMENTS:
-        try:
-            found.append(_measured(distillation, len(found)))
-            ran_out = False
-        except OutOfMemory:
-            ran_out = True  # and what was tried is freed on leaving this block
-        if ran_out:
-            yield from distillation.make_room()
-    steps = {name: sum(one[name] for one in found) / SEGMENTS for name in distillation.learned}
-    return steps, max(one["loss"] for one in found)
+    tried: list[_Matched] = []
+    for halvings, syn_lr in enumerate(syn_lrs):
+        distillation.learned["syn_lr"] = runtime.place(torch.tensor(syn_lr, dtype=torch.float64))
+        found: list[dict[str, float]] = []
+        while len(found) < SEGMENTS:
+            try:
+                found.append(_measured(distillation, len(found)))
+                ran_out = False
+            except OutOfMemory:
+                ran_out = True  # and what was tried is freed on leaving this block
+            if ran_out:
+                yield from distillation.make_room()
+        steps = {name: sum(one[name] for one in found) / SEGMENTS for name in distillation.learned}
+        tried.append(_Matched(syn_lr, halvings, max(one["loss"] for one in found), steps))
+        if tried[-1].loss < FITTING:
+            return tried[-1]
+    return min(tried, key=lambda one: one.loss)
 
 
 def _start(

@@ -11,13 +11,12 @@ import pytest
 from datm_engine.alignment.course import read_course
 from datm_engine.config import Config, differences
 from datm_engine.derivation import DERIVABLE
-from datm_engine.events import CourseProgress, Evaluated, Matched, SettingDerived
+from datm_engine.events import CourseProgress, Evaluated, Event, Matched, SettingDerived
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs import Run
 from datm_engine.runtime import Runtime
 
 Make = Callable[..., Config]
-Finished = Callable[[Any], tuple[list[Any], Any]]
 
 
 def road(
@@ -25,18 +24,23 @@ def road(
     folders: Folders,
     derive: list[str],
     cpu: Runtime,
-    finished: Finished,
-    stop: Callable[[], bool] = lambda: False,
+    until: type[Event] | None = None,
 ) -> tuple[Run, list[Any]]:
+    """The road in a run of its own, or on with it; stopped after the first event of a kind."""
     new = not (folders.runs / "derived").exists()
     run = (
         Run.create(folders.runs, "derived", config, {"derive": derive})
         if new
         else Run.open(folders.runs, "derived")
     )
+    seen: list[Any] = []
+
+    def stop() -> bool:
+        return until is not None and any(isinstance(event, until) for event in seen)
+
     with run.recording() as record:
-        walked = make_distilled_set(run.config(), run, folders, cpu, stop)
-        seen, _ = finished(record.follow(walked))
+        for event in record.follow(make_distilled_set(run.config(), run, folders, cpu, stop)):
+            seen.append(event)
     return run, seen
 
 
@@ -45,10 +49,10 @@ def product(run: Run) -> tuple[bytes, bytes]:
 
 
 def test_what_is_derived_is_stated_kept_and_used(
-    make_config: Make, folders: Folders, cpu: Runtime, finished: Finished
+    make_config: Make, folders: Folders, cpu: Runtime
 ) -> None:
     config = make_config()
-    run, seen = road(config, folders, list(DERIVABLE), cpu, finished)
+    run, seen = road(config, folders, list(DERIVABLE), cpu)
     told = {e.key.partition(".")[2]: e for e in seen if isinstance(e, SettingDerived)}
     assert set(told) == set(DERIVABLE)
     assert all(event.reason for event in told.values())
@@ -69,44 +73,39 @@ def test_what_is_derived_is_stated_kept_and_used(
     assert facts["random"] == random.validation_mean, "measured once"
 
 
-def test_what_is_stated_is_kept(
-    make_config: Make, folders: Folders, cpu: Runtime, finished: Finished
-) -> None:
+def test_what_is_stated_is_kept(make_config: Make, folders: Folders, cpu: Runtime) -> None:
     config = make_config(distill={"lr_images": 12.5, "max_start_epoch": 3})
     derive = [key for key in DERIVABLE if key not in ("lr_images", "max_start_epoch")]
-    run, seen = road(config, folders, derive, cpu, finished)
+    run, seen = road(config, folders, derive, cpu)
     assert run.config().distill.lr_images == 12.5
     assert run.config().distill.max_start_epoch == 3
     assert len([event for event in seen if isinstance(event, SettingDerived)]) == len(derive)
 
 
 def test_without_held_out_images_the_training_images_judge(
-    make_config: Make, folders: Folders, cpu: Runtime, finished: Finished
+    make_config: Make, folders: Folders, cpu: Runtime
 ) -> None:
     config = make_config(dataset={"validation": 0.0}, evaluate={"selection": "last", "against": []})
-    run, seen = road(config, folders, list(DERIVABLE), cpu, finished)
+    run, seen = road(config, folders, list(DERIVABLE), cpu)
     assert 0 <= run.facts()["random"] <= 100
     assert read_course(run.facts()["course"]).held_out is None
     assert not [event for event in seen if isinstance(event, Evaluated) and event.set == "random"]
 
 
 def test_interrupted_anywhere_it_comes_to_the_same(
-    make_config: Make, folders: Folders, tmp_path: Path, cpu: Runtime, finished: Finished
+    make_config: Make, folders: Folders, tmp_path: Path, cpu: Runtime
 ) -> None:
     config = make_config()
     whole = Folders(folders.data, folders.experts, tmp_path / "whole")
-    expected, _ = road(config, whole, list(DERIVABLE), cpu, finished)
+    expected, _ = road(config, whole, list(DERIVABLE), cpu)
 
-    measuring = iter([False] * 5 + [True] * 1000)
-    run, seen = road(config, folders, list(DERIVABLE), cpu, finished, stop=lambda: next(measuring))
-    assert any(isinstance(event, CourseProgress) for event in seen)
+    run, _ = road(config, folders, list(DERIVABLE), cpu, until=CourseProgress)
     assert run.facts()["derive"] == list(DERIVABLE), "not derived yet"
     assert not run.checkpoint.exists()
-
-    asked = iter([False] * 24 + [True] * 1000)
-    run, seen = road(config, folders, [], cpu, finished, stop=lambda: next(asked))
+    run, _ = road(config, folders, [], cpu, until=SettingDerived)
+    run, _ = road(config, folders, [], cpu, until=Matched)
     assert run.facts()["derive"] == []
-    run, seen = road(config, folders, [], cpu, finished)
+    run, seen = road(config, folders, [], cpu)
     assert not [event for event in seen if isinstance(event, SettingDerived)], "not again"
     assert run.config() == expected.config()
     assert run.facts()["derived"] == expected.facts()["derived"]
@@ -115,9 +114,9 @@ def test_interrupted_anywhere_it_comes_to_the_same(
 
 @pytest.mark.parametrize("key", ["max_start_epoch", "lr_images"])
 def test_one_key_alone_can_be_derived(
-    key: str, make_config: Make, folders: Folders, cpu: Runtime, finished: Finished
+    key: str, make_config: Make, folders: Folders, cpu: Runtime
 ) -> None:
     config = make_config()
-    run, seen = road(config, folders, [key], cpu, finished)
+    run, seen = road(config, folders, [key], cpu)
     assert [e.key for e in seen if isinstance(e, SettingDerived)] == [f"distill.{key}"]
     assert set(differences(config, run.config())) <= {f"distill.{key}"}
