@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 Value = int | float
 
@@ -86,6 +87,17 @@ class Experts:
         known = first(self.judged, lambda accuracy: accuracy >= min(percent, max(self.judged)))
         assert known is not None
         return known
+
+
+def reasons(derived: Any) -> dict[str, str]:
+    """`table.key` → why it is what it is, of what a run states as derived; what is of another form
+    is left out."""
+    stated = derived.items() if isinstance(derived, dict) else ()
+    return {
+        str(key): str(one["reason"])
+        for key, one in stated
+        if isinstance(one, dict) and "reason" in one
+    }
 
 
 def published_window(images: int) -> tuple[float, float, float]:

@@ -9,11 +9,12 @@ from typing import TypeVar
 
 from datm_engine.alignment.course import Course
 from datm_engine.alignment.measurement import measure_course
-from datm_engine.alignment.settling import settle_by_experts
+from datm_engine.alignment.settling import align, settle_by_experts
 from datm_engine.checkpoint import Checkpoint
 from datm_engine.config import Config
 from datm_engine.data.prepared import PreparedData, prepare
 from datm_engine.data.preprocessing import Preprocessing
+from datm_engine.derivation import ALIGNED
 from datm_engine.distillation.initialization import check_ipc
 from datm_engine.distillation.loop import distill
 from datm_engine.distilled import distilled_sets, progress
@@ -71,10 +72,18 @@ def make_experts(
 
 
 def inspect_experts(
-    config: Config, folders: Folders, runtime: Runtime, making: str, stop: Stop
-) -> Generator[Event, None, tuple[ExpertSet, Course | None]]:
+    config: Config,
+    derive: Sequence[str],
+    folders: Folders,
+    runtime: Runtime,
+    making: str,
+    stop: Stop,
+) -> Generator[Event, None, tuple[ExpertSet, Course | None, Config]]:
     """dataset → what the experts on disk know after each epoch; none is trained. No course if
-    stopped. Raises FileError with `making`, the command that trains them, where there are none."""
+    stopped. With it comes the configuration, its window derived if `derive` names it.
+
+    Raises FileError with `making`, the command that trains them, where there are none.
+    """
     yield Noted(text=runtime.choices)
     data = yield from _prepared(config, folders, runtime)
     network = expert_network(config, data, seed=0, runtime=runtime)
@@ -83,7 +92,16 @@ def inspect_experts(
     )
     with wanted_for("measuring experts", _another_device(runtime)):
         course = yield from measure_course(config, data, experts, network, runtime, stop)
-    return experts, course
+    window = [key for key in derive if key in ALIGNED]
+    if course is not None and window:
+        evaluation = Evaluation(config, data, runtime, stop)
+        aligned = yield from _evaluating(config, align(config, window, data, course, evaluation))
+        if aligned is None:
+            return experts, None, config
+        config = aligned.config
+        if config.distill.expert_epochs != course.expert_epochs:  # segments are of other lengths
+            course = yield from measure_course(config, data, experts, network, runtime, stop)
+    return experts, course, config
 
 
 def _prepared(

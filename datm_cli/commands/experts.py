@@ -90,10 +90,10 @@ def experts(
         for note in (f"settings: {settled.source}", *settled.notes):
             screen.read(Noted(text=note))
         on = runtime.start(device or "auto", precision, compiling, "0", ranks=together)
-        course = None
+        course, config = None, settled.config
         if inspect:
-            stage = inspect_experts(settled.config, folders, on, _training(), stop)
-            found, course = drive(stage, screen)
+            stage = inspect_experts(config, settled.derive, folders, on, _training(), stop)
+            found, course, config = drive(stage, screen)
         else:
             _, found = drive(make_experts(settled.config, folders, on, stop), screen)
     if not together.leads:
@@ -101,7 +101,7 @@ def experts(
     wanted = settled.config.experts.count
     if course is not None:
         ready = len(found.present(wanted))
-        _show(Knowledge(settled.config, str(found.folder), ready, course), save, as_json)
+        _show(Knowledge(config, str(found.folder), ready, course), save, as_json)
     elif not inspect:
         _tell(found, wanted, as_json, quiet)
     if stop.exit_code:

@@ -17,7 +17,7 @@ def knowledge_page(knowledge: Knowledge) -> str:
     return page(
         f"experts of {name}: datm",
         tag("header", tag("h1", f"What experts of {name} know"), tag("p", knowledge.words)),
-        section("Course", tag("div", *_charts(knowledge), class_="columns charts")),
+        section("Course", tag("div", *charts(knowledge), class_="columns charts")),
         section(
             "Epochs", table(knowledge.headings, rows, numbers=range(len(knowledge.headings) - 1))
         ),
@@ -26,7 +26,8 @@ def knowledge_page(knowledge: Knowledge) -> str:
     )
 
 
-def _charts(knowledge: Knowledge) -> list[Html]:
+def charts(knowledge: Knowledge) -> list[Html]:
+    """What they know, and how far they move, with the window on it."""
     course, span = knowledge.course, knowledge.matched
     epochs = range(course.epochs + 1)
     known = [Series(name, epochs, of) for name, of in knowledge.accuracies.items()]

@@ -35,6 +35,7 @@ def report(course: Course, subject: Subject | None) -> str:
             if charts
             else remark("Nothing has been matched yet."),
         ),
+        section("Experts and window", sections.experts(course)),
         section("Cost", sections.cost(course)),
         section("Configuration", sections.configuration(course)),
         section("Environment", sections.environment(course)),

@@ -8,11 +8,16 @@ from datetime import datetime
 from pathlib import Path
 
 from datm_cli.course import SETS, STAGES, Course
+from datm_cli.html_report.knowledge import charts
 from datm_cli.html_report.markup import Html, html, tag
 from datm_cli.html_report.page import facts, remark, table
+from datm_cli.knowledge import Knowledge
 from datm_cli.sentences import duration, pace, plural, setting, size
 from datm_engine import presets
+from datm_engine.alignment.course import read_course
 from datm_engine.config import Config, build, differences
+from datm_engine.derivation import reasons
+from datm_engine.errors import RunError
 from datm_engine.events import Evaluated
 
 STAGE_NAMES = {
@@ -122,23 +127,43 @@ def cost(course: Course) -> Html:
     )
 
 
+def experts(course: Course) -> Html | None:
+    """What the experts know, and the window on it, of a run whose settings were derived from that;
+    None for others."""
+    if "course" not in course.facts:
+        return None
+    try:
+        known = read_course(course.facts["course"])
+    except ValueError as problem:
+        raise RunError(f"{course.run.path / 'run.json'}: {problem}", course.run.listing) from None
+    knowledge = Knowledge(course.config, "", course.config.experts.count, known)
+    return html(tag("p", knowledge.words), tag("div", *charts(knowledge), class_="columns charts"))
+
+
 def configuration(course: Course) -> Html:
-    """Every key of every table; where it is not as in the preset, what it is there."""
+    """Every key of every table; where it is not as in the preset, what it is there, and where it
+    was derived, why it is that."""
     config, source = course.config, str(course.facts.get("source", "not stated"))
     preset = _preset(source)
     other = differences(preset, config) if preset else {}
+    derived = reasons(course.facts.get("derived"))
     tables = []
     for name, keys in config.model_dump().items():
         rows: list[tuple[str, object]] = []
         for key, value in keys.items():
             changed = other.get(f"{name}.{key}")
             beside = tag("small", f" preset: {setting(changed[0])}") if changed else None
+            if why := derived.get(f"{name}.{key}"):
+                beside = tag("small", f" {why}")
             rows.append((key, html(tag("code", setting(value)), beside)))
         tables.append(tag("div", tag("h3", f"[{name}]"), facts(rows)))
     return html(
         tag("p", "From ", tag("b", source), "."),
         remark("Keys that are not as in the preset have the preset's value behind them.")
         if other
+        else None,
+        remark("Keys that were derived from the experts have the reason behind them.")
+        if derived
         else None,
         tag("div", *tables, class_="columns"),
     )

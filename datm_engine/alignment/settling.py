@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -33,8 +33,7 @@ SEGMENTS = 4  # matched without a step being taken, for the sizes of the gradien
 
 @dataclass(frozen=True)
 class Settled:
-    """The configuration with what was derived, each `Derived` with its table's key; and what it
-    was derived from."""
+    """The configuration with what was derived for [distill], and what it was derived from."""
 
     config: Config
     derived: tuple[Derived, ...]
@@ -43,7 +42,9 @@ class Settled:
 
     def facts(self) -> dict[str, Any]:
         """As run.json keeps it."""
-        derived = {one.key: {"value": one.value, "reason": one.reason} for one in self.derived}
+        derived = {
+            f"distill.{one.key}": {"value": one.value, "reason": one.reason} for one in self.derived
+        }
         return {
             "derive": [],
             "derived": derived,
@@ -72,27 +73,49 @@ def settle_by_experts(
     course = yield from measure_course(config, data, experts, network, runtime, stop)
     if runtime.ranks.any(course is None) or course is None:
         return None
-    random = yield from _random(config, evaluation, known)
-    if runtime.ranks.any(random is None) or random is None:
+    aligned = yield from align(config, derive, data, course, evaluation, known)
+    if aligned is None:
         return None
-    settings, held = config.distill, _held(config, derive)
-    learned = _learned(config, data, course)
-    told = derivation.aligned(
-        settings.ipc, data.classes, settings.iterations, learned, random, held
-    )
-    config = _with(config, told)
-    yield from _stated(told)
+    config, told = aligned.config, aligned.derived
     if set(derive) & set(RATES):
-        matched = yield from _matched(
-            config, _syn_lrs(config, derive, learned), data, experts, network, runtime
-        )
+        syn_lrs = _syn_lrs(config, derive, _learned(config, data, course))
+        matched = yield from _matched(config, syn_lrs, data, experts, network, runtime)
         rates = derivation.rates(
-            settings.iterations, matched.syn_lr, matched.halvings, matched.steps, matched.loss, held
+            config.distill.iterations,
+            matched.syn_lr,
+            matched.halvings,
+            matched.steps,
+            matched.loss,
+            _held(config, derive),
         )
-        config, told = _with(config, rates), [*told, *rates]
+        config, told = _with(config, rates), (*told, *rates)
         yield from _stated(rates)
-    full = tuple(replace(one, key=f"distill.{one.key}") for one in told)
-    return Settled(config, full, course, random)
+    return Settled(config, told, course, aligned.random)
+
+
+def align(
+    config: Config,
+    derive: Sequence[str],
+    data: PreparedData,
+    course: Course,
+    evaluation: Evaluation,
+    known: Sequence[Evaluated] = (),
+) -> Generator[Event, None, Settled | None]:
+    """The first half of it: the window, M, N and the batch, for experts of such a course."""
+    random = yield from _random(config, evaluation, known)
+    if evaluation.runtime.ranks.any(random is None) or random is None:
+        return None
+    settings = config.distill
+    told = derivation.aligned(
+        settings.ipc,
+        data.classes,
+        settings.iterations,
+        _learned(config, data, course),
+        random,
+        _held(config, derive),
+    )
+    yield from _stated(told)
+    return Settled(_with(config, told), tuple(told), course, random)
 
 
 def _learned(config: Config, data: PreparedData, course: Course) -> derivation.Experts:

@@ -19,6 +19,7 @@ from datm_cli.html_report import curves
 from datm_cli.html_report.images import MOST_BYTES, shown
 from datm_cli.html_report.pictures import heat_map, strip
 from datm_engine import events
+from datm_engine.alignment.course import Course
 from datm_engine.data.preprocessing import Normalization
 from datm_engine.facts import read_facts, write_facts
 from datm_engine.runs import Run
@@ -104,6 +105,27 @@ def test_what_is_not_as_in_the_preset_stands_out(datm: Datm, tmp_path: Path) -> 
     read = Reader(page_of(datm))
     assert re.search(r"syn_steps 7 preset: \d+", read.text)
     assert read.text.count("preset: ") == 3, "ipc, the dataset's name and this"
+
+
+def test_what_was_derived_has_its_reason_and_the_experts_their_course(
+    datm: Datm, tmp_path: Path
+) -> None:
+    run = distilled(tmp_path / "runs", finished(), made())
+    assert "Experts and window" not in Reader(page_of(datm)).text, "where nothing was derived"
+    learned = tuple(10.0 * epoch for epoch in range(11))
+    loss = tuple(3.0 - epoch / 4 for epoch in range(11))
+    known = Course(loss, learned, None, learned, learned, (1.0,) * 10, (1.5,) * 9, 2, 600)
+    derived = {"distill.syn_steps": {"value": 7, "reason": EVIL}}
+    stated = {**read_facts(run.path), "course": known.facts(), "derived": derived}
+    write_facts(run.path, stated)
+    whole = page_of(datm)
+    read = Reader(whole)
+    assert "Experts and window" in read.text
+    assert "How far experts move" in read.text
+    assert re.search(r"syn_steps \d+ " + re.escape(EVIL), read.text)
+    assert EVIL not in whole
+    write_facts(run.path, {**stated, "course": {"loss": 3}})
+    assert_two_lines(datm("report", "demo"), 1, "a course of experts without", "datm runs")
 
 
 def test_images_stand_beside_their_starts(datm: Datm, tmp_path: Path) -> None:
