@@ -23,6 +23,10 @@ SETS = {
     "distilled": "chosen among the candidates",
     "distilled-last": "as it was at the last iteration",
     "random": "as many random real images",
+    "herding": "as many, whose mean comes nearest to the class's",
+    "kcenter": "as many, spread over the class",
+    "forgetting": "as many, which experts forget most often",
+    "el2n": "as many, on which experts err most early on",
     "full": "all training images",
 }
 # Runs from before there was a choice computed plainly.

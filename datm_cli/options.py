@@ -27,7 +27,8 @@ Dataset = Annotated[
         metavar="NAME|FOLDER|FILE",
         help="digits, cifar10, cifar100, svhn, mnist, fashionmnist, tinyimagenet, a folder with "
         "train/ and test/ class folders or parquet files, a .safetensors file of arrays, or "
-        "hf:NAME of the Hugging Face Hub.  [default: digits]",
+        "hf:NAME of the Hugging Face Hub.",
+        show_default="digits",
     ),
 ]
 Ipc = Annotated[
@@ -42,7 +43,8 @@ Method = Annotated[
     typer.Option(
         envvar="DATM_METHOD",
         metavar="datm|mtt|ftd|tesla",
-        help="Run the preset as a method that DATM grew from.  [default: datm]",
+        help="Run the preset as a method that DATM grew from.",
+        show_default="datm",
     ),
 ]
 Window = Annotated[
@@ -50,7 +52,8 @@ Window = Annotated[
     typer.Option(
         envvar="DATM_WINDOW",
         metavar="early|middle|late",
-        help="Match one third of the experts' epochs, T fixed.  [default: the preset's window]",
+        help="Match one third of the experts' epochs, T fixed.",
+        show_default="the preset's window",
     ),
 ]
 ConfigFile = Annotated[
@@ -73,7 +76,7 @@ Resolution = Annotated[
 ]
 Device = Annotated[
     str | None,
-    typer.Option(envvar="DATM_DEVICE", help="auto, cuda, cuda:1, mps or cpu.  [default: auto]"),
+    typer.Option(envvar="DATM_DEVICE", help="auto, cuda, cuda:1, mps or cpu.", show_default="auto"),
 ]
 Precision = Annotated[
     str,
@@ -105,12 +108,13 @@ DataDir = Annotated[
     Path | None,
     typer.Option(
         envvar="DATM_DATA_DIR",
-        help="Where downloads and decoded images are kept.  [default: ~/.cache/datm]",
+        help="Where downloads and decoded images are kept.",
+        show_default="~/.cache/datm",
     ),
 ]
 ExpertsDir = Annotated[
     Path | None,
-    typer.Option(envvar="DATM_EXPERTS_DIR", help="Where experts are kept.  [default: experts]"),
+    typer.Option(envvar="DATM_EXPERTS_DIR", help="Where experts are kept.", show_default="experts"),
 ]
 RunsDir = Annotated[Path, typer.Option(envvar="DATM_RUNS_DIR", help="Where runs are kept.")]
 TunesDir = Annotated[Path, typer.Option(envvar="DATM_TUNES_DIR", help="Where tunes are kept.")]

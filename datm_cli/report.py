@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from datm_cli.plots import ACCENT, DATA, GOOD, MARK, Curve, bar, short
+from datm_cli.sentences import percent
 from datm_engine.events import Evaluated
 from datm_engine.inspection import History, ImageSummary, Summary
 
@@ -81,7 +82,7 @@ def results(rows: Sequence[Evaluated]) -> Table:
         table.add_row(
             Text(event.set),
             Text(event.network),
-            f"{event.accuracy_mean:.2f} ± {event.accuracy_std:.2f}",
+            percent(event),
             f"{event.repeats}",
             f"{event.images:,}",
             "" if event.iteration is None else f"{event.iteration:,}",

@@ -28,7 +28,15 @@ def setting(value: object) -> str:
     """A value of the configuration, as it is read: lists with commas."""
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "none"
+    if isinstance(value, float) and abs(value) >= 1e6:
+        return f"{value:g}"  # 1e+09: nobody counts the zeros
     return "none" if value is None else str(value)
+
+
+def percent(row: events.Evaluated, digits: int = 2) -> str:
+    """Percent: "88.93 ± 0.51"; a single network has no deviation."""
+    mean = f"{row.accuracy_mean:.{digits}f}"
+    return f"{mean} ± {row.accuracy_std:.{digits}f}" if row.repeats > 1 else mean
 
 
 def size(count: float) -> str:
@@ -92,9 +100,9 @@ def sentence(event: Event) -> str | None:
             return f"iteration {event.iteration:,}: {event.accuracy:.1f}% of {part}{best}"
         case events.Evaluated():
             return (
-                f"{event.set}, {event.network}: {event.accuracy_mean:.2f} ± "
-                f"{event.accuracy_std:.2f}% of test images ({plural(event.repeats, 'repeat')}, "
-                f"{plural(event.images, 'image')}, {duration(event.seconds)})"
+                f"{event.set}, {event.network}: {percent(event)}% of test images "
+                f"({plural(event.repeats, 'repeat')}, {plural(event.images, 'image')}, "
+                f"{duration(event.seconds)})"
             )
     return None
 

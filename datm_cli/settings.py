@@ -74,7 +74,8 @@ def settle(
         source = f"{source}, window {window}"
     switches = (None if method == presets.AS_IT_IS else method, window)
     variant = "".join(f"-{switch}" for switch in switches if switch is not None)
-    return Settings(build(tables, source), source, chosen.notes, variant, chosen.derive)
+    notes = tuple(note for note in chosen.notes if not _is_moot(note, over))
+    return Settings(build(tables, source), source, notes, variant, chosen.derive)
 
 
 def _awaiting_experts(
@@ -94,6 +95,11 @@ def _awaiting_experts(
     if stated["distill"]["labels"] == "hard":
         keys.append("lr_labels")  # these are not learned
     return unpublished.still_to_derive(chosen, keys, is_window_stated=is_window_stated)
+
+
+def _is_moot(note: str, over: Tables) -> bool:
+    """Whether it tells of a value that was derived, and is stated otherwise."""
+    return any(note.startswith(f"{table}.{key} = ") for table, keys in over.items() for key in keys)
 
 
 def with_names(flags: Tables, dataset: str | None, ipc: int | None) -> Tables:

@@ -18,7 +18,7 @@ from rich.text import Text
 from datm_cli import output
 from datm_cli.course import SETS, STAGES, Course
 from datm_cli.plots import SEVERAL, Curves
-from datm_cli.sentences import pace, setting, size
+from datm_cli.sentences import pace, percent, setting, size
 from datm_engine.config import differences
 from datm_engine.events import Evaluated
 
@@ -174,7 +174,7 @@ def _runs(courses: Sequence[Course], heads: Sequence[Text]) -> Table:
 def _accuracy(row: Evaluated | None) -> str:
     if row is None:
         return UNKNOWN
-    return f"{row.accuracy_mean:.2f} ± {row.accuracy_std:.2f} ({row.repeats})"
+    return f"{percent(row)} ({row.repeats})"
 
 
 def _seconds(length: float | None) -> str:

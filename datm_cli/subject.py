@@ -34,12 +34,15 @@ class Subject:
 def find(target: str, runs_dir: Path, *, last: bool = False) -> Path | Run:
     """The file or run of that name or in that folder; quick, as nothing is read yet.
 
-    Raises ConfigError for the last iteration of a file, RunError if there is neither.
+    Raises ConfigError for the last iteration of a file; FileError, or RunError where the name is
+    no file's, if there is neither.
     """
     path = Path(target)
     if (path / "run.json").is_file():  # a run's folder, as the shell completes it
         return Run(path if path.name else path.resolve())
     if not path.is_file():
+        if path.suffix == ".safetensors":
+            raise FileError(f"{target}: no such file", command("ls", path.parent))
         return Run.open(runs_dir, target)
     if last:
         raise ConfigError(

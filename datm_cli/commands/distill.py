@@ -31,7 +31,7 @@ def distill(
     ] = None,
     resolution: options.Resolution = None,
     name: Annotated[
-        str | None, typer.Option(help="The run's name.  [default: from dataset and ipc]")
+        str | None, typer.Option(help="The run's name.", show_default="from dataset and ipc")
     ] = None,
     resume: Annotated[
         str | None,

@@ -114,20 +114,20 @@ class Subject:
 def _subject(target: str, runs_dir: Path) -> Subject:
     """A run's settings and sets; or those that a file of its own carries."""
     from datm_cli.starting import arithmetic_of
+    from datm_cli.subject import find
     from datm_engine.config import build
     from datm_engine.distilled import distilled_sets
     from datm_engine.errors import FileError
     from datm_engine.hints import command
-    from datm_engine.runs import Run
     from datm_engine.synthetic import SyntheticSet
 
-    if Path(target).is_file():
-        synthetic = SyntheticSet.load(target)
+    run = find(target, runs_dir)
+    if isinstance(run, Path):
+        synthetic = SyntheticSet.load(run)
         if not synthetic.config:
             wrong = f"{target} was imported without --dataset, and states no settings to test it by"
             raise FileError(wrong, command("datm", "import", "--help"))
-        return Subject(build(synthetic.config, target), {"distilled": synthetic}, Path(target))
-    run = Run.open(runs_dir, target)
+        return Subject(build(synthetic.config, target), {"distilled": synthetic}, run)
     experts_dir = run.facts().get("places", {}).get("experts_dir")
     return Subject(
         run.config(),

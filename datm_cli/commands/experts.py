@@ -29,7 +29,7 @@ def experts(
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, envvar="DATM_EPOCHS", help="Epochs each.  [default: the preset's]"),
+        typer.Option(min=1, envvar="DATM_EPOCHS", help="Epochs each.", show_default="the preset's"),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the experts.")] = None,
     inspect: Annotated[

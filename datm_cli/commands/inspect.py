@@ -29,7 +29,7 @@ def inspect(
     ] = None,
     per_class: Annotated[
         int | None,
-        typer.Option(min=1, metavar="K", help="Show K images of each class.  [default: 1]"),
+        typer.Option(min=1, metavar="K", help="Show K images of each class.", show_default="1"),
     ] = None,
     class_names: Annotated[
         list[str] | None,

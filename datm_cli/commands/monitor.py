@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def monitor(
     run: Annotated[
         str | None,
-        typer.Argument(metavar="RUN", help="A run's name or folder.  [default: the latest]"),
+        typer.Argument(metavar="RUN", help="A run's name or folder.", show_default="the latest"),
     ] = None,
     runs_dir: options.RunsDir = options.RUNS_DIR,
     color: options.Color = "auto",

@@ -16,7 +16,8 @@ def report(
         Path | None,
         typer.Option(
             metavar="FILE.html",
-            help="Where to write it; what is there is replaced.  [default: RUN.html]",
+            help="Where to write it; what is there is replaced.",
+            show_default="RUN.html",
         ),
     ] = None,
     runs_dir: options.RunsDir = options.RUNS_DIR,

@@ -28,7 +28,7 @@ def study(
     ] = "1,10,50",
     methods: Annotated[
         str | None,
-        typer.Option(metavar="NAME,…", help="Of a study of methods.  [default: all there are]"),
+        typer.Option(metavar="NAME,…", help="Of a study of methods.", show_default="all there are"),
     ] = None,
     against: Annotated[
         str | None,
@@ -60,11 +60,11 @@ def study(
     ] = None,
     resolution: options.Resolution = None,
     name: Annotated[
-        str | None, typer.Option(help="Begins its runs' names.  [default: from the dataset]")
+        str | None, typer.Option(help="Begins its runs' names.", show_default="from the dataset")
     ] = None,
     to: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="For the result.  [default: in studies/]"),
+        typer.Option(metavar="FOLDER", help="For the result.", show_default="in studies/"),
     ] = None,
     device: options.Device = None,
     precision: options.Precision = "auto",

@@ -12,7 +12,7 @@ from datm_cli.html_report.knowledge import charts
 from datm_cli.html_report.markup import Html, html, tag
 from datm_cli.html_report.page import facts, remark, table
 from datm_cli.knowledge import Knowledge
-from datm_cli.sentences import duration, pace, plural, setting, size
+from datm_cli.sentences import duration, pace, percent, plural, setting, size
 from datm_engine import presets
 from datm_engine.alignment.course import read_course
 from datm_engine.config import Config, build, differences
@@ -66,11 +66,11 @@ def accuracy(course: Course) -> str:
         )
     of = f"{state.dataset.test:,} test images" if state.dataset else "test images"
     told = (
-        f"Networks trained on these {plural(own.images, 'image')} classify {_mean(own)}% of {of} "
-        f"correctly ({first}, {_repeats(own)})."
+        f"Networks trained on these {plural(own.images, 'image')} classify {percent(own, 1)}% of "
+        f"{of} correctly ({first}, {_repeats(own)})."
     )
     beside = [
-        f"{SETS[name]}: {_mean(row)}%"
+        f"{SETS[name]}: {percent(row, 1)}%"
         for name in ("random", "full")
         if (row := tested.get(name)) is not None
     ]
@@ -88,7 +88,7 @@ def results(course: Course) -> Html | None:
         [
             row.set,
             row.network,
-            f"{row.accuracy_mean:.2f} ± {row.accuracy_std:.2f}",
+            percent(row),
             row.repeats,
             f"{row.images:,}",
             "" if row.iteration is None else f"{row.iteration:,}",
@@ -226,10 +226,6 @@ def _preset(source: str) -> Config | None:
     if not stated or stated[1] not in presets.names():
         return None
     return build(presets.load(stated[1]), stated[1])
-
-
-def _mean(row: Evaluated) -> str:
-    return f"{row.accuracy_mean:.1f}" + (f" ± {row.accuracy_std:.1f}" if row.repeats > 1 else "")
 
 
 def _repeats(row: Evaluated) -> str:

@@ -81,9 +81,6 @@ class Making:
                 break
         return failed
 
-    def done(self) -> int:
-        return sum(self._is_done(planned) for planned in self.plan.runs)
-
     def _make(self, planned: PlannedRun) -> bool:
         """Whether it was made to its end, and was not stopped."""
         run, asked = self._run(planned), self.computing

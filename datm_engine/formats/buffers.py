@@ -62,13 +62,13 @@ def import_buffers(
     )
     folder = experts_dir / f"{name}-{fingerprint(origin.facts())}"
     experts = ExpertSet(folder, layout, epochs)
-    make_folder(folder)
     count = 0
     for path in paths:
         buffer = _read(path)
         for number, expert in enumerate(buffer):
             where = f"{path}: expert {number}"
             snapshots = _snapshots(where, path, expert, layout, epochs)
+            make_folder(folder)  # now that the network is known to be theirs
             experts.save(count, snapshots, {"expert": str(count), "source": path.name})
             count += 1
             yield DatasetProgress(what=f"importing {path.name}", done=number + 1, total=len(buffer))

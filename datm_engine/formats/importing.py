@@ -56,7 +56,8 @@ def with_dataset(
         how = f"whitened, ε = {config.dataset.zca_regularization:g}, fitted on {len(data.train):,}"
         told = f"{how} training images"
     else:
-        told = "normalised by " + ("published constants" if published else "fitted ones")
+        fitted = f"means and deviations fitted on {len(data.train):,} training images"
+        told = f"normalised by {'published means and deviations' if published else fitted}"
     yield Noted(text=f"taken to be {told} (--set dataset.preprocessing=zca or normalize)")
     return SyntheticSet(
         images=foreign.images,

@@ -138,7 +138,9 @@ def _experiment(path: Path, number: int) -> tuple[object, object, int]:
 
 def _rate(path: Path) -> float:
     tensor = pickles.read(path)
-    rate = float(tensor) if _is_number(tensor) else 0.0
+    rate = 0.0
+    if _is_number(tensor):
+        rate = float(tensor.detach() if isinstance(tensor, Tensor) else tensor)
     if not 0 < rate < float("inf"):
         raise _unfit(path, "it is no positive number")
     return rate

@@ -22,6 +22,7 @@ def findings(study: Study) -> list[str]:
     """For the first network: the best at every ipc, and what the study is about."""
     network = study.networks[0]
     told = [text for ipc in study.ipcs if (text := _best(study, ipc, network))]
+    told += _reached_by_real_images(study, network)
     told += _windows(study, network) if study.kind == "window" else _lossless(study, network)
     return told + _idle(study)
 
@@ -96,6 +97,24 @@ def _idle(study: Study) -> list[str]:
     ]
 
 
+def _reached_by_real_images(study: Study, network: str) -> list[str]:
+    """Which selections do as well as the best of what was distilled, of as many images."""
+    found = []
+    for ipc in study.ipcs:
+        distilled = [row for name in study.variants if (row := study.row(name, ipc, network))]
+        best = max(distilled, key=lambda row: row.accuracy_mean, default=None)
+        found += [
+            f"{name} at {ipc} per class ({_figure(row)})"
+            for name in study.selections
+            if best and name != FULL and (row := study.row(name, ipc, network))
+            if _reaches(row, best)
+        ]
+    if not found:
+        return []
+    level = "Within the deviation of the best distilled set, or above it"
+    return [f"{level}, are as many real images: {_listed(found)}."]
+
+
 def _lossless(study: Study, network: str) -> list[str]:
     """Which distilled sets reach what training on all images does."""
     full = study.row(FULL, None, network)
@@ -105,8 +124,7 @@ def _lossless(study: Study, network: str) -> list[str]:
         f"{name} at {ipc} per class ({_figure(row)})"
         for ipc in study.ipcs
         for name in study.variants
-        if (row := study.row(name, ipc, network))
-        and (row.accuracy_mean >= full.accuracy_mean or judge(row, full) == "within")
+        if (row := study.row(name, ipc, network)) and _reaches(row, full)
     ]
     level = f"what all training images give ({_figure(full)}%)"
     if not reached:
@@ -114,8 +132,13 @@ def _lossless(study: Study, network: str) -> list[str]:
     return [f"Within the deviation of {level}, or above it: {_listed(reached)}."]
 
 
+def _reaches(one: Evaluated, other: Evaluated) -> bool:
+    return one.accuracy_mean >= other.accuracy_mean or judge(one, other) == "within"
+
+
 def _figure(row: Evaluated) -> str:
-    return f"{row.accuracy_mean:.1f} ± {row.accuracy_std:.1f}"
+    """A single network has no deviation."""
+    return f"{row.accuracy_mean:.1f}" + (f" ± {row.accuracy_std:.1f}" if row.repeats > 1 else "")
 
 
 def _listed(parts: list[str]) -> str:

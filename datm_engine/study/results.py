@@ -52,8 +52,8 @@ class Standing:
 
 @dataclass(frozen=True)
 class Study:
-    """`variants` were distilled, `selections` are of real images; the first network is the one
-    that candidates were selected by."""
+    """`variants` were distilled, `selections` are of real images; what is found is said of
+    the first network."""
 
     kind: str
     name: str

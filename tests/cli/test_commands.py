@@ -31,6 +31,15 @@ def test_version_is_told_without_torch() -> None:
     assert found.stdout == f"datm {__version__}\nset()\n"
 
 
+def test_help_tells_what_is_taken_where_nothing_is_given(
+    datm: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    told = datm("distill", "--help").out
+    assert "[default: (digits)]" in told
+    assert "[default: (from dataset and ipc)]" in told
+
+
 def test_distill_evaluate_inspect_runs(datm: Callable[..., Answer], settings: Path) -> None:
     made = datm("distill", "--config", settings, "--name", "first")
     assert made.code == 0, made.err

@@ -341,6 +341,9 @@ def test_what_cannot_be_shown_is_said(datm, file, options, message, hint):
 
 
 def test_a_file_that_is_something_else_is_refused(datm, tmp_path):
+    missing = datm(tmp_path / "set.safetensors").exception
+    assert isinstance(missing, FileError)
+    assert missing.message.endswith("set.safetensors: no such file")
     (tmp_path / "notes.txt").write_text("not a set")
     assert isinstance(datm(tmp_path / "notes.txt").exception, FileError)
 

@@ -53,6 +53,14 @@ def test_a_run_by_a_method_says_so(datm: Datm, settings: Path) -> None:
     assert_two_lines(again, 2, "--method and --window are for a new one", "--resume")
 
 
+def test_what_is_derived_is_not_told_where_it_is_stated() -> None:
+    derived = "distill.averaging = "
+    assert any(note.startswith(derived) for note in settled(method="ftd").notes)
+    asked = settled("distill.averaging=0.5", method="ftd")
+    assert asked.config.distill.averaging == 0.5
+    assert not any(note.startswith(derived) for note in asked.notes)
+
+
 def test_the_method_from_the_environment(
     datm: Datm, settings: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from datm_cli.progress import Bars, Lines, Nothing, reader
-from datm_cli.sentences import duration, size
+from datm_cli.sentences import duration, percent, sentence, size
 from datm_engine.events import (
     Evaluated,
     EvaluationProgress,
@@ -150,6 +151,14 @@ def test_plans_say_how_many_how_long_how_much() -> None:
         "about 2 h 05 min and 12.4 GB in experts/ab",
         "[00:00:00] full, convnet: 84.12 ± 0.30% of test images (5 repeats, 50,000 images, 0.0 s)",
     ]
+
+
+def test_a_single_network_has_no_deviation() -> None:
+    facts = {"set": "full", "network": "convnet", "images": 50_000}
+    row = Evaluated(**facts, accuracy_mean=84.126, accuracy_std=0.0, repeats=1)
+    told = sentence(row)
+    assert told == "full, convnet: 84.13% of test images (1 repeat, 50,000 images, 0.0 s)"
+    assert percent(replace(row, accuracy_std=0.44, repeats=2), 1) == "84.1 ± 0.4"
 
 
 def test_durations_and_sizes() -> None:

@@ -114,6 +114,7 @@ def test_another_network_is_told_with_the_setting_that_fits(
     with pytest.raises(ConfigError) as refused:
         imports(path)
     assert refused.value.hint == hint
+    assert not (tmp_path / "experts").exists(), "nothing is left behind"
     with pytest.raises(ConfigError) as other:
         imports(path, network={"norm": "none", **made})
     assert other.value.hint == "--set network.norm=instance"

@@ -34,6 +34,16 @@ def test_datm_s_files_come_back_bit_for_bit(tmp_path: Path) -> None:
         assert torch.equal(before, after)
 
 
+@pytest.mark.filterwarnings("error")
+def test_tensors_that_were_learned_are_read_in_silence(tmp_path: Path) -> None:
+    paths = write_datm(tmp_path)
+    for path in paths:
+        torch.save(torch.load(path, weights_only=True).requires_grad_(), path)
+    foreign = tensors.read(paths)
+    assert not foreign.images.requires_grad
+    assert foreign.rate is not None
+
+
 def test_the_same_content_is_the_same_bytes(tmp_path: Path) -> None:
     made = importing.without_dataset(tensors.read(write_datm(tmp_path / "theirs")), 0.01)
     one, two = (tensors.save_official(tmp_path / name, made)[0] for name in ("one", "two"))

@@ -99,6 +99,15 @@ def test_lossless_is_within_the_deviation_of_all_images(
     assert told in findings(read_study(plan, tmp_path))[-1]
 
 
+def test_real_images_that_do_as_well_are_named(windows: Plan, tmp_path: Path) -> None:
+    """Random images have 70 ± 1."""
+    told = said(windows, tmp_path, {("early", 1): 80.0, ("late", 2): 71.0, ("early", 5): 60.0})
+    assert told[3] == (
+        "Within the deviation of the best distilled set, or above it, are as many real images: "
+        "random at 2 per class (70.0 ± 1.0) and random at 5 per class (70.0 ± 1.0)."
+    )
+
+
 def test_apart_is_beyond_the_deviation_of_the_difference() -> None:
     assert judge(row("a", 50.0, 3.0), row("b", 54.9, 4.0)) == "within"
     assert judge(row("a", 50.0, 3.0), row("b", 55.1, 4.0)) == "apart"
