@@ -71,12 +71,17 @@ def judge(
     if look and (wrong := _looks_wrong(lab, case)):
         return Outcome(fault, detail, LOSS, wrong)
     for _ in range(4):
-        work = left or Work.of(lab, case)
+        try:
+            work = left or Work.of(lab, case)
+        except ValueError as problem:
+            return Outcome(fault, detail, LOSS, f"a checkpoint that cannot be read: {problem}")
         ended = lab.walk(case)
         if ended.code == 0:
             break
         if not ended.is_two_lines:
             return Outcome(fault, detail, LOSS, f"exit code {ended.code}: {ended.said[-800:]}")
+        if not damaged and "damaged" in ended.lines[0]:  # that is not for a user to put right
+            return Outcome(fault, detail, LOSS, f"half a file was left: {ended.lines[0]}")
         verdict = REFUSED
         follow(ended.lines[1])
     else:
