@@ -17,7 +17,14 @@ import torch
 from datm_engine.checkpoint import Checkpoint
 from datm_engine.config import Config
 from datm_engine.errors import ConfigError, DatmError
-from datm_engine.events import CheckpointSaved, Evaluated, Matched, RunEnded
+from datm_engine.events import (
+    CheckpointSaved,
+    Evaluated,
+    EvaluationProgress,
+    ExpertEpoch,
+    Matched,
+    RunEnded,
+)
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.ranks import ALONE, RankLost, Ranks, join
 from datm_engine.recorder import Recorder
@@ -61,8 +68,12 @@ def both_roads(ranks: Ranks, folder: Path) -> None:
     """One that is walked to its end, and one on which only the last rank is asked to stop."""
     folders = places(folder)
     _, seen, _ = walk(ranks, folders, "whole")
-    matched = sum(isinstance(event, Matched) for event in seen)
-    (folder / f"rank-{ranks.rank}.json").write_text(json.dumps({"matched": matched}))
+    own = {
+        "matched": sum(isinstance(event, Matched) for event in seen),
+        "experts": sorted({event.expert for event in seen if isinstance(event, ExpertEpoch)}),
+        "repeats": sorted({e.repeat for e in seen if isinstance(e, EvaluationProgress)}),
+    }
+    (folder / f"rank-{ranks.rank}.json").write_text(json.dumps(own))
 
     def asked() -> bool:
         return ranks.rank == ranks.count - 1 and next(questions) >= 9
@@ -93,7 +104,10 @@ def alone(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> tuple[Run
 
 def assert_same_course(run: Run, other: Run) -> None:
     ours, theirs = (Checkpoint.load(each.checkpoint) for each in (run, other))
+    assert {*theirs.learned} == {*theirs.velocities} == {"images", "labels", "syn_lr"}
     for name, tensor in theirs.learned.items():
+        assert ours.learned[name].dtype == tensor.dtype == torch.float64
+        assert float(theirs.velocities[name].norm()) > 0, f"{name} was never learned"
         assert float((ours.learned[name] - tensor).norm()) <= 1e-9 * float(tensor.norm()), name
     for name, tensor in theirs.velocities.items():
         assert float((ours.velocities[name] - tensor).norm()) <= 1e-8 * float(tensor.norm()), name
@@ -105,10 +119,19 @@ def test_two_ranks_learn_what_one_learns(walked: Path, alone: tuple[Run, list[An
     assert_same_course(run, alone[0])
     losses = [[e.loss for e in r.events() if isinstance(e, Matched)] for r in (run, alone[0])]
     assert losses[0] == pytest.approx(losses[1], rel=1e-9)
+    assert len(losses[0]) == 6
+    assert Checkpoint.load(run.checkpoint).progress.skipped == 0
     assert run.config() == config()
 
 
+def of_rank(walked: Path, rank: int) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads((walked / f"rank-{rank}.json").read_text())
+    return told
+
+
 def test_experts_are_dealt_out_and_the_same(walked: Path, alone: tuple[Run, list[Any]]) -> None:
+    assert [of_rank(walked, rank)["experts"] for rank in range(2)] == [[0, 2], [1]]
+
     def files(root: Path) -> dict[str, bytes]:
         return {p.name: p.read_bytes() for p in root.glob("experts/*/expert-*")}
 
@@ -125,14 +148,14 @@ def test_rows_of_accuracy_are_the_same(walked: Path, alone: tuple[Run, list[Any]
             if isinstance(row, Evaluated)
         }
 
+    assert [of_rank(walked, rank)["repeats"] for rank in range(2)] == [[0], [1]], "dealt out"
     ours, theirs = rows(Run(walked / "runs" / "whole").events()), rows(alone[1])
     assert "random" in theirs
     assert ours == theirs
 
 
 def test_the_rank_that_leads_writes_alone(walked: Path) -> None:
-    counted = [json.loads((walked / f"rank-{rank}.json").read_text()) for rank in range(2)]
-    assert counted == [{"matched": 6}, {"matched": 6}]
+    assert [of_rank(walked, rank)["matched"] for rank in range(2)] == [6, 6]
     told = [e for e in Run(walked / "runs" / "whole").events() if isinstance(e, Matched)]
     assert len(told) == 6
 

@@ -10,7 +10,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.faults.judging import Outcome, judge
+from tests.faults.judging import Outcome, Work, judge
 from tests.faults.lab import Lab, empty
 
 HALFWAY = '"iteration": 7,'
@@ -81,7 +81,7 @@ def of_every_file(lab: Lab, draws: random.Random, rounds: int) -> Generator[Outc
                 for number, damage in enumerate(kinds(path) if path.stat().st_size else [None]):
                     case = lab.folder / f"damage-{round_}-{path.name}-{number}"
                     shutil.copytree(half, case)
-                    hit = case / path.relative_to(half)
+                    hit, left = case / path.relative_to(half), Work.without(lab, case, path.name)
                     if damage is None:  # empty as it is: filled
                         hit.write_bytes(draws.randbytes(64))
                         detail = "filled with noise"
@@ -93,6 +93,7 @@ def of_every_file(lab: Lab, draws: random.Random, rounds: int) -> Generator[Outc
                         f"damage: {_kind(path)}",
                         f"{path.name}: {detail}",
                         damaged=_part(path),
+                        left=left,
                         look=True,
                     )
                     empty(case)

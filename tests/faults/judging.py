@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datm_engine import events
+from datm_engine.checkpoint import earlier
 from tests.faults.lab import Lab, follow
 
 SAME = "resumed, bit for bit"
@@ -40,27 +41,52 @@ class Work:
         experts = {path.name: path.stat().st_ino for path in files}
         return cls(experts, _iteration(lab.run(case).checkpoint))
 
+    @classmethod
+    def without(cls, lab: Lab, case: Path, damaged: str) -> Work:
+        """What is left of it when the file of that name will be: an expert is trained again, the
+        checkpoint before the last stands beside it, and a lost product takes the run with it."""
+        whole, checkpoint = cls.of(lab, case), lab.run(case).checkpoint
+        experts = {name: inode for name, inode in whole.experts.items() if name != damaged}
+        iteration = whole.iteration
+        if damaged == checkpoint.name:
+            iteration = _iteration(earlier(checkpoint))
+        elif damaged == lab.run(case).distilled.name:
+            iteration = 0
+        return cls(experts, iteration)
+
 
 def judge(
-    lab: Lab, case: Path, fault: str, detail: str, *, damaged: str = "", look: bool = False
+    lab: Lab,
+    case: Path,
+    fault: str,
+    detail: str,
+    *,
+    damaged: str = "",
+    left: Work | None = None,
+    look: bool = False,
 ) -> Outcome:
     """Go on with a case to its end, as a person would who reads what is said. `damaged`: the file
-    that was, if one was; `look`: read the run first, too."""
+    that was, if one was, and the work that was `left` then; `look`: read the run first, too."""
     verdict = SAME
     if look and (wrong := _looks_wrong(lab, case)):
         return Outcome(fault, detail, LOSS, wrong)
     for _ in range(4):
-        work = Work.of(lab, case) if not damaged else None
+        try:
+            work = left or Work.of(lab, case)
+        except ValueError as problem:
+            return Outcome(fault, detail, LOSS, f"a checkpoint that cannot be read: {problem}")
         ended = lab.walk(case)
         if ended.code == 0:
             break
         if not ended.is_two_lines:
             return Outcome(fault, detail, LOSS, f"exit code {ended.code}: {ended.said[-800:]}")
+        if not damaged and "damaged" in ended.lines[0]:  # that is not for a user to put right
+            return Outcome(fault, detail, LOSS, f"half a file was left: {ended.lines[0]}")
         verdict = REFUSED
         follow(ended.lines[1])
     else:
         return Outcome(fault, detail, LOSS, f"the hints lead nowhere: {ended.said[-400:]}")
-    if work is not None and (again := _done_again(lab, case, work)):
+    if again := _done_again(lab, case, work):
         return Outcome(fault, detail, LOSS, again)
     different = lab.differences(case)
     if different and set(different) <= {damaged} and _is_told(lab, case, damaged):
@@ -77,7 +103,7 @@ def _done_again(lab: Lab, case: Path, before: Work) -> str:
         if after.experts.get(name) != inode:
             return f"{name} was trained again"
     starts = [e for e in lab.run(case).events() if isinstance(e, events.RunStarted)]
-    if starts[-1].resumed_at != before.iteration:
+    if starts[-1].resumed_at < before.iteration:
         return f"it went on from {starts[-1].resumed_at}, not from {before.iteration}"
     return ""
 

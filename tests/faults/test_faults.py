@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import pytest
 import torch
 
+import datm_engine.pipeline
+from datm_engine.checkpoint import Checkpoint
+from datm_engine.distillation.iteration import Distillation
+from datm_engine.experts.trajectories import ExpertSet
 from tests.faults import company, damage, kills
 from tests.faults.__main__ import outcomes
-from tests.faults.judging import LOSS, Outcome
-from tests.faults.lab import Lab
+from tests.faults.judging import LOSS, Outcome, judge
+from tests.faults.lab import Lab, empty
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +63,31 @@ def test_company(lab: Lab) -> None:
 
 def test_lost_terminals(lab: Lab) -> None:
     none_lost(company.lost_terminals(lab, random.Random(6), 4), 4)
+
+
+def test_a_loss_is_noticed(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the result, of finished work, and of the two lines: children are forked as they are."""
+
+    def lost(owner: object, name: str, broken: Callable[..., object]) -> str:
+        case = damage.halfway(lab)
+        with monkeypatch.context() as breaking:
+            breaking.setattr(owner, name, broken)
+            outcome = judge(lab, case, "killed", name)
+        empty(case)
+        assert outcome.verdict == LOSS, name
+        return outcome.why
+
+    restore = Distillation.restore
+
+    def forget(self: Distillation, checkpoint: Checkpoint) -> None:
+        restore(self, replace(checkpoint, velocities={}))
+
+    def fail(*given: object) -> None:
+        raise ZeroDivisionError
+
+    assert "checkpoint.safetensors" in lost(Distillation, "restore", forget)
+    assert "was trained again" in lost(ExpertSet, "ready", lambda *given: set())
+    assert "exit code 1" in lost(datm_engine.pipeline, "losses", fail)
 
 
 @pytest.mark.slow
