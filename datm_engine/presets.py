@@ -3,7 +3,8 @@
 A family is the set of presets with one name before `-ipc`: cifar10-ipc1, cifar10-ipc10, … are
 cifar10. What no preset states is derived, and every derived value is said with its reason.
 
-A method that DATM grew from is a file of the few keys in which it differs, above any preset.
+A method that DATM grew from, or that came after it, is a file of the few keys in which it differs,
+above any preset.
 """
 
 from __future__ import annotations
@@ -133,7 +134,7 @@ def with_method(chosen: Chosen, method: str, iterations: int | None = None) -> C
     if method == AS_IT_IS:
         return chosen
     over = read_toml(folder() / "methods" / f"{method}.toml")
-    published, notes = over["distill"]["averaging"], []
+    published, notes = over["distill"].get("averaging", 0.0), []
     iterations = chosen.tables["distill"]["iterations"] if iterations is None else iterations
     if published and 0 < iterations < AVERAGED_OVER:
         decay = round(published ** (AVERAGED_OVER / iterations), 4)
