@@ -6,7 +6,7 @@ Every cell is an ordinary `datm distill` with the preset's settings, three netwo
 random real images beside it; what stands after `--` is given to all of them. A seed is that of
 experts, images and student; experts are shared between cells of the same order. Printed are mean ±
 standard deviation over the seeds of the runs' mean test accuracies, in percent, and of how far each
-idea is from the preset on the same seed. What was measured is kept in FOLDER, and not done again.
+idea is from the preset on the same seed. FOLDER keeps what is done, for the next time.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ def measure(idea: str, ipc: int, seed: int, folder: Path, options: list[str]) ->
     if not kept.exists():
         changed = [f"--set={assignment}" for assignment in (*SAME, *IDEAS[idea])]
         asked = [f"--ipc={ipc}", f"--seed={seed}", f"--name={name}", *changed, *options]
+        if (folder / "runs" / name).exists():  # it was begun, and ended before it was done
+            asked = [f"--resume={name}"]
         command = [sys.executable, "-m", "datm_cli", "distill", "--no-tui", "--json", "--quiet"]
         done = subprocess.run(
             [*command, *asked], cwd=folder, stdout=subprocess.PIPE, text=True, check=True
