@@ -19,7 +19,7 @@ from benchmarks.alternation import TURNS, in_turn, ratios
 from benchmarks.problem import CLASSES, made_ready, network, runtime
 from datm_engine.config import ExpertsConfig
 from datm_engine.data.augmentation import OPERATIONS, augment, draw
-from datm_engine.experts.training import expert_step
+from datm_engine.experts.steps import expert_step
 from datm_engine.runtime import generator
 
 STEPS = {"small": 4, "full": 40}

@@ -23,7 +23,7 @@ from benchmarks.experts import SETTINGS
 from benchmarks.problem import CLASSES, made_ready, network, runtime
 from datm_engine.evaluation.training import training_step
 from datm_engine.experts.optimizers import sgd_step
-from datm_engine.experts.training import expert_step
+from datm_engine.experts.steps import expert_step
 from datm_engine.networks.gradients import gradient_of
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runtime import generator

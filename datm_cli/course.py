@@ -130,7 +130,9 @@ def _stage(event: Event) -> str:
     match event:
         case events.DatasetProgress() | events.DatasetReady():
             return "dataset"
-        case events.ExpertsPlanned() | events.ExpertEpoch() | events.ExpertTrained():
+        case events.ExpertsPlanned() | events.DifficultyProgress():
+            return "experts"
+        case events.ExpertEpoch() | events.ExpertTrained():
             return "experts"
         case events.CandidateScored() | events.EvaluationProgress(set="candidate"):
             return "selection"

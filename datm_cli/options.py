@@ -42,8 +42,8 @@ Method = Annotated[
     str | None,
     typer.Option(
         envvar="DATM_METHOD",
-        metavar="datm|mtt|ftd|tesla",
-        help="Run the preset as a method that DATM grew from.",
+        metavar="datm|mtt|ftd|tesla|pad|att|mct",
+        help="Run the preset as one of DATM's relatives.",
         show_default="datm",
     ),
 ]

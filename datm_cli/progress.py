@@ -137,6 +137,8 @@ def advance(event: Event) -> Advance | None:
     match event:
         case events.DatasetProgress():
             return Advance(event.what, event.done, event.total)
+        case events.DifficultyProgress():
+            return Advance("telling easy images from hard", event.done, event.total)
         case events.ExpertEpoch():
             return Advance(f"expert {event.expert + 1}", event.epoch, event.epochs)
         case events.CourseProgress():

@@ -73,9 +73,10 @@ class ExpertsConfig(Table):
     seed: int = Field(ge=0)
     # No preset can name one: the folder of a set that `datm import` made, matched as it is.
     imported: str | None = None
-    # The last two are stated by every preset, but not by runs from before there were these keys.
+    # The rest is stated by every preset, but not by runs from before there were these keys.
     precision: Literal["run", "float32", "bfloat16"] = "run"  # "run": as --precision says
     snapshots: Literal["float32", "bfloat16"] = "float32"  # on disk; "bfloat16" takes half of it
+    order: Literal["random", "easy-first"] = "random"  # of images; the other is PAD's (curriculum)
 
 
 class DistillConfig(Table):
@@ -103,9 +104,12 @@ class DistillConfig(Table):
     label_experts: Literal["all", "one"]  # whose logits the soft labels start from
     sample_interval: int = Field(ge=1)  # iterations between saved pictures
     checkpoint_seconds: float = Field(ge=0)  # at most this much work is lost
-    # The last two are stated by every preset, but not by runs from before there were these keys.
+    # The rest is stated by every preset, but not by runs from before there were these keys.
     gradient: Literal["exact", "tesla"] = "exact"  # "tesla": its approximation, cheaper
     averaging: float = Field(default=0.0, ge=0, lt=1)  # decay of the images' average (FTD); 0: none
+    matched_share: float = Field(default=1.0, gt=0, le=1)  # of the weights, the deepest ones (PAD)
+    ending: Literal["last", "nearest"] = "last"  # the student's step that is compared (ATT)
+    trajectories: Literal["real", "convex"] = "real"  # "convex": a line, first to last (MCT)
 
 
 class EvaluateConfig(Table):

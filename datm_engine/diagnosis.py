@@ -17,7 +17,9 @@ from datm_engine.distillation.matching import Gradient, Step, build_graph, stude
 from datm_engine.evaluation.expert_selection import passes
 from datm_engine.evaluation.training import training_step
 from datm_engine.events import Event
-from datm_engine.experts.training import expert_precision, expert_step
+from datm_engine.experts.curriculum import scoring_epochs
+from datm_engine.experts.steps import expert_step
+from datm_engine.experts.training import expert_precision
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
 from datm_engine.runtime import Runtime
@@ -100,7 +102,8 @@ class Calibration:
         images, labels = self._noise(batch)
         theta, classes = network.initial(), labels.argmax(dim=1)
         given = theta, torch.zeros_like(theta), images, classes
-        steps = settings.count * epochs * self.images / len(images)
+        trained = settings.count * epochs + scoring_epochs(self.config, self.runtime.ranks)
+        steps = trained * self.images / len(images)
         step = yield from compiled(
             runtime,
             "expert steps",

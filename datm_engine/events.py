@@ -76,6 +76,15 @@ class ExpertsPlanned(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DifficultyProgress(Event):
+    """Networks being trained to tell easy images from hard ones, before the experts: `done` of
+    `total` epochs."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExpertEpoch(Event):
     expert: int
     epoch: int
@@ -140,7 +149,8 @@ class Matched(Event):
     `loss` is the normalised matching loss; `start_epoch` t was drawn from [T⁻, T) with
     T = `upper`; the target is epoch t + M. `refused` says why no step was taken, or is empty.
     `loss` and `syn_lr` are None when they are not finite. `memory`: the most that the process
-    has taken so far, of the GPU where there is one.
+    has taken so far, of the GPU where there is one. `steps`: of the student, to where it ends; 0 in
+    runs from before this was told.
     """
 
     iteration: int
@@ -157,6 +167,7 @@ class Matched(Event):
     skipped: int
     seconds: float
     memory: int = 0
+    steps: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,8 @@ A family is the set of presets with one name before `-ipc`: cifar10-ipc1, cifar1
 cifar10. What no preset states is derived, and every derived value is said with its reason: here
 what is known from the dataset's shape; `Chosen.derive` names what its experts will tell.
 
-A method that DATM grew from is a file of the few keys in which it differs, above any preset.
+A method that DATM grew from, or that came after it, is a file of the few keys in which it differs,
+above any preset.
 """
 
 from __future__ import annotations
@@ -137,7 +138,7 @@ def with_method(chosen: Chosen, method: str, iterations: int | None = None) -> C
     if method == AS_IT_IS:
         return chosen
     over = read_toml(folder() / "methods" / f"{method}.toml")
-    published, notes = over["distill"]["averaging"], []
+    published, notes = over["distill"].get("averaging", 0.0), []
     iterations = chosen.tables["distill"]["iterations"] if iterations is None else iterations
     if published and 0 < iterations < AVERAGED_OVER:
         decay = round(published ** (AVERAGED_OVER / iterations), 4)

@@ -115,8 +115,13 @@ def told(run: Run) -> list[Any]:
 
 @pytest.mark.parametrize(
     "distill",
-    [{"labels": "soft"}, {"labels": "hard"}, {"averaging": 0.9, "gradient": "tesla"}],
-    ids=["soft", "hard", "averaged, TESLA's"],
+    [
+        {"labels": "soft"},
+        {"labels": "hard"},
+        {"averaging": 0.9, "gradient": "tesla"},
+        {"matched_share": 0.5, "ending": "nearest", "trajectories": "convex"},
+    ],
+    ids=["soft", "hard", "averaged, TESLA's", "later ideas"],
 )
 def test_stopped_anywhere_and_resumed_it_is_bit_for_bit_the_same(
     distill: dict[str, Any], make_config: Make, folders: Folders, cpu: Runtime, finished: Finished

@@ -327,17 +327,40 @@ def test_what_each_method_is() -> None:
             distill.averaging,
         )
 
-    assert presets.methods() == ("datm", "ftd", "mtt", "tesla")
+    assert presets.methods() == ("datm", "att", "ftd", "mct", "mtt", "pad", "tesla")
     assert has("datm") == ("gsam", "soft", "learned", "exact", 0.0)
     assert has("mtt")[:2] == ("sgd", "hard")
     assert has("mtt")[3:] == ("exact", 0.0)
     assert has("ftd")[:2] == ("gsam", "hard")
     assert has("ftd")[3:] == ("exact", 0.9995)
     assert has("tesla") == ("sgd", "soft", "one", "tesla", 0.0)
+    assert has("att") == has("mct") == has("mtt")
+
+
+def test_what_each_method_that_came_after_is() -> None:
+    def has(method: str) -> tuple[str, float, str, str]:
+        chosen = presets.choose(None, None, "cifar10-ipc10", None)
+        settings = config.build(presets.with_method(chosen, method).tables, method)
+        distill = settings.distill
+        return settings.experts.order, distill.matched_share, distill.ending, distill.trajectories
+
+    for earlier in ("datm", "mtt", "ftd", "tesla"):
+        assert has(earlier) == ("random", 1.0, "last", "real")
+    assert has("pad") == ("easy-first", 0.5, "last", "real")
+    assert has("att") == ("random", 1.0, "nearest", "real")
+    assert has("mct") == ("random", 1.0, "last", "convex")
 
 
 @pytest.mark.parametrize(
-    ("method", "paper"), [("mtt", "CVPR 2022"), ("ftd", "CVPR 2023"), ("tesla", "ICML 2023")]
+    ("method", "paper"),
+    [
+        ("mtt", "CVPR 2022"),
+        ("ftd", "CVPR 2023"),
+        ("tesla", "ICML 2023"),
+        ("pad", "2408.03360"),
+        ("att", "ECCV 2024"),
+        ("mct", "CVPR 2025"),
+    ],
 )
 def test_every_method_opens_with_its_paper_and_its_command(method: str, paper: str) -> None:
     text = (presets.folder() / "methods" / f"{method}.toml").read_text(encoding="utf-8")

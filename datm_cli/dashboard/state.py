@@ -84,6 +84,8 @@ class State:
                 self._advance("dataset", 1, 1, event.time, "")
             case events.ExpertsPlanned():
                 self._plan(event)
+            case events.DifficultyProgress():
+                self.doing = f"telling easy images from hard, epoch {event.done}/{event.total}"
             case events.ExpertEpoch():
                 self._train(event)
             case events.ExpertTrained():

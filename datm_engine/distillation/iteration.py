@@ -19,6 +19,7 @@ from datm_engine.distillation.matching import (
     Gradient,
     Step,
     build_graph,
+    first_matched,
     meta_gradient,
     student_gradient,
     train_student,
@@ -49,6 +50,7 @@ class Distillation:
         self, config: Config, experts: ExpertSet, network: FlatNetwork, runtime: Runtime
     ) -> None:
         self.config, self.experts, self.runtime = config, experts, runtime
+        self.first = first_matched(network.layout.size, config.distill.matched_share)
         self.plain_gradient = self.gradient = student_gradient(network)
         self.division = Division(runtime.ranks)
         # Of how many steps the graphs are kept, and of how many there has proved to be room.
@@ -178,7 +180,15 @@ class Distillation:
         images, labels, syn_lr = (self.learned[name] for name in ("images", "labels", "syn_lr"))
 
         given = segment.target, images, labels, syn_lr, steps
-        student = train_student(self.gradient, segment.start, *given, self.kept, self.division)
+        student = train_student(
+            self.gradient,
+            segment.start,
+            *given,
+            self.kept,
+            self.division,
+            first=self.first,
+            nearest=settings.ending == "nearest",
+        )
         loss = float(student.loss)
         refused = ""
         if not math.isfinite(loss):
@@ -214,6 +224,7 @@ class Distillation:
             skipped=self.progress.skipped,
             seconds=time.monotonic() - began,
             memory=self.runtime.peak_memory,
+            steps=student.steps,
         )
 
     def _step(self, gradients: dict[str, Tensor]) -> str:

@@ -16,6 +16,11 @@ This is the same gradient, not an approximation of it. TESLA's is one (Cui et al
 the θ_i taken as given, θ_N = θ_0 − η Σ g_i depends on x_{b_i} through g_i alone, and λ_i = λ_N
 throughout. Beside the exact one it wants the last line's second term.
 
+Two ideas published after DATM change what is compared; the gradient is exact for each. With `first`
+above 0 both norms of L run over the weights from there on (PAD, Li et al. 2024): λ_N is zero before
+it, λ_i for i < N is not, since g_i depends on all weights. With `nearest` the student ends at the
+step i ≥ 1 that is nearest to the target (ATT, Liu et al., ECCV 2024), and N is that i.
+
 Graphs that fit the memory one has may be kept on the way forward instead, from the last step on;
 each spares its rebuilding, a quarter of the step's arithmetic.
 
@@ -66,11 +71,18 @@ class Graph:
 @dataclass(frozen=True)
 class Student:
     """A student that has been trained: its weights θ_0 … θ_N, its distance to the target, and
-    the graphs of its last steps that were kept, piece by piece."""
+    the graphs of its last steps that were kept, piece by piece. `first`: the first weight that is
+    compared."""
 
     weights: list[Tensor]
     loss: Tensor
     graphs: list[list[Graph]] = field(default_factory=list)
+    first: int = 0
+
+    @property
+    def steps(self) -> int:
+        """N, or how many of the N steps it took to where it ends."""
+        return len(self.weights) - 1
 
 
 @dataclass(frozen=True)
@@ -80,6 +92,13 @@ class MetaGradient:
     images: Tensor
     labels: Tensor
     syn_lr: Tensor
+
+
+def first_matched(size: int, share: float) -> int:
+    """Where the deepest `share` of `size` weights begins, which lie in the order of the layers; at
+    least one weight is matched. It may be within a layer, even within a tensor: single weights are
+    counted, as PAD's published code counts them (its `depth_ratio` is 1 − `share`)."""
+    return size - max(1, round(share * size))
 
 
 def hard_labels(classes: Tensor, count: int) -> Tensor:
@@ -115,9 +134,12 @@ def train_student(
     steps: Sequence[Step],
     keep: int = 0,
     division: Division = WHOLE,
+    *,
+    first: int = 0,
+    nearest: bool = False,
 ) -> Student:
     """The way forward. start, target: flat weights θ*_t and θ*_{t+M}; `keep`: of how many last
-    steps the graphs are kept. Raises OutOfMemory."""
+    steps the graphs are kept, of those up to its end. Raises OutOfMemory."""
     weights, graphs = [start], list[list[Graph]]()
 
     def g_of(step: Step, theta: Tensor, kept: list[Graph] | None) -> Iterator[Tensor]:
@@ -137,8 +159,23 @@ def train_student(
         if kept is not None:
             graphs.append(kept)
     division.settle()
-    loss = (weights[-1] - target).square().sum() / (start - target).square().sum()
-    return Student(weights, loss, graphs)
+    if nearest:
+        end = _nearest(weights, target, first)
+        del graphs[max(0, end - len(steps) + len(graphs)) :], weights[end + 1 :]
+    loss = _distance(weights[-1], target, first) / _distance(start, target, first)
+    return Student(weights, loss, graphs, first)
+
+
+def _distance(theta: Tensor, target: Tensor, first: int) -> Tensor:
+    """‖θ − θ*‖² over the weights from `first` on."""
+    return (theta[first:] - target[first:]).square().sum()
+
+
+def _nearest(weights: Sequence[Tensor], target: Tensor, first: int) -> int:
+    """The step i ≥ 1 after which θ_i is nearest to the target, the first one of several. What has
+    diverged is not near. It is the same step on all ranks: the weights are the same bits."""
+    distances = torch.stack([_distance(theta, target, first) for theta in weights[1:]])
+    return 1 + int(distances.nan_to_num(nan=torch.inf).argmin())
 
 
 @torch.no_grad()
@@ -154,10 +191,12 @@ def meta_gradient(
     *,
     exact: bool = True,
 ) -> MetaGradient:
-    """The way back. The arguments are those of `train_student`; the student's graphs are used
-    up, so that their memory is free as soon as it can be. Not `exact`: TESLA's approximation."""
-    start, end = student.weights[0], student.weights[-1]
-    adjoint = 2 * (end - target) / (start - target).square().sum()
+    """The way back, from where the student ends. The arguments are those of `train_student`; the
+    student's graphs are used up, so that their memory is free as soon as it can be. Not `exact`:
+    TESLA's approximation."""
+    start, end, first = student.weights[0], student.weights[-1], student.first
+    adjoint = 2 * (end - target) / _distance(start, target, first)
+    adjoint[:first] = 0
     images_bar, labels_bar = torch.zeros_like(images), torch.zeros_like(labels)
     syn_lr_bar = torch.zeros_like(syn_lr)
 
@@ -172,7 +211,9 @@ def meta_gradient(
             labels_bar.index_add_(0, piece.indices, -syn_lr * s_labels)
             yield from s_theta
 
-    for step, theta in zip(reversed(steps), reversed(student.weights[:-1]), strict=True):
+    for step, theta in zip(
+        reversed(steps[: student.steps]), reversed(student.weights[:-1]), strict=True
+    ):
         terms = s_theta_of(step, theta, student.graphs.pop() if student.graphs else [])
         if exact:
             adjoint = adjoint - syn_lr * division.sum(terms, like=theta)

@@ -49,5 +49,13 @@ class Segments:
         expert = expert_for(iteration, self._config.experts.count, settings.seed)
         start_epoch = self._window.start_epoch(iteration, settings.seed)
         target_epoch = start_epoch + settings.expert_epochs
-        weights = self._experts.segment(expert, start_epoch, target_epoch)
+        weights = self._weights(expert, start_epoch, target_epoch)
         return Segment(expert, start_epoch, target_epoch, *map(self._runtime.place, weights))
+
+    def _weights(self, expert: int, *epochs: int) -> tuple[Tensor, ...]:
+        """θ* of these two epochs, or what stands in their place on the line from θ*_0 to the last
+        snapshot, at the share of the experts' epochs (MCT, Zhong et al., arXiv 2406.19827)."""
+        if self._config.distill.trajectories == "real":
+            return self._experts.segment(expert, *epochs)
+        first, last = self._experts.segment(expert, 0, self._experts.epochs)
+        return tuple(first.lerp(last, epoch / self._experts.epochs) for epoch in epochs)

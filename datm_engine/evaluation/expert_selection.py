@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from datm_engine.data.prepared import Part
-from datm_engine.evaluation.selection import Choice, el2n, forgetting, herding, highest, k_center
+from datm_engine.evaluation.selection import Choice, forgetting, herding, highest, k_center
 from datm_engine.events import Event, Noted, SelectionProgress
+from datm_engine.experts.curriculum import early, el2n
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.convnet import ConvNet
 from datm_engine.networks.weights import FlatNetwork
@@ -121,11 +122,6 @@ class ExpertSelection:
 
     def _snapshot(self, expert: int, epoch: int) -> Tensor:
         return self.experts.snapshot(expert, epoch).to(self.train.images)
-
-
-def early(epochs: int) -> int:
-    """The epoch that EL2N is taken at, of so many."""
-    return max(1, round(epochs / 10))
 
 
 def passes(names: Sequence[str], experts: int, epochs: int) -> int:

@@ -72,14 +72,6 @@ def forgetting(right: Tensor) -> Tensor:
     return events.where(right.any(dim=0), len(right)).float()
 
 
-def el2n(logits: Tensor, labels: Tensor) -> Tensor:
-    """‖softmax(logits) − one-hot(labels)‖₂ of each image. logits: [n, classes]; labels: [n] int64;
-    returns [n]. Source: Paul et al. 2021, where it is averaged over networks early in training."""
-    error = logits.softmax(dim=1)
-    error[torch.arange(len(labels), device=labels.device), labels] -= 1
-    return error.norm(dim=1)
-
-
 def highest(scores: Tensor, labels: Tensor, classes: int, ipc: int) -> Tensor:
     """Indices of the `ipc` images of each class with the highest scores, class after class; of
     equal scores the first ones."""

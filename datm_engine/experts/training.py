@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from datm_engine.compilation import compiled
 from datm_engine.config import Config, ExpertsConfig
-from datm_engine.data.augmentation import augment, draw
 from datm_engine.data.prepared import PreparedData
-from datm_engine.errors import DatmError, FileError
+from datm_engine.errors import FileError
 from datm_engine.events import Event, ExpertEpoch, ExpertsPlanned, ExpertTrained, Noted
+from datm_engine.experts.curriculum import Curriculum, difficulty, scoring_epochs
 from datm_engine.experts.imported import imported_experts, open_imported
-from datm_engine.experts.optimizers import gsam_direction, sgd_step
+from datm_engine.experts.steps import (
+    ExpertStep,
+    check_finite,
+    exercise_for,
+    expert_step,
+    seconds_of_an_epoch,
+    train_epoch,
+)
 from datm_engine.experts.trajectories import ExpertSet, fingerprint
 from datm_engine.files import remove_leftovers
-from datm_engine.networks.gradients import gradient_of
 from datm_engine.networks.weights import FlatNetwork, Layout
 from datm_engine.networks.zoo import build
 from datm_engine.runtime import Runtime, derive_seed, generator
 
-# (θ, velocity, images, labels) → the next θ and velocity, and what was measured
-ExpertStep: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+# (epoch, generator) → indices of the images to train on, one after the other
+Order: TypeAlias = Callable[[int, torch.Generator], Tensor]
 
 FORMAT = 1  # raised when experts of the same settings would come out different
 
@@ -45,7 +51,7 @@ def expert_facts(config: Config, data: PreparedData, precision: str) -> dict[str
         "augmentation": list(config.dataset.augmentation),
         "network": config.network.model_dump(),
         "experts": settings.model_dump(
-            exclude={"count", "epochs", "precision", "snapshots", "imported"}
+            exclude={"count", "epochs", "precision", "snapshots", "imported", "order"}
         ),
         "epochs": config.snapshot_epochs,
     }
@@ -53,7 +59,8 @@ def expert_facts(config: Config, data: PreparedData, precision: str) -> dict[str
         "precision": expert_precision(settings, precision),
         "snapshots": settings.snapshots,
     }
-    return facts | {key: value for key, value in arithmetic.items() if value != "float32"}
+    facts |= {key: value for key, value in arithmetic.items() if value != "float32"}
+    return facts if settings.order == "random" else facts | {"order": settings.order}
 
 
 def expert_precision(settings: ExpertsConfig, precision: str) -> str:
@@ -104,11 +111,14 @@ def train_experts(
     own = ranks.deal(missing)
     step = expert_step(network, settings)
     if own:
-        exercise, repeats = _exercise(config, data, network, len(own))
+        exercise, repeats = exercise_for(config, data, network, len(own))
         step = yield from compiled(
             runtime, "expert steps", step, exercise, repeats, small_kernels=True
         )
-    seconds = len(own) * _calibrate(config, data, network, step) if own else 0.0
+    seconds = 0.0
+    if own:
+        an_epoch = seconds_of_an_epoch(config, data, network, step)
+        seconds = an_epoch * (len(own) * epochs + scoring_epochs(config, ranks))
     yield ExpertsPlanned(
         folder=str(experts.folder),
         total=settings.count,
@@ -127,11 +137,19 @@ def train_experts(
             text=f"experts are dealt out to {ranks.count} ranks, of which the first tells how it "
             "goes; the others' are told of when all are there"
         )
+    order: Order = partial(_shuffled, len(data.train))
+    if missing and settings.order == "easy-first":
+        begin = partial(_start, config, data, runtime, "difficulty weights")
+        places = yield from difficulty(config, data, network, begin, ranks, stop)
+        if places is None:
+            own = []
+        else:
+            order = Curriculum(places, epochs).order
     trained: list[ExpertTrained] = []
     for expert in own:
         began = time.monotonic()
-        start = expert_start(config, data, expert, runtime)
-        snapshots = yield from _train(config, data, expert, start, step, stop)
+        start = _start(config, data, runtime, "expert weights", expert)
+        snapshots = yield from _train(config, data, expert, start, step, order, stop)
         if snapshots is None:
             break
         experts.save(expert, snapshots, {"expert": str(expert)})
@@ -180,10 +198,16 @@ def open_experts(
     return experts
 
 
-def expert_start(config: Config, data: PreparedData, expert: int, runtime: Runtime) -> Tensor:
-    """The weights that an expert starts from, flat."""
-    seed = derive_seed(config.experts.seed, "expert weights", expert)
+def _start(
+    config: Config, data: PreparedData, runtime: Runtime, purpose: str, number: int
+) -> Tensor:
+    """The weights that an expert, or another network of the experts' kind, starts from, flat."""
+    seed = derive_seed(config.experts.seed, purpose, number)
     return expert_network(config, data, seed, runtime).initial()
+
+
+def _shuffled(images: int, _epoch: int, draws: torch.Generator) -> Tensor:
+    return torch.randperm(images, generator=draws)
 
 
 def _train(
@@ -192,102 +216,25 @@ def _train(
     expert: int,
     theta: Tensor,
     step: ExpertStep,
+    order: Order,
     stop: Callable[[], bool],
 ) -> Generator[Event, None, Tensor | None]:
     """One expert's snapshots [epochs + 1, weights] float32 on the CPU; None if stopped."""
-    settings, epochs = config.experts, config.snapshot_epochs
-    device, velocity = theta.device, torch.zeros_like(theta)
+    settings, epochs, velocity = config.experts, config.snapshot_epochs, torch.zeros_like(theta)
     snapshots = [theta.float().cpu().clone()]
     for epoch in range(1, epochs + 1):
         if stop():
             return None
         draws = generator(settings.seed, "expert epoch", expert, epoch)
-        order = torch.randperm(len(data.train), generator=draws)
-        batches = order.to(device).split(settings.batch)
-        sizes = [len(b) for b in batches]
-        augmentations = draw(config.dataset.augmentation, sizes, draws, device)
-        totals = torch.zeros(2, device=device)
-        for indices, augmentation in zip(batches, augmentations, strict=True):
-            images = augment(data.train.images[indices], augmentation)
-            theta, velocity, measured = step(theta, velocity, images, data.train.labels[indices])
-            totals += measured
-        loss, right = (totals / len(data.train)).tolist()  # the epoch's one synchronisation
+        theta, velocity, loss, right = train_epoch(
+            step, theta, velocity, data.train, order(epoch, draws), config, draws
+        )
         snapshots.append(theta.float().cpu().clone())
-        if loss != loss or loss == float("inf"):
-            raise DatmError(
-                f"expert {expert} diverged in epoch {epoch}: its loss is {loss}",
-                f"--set experts.lr={settings.lr / 2:g}",
-            )
+        check_finite(loss, f"expert {expert}", epoch, settings.lr)
         yield ExpertEpoch(
             expert=expert, epoch=epoch, epochs=epochs, loss=loss, accuracy=100 * right
         )
     return torch.stack(snapshots)
-
-
-def expert_step(network: FlatNetwork, settings: ExpertsConfig) -> ExpertStep:
-    """One step on a batch as it was augmented; measured are [sum of the losses, number classified
-    correctly]. Nothing in it waits for the device."""
-
-    def loss(theta: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        logits = network(theta, images)
-        mean = F.cross_entropy(logits, labels)
-        right = (logits.argmax(dim=1) == labels).sum()
-        return mean, torch.stack([mean * len(labels), right.to(mean)]).detach().float()
-
-    both = gradient_of(loss)
-
-    def step(
-        theta: Tensor, velocity: Tensor, images: Tensor, labels: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        measured: list[Tensor] = []
-
-        def gradient(at: Tensor) -> Tensor:
-            g, of_batch = both(at, images, labels)
-            measured.append(of_batch)
-            return g
-
-        if settings.optimizer == "gsam":
-            direction = gsam_direction(theta, gradient, rho=settings.rho, alpha=settings.alpha)
-        else:
-            direction = gradient(theta)
-        rates = settings.lr, settings.momentum, settings.weight_decay
-        return *sgd_step(theta, direction, velocity, *rates), measured[0]
-
-    return step
-
-
-def _exercise(
-    config: Config, data: PreparedData, network: FlatNetwork, experts: int
-) -> tuple[Callable[[ExpertStep], None], int]:
-    """One step of every batch size that there is; and how often that comes to all steps."""
-    images, labels, batch = data.train.images, data.train.labels, config.experts.batch
-    theta = network.initial()
-    sizes = {min(batch, len(images)), len(images) % batch or batch}
-    steps = experts * config.snapshot_epochs * -(-len(images) // batch)
-
-    def exercise(step: ExpertStep) -> None:
-        for size in sizes:
-            step(theta, torch.zeros_like(theta), images[:size].clone(), labels[:size].clone())
-
-    return exercise, steps // len(sizes)
-
-
-def _calibrate(config: Config, data: PreparedData, network: FlatNetwork, step: ExpertStep) -> float:
-    """Seconds one expert will take, from a few steps at full batch size."""
-    batch = min(config.experts.batch, len(data.train))
-    draws = generator(0, "calibration")
-    theta = network.initial()
-    velocity = torch.zeros_like(theta)
-    images, labels = data.train.images[:batch], data.train.labels[:batch]
-    augmentations = draw(config.dataset.augmentation, [batch] * 4, draws, theta.device)
-    began = 0.0
-    for i, augmentation in enumerate(augmentations):
-        if i == 1:  # the first step warms up
-            began = time.monotonic()
-        theta, velocity, _ = step(theta, velocity, augment(images, augmentation), labels)
-        float(theta[0])  # waits for the device
-    a_step = (time.monotonic() - began) / (len(augmentations) - 1)
-    return a_step * len(data.train) / batch * config.snapshot_epochs
 
 
 def _cost_of_epochs(config: Config) -> str:

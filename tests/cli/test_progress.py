@@ -11,6 +11,7 @@ from rich.console import Console
 from datm_cli.progress import Bars, Lines, Nothing, reader
 from datm_cli.sentences import duration, percent, sentence, size
 from datm_engine.events import (
+    DifficultyProgress,
     Evaluated,
     EvaluationProgress,
     ExpertsPlanned,
@@ -113,6 +114,15 @@ def test_images_being_chosen_have_a_bar() -> None:
     last = printed(on).rsplit("\r", 1)[-1]
     assert "choosing images, forgetting" in last
     assert "12/50" in last
+
+
+def test_telling_easy_from_hard_has_a_bar() -> None:
+    on = console(terminal=True)
+    with Bars(on) as bars:
+        bars.read(DifficultyProgress(done=3, total=5))
+    last = printed(on).rsplit("\r", 1)[-1]
+    assert "telling easy images from hard" in last
+    assert "3/5" in last
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,12 @@ from datm_engine.errors import FileError
 from datm_engine.evaluation.expert_selection import (
     BY_EXPERTS,
     ExpertSelection,
-    early,
     features,
     passes,
 )
-from datm_engine.evaluation.selection import el2n, forgetting, herding, k_center
+from datm_engine.evaluation.selection import forgetting, herding, k_center
 from datm_engine.events import Noted, SelectionProgress
+from datm_engine.experts.curriculum import el2n
 from datm_engine.experts.training import expert_network, open_experts, train_experts
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import FlatNetwork
@@ -127,10 +127,6 @@ def test_a_pass_for_each_snapshot_and_one_serves_both(
     assert passes(["random", "herding", "el2n", "full"], 2, 4) == 1 + 2
     assert passes(["kcenter", "herding", "forgetting", "el2n"], 100, 30) == 2 + 5 * 30
     assert passes(["random", "full"], 100, 30) == 0
-
-
-def test_el2n_is_taken_a_tenth_of_the_way() -> None:
-    assert [early(epochs) for epochs in (1, 5, 20, 100, 200)] == [1, 1, 2, 10, 20]
 
 
 def test_classes_with_fewer_images_give_what_they_have(

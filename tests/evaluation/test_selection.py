@@ -11,7 +11,7 @@ from torch import Tensor
 
 from datm_engine.data.prepared import Part
 from datm_engine.evaluation import selection
-from datm_engine.evaluation.selection import el2n, forgetting, herding, highest, k_center
+from datm_engine.evaluation.selection import forgetting, herding, highest, k_center
 
 
 def points(count: int, dimensions: int = 3, seed: int = 0) -> Tensor:
@@ -92,14 +92,6 @@ def test_what_was_never_learned_stands_above_whatever_was_forgotten() -> None:
         counts = forgetting(torch.stack([restless, torch.zeros(epochs, dtype=torch.bool)], dim=1))
         assert counts[1] > counts[0]
         assert counts.isfinite().all()
-
-
-def test_el2n_by_hand() -> None:
-    """Logits of probabilities (3/4, 1/4) for class 0 and (1/2, 1/2) for class 1."""
-    logits = torch.tensor([[math.log(3.0), 0.0], [0.0, 0.0]])
-    found = el2n(logits, torch.tensor([0, 1]))
-    assert found.tolist() == pytest.approx([math.sqrt(2) / 4, math.sqrt(2) / 2])
-    assert logits[0, 1] == 0, "what it was given is as it was"
 
 
 def test_the_highest_of_each_class_the_first_of_equals() -> None:

@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from datm_cli.course import spent
 from datm_cli.dashboard.state import State, fold
 from datm_engine import events
 
@@ -112,6 +113,19 @@ def test_experts_that_were_there_already_count_as_done() -> None:
     for event in epochs[:6]:
         state.add(event)
     assert state.stages["experts"].done == pytest.approx(3.5)
+
+
+def test_telling_easy_from_hard_is_of_the_experts_and_no_expert() -> None:
+    planned = next(event for event in story() if isinstance(event, events.ExpertsPlanned))
+    scored = events.DifficultyProgress(done=3, total=5, time=planned.time + 7)
+    state = fold([planned, scored])
+    assert state.stage == "experts"
+    assert state.doing == "telling easy images from hard, epoch 3/5"
+    assert state.stages["experts"].done == planned.total - planned.missing
+    started = events.RunStarted(
+        run="pets", command="", device="", version="", seed=0, time=planned.time
+    )
+    assert spent([started, scored])["experts"] == pytest.approx(7)
 
 
 def test_an_expert_given_up_and_begun_again_has_one_curve() -> None:

@@ -1,0 +1,201 @@
+"""What is compared may be the deeper weights, or the nearest step, or a line; the meta-gradient is
+still that of what is compared, by plain autograd."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from datm_engine.config import Config
+from datm_engine.data.augmentation import OPERATIONS, augment
+from datm_engine.data.prepared import PreparedData
+from datm_engine.distillation.division import Division
+from datm_engine.distillation.matching import (
+    Student,
+    first_matched,
+    meta_gradient,
+    soft_cross_entropy,
+    train_student,
+)
+from datm_engine.distillation.segments import Segments
+from datm_engine.distillation.window import Window
+from datm_engine.experts.training import train_experts
+from datm_engine.ranks import Ranks
+from datm_engine.runtime import Runtime
+from tests.distillation.test_matching import Problem, assert_equal
+from tests.on_ranks import on_ranks
+
+Parts = tuple[Tensor, Tensor, Tensor, Tensor]
+STEPS = 9
+
+
+def problem(batch: int = 3) -> Problem:
+    return Problem(
+        batch=batch, steps=STEPS, operations=list(OPERATIONS), soft=True, norm="instance"
+    )
+
+
+def passing(end: int, batch: int = 3) -> Problem:
+    """One whose student is nearest to the target after `end` steps, and goes on from there."""
+    found = problem(batch)
+    theta = student(found).weights[end]
+    found.target = theta + 1e-3 * (found.target - found.start)
+    return found
+
+
+def student(given: Problem, **how: Any) -> Student:
+    learned = (given.images, given.labels, given.syn_lr, given.steps)
+    return train_student(given.gradient, given.start, given.target, *learned, **how)
+
+
+def parts(
+    given: Problem, division: Division | None = None, exact: bool = True, **how: Any
+) -> Parts:
+    """Loss and the three gradients, by the recursion."""
+    division = division or Division()
+    trained = student(given, division=division, **how)
+    learned = (given.images, given.labels, given.syn_lr, given.steps)
+    found = meta_gradient(given.gradient, trained, given.target, *learned, division, exact=exact)
+    assert not trained.graphs
+    return trained.loss, found.images, found.labels, found.syn_lr
+
+
+def plain(given: Problem, first: int = 0, end: int = STEPS) -> Parts:
+    """The same by autograd through the first `end` steps, over the weights from `first` on."""
+    learned = (given.images, given.labels, given.syn_lr)
+    images, labels, syn_lr = (t.detach().requires_grad_() for t in learned)
+    theta = given.start.detach().requires_grad_()
+    for step in given.steps[:end]:
+        logits = given.network(theta, augment(images[step.indices], step.draw))
+        loss = soft_cross_entropy(logits, labels[step.indices])
+        (g,) = torch.autograd.grad(loss, theta, create_graph=True)
+        theta = theta - syn_lr * g
+    away, began = theta - given.target, given.start - given.target
+    compared = away[first:].square().sum() / began[first:].square().sum()
+    return compared.detach(), *torch.autograd.grad(compared, (images, labels, syn_lr))
+
+
+@pytest.mark.parametrize("keep", [0, 4, STEPS])
+@pytest.mark.parametrize("share", [0.75, 0.5, 1e-9])
+def test_the_deeper_weights_alone_are_compared_and_all_learn(share: float, keep: int) -> None:
+    given = problem()
+    first = first_matched(len(given.start), share)
+    found = parts(given, keep=keep, first=first)
+    assert_equal(found, plain(given, first))
+    assert not torch.allclose(found[1], parts(given)[1]), "another loss than that of all weights"
+    moved = student(given, first=first).weights[-1] - given.start
+    assert bool((moved[:first] != 0).any()), "the student trains all of them"
+
+
+def test_all_weights_are_the_loss_as_it_was() -> None:
+    given = problem()
+    assert all(map(torch.equal, parts(given, first=0), given.parts()))
+
+
+def test_the_share_is_of_single_weights_and_at_least_one_is_matched() -> None:
+    assert first_matched(100, 1.0) == 0
+    assert first_matched(100, 0.75) == 25
+    assert first_matched(101, 0.5) == 51
+    assert first_matched(100, 1e-6) == 99
+
+
+def test_the_deepest_weights_are_the_classifiers() -> None:
+    names = problem().network.layout.names
+    assert names[0].startswith("features.0")
+    assert names[-2:] == ("classifier.weight", "classifier.bias")
+
+
+@pytest.mark.parametrize("keep", [0, 2, 4, 7, STEPS])
+@pytest.mark.parametrize("end", [1, 4, 8, STEPS])
+def test_the_gradient_is_that_of_the_steps_up_to_the_nearest(end: int, keep: int) -> None:
+    given = passing(end)
+    assert student(given, nearest=True).steps == end
+    found = parts(given, keep=keep, nearest=True)
+    assert_equal(found, plain(given, end=end))
+    assert float(found[0]) < float(student(given).loss) or end == STEPS
+
+
+def test_nearest_in_the_weights_that_are_compared() -> None:
+    given, first = passing(4), 200
+    given.target[:first] = student(given).weights[7][:first]
+    assert student(given, nearest=True, first=first).steps == 4
+    assert_equal(parts(given, nearest=True, first=first), plain(given, first, end=4))
+    alone = given.target.clone()
+    alone[first:] = student(given).weights[7][first:]
+    given.target = alone + 1e-3 * (given.start - alone)
+    assert student(given, nearest=True, first=first).steps == 7
+
+
+def test_nearest_by_teslas_gradient() -> None:
+    given = passing(5)
+    short = passing(5)
+    short.steps = short.steps[:5]
+    found = parts(given, exact=False, nearest=True)
+    assert_equal(found, parts(short, exact=False))
+
+
+def test_at_least_one_step_is_taken_and_what_diverged_is_not_near() -> None:
+    given = problem()
+    given.target = given.start + 1e-6
+    assert student(given, nearest=True).steps == 1, "even where none would be nearer"
+    given = passing(3)
+    calls = iter(range(STEPS))
+
+    def breaking(theta: Tensor, images: Tensor, labels: Tensor) -> Tensor:
+        g = given_gradient(theta, images, labels)
+        return g * torch.nan if next(calls) == 5 else g
+
+    given_gradient, given.gradient = given.gradient, breaking
+    ended = student(given, nearest=True)
+    assert ended.steps == 3
+    assert bool(torch.isfinite(ended.loss))
+
+
+def test_graphs_beyond_the_end_are_freed() -> None:
+    given, built = passing(5), list[Any]()
+    gradient = given.gradient
+
+    def watched(theta: Tensor, images: Tensor, labels: Tensor) -> Tensor:
+        g = gradient(theta, images, labels)
+        if g.requires_grad:
+            built.append(weakref.ref(g))
+        return g
+
+    given.gradient = watched
+    trained = student(given, keep=7, nearest=True)  # the graphs of steps 3 to 9
+    assert [ref() is not None for ref in built] == [True] * 3 + [False] * 4
+    assert (len(trained.graphs), len(trained.weights)) == (3, 6)
+
+
+def match(ranks: Ranks, folder: Path) -> None:
+    found = parts(passing(4), Division(ranks, 2), keep=6, nearest=True, first=100)
+    torch.save(found, folder / f"{ranks.rank}.pt")
+
+
+def test_ranks_end_at_the_same_step(tmp_path: Path) -> None:
+    assert on_ranks(2, "tests.distillation.test_later_ideas", "match", tmp_path) == [0, 0]
+    ours, theirs = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
+    assert all(map(torch.equal, ours, theirs))
+    assert_equal(ours, plain(passing(4), 100, end=4))
+
+
+def test_a_convex_trajectory_is_the_line_from_first_to_last(
+    make_config: Callable[..., Config],
+    digits: PreparedData,
+    cpu: Runtime,
+    tmp_path: Path,
+    finished: Callable[[Any], tuple[list[Any], Any]],
+) -> None:
+    config = make_config(distill={"trajectories": "convex"})
+    _, experts = finished(train_experts(config, digits, tmp_path, cpu))
+    found = Segments(config, Window(2, 3, 3, 0), experts, cpu)(0)
+    first, last = experts.segment(found.expert, 0, 4)
+    assert (found.start_epoch, found.target_epoch) == (2, 3)
+    assert torch.allclose(found.start, (first + last) / 2)
+    assert torch.allclose(found.target, (first + 3 * last) / 4)
