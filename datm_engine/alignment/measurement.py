@@ -25,9 +25,9 @@ from datm_engine.alignment.course import Course
 from datm_engine.config import Config
 from datm_engine.data.prepared import Part, PreparedData
 from datm_engine.errors import FileError
-from datm_engine.evaluation.expert_selection import early
-from datm_engine.evaluation.selection import el2n, forgetting
+from datm_engine.evaluation.selection import forgetting
 from datm_engine.events import CourseProgress, Event
+from datm_engine.experts.curriculum import early, el2n
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.hints import command
 from datm_engine.networks.weights import FlatNetwork

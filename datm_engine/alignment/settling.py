@@ -232,7 +232,13 @@ def _measured(distillation: Distillation, iteration: int) -> dict[str, float]:
     steps = student_steps(distillation.config, len(images), iteration, distillation.runtime)
     given = segment.target, images, labels, syn_lr, steps
     student = train_student(
-        distillation.gradient, segment.start, *given, distillation.kept, distillation.division
+        distillation.gradient,
+        segment.start,
+        *given,
+        distillation.kept,
+        distillation.division,
+        first=distillation.first,
+        nearest=distillation.config.distill.ending == "nearest",
     )
     gradient = meta_gradient(distillation.gradient, student, *given, distillation.division)
     loss = float(student.loss)
