@@ -181,12 +181,12 @@ def aligned(
         max(1, iterations // 5) if grows else 0,
         f"T grows over a fifth of {iterations:,} iterations" if grows else "0, as T does not grow",
     )
-    n = round(min(max(m * steps / 5, STUDENT_STEPS[0]), STUDENT_STEPS[1]))
+    n = 10 * round(min(max(m * steps / 5, STUDENT_STEPS[0]), STUDENT_STEPS[1]) / 10)
     settle(
         "syn_steps",
         n,
-        f"N: a fifth of the {m * steps} steps that an expert takes in a segment, as published; "
-        f"within {STUDENT_STEPS[0]} and {STUDENT_STEPS[1]}",
+        f"N: about a fifth of the {m * steps} steps that an expert takes in a segment, as "
+        f"published; within {STUDENT_STEPS[0]} and {STUDENT_STEPS[1]}",
     )
     settle(
         "batch_syn",
