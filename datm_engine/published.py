@@ -6,8 +6,10 @@ dataset and images per class.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from datm_engine import presets
@@ -29,10 +31,16 @@ class Published:
     std: float | None
 
 
+def known_as(dataset: str) -> str:
+    """The name that its figures are published by: a folder's, a file's or the Hub's last part, so
+    that "data/CIFAR-10" is cifar10. Nothing but the name says that it holds those images."""
+    return re.sub("[-_ ]", "", Path(dataset).stem).lower()
+
+
 def published(dataset: str, ipc: int, method: str, network: str) -> Published | None:
     """The figure of that cell, if there is one. `method`: datm, mtt, …, a selection of real
     images (random, forgetting), or full, whose figure is the same for every ipc."""
-    stated = _tables().get(dataset, {}).get(network, {}).get(method)
+    stated = _tables().get(known_as(dataset), {}).get(network, {}).get(method)
     if isinstance(stated, dict):
         stated = stated.get(str(ipc))
     if stated is None:
@@ -49,7 +57,7 @@ def source() -> str:
 def departures(config: Config) -> list[str]:
     """How a run's settings differ from the published ones, as "network.width 32, not 128"; nothing
     where no preset states what those are."""
-    name = f"{config.dataset.name}-ipc{config.distill.ipc}"
+    name = f"{known_as(config.dataset.name)}-ipc{config.distill.ipc}"
     if name not in presets.names():
         return []
     theirs, ours = presets.load(name), config.model_dump()

@@ -8,7 +8,7 @@ import pytest
 
 from datm_engine import presets
 from datm_engine.config import build
-from datm_engine.published import departures, published, source
+from datm_engine.published import departures, known_as, published, source
 
 
 @pytest.mark.parametrize("dataset", ["cifar10", "cifar100", "tinyimagenet"])
@@ -48,11 +48,24 @@ def test_other_methods_networks_and_selections_have_theirs() -> None:
         ("cifar10", 500, "mtt", "convnet"),
         ("cifar10", 1, "datm", "resnet18"),
         ("cifar10", 1, "early", "convnet"),
-        ("/somewhere/cifar10", 1, "datm", "convnet"),
+        ("/somewhere/c10", 1, "datm", "convnet"),
+        ("/cifar10/photos", 1, "datm", "convnet"),
     ],
 )
 def test_elsewhere_there_is_none(place: tuple[str, int, str, str]) -> None:
     assert published(*place) is None
+
+
+@pytest.mark.parametrize(
+    "dataset", ["cifar10", "/data/CIFAR-10", "hf:someone/cifar10", "arrays/cifar10.safetensors"]
+)
+def test_images_are_known_by_the_name_of_where_they_are(dataset: str) -> None:
+    assert known_as(dataset) == "cifar10"
+    assert published(dataset, 1, "datm", "convnet") == published("cifar10", 1, "datm", "convnet")
+    tables = presets.load("cifar10-ipc10")
+    tables["dataset"]["name"] = dataset
+    tables["network"]["width"] = 32
+    assert departures(build(tables, "a change")) == ["network.width 32, not 128"]
 
 
 def test_what_departs_from_the_published_settings_is_named() -> None:

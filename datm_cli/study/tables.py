@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from datm_engine.published import Published, source
+from datm_engine.published import Published, known_as, source
 from datm_engine.study.results import FULL, Study
 
 LABELS = {  # of real images
@@ -73,6 +73,8 @@ def remarks(study: Study) -> list[str]:
         how = "the settings are the published ones"
         if study.departures:
             how = f"the settings are others: {', '.join(study.departures)}"
+        if (name := known_as(study.dataset)) != study.dataset:
+            how += f"; {study.dataset} is taken for {name} by its name"
         told.append(f"[In brackets]: as published in {source()}; {how}.")
     return told
 

@@ -46,9 +46,9 @@ def test_the_table_has_a_line_for_every_set(study: Study) -> None:
     ]
 
 
-def published_study(tmp_path: Path, rows: list[Evaluated]) -> Study:
+def published_study(tmp_path: Path, rows: list[Evaluated], dataset: str = "cifar10") -> Study:
     tables = {
-        "dataset": {"name": "cifar10"},
+        "dataset": {"name": dataset},
         "evaluate": {"networks": ["convnet", "resnet18"], "against": ["random"]},
     }
     configs = {
@@ -76,6 +76,14 @@ def test_published_figures_stand_in_brackets(tmp_path: Path) -> None:
     assert "failed: matching could not go on." in told
     assert "ICLR 2024" in told[-1]
     assert "network.width 4, not 128" in told[-1]
+    assert "by its name" not in told[-1]
+
+
+def test_a_folder_s_published_figures_say_that_its_name_is_all_they_go_by(tmp_path: Path) -> None:
+    study = published_study(tmp_path, [row("distilled", 40.0)], "/data/CIFAR-10")
+    assert "40.0 ± 1.0** [46.9 ± 0.5]" in tables.markdown(study)
+    told = tables.remarks(study)[-1]
+    assert told.endswith("; /data/CIFAR-10 is taken for cifar10 by its name.")
 
 
 def test_a_plot_is_an_svg_with_everything_named(study: Study) -> None:
