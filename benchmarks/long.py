@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 
+from datm_cli.launch import LOG_BYTES
 from datm_engine import events, presets
 from datm_engine.config import Config, build, overlay
 from datm_engine.data.sources import BUILT_IN
@@ -30,6 +31,7 @@ from datm_engine.runtime import Runtime
 
 ITERATIONS = 10_000
 MOST = 50_000_000  # bytes
+SECONDS, LINE = 10, 100  # an iteration's; bytes of a line of engine.log, of which 30 s bring one
 TINY: dict[str, Any] = {
     "dataset": {"train_images": 200},
     "network": {"width": 4},
@@ -73,6 +75,7 @@ def reckoned(name: str) -> dict[str, Any]:
         "samples": ITERATIONS // between * sample,
         "start": len(sampled(images, classes, START_BYTES)) * pixels,
         "preview": sample,
+        "log": LOG_BYTES + ITERATIONS * SECONDS // 30 * LINE,
     }
     return {"name": name, **found, "all": sum(found.values())}
 

@@ -1,10 +1,14 @@
-"""Two ranks of one thread beside one rank of two threads; and what ranks say to each other.
+"""Two ranks of one thread beside one rank of one and of two threads; and what ranks say to each
+other.
 
     python -m benchmarks.ranks [--json] [--size small|full]
 
-A turn is a matching iteration of the published network as in `benchmarks.matching`, compiled, in
-float32, with no graph kept. `sums` are the all-reductions of one alone. The rest is arithmetic: a
-step of n images in all takes c·n/R on R ranks, c seconds an image, and the time of its sums,
+Measured: a matching iteration of the published network as in `benchmarks.matching`, compiled, in
+float32, with no graph kept, at several batches; and `sums`, all-reductions of its weights alone,
+by gloo between two processes. What the model expects of two ranks stands beside: a step of n images
+takes c·n/R on R ranks, where c is seconds an image on one of them, and the time of its two sums.
+
+Reckoned, from nominal figures of links that are not here: the time of these sums,
 
     2 (2 (R − 1) · latency + 2 (R − 1)/R · bytes/bandwidth),   bytes = 4 · weights,
 
@@ -23,8 +27,9 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from benchmarks.alternation import in_turn, ratios
+from benchmarks.alternation import TURNS, in_turn, ratios
 from benchmarks.matching import STEPS, exercise
 from benchmarks.problem import Matching, made_ready, network, runtime
 from datm_engine import ranks
@@ -32,11 +37,9 @@ from datm_engine.distillation.division import Division
 from datm_engine.distillation.matching import meta_gradient, student_gradient, train_student
 from datm_engine.ranks import RankLost, Ranks
 
-WAYS: dict[str, dict[str, Any]] = {
-    "one_rank": {"threads": 2},
-    "two_ranks": {"threads": 1},
-    "sums": {"threads": 1},
-}
+WAYS = {"one_rank": 2, "one_thread": 1, "two_ranks": 1}  # threads of each of its processes
+BATCHES = {"small": (10, 100), "full": (10, 50, 100, 250)}
+SUMS = 200  # a turn
 # Nominal: seconds until a message arrives, bytes a second.
 LINKS = {"10 GbE": (5e-5, 1.25e9), "InfiniBand HDR": (5e-6, 2.5e10), "NVLink": (5e-6, 4.5e11)}
 WEIGHTS = {"CIFAR-10": 320_010, "CIFAR-100": 504_420, "Tiny-ImageNet": 857_160}
@@ -48,21 +51,27 @@ def ready(
 ) -> Callable[[], object]:
     """What one turn does; a second rank is started where there is one."""
     torch.set_num_threads(threads)
-    if way == "one_rank":
+    if way in ("one_rank", "one_thread"):
         return iteration(ranks.ALONE, steps, batch, width)
     given = json.dumps({"way": way, "steps": steps, "batch": batch, "width": width})
     stated = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
     os.environ.update(stated, RANK="0")
     command = [sys.executable, "-m", "benchmarks.ranks", "--follow", given]
-    subprocess.Popen(command, env={**os.environ, "RANK": "1", "OMP_NUM_THREADS": "1"})
+    own = {
+        "RANK": "1",
+        "OMP_NUM_THREADS": "1",
+        "TORCH_CPP_LOG_LEVEL": "ERROR",
+    }  # its end is no news
+    subprocess.Popen(command, env={**os.environ, **own})
     return together(ranks.join(), **json.loads(given))
 
 
 def together(both: Ranks, way: str, steps: int, batch: int, width: int) -> Callable[[], object]:
     """A turn that begins on both ranks at once."""
-    turn = (
-        partial(sums, both, steps, width) if way == "sums" else iteration(both, steps, batch, width)
-    )
+    if way == "sums":
+        turn = partial(sums, both, network(width, runtime("float32", "off")).initial())
+    else:
+        turn = iteration(both, steps, batch, width)
 
     def at_once() -> object:
         both.first(lambda: None)
@@ -89,9 +98,8 @@ def iteration(among: Ranks, steps: int, batch: int, width: int) -> Callable[[], 
     return iterate
 
 
-def sums(among: Ranks, steps: int, width: int) -> object:
-    theta = network(width, runtime("float32", "off")).initial()
-    return [among.sum(theta) for _ in range(2 * steps)]
+def sums(among: Ranks, theta: Tensor) -> object:
+    return [among.sum(theta) for _ in range(SUMS)]
 
 
 def seconds_of_sums(weights: int, count: int, link: str) -> float:
@@ -100,25 +108,33 @@ def seconds_of_sums(weights: int, count: int, link: str) -> float:
     return 2 * (2 * (count - 1) * latency + 2 * (count - 1) / count * 4 * weights / bandwidth)
 
 
-def measure(size: str, turns: int = 9) -> dict[str, Any]:
-    steps, batch = STEPS[size], 100
-    given = {way: {"steps": steps, "batch": batch, **own} for way, own in WAYS.items()}
-    timings = in_turn("benchmarks.ranks", given, turns)
+def measure(size: str) -> dict[str, Any]:
+    steps, turns = STEPS[size], TURNS[size]
+    alone = in_turn("benchmarks.ranks", {"sums": {"steps": 0, "batch": 0, "threads": 1}}, turns)
+    of_a_step = 2 * alone["sums"].seconds / SUMS
+    ways: dict[str, Any] = {}
     figures: dict[str, float] = {
         "bytes_summed_a_step": 8 * WEIGHTS["CIFAR-10"],
-        "ms_an_image_and_step": 1e3 * timings["one_rank"].seconds / steps / batch,
-        "ms_of_sums_a_step_measured": 1e3 * timings["sums"].seconds / steps,
+        "measured: ms of sums a step": 1e3 * of_a_step,
     }
+    for batch in BATCHES[size]:
+        given = {
+            way: {"steps": steps, "batch": batch, "threads": count} for way, count in WAYS.items()
+        }
+        timings = in_turn("benchmarks.ranks", given, turns)
+        ways |= {f"{way}, {batch}": told for way, told in ratios(timings, "one_thread").items()}
+        expected = timings["one_thread"].seconds / 2 + steps * of_a_step
+        figures[f"expected: seconds of two_ranks, {batch}"] = expected
     for link in LINKS:
         for count in (2, 8, 64):
             spent = seconds_of_sums(WEIGHTS["CIFAR-10"], count, link)
             # A step of T seconds on one rank is used so well where T / (T + R · sums) is.
             least = EFFICIENT / (1 - EFFICIENT) * count * spent
-            figures[f"{link} {count} ranks, ms of sums a step"] = 1e3 * spent
-            figures[f"{link} {count} ranks, least ms of a step on one"] = 1e3 * least
+            figures[f"reckoned: {link}, {count} ranks, ms of sums a step"] = 1e3 * spent
+            figures[f"reckoned: {link}, {count} ranks, least ms of a step on one"] = 1e3 * least
     return {
-        "what": f"one matching iteration, {steps} student steps, width 128, batch {batch}",
-        "ways": ratios(timings, "one_rank"),
+        "what": f"one matching iteration, {steps} student steps, width 128; way, batch",
+        "ways": ways,
         "figures": figures,
     }
 

@@ -91,6 +91,8 @@ def _options(
 def main() -> None:
     """Run the app; errors are told on stderr, or on stdout as an object with --json."""
     output.have_streams()
+    if "WORLD_SIZE" in os.environ:  # a lost rank is told in two lines, not by torch's C++ frames
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     as_json = "--json" in sys.argv
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

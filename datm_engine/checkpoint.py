@@ -69,15 +69,17 @@ class Checkpoint:
 
     @classmethod
     def load(cls, path: Path) -> Checkpoint:
-        """Tensors on the CPU. Raises FileError for a file that is damaged or something else; its
-        hint is to take the checkpoint before it, if that is sound."""
+        """Tensors on the CPU. Raises Unreadable, or FileError for a file that is damaged or
+        something else; its hint is to take the checkpoint before it, if that is sound."""
         try:
             return cls._read(path)
         except (SafetensorError, OSError, RuntimeError, KeyError, ValueError, TypeError) as problem:
             wrong = f"{path} is damaged: {problem}"
         try:
             before = cls._read(earlier(path)).progress.iteration
-        except (SafetensorError, OSError, RuntimeError, KeyError, ValueError, TypeError):
+        except (
+            SafetensorError, FileError, OSError, RuntimeError, KeyError, ValueError, TypeError
+        ):  # fmt: skip
             aside = command("mv", path, f"{path}.damaged")
             raise FileError(wrong, f"{aside}   # the run then starts from iteration 0") from None
         back = command("mv", earlier(path), path)

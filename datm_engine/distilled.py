@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from datm_engine.checkpoint import Checkpoint, Progress
 from datm_engine.errors import FileError
+from datm_engine.files import Unreadable
 from datm_engine.hints import command
 from datm_engine.runs import Run
 from datm_engine.synthetic import SyntheticSet
@@ -21,6 +22,8 @@ def read_selected(run: Run) -> SyntheticSet:
     made again by starting over, which gives the same."""
     try:
         return SyntheticSet.load(run.distilled)
+    except Unreadable:
+        raise
     except FileError as problem:
         there = [path for path in (run.distilled, run.checkpoint) if path.exists()]
         aside = [command("mv", path, f"{path}.aside") for path in there]
@@ -54,7 +57,7 @@ def set_aside(run: Run) -> None:
         return
     try:
         is_start = SyntheticSet.load(run.distilled).iteration == 0
-    except FileError:
+    except FileError:  # moved, it stays what it is
         is_start = False
     if not is_start:
         run.distilled.replace(run.distilled.with_name("distilled-before.safetensors"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import platform
@@ -13,7 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from datm_engine.errors import FileError
-from datm_engine.hints import remedy
+from datm_engine.hints import command, remedy
+
+# Of a file that is there and may well be whole: for want of rights, memory or descriptors.
+_HINDRANCES = {
+    errno.EACCES, errno.EPERM, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ESTALE,
+}  # fmt: skip
+
+
+class Unreadable(FileError):
+    """Nothing is known to be wrong with a file, but as things are it cannot be read."""
 
 
 def make_folder(folder: Path) -> None:
@@ -66,13 +76,35 @@ def passing(path: Path) -> Path:
 
 def cannot_write(path: Path, problem: Exception) -> FileError:
     """`problem` as an error that names the file, and what to look at."""
-    if not isinstance(problem, OSError):  # the writer of tensors keeps the number in its text
-        number = re.search(r"os error (\d+)", str(problem))
-        problem = OSError(int(number[1]), os.strerror(int(number[1]))) if number else problem
+    problem = _as_os_error(problem)
     reason = getattr(problem, "strerror", None) or str(problem)
     known = problem if isinstance(problem, OSError) else OSError(reason)
     place = path if path.is_dir() else path.parent
     return FileError(f"{path} cannot be written: {reason}", remedy(known, place))
+
+
+@contextmanager
+def unhindered(path: Path) -> Iterator[None]:
+    """Raises Unreadable where it is not for damage that `path` cannot be read within: without a
+    hint, where nothing but to try again is to be done."""
+    try:
+        yield
+    except Exception as problem:
+        known = _as_os_error(problem)
+        if not (isinstance(known, OSError) and known.errno in _HINDRANCES):
+            raise
+        shut = known.errno in (errno.EACCES, errno.EPERM)
+        hint = command("chmod", "u+r", path) if shut else ""
+        raise Unreadable(f"{path} cannot be read now: {known.strerror}", hint) from None
+
+
+def _as_os_error(problem: Exception) -> Exception:
+    """Readers and writers of tensors keep the number in the text of errors of their own."""
+    if isinstance(problem, OSError):
+        return problem
+    numbers = (int(number) for number in re.findall(r"\((?:os error )?(\d{1,3})\)", str(problem)))
+    meant = next((number for number in numbers if os.strerror(number) in str(problem)), None)
+    return problem if meant is None else OSError(meant, os.strerror(meant))
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from safetensors import SafetensorError
 
 from datm_engine.events import Matched
+from datm_engine.files import Unreadable
 from datm_engine.hints import command
 from datm_engine.runs import Run
 from datm_engine.tail import EventTail
@@ -30,6 +31,8 @@ def losses(run: Run, done: int) -> list[str]:
     for path in sorted(run.samples.glob("*.safetensors")):
         try:
             read_tensors(path)
+        except Unreadable as problem:
+            found.append(problem.message)
         except (SafetensorError, OSError, RuntimeError, TypeError, ValueError) as problem:
             found.append(f"{path} is damaged: {problem}; to see the others: {command('rm', path)}")
     return found

@@ -7,15 +7,17 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from datm_engine.files import replacing
+from datm_engine.files import replacing, unhindered
 
 DIGEST = "digest"  # its key in the metadata
 
@@ -35,15 +37,24 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Every tensor of a file, on the CPU, and its metadata.
 
-    Raises OSError or SafetensorError for what cannot be read, ValueError for a content that is
-    not what was written. A file without a digest is taken as it is.
+    Raises Unreadable where that is not for damage, OSError, RuntimeError or SafetensorError for
+    what else cannot be read, ValueError for a content that is not what was written. A file without
+    a digest is taken as it is.
     """
-    path.open("rb").close()  # safe_open would call a file that may not be read a missing one
-    with safe_open(path, framework="pt") as file:
+    with opened(path) as file:
         metadata = file.metadata() or {}
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     check_digest(tensors, metadata)
     return tensors, metadata
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """A file to read from, by part; raises as `read_tensors` does, but for the digest."""
+    with unhindered(path):
+        path.open("rb").close()  # safe_open would call a file that may not be read a missing one
+        with safe_open(path, framework="pt") as file:
+            yield file
 
 
 def check_digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 from pathlib import Path
@@ -10,8 +11,11 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from datm_engine.checkpoint import Checkpoint, Progress
 from datm_engine.errors import FileError
-from datm_engine.files import remove_leftovers, save_text
+from datm_engine.experts.trajectories import ExpertSet
+from datm_engine.files import Unreadable, remove_leftovers, save_text
+from datm_engine.networks.weights import Layout
 from datm_engine.tensors import read_tensors, save_tensors
 
 FACTS = {f"key {i}": 'θ "quoted" \\ \n' * i for i in range(12)}
@@ -25,6 +29,38 @@ def test_same_content_same_bytes(tmp_path: Path) -> None:
     with safe_open(tmp_path / "one", framework="pt") as file:
         assert FACTS.items() <= file.metadata().items()
         assert torch.equal(file.get_tensor("b"), tensors["b"])
+
+
+@pytest.mark.parametrize(
+    ("problem", "hint"),
+    [
+        (RuntimeError("unable to mmap 55 bytes from file <x>: Cannot allocate memory (12)"), ""),
+        (OSError(errno.EMFILE, "Too many open files"), ""),
+        (PermissionError(errno.EACCES, "Permission denied"), "chmod u+r "),
+    ],
+    ids=["memory", "descriptors", "rights"],
+)
+def test_what_cannot_be_read_now_is_not_called_damaged(
+    problem: Exception, hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a person would be told to remove what is whole."""
+    experts = ExpertSet(tmp_path, Layout(("weight",), ((5,),)), 2)
+    experts.save(0, torch.rand(3, 5), {})
+    learned = {"images": torch.rand(4, 1, 4, 4), "labels": torch.rand(4, 2)}
+    learned["syn_lr"] = torch.tensor(0.1)
+    path = tmp_path / "checkpoint.safetensors"
+    Checkpoint(Progress(), learned, {}, "set").save(path)
+
+    def refuse(*given: object, **options: object) -> None:
+        raise problem
+
+    monkeypatch.setattr("datm_engine.tensors.safe_open", refuse)
+    for read in (lambda: experts.ready(1), lambda: Checkpoint.load(path)):
+        with pytest.raises(Unreadable, match="cannot be read now") as raised:
+            read()
+        assert "damaged" not in raised.value.message
+        assert raised.value.hint.startswith(hint)
+        assert bool(raised.value.hint) == bool(hint)
 
 
 @pytest.mark.parametrize("damaged", ["tensor", "metadata"])

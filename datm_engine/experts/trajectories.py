@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
 from datm_engine.errors import FileError
 from datm_engine.files import make_folder, parse_json, save_text
 from datm_engine.hints import command
 from datm_engine.networks.weights import Layout
-from datm_engine.tensors import read_tensors, row_checks, save_tensors
+from datm_engine.tensors import opened, read_tensors, row_checks, save_tensors
 
 FORMAT = "datm-expert/1"
 _UNREADABLE = (SafetensorError, OSError, RuntimeError, KeyError, IndexError, TypeError, ValueError)
@@ -133,7 +133,7 @@ class ExpertSet:
     def _read(self, expert: int, epochs: list[int]) -> list[Tensor]:
         path = self.path(expert)
         try:
-            with safe_open(path, framework="pt") as file:
+            with opened(path) as file:
                 metadata = file.metadata() or {}
                 rows = file.get_slice("snapshots")
                 shape = tuple(rows.get_shape())

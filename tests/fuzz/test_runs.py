@@ -64,8 +64,16 @@ def test_any_run(
     shutil.rmtree(runs, ignore_errors=True)
     for name, content in {"run.json": facts, "distilled.safetensors": product, **files}.items():
         write(runs / "r" / name, content)
-    for words in (["runs"], ["runs", "--json"], ["inspect", "r", "--no-tui"], ["evaluate", "r"]):
-        assert_fine_or_two_lines(type_(*words, "--runs-dir", runs, *options(words)))
+    for words in (
+        ["runs"],
+        ["runs", "--json"],
+        ["inspect", "r", "--no-tui"],
+        ["evaluate", "r", "--dataset", "/nowhere"],  # one that is possible would take minutes
+        ["compare", "r", "r"],
+        ["report", "r", "--to", tmp_path / "r.html"],
+        ["export", "r", "--format", "images", "--to", tmp_path / "files"],
+    ):
+        assert_fine_or_two_lines(type_(*words, "--runs-dir", runs))
     run = Run(runs / "r")
     try:
         fold(run.events())
@@ -73,11 +81,6 @@ def test_any_run(
         run.status()
     except DatmError:
         return
-
-
-def options(words: list[str]) -> list[str]:
-    """An evaluation would take minutes where it is possible; it need not be."""
-    return ["--dataset", "/nowhere"] if words[0] == "evaluate" else []
 
 
 @given(facts=ANY_FACTS)
