@@ -3,10 +3,11 @@
     python -m benchmarks.ideas [--ipc 1,10] [--seeds 0,1,2] [--at-once 1] [--to FOLDER] [-- OPTIONS]
 
 Every cell is an ordinary `datm distill` with the preset's settings, three networks a set, and
-random real images beside it; what stands after `--` is given to all of them. A seed is that of
-experts, images and student; experts are shared between cells of the same order. Printed are mean ±
-standard deviation over the seeds of the runs' mean test accuracies, in percent, and of how far each
-idea is from the preset on the same seed. FOLDER keeps what is done, for the next time.
+random real images beside it; what stands after `--` is given to all of them. A seed is that of the
+run, of its images, student steps and networks; the experts are the same for all seeds, another set
+only where their order is another. Printed are mean ± standard deviation over the seeds of the runs'
+mean test accuracies, in percent, and of how far each idea is from the preset on the same seed.
+FOLDER keeps what is done, for the next time.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ IDEAS: dict[str, tuple[str, ...]] = {
     "matched_share 0.75": ("distill.matched_share=0.75",),
     "matched_share 0.5": ("distill.matched_share=0.5",),
     "order easy-first": ("experts.order=easy-first",),
-    "both (pad)": ("distill.matched_share=0.5", "experts.order=easy-first"),
+    "both as pad": ("distill.matched_share=0.5", "experts.order=easy-first"),
     "ending nearest": ("distill.ending=nearest",),
     "trajectories convex": ("distill.trajectories=convex",),
 }
@@ -32,10 +33,14 @@ SAME = ("evaluate.repeats=3", 'evaluate.against=["random"]')
 RANDOM = "random real images"
 
 
+def run_name(idea: str, ipc: int, seed: int) -> str:
+    return f"{idea.replace(' ', '-')}-ipc{ipc}-seed{seed}"
+
+
 def measure(idea: str, ipc: int, seed: int, folder: Path, options: list[str]) -> dict[str, float]:
     """Accuracy of the distilled set and of random real images. Raises CalledProcessError for a run
     that fails, which has said why."""
-    name = f"{idea.replace(' ', '-')}-ipc{ipc}-seed{seed}"
+    name = run_name(idea, ipc, seed)
     kept = folder / f"{name}.json"
     if not kept.exists():
         changed = [f"--set={assignment}" for assignment in (*SAME, *IDEAS[idea])]
@@ -71,7 +76,7 @@ def main() -> None:
     ideas = given.ideas.split(",")
     found: dict[tuple[str, int, int], dict[str, float]] = {}
 
-    def of_seed(seed: int) -> None:  # one after the other, so that experts are trained once
+    def of_seed(seed: int) -> None:
         for ipc in ipcs:
             for idea in ideas:
                 found[idea, ipc, seed] = measure(idea, ipc, seed, given.to, given.options)
