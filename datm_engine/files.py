@@ -16,6 +16,11 @@ from datm_engine.errors import FileError
 from datm_engine.hints import remedy
 
 
+def is_name(name: str) -> bool:
+    """Whether a folder of datm's can be called so."""
+    return bool(re.fullmatch(r"[\w.+-]{1,100}", name)) and not name.startswith(".")
+
+
 def make_folder(folder: Path) -> None:
     """With its parents, if it is not there. Raises FileError where that is not allowed."""
     try:

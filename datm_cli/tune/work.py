@@ -88,6 +88,8 @@ class Work:
                 by_hand = run.stop_file.exists() and not stop()
         except MatchingError as problem:
             return Ending(over=True, failure=problem.message)
+        if not (by_score or by_hand or stop()):
+            return Ending(over=True, failure="its last score is lost from its events")
         return Ending(over=by_score or by_hand)
 
 
