@@ -26,6 +26,11 @@ class Unreadable(FileError):
     """Nothing is known to be wrong with a file, but as things are it cannot be read."""
 
 
+def is_name(name: str) -> bool:
+    """Whether a folder of datm's can be called so."""
+    return bool(re.fullmatch(r"[\w.+-]{1,100}", name)) and not name.startswith(".")
+
+
 def make_folder(folder: Path) -> None:
     """With its parents, if it is not there. Raises FileError where that is not allowed."""
     try:

@@ -34,7 +34,7 @@ from datm_engine.events import (
     SettingDerived,
 )
 from datm_engine.facts import read_facts, write_facts
-from datm_engine.files import cannot_write, make_folder, passing, remove_leftovers
+from datm_engine.files import cannot_write, is_name, make_folder, passing, remove_leftovers
 from datm_engine.hints import command, retyped
 from datm_engine.process import Process, beating, shows_life
 from datm_engine.recorder import Recorder, end_line
@@ -94,7 +94,7 @@ class Run:
         One of that name that failed before it had made anything gives its place. Raises ConfigError
         for what is no folder's name, RunError if the name is taken, FileError.
         """
-        if not re.fullmatch(r"[\w.+-]{1,100}", name) or name.startswith("."):
+        if not is_name(name):
             wrong = f"--name {name!r} cannot be a folder's name"
             raise ConfigError(wrong, "--name my-run")
         run = cls(runs_dir / name)

@@ -17,32 +17,45 @@ if TYPE_CHECKING:
 def monitor(
     run: Annotated[
         str | None,
-        typer.Argument(metavar="RUN", help="A run's name or folder.", show_default="the latest"),
+        typer.Argument(
+            metavar="RUN|TUNE",
+            help="A run's or a tune's name or folder.",
+            show_default="the latest run",
+        ),
     ] = None,
     runs_dir: options.RunsDir = options.RUNS_DIR,
+    tunes_dir: options.TunesDir = options.TUNES_DIR,
     color: options.Color = "auto",
     pixels: options.Pixels = False,
 ) -> None:
-    """Watch a run: matching loss, window, accuracy, pictures. Leaving it does not stop it."""
+    """Watch a run or a tune: loss, window, accuracy, pictures. Leaving it does not stop it."""
     from datm_cli import terminal
     from datm_engine.errors import RunError
     from datm_engine.hints import command
     from datm_engine.runs import Run
+    from datm_engine.tuning.tunes import Tune
 
-    found = Run.open(runs_dir, run) if run else _latest(runs_dir)
+    tune = Tune.find(run, tunes_dir) if run and not (runs_dir / run / "run.json").exists() else None
+    found = tune.log if tune else Run.open(runs_dir, run) if run else _latest(runs_dir)
     if not terminal.is_interactive():
         raise RunError(
             "the dashboard needs a terminal to draw on",
             f"{found.listing}   # or: {command('tail', '-f', found.event_log)}",
         )
-    found.config()  # a damaged run is told before the screen changes
+    (tune.asked if tune else found.config)()  # a damaged one is told before the screen changes
     terminal.set_colours(color)
     from datm_cli.dashboard.app import Dashboard
     from datm_cli.picture_widgets import picture_maker
 
     make_picture = picture_maker(pixels, f"datm monitor {run or ''}".rstrip())
 
-    screen = Dashboard(found, make_picture=make_picture)
+    screen: Dashboard
+    if tune:
+        from datm_cli.dashboard.tune import TuneDashboard
+
+        screen = TuneDashboard(tune, make_picture=make_picture)
+    else:
+        screen = Dashboard(found, make_picture=make_picture)
     code = screen.run() or screen.return_code or 0
     print(screen.farewell(), file=sys.stderr)
     raise typer.Exit(code)

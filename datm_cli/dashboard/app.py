@@ -7,7 +7,6 @@ to a small share of one core, so that the engine, which needs them all, is not h
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,6 +21,7 @@ from textual.widgets import Footer
 
 from datm_cli import launch
 from datm_cli.dashboard.enlarged import Enlarged
+from datm_cli.dashboard.last_words import last_words
 from datm_cli.dashboard.question import Question
 from datm_cli.dashboard.state import State
 from datm_cli.dashboard.widgets.accuracy import Accuracy
@@ -38,7 +38,7 @@ from datm_cli.fullscreen import FullScreen
 from datm_cli.picture_grid import PictureGrid
 from datm_cli.picture_widgets import Picture
 from datm_engine.errors import DatmError
-from datm_engine.events import Event
+from datm_engine.events import Event, RunEnded, RunStarted
 from datm_engine.hints import command
 from datm_engine.runs import Run, status_after
 from datm_engine.tail import EventTail
@@ -49,13 +49,14 @@ POLL_SECONDS = 0.5
 REST = 100  # times as long as drawing took,
 LEAST_REST, MOST_REST = 2.0, 10.0  # seconds
 TROUBLE = ("failed", "crashed", "stale")
-LOG_TAIL = 20  # lines of the engine's log that are shown of a run that broke
 
 
 class Dashboard(FullScreen):
     """`make_picture` makes the widgets of enlarged images; `clock` gives the time in seconds since
     the epoch; without `follow` nothing is polled."""
 
+    PARTS: ClassVar[tuple[str, ...]] = ("curves", "images", "log")  # seen alone by a key
+    kind = "run"
     CSS_PATH = Path(__file__).with_name("dashboard.tcss")
     TITLE = "datm"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -86,10 +87,27 @@ class Dashboard(FullScreen):
         self._stale = True
         self._unreadable = ""  # why the events cannot be read, if so
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The tables of what is watched."""
+        config: dict[str, Any] = self.of.facts()["config"]
+        return config
+
+    @property
+    def watched(self) -> Run:
+        """What has the process that works, and is asked to stop."""
+        return self.of
+
+    @property
+    def resuming(self) -> str:
+        """The command that goes on with it."""
+        return self.of.resuming
+
     def compose(self) -> ComposeResult:
-        config = self.of.facts()["config"]
+        config = self.settings
         yield Headline(self.of.name, _about(config))
         yield Stages()
+        yield from self.compose_more()
         with Horizontal(id="middle"):
             with Vertical(id="curves"):
                 yield Learning()
@@ -102,6 +120,10 @@ class Dashboard(FullScreen):
         yield Log()
         yield Footer(show_command_palette=False)
 
+    def compose_more(self) -> ComposeResult:
+        """Regions between the stages and the curves."""
+        yield from ()
+
     def on_mount(self) -> None:
         super().on_mount()
         with suppress(OSError):  # where it may not be, the engine has to share
@@ -113,19 +135,24 @@ class Dashboard(FullScreen):
     def poll(self) -> None:
         """Read what is new, and draw it if it is time to."""
         # The process first: it tells its end before it is gone.
-        status = self.of.process_status()
+        status = self.watched.process_status()
         told = self._read()
         if self.tail.rewound:
             self.state = State()
         for event in told:
             self.state.add(event)
-        status = status or status_after(self.state.ended or self.state.started)
+        status = status or status_after(self.last)
         self._stale = self._stale or bool(told) or status != self.status
         if status != self.status:
             self.status = status
             self.refresh_bindings()
         if time.monotonic() >= self._next_drawing and (self._stale or status == "running"):
             self.draw()
+
+    @property
+    def last(self) -> RunStarted | RunEnded | None:
+        """The latest start or end of what is watched."""
+        return self.state.ended or self.state.started
 
     def _read(self) -> list[Event]:
         try:
@@ -174,14 +201,15 @@ class Dashboard(FullScreen):
             return [self._unreadable]
         if self.status not in TROUBLE:
             return []
-        ended = self.state.ended
-        if self.status == "failed" and ended:
-            lines = [ended.message, ended.hint]
+        if self.status == "failed" and isinstance(self.last, RunEnded):
+            lines = [self.last.message, self.last.hint]
         elif self.status == "stale":
             lines = ["its machine has shown no sign of life for a minute"]
         else:
-            lines = _last_words(self.of.engine_log) or ["the engine was killed: it left no word"]
-        return [line for line in (*lines, f"go on with: {self.of.resuming}") if line]
+            lines = last_words(self.watched.engine_log) or [
+                "the engine was killed: it left no word"
+            ]
+        return [line for line in (*lines, f"go on with: {self.resuming}") if line]
 
     @property
     def is_drawn(self) -> bool:
@@ -195,18 +223,23 @@ class Dashboard(FullScreen):
 
     def farewell(self) -> str:
         """What to type to come back, for the terminal that is left."""
-        name, path = self.of.name, self.of.path
+        name, path = f"{self.kind} {self.watched.name}", self.watched.path
         if self.status == "running":
-            return f"run {name} goes on; back to it: {command('datm', 'monitor', path)}"
+            return f"{name} goes on; back to it: {command('datm', 'monitor', path)}"
         if self.status == "done":
-            return f"run {name} is done; look at it: {command('datm', 'inspect', path)}"
-        return f"run {name} is {self.status}; go on with: {self.of.resuming}"
+            return f"{name} is done; {self.looking}"
+        return f"{name} is {self.status}; go on with: {self.resuming}"
+
+    @property
+    def looking(self) -> str:
+        """What to do with a result."""
+        return f"look at it: {command('datm', 'inspect', self.of.path)}"
 
     def action_only(self, region: str) -> None:
         """One part of the screen alone; the same key again, all that fits."""
         chosen = f"-only-{region}"
         alone = self.has_class(chosen)
-        for name in ("curves", "images", "log"):
+        for name in self.PARTS:
             self.remove_class(f"-only-{name}")
         if not alone:
             self.add_class(chosen)
@@ -248,13 +281,13 @@ class Dashboard(FullScreen):
             if not yes:
                 return
             try:
-                launch.ask_to_stop(self.of)
+                launch.ask_to_stop(self.watched)
             except DatmError as problem:
                 self.notify(problem.message, severity="error", markup=False)
             else:
                 self.notify("asked to stop: it ends after its step, with a checkpoint")
 
-        self.push_screen(Question(f"Stop run {self.of.name}?"), answered)
+        self.push_screen(Question(f"Stop {self.kind} {self.watched.name}?"), answered)
 
 
 def _about(config: dict[str, Any]) -> str:
@@ -263,16 +296,3 @@ def _about(config: dict[str, Any]) -> str:
         f"{dataset} · {config['distill']['ipc']} ipc · "
         f"{network['architecture']} {network['width']}×{network['depth']}"
     )
-
-
-def _last_words(path: Path) -> list[str]:
-    """What the engine printed after its last line of progress: why it broke, if it could say."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - 20_000))
-            lines = file.read().decode(errors="replace").splitlines()
-    except OSError:  # its words went to a terminal, or are gone with the run
-        return []
-    of_progress = [place for place, line in enumerate(lines) if re.match(r"\[\d\d:\d\d:", line)]
-    after = lines[of_progress[-1] + 1 :] if of_progress else lines
-    return [line for line in after if line.strip()][-LOG_TAIL:]

@@ -92,15 +92,15 @@ class Work:
                 by_hand = run.stop_file.exists() and not stop()
         except MatchingError as problem:
             return Ending(over=True, failure=problem.message)
+        if not (by_score or by_hand or stop()):
+            return Ending(over=True, failure="its last score is lost from its events")
         return Ending(over=by_score or by_hand)
 
 
 def _nothing_held_out(event: DatasetReady, config: Config) -> ConfigError:
-    more = min(0.5, round(2 * config.dataset.validation + 0.1, 2))
-    return ConfigError(
-        f"{event.name} has too few images for any to be held out, which trials are scored on",
-        f"--set dataset.validation={more}",
-    )
+    wrong = f"{event.name} has one training image a class: none is held out to score trials on"
+    fewer = config.dataset.train_images != "all"
+    return ConfigError(wrong, "--set dataset.train_images=all" if fewer else "--dataset digits")
 
 
 def folders_of(tune: Path, folders: Folders) -> Folders:

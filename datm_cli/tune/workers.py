@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -66,7 +66,9 @@ class Worker:
     at: int | None = None
 
 
-def together(conductor: Conductor, work: Work, devices: list[str], stop: Stop, told: Told) -> None:
+def together(
+    conductor: Conductor, work: Work, devices: Sequence[str], stop: Stop, told: Told
+) -> None:
     """The same with a process for each device. Raises what went wrong first in one of them, after
     the others have ended their steps."""
     context = get_context("spawn")

@@ -24,6 +24,8 @@ def finding(trials: Trials, held_out: int) -> str:
             f"The settings as they were gave nothing to score; trial {best.number} reached "
             f"{best.score:.1f}% of the {held_out:,} held-out images."
         )
+    if best.number == 0 and scored == 1:
+        return "No settings but those there were have been scored yet."
     if best.number == 0:
         return f"None of {scored} trials was better than the settings as they were."
     gain = best.score - first.score

@@ -173,10 +173,14 @@ class Space:
 
 
 def changes(centre: Config, config: Config) -> str:
-    """What is otherwise than in the centre, in a line: "T⁺ 3, lr_images 9.3"."""
+    """What is otherwise than in the centre, in a line: "T⁺ 3, lr_images 9.3". How long T takes to
+    grow is told where nothing else of the window is."""
+    changed = differences(centre, config)
+    if set(SYMBOLS) & set(changed):
+        changed.pop(WINDOW[-1], None)
     told = [
         f"{SYMBOLS.get(name, name.partition('.')[2])} {_shown(value)}"
-        for name, (_, value) in differences(centre, config).items()
+        for name, (_, value) in changed.items()
     ]
     return ", ".join(told)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from datm_engine.config import Config, build, differences
 from datm_engine.errors import ConfigError, FileError, RunError
-from datm_engine.files import make_folder, parse_json, save_text
+from datm_engine.files import is_name, make_folder, parse_json, save_text
 from datm_engine.hints import command
 from datm_engine.runs import Run
 from datm_engine.tuning.trials import Trials, fold_trials
@@ -55,12 +55,17 @@ class Tune:
         return next((tune for tune in places if tune.asked_file.is_file()), None)
 
     @classmethod
-    def begin(cls, tunes_dir: Path, name: str, asked: Config, facts: dict[str, Any]) -> Tune:
+    def begin(
+        cls, tunes_dir: Path, name: str, asked: Config, facts: dict[str, Any], typed: str
+    ) -> Tune:
         """A new one, or the one of that name that was asked the same.
 
-        `facts` are what a search depends on besides `asked`. One that has not scored anything yet
-        gives its place. Raises ConfigError for one of other settings, FileError.
+        `facts` are what a search depends on besides `asked`; `typed`, the command that goes on with
+        it. One that has not scored anything yet gives its place. Raises ConfigError for one of
+        other settings, or for what is no folder's name, and FileError.
         """
+        if not is_name(name):
+            raise ConfigError(f"--name {name!r} cannot be a folder's name", "--name my-tune")
         tune = cls(tunes_dir / name)
         stated = {"config": asked.model_dump(), **facts}
         if tune.asked_file.is_file():
@@ -71,7 +76,8 @@ class Tune:
                 raise tune._taken(asked, facts, before)
             tune.log.discard()
         make_folder(tune.path)
-        save_text(tune.asked_file, json.dumps({"created": time.time(), **stated}, indent=2) + "\n")
+        made = {"created": time.time(), "command": typed, **stated}
+        save_text(tune.asked_file, json.dumps(made, indent=2) + "\n")
         return tune
 
     def facts(self) -> dict[str, Any]:
@@ -88,6 +94,11 @@ class Tune:
 
     def asked(self) -> Config:
         return build(self.facts()["config"], str(self.asked_file))
+
+    @property
+    def resuming(self) -> str:
+        """The command that goes on with it."""
+        return str(self.facts().get("command") or command("datm", "tune", "--help"))
 
     def trials(self) -> Trials:
         return fold_trials(self.log.events())

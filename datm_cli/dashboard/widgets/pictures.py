@@ -75,6 +75,10 @@ class Pictures(Vertical):
     def on_mount(self) -> None:
         self.query_one(PictureGrid).display = False
 
+    def turn_to(self, folder: Path) -> None:
+        """Pictures of another run from here on; those that hang stay until it has some."""
+        self.folder, self._key, self.class_names = folder, None, ()
+
     def show(self, state: State) -> None:
         """Hang the latest sample, if it is another than the one that hangs."""
         if not state.samples:

@@ -1,0 +1,213 @@
+"""What is tried and who may go on, with an objective that takes no time."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import pytest
+
+pytest.importorskip("optuna")
+
+from datm_engine.config import Config
+from datm_engine.events import Event, RunStarted, TrialBegan, TrialEnded, TrialScored
+from datm_engine.tuning.budget import Budget
+from datm_engine.tuning.conductor import Conductor
+from datm_engine.tuning.rungs import Rungs
+from datm_engine.tuning.shortening import shortened
+from datm_engine.tuning.space import Space
+from datm_engine.tuning.trials import Trial
+from tests.conftest import tiny_config
+
+RUNGS = Rungs(18)
+STARTED = RunStarted(run="t", command="tune", device="cpu", version="0", seed=0, time=100.0)
+
+
+class Killed(Exception):
+    """In place of a SIGKILL."""
+
+
+class Log:
+    """A tune's events, which can end at any of them."""
+
+    def __init__(self, told: list[Event] | None = None, most: int = 10_000) -> None:
+        self.told, self.most = list(told or []), most
+
+    def record(self, event: Event) -> Event:
+        if len(self.told) >= self.most:
+            raise Killed
+        self.told.append(event)
+        return event
+
+
+def centre() -> Config:
+    return shortened(tiny_config(experts={"epochs": 12}), RUNGS.iterations)
+
+
+def conductor(log: Log, *, trials: int = 12, seed: int = 0, **over: Any) -> Conductor:
+    facts: dict[str, Any] = {
+        "centre": centre,
+        "held": frozenset(),
+        "rungs": RUNGS,
+        "seed": seed,
+        "budget": Budget(trials=trials),
+        "seconds": lambda: 0.0,
+    }
+    return Conductor(log.told, log.record, **(facts | over))
+
+
+def accuracy(config: Config, iteration: int) -> float:
+    """Best at a rate of a third of the centre's, and growing."""
+    off = abs(math.log(config.distill.lr_images / (centre().distill.lr_images / 3)))
+    return 90 - 12 * off - 30 / iteration
+
+
+def work(one: Conductor, trial: Trial) -> Trial:
+    """As a worker does it: all scores are told again where a trial was interrupted."""
+    config = centre() if trial.number == 0 else one.config(trial.number)
+    for iteration in range(RUNGS.interval, RUNGS.iterations + 1, RUNGS.interval):
+        if not one.scored(trial.number, iteration, accuracy(config, iteration)):
+            break
+    return one.ended(trial.number)
+
+
+def finish(one: Conductor) -> Conductor:
+    while (trial := one.next()) is not None:
+        work(one, trial)
+    return one
+
+
+def test_the_first_trial_is_the_settings_as_they_are_in_full() -> None:
+    log = Log()
+    first = finish(conductor(log)).trials.first
+    assert first is not None
+    assert (first.status, first.iteration, first.changes) == ("complete", 18, "")
+
+
+def test_the_best_is_never_worse_than_the_first_and_most_end_early() -> None:
+    trials = finish(conductor(Log(), trials=30)).trials
+    assert trials.best is not None
+    assert trials.first is not None
+    assert trials.best.score > trials.first.score  # type: ignore[operator]
+    states = [trial.status for trial in trials.all.values()]
+    assert len(states) == 30
+    assert set(states) == {"complete", "pruned"}
+    assert states.count("pruned") >= 15
+    assert {t.iteration for t in trials.all.values() if t.status == "pruned"} <= {2, 6}
+    third = sorted((t.score or 0 for t in trials.all.values()), reverse=True)[:10]
+    assert trials.best.score in third
+
+
+def test_trials_are_the_same_for_the_same_seed_alone() -> None:
+    def draws(seed: int) -> list[str]:
+        log = Log()
+        finish(conductor(log, trials=6, seed=seed))
+        return [event.draw for event in log.told if isinstance(event, TrialBegan)]
+
+    assert draws(0) == draws(0)
+    assert draws(0) != draws(1)
+    assert len(set(draws(0))) == 6
+
+
+def test_killed_at_any_event_it_goes_on_to_the_same() -> None:
+    whole = Log()
+    finish(conductor(whole, trials=6))
+    for most in range(len(whole.told)):
+        cut = Log(most=most)
+        with pytest.raises(Killed):
+            finish(conductor(cut, trials=6))
+        rest = Log(cut.told)
+        finish(conductor(rest, trials=6))
+        assert rest.told == whole.told, f"killed after {most} events"
+
+
+def test_a_larger_budget_goes_on_where_a_smaller_ended() -> None:
+    whole, log = Log(), Log()
+    finish(conductor(whole, trials=9))
+    finish(conductor(log, trials=4))
+    assert conductor(log, trials=4).next() is None
+    finish(conductor(log, trials=9))
+    assert log.told == whole.told
+
+
+def test_others_wait_until_the_first_is_scored() -> None:
+    one = conductor(Log())
+    first = one.next()
+    assert first is not None
+    assert one.next({0}) is None
+    assert one.scored(0, 2, 50.0)
+    second, third = one.next({0}), one.next({0, 1})
+    assert second is not None
+    assert third is not None
+    assert (second.number, third.number) == (1, 2)
+
+
+def test_the_centre_is_what_the_first_trial_has_come_to() -> None:
+    """As where its settings are derived from the experts while it runs."""
+    settled = [centre()]
+    one = conductor(Log(), centre=lambda: settled[0])
+    one.next()
+    derived = settled[0].distill.model_copy(update={"lr_lr": 7e-6, "lr_images": 500.0})
+    settled[0] = settled[0].model_copy(update={"distill": derived})
+    one.scored(0, 2, 50.0)
+    second = one.next({0})
+    assert second is not None
+    assert one.config(1).distill.lr_lr == 7e-6
+    assert 50 <= one.config(1).distill.lr_images <= 5000
+    space = Space(settled[0])
+    assert one.config(1) == space.at(second.draw)
+
+
+def test_a_trial_that_cannot_be_matched_is_the_worst_there_is() -> None:
+    log = Log()
+    one = conductor(log, trials=3)
+    one.next()
+    one.ended(0, "no step was taken")
+    assert one.trials.first is not None
+    assert one.trials.first.status == "failed"
+    finish(one)
+    assert one.trials.best is not None
+    assert one.trials.best.number > 0
+    resumed = conductor(log, trials=3)
+    assert resumed.next() is None
+    assert resumed.trials.all == one.trials.all
+
+
+def test_one_that_was_stopped_by_hand_is_not_gone_on_with() -> None:
+    one = conductor(Log())
+    one.next()
+    one.scored(0, 2, 50.0)
+    assert one.ended(0).status == "stopped"
+    again = one.next()
+    assert again is not None
+    assert again.number == 1
+
+
+def test_time_is_that_of_all_processes() -> None:
+    clock = [0.0]
+    told: list[Event] = [STARTED, began(0), dataclasses.replace(scored(0), time=160.0)]
+    log = Log([*told, dataclasses.replace(STARTED, time=1000.0)])
+    one = conductor(log, budget=Budget(seconds=100), seconds=lambda: clock[0])
+    assert not one.is_out_of_time
+    clock[0] = 40.0
+    assert one.is_out_of_time, "60 s before, and 40 now"
+    assert one.next() is None
+
+
+def began(number: int) -> TrialBegan:
+    return TrialBegan(trial=number, run=f"trial-{number:03d}", draw="{}", changes="")
+
+
+def scored(number: int, iteration: int = 2, accuracy: float = 50.0) -> TrialScored:
+    return TrialScored(trial=number, iteration=iteration, iterations=18, accuracy=accuracy)
+
+
+def test_a_trial_that_ended_sooner_is_not_ranked_by_its_score() -> None:
+    from datm_engine.tuning.trials import fold_trials
+
+    told: list[Event] = [began(0), scored(0, 18, 60.0), TrialEnded(trial=0, status="complete")]
+    told += [began(1), scored(1, 2, 70.0), TrialEnded(trial=1, status="pruned")]
+    told += [began(2), scored(2, 18, 60.0), TrialEnded(trial=2, status="complete")]
+    told += [began(3), TrialEnded(trial=3, status="failed", message="no step")]
+    assert [trial.number for trial in fold_trials(told).ranked] == [0, 2, 1]

@@ -1,0 +1,114 @@
+"""Where a tune looks: its centre is in it, and nowhere is a setting that cannot be."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from datm_engine import presets
+from datm_engine.config import Config, build, differences
+from datm_engine.errors import ConfigError
+from datm_engine.tuning.space import KEYS, WINDOW, Choice, Draw, Space, changes
+from tests.conftest import tiny_config
+
+
+def preset(name: str) -> Config:
+    return build(presets.load(name), name)
+
+
+def anywhere(space: Space, seed: int) -> Draw:
+    draws = random.Random(seed)
+    return {
+        name: draws.choice(d.values)
+        if isinstance(d, Choice)
+        else d.low * (d.high / d.low) ** draws.random()
+        if d.log
+        else draws.uniform(d.low, d.high)
+        for name, d in space.dimensions.items()
+    }
+
+
+def test_every_presets_own_settings_are_a_place_in_its_space() -> None:
+    for name in presets.names():
+        space = Space(preset(name))
+        assert space.at(space.identity) == preset(name), name
+        for dimension, place in space.identity.items():
+            d = space.dimensions[dimension]
+            inside = place in d.values if isinstance(d, Choice) else d.low <= place <= d.high
+            assert inside, (name, dimension)
+
+
+@pytest.mark.parametrize("name", ["digits-ipc10", "cifar10-ipc1", "cifar100-ipc50"])
+def test_experts_are_shared_and_windows_end_with_them(name: str) -> None:
+    centre = preset(name)
+    space, ends = Space(centre), set()
+    for seed in range(100):
+        config = space.at(anywhere(space, seed))  # which checks that the window is one
+        assert config.snapshot_epochs >= config.epochs_needed
+        assert config.model_dump(exclude={"distill"}) == centre.model_dump(exclude={"distill"})
+        moved = set(differences(centre, config))
+        assert moved <= {key for keys in KEYS.values() for key in keys}
+        ends.add(config.distill.max_start_epoch)
+    assert len(ends) > 3
+
+
+def test_a_window_can_end_later_where_the_experts_go_on() -> None:
+    space = Space(tiny_config(experts={"epochs": 12}))
+    wide = space.at({**space.identity, "end": 2.5})
+    assert wide.distill.max_start_epoch == 8  # 3 × 2.5, rounded to the even
+    tight = Space(tiny_config(experts={"epochs": 3}))
+    assert "end" in tight.dimensions
+    assert max(tight.at(anywhere(tight, s)).epochs_needed for s in range(50)) == 3
+
+
+@pytest.mark.parametrize("key", WINDOW)
+def test_a_window_that_is_given_in_part_is_held_as_a_whole(key: str) -> None:
+    space = Space(tiny_config(), frozenset({key}))
+    assert not {"end", "start", "opening"} & space.dimensions.keys()
+    for seed in range(20):
+        moved = differences(space.centre, space.at(anywhere(space, seed)))
+        assert not set(WINDOW) & set(moved)
+
+
+@pytest.mark.parametrize("name", ["expert_epochs", "syn_steps", "lr_images", "syn_lr"])
+def test_what_is_given_is_held(name: str) -> None:
+    space = Space(tiny_config(), frozenset({f"distill.{name}"}))
+    for seed in range(20):
+        config = space.at(anywhere(space, seed))
+        assert getattr(config.distill, name) == getattr(space.centre.distill, name)
+
+
+def test_what_cannot_matter_is_not_searched() -> None:
+    assert "lr_labels" in Space(tiny_config()).dimensions
+    assert "lr_labels" not in Space(tiny_config(distill={"labels": "hard"})).dimensions
+    assert "lr_labels" not in Space(tiny_config(distill={"lr_labels": 0.0})).dimensions
+
+
+def test_with_everything_given_nothing_is_left() -> None:
+    every = frozenset(key for keys in KEYS.values() for key in keys)
+    with pytest.raises(ConfigError, match="nothing is left to search"):
+        _ = Space(tiny_config(), every).dimensions
+
+
+@pytest.mark.parametrize(
+    ("distill", "place", "expected"),
+    [
+        ({}, {"opening": 1.0}, (0, 3, 3, 0)),
+        ({"initial_max_start_epoch": 3, "expansion_iterations": 0}, {"opening": 0.5}, (0, 2, 3, 4)),
+        ({}, {"start": 0.7}, (2, 3, 3, 4)),
+        ({}, {"end": 0.4}, (0, 1, 1, 4)),
+    ],
+)
+def test_windows(distill: dict[str, Any], place: Draw, expected: tuple[int, int, int, int]) -> None:
+    space = Space(tiny_config(distill=distill))
+    told = space.at({**space.identity, **place}).distill.model_dump()
+    assert tuple(told[key.removeprefix("distill.")] for key in WINDOW) == expected
+
+
+def test_changes_are_told_by_what_is_new() -> None:
+    space = Space(tiny_config())
+    assert changes(space.centre, space.centre) == ""
+    moved = space.at({**space.identity, "lr_images": 0.31, "end": 0.4, "syn_steps": 6.0})
+    assert changes(space.centre, moved) == "syn_steps 6, T 1, T⁺ 1, lr_images 9.3"
