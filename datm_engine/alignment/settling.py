@@ -17,9 +17,8 @@ from datm_engine.alignment.measurement import measure_course
 from datm_engine.config import Config, build, overlay
 from datm_engine.data.prepared import PreparedData
 from datm_engine.derivation import ALIGNED, FITTING, HALVINGS, RATES, Derived
-from datm_engine.distillation.iteration import Distillation, student_steps
+from datm_engine.distillation.iteration import Distillation
 from datm_engine.distillation.loop import at_first, initial_set
-from datm_engine.distillation.matching import meta_gradient, train_student
 from datm_engine.evaluation.comparison import Evaluation
 from datm_engine.events import Evaluated, Event, SettingDerived
 from datm_engine.experts.trajectories import ExpertSet
@@ -227,25 +226,13 @@ def _start(
 
 
 def _measured(distillation: Distillation, iteration: int) -> dict[str, float]:
-    segment, learned = distillation.segments(iteration), distillation.learned
-    images, labels, syn_lr = (learned[name] for name in ("images", "labels", "syn_lr"))
-    steps = student_steps(distillation.config, len(images), iteration, distillation.runtime)
-    given = segment.target, images, labels, syn_lr, steps
-    student = train_student(
-        distillation.gradient,
-        segment.start,
-        *given,
-        distillation.kept,
-        distillation.division,
-        first=distillation.first,
-        nearest=distillation.config.distill.ending == "nearest",
-    )
-    gradient = meta_gradient(distillation.gradient, student, *given, distillation.division)
-    loss = float(student.loss)
+    match, learned = distillation.match(iteration), distillation.learned
+    gradient = distillation.meta_gradient(match)
+    loss = float(match.student.loss)
     return {
-        "images": _share(gradient.images, images.std()),
-        "labels": _share(gradient.labels, labels.std()),
-        "syn_lr": _share(gradient.syn_lr, syn_lr),
+        "images": _share(gradient.images, learned["images"].std()),
+        "labels": _share(gradient.labels, learned["labels"].std()),
+        "syn_lr": _share(gradient.syn_lr, learned["syn_lr"]),
         "loss": loss if math.isfinite(loss) else math.inf,
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Generator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -17,7 +17,9 @@ from datm_engine.data.augmentation import draw
 from datm_engine.distillation.division import Division
 from datm_engine.distillation.matching import (
     Gradient,
+    MetaGradient,
     Step,
+    Student,
     build_graph,
     first_matched,
     meta_gradient,
@@ -31,7 +33,7 @@ from datm_engine.distillation.refusals import (
     NOT_FINITE,
     OVERSHOT,
 )
-from datm_engine.distillation.segments import Segments
+from datm_engine.distillation.segments import Segment, Segments
 from datm_engine.distillation.window import Window
 from datm_engine.errors import DatmError
 from datm_engine.events import Event, Matched, Noted
@@ -40,6 +42,15 @@ from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.memory import OutOfMemory, noticed
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runtime import Runtime, generator
+
+
+@dataclass(frozen=True)
+class Match:
+    """A student that was trained where an expert went, by these steps."""
+
+    segment: Segment
+    steps: list[Step]
+    student: Student
 
 
 class Distillation:
@@ -175,29 +186,15 @@ class Distillation:
         OutOfMemory before anything has changed, on all ranks if on any."""
         began = time.monotonic()
         settings, iteration = self.config.distill, self.progress.iteration
-        segment = self.segments(iteration)
-        steps = student_steps(self.config, len(self.learned["images"]), iteration, self.runtime)
-        images, labels, syn_lr = (self.learned[name] for name in ("images", "labels", "syn_lr"))
-
-        given = segment.target, images, labels, syn_lr, steps
-        student = train_student(
-            self.gradient,
-            segment.start,
-            *given,
-            self.kept,
-            self.division,
-            first=self.first,
-            nearest=settings.ending == "nearest",
-        )
-        loss = float(student.loss)
+        match = self.match(iteration)
+        loss, segment = float(match.student.loss), match.segment
         refused = ""
         if not math.isfinite(loss):
             refused = DIVERGED
         elif loss > settings.threshold:
             refused = ABOVE_THRESHOLD
         else:
-            exact = settings.gradient == "exact"
-            gradient = meta_gradient(self.gradient, student, *given, self.division, exact=exact)
+            gradient = self.meta_gradient(match)
             refused = self._step(
                 {"images": gradient.images, "labels": gradient.labels, "syn_lr": gradient.syn_lr}
             )
@@ -224,7 +221,39 @@ class Distillation:
             skipped=self.progress.skipped,
             seconds=time.monotonic() - began,
             memory=self.runtime.peak_memory,
-            steps=student.steps,
+            steps=match.student.steps,
+        )
+
+    def match(self, iteration: int) -> Match:
+        """The way forward: an iteration's segment, and its student. Raises OutOfMemory."""
+        settings, segment = self.config.distill, self.segments(iteration)
+        images, labels, syn_lr = (self.learned[name] for name in ("images", "labels", "syn_lr"))
+        steps = student_steps(self.config, len(images), iteration, self.runtime)
+        given = segment.target, images, labels, syn_lr, steps
+        student = train_student(
+            self.gradient,
+            segment.start,
+            *given,
+            self.kept,
+            self.division,
+            first=self.first,
+            nearest=settings.ending == "nearest",
+        )
+        return Match(segment, steps, student)
+
+    def meta_gradient(self, match: Match) -> MetaGradient:
+        """The way back, once for a match. Raises OutOfMemory."""
+        images, labels, syn_lr = (self.learned[name] for name in ("images", "labels", "syn_lr"))
+        return meta_gradient(
+            self.gradient,
+            match.student,
+            match.segment.target,
+            images,
+            labels,
+            syn_lr,
+            match.steps,
+            self.division,
+            exact=self.config.distill.gradient == "exact",
         )
 
     def _step(self, gradients: dict[str, Tensor]) -> str:
