@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from datm_engine import derivation, presets
-from datm_engine.derivation import Derived, Experts, aligned, progress, published_window, rates
+from datm_engine.derivation import Derived, Experts, aligned, progress, published_window, rates_for
 
 PUBLISHED = [
     name
@@ -110,7 +110,7 @@ def test_what_is_stated_is_kept_and_the_rest_made_to_fit() -> None:
 
 def test_every_value_comes_with_its_reason() -> None:
     told = aligned(300, 1, 1000, learning(50, steps=10), 40.0, {})
-    told += rates(1000, 0.05, 0, {"images": 0.1, "labels": 0.1, "syn_lr": 0.1}, 0.5, {})
+    told += rates_for(1000, 0.05, 0, {"images": 0.1, "labels": 0.1, "syn_lr": 0.1}, 0.5, {})
     assert {one.key for one in told} == set(derivation.DERIVABLE)
     assert all(len(one.reason) > 15 for one in told)
 
@@ -124,7 +124,7 @@ def test_short_epochs_make_longer_segments() -> None:
 
 def test_rates_move_what_is_learned_by_a_share_of_its_size() -> None:
     steps = {"images": 0.002, "labels": 0.5, "syn_lr": 40.0}
-    told = values(rates(100, 0.05, 1, steps, 0.7, {}))
+    told = values(rates_for(100, 0.05, 1, steps, 0.7, {}))
     assert told["lr_images"] * steps["images"] == pytest.approx(
         derivation.STEP_OF_IMAGES / 10, rel=0.05
     )
@@ -133,14 +133,14 @@ def test_rates_move_what_is_learned_by_a_share_of_its_size() -> None:
     )
     assert told["lr_lr"] * steps["syn_lr"] == pytest.approx(derivation.STEP_OF_RATE / 10, rel=0.05)
     assert told["threshold"] == 1.0
-    longer = values(rates(10_000, 0.05, 1, steps, 0.7, {}))
+    longer = values(rates_for(10_000, 0.05, 1, steps, 0.7, {}))
     assert longer["lr_images"] == pytest.approx(told["lr_images"] / 10, rel=0.05)
-    assert values(rates(100, 0.05, 1, {**steps, "labels": 0.0}, 1.3, {})) == {
+    assert values(rates_for(100, 0.05, 1, {**steps, "labels": 0.0}, 1.3, {})) == {
         **told,
         "lr_labels": 0.0,
         "threshold": 1.43,
     }
-    assert rates(100, 0.05, 1, steps, 0.7, dict.fromkeys(derivation.RATES, 1.0)) == []
+    assert rates_for(100, 0.05, 1, steps, 0.7, dict.fromkeys(derivation.RATES, 1.0)) == []
 
 
 def test_progress_never_falls_and_ends_at_one() -> None:

@@ -79,7 +79,7 @@ def settle_by_experts(
     if set(derive) & set(RATES):
         syn_lrs = _syn_lrs(config, derive, _learned(config, data, course))
         matched = yield from _matched(config, syn_lrs, data, experts, network, runtime)
-        rates = derivation.rates(
+        rates = derivation.rates_for(
             config.distill.iterations,
             matched.syn_lr,
             matched.halvings,

@@ -1,0 +1,44 @@
+"""The clock by which one dataset's epochs are told in another's: how much has been learned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+# How much of what they ever learn the published experts have learned by an epoch: training loss
+# (without augmentation) fallen, as a share of its whole fall in 100 epochs. Measured, on CIFAR-10.
+PROGRESS = (
+    *((0, 0.0), (1, 0.2), (2, 0.3), (4, 0.42), (10, 0.6)),
+    *((20, 0.75), (40, 0.88), (60, 0.94), (70, 0.96), (100, 1.0)),
+)
+
+
+def reached(epoch: float) -> float:
+    """The share of their learning that the published experts have behind them at an epoch."""
+    below = max((point for point in PROGRESS if point[0] <= epoch), default=PROGRESS[0])
+    above = min((point for point in PROGRESS if point[0] >= epoch), default=PROGRESS[-1])
+    if above[0] == below[0]:
+        return below[1]
+    return below[1] + (above[1] - below[1]) * (epoch - below[0]) / (above[0] - below[0])
+
+
+def progress(loss: Sequence[float]) -> list[float]:
+    """[E + 1]: the share of the loss's whole fall that is behind at every epoch; never falling."""
+    fall = loss[0] - min(loss)
+    shares, most = [], 0.0
+    for value in loss:
+        most = max(most, (loss[0] - value) / fall if fall > 0 else 1.0)
+        shares.append(most)
+    return shares
+
+
+def first(values: Sequence[float], holds: Callable[[float], bool]) -> int | None:
+    return next((place for place, value in enumerate(values) if holds(value)), None)
+
+
+def epoch_of(learned: Sequence[float], share: float) -> int:
+    """The epoch by which `share` has been learned, the nearer of the two around it."""
+    after = first(learned, lambda value: value >= share - 1e-9)
+    assert after is not None  # the last is 1
+    if after and share - learned[after - 1] < learned[after] - share:
+        return after - 1
+    return after
