@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 # How much of what they ever learn the published experts have learned by an epoch: training loss
-# (without augmentation) fallen, as a share of its whole fall in 100 epochs. Measured, on CIFAR-10.
+# (without augmentation) fallen, as a share of its whole fall in 100 epochs. Measured: CIFAR-10 at
+# 16×16, 24,960 images, ConvNet 32×2, SGD at 0.01 in 195 steps an epoch, ZCA and augmentation.
 PROGRESS = (
-    *((0, 0.0), (1, 0.2), (2, 0.3), (4, 0.42), (10, 0.6)),
-    *((20, 0.75), (40, 0.88), (60, 0.94), (70, 0.96), (100, 1.0)),
+    *((0, 0.0), (1, 0.19), (2, 0.29), (4, 0.40), (6, 0.49), (10, 0.61)),
+    *((20, 0.75), (30, 0.81), (40, 0.86), (60, 0.92), (80, 0.97), (100, 1.0)),
 )
 
 
