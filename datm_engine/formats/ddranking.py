@@ -14,6 +14,7 @@ import torch
 from datm_engine.errors import ConfigError
 from datm_engine.files import make_folder, save_text
 from datm_engine.formats.tensors import save
+from datm_engine.published import known_as
 from datm_engine.synthetic import SyntheticSet
 
 DATASETS = {"cifar10": "CIFAR10", "cifar100": "CIFAR100", "tinyimagenet": "TinyImageNet"}
@@ -39,7 +40,7 @@ def export(folder: Path, synthetic: SyntheticSet) -> list[Path]:
             f"DD-Ranking cannot augment by {', '.join(synthetic.augmentation)} without color",
             "--format official",
         )
-    if synthetic.dataset not in DATASETS:
+    if known_as(synthetic.dataset) not in DATASETS:
         raise ConfigError(
             f"DD-Ranking knows {', '.join(DATASETS)}, and not {synthetic.dataset}",
             "--format official",
@@ -66,7 +67,7 @@ def parameters(synthetic: SyntheticSet) -> dict[str, Any]:
         for operation, parameters in _AUGMENTATION.items()
         for name, (strong, nothing) in parameters.items()
     }
-    name = DATASETS[synthetic.dataset]
+    name = DATASETS[known_as(synthetic.dataset)]
     return {
         "dataset": name,
         "real_data_path": "./dataset/",

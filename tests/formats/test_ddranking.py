@@ -42,6 +42,12 @@ def test_tensors_and_settings(tmp_path: Path, make_set: MakeSet) -> None:
         assert line in lines
 
 
+def test_a_folder_is_known_by_its_name(tmp_path: Path, make_set: MakeSet) -> None:
+    folder = replace(make_set(), dataset="/data/CIFAR-10")
+    assert ddranking.parameters(folder)["dataset"] == "CIFAR10"
+    assert len(ddranking.export(tmp_path / "out", folder)) == 4
+
+
 def test_every_parameter_of_its_augmentation_is_there(make_set: MakeSet) -> None:
     """It draws one of its six operations, so that those we do not use must do nothing."""
     facts = ddranking.parameters(make_set())
