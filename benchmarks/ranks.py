@@ -57,11 +57,8 @@ def ready(
     stated = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
     os.environ.update(stated, RANK="0")
     command = [sys.executable, "-m", "benchmarks.ranks", "--follow", given]
-    own = {
-        "RANK": "1",
-        "OMP_NUM_THREADS": "1",
-        "TORCH_CPP_LOG_LEVEL": "ERROR",
-    }  # its end is no news
+    own = {"RANK": "1", "OMP_NUM_THREADS": "1"}
+    own["TORCH_CPP_LOG_LEVEL"] = "ERROR"  # that the first one ends is no news
     subprocess.Popen(command, env={**os.environ, **own})
     return together(ranks.join(), **json.loads(given))
 

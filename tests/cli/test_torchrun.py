@@ -15,6 +15,7 @@ import pytest
 from datm_engine.checkpoint import Checkpoint
 from datm_engine.process import Process
 from datm_engine.runs import Run
+from tests.on_ranks import environment, free_port
 
 ROOT = str(Path(__file__).parents[2])
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -81,3 +82,30 @@ def test_a_rank_that_is_killed(tmp_path: Path, data_dir: Path, settings: Path) -
     fewer = run_([*alone, "--iterations", str(done + 3)])
     assert fewer.returncode == 0, fewer.stderr
     assert run.status() == "done"
+
+
+def test_the_first_rank_is_killed_where_it_was_the_meeting_place(
+    tmp_path: Path, data_dir: Path, settings: Path
+) -> None:
+    """As on a cluster without torchrun: the other one says so in two lines, and no more."""
+    long = ["--iterations", "100000", "--set", "evaluate.selection=last", "--no-tui"]
+    typed = words(tmp_path, data_dir, "--config", str(settings), "--name", "r", *long)
+    command, port = [sys.executable, *typed[len(TORCHRUN) :]], free_port()
+    first, second = (
+        subprocess.Popen(command, env=environment(n, 2, port), stderr=subprocess.PIPE, text=True)
+        for n in range(2)
+    )
+    run = Run(tmp_path / "runs" / "r")
+    deadline = time.monotonic() + 600
+    while not (run.checkpoint.exists() and '"Matched"' in run.event_log.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    first.kill()
+    first.communicate()
+    told = second.communicate(timeout=300)[1].strip().splitlines()
+    assert second.returncode == 1
+    assert len(told) == 2, told
+    assert told[0].startswith("error: rank 1 of 2: another rank was lost")
+    assert told[1].startswith("hint: datm distill --resume")
+    assert run.status() == "crashed"
+    assert Checkpoint.load(run.checkpoint).progress.iteration >= 0
