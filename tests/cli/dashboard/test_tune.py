@@ -112,7 +112,7 @@ def test_a_trial_at_work_stands_above_those_that_are_over(
         assert_golden(f"tune-{columns}x{rows}", text)
         assert "pets-tune · trial 2" in text
         assert text.index("▸   2 ") < text.index("★   0 ") < text.index("·   1 ")
-        assert "best" not in text, "the best is the first"
+        assert "2 over of 3 begun  the settings as they are 60.0%" in text, "which is the best"
         assert app.state.matched[-1].iteration == 90, "the run of trial 2"
 
     app = shown(tune, look, (columns, rows))
