@@ -13,6 +13,7 @@ from datm_engine.derivation.derived import Derived, Value
 # to 0.46 at 1 image per class, 0.67 to 0.80 at 10, 0.75 and more at 50.
 AT_ONE, PER_TENFOLD, AT_MOST = 0.45, 0.3, 0.95
 LATEST_START = 2 / 3  # T⁻ as a share of T⁺, the largest that is published (40 of 60)
+NARROWEST = 2  # start epochs between T⁻ and T⁺
 NEGLIGIBLE = 0.1  # of the experts' epochs: a T⁻ before it is 0, as in the published windows
 GROWING = 5  # epochs that a window from 0 has at least to begin with half of them
 SEGMENT = 2  # M of the published settings, but for one
@@ -154,8 +155,8 @@ def _window(
                 f"teach: {aim:.1f}%, {share:.0%} of the way from {random:.1f}% to their best"
             )
     final = int(held.get("max_start_epoch", min(max(final, 2), last + 1)))
-    lower = int(held.get("min_start_epoch", min(lower, math.floor(LATEST_START * final))))
-    lower = lower if "min_start_epoch" in held else max(0, min(lower, final - 1))
+    latest = max(0, min(math.floor(LATEST_START * final), final - NARROWEST))
+    lower = int(held.get("min_start_epoch", min(lower, latest)))
     final = max(final, lower + 1)
     grows = lower == 0 and final >= GROWING and held.get("expansion_iterations") != 0
     opening = -(-final // 2) if grows else final

@@ -1,0 +1,13 @@
+"""The published windows beside the rules', as the documentation shows them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.windows import table
+
+DOCS = Path(__file__).parents[1] / "docs" / "unpublished.md"
+
+
+def test_the_documentation_has_the_table_as_the_rules_are() -> None:
+    assert table() in DOCS.read_text(encoding="utf-8"), "python -m benchmarks.windows"
