@@ -66,7 +66,7 @@ def settle_by_experts(
     """Derive the keys `derive` of [distill]; None if stopped. The same on every rank.
 
     known: rows of real images that are measured already. Takes a pass over some training images
-    for every snapshot of two experts, two networks trained on real images where there is no row of
+    for every snapshot of two experts, networks trained on real images where there is no row of
     them, and `SEGMENTS` iterations. Raises FileError for a damaged expert.
     """
     course = yield from measure_course(config, data, experts, network, runtime, stop)

@@ -136,12 +136,13 @@ class Evaluation:
 
     def of_random_images(self) -> Generator[Event, None, float | None]:
         """Percent of the held-out images, or without any of the training images, that networks get
-        right which were trained on random real ones; the mean over two. None if stopped."""
+        right which were trained on random real ones: what a row of these says of held-out images,
+        and nothing of test images. None if stopped."""
         judge = self.data.validation if len(self.data.validation) else self.data.train
         measured = yield from self._measured(
             lambda repeat: self._real("random", self._random(repeat)),
             self.config.evaluate.networks[0],
-            2,
+            self.config.evaluate.repeats,
             [judge],
         )
         return None if measured is None else statistics.fmean(row[0] for row in measured)

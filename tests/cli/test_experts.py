@@ -14,6 +14,7 @@ from rich.console import Console
 from datm_cli.knowledge import Knowledge, printed, shown_epochs
 from datm_engine.alignment.course import Course, read_course
 from datm_engine.config import Config
+from datm_engine.runs import Run
 from tests.cli.html_report.conftest import assert_stands_alone
 
 from .conftest import Answer, assert_two_lines
@@ -156,6 +157,22 @@ def test_experts_are_looked_at_and_never_trained(datm: Datm, settings: Path) -> 
     measured = read_course(told["course"])
     assert (measured.experts, measured.epochs, measured.expert_epochs) == (2, 4, 1)
     assert told["words"] in " ".join(shown.out.split())
+
+
+def test_a_window_that_is_to_be_derived_is_shown_as_a_run_would_have_it(datm: Datm) -> None:
+    options = ["network.width=4", "experts.count=2", "experts.epochs=8", "experts.batch=16"]
+    options += ["evaluate.repeats=2", "evaluate.epochs=10", "evaluate.against=['random']"]
+    sets = [word for option in (*options, "evaluate.selection=last") for word in ("--set", option)]
+    words = ["--dataset", "digits", "--ipc", 3, *sets]
+    assert datm("experts", *words, "--quiet").code == 0
+    told = datm("experts", *words, "--inspect", "--json").json
+    assert datm("distill", *words, "--iterations", 2, "--quiet", "--no-tui").code == 0
+    distill = Run.open(Path("runs"), "digits-ipc3").config().distill
+    window = {key: told["window"][key] for key in WINDOW}
+    assert window == {key: getattr(distill, key) for key in WINDOW}
+    assert read_course(told["course"]).expert_epochs == distill.expert_epochs
+    shown = datm("experts", *words, "--inspect")
+    assert "distill.max_start_epoch = " in shown.err, "with its reason"
 
 
 def test_what_is_saved_is_a_page_of_what_is_shown(datm: Datm, settings: Path) -> None:
