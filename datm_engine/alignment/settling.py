@@ -27,7 +27,7 @@ from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runtime import Runtime
 from datm_engine.synthetic import SyntheticSet
 
-SEGMENTS = 4  # matched without a step being taken, for the sizes of the gradients
+SEGMENTS = 6  # matched without a step being taken, for the sizes of the gradients
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def settle_by_experts(
             matched.syn_lr,
             matched.halvings,
             matched.steps,
-            matched.loss,
+            matched.largest,
             _held(config, derive),
         )
         config, told = _with(config, rates), (*told, *rates)
@@ -166,12 +166,13 @@ def _stated(told: Sequence[Derived]) -> Generator[Event, None, None]:
 
 @dataclass(frozen=True)
 class _Matched:
-    """How the first segments are matched at η = `syn_lr`: the largest loss, and how far a rate of
-    1 moves images, labels and η, as shares of their size, in the mean."""
+    """How segments of the window are matched at η = `syn_lr`, in the mean: the loss, and how far a
+    rate of 1 moves images, labels and η, as shares of their size."""
 
     syn_lr: float
     halvings: int
     loss: float
+    largest: float  # loss of a segment
     steps: dict[str, float]
 
 
@@ -184,7 +185,7 @@ def _matched(
     runtime: Runtime,
 ) -> Generator[Event, None, _Matched]:
     """At the first of the `syn_lrs` at which the loss begins below `FITTING`, or else at that of
-    the lowest loss. No step is taken."""
+    the lowest loss. Start epochs are spread evenly over the window, and no step is taken."""
     start = runtime.ranks.first(lambda: _start(config, data, experts, network, runtime))
     distillation = Distillation(config, experts, network, runtime)
     distillation.restore(at_first(start, experts))
@@ -201,8 +202,10 @@ def _matched(
                 ran_out = True  # and what was tried is freed on leaving this block
             if ran_out:
                 yield from distillation.make_room()
-        steps = {name: sum(one[name] for one in found) / SEGMENTS for name in distillation.learned}
-        tried.append(_Matched(syn_lr, halvings, max(one["loss"] for one in found), steps))
+        means = {name: sum(one[name] for one in found) / SEGMENTS for name in found[0]}
+        steps = {name: means[name] for name in distillation.learned}
+        largest = max(one["loss"] for one in found)
+        tried.append(_Matched(syn_lr, halvings, means["loss"], largest, steps))
         if tried[-1].loss < FITTING:
             return tried[-1]
     return min(tried, key=lambda one: one.loss)
@@ -225,8 +228,12 @@ def _start(
             return start
 
 
-def _measured(distillation: Distillation, iteration: int) -> dict[str, float]:
-    match, learned = distillation.match(iteration), distillation.learned
+def _measured(distillation: Distillation, number: int) -> dict[str, float]:
+    settings, learned = distillation.config.distill, distillation.learned
+    lower, last = settings.min_start_epoch, settings.max_start_epoch - 1
+    start_epoch = lower + round((last - lower) * number / (SEGMENTS - 1))
+    segment = distillation.segments.of(number % distillation.config.experts.count, start_epoch)
+    match = distillation.match(segment, number)
     gradient = distillation.meta_gradient(match)
     loss = float(match.student.loss)
     return {

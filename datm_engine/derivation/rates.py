@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datm_engine.derivation.derived import Derived, Value, rounded
 
 STEP_OF_IMAGES, STEP_OF_LABELS, STEP_OF_RATE = 0.6, 0.02, 0.02
-FITTING = 0.95  # the matching loss that images not yet learned should begin below
+FITTING = 1.0  # the matching loss that images not yet learned should begin below, in the mean
 HALVINGS = 3  # of η, for that
 
 
@@ -30,7 +30,7 @@ def rates_for(
 
     syn_lr: η, halved `halvings` times so that matching begins below a loss of `FITTING`. steps:
     "images", "labels", "syn_lr" → how far a rate of 1 would move each in an iteration, as a share
-    of its size, measured at the start. loss: the matching loss there, the largest measured.
+    of its size, measured at the start. loss: the matching loss there, the largest of any segment.
     """
     relative = {
         "lr_images": ("images", STEP_OF_IMAGES, "the images' deviation"),
@@ -51,17 +51,17 @@ def rates_for(
                 key,
                 rounded(wanted / steps[name]) if steps[name] > 0 else 0.0,
                 f"a step of {wanted:.2%} of {whole} at first, {share:g}/√iterations: by the "
-                "gradients of the first segments",
+                "gradients of segments over the window",
             )
         )
     if "threshold" not in held:
-        threshold = 1.0 if loss < FITTING else round(1.1 * max(1.0, loss), 2)
+        threshold = 1.0 if loss <= 1 else round(1.1 * loss, 2)
         told.append(
             Derived(
                 "threshold",
                 threshold,
-                f"the matching loss starts at {loss:.2f}: "
-                + ("the published 1.0" if threshold == 1.0 else "a tenth above it, or above 1"),
+                f"matching begins at a loss of up to {loss:.2f}: "
+                + ("the published 1.0" if threshold == 1.0 else "a tenth above it"),
             )
         )
     return told

@@ -186,7 +186,7 @@ class Distillation:
         OutOfMemory before anything has changed, on all ranks if on any."""
         began = time.monotonic()
         settings, iteration = self.config.distill, self.progress.iteration
-        match = self.match(iteration)
+        match = self.match(self.segments(iteration), iteration)
         loss, segment = float(match.student.loss), match.segment
         refused = ""
         if not math.isfinite(loss):
@@ -224,9 +224,8 @@ class Distillation:
             steps=match.student.steps,
         )
 
-    def match(self, iteration: int) -> Match:
-        """The way forward: an iteration's segment, and its student. Raises OutOfMemory."""
-        settings, segment = self.config.distill, self.segments(iteration)
+    def match(self, segment: Segment, iteration: int) -> Match:
+        """The way forward: a student with an iteration's draws. Raises OutOfMemory."""
         images, labels, syn_lr = (self.learned[name] for name in ("images", "labels", "syn_lr"))
         steps = student_steps(self.config, len(images), iteration, self.runtime)
         given = segment.target, images, labels, syn_lr, steps
@@ -237,7 +236,7 @@ class Distillation:
             self.kept,
             self.division,
             first=self.first,
-            nearest=settings.ending == "nearest",
+            nearest=self.config.distill.ending == "nearest",
         )
         return Match(segment, steps, student)
 

@@ -45,10 +45,13 @@ class Segments:
         return segment
 
     def _read(self, iteration: int) -> Segment:
-        settings = self._config.distill
-        expert = expert_for(iteration, self._config.experts.count, settings.seed)
-        start_epoch = self._window.start_epoch(iteration, settings.seed)
-        target_epoch = start_epoch + settings.expert_epochs
+        seed = self._config.distill.seed
+        expert = expert_for(iteration, self._config.experts.count, seed)
+        return self.of(expert, self._window.start_epoch(iteration, seed))
+
+    def of(self, expert: int, start_epoch: int) -> Segment:
+        """An expert's from epoch t on. Raises FileError for an expert that is damaged."""
+        target_epoch = start_epoch + self._config.distill.expert_epochs
         weights = self._weights(expert, start_epoch, target_epoch)
         return Segment(expert, start_epoch, target_epoch, *map(self._runtime.place, weights))
 
