@@ -112,13 +112,13 @@ def test_trials_are_the_same_for_the_same_seed_alone() -> None:
 
 def test_killed_at_any_event_it_goes_on_to_the_same() -> None:
     whole = Log()
-    finish(conductor(whole, trials=6))
+    finish(conductor(whole, trials=4))
     for most in range(len(whole.told)):
         cut = Log(most=most)
         with pytest.raises(Killed):
-            finish(conductor(cut, trials=6))
+            finish(conductor(cut, trials=4))
         rest = Log(cut.told)
-        finish(conductor(rest, trials=6))
+        finish(conductor(rest, trials=4))
         assert rest.told == whole.told, f"killed after {most} events"
 
 
