@@ -6,8 +6,8 @@ Every cell is an ordinary `datm distill` with the preset's settings, three netwo
 random real images beside it; what stands after `--` is given to all of them. A seed is that of the
 run, of its images, student steps and networks; the experts are the same for all seeds, another set
 only where their order is another. Printed are mean ± standard deviation over the seeds of the runs'
-mean test accuracies, in percent, and of how far each idea is from the preset on the same seed.
-FOLDER keeps what is done, for the next time.
+mean test accuracies, in percent, and how far each idea is from the first on the same seed. FOLDER
+keeps what is done, for the next time.
 """
 
 from __future__ import annotations
@@ -83,16 +83,16 @@ def main() -> None:
 
     with ThreadPoolExecutor(given.at_once) as pool:
         list(pool.map(of_seed, seeds))
-    print("| | " + " | ".join(f"ipc {ipc} | beside the preset" for ipc in ipcs) + " |")
-    print("|---|" + "---|---|" * len(ipcs))
     first = ideas[0]
+    print("| | " + " | ".join(f"ipc {ipc} | beside {first}" for ipc in ipcs) + " |")
+    print("|---|" + "---|---|" * len(ipcs))
     for idea in (RANDOM, *ideas):
         cells = []
         for ipc in ipcs:
             source, row = (first, "random") if idea == RANDOM else (idea, "distilled")
             values = [found[source, ipc, seed][row] for seed in seeds]
-            presets = [found[first, ipc, seed]["distilled"] for seed in seeds]
-            beside = [ours - theirs for ours, theirs in zip(values, presets, strict=True)]
+            firsts = [found[first, ipc, seed]["distilled"] for seed in seeds]
+            beside = [ours - theirs for ours, theirs in zip(values, firsts, strict=True)]
             cells += [told(values), "" if idea in (RANDOM, first) else told(beside)]
         print(f"| {idea} | " + " | ".join(cells) + " |")
 
