@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,6 +58,8 @@ def monitor(
         screen = TuneDashboard(tune, make_picture=make_picture)
     else:
         screen = Dashboard(found, make_picture=make_picture)
+    with suppress(OSError):  # where it may not be, the engine has to share
+        os.nice(5)
     code = screen.run() or screen.return_code or 0
     print(screen.farewell(), file=sys.stderr)
     raise typer.Exit(code)

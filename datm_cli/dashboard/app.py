@@ -6,10 +6,8 @@ to a small share of one core, so that the engine, which needs them all, is not h
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -126,8 +124,6 @@ class Dashboard(FullScreen):
 
     def on_mount(self) -> None:
         super().on_mount()
-        with suppress(OSError):  # where it may not be, the engine has to share
-            os.nice(5)
         self.poll()
         if self.follow:
             self.set_interval(POLL_SECONDS, self.poll)
