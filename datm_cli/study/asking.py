@@ -23,6 +23,8 @@ from datm_engine.study.planning import (
     with_samples,
 )
 
+# Each run would derive its own, and so differ from the others in more than what is studied.
+NOT_DERIVED = "nothing is derived from the experts in a study, so that its runs differ in one thing"
 KINDS = ("window", "methods")
 
 
@@ -86,7 +88,7 @@ class Asked:
     def _settle(
         self, ipc: int, *, method: str | None = None, window: str | None = None
     ) -> Settings:
-        return settings.settle(
+        settled = settings.settle(
             dataset=self.dataset,
             ipc=ipc,
             preset=self.preset,
@@ -97,6 +99,10 @@ class Asked:
             method=method,
             window=window,
         )
+        if not settled.derive:
+            return settled
+        *notes, _ = settled.notes  # the last says what would be derived
+        return replace(settled, derive=(), notes=(*notes, NOT_DERIVED))
 
     def _name(self, settled: Iterable[Settings]) -> str:
         return self.name or study_name(next(iter(settled)).config.dataset.name)
