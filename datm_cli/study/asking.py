@@ -20,6 +20,7 @@ from datm_engine.study.planning import (
     plan_methods,
     plan_windows,
     study_name,
+    with_every_step,
     with_samples,
 )
 
@@ -59,8 +60,12 @@ class Asked:
     def _of_windows(self) -> tuple[Plan, dict[str, Settings]]:
         settled = {ipc: self._settle(ipc, window=WINDOWS[0]) for ipc in parse_ipcs(self.ipcs)}
         configs = {ipc: one.config for ipc, one in settled.items()}
-        if "sample_interval" not in parse_assignments(self.assignments).get("distill", {}):
+        typed = parse_assignments(self.assignments).get("distill", {})
+        if "sample_interval" not in typed:
             configs = {ipc: with_samples(config) for ipc, config in configs.items()}
+        file = settings.read_file(self.config_file) if self.config_file else {}
+        if "threshold" not in {**file.get("distill", {}), **typed}:
+            configs = {ipc: with_every_step(config) for ipc, config in configs.items()}
         plan = plan_windows(self._name(settled.values()), configs)
         origins = {}
         for run in plan.runs:

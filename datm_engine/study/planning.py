@@ -15,6 +15,7 @@ from datm_engine.config import Config, build, overlay
 from datm_engine.distillation.window import Third, third
 
 WINDOWS: tuple[Third, ...] = get_args(Third)
+NEVER = 1e9  # a threshold that no loss is above
 SAMPLES = 5  # pictures of an image on its way, beside how it starts
 # Rows of real images that no expert has a part in, and that every method is compared with.
 OF_IMAGES_ALONE = ("random", "full")
@@ -94,7 +95,13 @@ def plan_windows(name: str, configs: Mapping[int, Config]) -> Plan:
             runs.append(_planned(name, ipc, which, _over(config, distill=window)))
     epochs = runs[0].config.snapshot_epochs
     thirds = f"early, middle and late are thirds of the same {epochs} epochs of every expert"
-    return Plan("window", name, tuple(runs), (*notes, thirds))
+    told = [*notes, thirds]
+    if all(run.config.distill.threshold == NEVER for run in runs):
+        told.append(
+            "every step is taken, whatever its loss: late segments are short, and begin above the "
+            "threshold (--set distill.threshold=1 refuses such steps)"
+        )
+    return Plan("window", name, tuple(runs), tuple(told))
 
 
 def plan_methods(name: str, configs: Mapping[tuple[str, int], Config]) -> Plan:
@@ -123,6 +130,12 @@ def with_samples(config: Config) -> Config:
     """The same with its pictures saved so often that a strip of them has `SAMPLES` and the
     start."""
     return _over(config, distill={"sample_interval": max(1, config.distill.iterations // SAMPLES)})
+
+
+def with_every_step(config: Config) -> Config:
+    """The same with no step refused for its loss: a late segment is short, so that images which do
+    not teach it yet begin far above the threshold, and would never be matched at all."""
+    return _over(config, distill={"threshold": NEVER})
 
 
 def _planned(name: str, ipc: int, variant: str, config: Config) -> PlannedRun:

@@ -11,6 +11,7 @@ from datm_engine.study.planning import (
     plan_methods,
     plan_windows,
     study_name,
+    with_every_step,
     with_samples,
 )
 from tests.conftest import tiny_config
@@ -30,6 +31,15 @@ def test_names_say_study_ipc_and_window(windows: Plan) -> None:
         "photos",
         "b",
     ]
+
+
+def test_no_step_of_a_window_is_refused_for_its_loss() -> None:
+    config = tiny_config()
+    every = with_every_step(config)
+    assert differences(config, every) == {"distill.threshold": (5.0, 1e9)}
+    told = "every step is taken, whatever its loss"
+    assert any(told in note for note in plan_windows("digits", {1: every}).notes)
+    assert not any(told in note for note in plan_windows("digits", {1: config}).notes)
 
 
 def test_windows_are_fixed_thirds_of_the_same_epochs() -> None:
