@@ -6,8 +6,9 @@ Every cell is an ordinary `datm distill` with the preset's settings, three netwo
 random real images beside it; what stands after `--` is given to all of them. A seed is that of the
 run, of its images, student steps and networks; the experts are the same for all seeds, another set
 only where their order is another. Printed are mean ± standard deviation over the seeds of the runs'
-mean test accuracies, in percent, and how far each idea is from the first on the same seed. FOLDER
-keeps what is done, for the next time.
+mean test accuracies, in percent: of the sets that were selected on held-out images, how far these
+are from the first idea's on the same seed, and of the sets at the last iteration, which no selection
+touches. FOLDER keeps what is done, for the next time.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ def run_name(idea: str, ipc: int, seed: int) -> str:
 
 
 def measure(idea: str, ipc: int, seed: int, folder: Path, options: list[str]) -> dict[str, float]:
-    """Accuracy of the distilled set and of random real images. Raises CalledProcessError for a run
-    that fails, which has said why."""
+    """Accuracy of the set that was selected, of the last one and of random real images. Raises
+    CalledProcessError for a run that fails, which has said why."""
     name = run_name(idea, ipc, seed)
     kept = folder / f"{name}.json"
     if not kept.exists():
@@ -54,7 +55,8 @@ def measure(idea: str, ipc: int, seed: int, folder: Path, options: list[str]) ->
         kept.write_text(done.stdout, encoding="utf-8")
         print(f"{name} is done", file=sys.stderr, flush=True)
     rows = json.loads(kept.read_text(encoding="utf-8"))["results"]
-    return {row["set"]: row["accuracy_mean"] for row in rows}
+    found = {row["set"]: row["accuracy_mean"] for row in rows}
+    return {"distilled-last": found["distilled"], **found}  # where that one was selected
 
 
 def told(values: list[float]) -> str:
@@ -84,8 +86,9 @@ def main() -> None:
     with ThreadPoolExecutor(given.at_once) as pool:
         list(pool.map(of_seed, seeds))
     first = ideas[0]
-    print("| | " + " | ".join(f"ipc {ipc} | beside {first}" for ipc in ipcs) + " |")
-    print("|---|" + "---|---|" * len(ipcs))
+    heads = [f"ipc {ipc}, selected | beside {first} | at the last iteration" for ipc in ipcs]
+    print("| | " + " | ".join(heads) + " |")
+    print("|---|" + "---|---|---|" * len(ipcs))
     for idea in (RANDOM, *ideas):
         cells = []
         for ipc in ipcs:
@@ -94,6 +97,8 @@ def main() -> None:
             firsts = [found[first, ipc, seed]["distilled"] for seed in seeds]
             beside = [ours - theirs for ours, theirs in zip(values, firsts, strict=True)]
             cells += [told(values), "" if idea in (RANDOM, first) else told(beside)]
+            lasts = [found[source, ipc, seed]["distilled-last"] for seed in seeds]
+            cells += ["" if idea == RANDOM else told(lasts)]
         print(f"| {idea} | " + " | ".join(cells) + " |")
 
 
