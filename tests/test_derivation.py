@@ -81,12 +81,25 @@ def test_a_window_ends_where_experts_know_what_the_images_are_to_teach() -> None
     easy = values(aligned(10, 10, 1000, experts, 10.0, {}))
     assert easy["max_start_epoch"] == before, "the later of both"
     told = values(aligned(10, 10, 1000, experts, 80.0, {}))
-    aim = 80 + 0.75 * (max(experts.judged) - 80)
+    best = max(experts.judged)
+    aim = 80 + 80 / best * (best - 80)
     final = int(told["max_start_epoch"])
     assert final > before
     assert experts.judged[final - 1] < aim <= experts.judged[final]
     lower = int(told["min_start_epoch"])
     assert experts.judged[lower - 1] < 80 <= experts.judged[lower]
+
+
+def test_where_real_images_come_far_the_distilled_are_to_come_as_far_again() -> None:
+    experts = learning(100)
+    told = [
+        one.reason
+        for random in (40.0, 70.0)
+        for one in aligned(10, 100, 1000, experts, random, {})
+        if one.key == "max_start_epoch"
+    ]
+    assert "75% of the way" in told[0] or "synthetic images want" in told[0], "by ipc"
+    assert "78% of the way" in told[1], "70 of 90"
 
 
 def test_what_real_images_teach_at_once_leaves_the_first_epochs_in() -> None:
