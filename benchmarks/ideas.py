@@ -7,8 +7,8 @@ random real images beside it; what stands after `--` is given to all of them. A 
 run, of its images, student steps and networks; the experts are the same for all seeds, another set
 only where their order is another. Printed are mean ± standard deviation over the seeds of the runs'
 mean test accuracies, in percent: of the sets that were selected on held-out images, how far these
-are from the first idea's on the same seed, and of the sets at the last iteration, which no
-selection touches. FOLDER keeps what is done, for the next time.
+are from the first idea's on the same seed, and of the sets at the last iteration, whatever was
+selected. FOLDER keeps what is done, for the next time.
 """
 
 from __future__ import annotations

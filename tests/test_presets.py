@@ -327,7 +327,7 @@ def test_what_each_method_is() -> None:
             distill.averaging,
         )
 
-    assert presets.methods() == ("datm", "att", "ftd", "mct", "mtt", "pad", "tesla")
+    assert presets.methods() == ("datm", "att", "ftd", "mct", "mtt", "nearest", "pad", "tesla")
     assert has("datm") == ("gsam", "soft", "learned", "exact", 0.0)
     assert has("mtt")[:2] == ("sgd", "hard")
     assert has("mtt")[3:] == ("exact", 0.0)
@@ -335,6 +335,9 @@ def test_what_each_method_is() -> None:
     assert has("ftd")[3:] == ("exact", 0.9995)
     assert has("tesla") == ("sgd", "soft", "one", "tesla", 0.0)
     assert has("att") == has("mct") == has("mtt")
+    chosen = presets.choose(None, None, "cifar10-ipc10", None)
+    over = config.overlay(chosen.tables, {"distill": {"ending": "nearest"}})
+    assert presets.with_method(chosen, "nearest").tables == over, "nothing else"
 
 
 def test_what_each_method_that_came_after_is() -> None:
@@ -347,7 +350,7 @@ def test_what_each_method_that_came_after_is() -> None:
     for earlier in ("datm", "mtt", "ftd", "tesla"):
         assert has(earlier) == ("random", 1.0, "last", "real")
     assert has("pad") == ("easy-first", 0.5, "last", "real")
-    assert has("att") == ("random", 1.0, "nearest", "real")
+    assert has("att") == has("nearest") == ("random", 1.0, "nearest", "real")
     assert has("mct") == ("random", 1.0, "last", "convex")
 
 
@@ -360,6 +363,7 @@ def test_what_each_method_that_came_after_is() -> None:
         ("pad", "2408.03360"),
         ("att", "ECCV 2024"),
         ("mct", "CVPR 2025"),
+        ("nearest", "ECCV 2024"),
     ],
 )
 def test_every_method_opens_with_its_paper_and_its_command(method: str, paper: str) -> None:
