@@ -45,6 +45,22 @@ def test_a_result_is_printed_once(tmp_path: Path, data_dir: Path, settings: Path
     assert not run.process_file.exists()
 
 
+def test_two_ranks_derive_what_one_does(tmp_path: Path, data_dir: Path) -> None:
+    small = ["network.width=4", "experts.count=2", "experts.epochs=6", "evaluate.epochs=5"]
+    small += ["evaluate.repeats=2", "evaluate.against=['random']", "evaluate.selection=last"]
+    sets = [word for assignment in small for word in ("--set", assignment)]
+    asked = ["--dataset", "digits", "--ipc", "2", "--iterations", "2", "--device", "cpu", *sets]
+    two = words(tmp_path, data_dir, *asked, "--no-tui", "--name", "two")
+    one = [sys.executable, *two[len(TORCHRUN) : -1], "one"]
+    for command in (two, one):
+        ended = run_(command)
+        assert ended.returncode == 0, ended.stderr
+    facts = [Run(tmp_path / "runs" / name).facts() for name in ("one", "two")]
+    assert facts[0]["derived"] == facts[1]["derived"]
+    assert facts[0]["random"] == facts[1]["random"]
+    assert facts[0]["config"] == facts[1]["config"]
+
+
 def test_an_error_is_told_once(tmp_path: Path, data_dir: Path, settings: Path) -> None:
     ended = run_(words(tmp_path, data_dir, "--config", str(settings), "--ipc", "99999"))
     assert ended.returncode != 0
