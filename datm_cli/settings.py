@@ -88,6 +88,7 @@ def _awaiting_experts(
         wanted, held_out = stated["dataset"]["train_images"], stated["dataset"]["validation"]
         images = min(images, wanted) if isinstance(wanted, int) else images
         images = round(images * (1 - held_out)) if isinstance(held_out, float) else images
+        images = max(1, images)  # fewer are refused in a moment
     iterations = stated["distill"]["iterations"]
     if isinstance(iterations, int):  # else it is refused in a moment
         chosen = unpublished.with_experts(chosen, images, iterations)

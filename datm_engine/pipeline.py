@@ -95,7 +95,7 @@ def inspect_experts(
     window = [key for key in derive if key in ALIGNED]
     if course is not None and window:
         evaluation = Evaluation(config, data, runtime, stop)
-        aligned = yield from _evaluating(config, align(config, window, data, course, evaluation))
+        aligned = yield from _evaluating(config, align(window, evaluation, course))
         if aligned is None:
             return experts, None, config
         config = aligned.config
@@ -187,7 +187,7 @@ def make_distilled_set(
         known += yield from _evaluating(config, evaluation.references(known))
     derive = ranks.first(lambda: run.facts().get("derive", []))
     if derive and not agreed():
-        config = yield from _derived(config, derive, run, data, experts, network, evaluation, known)
+        config = yield from _derived(derive, run, evaluation, experts, network, known)
         evaluation = replace(evaluation, config=config)
     if not agreed():
         score = lambda candidate: _evaluating(config, evaluation.score(candidate))  # noqa: E731
@@ -211,36 +211,23 @@ def make_distilled_set(
 
 
 def _derived(
-    config: Config,
     derive: Sequence[str],
     run: Run,
-    data: PreparedData,
+    evaluation: Evaluation,
     experts: ExpertSet,
     network: FlatNetwork,
-    evaluation: Evaluation,
     known: Sequence[Evaluated],
 ) -> Generator[Event, None, Config]:
     """The configuration with what the experts tell, which from then on is the run's; as it was, if
     stopped."""
-    settled = yield from _evaluating(
-        config,
-        settle_by_experts(
-            config,
-            derive,
-            data,
-            experts,
-            network,
-            evaluation,
-            known,
-            evaluation.runtime,
-            evaluation.stop,
-        ),
-    )
+    config, ranks = evaluation.config, evaluation.runtime.ranks
+    stage = settle_by_experts(derive, evaluation, experts, network, known)
+    settled = yield from _evaluating(config, stage)
     if settled is None:
         return config
-    if evaluation.runtime.ranks.leads:
+    if ranks.leads:
         run.restate(settled.config, **settled.facts())
-    evaluation.runtime.ranks.gather(None)  # so that no rank goes on from before it is kept
+    ranks.gather(None)  # so that no rank goes on from before it is kept
     return settled.config
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from io import FileIO
 from typing import TYPE_CHECKING, TypeVar
 
-from datm_engine import events
+from datm_engine import lines
 from datm_engine.errors import DatmError, FileError
 from datm_engine.events import Event, RunEnded
 from datm_engine.files import cannot_write
@@ -35,7 +35,7 @@ class Recorder:
             return stamped
         end = self._file.seek(0, os.SEEK_END)
         try:
-            _write_all(self._file, events.to_json(stamped).encode() + b"\n")
+            _write_all(self._file, lines.to_json(stamped).encode() + b"\n")
         except OSError as problem:
             with suppress(OSError):  # what was not written whole is not to be read
                 self._file.truncate(end)

@@ -23,21 +23,16 @@ from typing import Any
 from datm_engine.config import Config, build
 from datm_engine.errors import ConfigError, FileError, RunError
 from datm_engine.events import (
-    CandidateScored,
-    Evaluated,
-    EvaluationChanged,
     Event,
-    Matched,
     RunEnded,
     RunStarted,
-    SampleSaved,
-    SettingDerived,
 )
 from datm_engine.facts import read_facts, write_facts
 from datm_engine.files import cannot_write, is_name, make_folder, passing, remove_leftovers
 from datm_engine.hints import command, retyped
 from datm_engine.process import Process, beating, shows_life
 from datm_engine.recorder import Recorder, end_line
+from datm_engine.retelling import still_true
 from datm_engine.tail import EventTail
 
 
@@ -157,18 +152,12 @@ class Run:
     def events(self) -> list[Event]:
         """Every fact still true, in order. Where a resumed run went over iterations again, only
         the last telling counts; a line that is no event (a write cut short) is passed over."""
-        kept: list[Event] = []
         try:
             told = EventTail(self.event_log).read()
         except OSError as problem:
             told_of = f"{self.event_log} cannot be read: {problem.strerror}"
             raise RunError(told_of, command("ls", "-l", self.path)) from None
-        for event in told:
-            if isinstance(event, RunStarted | EvaluationChanged):
-                kept = [e for e in kept if not is_undone(e, event)]
-            kept.append(event)
-        latest = {_telling(event): event for event in kept}
-        return [event for event in kept if latest[_telling(event)] is event]
+        return still_true(told)
 
     def status(self) -> str:
         """ "running" or, once it has ended, "done", "stopped" or "failed"; "crashed" if it ended
@@ -274,30 +263,3 @@ def free_name(runs_dir: Path, stem: str) -> str:
         number += 1
         name = f"{stem}-{number}"
     return name
-
-
-def _telling(event: Event) -> object:
-    """What the event tells of: of several that tell of the same, the last one counts. A candidate
-    is told twice where its run was killed before it could be noted as scored."""
-    match event:
-        case Matched():
-            return "iteration", event.iteration
-        case CandidateScored():
-            return "candidate", event.part, event.iteration
-        case SampleSaved():
-            return event.path, event.iteration
-        case SettingDerived():
-            return "setting", event.key
-    return id(event)
-
-
-def is_undone(event: Event, later: RunStarted | EvaluationChanged) -> bool:
-    """Whether a fact no longer holds: where a run has gone on from its checkpoint, the iterations
-    after it are repeated, and so is what depends on them."""
-    if isinstance(later, EvaluationChanged):
-        return isinstance(event, Evaluated)
-    if isinstance(event, Evaluated):
-        return event.set.startswith("distilled")
-    if isinstance(event, Matched | CandidateScored | SampleSaved):
-        return event.iteration > later.resumed_at
-    return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from datm_engine import events
+from datm_engine import lines
 from datm_engine.events import Event
 
 
@@ -37,11 +37,11 @@ class EventTail:
         except FileNotFoundError:
             return []
         self._offset += len(added)
-        *lines, self._partial = (self._partial + added).split(b"\n")
+        *whole, self._partial = (self._partial + added).split(b"\n")
         read = []
-        for line in lines:
+        for line in whole:
             try:
-                read.append(events.from_json(line.decode(errors="replace")))
+                read.append(lines.from_json(line.decode(errors="replace")))
             except ValueError:  # cut short when a process died, and closed by the next one
                 self.unreadable += bool(line.strip())
         return read

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +23,7 @@ def with_experts(chosen: Chosen, images: int | None, iterations: int) -> Chosen:
     tables, experts = chosen.tables, chosen.tables["experts"]
     derived: list[Derived] = []
     if experts["epochs"] == "window":
-        epochs = max(tables["evaluate"]["full_epochs"], *_bounds(tables))
+        epochs = max(tables["evaluate"]["full_epochs"], _last_epoch(tables["distill"]))
         reason = "as long as training on all images takes (evaluate.full_epochs), to derive by"
         derived.append(Derived("epochs", epochs, reason))
     elif images is not None:
@@ -41,28 +41,32 @@ def still_to_derive(chosen: Chosen, stated: Sequence[str], *, is_window_stated: 
     """The same without the keys of [distill] that somebody has stated."""
     held = {*stated, *(WINDOW if is_window_stated else ())}
     derive = tuple(key for key in chosen.derive if key not in held)
-    if not derive:
-        return replace(chosen, derive=())
-    told = ALL if derive == DERIVABLE else ", ".join(f"distill.{key}" for key in derive)
-    return replace(chosen, derive=derive, notes=(*chosen.notes, NOTE.format(told)))
+    notes = (*chosen.notes, waiting(derive)) if derive else chosen.notes
+    return replace(chosen, derive=derive, notes=notes)
+
+
+def waiting(derive: Sequence[str]) -> str:
+    """What is said of keys that are to be derived."""
+    every = tuple(derive) == DERIVABLE
+    return NOTE.format(ALL if every else ", ".join(f"distill.{key}" for key in derive))
 
 
 def within_epochs(tables: Tables, derive: Sequence[str]) -> Tables:
     """The tables with the keys that hold only until they are derived kept within the experts'
     epochs."""
     epochs, distill = tables["experts"].get("epochs"), tables["distill"]
-    if not derive or not isinstance(epochs, int):
-        return tables
-    latest = max(1, epochs - int(distill["expert_epochs"]) + 1)
+    apart = distill["expert_epochs"]
+    if not (derive and isinstance(epochs, int) and isinstance(apart, int)):
+        return tables  # of another type than they are: that is refused in a moment
+    latest = max(1, epochs - apart + 1)
     bounds: dict[str, Any] = {
-        key: min(int(distill[key]), most)
+        key: min(distill[key], most)
         for key, most in zip(WINDOW[:3], (latest - 1, latest, latest), strict=True)
         if key in derive
     }
     return overlay(tables, {"distill": bounds})
 
 
-def _bounds(tables: Tables) -> tuple[int, ...]:
-    """The last epoch that the window needs until it is derived."""
-    distill = tables["distill"]
-    return (distill["max_start_epoch"] - 1 + distill["expert_epochs"],)
+def _last_epoch(distill: Mapping[str, Any]) -> int:
+    """The last one that is matched, until the window is derived: T⁺ − 1 + M."""
+    return int(distill["max_start_epoch"] - 1 + distill["expert_epochs"])

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from datm_cli.sentences import sentence
-from datm_engine.events import KINDS, Event, Matched, Noted, from_json, to_json
+from datm_engine.events import KINDS, Event, Matched, Noted
+from datm_engine.lines import from_json, to_json
 
 SAMPLES: dict[type, Any] = {str: "fünf ⁺ \n", int: 3, float: 1.5, bool: True}
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from datm_engine.events import Event, Noted, to_json
+from datm_engine.events import Event, Noted
+from datm_engine.lines import to_json
 from datm_engine.tail import EventTail
 
 

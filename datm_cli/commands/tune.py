@@ -35,7 +35,8 @@ def tune(
         typer.Option(
             min=1,
             envvar="DATM_ITERATIONS",
-            help="Of a trial that runs in full; most end after a ninth.  [default: the settings']",
+            help="Of a trial that runs in full; most end after a ninth.",
+            show_default="the settings'",
         ),
     ] = None,
     seed: Annotated[
@@ -48,7 +49,7 @@ def tune(
     ] = None,
     resolution: options.Resolution = None,
     name: Annotated[
-        str | None, typer.Option(help="The tune's name.  [default: from dataset and ipc]")
+        str | None, typer.Option(help="The tune's name.", show_default="from dataset and ipc")
     ] = None,
     to: Annotated[
         Path | None,

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datm_cli.sentences import Refusals, sentence
 from datm_engine import events
 from datm_engine.events import Event
-from datm_engine.runs import is_undone
+from datm_engine.retelling import is_undone
 
 STAGES = ("dataset", "experts", "references", "distill", "evaluate")
 LOG_LINES = 1000

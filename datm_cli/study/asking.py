@@ -23,6 +23,7 @@ from datm_engine.study.planning import (
     with_every_step,
     with_samples,
 )
+from datm_engine.unpublished import waiting
 
 # Each run would derive its own, and so differ from the others in more than what is studied.
 NOT_DERIVED = "nothing is derived from the experts in a study, so that its runs differ in one thing"
@@ -106,7 +107,7 @@ class Asked:
         )
         if not settled.derive:
             return settled
-        *notes, _ = settled.notes  # the last says what would be derived
+        notes = [note for note in settled.notes if note != waiting(settled.derive)]
         return replace(settled, derive=(), notes=(*notes, NOT_DERIVED))
 
     def _name(self, settled: Iterable[Settings]) -> str:

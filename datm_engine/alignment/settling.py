@@ -4,7 +4,7 @@ measured, and what they say is stated, each value with its reason."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,26 +53,24 @@ class Settled:
 
 
 def settle_by_experts(
-    config: Config,
     derive: Sequence[str],
-    data: PreparedData,
+    evaluation: Evaluation,
     experts: ExpertSet,
     network: FlatNetwork,
-    evaluation: Evaluation,
     known: Sequence[Evaluated],
-    runtime: Runtime,
-    stop: Callable[[], bool],
 ) -> Generator[Event, None, Settled | None]:
-    """Derive the keys `derive` of [distill]; None if stopped. The same on every rank.
+    """Derive the keys `derive` of [distill], for the configuration, the data and the device that
+    `evaluation` has; None if it is stopped. The same on every rank.
 
     known: rows of real images that are measured already. Takes a pass over some training images
     for every snapshot of two experts, networks trained on real images where there is no row of
     them, and `SEGMENTS` iterations. Raises FileError for a damaged expert.
     """
-    course = yield from measure_course(config, data, experts, network, runtime, stop)
+    config, data, runtime = evaluation.config, evaluation.data, evaluation.runtime
+    course = yield from measure_course(config, data, experts, network, runtime, evaluation.stop)
     if runtime.ranks.any(course is None) or course is None:
         return None
-    aligned = yield from align(config, derive, data, course, evaluation, known)
+    aligned = yield from align(derive, evaluation, course, known)
     if aligned is None:
         return None
     config, told = aligned.config, aligned.derived
@@ -93,15 +91,14 @@ def settle_by_experts(
 
 
 def align(
-    config: Config,
     derive: Sequence[str],
-    data: PreparedData,
-    course: Course,
     evaluation: Evaluation,
+    course: Course,
     known: Sequence[Evaluated] = (),
 ) -> Generator[Event, None, Settled | None]:
     """The first half of it: the window, M, N and the batch, for experts of such a course."""
-    random = yield from _random(config, evaluation, known)
+    config, data = evaluation.config, evaluation.data
+    random = yield from _random(evaluation, known)
     if evaluation.runtime.ranks.any(random is None) or random is None:
         return None
     settings = config.distill
@@ -138,10 +135,10 @@ def _syn_lrs(config: Config, derive: Sequence[str], learned: derivation.Experts)
 
 
 def _random(
-    config: Config, evaluation: Evaluation, known: Sequence[Evaluated]
+    evaluation: Evaluation, known: Sequence[Evaluated]
 ) -> Generator[Event, None, float | None]:
     """Percent of the held-out images, or without any of the training images."""
-    network = config.evaluate.networks[0]
+    network = evaluation.config.evaluate.networks[0]
     for row in known:
         if (row.set, row.network) == ("random", network) and row.validation_mean is not None:
             return row.validation_mean

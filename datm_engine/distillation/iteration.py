@@ -13,7 +13,7 @@ from torch import Tensor
 from datm_engine.checkpoint import Checkpoint, Progress
 from datm_engine.compilation import compiled, graph_size
 from datm_engine.config import Config
-from datm_engine.data.augmentation import draw
+from datm_engine.distillation.batches import student_steps
 from datm_engine.distillation.division import Division
 from datm_engine.distillation.matching import (
     Gradient,
@@ -41,7 +41,7 @@ from datm_engine.experts.optimizers import Descent
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.memory import OutOfMemory, noticed
 from datm_engine.networks.weights import FlatNetwork
-from datm_engine.runtime import Runtime, generator
+from datm_engine.runtime import Runtime
 
 
 @dataclass(frozen=True)
@@ -286,20 +286,3 @@ class Distillation:
         if decay := self.config.distill.averaging:
             before = self.learned["images"] if self.average is None else self.average
             self.average = decay * before + (1 - decay) * images
-
-
-def student_steps(config: Config, images: int, iteration: int, runtime: Runtime) -> list[Step]:
-    """The student's N mini-batches: permutations of the synthetic set, each used up before the
-    next (its last batch may be smaller), none shared by two iterations; freshly augmented."""
-    settings = config.distill
-    draws = generator(settings.seed, "student", iteration)
-    batches: list[Tensor] = []
-    while len(batches) < settings.syn_steps:
-        batches += torch.randperm(images, generator=draws).split(settings.batch_syn)
-    batches = batches[: settings.syn_steps]
-    sizes = [len(b) for b in batches]
-    augmentations = draw(config.dataset.augmentation, sizes, draws, runtime.device)
-    return [
-        Step(runtime.place(indices), augmentation)
-        for indices, augmentation in zip(batches, augmentations, strict=True)
-    ]

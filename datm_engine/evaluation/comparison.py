@@ -9,7 +9,6 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
 
 from datm_engine.compilation import compiled
 from datm_engine.config import Config
@@ -17,7 +16,7 @@ from datm_engine.data.prepared import Part, PreparedData
 from datm_engine.distillation.matching import hard_labels
 from datm_engine.evaluation.expert_selection import ExpertSelection
 from datm_engine.evaluation.selection import random_subset
-from datm_engine.evaluation.training import Schedule, TrainingStep, train, training_step
+from datm_engine.evaluation.training import Material, Schedule, TrainingStep, train, training_step
 from datm_engine.events import Evaluated, EvaluationProgress, Event
 from datm_engine.networks.batchnorm import measure_statistics
 from datm_engine.networks.weights import FlatNetwork
@@ -26,17 +25,6 @@ from datm_engine.runtime import Runtime, derive_seed
 from datm_engine.synthetic import SyntheticSet
 
 PROGRESS_EVENTS = 20  # a training
-
-
-@dataclass(frozen=True)
-class Material:
-    """What a network is trained on: `labels` are logits [n, classes]."""
-
-    name: str
-    images: Tensor
-    labels: Tensor
-    lr: float
-    epochs: int
 
 
 @dataclass(frozen=True)

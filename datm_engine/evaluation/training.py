@@ -26,6 +26,17 @@ TrainingStep: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], tup
 
 
 @dataclass(frozen=True)
+class Material:
+    """What a network is trained on: `labels` are logits [n, classes]."""
+
+    name: str
+    images: Tensor
+    labels: Tensor
+    lr: float
+    epochs: int
+
+
+@dataclass(frozen=True)
 class Schedule:
     """`epochs` is E: epoch numbers run from 0 to E, both included."""
 

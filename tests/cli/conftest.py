@@ -17,7 +17,7 @@ from PIL import Image
 from typer.main import get_command
 
 from datm_cli.main import app, main
-from datm_engine import events, presets
+from datm_engine import events, lines, presets
 from datm_engine.config import build, overlay
 from datm_engine.runs import Run
 from tests.conftest import TINY
@@ -91,7 +91,7 @@ def recorded(runs_dir: Path, name: str, told: list[events.Event], **over: dict[s
         },
     }
     run = Run.create(runs_dir, name, config, facts)
-    run.event_log.write_text("".join(events.to_json(event) + "\n" for event in told))
+    run.event_log.write_text("".join(lines.to_json(event) + "\n" for event in told))
     return run
 
 

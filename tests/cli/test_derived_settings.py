@@ -16,7 +16,7 @@ from datm_cli.settings import Settings, settle
 from datm_engine import presets
 from datm_engine.derivation import DERIVABLE, WINDOW
 from datm_engine.runs import Run
-from tests.cli.conftest import Answer
+from tests.cli.conftest import Answer, assert_two_lines
 
 Datm = Callable[..., Answer]
 
@@ -94,6 +94,33 @@ def test_a_folder_gets_experts_for_its_images(photos: Path) -> None:
     assert "experts.batch = 4: 24 steps an epoch with 96 training images" in " ".join(told.notes)
     fewer = settled("experts.batch=8", dataset=str(photos), flags={"distill": {"iterations": 50}})
     assert (fewer.config.experts.batch, fewer.config.experts.count) == (8, 8)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "dataset.train_images=0",
+        "dataset.train_images=-5",
+        "dataset.validation=1.5",
+        "dataset.validation=x",
+        "experts.epochs=x",
+        "experts.epochs=0",
+        "experts.batch=0",
+        "distill.expert_epochs=x",
+        "distill.expert_epochs=0",
+        "distill.iterations=0",
+        "distill.iterations=x",
+        "distill.labels=x",
+    ],
+)
+@pytest.mark.parametrize("dataset", ["digits", "photos"])
+def test_what_is_refused_is_refused_before_anything_is_derived_by_it(
+    datm: Datm, photos: Path, dataset: str, wrong: str
+) -> None:
+    place = photos if dataset == "photos" else dataset
+    answer = datm("distill", "--dataset", place, "--ipc", 3, "--set", wrong, "--no-tui")
+    assert_two_lines(answer, 2, wrong.partition("=")[0], "datm")
+    assert not Path("runs").exists()
 
 
 def test_the_whole_road_on_a_folder(datm: Datm, photos: Path) -> None:

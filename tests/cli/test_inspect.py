@@ -22,8 +22,9 @@ from datm_cli.commands.inspect import inspect
 from datm_engine.checkpoint import Checkpoint, Progress
 from datm_engine.data.preprocessing import Normalization
 from datm_engine.errors import ConfigError, FileError, RunError
-from datm_engine.events import CandidateScored, Evaluated, Matched, to_json
+from datm_engine.events import CandidateScored, Evaluated, Matched
 from datm_engine.inspection import summarize
+from datm_engine.lines import to_json
 from datm_engine.synthetic import SyntheticSet
 
 NAMES = ("red", "green", "blue")

@@ -14,7 +14,8 @@ from datm_engine.checkpoint import Checkpoint
 from datm_engine.compilation import graph_size
 from datm_engine.config import Config
 from datm_engine.data.prepared import PreparedData
-from datm_engine.distillation.iteration import Distillation, student_steps
+from datm_engine.distillation.batches import student_steps
+from datm_engine.distillation.iteration import Distillation
 from datm_engine.distillation.matching import build_graph
 from datm_engine.distillation.segments import Segments
 from datm_engine.distillation.window import expert_for

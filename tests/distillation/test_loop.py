@@ -12,7 +12,7 @@ import torch
 from datm_engine.checkpoint import Checkpoint
 from datm_engine.config import Config
 from datm_engine.data.prepared import PreparedData
-from datm_engine.distillation.iteration import student_steps
+from datm_engine.distillation.batches import student_steps
 from datm_engine.distillation.loop import APPROXIMATE, distill
 from datm_engine.distilled import read_distilled
 from datm_engine.errors import MatchingError

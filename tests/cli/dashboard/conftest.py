@@ -13,7 +13,7 @@ import pytest
 from safetensors.numpy import save_file
 from textual.app import App
 
-from datm_engine import events
+from datm_engine import events, lines
 from datm_engine.events import Event
 from datm_engine.runs import Run
 
@@ -171,7 +171,7 @@ def make_run(tmp_path: Path) -> Callable[..., Run]:
             "distill": {"ipc": 2},
         }
         (run.path / "run.json").write_text(json.dumps({"config": config, "created": BEGAN}))
-        run.event_log.write_text("".join(events.to_json(event) + "\n" for event in told))
+        run.event_log.write_text("".join(lines.to_json(event) + "\n" for event in told))
         start = np.stack([picture(k) for k in range(6)])
         save_file({"pictures": start}, run.samples / "initial.safetensors")
         for event in told:

@@ -1,0 +1,28 @@
+"""The mini-batches of synthetic images that a student takes its steps on."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from datm_engine.config import Config
+from datm_engine.data.augmentation import draw
+from datm_engine.distillation.matching import Step
+from datm_engine.runtime import Runtime, generator
+
+
+def student_steps(config: Config, images: int, iteration: int, runtime: Runtime) -> list[Step]:
+    """The student's N mini-batches: permutations of the synthetic set, each used up before the
+    next (its last batch may be smaller), none shared by two iterations; freshly augmented."""
+    settings = config.distill
+    draws = generator(settings.seed, "student", iteration)
+    batches: list[Tensor] = []
+    while len(batches) < settings.syn_steps:
+        batches += torch.randperm(images, generator=draws).split(settings.batch_syn)
+    batches = batches[: settings.syn_steps]
+    sizes = [len(b) for b in batches]
+    augmentations = draw(config.dataset.augmentation, sizes, draws, runtime.device)
+    return [
+        Step(runtime.place(indices), augmentation)
+        for indices, augmentation in zip(batches, augmentations, strict=True)
+    ]
