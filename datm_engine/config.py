@@ -110,6 +110,7 @@ class DistillConfig(Table):
     matched_share: float = Field(default=1.0, gt=0, le=1)  # of the weights, the deepest ones (PAD)
     ending: Literal["last", "nearest"] = "last"  # the student's step that is compared (ATT)
     trajectories: Literal["real", "convex"] = "real"  # "convex": a line, first to last (MCT)
+    mirrored: bool = False  # students see every image beside its mirror image (FYI)
 
 
 class EvaluateConfig(Table):

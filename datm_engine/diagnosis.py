@@ -140,7 +140,7 @@ class Calibration:
         gradient = yield from compiled(
             self.runtime,
             "student steps",
-            student_gradient(network),
+            student_gradient(network, mirrored=settings.mirrored),
             lambda gradient: (forward(gradient), back(gradient)),
             round(settings.iterations * settings.syn_steps * share),
         )

@@ -63,7 +63,9 @@ def road(
     def walk(
         config: Config, name: str, most: int, make: Callable[[Gradient, int], Gradient]
     ) -> tuple[Run, list[Any]]:
-        monkeypatch.setattr(iteration, "student_gradient", lambda net: make(plainly(net), most))
+        monkeypatch.setattr(
+            iteration, "student_gradient", lambda net, **how: make(plainly(net, **how), most)
+        )
         made = (folders.runs / name).exists()
         run = Run(folders.runs / name) if made else Run.create(folders.runs, name, config, {})
         with run.recording() as record:

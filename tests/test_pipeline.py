@@ -119,7 +119,7 @@ def told(run: Run) -> list[Any]:
         {"labels": "soft"},
         {"labels": "hard"},
         {"averaging": 0.9, "gradient": "tesla"},
-        {"matched_share": 0.5, "ending": "nearest", "trajectories": "convex"},
+        {"matched_share": 0.5, "ending": "nearest", "trajectories": "convex", "mirrored": True},
     ],
     ids=["soft", "hard", "averaged, TESLA's", "later ideas"],
 )

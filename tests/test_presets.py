@@ -327,7 +327,8 @@ def test_what_each_method_is() -> None:
             distill.averaging,
         )
 
-    assert presets.methods() == ("datm", "att", "ftd", "mct", "mtt", "nearest", "pad", "tesla")
+    later = {"att", "fyi", "mct", "nearest", "pad"}
+    assert set(presets.methods()) == {"datm", "ftd", "mtt", "tesla"} | later
     assert has("datm") == ("gsam", "soft", "learned", "exact", 0.0)
     assert has("mtt")[:2] == ("sgd", "hard")
     assert has("mtt")[3:] == ("exact", 0.0)
@@ -338,6 +339,8 @@ def test_what_each_method_is() -> None:
     chosen = presets.choose(None, None, "cifar10-ipc10", None)
     over = config.overlay(chosen.tables, {"distill": {"ending": "nearest"}})
     assert presets.with_method(chosen, "nearest").tables == over, "nothing else"
+    over = config.overlay(chosen.tables, {"distill": {"mirrored": True}})
+    assert presets.with_method(chosen, "fyi").tables == over, "nothing else"
 
 
 def test_what_each_method_that_came_after_is() -> None:
@@ -347,7 +350,7 @@ def test_what_each_method_that_came_after_is() -> None:
         distill = settings.distill
         return settings.experts.order, distill.matched_share, distill.ending, distill.trajectories
 
-    for earlier in ("datm", "mtt", "ftd", "tesla"):
+    for earlier in ("datm", "mtt", "ftd", "tesla", "fyi"):
         assert has(earlier) == ("random", 1.0, "last", "real")
     assert has("pad") == ("easy-first", 0.5, "last", "real")
     assert has("att") == has("nearest") == ("random", 1.0, "nearest", "real")
@@ -364,6 +367,7 @@ def test_what_each_method_that_came_after_is() -> None:
         ("att", "ECCV 2024"),
         ("mct", "CVPR 2025"),
         ("nearest", "ECCV 2024"),
+        ("fyi", "ECCV 2024"),
     ],
 )
 def test_every_method_opens_with_its_paper_and_its_command(method: str, paper: str) -> None:

@@ -62,7 +62,8 @@ class Distillation:
     ) -> None:
         self.config, self.experts, self.runtime = config, experts, runtime
         self.first = first_matched(network.layout.size, config.distill.matched_share)
-        self.plain_gradient = self.gradient = student_gradient(network)
+        mirrored = config.distill.mirrored
+        self.plain_gradient = self.gradient = student_gradient(network, mirrored=mirrored)
         self.division = Division(runtime.ranks)
         # Of how many steps the graphs are kept, and of how many there has proved to be room.
         self.kept, self.room = 0, config.distill.syn_steps

@@ -16,10 +16,11 @@ This is the same gradient, not an approximation of it. TESLA's is one (Cui et al
 the θ_i taken as given, θ_N = θ_0 − η Σ g_i depends on x_{b_i} through g_i alone, and λ_i = λ_N
 throughout. Beside the exact one it wants the last line's second term.
 
-Two ideas published after DATM change what is compared; the gradient is exact for each. With `first`
-above 0 both norms of L run over the weights from there on (PAD, Li et al. 2024): λ_N is zero before
-it, λ_i for i < N is not, since g_i depends on all weights. With `nearest` the student ends at the
-step i ≥ 1 that is nearest to the target (ATT, Liu et al., ECCV 2024), and N is that i.
+Three ideas published after DATM change this; the gradient is exact for each. With `first` above 0
+both norms of L run over the weights from there on (PAD, Li et al. 2024): λ_N is zero before it,
+λ_i for i < N is not, since g_i depends on all weights. With `nearest` the student ends at the step
+i ≥ 1 that is nearest to the target (ATT, Liu et al., ECCV 2024), and N is that i. If `mirrored`,
+each g_i is that of a batch together with its mirror image (FYI, Son et al., ECCV 2024).
 
 Graphs that fit the memory one has may be kept on the way forward instead, from the last step on;
 each spares its rebuilding, a quarter of the step's arithmetic.
@@ -112,10 +113,13 @@ def soft_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     return -(labels.softmax(dim=1) * logits.log_softmax(dim=1)).sum(dim=1).mean()
 
 
-def student_gradient(network: FlatNetwork) -> Gradient:
-    """(θ, x, y) → ∇_θ ℓ(θ; x, y). The one function that is worth compiling."""
+def student_gradient(network: FlatNetwork, *, mirrored: bool = False) -> Gradient:
+    """(θ, x, y) → ∇_θ ℓ(θ; x, y), of the batch as it was augmented, or of that and the same with
+    left and right exchanged, under the same labels. The one function that is worth compiling."""
 
     def loss(theta: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        if mirrored:
+            images, labels = torch.cat((images, images.flip(-1))), torch.cat((labels, labels))
         value = soft_cross_entropy(network(theta, images), labels)
         return value, value.detach()
 

@@ -1,10 +1,11 @@
-"""What is compared may be the deeper weights, or the nearest step, or a line; the meta-gradient is
-still that of what is compared, by plain autograd."""
+"""What is compared may be the deeper weights, or the nearest step, or a line, and a student may see
+mirror images too; the meta-gradient is still that of what is compared, by plain autograd."""
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from datm_engine.config import Config
-from datm_engine.data.augmentation import OPERATIONS, augment
+from datm_engine.data.augmentation import OPERATIONS, Draw, augment
 from datm_engine.data.prepared import PreparedData
 from datm_engine.distillation.division import Division
 from datm_engine.distillation.matching import (
@@ -21,6 +22,7 @@ from datm_engine.distillation.matching import (
     first_matched,
     meta_gradient,
     soft_cross_entropy,
+    student_gradient,
     train_student,
 )
 from datm_engine.distillation.segments import Segments
@@ -66,15 +68,23 @@ def parts(
     return trained.loss, found.images, found.labels, found.syn_lr
 
 
-def plain(given: Problem, first: int = 0, end: int = STEPS) -> Parts:
-    """The same by autograd through the first `end` steps, over the weights from `first` on."""
+def plain(
+    given: Problem, first: int = 0, end: int = STEPS, mirrors: tuple[bool, ...] = (False,)
+) -> Parts:
+    """The same by autograd through the first `end` steps, over the weights from `first` on; a step
+    is on the mean of what its batch is as it is and mirrored."""
     learned = (given.images, given.labels, given.syn_lr)
     images, labels, syn_lr = (t.detach().requires_grad_() for t in learned)
     theta = given.start.detach().requires_grad_()
     for step in given.steps[:end]:
-        logits = given.network(theta, augment(images[step.indices], step.draw))
-        loss = soft_cross_entropy(logits, labels[step.indices])
-        (g,) = torch.autograd.grad(loss, theta, create_graph=True)
+        seen = augment(images[step.indices], step.draw)
+        losses = [
+            soft_cross_entropy(
+                given.network(theta, seen.flip(3) if mirror else seen), labels[step.indices]
+            )
+            for mirror in mirrors
+        ]
+        (g,) = torch.autograd.grad(sum(losses) / len(losses), theta, create_graph=True)
         theta = theta - syn_lr * g
     away, began = theta - given.target, given.start - given.target
     compared = away[first:].square().sum() / began[first:].square().sum()
@@ -183,6 +193,32 @@ def test_ranks_end_at_the_same_step(tmp_path: Path) -> None:
     ours, theirs = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
     assert all(map(torch.equal, ours, theirs))
     assert_equal(ours, plain(passing(4), 100, end=4))
+
+
+@pytest.mark.parametrize("keep", [0, 4, STEPS])
+@pytest.mark.parametrize("pieces", [None, 2], ids=["whole", "in pieces"])
+def test_a_mirrored_student_sees_every_image_and_its_mirror_image(
+    keep: int, pieces: int | None
+) -> None:
+    given = problem()
+    given.gradient = student_gradient(given.network, mirrored=True)
+    division = None if pieces is None else Division(most=pieces)
+    found = parts(given, division, keep=keep)
+    assert_equal(found, plain(given, mirrors=(False, True)))
+    assert not torch.allclose(found[1], problem().parts()[1]), "another student than without"
+
+
+def test_what_a_mirrored_student_learns_from_is_the_same_mirrored() -> None:
+    given = problem()
+    given.gradient = student_gradient(given.network, mirrored=True)
+    exchanged = problem()
+    exchanged.gradient = given.gradient
+    exchanged.images = given.images.flip(3)
+    unaugmented = [replace(step, draw=Draw(None, step.draw.uniform)) for step in given.steps]
+    given.steps = exchanged.steps = unaugmented
+    ours, theirs = parts(given), parts(exchanged)
+    assert torch.allclose(ours[1], theirs[1].flip(3))
+    assert torch.allclose(ours[0], theirs[0])
 
 
 def test_a_convex_trajectory_is_the_line_from_first_to_last(
