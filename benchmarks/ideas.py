@@ -29,6 +29,7 @@ IDEAS: dict[str, tuple[str, ...]] = {
     "both as pad": ("distill.matched_share=0.5", "experts.order=easy-first"),
     "ending nearest": ("distill.ending=nearest",),
     "trajectories convex": ("distill.trajectories=convex",),
+    "mirrored": ("distill.mirrored=true",),
 }
 SAME = ("evaluate.repeats=3", 'evaluate.against=["random"]')
 RANDOM = "random real images"
