@@ -42,7 +42,7 @@ Method = Annotated[
     str | None,
     typer.Option(
         envvar="DATM_METHOD",
-        metavar="datm|mtt|ftd|tesla|pad|att|mct|nearest",
+        metavar="datm|mtt|ftd|tesla|pad|att|mct|fyi|nearest",
         help="Run the preset as one of DATM's relatives.",
         show_default="datm",
     ),

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from typer.models import OptionInfo
 
+from datm_cli.options import Method
 from datm_cli.settings import Settings, settle
+from datm_engine import presets
 from datm_engine.config import Config
 from datm_engine.errors import ConfigError
 from datm_engine.events import Matched
@@ -72,6 +75,11 @@ def test_the_method_from_the_environment(
     assert plain.json["run"] == "digits-ipc2", (
         "a flag stands above it, and datm is what presets are"
     )
+
+
+def test_help_names_every_method() -> None:
+    (option,) = (part for part in get_args(Method) if isinstance(part, OptionInfo))
+    assert set(str(option.metavar).split("|")) == set(presets.methods())
 
 
 @pytest.mark.parametrize("command", ["distill", "experts"])
