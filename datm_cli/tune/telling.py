@@ -88,7 +88,8 @@ def write_preset(tune: Tune, trials: Trials, made_by: str, to: Path | None) -> P
     """The best trial's settings, at the length that was asked for. Raises FileError."""
     asked, best = tune.asked(), trials.best
     assert best is not None
-    config = lengthened(asked, tune.run(best.number).config())
+    derived = tune.run(0).facts().get("derived", {})
+    config = lengthened(asked, tune.run(best.number).config(), derived)
     place = to or tune.preset
     text = preset_text(config, _head(tune, trials, best, made_by, place))
     for path in dict.fromkeys((tune.preset, place)):

@@ -10,12 +10,18 @@ from datm_engine.derivation.derived import Derived, Value, rounded
 STEP_OF_IMAGES, STEP_OF_LABELS, STEP_OF_RATE = 0.6, 0.02, 0.02
 FITTING = 2.0  # the matching loss that images not yet learned should begin below, in the mean
 HALVINGS = 3  # of η, for that
+STEPPED = ("lr_images", "lr_labels", "lr_lr")  # derived as a step of so much / √iterations
 
 
 def student_rate(lr: float, expert_steps: int, n: int) -> float:
     """η at first, before anything is measured: N = `n` student steps go about a third as far as
     `expert_steps` of an expert at `lr`; within 1 and 3 times that."""
     return lr * min(max(0.3 * expert_steps / n, 1.0), 3.0)
+
+
+def for_length(rate: float, iterations: int, other: int) -> float:
+    """A derived one of the rates `STEPPED`, of a run of so many iterations, for one of `other`."""
+    return rate if other == iterations else rounded(rate * math.sqrt(iterations / other))
 
 
 def rates_for(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from datm_engine.config import Config, build, differences, overlay
+from datm_engine.derivation import STEPPED, for_length
 from datm_engine.errors import ConfigError
 from datm_engine.tuning.rungs import Rungs
 
@@ -43,8 +45,9 @@ def shortened(asked: Config, iterations: int) -> Config:
     return build(overlay(asked.model_dump(), over), "the trials' settings")
 
 
-def lengthened(asked: Config, best: Config) -> Config:
-    """`asked` with what a trial's settings, `best`, have changed in them."""
+def lengthened(asked: Config, best: Config, derived: Collection[str] = ()) -> Config:
+    """`asked` with what a trial's settings, `best`, have changed in them; what was `derived` for
+    the trial's length (`table.key`), as it would be for the whole."""
     iterations = best.distill.iterations
     before = shortened(asked, iterations)
     over: dict[str, dict[str, Any]] = {"experts": {"epochs": best.snapshot_epochs}}
@@ -52,6 +55,8 @@ def lengthened(asked: Config, best: Config) -> Config:
         table, _, key = name.partition(".")
         if key == "expansion_iterations":
             found = _scaled(found, asked.distill.iterations / iterations)
+        elif key in STEPPED and name in derived:
+            found = for_length(found, iterations, asked.distill.iterations)
         over.setdefault(table, {})[key] = found
     return build(overlay(asked.model_dump(), over), "the tuned settings")
 

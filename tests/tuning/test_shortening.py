@@ -7,7 +7,7 @@ import tomllib
 import pytest
 
 from datm_engine import presets
-from datm_engine.config import build, differences
+from datm_engine.config import build, differences, overlay
 from datm_engine.errors import ConfigError
 from datm_engine.tuning.presets import preset_text
 from datm_engine.tuning.rungs import Rungs
@@ -38,6 +38,21 @@ def test_what_counts_iterations_is_shortened_alike() -> None:
     assert trial.distill.averaging == pytest.approx(0.995, abs=1e-4)
     grown = shortened(build(presets.load("cifar10-ipc10"), "datm"), 500)
     assert grown.distill.expansion_iterations == 50  # 1,000 of 10,000
+
+
+def test_derived_rates_are_those_of_the_whole_length() -> None:
+    asked = build(presets.load("cifar10-ipc10"), "datm")  # 10,000 iterations
+    best = build(
+        overlay(
+            shortened(asked, 100).model_dump(), {"distill": {"lr_images": 30.0, "lr_lr": 2e-5}}
+        ),
+        "best",
+    )
+    back = lengthened(asked, best, {"distill.lr_images": {}, "distill.syn_lr": {}})
+    assert back.distill.lr_images == pytest.approx(3.0), "a tenth: 0.6/√10,000 beside 0.6/√100"
+    assert back.distill.lr_lr == 2e-5, "stated, not derived"
+    same = lengthened(asked, best.model_copy(), {})
+    assert same.distill.lr_images == 30.0
 
 
 @pytest.mark.parametrize("name", presets.names())
