@@ -127,6 +127,7 @@ class EvaluateConfig(Table):
     selection: Literal["validation", "last", "test"]  # "test" is the published rule
     selection_interval: int = Field(ge=1)  # iterations between candidates
     selection_repeats: int = Field(ge=1)
+    mirrored: bool = False  # networks see every image beside its mirror image (FYI), all sets'
 
 
 class Config(Table):

@@ -196,7 +196,9 @@ class Calibration:
         step = yield from compiled(
             self.runtime,
             f"steps of {name} on {count:,} images",
-            training_step(network, settings.momentum, settings.weight_decay),
+            training_step(
+                network, settings.momentum, settings.weight_decay, mirrored=settings.mirrored
+            ),
             lambda step: step(*given),
             round(steps),
             small_kernels=True,

@@ -40,6 +40,11 @@ from datm_engine.version import __version__
 Result = TypeVar("Result")
 Stop = Callable[[], bool]
 
+MIRRORED = (
+    "networks see every image of theirs beside its mirror image, real ones alike "
+    "(evaluate.mirrored)"
+)
+
 
 @dataclass(frozen=True)
 class Folders:
@@ -176,6 +181,8 @@ def make_distilled_set(
     if ranks.leads:
         runtime.compiler.record = lambda _: run.note(arithmetic=runtime.facts())
     yield Noted(text=runtime.choices)
+    if config.evaluate.mirrored:
+        yield Noted(text=MIRRORED)
     data = yield from _prepared(config, folders, runtime)
     _check(config, data, run, runtime)
     with wanted_for("training experts", _smaller("experts.batch", config.experts.batch)):
@@ -263,6 +270,8 @@ def evaluate_again(
     """
     first = next(iter(distilled.values()))
     yield Noted(text=runtime.choices)
+    if config.evaluate.mirrored:
+        yield Noted(text=MIRRORED)
     data = yield from _prepared(config, folders, runtime, first.preprocessing)
     made_for = (len(first.class_names), tuple(first.images.shape[1:]))
     if made_for != (data.classes, data.shape):

@@ -153,11 +153,6 @@ def test_rates_move_what_is_learned_by_a_share_of_its_size() -> None:
         "lr_labels": 0.0,
         "threshold": 1.43,
     }
-    assert values(rates_for(100, 0.05, 1, steps, 0.7, {}, mirrored=True)) == {
-        **told,
-        "lr_images": 2 * told["lr_images"],
-        "lr_labels": 2 * told["lr_labels"],
-    }
     assert rates_for(100, 0.05, 1, steps, 0.7, dict.fromkeys(derivation.RATES, 1.0)) == []
 
 

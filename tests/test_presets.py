@@ -339,7 +339,8 @@ def test_what_each_method_is() -> None:
     chosen = presets.choose(None, None, "cifar10-ipc10", None)
     over = config.overlay(chosen.tables, {"distill": {"ending": "nearest"}})
     assert presets.with_method(chosen, "nearest").tables == over, "nothing else"
-    over = config.overlay(chosen.tables, {"distill": {"mirrored": True}})
+    mirrored = {"distill": {"mirrored": True}, "evaluate": {"mirrored": True}}
+    over = config.overlay(chosen.tables, mirrored)
     assert presets.with_method(chosen, "fyi").tables == over, "nothing else"
 
 

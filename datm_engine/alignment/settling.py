@@ -84,7 +84,6 @@ def settle_by_experts(
             matched.steps,
             matched.largest,
             _held(config, derive),
-            mirrored=config.distill.mirrored,
         )
         config, told = _with(config, rates), (*told, *rates)
         yield from _stated(rates)

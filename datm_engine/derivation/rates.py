@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from datm_engine.derivation.derived import Derived, Value, rounded
 
 STEP_OF_IMAGES, STEP_OF_LABELS, STEP_OF_RATE = 0.6, 0.02, 0.02
-MIRRORED = 2  # times the first two, where a student sees mirror images too: more is to be learned
 FITTING = 2.0  # the matching loss that images not yet learned should begin below, in the mean
 HALVINGS = 3  # of η, for that
 STEPPED = ("lr_images", "lr_labels", "lr_lr")  # derived as a step of so much / √iterations
@@ -32,8 +31,6 @@ def rates_for(
     steps: Mapping[str, float],
     loss: float,
     held: Mapping[str, Value],
-    *,
-    mirrored: bool = False,
 ) -> list[Derived]:
     """η, the rates at which images, labels and it are learned, and the threshold.
 
@@ -41,10 +38,9 @@ def rates_for(
     "images", "labels", "syn_lr" → how far a rate of 1 would move each in an iteration, as a share
     of its size, measured at the start. loss: the matching loss there, the largest of any segment.
     """
-    times = MIRRORED if mirrored else 1
     relative = {
-        "lr_images": ("images", times * STEP_OF_IMAGES, "the images' deviation"),
-        "lr_labels": ("labels", times * STEP_OF_LABELS, "the logits' deviation"),
+        "lr_images": ("images", STEP_OF_IMAGES, "the images' deviation"),
+        "lr_labels": ("labels", STEP_OF_LABELS, "the logits' deviation"),
         "lr_lr": ("syn_lr", STEP_OF_RATE, "η"),
     }
     told = []

@@ -278,7 +278,9 @@ class Evaluation:
         step = yield from compiled(
             self.runtime,
             f"steps of {network_name} on {count:,} images",
-            training_step(network, settings.momentum, settings.weight_decay),
+            training_step(
+                network, settings.momentum, settings.weight_decay, mirrored=settings.mirrored
+            ),
             exercise,
             repeats // len(sizes),
             small_kernels=True,

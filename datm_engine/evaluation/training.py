@@ -53,10 +53,12 @@ class Schedule:
         return self.lr if epoch <= self.decay_after else 0.1 * self.lr
 
 
-def training_step(network: FlatNetwork, momentum: float, weight_decay: float) -> TrainingStep:
-    """One step of SGD on a batch as it was augmented; labels are logits, the rate is a scalar
-    tensor."""
-    gradient = student_gradient(network)
+def training_step(
+    network: FlatNetwork, momentum: float, weight_decay: float, *, mirrored: bool = False
+) -> TrainingStep:
+    """One step of SGD on a batch as it was augmented, or on that and its mirror image; labels are
+    logits, the rate is a scalar tensor."""
+    gradient = student_gradient(network, mirrored=mirrored)
 
     def step(
         theta: Tensor, velocity: Tensor, rate: Tensor, images: Tensor, labels: Tensor

@@ -46,6 +46,7 @@ def _made_by(run: Run, config: Config, selection: str) -> dict[str, Any]:
         "epochs": settings.full_epochs if whole else settings.epochs,
         "repeats": settings.full_repeats if whole else settings.repeats,
         "training": (settings.batch, settings.momentum, settings.weight_decay, settings.real_lr),
+        "mirrored": settings.mirrored,
     }
     if not whole:
         facts["ipc"] = config.distill.ipc

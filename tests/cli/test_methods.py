@@ -56,6 +56,17 @@ def test_a_run_by_a_method_says_so(datm: Datm, settings: Path) -> None:
     assert_two_lines(again, 2, "--method and --window are for a new one", "--resume")
 
 
+def test_by_fyi_networks_are_trained_on_mirror_images_too(datm: Datm, settings: Path) -> None:
+    answer = datm("distill", "--config", settings, "--method", "fyi", "--no-tui")
+    assert answer.code == 0
+    said = "networks see every image of theirs beside its mirror image, real ones alike"
+    assert said in " ".join(answer.err.split())
+    again = datm("evaluate", "digits-ipc1-fyi", "--json")
+    assert again.json["results"] == datm("evaluate", "digits-ipc1-fyi", "--json").json["results"]
+    plain = datm("evaluate", "digits-ipc1-fyi", "--set", "evaluate.mirrored=false")
+    assert said not in " ".join(plain.err.split())
+
+
 def test_what_is_derived_is_not_told_where_it_is_stated() -> None:
     derived = "distill.averaging = "
     assert any(note.startswith(derived) for note in settled(method="ftd").notes)

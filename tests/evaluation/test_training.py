@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from datm_engine.data.augmentation import augment, draw
@@ -24,15 +25,17 @@ def test_published_schedule() -> None:
     assert rates[502:] == [0.1 * 0.1] * 499
 
 
-def test_training_is_sgd_with_the_published_schedule() -> None:
-    """Beside torch.optim.SGD, made anew when the rate falls, on the same batches."""
+@pytest.mark.parametrize("mirrored", [False, True], ids=["plain", "mirrored"])
+def test_training_is_sgd_with_the_published_schedule(mirrored: bool) -> None:
+    """Beside torch.optim.SGD, made anew when the rate falls, on the same batches; mirrored, with
+    each augmented image's mirror image under the same label."""
     draws = generator(0)
     images, labels = torch.randn(10, 1, 8, 8, generator=draws), torch.randn(10, 3, generator=draws)
     images, labels = images.double(), labels.double()
     module = build("mlp", channels=1, size=(8, 8), classes=3, seed=0).double()
     network = FlatNetwork(module)
     plan = schedule(6, batch=4)
-    step = training_step(network, momentum=0.9, weight_decay=5e-4)
+    step = training_step(network, momentum=0.9, weight_decay=5e-4, mirrored=mirrored)
     training = train(step, network.initial(), images, labels, plan, ["flip", "color"], seed=5)
     epochs = []
     while True:
@@ -58,6 +61,9 @@ def test_training_is_sgd_with_the_published_schedule() -> None:
         augmentations = draw(["flip", "color"], [4, 4, 2], draws)
         for batch, augmented in zip(batches, augmentations, strict=True):
             seen = augment(images[batch], augmented)
-            parameter.grad = student_gradient(network)(parameter.detach(), seen, labels[batch])
+            told = labels[batch]
+            if mirrored:
+                seen, told = torch.cat([seen, seen.flip(3)]), torch.cat([told, told])
+            parameter.grad = student_gradient(network)(parameter.detach(), seen, told)
             optimizer.step()
     assert torch.allclose(found, parameter.detach(), rtol=1e-9, atol=0)

@@ -52,6 +52,7 @@ def test_what_is_known_or_not_asked_for_is_not_taken(tmp_path: Path) -> None:
         ({"evaluate": {"epochs": 9}}, ["full"]),
         ({"evaluate": {"full_epochs": 9}}, ["random"]),
         ({"evaluate": {"real_lr": 0.9}}, []),
+        ({"evaluate": {"mirrored": True}}, []),
         ({"distill": {"seed": 9}}, []),
         ({"network": {"width": 5}}, []),
         ({"dataset": {"validation": 0.1}}, []),
