@@ -8,7 +8,8 @@ run, of its images, student steps and networks; the experts are the same for all
 only where their order is another. Printed are mean ± standard deviation over the seeds of the runs'
 mean test accuracies, in percent: of the sets that were selected on held-out images, how far these
 are from the first idea's on the same seed, and of the sets at the last iteration, whatever was
-selected. FOLDER keeps what is done, for the next time.
+selected. Random real images are those beside the first idea. FOLDER keeps what is done, for the
+next time.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ IDEAS: dict[str, tuple[str, ...]] = {
     "both as pad": ("distill.matched_share=0.5", "experts.order=easy-first"),
     "ending nearest": ("distill.ending=nearest",),
     "trajectories convex": ("distill.trajectories=convex",),
-    "mirrored": ("distill.mirrored=true",),
+    "fyi": ("distill.mirrored=true", "evaluate.mirrored=true"),
 }
 SAME = ("evaluate.repeats=3", 'evaluate.against=["random"]')
 RANDOM = "random real images"

@@ -173,7 +173,8 @@ class Calibration:
                 seconds += yield from self._trainings(name, self.images, epochs)
             batch = min(settings.batch, max(count, self.images * ("full" in settings.against)))
             network = self._network(name, self.runtime)
-            memory = max(memory, self._step_memory(network, batch))
+            seen = 2 * batch if settings.mirrored else batch
+            memory = max(memory, self._step_memory(network, seen))
         return Estimate("evaluate", seconds, self.data + memory, 0)
 
     def _choosing(self) -> float:

@@ -41,7 +41,7 @@ Result = TypeVar("Result")
 Stop = Callable[[], bool]
 
 MIRRORED = (
-    "networks see every image of theirs beside its mirror image, real ones alike "
+    "networks are trained on every image beside its mirror image, on real images too "
     "(evaluate.mirrored)"
 )
 

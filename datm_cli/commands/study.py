@@ -28,7 +28,9 @@ def study(
     ] = "1,10,50",
     methods: Annotated[
         str | None,
-        typer.Option(metavar="NAME,…", help="Of a study of methods.", show_default="all there are"),
+        typer.Option(
+            metavar="NAME,…", help="Of a study of methods.", show_default="all tested alike"
+        ),
     ] = None,
     against: Annotated[
         str | None,

@@ -83,7 +83,20 @@ class Asked:
             raise ConfigError(wrong, f"--methods {','.join(known)}")
         ipcs = parse_ipcs(self.ipcs)
         settled = {(m, ipc): self._settle(ipc, method=m) for m in methods for ipc in ipcs}
+        if self.methods is None:
+            alike = settled[methods[0], ipcs[0]].config.evaluate.mirrored
+            settled = {
+                place: one
+                for place, one in settled.items()
+                if one.config.evaluate.mirrored == alike
+            }
         configs = {place: one.config for place, one in settled.items()}
+        if len({config.evaluate.mirrored for config in configs.values()}) > 1:
+            raise ConfigError(
+                "--methods: these train networks on a set in two ways, with and without mirror "
+                "images, and a table compares what is tested alike",
+                "--set evaluate.mirrored=true",
+            )
         plan = plan_methods(self._name(settled.values()), configs)
         origins = {}
         for run in plan.runs:

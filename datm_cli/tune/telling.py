@@ -12,6 +12,7 @@ from rich.text import Text
 
 from datm_cli.sentences import plural
 from datm_engine import events
+from datm_engine.derivation import STEPPED
 from datm_engine.files import make_folder, save_text
 from datm_engine.hints import command
 from datm_engine.tuning.findings import finding
@@ -121,6 +122,11 @@ def _head(tune: Tune, trials: Trials, best: Trial, made_by: str, place: Path) ->
     repeats = tune.run(best.number).config().evaluate.selection_repeats
     lines.append(f"each score is the mean of {plural(repeats, 'network')}, the best on the way")
     lines.append(f"changed: {best.changes or 'nothing'}")
+    if best.iterations != config.distill.iterations and tune.run(0).facts().get("derived"):
+        lines.append(
+            f"{', '.join(STEPPED)}: what of them was derived for {best.iterations:,} iterations is "
+            f"stated for {config.distill.iterations:,}"
+        )
     lines.append(f"trials: {len(trials.all)} ({counts}), seed {config.distill.seed}")
     if ready:
         lines.append(f"experts: {Path(ready[-1].folder).name}, whose name covers the images")

@@ -46,8 +46,9 @@ def shortened(asked: Config, iterations: int) -> Config:
 
 
 def lengthened(asked: Config, best: Config, derived: Collection[str] = ()) -> Config:
-    """`asked` with what a trial's settings, `best`, have changed in them; what was `derived` for
-    the trial's length (`table.key`), as it would be for the whole."""
+    """`asked` with what a trial's settings, `best`, have changed in them. `derived`: the keys
+    (`table.key`) that were derived for the trial's length; rates among them become those of the
+    whole."""
     iterations = best.distill.iterations
     before = shortened(asked, iterations)
     over: dict[str, dict[str, Any]] = {"experts": {"epochs": best.snapshot_epochs}}

@@ -70,7 +70,8 @@ class Tune:
         stated = {"config": asked.model_dump(), **facts}
         if tune.asked_file.is_file():
             before = tune.facts()
-            if {key: before.get(key) for key in stated} == json.loads(json.dumps(stated)):
+            alike = {key: before.get(key) for key in facts} == json.loads(json.dumps(facts))
+            if alike and tune.asked() == asked:  # also where it is from before a key there is now
                 return tune
             if any(trial.scores for trial in tune.trials().all.values()) or tune._is_alive:
                 raise tune._taken(asked, facts, before)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from datm_engine.alignment import settling
 from datm_engine.alignment.course import read_course
 from datm_engine.config import Config, differences
 from datm_engine.derivation import DERIVABLE
@@ -120,3 +121,32 @@ def test_one_key_alone_can_be_derived(
     run, seen = road(config, folders, [key], cpu)
     assert [e.key for e in seen if isinstance(e, SettingDerived)] == [f"distill.{key}"]
     assert set(differences(config, run.config())) <= {f"distill.{key}"}
+
+
+@pytest.mark.parametrize(
+    ("losses", "times"),
+    [((1.9,), 0), ((2.5, 1.9), 1), ((9.0, 4.0, 3.0, 3.5), 2)],
+    ids=["as it is", "until below 2", "else at the lowest"],
+)
+def test_the_rate_is_halved_where_matching_begins_too_high(
+    losses: tuple[float, ...],
+    times: int,
+    make_config: Make,
+    folders: Folders,
+    cpu: Runtime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried: list[float] = []
+
+    def measured(distillation: Any, number: int) -> dict[str, float]:
+        syn_lr = float(distillation.learned["syn_lr"])
+        if syn_lr not in tried:
+            tried.append(syn_lr)
+        steps = {"images": 1.0, "labels": 1.0, "syn_lr": 1.0}
+        return steps | {"loss": losses[tried.index(syn_lr)]}
+
+    monkeypatch.setattr(settling, "_measured", measured)
+    run, _ = road(make_config(), folders, ["syn_lr", "threshold"], cpu, until=Matched)
+    assert len(tried) == len(losses)
+    assert run.config().distill.syn_lr == pytest.approx(tried[0] / 2**times, rel=0.05)
+    assert run.config().distill.threshold == pytest.approx(1.1 * losses[times], abs=0.01)

@@ -192,6 +192,7 @@ def test_other_settings_want_another_name(datm: Datm, compare: Callable[..., Ans
         (["window", "--ipc", "0"], "--ipc 0", "--ipc 1,10,50"),
         (["window", "--methods", "mtt"], "--methods is for", "datm study window"),
         (["methods", "--methods", "mtt,dm"], "there is no method dm", "--methods datm,"),
+        (["methods", "--methods", "datm,fyi"], "in two ways", "--set evaluate.mirrored=true"),
         (["window", "--networks", "resnet"], "evaluate.networks", "--help"),
         (["window", "--set", "distill.max_start_epoch=3"], "given twice", "datm study window"),
         (["window", "--set", "experts.epochs=3"], "too few start epochs", "experts.epochs=4"),

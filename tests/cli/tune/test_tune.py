@@ -215,6 +215,17 @@ def test_other_settings_want_another_name(tune: Callable[..., Answer], datm: Dat
     assert followed.json["tune"] == "digits-ipc1-2"
 
 
+def test_a_tune_from_before_a_key_there_is_now_goes_on(tune: Callable[..., Answer]) -> None:
+    done = tune("--json").json
+    file = HOME / "tune.json"
+    stated = json.loads(file.read_text())
+    del stated["config"]["distill"]["mirrored"], stated["config"]["evaluate"]["mirrored"]
+    file.write_text(json.dumps(stated))
+    again = tune("--json")
+    assert again.code == 0, again.out
+    assert again.json == done
+
+
 def test_what_has_scored_nothing_gives_its_place(tune: Callable[..., Answer]) -> None:
     nothing = tune("--set", "dataset.train_images=10", budget=1)
     assert_two_lines(nothing, 2, "none is held out to score trials on", "train_images=all")
