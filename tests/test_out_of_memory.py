@@ -147,7 +147,7 @@ def test_other_stages_name_the_setting(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    def full(*given: object) -> Any:
+    def full(*given: object, **how: object) -> Any:
         def step(*tensors: Tensor) -> Any:
             raise SAID[0]
 
