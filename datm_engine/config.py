@@ -12,14 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from datm_engine.errors import ConfigError
 from datm_engine.hints import HELP, command
@@ -127,7 +120,7 @@ class EvaluateConfig(Table):
     selection: Literal["validation", "last", "test"]  # "test" is the published rule
     selection_interval: int = Field(ge=1)  # iterations between candidates
     selection_repeats: int = Field(ge=1)
-    mirrored: bool = False  # networks see every image beside its mirror image (FYI), all sets'
+    mirrored: bool = False  # networks see every image beside its mirror image (FYI)
 
 
 class Config(Table):

@@ -89,14 +89,19 @@ def write_preset(tune: Tune, trials: Trials, made_by: str, to: Path | None) -> P
     """The best trial's settings, at the length that was asked for. Raises FileError."""
     asked, best = tune.asked(), trials.best
     assert best is not None
-    derived = tune.run(0).facts().get("derived", {})
-    config = lengthened(asked, tune.run(best.number).config(), derived)
+    config = lengthened(asked, tune.run(best.number).config(), _derived(tune))
     place = to or tune.preset
     text = preset_text(config, _head(tune, trials, best, made_by, place))
     for path in dict.fromkeys((tune.preset, place)):
         make_folder(path.parent)
         save_text(path, text)
     return place
+
+
+def _derived(tune: Tune) -> dict[str, Any]:
+    """What the experts settled for the trials, `table.key` → value and reason."""
+    derived: dict[str, Any] = tune.run(0).facts().get("derived", {})
+    return derived
 
 
 def _head(tune: Tune, trials: Trials, best: Trial, made_by: str, place: Path) -> list[str]:
@@ -122,7 +127,7 @@ def _head(tune: Tune, trials: Trials, best: Trial, made_by: str, place: Path) ->
     repeats = tune.run(best.number).config().evaluate.selection_repeats
     lines.append(f"each score is the mean of {plural(repeats, 'network')}, the best on the way")
     lines.append(f"changed: {best.changes or 'nothing'}")
-    if best.iterations != config.distill.iterations and tune.run(0).facts().get("derived"):
+    if best.iterations != config.distill.iterations and _derived(tune):
         lines.append(
             f"{', '.join(STEPPED)}: what of them was derived for {best.iterations:,} iterations is "
             f"stated for {config.distill.iterations:,}"

@@ -10,7 +10,13 @@ from datm_engine.derivation.derived import Derived, Value, rounded
 STEP_OF_IMAGES, STEP_OF_LABELS, STEP_OF_RATE = 0.6, 0.02, 0.02
 FITTING = 2.0  # the matching loss that images not yet learned should begin below, in the mean
 HALVINGS = 3  # of η, for that
-STEPPED = ("lr_images", "lr_labels", "lr_lr")  # derived as a step of so much / √iterations
+# What is learned by each of the rates that are derived as a first step of so much / √iterations,
+# how much, and of what.
+STEPPED = {
+    "lr_images": ("images", STEP_OF_IMAGES, "the images' deviation"),
+    "lr_labels": ("labels", STEP_OF_LABELS, "the logits' deviation"),
+    "lr_lr": ("syn_lr", STEP_OF_RATE, "η"),
+}
 
 
 def student_rate(lr: float, expert_steps: int, n: int) -> float:
@@ -38,17 +44,12 @@ def rates_for(
     "images", "labels", "syn_lr" → how far a rate of 1 would move each in an iteration, as a share
     of its size, measured at the start. loss: the matching loss there, the largest of any segment.
     """
-    relative = {
-        "lr_images": ("images", STEP_OF_IMAGES, "the images' deviation"),
-        "lr_labels": ("labels", STEP_OF_LABELS, "the logits' deviation"),
-        "lr_lr": ("syn_lr", STEP_OF_RATE, "η"),
-    }
     told = []
     if "syn_lr" not in held:
         halved = f", halved {halvings}× for a matching loss that begins lower" * (halvings > 0)
         reason = f"η at first: student steps that go about a third as far as the experts'{halved}"
         told.append(Derived("syn_lr", syn_lr, reason))
-    for key, (name, share, whole) in relative.items():
+    for key, (name, share, whole) in STEPPED.items():
         if key in held:
             continue
         wanted = share / math.sqrt(iterations)

@@ -145,7 +145,10 @@ def test_settings_that_the_first_trial_derives_are_the_centre(
         if name == "trial-000":
             config = run.config()
             derived = config.distill.model_copy(update={"lr_lr": 3e-6, "lr_images": 0.5})
-            run.restate(config.model_copy(update={"distill": derived}))
+            run.restate(
+                config.model_copy(update={"distill": derived}),
+                derived={"distill.lr_images": {"value": 0.5, "reason": "so"}},
+            )
         return run
 
     monkeypatch.setattr(work.starting, "new_run", deriving)
@@ -155,7 +158,17 @@ def test_settings_that_the_first_trial_derives_are_the_centre(
         settings = Tune(HOME).run(number).config().distill
         assert settings.lr_lr == 3e-6
         assert 0.05 <= settings.lr_images <= 5.0
-    assert "lr_lr = 3e-06" in (HOME / "preset.toml").read_text()
+    text = (HOME / "preset.toml").read_text()
+    assert "lr_lr = 3e-06" in text
+    assert "is stated for" not in text
+
+    short = tune("--json", "--iterations", 2, "--name", "short", budget=1)
+    assert short.code == 0, short.out
+    stated = tomllib.loads(Path("tunes/short/preset.toml").read_text())["distill"]
+    assert stated["iterations"] == 8
+    assert stated["lr_images"] == 0.25, "derived for 2 iterations: half of it for 8"
+    assert stated["lr_lr"] == 3e-6, "not derived"
+    assert "derived for 2 iterations is stated for 8" in Path("tunes/short/preset.toml").read_text()
 
 
 def test_a_trial_that_cannot_be_matched_is_a_finding(tune: Callable[..., Answer]) -> None:
