@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from contextlib import suppress
+from inspect import cleandoc
 from pathlib import Path
 from time import time
 from typing import Annotated
@@ -65,7 +66,9 @@ COMMANDS = {
     )
 }
 for name, function in COMMANDS.items():
-    app.command(name)(function)
+    # as long as the terminal is wide: Typer joins the lines of the first paragraph only
+    paragraphs = cleandoc(function.__doc__ or "").split("\n\n")
+    app.command(name, help="\n\n".join(" ".join(each.split()) for each in paragraphs))(function)
 
 
 def _show_version(wanted: bool) -> None:

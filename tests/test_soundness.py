@@ -13,7 +13,7 @@ from datm_engine.events import CandidateScored, Matched, RunStarted, SampleSaved
 from datm_engine.runs import Run
 from datm_engine.soundness import losses
 from datm_engine.tensors import save_tensors
-from tests.test_runs import matched, started
+from tests.runs.conftest import matched, started
 
 
 @pytest.fixture

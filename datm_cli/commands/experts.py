@@ -53,8 +53,7 @@ def experts(
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Train experts and keep their weights after every epoch; those on disk are kept. Or see, with
-    --inspect, how hard the window is for them."""
+    """Train the experts that are missing; with --inspect, see how hard the window is for them."""
     from datm_cli import output, settings
     from datm_cli.driving import StopRequest, UntilLost, drive
     from datm_cli.knowledge import Knowledge

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,18 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 from textual.app import App
+from textual.pilot import Pilot
 
+from datm_cli.dashboard.app import Dashboard
 from datm_engine import events, lines
 from datm_engine.events import Event
 from datm_engine.runs import Run
 
 BEGAN = 1_700_000_000.0
 CLASSES = ("cat", "dog", "owl")
+
+Make = Callable[..., Run]
+Act = Callable[[Dashboard, Pilot[int]], Awaitable[None]]
 
 
 def matched(iteration: int, iterations: int = 300, **over: Any) -> events.Matched:
@@ -199,3 +206,29 @@ def screen_text(app: App[Any]) -> str:
     """What is on the screen, a line a row, without what only fills."""
     rows = app.screen._compositor.render_strips()
     return "\n".join("".join(s.text for s in strip).rstrip() for strip in rows) + "\n"
+
+
+def shown(run: Run, act: Act, size: tuple[int, int] = (120, 40)) -> Dashboard:
+    """A dashboard on the run, without a terminal or a timer, that `act` has played with."""
+    app = Dashboard(run, clock=lambda: BEGAN + 400, follow=False)
+
+    async def play() -> None:
+        async with app.run_test(size=size) as pilot:
+            await pilot.pause()
+            app.redraw()
+            await pilot.pause()
+            await act(app, pilot)
+
+    asyncio.run(play())
+    return app
+
+
+def ended(status: str = "done", **over: str) -> events.RunEnded:
+    return events.RunEnded(status=status, iteration=120, time=BEGAN + 500, **over)
+
+
+async def until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        await pilot.pause(0.01)

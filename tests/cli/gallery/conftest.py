@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -149,3 +150,8 @@ def assert_golden(name: str, text: str) -> None:
 
 def grey(value: int, side: int = 8) -> np.ndarray[Any, Any]:
     return np.full((side, side, 3), value, dtype=np.uint8)
+
+
+def captions(text: str) -> list[str]:
+    """The number of every image that is shown, with what it is sorted by."""
+    return re.findall(r"#\d+(?:  \d\.\d\d)?", "\n".join(text.splitlines()[2:]))

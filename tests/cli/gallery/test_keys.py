@@ -7,13 +7,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from textual.pilot import Pilot
 
-from datm_cli.gallery import collection
 from datm_cli.screenshot import capture
-from datm_engine.errors import ConfigError, FileError, RunError
 
-from .conftest import press, until, walk
+from .conftest import captions, press, until, walk
 
 
 def heading(text):
@@ -22,10 +19,6 @@ def heading(text):
 
 def title_of(text):
     return re.search(r"all classes(?: › \S+)*", text.splitlines()[1]).group()
-
-
-def captions(text):
-    return re.findall(r"#\d+(?:  \d\.\d\d)?", "\n".join(text.splitlines()[2:]))
 
 
 def test_in_and_out_of_a_class_and_an_image(make_run):
@@ -178,20 +171,6 @@ def test_an_image_of_no_sample_says_so(make_run):
     walk([run], play)
 
 
-def test_samples_that_are_damaged_or_gone_are_told(make_run):
-    run = make_run()
-    (run / "samples" / "000200.safetensors").write_bytes(b"nothing")
-
-    async def play(gallery, pilot):
-        text = await press(pilot, "enter", "enter")
-        assert "history  4 of 4" in text
-        assert "1 cannot be read: /" in text
-        (run / "samples" / "000300.safetensors").unlink()
-        assert "iteration 300 cannot be read any more" in await press(pilot, "left")
-
-    walk([run], play)
-
-
 def test_clipping_can_be_turned_off(make_run):
     async def play(gallery, pilot):
         assert "clipped at 2.5σ" in heading(await press(pilot))
@@ -275,84 +254,3 @@ def test_only_the_classes_asked_for_are_shown(make_run):
         assert title_of(await press(pilot, "right", "enter")) == "all classes › cat"
 
     walk([make_run()], play, class_names=["newt", "cat"])
-
-
-def test_sets_of_other_classes_are_not_compared(make_run):
-    async def play(gallery: object, pilot: Pilot[int]) -> None:
-        raise AssertionError("it must not open")
-
-    for other in (make_run("a", dataset="beasts"), make_run("b", names=("cat", "dog"))):
-        with pytest.raises(ConfigError, match="only sets of the same classes") as raised:
-            load_only([make_run(f"with-{other.name}"), other])
-        assert raised.value.hint.startswith("datm inspect ")
-
-
-def load_only(targets, class_names=None):
-    from datm_cli.gallery.loading import loader
-
-    return loader([str(target) for target in targets], class_names, Path("runs"), last=False)()
-
-
-def test_what_is_not_there_is_told_before_the_screen(tmp_path):
-    from datm_cli.gallery.loading import loader
-
-    with pytest.raises(RunError, match="there is no run nothing"):
-        loader(["nothing"], None, tmp_path, last=False)
-    (tmp_path / "a.safetensors").touch()
-    with pytest.raises(ConfigError, match="--last"):
-        loader([str(tmp_path / "a.safetensors")], None, tmp_path, last=True)
-
-
-def test_what_is_damaged_ends_the_gallery_with_its_error(make_run):
-    import asyncio
-
-    from datm_cli.gallery.app import Gallery
-    from datm_cli.gallery.loading import loader
-
-    run = make_run()
-    (run / "distilled.safetensors").write_bytes(b"nothing")
-    gallery = Gallery(["pets"], loader([str(run)], None, Path("runs"), last=False))
-
-    async def play():
-        async with gallery.run_test() as pilot:
-            await until(pilot, lambda: gallery.problem is not None)
-
-    asyncio.run(play())
-    assert isinstance(gallery.problem, FileError)
-    assert gallery.return_value == 1
-
-
-def test_only_what_is_seen_becomes_pictures(make_run, monkeypatch):
-    asked = []
-    real = collection.pictures_of
-
-    def counted(synthetic, indices, **options):
-        asked.extend(indices)
-        return real(synthetic, indices, **options)
-
-    monkeypatch.setattr(collection, "pictures_of", counted)
-
-    async def play(gallery, pilot):
-        assert set(asked) == {0, 500, 1000}
-        del asked[:]
-        text = await press(pilot, "right", "enter")
-        assert set(asked) == {500 + int(caption[1:]) for caption in captions(text)} | {500}
-        assert len(set(asked)) < 100
-
-    walk([make_run(ipc=500, samples=1)], play)
-
-
-def test_keys_wait_for_the_set(make_run):
-    import asyncio
-
-    from datm_cli.gallery.app import Gallery
-
-    gallery = Gallery(["pets"], lambda: (_ for _ in ()).throw(FileError("late", "datm runs")))
-    gallery._read = lambda: None  # never arrives
-
-    async def play():
-        async with gallery.run_test(size=(80, 24)) as pilot:
-            await pilot.press("o", "c", "s", "S", "escape", "left_square_bracket", "enter")
-            assert "loading pets …" in await press(pilot)
-
-    asyncio.run(play())

@@ -3,66 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
 import multiprocessing
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from datm_engine.config import Config
-from datm_engine.errors import ConfigError, DatmError, FileError, RunError
-from datm_engine.events import CandidateScored, Event, Matched, Noted, RunEnded, RunStarted
+from datm_engine.errors import ConfigError, RunError
+from datm_engine.events import CandidateScored, Matched, Noted, RunEnded
 from datm_engine.process import Process, beating, shows_life
 from datm_engine.runs import Run, free_name
-
-Make = Callable[..., Config]
-
-
-@pytest.fixture
-def run(make_config: Make, tmp_path: Path) -> Run:
-    return Run.create(tmp_path, "one", make_config(), {"seed": 0})
-
-
-def started(resumed_at: int = 0) -> RunStarted:
-    return RunStarted(
-        run="one", command="distill", device="cpu", version="0", seed=0, resumed_at=resumed_at
-    )
-
-
-def matched(iteration: int, loss: float) -> Matched:
-    return Matched(
-        iteration=iteration,
-        iterations=9,
-        loss=loss,
-        expert=0,
-        start_epoch=0,
-        target_epoch=1,
-        lower=0,
-        upper=1,
-        final_upper=1,
-        syn_lr=0.1,
-        refused="",
-        skipped=0,
-        seconds=0.1,
-    )
-
-
-def write(run: Run, *events: Event) -> None:
-    with run.recording() as record:
-        for event in events:
-            record.write(event)
-
-
-def plain(events: list[Event]) -> list[Event]:
-    return [dataclasses.replace(event, time=0.0) for event in events]
+from tests.runs.conftest import Make, matched, plain, started, write
 
 
 def test_what_is_written_is_read(run: Run, make_config: Make) -> None:
@@ -172,135 +128,10 @@ def test_asking_to_stop_is_for_the_process_at_work(run: Run) -> None:
         assert not run.stop_file.exists(), "an older request is not for this process"
 
 
-def test_a_failing_stage_is_recorded_with_why(run: Run) -> None:
-    def stage() -> Generator[Event, None, None]:
-        yield matched(7, 0.5)
-        raise DatmError("no more paint", "buy paint")
-
-    with run.recording() as record, pytest.raises(DatmError):
-        list(record.follow(stage()))
-    ended = run.events()[-1]
-    assert isinstance(ended, RunEnded)
-    assert (ended.status, ended.iteration) == ("failed", 7)
-    assert (ended.message, ended.hint) == ("no more paint", "buy paint")
-
-
-def test_a_hint_that_changes_something_is_made_whole(run: Run) -> None:
-    def stage() -> Generator[Event, None, None]:
-        yield matched(7, 0.5)
-        raise DatmError("too many", "--ipc 3")
-
-    run.restate(run.config(), places={"data_dir": "/my data", "device": "cpu"})
-    with run.recording() as record, pytest.raises(DatmError) as raised:
-        list(record.follow(stage()))
-    config = f"--config {run.path / 'run.json'} --runs-dir {run.path.parent}"
-    expected = f"datm distill {config} --data-dir '/my data' --device cpu --ipc 3"
-    assert raised.value.hint == run.events()[-1].hint == expected  # type: ignore[attr-defined]
-
-
-def test_a_fault_is_recorded_with_a_command_too(run: Run) -> None:
-    def stage() -> Generator[Event, None, None]:
-        yield matched(7, 0.5)
-        raise ZeroDivisionError("by nothing")
-
-    with run.recording() as record, pytest.raises(ZeroDivisionError):
-        list(record.follow(stage()))
-    ended = run.events()[-1]
-    assert isinstance(ended, RunEnded)
-    assert ended.message == "ZeroDivisionError: by nothing"
-    assert ended.hint.startswith(f"datm distill --resume {run.path}")
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of its own, of 64 kB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
-    if shutil.which("mount") is None or subprocess.run(words, capture_output=True).returncode:
-        pytest.skip("this user may not mount a disk")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
-
-
-def test_a_full_disk_while_events_are_written(small_disk: Path, make_config: Make) -> None:
-    run = Run.create(small_disk, "one", make_config(), {})
-    filler = small_disk / "filler"
-    told: list[Event] = []
-
-    def tell() -> None:
-        with run.recording() as record:
-            with pytest.raises(OSError, match="No space left"):
-                filler.write_bytes(bytes(100_000))
-            while len(told) < 1000:
-                told.append(record.write(Noted(text="x" * 100)))
-
-    with pytest.raises(FileError, match=r"events.jsonl cannot be written: No space") as raised:
-        tell()
-    assert raised.value.hint == f"df -h {run.path}"
-    assert run.events() == told, "what was told whole, and no half a line"
-    filler.unlink()
-    write(run, Noted(text="next"))
-    assert plain(run.events()[-1:]) == [Noted(text="next")]
-
-
-def test_a_run_for_which_there_is_no_room_leaves_nothing(
-    make_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(FileError, match="No space left"):
-        Run.create(tmp_path, "one", make_config(), {})
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_run_on_a_disk_that_is_read_only_is_told(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object) -> None:
-        raise OSError(errno.EROFS, "Read-only file system")
-
-    monkeypatch.setattr("fcntl.flock", refuse)
-    with pytest.raises(FileError, match="cannot be written: Read-only file system") as raised:
-        run.recording().__enter__()
-    assert raised.value.hint == f"df -h {run.path}"
-
-
-def test_a_run_that_failed_in_vain_gives_its_place(run: Run, make_config: Make) -> None:
-    write(run, started(), RunEnded(status="failed", iteration=0))
-    assert free_name(run.path.parent, "one") == "one"
-    again = Run.create(run.path.parent, "one", make_config(), {"seed": 1})
-    assert (again.status(), again.facts()["seed"]) == ("new", 1)
-    write(run, started(), RunEnded(status="failed", iteration=3))
-    run.checkpoint.touch()
-    assert free_name(run.path.parent, "one") == "one-2", "this one has learned something"
-    with pytest.raises(RunError, match="exists already"):
-        Run.create(run.path.parent, "one", make_config(), {})
-
-
-def test_leftovers_of_a_killed_writer_are_removed(run: Run) -> None:
-    dead = f"{2**22 + 1}@{platform.node()}.part"
-    for folder in (run.path, run.samples):
-        (folder / f".checkpoint.safetensors.{dead}").touch()
-    write(run, started())
-    assert not list(run.path.rglob(".*.part"))
-
-
 @pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden", "a b", "a\nb", "a" * 300])
 def test_names_that_are_no_folders(name: str, make_config: Make, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be a folder's name"):
         Run.create(tmp_path, name, make_config(), {})
-
-
-def test_damaged_facts(run: Run) -> None:
-    (run.path / "run.json").write_text('{"config": ')
-    with pytest.raises(RunError, match="is damaged"):
-        run.facts()
-    (run.path / "run.json").write_text("[]")
-    with pytest.raises(RunError, match="states no configuration"):
-        run.facts()
 
 
 def test_free_name(tmp_path: Path) -> None:

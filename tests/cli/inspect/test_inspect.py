@@ -11,90 +11,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-import typer
-from PIL import Image
 from rich.console import Console
 from safetensors.torch import save_file
-from typer.testing import CliRunner
 
-from datm_cli import report, sheet
-from datm_cli.commands.inspect import inspect
+from datm_cli import report
 from datm_engine.checkpoint import Checkpoint, Progress
-from datm_engine.data.preprocessing import Normalization
 from datm_engine.errors import ConfigError, FileError, RunError
-from datm_engine.events import CandidateScored, Evaluated, Matched
 from datm_engine.inspection import summarize
-from datm_engine.lines import to_json
-from datm_engine.synthetic import SyntheticSet
-
-NAMES = ("red", "green", "blue")
-IPC = 4
-SHADE = 40  # between a class's images, so that each can be told by its colour
-
-
-@pytest.fixture(autouse=True)
-def _on_a_terminal(monkeypatch):
-    monkeypatch.setenv("TERM", "xterm-256color")  # a dumb one is always 80 columns wide
-
-
-@pytest.fixture
-def distilled():
-    """Flat pictures of a class's colour, ever darker; red's second is labelled blue."""
-    images = torch.zeros(len(NAMES) * IPC, 3, 8, 8)
-    for index in range(len(images)):
-        images[index, index // IPC] = (255 - SHADE * (index % IPC)) / 255
-    labels = torch.eye(len(NAMES)).repeat_interleave(IPC, dim=0) * 4
-    labels[1] = torch.tensor([0.0, 0.0, 4.0])
-    identity = Normalization(torch.zeros(3), torch.ones(3))
-    return SyntheticSet(images, labels, 0.125, identity, "colours", NAMES, 20)
-
-
-@pytest.fixture
-def file(tmp_path, distilled):
-    distilled.save(tmp_path / "set.safetensors")
-    return tmp_path / "set.safetensors"
-
-
-@pytest.fixture
-def run(tmp_path, distilled):
-    folder = tmp_path / "runs" / "demo"
-    (folder / "samples").mkdir(parents=True)
-    (folder / "run.json").write_text(json.dumps({"config": {}, "created": 0}))
-    distilled.save(folder / "distilled.safetensors")
-    start = distilled.pictures()
-    start[0] = 0
-    save_file({"pictures": start}, folder / "samples" / "initial.safetensors")
-    facts = {"expert": 0, "start_epoch": 0, "target_epoch": 2, "lower": 0, "upper": 3}
-    facts |= {"final_upper": 3, "refused": "", "skipped": 2, "seconds": 0.1, "iterations": 20}
-    told = [Matched(iteration=i, loss=1 / i, syn_lr=0.1, **facts) for i in range(1, 21)]
-    told += [
-        CandidateScored(iteration=i, part="validation", accuracy=a, images=9, best=False)
-        for i, a in [(10, 40.0), (20, 50.0)]
-    ]
-    told.append(
-        Evaluated(
-            set="distilled",
-            network="convnet",
-            accuracy_mean=61.25,
-            accuracy_std=0.5,
-            repeats=3,
-            images=12,
-            iteration=20,
-        )
-    )
-    (folder / "events.jsonl").write_text("".join(to_json(event) + "\n" for event in told))
-    return folder
-
-
-@pytest.fixture
-def datm(monkeypatch):
-    """The command as typed: its result, errors raised."""
-    monkeypatch.setenv("COLUMNS", "100")
-    for name in ("DATM_RUNS_DIR", "FORCE_COLOR", "TTY_COMPATIBLE"):
-        monkeypatch.delenv(name, raising=False)
-    app = typer.Typer()
-    app.command()(inspect)
-    return lambda *words: CliRunner().invoke(app, [str(word) for word in words])
+from tests.cli.inspect.conftest import IPC, NAMES
 
 
 def lines_with(output, word):
@@ -226,103 +150,6 @@ def test_json_is_one_object_and_nothing_else(datm, run, file):
     assert facts["results"][0]["accuracy_mean"] == 61.25
     assert [event["iteration"] for event in facts["candidates"]] == [10, 20]
     assert "results" not in json.loads(datm(file, "--json").stdout)
-
-
-@pytest.mark.parametrize("name", ["grid.png", "grid.WEBP"])
-def test_a_sheet_has_a_row_a_class(datm, file, tmp_path, name):
-    path = tmp_path / name
-    result = datm(file, "--save", path)
-    assert result.exit_code == 0, result.exception
-    assert f"saved {path}" in result.stderr.replace("\n", "")
-    image = Image.open(path).convert("RGB")
-    side, step = 96, 96 + sheet.GAP
-    left = image.width - IPC * step
-    assert 0 < left < 100, "the classes' names"
-    assert image.height == len(NAMES) * step + sheet.GAP
-    for index in range(len(NAMES) * IPC):
-        row, place = divmod(index, IPC)
-        colour = [0, 0, 0]
-        colour[row] = 255 - SHADE * place
-        corner = left + place * step, sheet.GAP + row * step
-        for x, y in [(0, 0), (side - 1, side - 1)]:
-            assert image.getpixel((corner[0] + x, corner[1] + y)) == tuple(colour)
-        assert image.getpixel((corner[0] + side, corner[1])) == sheet.PAPER
-    names = image.crop((0, 0, left, image.height)).getcolors(1 << 16)
-    assert {colour for _, colour in names} >= {sheet.PAPER, sheet.INK}
-
-
-def test_a_sheet_as_jpeg_keeps_colours(datm, file, tmp_path):
-    assert datm(file, "--save", tmp_path / "grid.jpg").exit_code == 0
-    image = Image.open(tmp_path / "grid.jpg")
-    assert image.format == "JPEG"
-    centre = image.getpixel((image.width - IPC * 100 + 48, 48))
-    assert all(abs(a - b) < 6 for a, b in zip(centre, (255, 0, 0), strict=True))
-
-
-def test_a_sheet_holds_the_images_asked_for(datm, file, tmp_path):
-    datm(file, "--save", tmp_path / "a.png", "--class", "green", "--per-class", 2)
-    image = Image.open(tmp_path / "a.png")
-    assert image.height == 100 + sheet.GAP
-    assert image.getpixel((image.width - 2 * 100, 50)) == (0, 255, 0)
-    assert image.getpixel((image.width - 100, 50)) == (0, 255 - SHADE, 0)
-
-
-def test_outliers_are_clipped_unless_asked_not_to(datm, file, distilled, tmp_path):
-    images = torch.full_like(distilled.images, 0.2)
-    images[0, :, 0, 0] = 1.0
-    replace(distilled, images=images).save(file)
-    seen = {}
-    for option in ("--clip", "--no-clip"):
-        datm(file, option, "--save", tmp_path / "a.png", "--class", "red", "--per-class", 1)
-        image = Image.open(tmp_path / "a.png")
-        seen[option] = image.getpixel((image.width - 100, sheet.GAP))
-    assert seen["--no-clip"] == (255, 255, 255)
-    spread = images[0].std().item()
-    clipped = round(255 * (images[0].mean().item() + 2.5 * spread))
-    assert clipped < 200
-    assert seen["--clip"] == (clipped,) * 3
-
-
-def test_captions_stand_out_where_another_class_leads(datm, file, tmp_path):
-    datm(file, "--save", tmp_path / "a.png", "--captions", "--class", "red", "--per-class", 2)
-    image = Image.open(tmp_path / "a.png")
-    left, below = image.width - 200, sheet.GAP + 96
-    for place, ink in enumerate([sheet.INK, sheet.DOUBT]):
-        box = (left + place * 100, below, left + place * 100 + 96, image.height)
-        colours = {colour for _, colour in image.crop(box).getcolors(1 << 16)}
-        assert ink in colours
-        assert {sheet.INK, sheet.DOUBT} - {ink} - colours
-
-
-def test_an_unknown_kind_of_image_is_refused_before_any_work(datm, tmp_path):
-    result = datm(tmp_path / "missing", "--save", tmp_path / "grid.gif")
-    assert isinstance(result.exception, ConfigError)
-    assert "grid.gif" in result.exception.message
-    assert "grid.png" in result.exception.hint
-
-
-def test_a_sheet_that_cannot_be_written_leaves_nothing(datm, file, tmp_path):
-    result = datm(file, "--save", tmp_path / "none" / "grid.png")
-    assert isinstance(result.exception, FileError)
-    assert "No such file" in result.exception.message
-    (tmp_path / "grid.png").mkdir()
-    assert isinstance(datm(file, "--save", tmp_path / "grid.png").exception, FileError)
-    assert {path.name for path in tmp_path.iterdir()} == {"grid.png", "set.safetensors"}
-
-
-def test_a_large_sheet_is_enlarged_less():
-    pictures = torch.zeros(4, 32, 32, 3, dtype=torch.uint8).numpy()
-    rows = [sheet.Row(f"c{i}", [0] * 100) for i in range(100)]
-    image = sheet.draw(pictures, rows)
-    assert image.width * image.height < 1.1 * sheet.MOST_PIXELS
-    assert image.height == 100 * (2 * 32 + sheet.GAP) + sheet.GAP
-
-
-def test_a_format_that_cannot_hold_the_sheet_says_so(tmp_path):
-    pictures = torch.zeros(1, 32, 32, 3, dtype=torch.uint8).numpy()
-    with pytest.raises(ConfigError, match="more than WEBP can hold") as raised:
-        sheet.save_sheet(tmp_path / "a.webp", pictures, [sheet.Row("c", [0] * 500)])
-    assert "a.png" in raised.value.hint
 
 
 @pytest.mark.parametrize(

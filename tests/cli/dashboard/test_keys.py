@@ -1,0 +1,127 @@
+"""What the keys of the dashboard do."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from datm_cli.dashboard.app import Dashboard
+from datm_engine.process import Process
+
+from .conftest import Make, ended, screen_text, shown, story, until
+
+
+def test_a_view_is_saved_twice_without_what_was_said_of_the_first(
+    make_run: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    async def look(app: Dashboard, pilot: Pilot[int]) -> None:
+        for name in ("pets-120.svg", "pets-120-2.svg"):
+            await pilot.press("S")
+            await until(pilot, (tmp_path / name).exists)
+            drawn = (tmp_path / name).read_text()
+            assert "matching" in drawn
+            assert "saved" not in drawn
+
+    shown(make_run([*story(), ended("stopped")]), look)
+
+
+def test_keys(make_run: Make) -> None:
+    async def play(app: Dashboard, pilot: Pilot[int]) -> None:
+        async def press(key: str, seen: str, *, gone: str = "") -> None:
+            await pilot.press(key)
+            await until(pilot, lambda: seen in screen_text(app))
+            await until(pilot, lambda: not gone or gone not in screen_text(app))
+
+        await press("l", "matching loss  0.393  log scale")
+        await press("l", "matching loss  0.393")
+        await press("b", "start | now")
+        await press("b", "images at", gone="start | now")
+        await press("a", "cat 1")
+        await press("a", "owl", gone="cat 1")
+        await press("enter", "cat, iteration 100", gone="window of")
+        await press("escape", "images at")
+        await press("e", "training accuracy %", gone="window of epochs")
+        await press("e", "matching loss")
+        await press("2", "images at iteration 100", gone="window of epochs")
+        await press("2", "matching loss")
+        await press("3", "settings: preset pets-ipc2", gone="images at")
+        await press("1", "matching loss", gone="images at")
+        await press("1", "images at")
+        await press("question_mark", "dark or light")
+        await press("escape", "matching loss")
+        await press("plus", "images at")
+        before = app.theme
+        await pilot.press("t")
+        assert app.theme != before
+
+    shown(make_run([*story(), ended("stopped")]), play)
+
+
+def test_the_command_palette_knows_what_keys_do(make_run: Make) -> None:
+    async def play(app: Dashboard, pilot: Pilot[int]) -> None:
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: "Dark or light" in screen_text(app))
+        await pilot.press(*"log scale")
+        await until(pilot, lambda: "key l" in screen_text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "log scale" in screen_text(app).split("window of")[0])
+
+    shown(make_run([*story(), ended("stopped")]), play)
+
+
+def test_pages_of_pictures(make_run: Make) -> None:
+    async def play(app: Dashboard, pilot: Pilot[int]) -> None:
+        for _ in range(8):
+            await pilot.press("plus")
+            await pilot.pause()
+        await until(pilot, lambda: "page 1 of" in screen_text(app))
+        await pilot.press("n")
+        await until(pilot, lambda: "page 2 of" in screen_text(app))
+        for _ in range(9):
+            await pilot.press("n")
+        last = screen_text(app)
+        await pilot.press("n")
+        assert screen_text(app) == last, "the last page is the last"
+
+    shown(make_run([*story(), ended("stopped")]), play)
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+c", "ctrl+q"])
+def test_leaving_leaves_the_run_alone(make_run: Make, key: str) -> None:
+    run = make_run(story())
+    Process.of(os.getpid()).write(run.process_file)
+
+    async def play(app: Dashboard, pilot: Pilot[int]) -> None:
+        await pilot.press(key)
+        await pilot.pause()
+
+    app = shown(run, play)
+    assert app.return_value == 0
+    assert app.farewell() == f"run pets goes on; back to it: datm monitor {run.path}"
+    assert not run.stop_file.exists()
+
+
+def test_stopping_is_asked_for(make_run: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(story())
+    Process.of(os.getpid()).write(run.process_file)
+    killed: list[tuple[int, int]] = []
+    monkeypatch.setattr("os.kill", lambda pid, number: killed.append((pid, number)))
+
+    async def play(app: Dashboard, pilot: Pilot[int]) -> None:
+        await pilot.press("x")
+        await until(pilot, lambda: "Stop run pets?" in screen_text(app))
+        await pilot.press("n")
+        await until(pilot, lambda: "Stop run pets?" not in screen_text(app))
+        assert not run.stop_file.exists()
+        await pilot.press("x")
+        await until(pilot, lambda: "Stop run pets?" in screen_text(app))
+        await pilot.press("y")
+        await until(pilot, run.stop_file.exists)
+
+    shown(run, play)
+    assert killed == [(os.getpid(), 15)]

@@ -1,0 +1,54 @@
+"""A run, and what is written into it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from datm_engine.config import Config
+from datm_engine.events import Event, Matched, RunStarted
+from datm_engine.runs import Run
+
+Make = Callable[..., Config]
+
+
+@pytest.fixture
+def run(make_config: Make, tmp_path: Path) -> Run:
+    return Run.create(tmp_path, "one", make_config(), {"seed": 0})
+
+
+def started(resumed_at: int = 0) -> RunStarted:
+    return RunStarted(
+        run="one", command="distill", device="cpu", version="0", seed=0, resumed_at=resumed_at
+    )
+
+
+def matched(iteration: int, loss: float) -> Matched:
+    return Matched(
+        iteration=iteration,
+        iterations=9,
+        loss=loss,
+        expert=0,
+        start_epoch=0,
+        target_epoch=1,
+        lower=0,
+        upper=1,
+        final_upper=1,
+        syn_lr=0.1,
+        refused="",
+        skipped=0,
+        seconds=0.1,
+    )
+
+
+def write(run: Run, *events: Event) -> None:
+    with run.recording() as record:
+        for event in events:
+            record.write(event)
+
+
+def plain(events: list[Event]) -> list[Event]:
+    return [dataclasses.replace(event, time=0.0) for event in events]
