@@ -75,7 +75,11 @@ def settle(
     switches = (None if method == presets.AS_IT_IS else method, window)
     variant = "".join(f"-{switch}" for switch in switches if switch is not None)
     notes = tuple(note for note in chosen.notes if not _is_moot(note, over))
-    return Settings(build(tables, source), source, notes, variant, chosen.derive)
+    config = build(tables, source)
+    if chosen.derive:  # for experts of one length, whatever window is then derived from them
+        epochs = {"experts": {"epochs": config.snapshot_epochs}}
+        config = build(overlay(config.model_dump(), epochs), source)
+    return Settings(config, source, notes, variant, chosen.derive)
 
 
 def _awaiting_experts(

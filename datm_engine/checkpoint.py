@@ -25,9 +25,10 @@ AVERAGE = "average.images"
 @dataclass(frozen=True)
 class Progress:
     """`iteration`: iterations done; `skipped` of them took no step, `refusals` of these in a row
-    just now; `loss`: of the last one; `considered`: the iteration of the last candidate that was
-    scored; `best_accuracy`: of the best one, in percent; `at_once`: as many images as a student
-    step has room for at once, where that is known from running out of memory (`Division`)."""
+    just now, `refused`: why the last of them took none; `loss`: of the last one; `considered`: the
+    iteration of the last candidate that was scored; `best_accuracy`: of the best one, in percent;
+    `at_once`: as many images as a student step has room for at once, where that is known from
+    running out of memory (`Division`)."""
 
     iteration: int = 0
     skipped: int = 0
@@ -36,6 +37,7 @@ class Progress:
     considered: int = 0
     best_accuracy: float | None = None
     at_once: int | None = None
+    refused: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,13 +119,15 @@ def _keep(path: Path) -> None:
 
 def _progress(stated: dict[str, Any]) -> Progress:
     """Raises KeyError or ValueError for what is none."""
-    stated = {"at_once": None, **stated}  # younger than the rest
+    stated = {"at_once": None, "refused": "", **stated}  # younger than the rest
     for field in fields(Progress):
         value = stated[field.name]
         is_count = type(value) is int and value >= 0
         if field.type == "int" and not is_count:
             raise ValueError(f"its {field.name} is {value!r}")
         if field.type == "float | None" and not (value is None or type(value) in (int, float)):
+            raise ValueError(f"its {field.name} is {value!r}")
+        if field.type == "str" and not isinstance(value, str):
             raise ValueError(f"its {field.name} is {value!r}")
         if field.type == "int | None" and not (value is None or (is_count and value > 0)):
             raise ValueError(f"its {field.name} is {value!r}")

@@ -66,13 +66,13 @@ class Outcome:
 
 
 def make_experts(
-    config: Config, folders: Folders, runtime: Runtime, stop: Stop
+    config: Config, derive: Sequence[str], folders: Folders, runtime: Runtime, stop: Stop
 ) -> Generator[Event, None, tuple[PreparedData, ExpertSet]]:
     """dataset → experts. If stopped, the set may hold fewer than were asked for."""
     yield Noted(text=runtime.choices)
     data = yield from _prepared(config, folders, runtime)
     with wanted_for("training experts", _smaller("experts.batch", config.experts.batch)):
-        experts = yield from train_experts(config, data, folders.experts, runtime, stop)
+        experts = yield from train_experts(config, data, folders.experts, runtime, stop, derive)
     return data, experts
 
 
@@ -168,6 +168,7 @@ def make_distilled_set(
     known = ranks.first(lambda: [e for e in run.events() if isinstance(e, Evaluated)])
     before = ranks.first(lambda: progress(run))
     lost = ranks.first(lambda: losses(run, before.iteration))
+    derive = ranks.first(lambda: run.facts().get("derive", []))
     yield RunStarted(
         run=run.name,
         command="distill",
@@ -186,13 +187,12 @@ def make_distilled_set(
     data = yield from _prepared(config, folders, runtime)
     _check(config, data, run, runtime)
     with wanted_for("training experts", _smaller("experts.batch", config.experts.batch)):
-        experts = yield from train_experts(config, data, folders.experts, runtime, stop)
+        experts = yield from train_experts(config, data, folders.experts, runtime, stop, derive)
     network = expert_network(config, data, seed=0, runtime=runtime)
     evaluation = Evaluation(config, data, runtime, stop, _selection(config, data, network, experts))
     outcome = Outcome("stopped", before.iteration, before.loss)
     if not agreed():
         known += yield from _evaluating(config, evaluation.references(known))
-    derive = ranks.first(lambda: run.facts().get("derive", []))
     if derive and not agreed():
         config = yield from _derived(derive, run, evaluation, experts, network, known)
         evaluation = replace(evaluation, config=config)

@@ -121,7 +121,7 @@ class Ranks:
         except RuntimeError as problem:
             from datm_engine.memory import is_out_of_memory
 
-            if is_out_of_memory(problem):
+            if is_out_of_memory(problem) or "CUDA error" in str(problem):  # this rank's own
                 raise
             message, hint = f"another rank was lost: {_in_a_line(problem)}", ""
             with suppress(RuntimeError):

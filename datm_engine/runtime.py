@@ -8,7 +8,8 @@ import platform
 import re
 import resource
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -75,6 +76,15 @@ class Runtime:
             torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
             torch.backends.cudnn.allow_tf32 = precision == "tf32"
         return replace(self, precision=precision)
+
+    @contextmanager
+    def exact(self) -> Iterator[None]:
+        """Within, products are exact on a GPU, too, whatever the precision."""
+        self.using("float32")
+        try:
+            yield
+        finally:
+            self.using(self.precision)
 
     @property
     def choices(self) -> str:
@@ -156,6 +166,12 @@ def start(
     if precision == "auto":
         precision = "tf32" if takes_tf32 else "float32"
     if precision == "tf32" and not takes_tf32:
+        if before:
+            raise ConfigError(
+                f"the run was begun with tf32, and goes on where there is an NVIDIA GPU from "
+                f"Ampere on, which {on} is not",
+                "datm doctor",
+            )
         raise ConfigError(
             f"--precision tf32: {on} has none, it takes an NVIDIA GPU from Ampere on",
             "--precision float32",
@@ -199,7 +215,11 @@ def _device(name: str, ranks: Ranks) -> torch.device:
     count = torch.cuda.device_count() if kind == "cuda" else 1
     if not available[kind] or int(number or 0) >= count:
         raise ConfigError(f"--device {name}: this machine has no such device", "--device auto")
-    return torch.device(name) if ranks.count == 1 else _device_of_rank(kind, number, ranks)
+    if ranks.count > 1:
+        return _device_of_rank(kind, number, ranks)
+    if kind == "cuda" and number:
+        torch.cuda.set_device(int(number))  # for what asks for no device by name
+    return torch.device(name)
 
 
 def _device_of_rank(kind: str, number: str, ranks: Ranks) -> torch.device:

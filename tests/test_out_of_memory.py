@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -120,6 +121,36 @@ def test_kept_graphs_go_first(make_config: Make, road: Any, cpu: Runtime) -> Non
     _, seen = road(make_config(distill={"iterations": 2}), "kept", 2, two_graphs)
     assert notes(seen) == ["out of memory: graphs of 1 student steps are kept now"]
     assert [event.iteration for event in seen if isinstance(event, Matched)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["datm_engine.distillation.matching._distance", "datm_engine.experts.optimizers.Descent.step"],
+)
+def test_what_is_no_students_step_makes_room_too(
+    place: str, make_config: Make, road: Any, cpu: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nothing is left half changed: of the second thing that descends, the first is undone."""
+    object.__setattr__(cpu, "memory", 10**9)
+    config = make_config(distill={"iterations": 3}, evaluate={"selection": "last"})
+    whole, _ = road(config, "whole", 10, short_of_memory)
+    plainly, calls = pkgutil.resolve_name(place), 0
+
+    def full_once(*given: Any, **how: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 5:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return plainly(*given, **how)
+
+    monkeypatch.setattr(place, full_once)
+    run, seen = road(config, "tight", 10, short_of_memory)
+    assert len(notes(seen)) == 1
+    assert [event.iteration for event in seen if isinstance(event, Matched)] == [1, 2, 3]
+    ours, theirs = Checkpoint.load(run.checkpoint), Checkpoint.load(whole.checkpoint)
+    for name in theirs.learned:
+        assert torch.allclose(ours.learned[name], theirs.learned[name], rtol=1e-4)
+        assert torch.allclose(ours.velocities[name], theirs.velocities[name], rtol=1e-3, atol=1e-7)
 
 
 def test_not_even_one_image(make_config: Make, road: Any, folders: Folders) -> None:

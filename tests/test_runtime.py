@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 
 from datm_engine import runtime
 from datm_engine.errors import ConfigError
-from datm_engine.runtime import free_memory, start
+from datm_engine.runtime import Runtime, free_memory, start
 
 
 def test_what_is_asked_for_is_taken() -> None:
@@ -57,6 +58,24 @@ def test_a_run_that_goes_on_takes_no_other_arithmetic(given: dict[str, Any]) -> 
     before = start("cpu", "bfloat16", "off", "2GB").facts()
     with pytest.raises(ConfigError, match="the run was begun with"):
         start("cpu", before=before, **given)
+
+
+def test_a_run_that_goes_on_without_its_gpu_is_told_so() -> None:
+    before = start("cpu", "float32", "off", "2GB").facts() | {"precision": "tf32"}
+    with pytest.raises(ConfigError, match="begun with tf32, and goes on where") as raised:
+        start("cpu", before=before)
+    assert raised.value.hint == "datm doctor", "no other precision would be taken either"
+
+
+def test_what_must_be_exact_is_so_whatever_the_precision() -> None:
+    on = Runtime(torch.device("cuda")).using("tf32")
+    flags = torch.backends.cuda.matmul, torch.backends.cudnn
+    try:
+        with on.exact():
+            assert not any(flag.allow_tf32 for flag in flags)
+        assert all(flag.allow_tf32 for flag in flags)
+    finally:
+        on.using("float32")
 
 
 @pytest.mark.parametrize("supported", [True, False])

@@ -94,7 +94,9 @@ def experts(
             stage = inspect_experts(config, settled.derive, folders, on, _training(), stop)
             found, course, config = drive(stage, screen)
         else:
-            _, found = drive(make_experts(settled.config, folders, on, stop), screen)
+            _, found = drive(
+                make_experts(settled.config, settled.derive, folders, on, stop), screen
+            )
     if not together.leads:
         raise typer.Exit(stop.exit_code)
     wanted = settled.config.experts.count

@@ -44,8 +44,9 @@ class Conducting:
 
     def check(self) -> list[str]:
         """The devices in words. Raises ConfigError for one that is not here."""
-        how = (self.computing.precision, self.computing.compiling, self.computing.memory)
-        return [runtime.start(d, *how).description for d in dict.fromkeys(self.devices)]
+        how, stated = (self.computing.precision, self.computing.compiling), self.computing.memory
+        memory = "0" if stated == "auto" else stated  # a GPU that is asked is held from then on
+        return [runtime.start(d, *how, memory).description for d in dict.fromkeys(self.devices)]
 
     def make(self, tune: Tune) -> Trials:
         """Raises RunError where another process works on it; any other DatmError is recorded

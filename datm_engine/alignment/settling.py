@@ -244,5 +244,6 @@ def _measured(distillation: Distillation, number: int) -> dict[str, float]:
 def _share(gradient: Tensor, size: Tensor) -> float:
     """The root mean square of a gradient beside the size of what it moves; 0 where that is not a
     number, and nothing can be learned from it."""
-    share = float(gradient.double().square().mean().sqrt() / size)
+    square = gradient.cpu().double().square()  # some devices have no float64
+    share = float(square.mean().sqrt() / size.cpu())
     return share if math.isfinite(share) else 0.0

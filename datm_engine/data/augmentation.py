@@ -49,7 +49,9 @@ def augment(images: Tensor, draw: Draw) -> Tensor:
     layout in memory whatever the operation, so that a compiled step serves all of them."""
     if draw.operation is None:
         return images
-    return OPERATIONS[draw.operation](images, draw.uniform.to(images)).contiguous()
+    augmented = OPERATIONS[draw.operation](images, draw.uniform.to(images))
+    # The view fixes the strides of grey images, too: of one channel any are called contiguous.
+    return augmented.contiguous().view(-1).view(images.shape)
 
 
 def color(images: Tensor, uniform: Tensor) -> Tensor:

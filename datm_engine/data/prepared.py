@@ -80,7 +80,8 @@ def prepare(
 
     def place(images: ImageSet) -> Part:
         pixels = images.images.to(runtime.device)
-        seen = on_device.apply(preprocessing.to_unit(pixels, runtime.dtype))
+        with runtime.exact():  # the same images whatever the run's precision
+            seen = on_device.apply(preprocessing.to_unit(pixels, runtime.dtype))
         return Part(seen, images.labels.to(runtime.device))
 
     yield DatasetReady(

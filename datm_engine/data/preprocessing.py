@@ -8,7 +8,7 @@ mean or deviation on top).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +16,8 @@ from torch import Tensor
 
 from datm_engine.errors import DataError
 from datm_engine.hints import command
+
+PART = 4096  # images that are whitened at once
 
 
 def to_unit(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -43,7 +45,7 @@ class Normalization:
     def apply(self, unit: Tensor) -> Tensor:
         """[n, channels, height, width] in [0, 1] → as the network sees them."""
         mean, std = (t.to(unit)[:, None, None] for t in (self.mean, self.std))
-        return (unit - mean) / std
+        return (unit - mean).div_(std)  # a dataset once, not twice, beside the one given
 
     def invert(self, seen: Tensor) -> Tensor:
         mean, std = (t.to(seen)[:, None, None] for t in (self.mean, self.std))
@@ -98,11 +100,12 @@ class Whitening:
 
     def apply(self, unit: Tensor) -> Tensor:
         """[n, channels, height, width] in [0, 1] → whitened, the same shape."""
-        centred = unit.flatten(1) - self.mean.to(unit)
-        return self._scale(centred, -0.5).reshape(unit.shape)
+        scaled, mean = self._scaling(unit, -0.5), self.mean.to(unit)
+        return _in_parts(unit, lambda flat: scaled(flat - mean))
 
     def invert(self, seen: Tensor) -> Tensor:
-        return (self._scale(seen.flatten(1), 0.5) + self.mean.to(seen)).reshape(seen.shape)
+        scaled, mean = self._scaling(seen, 0.5), self.mean.to(seen)
+        return _in_parts(seen, lambda flat: scaled(flat) + mean)
 
     def to(self, device: torch.device) -> Whitening:
         return Whitening(
@@ -125,15 +128,26 @@ class Whitening:
         parts = (self.mean, self.components, self.variances)
         return _are(parts, ((pixels,), (k, pixels), (k,)))
 
-    def _scale(self, flat: Tensor, power: float) -> Tensor:
-        """flat (S + ε)^power, flat: [n, pixels]."""
-        components, variances = self.components.to(flat), self.variances.to(flat)
+    def _scaling(self, images: Tensor, power: float) -> Callable[[Tensor], Tensor]:
+        """x ↦ x (S + ε)^power, x: [any, pixels], in the way that costs least for all `images`."""
+        components, variances = self.components.to(images), self.variances.to(images)
         rest = self.regularization**power
         gain = (variances + self.regularization) ** power - rest
         k, pixels = components.shape
-        if len(flat) > pixels and 2 * k > pixels:  # one square matrix costs less than two passes
-            return flat @ ((components.T * gain) @ components) + rest * flat
-        return (flat @ components.T * gain) @ components + rest * flat
+        if len(images) > pixels and 2 * k > pixels:  # one square matrix: less than two passes
+            square = (components.T * gain) @ components
+            return lambda flat: flat @ square + rest * flat
+        return lambda flat: (flat @ components.T * gain) @ components + rest * flat
+
+
+def _in_parts(images: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
+    """[n, channels, height, width], each part's [part, pixels] as `change` gives it; beside the
+    result, there is room taken for a part at a time only."""
+    changed = torch.empty_like(images)
+    for first in range(0, len(images), PART):
+        part = images[first : first + PART]
+        changed[first : first + PART] = change(part.flatten(1)).reshape(part.shape)
+    return changed
 
 
 @dataclass(frozen=True)

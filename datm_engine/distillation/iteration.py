@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Generator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import torch
@@ -84,7 +85,6 @@ class Distillation:
         self.learned: dict[str, Tensor] = {}
         self.average: Tensor | None = None  # of the images; None before the first step
         self.progress = Progress()
-        self.refused = ""  # why the last iteration that took no step took none
 
     def restore(self, checkpoint: Checkpoint) -> None:
         self.progress = checkpoint.progress
@@ -199,13 +199,13 @@ class Distillation:
             refused = self._step(
                 {"images": gradient.images, "labels": gradient.labels, "syn_lr": gradient.syn_lr}
             )
-        self.refused = refused or self.refused
         self.progress = replace(
             self.progress,
             iteration=iteration + 1,
             loss=loss if math.isfinite(loss) else None,
             skipped=self.progress.skipped + bool(refused),
             refusals=self.progress.refusals + 1 if refused else 0,
+            refused=refused or self.progress.refused,
         )
         return Matched(
             iteration=iteration + 1,
@@ -230,55 +230,66 @@ class Distillation:
         images, labels, syn_lr = (self.learned[name] for name in ("images", "labels", "syn_lr"))
         steps = student_steps(self.config, len(images), iteration, self.runtime)
         given = segment.target, images, labels, syn_lr, steps
-        student = train_student(
-            self.gradient,
-            segment.start,
-            *given,
-            self.kept,
-            self.division,
-            first=self.first,
-            nearest=self.config.distill.ending == "nearest",
-        )
+        with self._between_pieces():
+            student = train_student(
+                self.gradient,
+                segment.start,
+                *given,
+                self.kept,
+                self.division,
+                first=self.first,
+                nearest=self.config.distill.ending == "nearest",
+            )
         return Match(segment, steps, student)
 
     def meta_gradient(self, match: Match) -> MetaGradient:
         """The way back, once for a match. Raises OutOfMemory."""
         images, labels, syn_lr = (self.learned[name] for name in ("images", "labels", "syn_lr"))
-        return meta_gradient(
-            self.gradient,
-            match.student,
-            match.segment.target,
-            images,
-            labels,
-            syn_lr,
-            match.steps,
-            self.division,
-            exact=self.config.distill.gradient == "exact",
-        )
+        with self._between_pieces():
+            return meta_gradient(
+                self.gradient,
+                match.student,
+                match.segment.target,
+                images,
+                labels,
+                syn_lr,
+                match.steps,
+                self.division,
+                exact=self.config.distill.gradient == "exact",
+            )
+
+    def _between_pieces(self) -> AbstractContextManager[None]:
+        """What needs memory outside a division's sums. There one of several ranks cannot run out
+        without the others waiting for it: it is lost."""
+        return noticed() if self.runtime.ranks.count == 1 else nullcontext()
 
     def _step(self, gradients: dict[str, Tensor]) -> str:
         """All three descend together, or none does; why not, if so."""
         if not all(bool(torch.isfinite(g).all()) for g in gradients.values()):
             return NOT_FINITE
         before = {name: descent.velocity for name, descent in self.descents.items()}
-        stepped = {
-            name: self.descents[name].step(value, gradients[name])
-            for name, value in self.learned.items()
-        }
-        refused = next(
-            (
-                why
-                for name, why in OVERSHOT.items()
-                if not bool(torch.isfinite(stepped[name]).all())
-            ),
-            NEGATIVE_RATE if float(stepped["syn_lr"]) <= 0 else "",
-        )
-        if refused:
-            for name, velocity in before.items():
-                self.descents[name].velocity = velocity
-        else:
-            self._average(stepped["images"])
-            self.learned = stepped
+        is_taken = False
+        try:
+            with self._between_pieces():
+                stepped = {
+                    name: self.descents[name].step(value, gradients[name])
+                    for name, value in self.learned.items()
+                }
+                refused = next(
+                    (
+                        why
+                        for name, why in OVERSHOT.items()
+                        if not bool(torch.isfinite(stepped[name]).all())
+                    ),
+                    NEGATIVE_RATE if float(stepped["syn_lr"]) <= 0 else "",
+                )
+                if not refused:
+                    self._average(stepped["images"])
+                    self.learned, is_taken = stepped, True
+        finally:
+            if not is_taken:
+                for name, velocity in before.items():
+                    self.descents[name].velocity = velocity
         return refused
 
     def _average(self, images: Tensor) -> None:

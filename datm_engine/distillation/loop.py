@@ -256,7 +256,7 @@ def _give_up_if_idle(config: Config, distillation: Distillation, keeper: Keeper,
     progress = distillation.progress
     if progress.iteration and progress.skipped == progress.iteration:
         keeper.save()
-        raise _stuck(config, distillation, distillation.refused, run)
+        raise _stuck(config, distillation, progress.refused, run)
 
 
 def _stuck(config: Config, distillation: Distillation, refused: str, run: Run) -> MatchingError:

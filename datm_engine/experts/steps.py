@@ -79,11 +79,11 @@ def train_epoch(
     return theta, velocity, loss, right
 
 
-def check_finite(loss: float, who: str, epoch: int, lr: float) -> None:
-    """Raises DatmError for a mean loss that no training goes on from."""
-    if not math.isfinite(loss):
+def check_finite(value: float, who: str, epoch: int, lr: float, what: str = "loss") -> None:
+    """Raises DatmError for a mean loss, or another value, that no training goes on from."""
+    if not math.isfinite(value):
         raise DatmError(
-            f"{who} diverged in epoch {epoch}: its loss is {loss}",
+            f"{who} diverged in epoch {epoch}: its {what} is {value}",
             f"--set experts.lr={lr / 2:g}",
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,6 +14,7 @@ from torch import Tensor
 from datm_engine.compilation import compiled
 from datm_engine.config import Config, ExpertsConfig
 from datm_engine.data.prepared import PreparedData
+from datm_engine.derivation import WINDOW
 from datm_engine.errors import FileError
 from datm_engine.events import Event, ExpertEpoch, ExpertsPlanned, ExpertTrained, Noted
 from datm_engine.experts.curriculum import Curriculum, difficulty, scoring_epochs
@@ -90,8 +91,10 @@ def train_experts(
     experts_dir: Path,
     runtime: Runtime,
     stop: Callable[[], bool] = lambda: False,
+    derive: Collection[str] = (),
 ) -> Generator[Event, None, ExpertSet]:
-    """Train those of `config.experts.count` experts that are not on disk yet.
+    """Train those of `config.experts.count` experts that are not on disk yet. `derive`: the keys of
+    [distill] that are to be derived from them.
 
     Each is written when it is done, by the rank that it was dealt to; if `stop()` turns true, those
     in progress are given up and those before them stay. A set that was imported is taken as it is.
@@ -131,7 +134,8 @@ def train_experts(
     if missing:
         if ranks.leads:
             remove_leftovers(experts.folder)
-        yield Noted(text=_cost_of_epochs(config))
+        if not set(derive) & set(WINDOW):  # else what the window needs is not known yet
+            yield Noted(text=_cost_of_epochs(config))
     if missing and ranks.count > 1:
         yield Noted(
             text=f"experts are dealt out to {ranks.count} ranks, of which the first tells how it "
@@ -230,7 +234,9 @@ def _train(
             step, theta, velocity, data.train, order(epoch, draws), config, draws
         )
         snapshots.append(theta.float().cpu().clone())
-        check_finite(loss, f"expert {expert}", epoch, settings.lr)
+        who, largest = f"expert {expert}", float(snapshots[-1].abs().max())
+        check_finite(loss, who, epoch, settings.lr)
+        check_finite(largest, who, epoch, settings.lr, "largest weight")  # after the last step
         yield ExpertEpoch(
             expert=expert, epoch=epoch, epochs=epochs, loss=loss, accuracy=100 * right
         )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from datm_engine.config import Config, build, differences
-from datm_engine.errors import ConfigError, FileError, RunError
+from datm_engine.errors import ConfigError, FileError
 from datm_engine.files import is_name, make_folder, parse_json, save_text
 from datm_engine.hints import command
 from datm_engine.runs import Run
@@ -136,11 +136,3 @@ class Tune:
             number += 1
         wrong = f"tune {self.name} has other settings: {', '.join(told)}"
         return ConfigError(wrong, f"--name {self.name}-{number}")
-
-
-def open_tune(name: str, tunes_dir: Path) -> Tune:
-    """Raises RunError if there is none."""
-    tune = Tune.find(name, tunes_dir)
-    if tune is None:
-        raise RunError(f"there is no tune {name} in {tunes_dir}", command("ls", "-l", tunes_dir))
-    return tune

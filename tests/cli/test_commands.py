@@ -201,6 +201,12 @@ def test_a_run_that_learned_nothing_does_not_end_as_done(
     assert "iteration 1 took no step: the matching loss is above the threshold" in answer.err
     assert answer.err.count("took no step") == 1, "each reason is told once"
 
+    over = ["--config", settings, *nothing, "--set", "distill.max_refusals=999", "--name", "idle"]
+    first = datm("distill", *over)
+    assert_two_lines(first, 1, "iterations: the matching loss is above", "--set distill.")
+    again = datm("distill", "--resume", "idle")
+    assert again.err.splitlines()[-2:] == first.err.splitlines()[-2:], "nor is the reason lost"
+
 
 def test_a_folder_is_found_from_elsewhere(
     datm: Callable[..., Answer], settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

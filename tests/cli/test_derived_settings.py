@@ -73,6 +73,12 @@ def test_what_holds_until_then_is_within_the_experts_epochs(epochs: int) -> None
     assert told.derive == DERIVABLE
 
 
+def test_experts_have_one_length_whatever_window_is_derived_from_them() -> None:
+    told = settled("experts.epochs=window")
+    assert told.config.experts.epochs == told.config.epochs_needed
+    assert told.derive == DERIVABLE
+
+
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     """Two classes of 60 training images each, 16×16 and in colour."""
@@ -137,9 +143,22 @@ def test_the_whole_road_on_a_folder(datm: Datm, photos: Path) -> None:
     assert set(derived) == {f"distill.{key}" for key in DERIVABLE}
     for key, one in derived.items():
         assert f"{key} = {one['value']:g}: {one['reason']}" in said
+    assert "though the window needs only" not in said, "which was not known then"
     again = datm("distill", "--config", run.path / "run.json", "--name", "again", "--no-tui")
     assert again.code == 0
     assert "derived" not in Run.open(Path("runs"), "again").facts(), "they are stated now"
     assert (run.path / "distilled.safetensors").read_bytes() == (
         run.path.parent / "again" / "distilled.safetensors"
     ).read_bytes()
+
+
+def test_a_run_of_experts_as_long_as_the_window_goes_on(datm: Datm) -> None:
+    """They were trained for the window that held before they were there."""
+    options = ["experts.epochs=window", "experts.count=2", "evaluate.repeats=1", "network.width=4"]
+    options += ["evaluate.epochs=3", "evaluate.full_epochs=1", "evaluate.full_repeats=1"]
+    sets = [word for option in options for word in ("--set", option)]
+    asked = ["--dataset", "digits", "--ipc", 3, "--iterations", 2, *sets, "--no-tui"]
+    assert datm("distill", *asked, "--name", "short").code == 0
+    longer = datm("distill", "--resume", "short", "--iterations", 3, "--no-tui")
+    assert longer.code == 0, longer.err
+    assert len([*Path("experts").iterdir()]) == 1

@@ -104,6 +104,16 @@ def test_draws_replay_and_differ_within_a_batch(operation: str, images: Tensor) 
     assert len(torch.unique(augment(same, first[0]).flatten(1), dim=0)) > 1
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("operation", list(OPERATIONS))
+def test_one_layout_whatever_the_operation(
+    operation: str, channels: int, images: Tensor, uniform: Tensor
+) -> None:
+    """Strides and all: a compiled step is compiled anew for others."""
+    found = augment(images[:, :channels].contiguous(), Draw(operation, uniform))
+    assert found.stride() == torch.empty(found.shape).stride()
+
+
 def test_operations_are_drawn_evenly_one_a_batch() -> None:
     drawn = [d.operation for d in draw(list(OPERATIONS), [2] * 1200, generator(6))]
     assert set(drawn) == set(OPERATIONS)

@@ -55,6 +55,17 @@ def test_invert_undoes_apply(kind: str, n: int) -> None:
         assert torch.allclose(fitted.invert(fitted.apply(unit)), unit, atol=1e-5)
 
 
+@pytest.mark.parametrize("n", [200, 20])
+def test_parts_of_a_dataset_are_whitened_as_the_whole(
+    n: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted, unit = Whitening.fit(images(n), 0.1), to_unit(images(n), torch.float64)
+    whole = fitted.apply(unit)
+    monkeypatch.setattr(preprocessing, "PART", 7)
+    assert torch.allclose(fitted.apply(unit), whole, rtol=1e-12, atol=1e-12)
+    assert torch.allclose(fitted.invert(whole), unit, atol=1e-5)
+
+
 def test_normalization_is_per_channel() -> None:
     train = images(100)
     train[:, 1] //= 4

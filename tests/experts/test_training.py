@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from datm_engine.config import Config
 from datm_engine.data.prepared import PreparedData
@@ -213,6 +214,25 @@ def test_a_diverging_expert_is_explained(
     ) as raised:
         finished(train_experts(wild, digits, tmp_path, cpu))
     assert raised.value.hint == "--set experts.lr=5e+08"
+
+
+def test_one_that_diverges_in_its_last_step_is_not_kept(
+    make_config: Make,
+    digits: PreparedData,
+    cpu: Runtime,
+    tmp_path: Path,
+    finished: Finished,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The loss of that step was finite still."""
+
+    def ends_beyond(_: Any, theta: Tensor, velocity: Tensor, *__: Any) -> Any:
+        return theta * torch.inf, velocity, 0.5, 0.9
+
+    monkeypatch.setattr("datm_engine.experts.training.train_epoch", ends_beyond)
+    with pytest.raises(DatmError, match="expert 0 diverged in epoch 1: its largest weight is"):
+        finished(train_experts(make_config(), digits, tmp_path, cpu))
+    assert not [*tmp_path.rglob("*.safetensors")]
 
 
 def test_what_a_killed_process_left_is_cleared_before_training(
