@@ -21,9 +21,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from datm_engine.runs import Run
-from datm_engine.tuning.trials import fold_trials
-
 FIRST_SEED = 100  # of the runs that are tested: no trial had it
 
 
@@ -50,28 +47,18 @@ def main() -> None:
     settings = {"derived": asked}
     for way in ("search", "tune"):
         settings[way] = [*asked[:4], "--config", str(_preset(name, way))]
-    rows: dict[str, list[dict[str, float]]] = {}
-    same: dict[str, str] = {}
-    for way, words in settings.items():
-        # What a tune leaves as it was need not be distilled again: it would be the same bits.
-        if way != "derived" and _is_derived(name, way):
-            rows[way], same[way] = rows["derived"], "the derived settings"
-            continue
-        rows[way] = [
+    rows = {
+        way: [
             _distilled(f"{name}-{way}-{seed}", words, FIRST_SEED + seed)
             for seed in range(options.seeds)
         ]
-    print(json.dumps({"cell": name, "asked": asked, "same as": same, **_told(rows)}, indent=2))
+        for way, words in settings.items()
+    }
+    print(json.dumps({"cell": name, "asked": asked, **_told(rows)}, indent=2))
 
 
 def _preset(name: str, way: str) -> Path:
     return Path("tunes") / f"{name}-{way}" / "preset.toml"
-
-
-def _is_derived(name: str, way: str) -> bool:
-    """Whether trial 0, which has the derived settings, is the best of a tune."""
-    trials = fold_trials(Run(Path("tunes") / f"{name}-{way}").events())
-    return trials.best is not None and trials.best.number == 0
 
 
 def _tuned(name: str, asked: list[str], way: str, trials: int, seed: int) -> None:
