@@ -1,6 +1,7 @@
 """The app, and the one place where errors become two lines and an exit code.
 
-Exit codes: 0 done, 1 failed, 2 usage or configuration, 130 interrupted, 143 terminated.
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 128 and the signal that ended it: 130
+interrupted, 143 terminated, 129 hung up, 141 nobody reads what is printed.
 """
 
 from __future__ import annotations
