@@ -56,18 +56,25 @@ def _windows(study: Study, network: str) -> list[str]:
     """Whether late matching hurts the fewest images, and early matching the most."""
     if len(study.ipcs) < 2:
         return ["One ipc alone does not show whether the best window moves with it."]
-    few, many = min(study.ipcs), max(study.ipcs)
     return [
-        _hurts(study, network, hurting="late", than="early", ipc=few, extreme="fewest"),
-        _hurts(study, network, hurting="early", than="late", ipc=many, extreme="most"),
+        _hurts(study, network, "late", "fewest", min(study.ipcs)),
+        _hurts(study, network, "early", "most", max(study.ipcs)),
     ]
 
 
-def _hurts(study: Study, network: str, *, hurting: str, than: str, ipc: int, extreme: str) -> str:
+def _hurts(study: Study, network: str, hurting: str, extreme: str, ipc: int) -> str:
+    """Whether another window, which is an earlier one than late and a later one than early, is
+    better: the best of them."""
     claim = f"That {hurting} matching hurts where the images are {extreme} ({ipc} per class)"
-    one, other = study.row(hurting, ipc, network), study.row(than, ipc, network)
+    rows = {name: row for name in study.variants if (row := study.row(name, ipc, network))}
+    one = rows.pop(hurting, None)
+    matched = {name: row for name, row in rows.items() if not study.is_idle(name, ipc)}
+    than, other = max(
+        (matched or rows).items(), key=lambda pair: pair[1].accuracy_mean, default=("", None)
+    )
     if one is None or other is None:
-        return f"{claim} cannot be told: {hurting if one is None else than} is not measured."
+        unmeasured = f"{hurting} is not" if one is None else "no other window is"
+        return f"{claim} cannot be told: {unmeasured} measured."
     figures = f"{hurting} {_figure(one)}, {than} {_figure(other)}"
     if idle := [name for name in (hurting, than) if study.is_idle(name, ipc)]:
         return f"{claim} cannot be told, as {_listed(idle)} took hardly a step: {figures}."

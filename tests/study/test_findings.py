@@ -46,6 +46,13 @@ def test_the_reverse_is_said_to_be_one(windows: Plan, tmp_path: Path) -> None:
         assert "does not show, the reverse does" in sentence
 
 
+def test_a_middle_window_may_be_the_better_one(windows: Plan, tmp_path: Path) -> None:
+    means = {**SHOWS, ("middle", 1): 85.0, ("middle", 5): 90.0, ("late", 5): 60.0}
+    late, early = said(windows, tmp_path, means)[-2:]
+    assert late.endswith("shows: late 70.0 ± 1.0, middle 85.0 ± 1.0.")
+    assert early.endswith("shows: early 85.0 ± 1.0, middle 90.0 ± 1.0.")
+
+
 def test_within_the_deviation_nothing_shows(windows: Plan, tmp_path: Path) -> None:
     """√2 apart is the most that two deviations of 1 leave open."""
     means = {("early", 1): 80.0, ("late", 1): 78.7, ("early", 5): 90.0, ("late", 5): 91.5}
@@ -60,7 +67,7 @@ def test_within_the_deviation_nothing_shows(windows: Plan, tmp_path: Path) -> No
 def test_what_is_not_measured_is_not_claimed(windows: Plan, tmp_path: Path) -> None:
     told = said(windows, tmp_path, {("early", 1): 80.0, ("early", 5): 80.0})
     assert "cannot be told: late is not measured" in told[-2]
-    assert "cannot be told: late is not measured" in told[-1]
+    assert "cannot be told: no other window is measured" in told[-1]
 
 
 def test_of_nothing_nothing_is_said(windows: Plan, tmp_path: Path) -> None:
