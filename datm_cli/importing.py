@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datm_cli import settings
+from datm_cli import options, settings
 from datm_cli.driving import Reader, drive
 from datm_engine import runtime
 from datm_engine.config import Config, overlay
@@ -131,6 +131,7 @@ def import_set(
 
 
 def _new_file(name: str) -> Path:
+    options.named("--to", Path(name), "theirs")
     path = Path(name if name.endswith(".safetensors") else f"{name}.safetensors")
     if path.exists():
         free = path.with_name(f"{path.stem}-2")

@@ -157,6 +157,15 @@ def folders(data_dir: Path | None, experts_dir: Path | None, runs_dir: Path) -> 
     return Folders(data=data, experts=experts_dir or Path("experts"), runs=runs_dir)
 
 
+def named(option: str, path: Path, example: str) -> None:
+    """Raises ConfigError for a path to write to that has no name of its own, as "." and "/"."""
+    from datm_engine.errors import ConfigError
+    from datm_engine.hints import command
+
+    if path.name in ("", ".."):
+        raise ConfigError(f"{option} {path}: has no name of its own", command(option, example))
+
+
 def elsewhere(runs_dir: Path) -> str:
     """What a command about a run must add to find it; nothing where it is in the usual place."""
     return "" if runs_dir == RUNS_DIR else f" --runs-dir {shlex.quote(str(runs_dir))}"

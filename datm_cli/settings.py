@@ -44,9 +44,11 @@ def settle(
     data_dir: Path,
     method: str | None = None,
     window: str | None = None,
+    not_derived: str | None = None,
 ) -> Settings:
     """`flags` are tables of what else was given on the command line; `method` stands above the
-    preset and below all else, and `window` above all else. Raises ConfigError."""
+    preset and below all else, and `window` above all else. `not_derived`: nothing is left for
+    experts to tell, and this is the note of why. Raises ConfigError."""
     given = overrides(with_names(flags, dataset, ipc), assignments)
     over = overlay(read_file(config_file) if config_file else {}, given)
     dataset = _stated(over, "dataset", "name", str) if dataset is None else dataset
@@ -65,7 +67,11 @@ def settle(
         iterations = _stated(over, "distill", "iterations", int)
         chosen = presets.with_method(chosen, method, iterations)
     if chosen.derive:
-        chosen = _awaiting_experts(chosen, over, dataset, is_window_stated=window is not None)
+        chosen = _experts_settings(chosen, over, dataset, to_derive_by=not_derived is None)
+        if not_derived is not None:
+            chosen = replace(chosen, derive=(), notes=(*chosen.notes, not_derived))
+        else:
+            chosen = _awaiting_experts(chosen, over, is_window_stated=window is not None)
     tables = overlay(overlay(chosen.tables, over), with_names({}, dataset, ipc))
     tables = unpublished.within_epochs(tables, chosen.derive)
     source = ", ".join([chosen.source, *([str(config_file)] if config_file else [])])
@@ -82,11 +88,13 @@ def settle(
     return Settings(config, source, notes, variant, chosen.derive)
 
 
-def _awaiting_experts(
-    chosen: Chosen, over: Tables, dataset: str | None, *, is_window_stated: bool
+def _experts_settings(
+    chosen: Chosen, over: Tables, dataset: str | None, *, to_derive_by: bool
 ) -> Chosen:
-    """What no preset states: the experts' settings now, the rest by them."""
+    """The experts' own that no preset states, by the number of images."""
     stated = overlay(chosen.tables, over)
+    if stated["experts"]["epochs"] == "window" and not to_derive_by:
+        return chosen
     images = datasets.training_images(dataset) if dataset is not None else None
     if images is not None:
         wanted, held_out = stated["dataset"]["train_images"], stated["dataset"]["validation"]
@@ -94,10 +102,15 @@ def _awaiting_experts(
         images = round(images * (1 - held_out)) if isinstance(held_out, float) else images
         images = max(1, images)  # fewer are refused in a moment
     iterations = stated["distill"]["iterations"]
-    if isinstance(iterations, int):  # else it is refused in a moment
-        chosen = unpublished.with_experts(chosen, images, iterations)
+    if not isinstance(iterations, int):  # it is refused in a moment
+        return chosen
+    return unpublished.with_experts(chosen, images, iterations)
+
+
+def _awaiting_experts(chosen: Chosen, over: Tables, *, is_window_stated: bool) -> Chosen:
+    """The keys of [distill] that nobody states are told by the experts."""
     keys = [*over.get("distill", {})]
-    if stated["distill"]["labels"] == "hard":
+    if overlay(chosen.tables, over)["distill"]["labels"] == "hard":
         keys.append("lr_labels")  # these are not learned
     return unpublished.still_to_derive(chosen, keys, is_window_stated=is_window_stated)
 

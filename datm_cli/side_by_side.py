@@ -21,6 +21,7 @@ from datm_cli.plots import SEVERAL, Curves
 from datm_cli.sentences import pace, percent, setting, size
 from datm_engine.config import differences
 from datm_engine.events import Evaluated
+from datm_engine.presets import APPROXIMATE
 
 NARROWEST = 16  # columns that a run has at least, if it needs them: "61.25 ± 0.50 (3)"
 UNKNOWN = "–"
@@ -70,6 +71,9 @@ def printed(courses: Sequence[Course]) -> Iterator[RenderableType]:
         yield SideBySide("settings that differ", heads, rows)
     else:
         yield Text("no setting differs")
+    for place, course in enumerate(courses):
+        if course.config.distill.gradient == "tesla":
+            yield Text(f"{letter(place)}: {APPROXIMATE}")
     yield Curves(
         "matching loss over iterations",
         [

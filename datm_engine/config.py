@@ -65,11 +65,16 @@ class ExpertsConfig(Table):
     alpha: float = Field(ge=0)  # GSAM: share of the orthogonal component taken away
     seed: int = Field(ge=0)
     # No preset can name one: the folder of a set that `datm import` made, matched as it is.
-    imported: str | None = None
+    imported: str | None = None  # "none" on the command line, where it has been named before
     # The rest is stated by every preset, but not by runs from before there were these keys.
     precision: Literal["run", "float32", "bfloat16"] = "run"  # "run": as --precision says
     snapshots: Literal["float32", "bfloat16"] = "float32"  # on disk; "bfloat16" takes half of it
     order: Literal["random", "easy-first"] = "random"  # of images; the other is PAD's (curriculum)
+
+    @field_validator("imported", mode="before")
+    @classmethod
+    def _imported(cls, value: Any) -> Any:
+        return None if value == "none" else value
 
 
 class DistillConfig(Table):

@@ -58,6 +58,8 @@ def remedy(problem: OSError, place: Path) -> str:
         return command("df", "-h", known)
     if problem.errno in (errno.EACCES, errno.EPERM):
         return command("chmod", "u+w", known)
+    if problem.errno == errno.ENOENT and known != place:
+        return command("mkdir", "-p", place)
     return command("ls", "-ld", known)
 
 

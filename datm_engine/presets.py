@@ -33,6 +33,11 @@ LAST_MAP = 4  # pixels a side that the ConvNet's last feature map should have, a
 DEEPEST = 5
 
 AS_IT_IS = "datm"  # the method of the presets themselves
+# What is said wherever distill.gradient is "tesla".
+APPROXIMATE = (
+    "the gradient is TESLA's approximation: as if a student's later weights did not depend on the "
+    "images of its earlier steps (distill.gradient)"
+)
 AVERAGED_OVER = 5_000  # iterations of the published run whose decay a method states
 
 

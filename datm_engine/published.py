@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from datm_engine import presets
-from datm_engine.config import Config, read_toml
+from datm_engine.config import Config, build, differences, read_toml
+from datm_engine.derivation import WINDOW
 
-# What an accuracy depends on whatever the method; a method's own settings are its own.
-COMPARED = (
-    *(f"dataset.{key}" for key in ("resolution", "train_images", "preprocessing")),
-    *(f"network.{key}" for key in ("width", "depth", "norm")),
-    *("experts.count", "distill.iterations", "evaluate.epochs"),
-)
+# Names and seeds, what is looked at on the way, and what stands beside the set.
+_ASIDE = {
+    *("dataset.name", "dataset.seed", "experts.seed", "distill.seed", "distill.sample_interval"),
+    *("distill.checkpoint_seconds", "distill.max_refusals", "evaluate.networks"),
+    *("evaluate.against", "evaluate.full_epochs", "evaluate.full_repeats", "evaluate.real_lr"),
+}
 
 
 @dataclass(frozen=True)
@@ -54,19 +55,27 @@ def source() -> str:
     return str(_tables()["source"])
 
 
-def departures(config: Config) -> list[str]:
-    """How a run's settings differ from the published ones, as "network.width 32, not 128"; nothing
-    where no preset states what those are."""
-    name = f"{known_as(config.dataset.name)}-ipc{config.distill.ipc}"
+def departures(config: Config, method: str = presets.AS_IT_IS) -> list[str]:
+    """How a run's settings differ from those of the preset of the published row, as "network.width
+    32, not 128"; nothing where no preset states them. `method`: as `published` takes it, or a
+    window, whose published settings are DATM's but for the window."""
+    dataset, ipc = known_as(config.dataset.name), config.distill.ipc
+    own, row = f"{dataset}-{method}-ipc{ipc}", f"{dataset}-ipc{ipc}"
+    name = own if own in presets.names() else row
     if name not in presets.names():
         return []
-    theirs, ours = presets.load(name), config.model_dump()
-    told = []
-    for path in COMPARED:
-        table, key = path.split(".")
-        if ours[table][key] != theirs[table][key]:
-            told.append(f"{path} {ours[table][key]}, not {theirs[table][key]}")
-    return told
+    chosen = presets.Chosen(presets.load(name), name, ())
+    aside = _ASIDE
+    if method not in presets.methods():
+        aside = aside | {f"distill.{key}" for key in WINDOW}
+    elif name == row:
+        chosen = presets.with_method(chosen, method)
+    found = differences(build(chosen.tables, name), config)
+    return [
+        f"{path} {ours}, not {theirs}"
+        for path, (theirs, ours) in found.items()
+        if path not in aside
+    ]
 
 
 @cache

@@ -59,6 +59,8 @@ def test_the_remedy_fits_the_problem_and_names_what_exists(tmp_path: Path) -> No
         (errno.ENOTDIR, "ls -ld"),
     ):
         assert remedy(OSError(number, "x"), place) == f"{expected} {tmp_path}"
+    assert remedy(OSError(errno.ENOENT, "x"), place) == f"mkdir -p {place}"
+    assert remedy(OSError(errno.ENOENT, "x"), tmp_path) == f"ls -ld {tmp_path}"
 
 
 def test_what_torchrun_started_is_started_by_it_again(monkeypatch: pytest.MonkeyPatch) -> None:

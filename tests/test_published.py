@@ -80,6 +80,34 @@ def test_what_departs_from_the_published_settings_is_named() -> None:
     assert departures(build(presets.load("digits-ipc1"), "no published settings")) == []
 
 
+def test_every_setting_counts_but_names_seeds_and_what_stands_beside() -> None:
+    tables = presets.load("cifar10-ipc10")
+    for table, key, value in (
+        *(("distill", "syn_steps", 2), ("experts", "optimizer", "sgd"), ("evaluate", "repeats", 1)),
+        *(("distill", "seed", 7), ("evaluate", "against", ["full"])),
+    ):
+        tables[table][key] = value
+    assert {line.partition(" ")[0] for line in departures(build(tables, "a change"))} == {
+        *("distill.syn_steps", "experts.optimizer", "evaluate.repeats")
+    }
+
+
+def test_a_method_is_compared_with_its_own_published_settings() -> None:
+    own = build(presets.load("cifar10-mtt-ipc1"), "its preset")
+    assert departures(own, "mtt") == []
+    assert departures(own, "datm")
+    laid_over = presets.with_method(presets.choose("cifar10", 1, None, None), "mtt")
+    assert departures(build(laid_over.tables, "DATM's, by method"), "mtt")
+    none_published = presets.with_method(presets.choose("cifar10", 50, None, None), "ftd")
+    assert departures(build(none_published.tables, "DATM's, by method"), "ftd") == []
+
+
+def test_a_window_is_compared_but_for_the_window() -> None:
+    tables = presets.load("cifar10-ipc10")
+    tables["distill"] |= {"min_start_epoch": 2, "max_start_epoch": 30, "syn_steps": 3}
+    assert departures(build(tables, "late"), "late") == ["distill.syn_steps 3, not 80"]
+
+
 def test_the_figures_are_no_preset_and_have_a_source() -> None:
     assert "published" not in presets.names()
     assert "ICLR 2024" in source()

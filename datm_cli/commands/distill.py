@@ -66,6 +66,8 @@ def distill(
     from datm_engine.runs import Run
 
     together = ranks.join()
+    if resume and log is None:
+        log = together.first(lambda: Run.open(runs_dir, resume).facts().get("log", ""))
     logs = parse(log)  # before any work
     if resume:
         data_dir, experts_dir, device = starting.places(
@@ -126,6 +128,8 @@ def distill(
         tracking(logs if together.leads else [], run, progress(run).iteration) as trackers,
     ):
         screen = UntilLost(shown)
+        if together.leads:
+            run.note(log=",".join(logs))  # for --resume
         if not (resume or silent):
             for event in run.events():
                 screen.read(event)

@@ -117,6 +117,7 @@ def _check(save: Path | None, inspect: bool) -> None:
         return
     if not inspect:
         raise ConfigError("--save is for what --inspect shows", "--save ''")
+    options.named("--save", save, "experts.html")
     if save.suffix.lower() not in options.PAGES:
         wrong = f"--save {save}: it is written as {' or '.join(options.PAGES)}"
         raise ConfigError(wrong, command("--save", save.with_suffix(options.PAGES[0])))

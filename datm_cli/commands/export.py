@@ -50,6 +50,7 @@ def export(
 
     if form not in FORMATS:
         raise ConfigError(f"--format {form}: not one of {', '.join(FORMATS)}", "--format official")
+    options.named("--to", to, "distilled.png" if form == "grid" else form)
     if to.is_file() or (to.is_dir() and any(to.iterdir())):
         raise ConfigError(f"{to} is there already", command("--to", to.with_name(_next(to))))
     found = find(target, runs_dir, last=last)

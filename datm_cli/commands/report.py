@@ -26,17 +26,23 @@ def report(
     """A run on one page of HTML that needs no network: curves, images, labels, results."""
     from datm_cli import output
     from datm_cli.course import Course, find_run
+    from datm_cli.html_report.page import GENERATOR
     from datm_cli.html_report.report import report as page_of
     from datm_cli.subject import read
     from datm_engine.errors import ConfigError
     from datm_engine.files import save_text
     from datm_engine.hints import command
 
+    if to is not None:
+        options.named("--to", to, "report.html")
     if to is not None and to.suffix.lower() not in options.PAGES:
         wrong = f"--to {to}: a report is written as {' or '.join(options.PAGES)}"
         raise ConfigError(wrong, command("--to", to.with_suffix(options.PAGES[0])))
     run = find_run(target, runs_dir, "a course to report")
     path = to or Path(f"{run.name}.html")
+    if path.is_file() and GENERATOR not in path.read_bytes():
+        wrong = f"{path} is there already, and no report"
+        raise ConfigError(wrong, command("--to", path.with_name(f"{path.stem}-2{path.suffix}")))
     course = Course.of(run)
     subject = read(target, run) if run.distilled.exists() else None
     whole = page_of(course, subject)

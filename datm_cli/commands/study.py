@@ -84,9 +84,12 @@ def study(
     goes on with a study that was stopped.
     """
     from datm_cli.driving import StopRequest
+    from datm_cli.study import writing
     from datm_cli.study.asking import Asked, flags, listed
     from datm_cli.study.making import Computing, Making
 
+    if to is not None:
+        options.named("--to", to, "studies/mine")
     folders = options.folders(data_dir, experts_dir, runs_dir)
     compared = (
         [] if against == "none" else None if against is None else listed("--against", against)
@@ -113,12 +116,14 @@ def study(
         data_dir=folders.data,
     )
     plan, origins = asked.plan()
+    folder = to or Path("studies") / f"{plan.name}-{plan.kind}"
+    writing.check(folder, plan)
     computing = Computing(device, precision, compiling, memory)
     with StopRequest(silent=quiet or as_json).listening() as stop:
         making = Making(plan, origins, folders, computing, stop, silent=quiet or as_json)
         making.check()
         failed = making.make()
-        _tell(making, to or Path("studies") / f"{plan.name}-{plan.kind}", as_json, quiet)
+        _tell(making, folder, as_json, quiet)
     if stop.exit_code:
         raise typer.Exit(stop.exit_code)
     if failed:

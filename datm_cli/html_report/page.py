@@ -11,6 +11,9 @@ from datm_cli.html_report.markup import Html, html, tag
 _ALLOWED = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
+GENERATOR = b'name="generator" content="datm"'  # by which a page of ours is known
+
+
 def page(title: str, *content: object) -> str:
     """The whole file."""
     style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
@@ -18,6 +21,7 @@ def page(title: str, *content: object) -> str:
         "head",
         tag("meta", charset="utf-8"),
         tag("meta", http_equiv="Content-Security-Policy", content=_ALLOWED),
+        tag("meta", name="generator", content="datm"),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
         tag("title", title),

@@ -19,6 +19,7 @@ from datm_engine.config import Config, build, differences
 from datm_engine.derivation import reasons
 from datm_engine.errors import RunError
 from datm_engine.events import Evaluated
+from datm_engine.presets import APPROXIMATE
 
 STAGE_NAMES = {
     "dataset": "loading the dataset",
@@ -164,6 +165,9 @@ def configuration(course: Course) -> Html:
         else None,
         remark("Keys that were derived from the experts have the reason behind them.")
         if derived
+        else None,
+        remark(f"{APPROXIMATE[0].upper()}{APPROXIMATE[1:]}.")
+        if config.distill.gradient == "tesla"
         else None,
         tag("div", *tables, class_="columns"),
     )

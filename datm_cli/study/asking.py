@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +24,6 @@ from datm_engine.study.planning import (
     with_every_step,
     with_samples,
 )
-from datm_engine.unpublished import waiting
 
 # Each run would derive its own, and so differ from the others in more than what is studied.
 NOT_DERIVED = "nothing is derived from the experts in a study, so that its runs differ in one thing"
@@ -51,7 +51,8 @@ class Asked:
         if self.kind not in KINDS:
             near = difflib.get_close_matches(self.kind, KINDS, 1) or KINDS
             wrong = f"there is no study of {self.kind}; there are {' and '.join(KINDS)}"
-            raise ConfigError(wrong, command("datm", "study", near[0]))
+            typed = [near[0] if word == self.kind else word for word in sys.argv[1:]]
+            raise ConfigError(wrong, command("datm", *typed))
         if self.kind == "methods":
             return self._of_methods()
         if self.methods is not None:
@@ -80,7 +81,9 @@ class Asked:
         methods = list(known) if self.methods is None else listed("--methods", self.methods)
         if unknown := [name for name in methods if name not in known]:
             wrong = f"--methods: there is no method {unknown[0]}; there are {', '.join(known)}"
-            raise ConfigError(wrong, f"--methods {','.join(known)}")
+            near = difflib.get_close_matches(unknown[0], known, 1) or [presets.AS_IT_IS]
+            named = dict.fromkeys(near[0] if name == unknown[0] else name for name in methods)
+            raise ConfigError(wrong, f"--methods {','.join(named)}")
         ipcs = parse_ipcs(self.ipcs)
         settled = {(m, ipc): self._settle(ipc, method=m) for m in methods for ipc in ipcs}
         if self.methods is None:
@@ -107,7 +110,7 @@ class Asked:
     def _settle(
         self, ipc: int, *, method: str | None = None, window: str | None = None
     ) -> Settings:
-        settled = settings.settle(
+        return settings.settle(
             dataset=self.dataset,
             ipc=ipc,
             preset=self.preset,
@@ -117,11 +120,8 @@ class Asked:
             data_dir=self.data_dir,
             method=method,
             window=window,
+            not_derived=NOT_DERIVED,
         )
-        if not settled.derive:
-            return settled
-        notes = [note for note in settled.notes if note != waiting(settled.derive)]
-        return replace(settled, derive=(), notes=(*notes, NOT_DERIVED))
 
     def _name(self, settled: Iterable[Settings]) -> str:
         return self.name or study_name(next(iter(settled)).config.dataset.name)

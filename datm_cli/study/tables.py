@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
+from datm_engine.presets import APPROXIMATE
 from datm_engine.published import Published, known_as, source
 from datm_engine.study.results import FULL, Study
 
@@ -69,8 +70,14 @@ def remarks(study: Study) -> list[str]:
         told.append("(1): of one network.")
     if any(run.status == "failed" for run in study.runs):
         told.append("failed: matching could not go on.")
+    approximate = [
+        v
+        for v in study.variants
+        if any(run.variant == v and run.gradient == "tesla" for run in study.runs)
+    ]
+    told += [f"{name}: {APPROXIMATE}." for name in approximate]
     if study.is_published:
-        how = "the settings are the published ones"
+        how = "the settings are those of the presets of these rows"
         if study.departures:
             how = f"the settings are others: {', '.join(study.departures)}"
         if (name := known_as(study.dataset)) != study.dataset:

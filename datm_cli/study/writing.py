@@ -14,7 +14,9 @@ from datm_cli.html_report.page import page, remark, section, table
 from datm_cli.study import figures, tables
 from datm_cli.study.strips import read_strips, save_strips
 from datm_engine import published
-from datm_engine.files import make_folder, save_text
+from datm_engine.errors import ConfigError
+from datm_engine.files import make_folder, parse_json, save_text
+from datm_engine.hints import command
 from datm_engine.study.findings import CAVEAT, findings
 from datm_engine.study.planning import Plan
 from datm_engine.study.results import Study
@@ -30,6 +32,34 @@ STRIPS = (
     "background and gives its basics, and late matching adds texture and detail; whether that "
     "shows here is for the eye."
 )
+
+
+def check(folder: Path, plan: Plan) -> None:
+    """Raises FileError where `folder` cannot be made, ConfigError where it holds something else
+    than an earlier result of this study, or one of more than is asked for now."""
+    make_folder(folder)
+    held = {path.name for path in folder.iterdir()}
+    if not held:
+        return
+    wrong = f"{folder} holds other files than a study's"
+    if "study.json" in held:
+        try:
+            before = parse_json((folder / "study.json").read_text(encoding="utf-8"))
+            if (before["study"], before["dataset"]) == (plan.kind, plan.dataset):
+                asked = {"ipc": plan.ipcs, "variants": plan.variants, "networks": plan.networks}
+                more = [one for key in asked for one in before[key] if one not in asked[key]]
+                if not more:
+                    return
+                wrong = f"{folder} has {', '.join(map(str, more))} too, which would be left out"
+            else:
+                wrong = f"{folder} is the study {before['study']} of {before['dataset']}"
+        except (OSError, ValueError, KeyError, TypeError) as problem:
+            wrong = f"{folder / 'study.json'} is damaged: {problem}"
+    number = 2
+    base = folder.resolve()
+    while base.with_name(f"{base.name}-{number}").exists():
+        number += 1
+    raise ConfigError(wrong, command("--to", folder.parent / f"{base.name}-{number}"))
 
 
 def write(study: Study, plan: Plan, runs_dir: Path, folder: Path) -> list[Path]:

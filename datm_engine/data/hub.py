@@ -46,6 +46,8 @@ def peek(name: str, *, data_dir: Path) -> Shape:
 
 
 def _splits(name: str, data_dir: Path) -> Any:
+    if name == PREFIX:
+        raise DataError(f"{PREFIX} names no dataset of the Hub", f"--dataset {PREFIX}ylecun/mnist")
     hub = require("datasets", extra="hub", purpose=f"--dataset {name}")
     try:
         return hub.load_dataset(

@@ -35,15 +35,12 @@ from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.hints import command
 from datm_engine.memory import OutOfMemory
 from datm_engine.networks.weights import FlatNetwork
+from datm_engine.presets import APPROXIMATE
 from datm_engine.runs import Run
 from datm_engine.runtime import Runtime, generator
 from datm_engine.synthetic import SyntheticSet
 
 PREVIEW_SECONDS = 10.0  # between previews
-APPROXIMATE = (
-    "the gradient is TESLA's approximation: as if a student's later weights did not depend on the "
-    "images of its earlier steps (distill.gradient)"
-)
 
 Score = Callable[[SyntheticSet], Generator[Event, None, float | None]]
 

@@ -92,7 +92,7 @@ def open_imported(
             raise ConfigError(
                 f"the experts in {folder} are of {what} {theirs}, and {dataset} is to be distilled "
                 f"with {asked}",
-                "--set experts.imported=",
+                "--set experts.imported=none",
             )
     if config.experts.count > count:
         wrong = f"{folder} has {count} experts, not {config.experts.count}"

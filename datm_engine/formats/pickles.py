@@ -56,7 +56,8 @@ def read(path: Path, *, mapped: bool = False) -> Any:
         reason = (str(problem) or type(problem).__name__).splitlines()[0]
         raise FileError(f"{path} is damaged: {reason}", look) from None
     except Exception as problem:  # a damaged file can make anything of the unpickler's calls
-        raise FileError(f"{path} cannot be read: {problem}", look) from None
+        reason = str(problem) or type(problem).__name__
+        raise FileError(f"{path} cannot be read: {reason}", look) from None
     if wrong := _pretence(content):
         raise FileError(f"{path} {wrong}", look)
     return content

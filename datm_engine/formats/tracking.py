@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -82,15 +83,17 @@ class TensorBoard:
 
 
 class WeightsAndBiases:
-    """A run of that service, in its project datm; WANDB_MODE=offline keeps it on this machine.
+    """A run of that service, in its project datm, that goes on where one of this `identity` is
+    there; WANDB_MODE=offline keeps it on this machine.
 
     Raises DatmError without the package, or where the service refuses.
     """
 
-    def __init__(self, name: str, folder: Path, config: dict[str, Any]) -> None:
+    def __init__(self, name: str, identity: str, folder: Path, config: dict[str, Any]) -> None:
         wandb = require("wandb", extra="wandb", purpose="Weights & Biases")
+        given = {"name": name, "id": identity, "dir": str(folder), "config": config}
         try:
-            self._run: Any = wandb.init(project="datm", name=name, dir=str(folder), config=config)
+            self._run: Any = wandb.init(project="datm", resume="allow", **given)
         except wandb.errors.Error as problem:
             wrong = f"Weights & Biases: {' '.join(str(problem).split())}"
             raise DatmError(wrong, command("wandb", "login")) from None
@@ -124,7 +127,9 @@ def tracking(names: Sequence[str], run: Run, done: int) -> Iterator[list[Tracker
             if kind == "tensorboard":
                 tracker = TensorBoard(run.path / "tensorboard", done + 1 if done else None)
             else:
-                tracker = WeightsAndBiases(run.name, run.path, run.config().model_dump())
+                began = sha256(f"{run.path.resolve()}/{run.facts()['created']}".encode())
+                identity, config = began.hexdigest()[:16], run.config().model_dump()
+                tracker = WeightsAndBiases(run.name, identity, run.path, config)
             opened.callback(tracker.close)
             trackers.append(tracker)
         yield trackers

@@ -117,7 +117,11 @@ def plan_methods(name: str, configs: Mapping[tuple[str, int], Config]) -> Plan:
                 alone = [s for s in config.evaluate.against if s in OF_IMAGES_ALONE]
                 config = _over(config, evaluate={"against": alone})
             runs.append(_planned(name, ipc, method, config))
-    notes = [f"experts are trained for {longest} epochs, as many as the longest window here needs"]
+    needed = max(config.epochs_needed for config in configs.values())
+    why = "as many as the longest window here needs"
+    if longest > needed:
+        why = f"the most that one of these asks for; the longest window here needs {needed}"
+    notes = [f"experts are trained for {longest} epochs, {why}"]
     plan = Plan("methods", name, tuple(runs), ())
     if chosen := [s for s in plan.selections if s not in OF_IMAGES_ALONE]:
         notes.append(

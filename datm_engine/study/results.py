@@ -32,7 +32,7 @@ class Cell:
 class Standing:
     """A run of the study. `status`: as `Run.status` says, or "missing"; `message`: why it failed;
     `iterations` it has done, `skipped` of which took no step; `departures`: how its settings differ
-    from the published ones."""
+    from the published ones; `gradient`: as `distill.gradient` says."""
 
     run: str
     ipc: int
@@ -43,6 +43,7 @@ class Standing:
     iterations: int
     skipped: int
     departures: tuple[str, ...]
+    gradient: str
 
     @property
     def is_idle(self) -> bool:
@@ -179,7 +180,8 @@ def _standing(planned: PlannedRun, run: Run | None) -> Standing:
         message=message,
         iterations=last.iteration if last else 0,
         skipped=last.skipped if last else 0,
-        departures=tuple(published.departures(planned.config)),
+        departures=tuple(published.departures(planned.config, planned.variant)),
+        gradient=planned.config.distill.gradient,
     )
 
 

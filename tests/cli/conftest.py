@@ -22,7 +22,7 @@ from datm_engine.config import build, overlay
 from datm_engine.runs import Run
 from tests.conftest import TINY
 
-SHELL = {"cp", "rm", "mv", "df", "chmod", "pip", "ls", "tar", "wget", "unzip"}
+SHELL = {"cp", "mkdir", "rm", "mv", "df", "chmod", "pip", "ls", "tar", "wget", "unzip"}
 FOLDER = ["--preset", "digits", "--set", "dataset.train_images=all"]
 
 

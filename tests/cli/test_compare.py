@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import pytest
 from datm_cli.course import Course, spent
 from datm_engine import events
 from datm_engine.config import differences
+from datm_engine.facts import write_facts
 from tests.cli.conftest import Answer, assert_two_lines, recorded
 from tests.cli.dashboard.conftest import BEGAN, matched, story
 
@@ -81,6 +83,17 @@ def test_only_settings_that_differ_are_listed(
         "distill.syn_steps",
         "evaluate.networks",
     }
+
+
+def test_an_approximate_gradient_is_named(
+    datm: Datm, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stated = json.loads((runs / "young" / "run.json").read_text())
+    stated["config"]["distill"]["gradient"] = "tesla"
+    write_facts(runs / "young", stated)
+    text = " ".join(shown(datm, monkeypatch, "pets-ipc1", "young").split())
+    assert "B: the gradient is TESLA's approximation" in text
+    assert "A: the gradient" not in text
 
 
 def test_runs_alike_say_so(datm: Datm, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

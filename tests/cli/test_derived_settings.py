@@ -79,6 +79,14 @@ def test_experts_have_one_length_whatever_window_is_derived_from_them() -> None:
     assert told.derive == DERIVABLE
 
 
+def test_where_nothing_is_derived_experts_are_as_long_as_windows_are() -> None:
+    told = settled(not_derived="for a reason")
+    assert told.derive == ()
+    assert told.config.experts.epochs == "window"
+    assert told.notes[-1] == "for a reason"
+    assert "derive" not in " ".join(told.notes)
+
+
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     """Two classes of 60 training images each, 16×16 and in colour."""

@@ -12,6 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
+from datm_engine.events import Event, Matched
+from datm_engine.formats import tracking
 from datm_engine.synthetic import SyntheticSet
 from tests.cli.conftest import FOLDER, Answer, assert_two_lines, image_folder
 from tests.formats.conftest import official_buffer, official_images, write_datm, write_dc, write_mtt
@@ -202,6 +204,10 @@ def test_a_run_in_every_form(datm: Datm, run: str) -> None:
     assert_two_lines(answer, 2, "--format csv", "--format official")
     answer = datm("export", run, "--format", "grid", "--to", "x.pdf")
     assert_two_lines(answer, 2, "x.pdf", "--to x.png")
+    answer = datm("export", run, "--format", "parquet", "--to", ".")
+    assert_two_lines(answer, 2, "--to .: has no name of its own", "--to parquet")
+    answer = datm("import", "last/images_best.pt", "last/labels_best.pt", "--to", ".")
+    assert_two_lines(answer, 2, "--to .: has no name of its own", "--to theirs")
     answer = datm("export", "r/..", "--format", "official", "--to", "x")
     assert_two_lines(answer, 1, "no run r/..", "datm runs")
     path = f"runs/{run}/distilled.safetensors"
@@ -216,6 +222,33 @@ def test_a_run_that_is_logged_as_it_goes(datm: Datm, settings: Path) -> None:
     assert list(Path("runs/logged/tensorboard").glob("events*"))
     assert datm("export", "logged", "--format", "tensorboard", "--to", "tb").code == 0
     assert list(Path("tb").glob("events*"))
+
+
+def test_a_run_that_goes_on_is_logged_as_before(
+    datm: Datm, settings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[list[Event]] = []
+
+    class Board:
+        def __init__(self, *_: object) -> None:
+            told.append([])
+
+        def read(self, event: Event) -> None:
+            told[-1].append(event)
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr(tracking, "TensorBoard", Board)
+    monkeypatch.setattr(tracking, "require", lambda *_, **__: None)
+    words = ["--config", settings, "--name", "logged", "--quiet"]
+    assert datm("distill", *words, "--iterations", 2, "--log", "tensorboard").code == 0
+    assert datm("distill", "--resume", "logged", "--iterations", 4, "--quiet").code == 0
+    steps = [[e.iteration for e in events if isinstance(e, Matched)] for events in told]
+    assert steps == [[1, 2], [3, 4]]
+    assert datm("distill", "--resume", "logged", "--log", "", "--quiet").code == 0
+    assert datm("distill", "--resume", "logged", "--quiet").code == 0
+    assert len(told) == 2, "it was told not to"
 
 
 def test_a_tracker_that_is_missing_is_told_before_any_work(

@@ -50,3 +50,5 @@ def test_without_its_package_it_is_told(
     with pytest.raises(DatmError, match="--dataset hf:a/b takes a package") as told:
         load("hf:a/b")
     assert told.value.hint == "pip install 'datm[hub]'"
+    with pytest.raises(DataError, match="names no dataset"):
+        load("hf:")

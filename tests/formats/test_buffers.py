@@ -157,9 +157,9 @@ def test_experts_of_unequal_length_are_told(
     ("over", "told", "hint"),
     [
         ({"experts": {"count": 3}}, "has 2 experts, not 3", "--set experts.count=2"),
-        ({"dataset": {"preprocessing": "zca"}}, "preprocessing", "--set experts.imported="),
-        ({"network": {"norm": "none"}}, "network", "--set experts.imported="),
-        ({"dataset": {"name": "svhn"}}, "digits", "--set experts.imported="),
+        ({"dataset": {"preprocessing": "zca"}}, "preprocessing", "--set experts.imported=none"),
+        ({"network": {"norm": "none"}}, "network", "--set experts.imported=none"),
+        ({"dataset": {"name": "svhn"}}, "digits", "--set experts.imported=none"),
         (
             {"distill": {"max_start_epoch": 9}, "experts": {"epochs": 20}},
             "has 4 epochs, and the window needs 9",

@@ -142,6 +142,12 @@ def test_weights_and_biases_is_told_and_closed(
             trackers[0].read(event)
     assert service.began["name"] == "r"
     assert service.began["config"]["distill"]["ipc"] == 1
+    assert service.began["resume"] == "allow"
+    first = service.began["id"]
+    with tracking.tracking(["wandb"], run, 5):
+        assert service.began["id"] == first, "it goes on with the same"
+    with tracking.tracking(["wandb"], Run.create(tmp_path, "s", make_config(), {}), 0):
+        assert service.began["id"] != first
     assert service.logged == [({"Grand_Loss": 0.5, "Start_Epoch": 3.0, "Synthetic_LR": 0.01}, 5)]
     assert service.ended
 

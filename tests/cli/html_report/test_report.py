@@ -106,6 +106,11 @@ def test_what_is_not_as_in_the_preset_stands_out(datm: Datm, tmp_path: Path) -> 
     assert read.text.count("preset: ") == 3, "ipc, the dataset's name and this"
 
 
+def test_an_approximate_gradient_is_named(datm: Datm, tmp_path: Path) -> None:
+    distilled(tmp_path / "runs", finished(), made(), gradient="tesla")
+    assert "The gradient is TESLA's approximation" in Reader(page_of(datm)).text
+
+
 def test_what_was_derived_has_its_reason_and_the_experts_their_course(
     datm: Datm, tmp_path: Path
 ) -> None:
@@ -287,6 +292,12 @@ def test_what_cannot_be_reported_is_said(datm: Datm, tmp_path: Path) -> None:
     answer = datm("report", "demo", "--to", "page.pdf")
     assert_two_lines(answer, 2, "a report is written as .html", "--to page.html")
     answer = datm("report", "demo", "--to", "none/page.html")
-    assert_two_lines(answer, 1, "none/page.html cannot be written", "ls -ld .")
+    assert_two_lines(answer, 1, "none/page.html cannot be written", "mkdir -p none")
+    answer = datm("report", "demo", "--to", ".")
+    assert_two_lines(answer, 2, "--to .: has no name of its own", "--to report.html")
+    Path("thesis.html").write_text("<!DOCTYPE html><p>mine</p>")
+    answer = datm("report", "demo", "--to", "thesis.html")
+    assert_two_lines(answer, 2, "is there already, and no report", "--to thesis-2.html")
+    assert "mine" in Path("thesis.html").read_text()
     run.distilled.write_bytes(b"broken")
     assert_two_lines(datm("report", "demo"), 1, "cannot be read", "mv ")

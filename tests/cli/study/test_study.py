@@ -187,16 +187,17 @@ def test_other_settings_want_another_name(datm: Datm, compare: Callable[..., Ans
 @pytest.mark.parametrize(
     ("words", "error", "hint"),
     [
-        (["windows"], "there is no study of windows", "datm study window"),
+        (["windows", "--ipc", "3"], "no study of windows", "datm study window --ipc 3"),
         (["window", "--ipc", "1,x"], "--ipc 1,x", "--ipc 1,10,50"),
         (["window", "--ipc", "0"], "--ipc 0", "--ipc 1,10,50"),
         (["window", "--methods", "mtt"], "--methods is for", "datm study window"),
-        (["methods", "--methods", "mtt,dm"], "there is no method dm", "--methods datm,"),
+        (["methods", "--methods", "mtt,dm"], "there is no method dm", "--methods mtt,datm"),
         (["methods", "--methods", "datm,fyi"], "in two ways", "--set evaluate.mirrored=true"),
         (["window", "--networks", "resnet"], "evaluate.networks", "--help"),
         (["window", "--set", "distill.max_start_epoch=3"], "given twice", "datm study window"),
         (["window", "--set", "experts.epochs=3"], "too few start epochs", "experts.epochs=4"),
         (["window", "--dataset", "nothing"], "nothing", "datm study window"),
+        (["window", "--to", "."], "--to .: has no name of its own", "--to studies/mine"),
     ],
 )
 def test_what_cannot_be_is_told_before_any_work(

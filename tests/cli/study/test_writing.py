@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from datm_cli.study import figures, tables, writing
+from datm_engine.errors import ConfigError, FileError
 from datm_engine.events import Evaluated
 from datm_engine.study.planning import Plan, plan_methods, plan_windows
 from datm_engine.study.results import Study, read_study
@@ -125,6 +126,49 @@ def test_all_files_are_written(study: Study, plan: Plan, tmp_path: Path) -> None
     for part in ("late (2–3)", "90.0 ± 1.0", "lossless 99.0", "study-digits-ipc2-late"):
         assert part in page
     assert "http" not in page.replace("http-equiv", ""), "it asks no network for anything"
+
+
+def test_an_approximate_gradient_is_named(tmp_path: Path) -> None:
+    exact, tesla = tiny_config(), tiny_config(distill={"gradient": "tesla"})
+    plan = plan_methods("digits", {("datm", 1): exact, ("tesla", 1): tesla})
+    told_study(tmp_path, plan, {("datm", 1): 80.0, ("tesla", 1): 70.0})
+    told = [one for one in tables.remarks(read_study(plan, tmp_path)) if "approximation" in one]
+    assert len(told) == 1
+    assert told[0].startswith("tesla: the gradient is TESLA's approximation")
+
+
+def test_an_earlier_result_makes_way_for_no_less(study: Study, plan: Plan, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    writing.check(folder, plan)
+    writing.write(study, plan, tmp_path / "runs", folder)
+    writing.check(folder, plan)
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    less = plan_windows("digits", {1: tiny_config()})
+    methods = plan_methods("digits", {("datm", 1): tiny_config()})
+    elsewhere = plan_windows("digits", {1: tiny_config(dataset={"name": "cifar10"})})
+    for other, wrong in (
+        (less, "has 2 too, which would be left out"),
+        (methods, "is the study window of digits"),
+        (elsewhere, "is the study window of digits"),
+    ):
+        with pytest.raises(ConfigError, match=wrong) as raised:
+            writing.check(folder, other)
+        assert raised.value.hint == f"--to {folder}-2"
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    (folder / "study.json").write_text("{")
+    with pytest.raises(ConfigError, match="is damaged"):
+        writing.check(folder, plan)
+
+
+def test_what_is_no_study_is_left_alone(plan: Plan, tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "study.md").write_text("mine")
+    (tmp_path / "thesis-2").write_text("")
+    with pytest.raises(ConfigError, match="other files than a study's") as raised:
+        writing.check(tmp_path / "thesis", plan)
+    assert raised.value.hint == f"--to {tmp_path / 'thesis-3'}"
+    with pytest.raises(FileError, match="cannot be made"):
+        writing.check(tmp_path / "thesis-2", plan)
 
 
 def test_a_name_cannot_become_markup(tmp_path: Path) -> None:
