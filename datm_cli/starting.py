@@ -11,6 +11,7 @@ from datm_engine.config import build, differences, overlay
 from datm_engine.distilled import progress
 from datm_engine.errors import ConfigError, FileError
 from datm_engine.events import EvaluationChanged, Noted
+from datm_engine.experts.imported import origin_of
 from datm_engine.runs import Run, free_name
 from datm_engine.runtime import Runtime, environment
 
@@ -51,6 +52,8 @@ def new_run(folders: Folders, name: str | None, settled: Settings, device: str, 
     """`device` as it was asked for. Raises RunError, ConfigError or
     FileError where the run cannot be made; nothing is left of it then."""
     config = settled.config
+    if config.experts.imported is not None:
+        origin_of(folders.experts / config.experts.imported)
     dataset = Path(config.dataset.name).stem or "images"
     stem = f"{dataset}-ipc{config.distill.ipc}{settled.variant}"
     name = name or free_name(folders.runs, stem)

@@ -10,10 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch.nn.functional import cross_entropy
-from torch.optim import SGD
-from torch.optim.lr_scheduler import MultiStepLR
-from torch.utils.data import DataLoader
 
 from datm_engine import SyntheticSet
 from datm_engine.config import Config
@@ -27,12 +23,13 @@ README = Path(__file__).parents[1] / "README.md"
 EPOCHS, REPEATS = 60, 6
 
 
-def example() -> str:
-    """The indented lines under the heading."""
-    section = README.read_text(encoding="utf-8").split("### In your own training")[1]
-    lines = re.match(r"\s*\n((?:    .*\n|\n)+)", section)
-    assert lines, "the section begins with code"
-    return re.sub("^    ", "", lines[1], flags=re.MULTILINE).strip()
+def example() -> list[str]:
+    """The blocks of indented lines under the heading: imports, training, test."""
+    section = (
+        README.read_text(encoding="utf-8").split("### In your own training")[1].split("\n##")[0]
+    )
+    blocks = re.findall(r"^((?:    .*\n|\n(?=    ))+)", section, flags=re.MULTILINE)
+    return [re.sub("^    ", "", block, flags=re.MULTILINE).strip() for block in blocks]
 
 
 def softly_labelled(data: PreparedData, ipc: int = 10) -> SyntheticSet:
@@ -54,17 +51,8 @@ def raw_test(data_dir: Path, finished: Callable[..., Any]) -> tuple[torch.Tensor
 
 def run_example(places: dict[str, Any], network: torch.nn.Module, seed: int) -> float:
     torch.manual_seed(seed)
-    names = {
-        "SyntheticSet": SyntheticSet,
-        "DataLoader": DataLoader,
-        "SGD": SGD,
-        "MultiStepLR": MultiStepLR,
-        "cross_entropy": cross_entropy,
-        "network": network,
-        "epochs": EPOCHS,
-        **places,
-    }
-    exec(compile(example(), str(README), "exec"), names)
+    names = {"network": network, "epochs": EPOCHS, **places}
+    exec(compile("\n".join(example()), str(README), "exec"), names)
     return 100 * float(names["accuracy"])
 
 
@@ -102,4 +90,4 @@ def test_own_training_gets_what_evaluate_gets(
 
     monkeypatch.setattr(SyntheticSet, "preprocess", lambda _, pixels: pixels / 255)
     assert run_example(places, fresh(0), 0) < row.accuracy_mean - 10
-    assert len([line for line in example().splitlines() if line]) <= 12
+    assert [len(block.splitlines()) for block in example()[1:]] == [10, 2]

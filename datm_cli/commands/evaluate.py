@@ -27,7 +27,8 @@ def evaluate(
         ),
     ] = None,
     repeats: Annotated[
-        int | None, typer.Option(min=1, help="Networks a row, each with weights of its own.")
+        int | None,
+        typer.Option(min=1, help="Networks a row, each with weights of its own; of full, too."),
     ] = None,
     against: Annotated[
         str | None,

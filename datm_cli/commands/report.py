@@ -16,7 +16,7 @@ def report(
         Path | None,
         typer.Option(
             metavar="FILE.html",
-            help="Where to write it; what is there is replaced.",
+            help="Where to write it; an earlier report makes way.",
             show_default="RUN.html",
         ),
     ] = None,

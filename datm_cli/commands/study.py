@@ -45,7 +45,8 @@ def study(
         ),
     ] = None,
     repeats: Annotated[
-        int | None, typer.Option(min=1, help="Networks a row, each with weights of its own.")
+        int | None,
+        typer.Option(min=1, help="Networks a row, each with weights of its own; of full, too."),
     ] = None,
     iterations: Annotated[
         int | None, typer.Option(min=1, envvar="DATM_ITERATIONS", help="How many each run has.")

@@ -77,7 +77,7 @@ def open_imported(
     something else than this run; FileError for damage.
     """
     folder = experts_dir / str(config.experts.imported)
-    origin, count = _read(folder)
+    origin, count = origin_of(folder)
     ours = {
         "dataset": (origin.dataset, config.dataset.name),
         "classes": (origin.classes, classes),
@@ -109,7 +109,9 @@ def open_imported(
     return experts
 
 
-def _read(folder: Path) -> tuple[Origin, int]:
+def origin_of(folder: Path) -> tuple[Origin, int]:
+    """What a set's folder states, and how many experts it has. Raises ConfigError where there is
+    none, FileError for damage."""
     path = folder / "experts.json"
     try:
         facts = parse_json(path.read_text(encoding="utf-8"))

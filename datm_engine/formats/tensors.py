@@ -80,6 +80,10 @@ def read(paths: Sequence[Path], *, experiment: int = 0) -> Foreign:
     """
     kinds = {kind_of(path): path for path in paths}
     named = ", ".join(path.name for path in paths)
+    for kind, last in kinds.items():
+        if more := [path for path in paths if path != last and kind_of(path) == kind]:
+            wrong = f"{more[0].name} and {last.name} are both {kind} of a set: name one of them"
+            raise ConfigError(wrong, HELP)
     if len(kinds) != len(paths) or (kinds.keys() - {"lr"}) not in ({"images", "labels"}, {"res"}):
         wrong = f"{named}: not one set, which is images_*.pt with labels_*.pt, or one res_*.pt"
         raise ConfigError(wrong, HELP)

@@ -164,6 +164,7 @@ def test_wrong_experts_are_told(datm: Datm, photos: Path, settings: Path) -> Non
     missing = ["--set", "experts.imported=nothing", "--config", settings, *FOLDER]
     answer = datm("distill", "--dataset", photos, "--ipc", 1, *missing)
     assert_two_lines(answer, 2, "no set was imported under that name", "ls experts")
+    assert not Path("runs").exists(), "nothing is begun"
 
 
 def test_code_in_a_file_is_refused(datm: Datm, theirs: list[Path]) -> None:

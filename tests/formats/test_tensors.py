@@ -97,7 +97,7 @@ def test_a_set_without_its_dataset_says_that_its_space_is_unknown(tmp_path: Path
     [
         (["images_best.pt"], "not one set"),
         (["labels_best.pt", "lr_best.pt"], "not one set"),
-        (["images_best.pt", "images_1.pt"], "not one set"),
+        (["images_best.pt", "images_1.pt"], "are both images of a set"),
         (["images_zca_best.pt", "labels_best.pt"], "whitening undone"),
         (["syn.pt"], "named like none"),
     ],
