@@ -84,8 +84,7 @@ def arithmetic(folders: Folders, name: str) -> dict[str, Any]:
 def arithmetic_of(run: Run) -> dict[str, Any]:
     """How a run computes. Runs from before there was a choice computed plainly."""
     plainly = {"precision": "float32", "memory": 0, "compile": "off", "compiled": {}}
-    stated: dict[str, Any] = run.facts().get("arithmetic", plainly)
-    return stated
+    return {**plainly, **run.facts().get("arithmetic", {})}
 
 
 def resumed_run(folders: Folders, name: str, given: dict[str, Any], device: str) -> Run:

@@ -67,6 +67,7 @@ def _are_usable(facts: dict[str, Any]) -> bool:
         and all(isinstance(place, str) for place in places.values())
         and isinstance(computed, dict)
         and (not computed or all(isinstance(computed.get(k), kinds[k]) for k in kinds))
+        and isinstance(facts.get("log", ""), str)
         and isinstance(created, int | float)
         and abs(created) < 1e12
     )

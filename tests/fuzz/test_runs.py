@@ -26,7 +26,7 @@ ANY_JSON = JUNK.map(json.dumps).map(str.encode)
 ANY_FACTS = st.fixed_dictionaries(
     {"config": st.just(CONFIG) | JUNK},
     optional={
-        **dict.fromkeys(("places", "created", "source", "arithmetic", "digest"), JUNK),
+        **dict.fromkeys(("places", "created", "source", "log", "digest"), JUNK),
         "arithmetic": JUNK | st.fixed_dictionaries(
             {"precision": JUNK, "memory": JUNK, "compile": JUNK, "compiled": JUNK}
         ),
@@ -56,6 +56,7 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 )
 @example(files={"run.json.copy": b"{}"}, facts=TOO_DEEP.encode())
 @example(files={"process.json": TOO_DEEP.encode()}, facts=json.dumps({"config": CONFIG}).encode())
+@example(files={}, facts=json.dumps({"config": CONFIG, "arithmetic": {}}).encode())
 @example(files={"events.jsonl": b"\n{}\n[]"}, facts=b'{"config": {}, "created": NaN}')
 def test_any_run(
     files: dict[str, bytes], facts: bytes, type_: Type, product: bytes, tmp_path: Path
