@@ -66,16 +66,19 @@ def departures(config: Config, method: str = presets.AS_IT_IS) -> list[str]:
         return []
     chosen = presets.Chosen(presets.load(name), name, ())
     aside = _ASIDE
+    told = []
     if method not in presets.methods():
         aside = aside | {f"distill.{key}" for key in WINDOW}
-    elif name == row:
+    elif method != presets.AS_IT_IS and name == row:
+        told.append(f"as DATM's and not {method}'s own, which no preset has")
         chosen = presets.with_method(chosen, method)
     found = differences(build(chosen.tables, name), config)
-    return [
+    told += [
         f"{path} {ours}, not {theirs}"
         for path, (theirs, ours) in found.items()
         if path not in aside
     ]
+    return told
 
 
 @cache

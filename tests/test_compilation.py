@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch._dynamo import config as dynamo
 
 from datm_engine.compilation import compiled, graph_size
 from datm_engine.runtime import Compiler, Runtime
@@ -55,6 +56,33 @@ def test_much_work_is_compiled_and_a_decision_holds(
     assert on.compiler.decided == {"squares": True}
     finished(compiled(on, "squares", square, exercise, 1))
     assert len(made) == 2, "less work is left, and the decision stands"
+
+
+def test_a_graph_is_captured_before_the_stage_begins(
+    finished: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch warms up at the first call, captures at the second, and replays from the third on."""
+    calls, modes = [], []
+
+    def fake(function: Any, **options: Any) -> Any:
+        modes.append(options["mode"])
+
+        def counted(x: Tensor) -> Tensor:
+            calls.append(x)
+            return function(x)
+
+        return counted
+
+    monkeypatch.setattr(torch, "compile", fake)
+    on_cuda = Runtime(torch.device("cuda"), compiler=Compiler("on"))
+    finished(compiled(on_cuda, "squares", square, exercise, 1, small_kernels=True))
+    assert (modes, len(calls)) == (["reduce-overhead"], 3)
+    finished(compiled(on_cuda, "squares", square, exercise, 1))
+    assert (modes[1:], len(calls)) == (["default"], 4)
+
+
+def test_every_network_and_shape_has_its_code() -> None:
+    assert dynamo.recompile_limit >= 64, "which are of one code object, and are all kept"
 
 
 def test_a_failed_compilation_is_told_once_and_nothing_stops(

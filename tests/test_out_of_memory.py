@@ -125,12 +125,16 @@ def test_kept_graphs_go_first(make_config: Make, road: Any, cpu: Runtime) -> Non
 
 @pytest.mark.parametrize(
     "place",
-    ["datm_engine.distillation.matching._distance", "datm_engine.experts.optimizers.Descent.step"],
+    [
+        "datm_engine.distillation.segments.Segments.__call__",
+        "datm_engine.distillation.matching._distance",
+        "datm_engine.experts.optimizers.Descent.step",
+    ],
 )
 def test_what_is_no_students_step_makes_room_too(
     place: str, make_config: Make, road: Any, cpu: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And nothing is left half changed: of the second thing that descends, the first is undone."""
+    """And nothing is left half changed: what has descended before is undone."""
     object.__setattr__(cpu, "memory", 10**9)
     config = make_config(distill={"iterations": 3}, evaluate={"selection": "last"})
     whole, _ = road(config, "whole", 10, short_of_memory)
@@ -139,7 +143,7 @@ def test_what_is_no_students_step_makes_room_too(
     def full_once(*given: Any, **how: Any) -> Any:
         nonlocal calls
         calls += 1
-        if calls == 5:
+        if calls == 3:
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return plainly(*given, **how)
 

@@ -108,7 +108,7 @@ def distill(
     silent = quiet or as_json or not together.leads
     if is_interactive() and not (no_tui or silent or together.count > 1):
         where = ["--runs-dir", str(run.path.parent.resolve())]
-        where += ["--log", ",".join(logs)] if logs else []
+        where += ["--log", ",".join(logs)]  # none of them, too: the run may have had some before
         launch.start_engine(run, ["distill", "--resume", run.name, *where, "--no-tui"])
         launch.become_monitor(run, ["--color", color])
 

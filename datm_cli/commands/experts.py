@@ -122,6 +122,11 @@ def _check(save: Path | None, inspect: bool) -> None:
         wrong = f"--save {save}: it is written as {' or '.join(options.PAGES)}"
         raise ConfigError(wrong, command("--save", save.with_suffix(options.PAGES[0])))
 
+    from datm_cli.html_report.knowledge import KIND
+    from datm_cli.html_report.page import check_place
+
+    check_place("--save", save, KIND)
+
 
 def _training() -> str:
     """The command that was typed, as it trains what is missing."""

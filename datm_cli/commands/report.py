@@ -26,7 +26,8 @@ def report(
     """A run on one page of HTML that needs no network: curves, images, labels, results."""
     from datm_cli import output
     from datm_cli.course import Course, find_run
-    from datm_cli.html_report.page import GENERATOR
+    from datm_cli.html_report.page import check_place
+    from datm_cli.html_report.report import KIND
     from datm_cli.html_report.report import report as page_of
     from datm_cli.subject import read
     from datm_engine.errors import ConfigError
@@ -40,9 +41,7 @@ def report(
         raise ConfigError(wrong, command("--to", to.with_suffix(options.PAGES[0])))
     run = find_run(target, runs_dir, "a course to report")
     path = to or Path(f"{run.name}.html")
-    if path.is_file() and GENERATOR not in path.read_bytes():
-        wrong = f"{path} is there already, and no report"
-        raise ConfigError(wrong, command("--to", path.with_name(f"{path.stem}-2{path.suffix}")))
+    check_place("--to", path, KIND)
     course = Course.of(run)
     subject = read(target, run) if run.distilled.exists() else None
     whole = page_of(course, subject)

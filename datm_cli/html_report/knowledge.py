@@ -9,12 +9,15 @@ from datm_cli.knowledge import Knowledge
 from datm_cli.sentences import plural
 from datm_engine.version import __version__
 
+KIND = "page of what experts know"
+
 
 def knowledge_page(knowledge: Knowledge) -> str:
     """The page: what was looked at, what the window means, charts, and the figures."""
     name = knowledge.config.dataset.name
     rows = knowledge.rows
     return page(
+        KIND,
         f"experts of {name}: datm",
         tag("header", tag("h1", f"What experts of {name} know"), tag("p", knowledge.words)),
         section("Course", tag("div", *charts(knowledge), class_="columns charts")),

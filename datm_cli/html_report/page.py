@@ -6,22 +6,32 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from datm_cli.html_report.markup import Html, html, tag
+from datm_engine.errors import ConfigError
+from datm_engine.hints import command
 
 # What a browser is told to refuse, should anything else ever find its way in.
 _ALLOWED = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
-GENERATOR = b'name="generator" content="datm"'  # by which a page of ours is known
+def check_place(option: str, path: Path, kind: str) -> None:
+    """Raises ConfigError where a file is that is no page of this kind: only such make way."""
+    if path.is_file() and _generator(kind) not in path.read_text("utf-8", errors="replace"):
+        wrong = f"{path} is there already, and no {kind}"
+        raise ConfigError(wrong, command(option, path.with_name(f"{path.stem}-2{path.suffix}")))
 
 
-def page(title: str, *content: object) -> str:
-    """The whole file."""
+def _generator(kind: str) -> Html:
+    return tag("meta", name="generator", content=f"datm {kind}")
+
+
+def page(kind: str, title: str, *content: object) -> str:
+    """The whole file. `kind`: "report of a run", say, by which the next of its kind knows it."""
     style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
         tag("meta", http_equiv="Content-Security-Policy", content=_ALLOWED),
-        tag("meta", name="generator", content="datm"),
+        _generator(kind),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
         tag("title", title),

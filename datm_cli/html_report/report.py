@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from datm_cli.subject import Subject
 
 
+KIND = "report of a run"
+
+
 def report(course: Course, subject: Subject | None) -> str:
     """The page. No `subject`: the run has no images yet."""
     if subject is None:
@@ -24,6 +27,7 @@ def report(course: Course, subject: Subject | None) -> str:
     charts = list(curves.charts(course))
     refused = curves.refusals(course.state.matched)
     return page(
+        KIND,
         f"{course.run.name}: datm report",
         sections.heading(course),
         section("Test accuracy", sections.results(course) or remark("None has been measured yet.")),

@@ -51,7 +51,8 @@ class Asked:
         if self.kind not in KINDS:
             near = difflib.get_close_matches(self.kind, KINDS, 1) or KINDS
             wrong = f"there is no study of {self.kind}; there are {' and '.join(KINDS)}"
-            typed = [near[0] if word == self.kind else word for word in sys.argv[1:]]
+            typed = sys.argv[1:]
+            typed[typed.index(self.kind)] = near[0]
             raise ConfigError(wrong, command("datm", *typed))
         if self.kind == "methods":
             return self._of_methods()

@@ -78,8 +78,10 @@ def remarks(study: Study) -> list[str]:
     told += [f"{name}: {APPROXIMATE}." for name in approximate]
     if study.is_published:
         how = "the settings are those of the presets of these rows"
-        if study.departures:
-            how = f"the settings are others: {', '.join(study.departures)}"
+        if study.departures or study.departs_further:
+            more = "more in some runs (study.json)" if study.departs_further else ""
+            told_of = ", ".join((*study.departures, *([more] if more else [])))
+            how = f"the settings are others: {told_of}"
         if (name := known_as(study.dataset)) != study.dataset:
             how += f"; {study.dataset} is taken for {name} by its name"
         told.append(f"[In brackets]: as published in {source()}; {how}.")

@@ -45,16 +45,22 @@ def check(folder: Path, plan: Plan) -> None:
     if "study.json" in held:
         try:
             before = parse_json((folder / "study.json").read_text(encoding="utf-8"))
-            if (before["study"], before["dataset"]) == (plan.kind, plan.dataset):
-                asked = {"ipc": plan.ipcs, "variants": plan.variants, "networks": plan.networks}
-                more = [one for key in asked for one in before[key] if one not in asked[key]]
-                if not more:
-                    return
+            of = [before[key] for key in ("study", "name", "dataset")]
+            wanted = {
+                **{"ipc": plan.ipcs, "variants": plan.variants},
+                **{"networks": plan.networks, "selections": plan.selections},
+            }
+            more = [one for key, asked in wanted.items() for one in before[key] if one not in asked]
+            if of != [plan.kind, plan.name, plan.dataset]:
+                wrong = f"{folder} is the study {of[0]} {of[1]} of {of[2]}"
+            elif more:
                 wrong = f"{folder} has {', '.join(map(str, more))} too, which would be left out"
             else:
-                wrong = f"{folder} is the study {before['study']} of {before['dataset']}"
-        except (OSError, ValueError, KeyError, TypeError) as problem:
+                return
+        except (OSError, ValueError) as problem:
             wrong = f"{folder / 'study.json'} is damaged: {problem}"
+        except (KeyError, TypeError):
+            wrong = f"{folder / 'study.json'} is of something else"
     number = 2
     base = folder.resolve()
     while base.with_name(f"{base.name}-{number}").exists():
@@ -136,6 +142,7 @@ def _page(study: Study, charts: Sequence[Html], sheet: Path | None) -> str:
     numbers = range(len(heading) - len(study.ipcs), len(heading))
     lines = [tag("li", text) for text in findings(study)]
     return page(
+        "report of a study",
         title,
         tag("h1", title),
         section("What it shows", tag("ul", *lines) if lines else None, remark(CAVEAT)),

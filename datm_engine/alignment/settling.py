@@ -229,9 +229,10 @@ def _measured(distillation: Distillation, number: int) -> dict[str, float]:
     settings, learned = distillation.config.distill, distillation.learned
     lower, last = settings.min_start_epoch, settings.max_start_epoch - 1
     start_epoch = lower + round((last - lower) * number / (SEGMENTS - 1))
-    segment = distillation.segments.of(number % distillation.config.experts.count, start_epoch)
-    match = distillation.match(segment, number)
-    gradient = distillation.meta_gradient(match)
+    with distillation.noticing():
+        segment = distillation.segments.of(number % distillation.config.experts.count, start_epoch)
+        match = distillation.match(segment, number)
+        gradient = distillation.meta_gradient(match)
     loss = float(match.student.loss)
     return {
         "images": _share(gradient.images, learned["images"].std()),

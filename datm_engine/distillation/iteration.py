@@ -187,18 +187,18 @@ class Distillation:
         OutOfMemory before anything has changed, on all ranks if on any."""
         began = time.monotonic()
         settings, iteration = self.config.distill, self.progress.iteration
-        match = self.match(self.segments(iteration), iteration)
-        loss, segment = float(match.student.loss), match.segment
-        refused = ""
-        if not math.isfinite(loss):
-            refused = DIVERGED
-        elif loss > settings.threshold:
-            refused = ABOVE_THRESHOLD
-        else:
-            gradient = self.meta_gradient(match)
-            refused = self._step(
-                {"images": gradient.images, "labels": gradient.labels, "syn_lr": gradient.syn_lr}
-            )
+        with self.noticing():
+            match = self.match(self.segments(iteration), iteration)
+            loss, segment = float(match.student.loss), match.segment
+            if not math.isfinite(loss):
+                refused = DIVERGED
+            elif loss > settings.threshold:
+                refused = ABOVE_THRESHOLD
+            else:
+                found = self.meta_gradient(match)
+                refused = self._step(
+                    {"images": found.images, "labels": found.labels, "syn_lr": found.syn_lr}
+                )
         self.progress = replace(
             self.progress,
             iteration=iteration + 1,
@@ -230,37 +230,35 @@ class Distillation:
         images, labels, syn_lr = (self.learned[name] for name in ("images", "labels", "syn_lr"))
         steps = student_steps(self.config, len(images), iteration, self.runtime)
         given = segment.target, images, labels, syn_lr, steps
-        with self._between_pieces():
-            student = train_student(
-                self.gradient,
-                segment.start,
-                *given,
-                self.kept,
-                self.division,
-                first=self.first,
-                nearest=self.config.distill.ending == "nearest",
-            )
+        student = train_student(
+            self.gradient,
+            segment.start,
+            *given,
+            self.kept,
+            self.division,
+            first=self.first,
+            nearest=self.config.distill.ending == "nearest",
+        )
         return Match(segment, steps, student)
 
     def meta_gradient(self, match: Match) -> MetaGradient:
         """The way back, once for a match. Raises OutOfMemory."""
         images, labels, syn_lr = (self.learned[name] for name in ("images", "labels", "syn_lr"))
-        with self._between_pieces():
-            return meta_gradient(
-                self.gradient,
-                match.student,
-                match.segment.target,
-                images,
-                labels,
-                syn_lr,
-                match.steps,
-                self.division,
-                exact=self.config.distill.gradient == "exact",
-            )
+        return meta_gradient(
+            self.gradient,
+            match.student,
+            match.segment.target,
+            images,
+            labels,
+            syn_lr,
+            match.steps,
+            self.division,
+            exact=self.config.distill.gradient == "exact",
+        )
 
-    def _between_pieces(self) -> AbstractContextManager[None]:
-        """What needs memory outside a division's sums. There one of several ranks cannot run out
-        without the others waiting for it: it is lost."""
+    def noticing(self) -> AbstractContextManager[None]:
+        """Memory that runs out within is OutOfMemory, outside of a division's sums too: there one
+        of several ranks cannot run out without the others waiting for it, and it is lost."""
         return noticed() if self.runtime.ranks.count == 1 else nullcontext()
 
     def _step(self, gradients: dict[str, Tensor]) -> str:
@@ -270,22 +268,21 @@ class Distillation:
         before = {name: descent.velocity for name, descent in self.descents.items()}
         is_taken = False
         try:
-            with self._between_pieces():
-                stepped = {
-                    name: self.descents[name].step(value, gradients[name])
-                    for name, value in self.learned.items()
-                }
-                refused = next(
-                    (
-                        why
-                        for name, why in OVERSHOT.items()
-                        if not bool(torch.isfinite(stepped[name]).all())
-                    ),
-                    NEGATIVE_RATE if float(stepped["syn_lr"]) <= 0 else "",
-                )
-                if not refused:
-                    self._average(stepped["images"])
-                    self.learned, is_taken = stepped, True
+            stepped = {
+                name: self.descents[name].step(value, gradients[name])
+                for name, value in self.learned.items()
+            }
+            refused = next(
+                (
+                    why
+                    for name, why in OVERSHOT.items()
+                    if not bool(torch.isfinite(stepped[name]).all())
+                ),
+                NEGATIVE_RATE if float(stepped["syn_lr"]) <= 0 else "",
+            )
+            if not refused:
+                self._average(stepped["images"])
+                self.learned, is_taken = stepped, True
         finally:
             if not is_taken:
                 for name, velocity in before.items():

@@ -77,10 +77,24 @@ class Study:
 
     @property
     def departures(self) -> tuple[str, ...]:
-        """Of all runs beside which a published figure stands, each once."""
-        stands = {cell.ipc for cell in self.cells if cell.published and cell.ipc}
-        told = (line for run in self.runs if run.ipc in stands for line in run.departures)
-        return tuple(dict.fromkeys(told))
+        """What all runs have in common beside which a published figure stands."""
+        every = self._departures
+        return tuple(one for one in every[0] if all(one in other for other in every))
+
+    @property
+    def departs_further(self) -> bool:
+        """Whether some of them differ in more than that."""
+        return any(set(one) > set(self.departures) for one in self._departures)
+
+    @property
+    def _departures(self) -> list[tuple[str, ...]]:
+        stands = {
+            (cell.set, cell.ipc) for cell in self.cells if cell.published and cell.ipc is not None
+        }
+        # Of real images or of another network: of the runs at that ipc.
+        beside = [run for run in self.runs if (run.variant, run.ipc) in stands]
+        beside = beside or [run for run in self.runs if run.ipc in {ipc for _, ipc in stands}]
+        return [run.departures for run in beside] or [()]
 
     def cell(self, name: str, ipc: int | None, network: str) -> Cell | None:
         """None if there is none, as for a set that was not asked for."""

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
 from datm_engine.data import preprocessing
+from datm_engine.data.prepared import prepare
 from datm_engine.data.preprocessing import Normalization, Whitening, to_unit
-from datm_engine.runtime import generator
+from datm_engine.runtime import Runtime, generator
+from tests.conftest import tiny_config
 
 
 def images(n: int, *, channels: int = 3, size: int = 4, seed: int = 0) -> Tensor:
@@ -64,6 +71,30 @@ def test_parts_of_a_dataset_are_whitened_as_the_whole(
     monkeypatch.setattr(preprocessing, "PART", 7)
     assert torch.allclose(fitted.apply(unit), whole, rtol=1e-12, atol=1e-12)
     assert torch.allclose(fitted.invert(whole), unit, atol=1e-5)
+
+
+def test_a_dataset_is_preprocessed_exactly(
+    data_dir: Path, cpu: Runtime, finished: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the precision: the set's own preprocessing, elsewhere, is to give the same."""
+    exactly: list[bool] = []
+    applied: list[bool] = []
+
+    @contextmanager
+    def exact(_: Runtime) -> Iterator[None]:
+        exactly.append(True)
+        yield
+        exactly.pop()
+
+    def apply(self: Whitening, unit: Tensor) -> Tensor:
+        applied.append(bool(exactly))
+        return unit
+
+    monkeypatch.setattr(Runtime, "exact", exact)
+    monkeypatch.setattr(Whitening, "apply", apply)
+    whitened = tiny_config(dataset={"preprocessing": "zca"}).dataset
+    finished(prepare(whitened, data_dir, cpu))
+    assert applied == [True, True, True]
 
 
 def test_normalization_is_per_channel() -> None:

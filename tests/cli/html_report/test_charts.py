@@ -211,6 +211,7 @@ def test_markup_is_escaped_unless_it_is_html():
 def test_a_page_stands_alone():
     rows = [["<b>", 1.5], ["other", tag("em", "2")]]
     whole = page(
+        "page",
         "a </title> & more",
         section("numbers", table(["set", "%"], rows, numbers=[1])),
         section("nothing"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -147,9 +148,11 @@ def test_an_earlier_result_makes_way_for_no_less(study: Study, plan: Plan, tmp_p
     methods = plan_methods("digits", {("datm", 1): tiny_config()})
     elsewhere = plan_windows("digits", {1: tiny_config(dataset={"name": "cifar10"})})
     for other, wrong in (
-        (less, "has 2 too, which would be left out"),
-        (methods, "is the study window of digits"),
-        (elsewhere, "is the study window of digits"),
+        (less, "has 2, full too, which would be left out"),
+        (methods, "is the study window digits of digits"),
+        (elsewhere, "is the study window digits of digits"),
+        (replace(plan, name="mine"), "is the study window digits of digits"),
+        (plan_windows("digits", {n: tiny_config(distill={"ipc": n}) for n in (1, 2)}), "has full"),
     ):
         with pytest.raises(ConfigError, match=wrong) as raised:
             writing.check(folder, other)

@@ -1,0 +1,34 @@
+"""What makes way for a page: an earlier one of its kind, and no other file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from datm_cli.html_report.page import check_place, page
+from datm_engine.errors import ConfigError
+from tests.cli.conftest import Answer, assert_two_lines, recorded
+from tests.cli.dashboard.conftest import story
+
+
+def test_only_a_page_of_its_kind_makes_way(tmp_path: Path) -> None:
+    place = tmp_path / "page.html"
+    check_place("--to", place, "report of a run")
+    place.write_text(page("report of a run", "title", "its text"))
+    check_place("--to", place, "report of a run")
+    for other in (page("report of a study", "title", "its text"), "<p>mine</p>", ""):
+        place.write_text(other)
+        with pytest.raises(ConfigError, match="is there already, and no report of a run") as told:
+            check_place("--to", place, "report of a run")
+        assert told.value.hint == f"--to {tmp_path / 'page-2.html'}"
+
+
+def test_pages_of_others_are_left_alone(datm: Callable[..., Answer], tmp_path: Path) -> None:
+    recorded(tmp_path / "runs", "demo", story(3))
+    mine = Path("thesis.html")
+    mine.write_text("<!DOCTYPE html><p>mine</p>")
+    for words in (["report", "demo", "--to"], ["experts", "--inspect", "--save"]):
+        assert_two_lines(datm(*words, mine), 2, "is there already", f"{words[-1]} thesis-2.html")
+    assert "mine" in mine.read_text()
