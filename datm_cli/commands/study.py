@@ -118,11 +118,11 @@ def study(
     )
     plan, origins = asked.plan()
     folder = to or Path("studies") / f"{plan.name}-{plan.kind}"
-    writing.check(folder, plan)
     computing = Computing(device, precision, compiling, memory)
     with StopRequest(silent=quiet or as_json).listening() as stop:
         making = Making(plan, origins, folders, computing, stop, silent=quiet or as_json)
         making.check()
+        writing.check(folder, plan)
         failed = making.make()
         _tell(making, folder, as_json, quiet)
     if stop.exit_code:

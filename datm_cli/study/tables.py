@@ -70,18 +70,15 @@ def remarks(study: Study) -> list[str]:
         told.append("(1): of one network.")
     if any(run.status == "failed" for run in study.runs):
         told.append("failed: matching could not go on.")
-    approximate = [
-        v
-        for v in study.variants
-        if any(run.variant == v and run.gradient == "tesla" for run in study.runs)
-    ]
+    approximate = dict.fromkeys(run.variant for run in study.runs if run.gradient == "tesla")
     told += [f"{name}: {APPROXIMATE}." for name in approximate]
     if study.is_published:
+        others = list(study.departures)
+        if study.departs_further:
+            others.append("more in some runs (study.json)")
         how = "the settings are those of the presets of these rows"
-        if study.departures or study.departs_further:
-            more = "more in some runs (study.json)" if study.departs_further else ""
-            told_of = ", ".join((*study.departures, *([more] if more else [])))
-            how = f"the settings are others: {told_of}"
+        if others:
+            how = f"the settings are others: {', '.join(others)}"
         if (name := known_as(study.dataset)) != study.dataset:
             how += f"; {study.dataset} is taken for {name} by its name"
         told.append(f"[In brackets]: as published in {source()}; {how}.")

@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -17,6 +17,7 @@ from textual.app import App
 from textual.pilot import Pilot
 
 from datm_cli.dashboard.app import Dashboard
+from datm_cli.dashboard.tune import TuneDashboard
 from datm_engine import events, lines
 from datm_engine.events import Event
 from datm_engine.runs import Run
@@ -25,6 +26,8 @@ BEGAN = 1_700_000_000.0
 CLASSES = ("cat", "dog", "owl")
 
 Make = Callable[..., Run]
+Size = tuple[int, int]
+Screen = TypeVar("Screen", Dashboard, TuneDashboard)
 Act = Callable[[Dashboard, Pilot[int]], Awaitable[None]]
 
 
@@ -208,9 +211,8 @@ def screen_text(app: App[Any]) -> str:
     return "\n".join("".join(s.text for s in strip).rstrip() for strip in rows) + "\n"
 
 
-def shown(run: Run, act: Act, size: tuple[int, int] = (120, 40)) -> Dashboard:
-    """A dashboard on the run, without a terminal or a timer, that `act` has played with."""
-    app = Dashboard(run, clock=lambda: BEGAN + 400, follow=False)
+def played(app: Screen, act: Callable[[Screen, Pilot[int]], Awaitable[None]], size: Size) -> Screen:
+    """The app, without a terminal or a timer, that `act` has played with."""
 
     async def play() -> None:
         async with app.run_test(size=size) as pilot:
@@ -221,6 +223,10 @@ def shown(run: Run, act: Act, size: tuple[int, int] = (120, 40)) -> Dashboard:
 
     asyncio.run(play())
     return app
+
+
+def shown(run: Run, act: Act, size: Size = (120, 40)) -> Dashboard:
+    return played(Dashboard(run, clock=lambda: BEGAN + 400, follow=False), act, size)
 
 
 def ended(status: str = "done", **over: str) -> events.RunEnded:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from collections.abc import Awaitable, Callable
@@ -19,8 +18,8 @@ from datm_engine.events import Event
 from datm_engine.process import Process
 from datm_engine.tuning.tunes import Tune
 
-from .conftest import BEGAN, screen_text, story
-from .test_screens import Make, assert_golden
+from .conftest import BEGAN, Make, Size, played, screen_text, story
+from .test_screens import assert_golden
 
 Act = Callable[[TuneDashboard, Pilot[int]], Awaitable[None]]
 CHANGES = ["", "T⁺ 3, lr_images 9.3", "syn_steps 6, lr_labels 2.5, a change that is long to tell"]
@@ -86,18 +85,8 @@ def say(tune: Tune, told: list[Event]) -> None:
         log.write("".join(lines.to_json(event) + "\n" for event in told))
 
 
-def shown(tune: Tune, act: Act, size: tuple[int, int] = (120, 40)) -> TuneDashboard:
-    app = TuneDashboard(tune, clock=lambda: BEGAN + 400, follow=False)
-
-    async def play() -> None:
-        async with app.run_test(size=size) as pilot:
-            await pilot.pause()
-            app.redraw()
-            await pilot.pause()
-            await act(app, pilot)
-
-    asyncio.run(play())
-    return app
+def shown(tune: Tune, act: Act, size: Size = (120, 40)) -> TuneDashboard:
+    return played(TuneDashboard(tune, clock=lambda: BEGAN + 400, follow=False), act, size)
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (120, 40)])
