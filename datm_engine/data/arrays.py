@@ -1,7 +1,8 @@
 """Labelled images as arrays, and the one safetensors file that holds a dataset of them.
 
-The file: `train.images` and `test.images` uint8 [n, channels, height, width], `train.labels`
-and `test.labels` int64 [n], and in the metadata `class_names` as a JSON list.
+The file: `train.images` uint8 [n, channels, height, width] and `train.labels` int64 [n], the same
+of `test` and of `validation` where there are such parts, and in the metadata `class_names` as a
+JSON list.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from datm_engine.errors import DataError
 from datm_engine.files import parse_json
 from datm_engine.hints import HELP, command
 
-KEYS = ("train.images", "train.labels", "test.images", "test.labels")
+PARTS = ("train", "validation", "test")  # a file holds train, and may hold the others
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,17 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class FullSet:
-    """All that a source holds, before any choice of images and any held-out part."""
+    """All that a source holds, before any choice of images and any held-out part.
+
+    `test` is None where the source has no labelled test part: a share of `train` is then held out
+    as the test part (`dataset.test`). `validation` is the source's own validation part; None where
+    it has none, or where it serves as the test part.
+    """
 
     class_names: tuple[str, ...]
     train: ImageSet
-    test: ImageSet
+    test: ImageSet | None
+    validation: ImageSet | None = None
 
 
 @dataclass(frozen=True)
@@ -68,13 +75,12 @@ def digest(class_names: tuple[str, ...], *parts: ImageSet) -> str:
 
 
 def save(path: Path, full: FullSet) -> None:
-    """Raises FileError."""
-    tensors = {
-        "train.images": full.train.images,
-        "train.labels": full.train.labels,
-        "test.images": full.test.images,
-        "test.labels": full.test.labels,
-    }
+    """Write the parts that `full` has. Raises FileError."""
+    parts = {"train": full.train, "validation": full.validation, "test": full.test}
+    tensors: dict[str, Tensor] = {}
+    for name, part in parts.items():
+        if part is not None:
+            tensors |= {f"{name}.images": part.images, f"{name}.labels": part.labels}
     tensor_file.save_tensors(path, tensors, {"class_names": json.dumps(full.class_names)})
 
 
@@ -83,15 +89,17 @@ def read(path: Path) -> FullSet:
     try:
         with _open(path) as file:
             class_names, _ = _read_header(path, file)
-            tensors = {key: file.get_tensor(key) for key in KEYS}
+            known = {f"{part}.{what}" for part in PARTS for what in ("images", "labels")}
+            tensors = {key: file.get_tensor(key) for key in sorted(known & set(file.keys()))}
             metadata = file.metadata() or {}
     except (OSError, SafetensorError) as problem:
         raise _unreadable(path, problem) from None
-    full = FullSet(
-        class_names,
-        ImageSet(tensors["train.images"], tensors["train.labels"]),
-        ImageSet(tensors["test.images"], tensors["test.labels"]),
-    )
+    parts = {
+        part: ImageSet(tensors[f"{part}.images"], tensors[f"{part}.labels"])
+        for part in PARTS
+        if f"{part}.images" in tensors
+    }
+    full = FullSet(class_names, parts["train"], parts.get("test"), parts.get("validation"))
     _check_labels(path, full)
     try:
         tensor_file.check_digest(tensors, metadata)
@@ -126,11 +134,13 @@ def _open(path: Path) -> Any:
 
 def _read_header(path: Path, file: Any) -> tuple[tuple[str, ...], list[int]]:
     """Class names and the shape of train.images, from an open safetensors file."""
-    missing = sorted(set(KEYS) - set(file.keys()))
-    if missing:
+    keys = set(file.keys())
+    parts = [p for p in PARTS if p == "train" or keys & {f"{p}.images", f"{p}.labels"}]
+    needed = {f"{part}.{what}" for part in parts for what in ("images", "labels")}
+    if missing := sorted(needed - keys):
         raise _unfit(path, f"it lacks {', '.join(missing)}")
     shapes = {}
-    for part in ("train", "test"):
+    for part in parts:
         for key, dtype, axes in ((f"{part}.images", "U8", 4), (f"{part}.labels", "I64", 1)):
             header = file.get_slice(key)
             shapes[key] = header.get_shape()
@@ -141,8 +151,9 @@ def _read_header(path: Path, file: Any) -> tuple[tuple[str, ...], list[int]]:
             raise _unfit(path, f"{part} has {images[0]} images but {labels[0]} labels")
         if images[0] == 0 or images[1] not in (1, 3) or 0 in images[2:]:
             raise _unfit(path, f"{part}.images is of shape {images}")
-    if shapes["train.images"][1:] != shapes["test.images"][1:]:
-        raise _unfit(path, "images in train and test differ in shape")
+    for part in parts[1:]:
+        if shapes["train.images"][1:] != shapes[f"{part}.images"][1:]:
+            raise _unfit(path, f"images in train and {part} differ in shape")
     class_names = _read_class_names(path, (file.metadata() or {}).get("class_names"))
     return class_names, shapes["train.images"]
 
@@ -163,7 +174,9 @@ def _read_class_names(path: Path, stated: str | None) -> tuple[str, ...]:
 
 def _check_labels(path: Path, full: FullSet) -> None:
     classes = len(full.class_names)
-    for name, part in (("train", full.train), ("test", full.test)):
+    for name, part in (("train", full.train), ("validation", full.validation), ("test", full.test)):
+        if part is None:
+            continue
         lowest, highest = int(part.labels.min()), int(part.labels.max())
         if lowest < 0 or highest >= classes:
             wrong = lowest if lowest < 0 else highest
@@ -176,9 +189,9 @@ def _check_labels(path: Path, full: FullSet) -> None:
 
 def _unfit(path: Path, problem: str) -> DataError:
     return DataError(
-        f"{path} cannot be used as a dataset: {problem}; it takes train.images and test.images, "
-        "uint8 [n, 1 or 3, height, width], train.labels and test.labels, int64 [n], and in the "
-        "metadata class_names, a JSON list",
+        f"{path} cannot be used as a dataset: {problem}; it takes train.images, uint8 "
+        "[n, 1 or 3, height, width], train.labels, int64 [n], the same of test and validation "
+        "where there are such parts, and in the metadata class_names, a JSON list",
         HELP,
     )
 

@@ -15,7 +15,7 @@ from typing import Literal
 
 from datm_engine.data import arrays, folders, hub, listing, parquet, sources, splitting
 from datm_engine.data.arrays import FullSet, ImageSet, Shape
-from datm_engine.errors import ConfigError
+from datm_engine.errors import ConfigError, DataError
 from datm_engine.events import Event, Noted
 from datm_engine.hints import command
 
@@ -54,11 +54,14 @@ def load(
     train_images: int | Literal["all"],
     validation: float,
     seed: int,
+    test: float = 0.2,
 ) -> Generator[Event, None, RealData]:
     """The dataset `name`; `seed` chooses the training images and the share `validation` of them.
 
-    Downloads and decoded images are kept below `data_dir`. Raises ConfigError for settings that
-    do not fit the dataset, DataError for images that are missing, damaged or unreadable.
+    A dataset without a labelled test part has the share `test` of each class held out as one;
+    one with a validation part of its own keeps it, and `validation` is not applied. Downloads and
+    decoded images are kept below `data_dir`. Raises ConfigError for settings that do not fit the
+    dataset, DataError for images that are missing, damaged or unreadable.
     """
     if resolution != "native" and resolution < 1:
         raise ConfigError(f"a resolution of {resolution} pixels is none", "--resolution 32")
@@ -81,7 +84,7 @@ def load(
         full = arrays.read(place)
         if size is not None:
             full = yield from sources.resized(full, called, size)
-    return (yield from _split(called, full, train_images, validation, seed))
+    return (yield from _split(called, full, train_images, validation, test, seed))
 
 
 def peek(name: str, *, data_dir: Path) -> Shape:
@@ -130,23 +133,61 @@ def _locate(name: str) -> Path | None:
 
 
 def _split(
-    name: str, full: FullSet, train_images: int | Literal["all"], validation: float, seed: int
+    name: str,
+    full: FullSet,
+    train_images: int | Literal["all"],
+    validation: float,
+    test: float,
+    seed: int,
 ) -> Generator[Event, None, RealData]:
-    used, classes = full.train, len(full.class_names)
+    used, tested = full.train, full.test
+    if tested is None:
+        used, tested = yield from _hold_out_test(name, full, test, seed)
     if train_images != "all":
-        if train_images < classes:
-            raise ConfigError(
-                f"{train_images} training images are fewer than the {classes} classes of {name}",
-                f"--set dataset.train_images={classes}",
-            )
-        if train_images > len(used):
-            yield Noted(
-                text=f"{name} has {len(used)} training images, not {train_images}; all are used"
-            )
-        used = used.subset(splitting.choose(used.labels, train_images, seed))
-    held_out = splitting.hold_out(used.labels, validation, seed)
-    if validation > 0 and not held_out.any():
-        yield Noted(text=f"{name} has one training image a class: none is held out for validation")
-    train, held = used.subset(~held_out), used.subset(held_out)
-    fingerprint = arrays.digest(full.class_names, train, held, full.test)
-    return RealData(name, full.class_names, train, held, full.test, fingerprint)
+        used = yield from _choose(name, full, used, train_images, seed)
+    if full.validation is None:
+        held_out = splitting.hold_out(used.labels, validation, seed)
+        if validation > 0 and not held_out.any():
+            text = f"{name} has one training image a class: none is held out for validation"
+            yield Noted(text=text)
+        train, held = used.subset(~held_out), used.subset(held_out)
+    else:
+        yield Noted(
+            text=f"{name} has a validation part of {len(full.validation):,} images: it is used, "
+            "and dataset.validation is not applied"
+        )
+        train, held = used, full.validation
+    fingerprint = arrays.digest(full.class_names, train, held, tested)
+    return RealData(name, full.class_names, train, held, tested, fingerprint)
+
+
+def _hold_out_test(
+    name: str, full: FullSet, share: float, seed: int
+) -> Generator[Event, None, tuple[ImageSet, ImageSet]]:
+    """The training images that are left, and those held out as the test part."""
+    held_out = splitting.hold_out(full.train.labels, share, seed, "test images")
+    if not held_out.any():
+        raise DataError(
+            f"{name} has no labelled test part, and one image a class: none can be held out",
+            command("datm", "distill", "--help"),
+        )
+    yield Noted(
+        text=f"{name} has no labelled test part: {int(held_out.sum()):,} of {len(full.train):,} "
+        f"images, {share:.0%} of each class, are held out as one (dataset.test, dataset.seed)"
+    )
+    return full.train.subset(~held_out), full.train.subset(held_out)
+
+
+def _choose(
+    name: str, full: FullSet, available: ImageSet, count: int, seed: int
+) -> Generator[Event, None, ImageSet]:
+    """`count` of the training images, as evenly over the classes as there are images."""
+    classes = len(full.class_names)
+    if count < classes:
+        raise ConfigError(
+            f"{count} training images are fewer than the {classes} classes of {name}",
+            f"--set dataset.train_images={classes}",
+        )
+    if count > len(available):
+        yield Noted(text=f"{name} has {len(available)} training images, not {count}; all are used")
+    return available.subset(splitting.choose(available.labels, count, seed))

@@ -65,6 +65,7 @@ def prepare(
         resolution=settings.resolution,
         train_images=settings.train_images,
         validation=settings.validation,
+        test=settings.test,
         seed=settings.seed,
     )
     if fitted is None:

@@ -94,11 +94,19 @@ def load(
 
 def resized(full: FullSet, name: str, resolution: decoding.Size) -> Generator[Event, None, FullSet]:
     """The same set at another size."""
-    images = torch.cat([full.train.images, full.test.images])
+    parts = [part for part in (full.train, full.test, full.validation) if part is not None]
+    images = torch.cat([part.images for part in parts])
     images = yield from decoding.resize(images, resolution, f"resizing {name}")
-    train, test = images.split([len(full.train), len(full.test)])
+    pieces = iter(images.split([len(part) for part in parts]))
+
+    def of(part: ImageSet) -> ImageSet:
+        return ImageSet(next(pieces), part.labels)
+
     return FullSet(
-        full.class_names, ImageSet(train, full.train.labels), ImageSet(test, full.test.labels)
+        full.class_names,
+        of(full.train),
+        None if full.test is None else of(full.test),
+        None if full.validation is None else of(full.validation),
     )
 
 

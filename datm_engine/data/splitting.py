@@ -18,16 +18,16 @@ def choose(labels: Tensor, count: int, seed: int) -> Tensor:
     return order[:count].sort().values
 
 
-def hold_out(labels: Tensor, share: float, seed: int) -> Tensor:
+def hold_out(labels: Tensor, share: float, seed: int, purpose: str = "validation images") -> Tensor:
     """Which images are held out, as booleans [n]: that share of each class, at least one of it.
 
-    A class with a single image keeps it for training.
+    A class with a single image keeps it for training. Each `purpose` has draws of its own.
     """
     if share == 0:
         return torch.zeros(len(labels), dtype=torch.bool)
     counts = torch.bincount(labels)
     held = (counts * share).round().long().clamp_min(1).minimum(counts - 1)
-    return ranks_within_class(labels, generator(seed, "validation images")) < held[labels]
+    return ranks_within_class(labels, generator(seed, purpose)) < held[labels]
 
 
 def ranks_within_class(labels: Tensor, draws: torch.Generator) -> Tensor:

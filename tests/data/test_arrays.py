@@ -52,6 +52,36 @@ def test_arrays_are_used_as_they_are(load: Load, path: Path) -> None:
     assert load(path, resolution=8)[0].shape == (3, 8, 8)
 
 
+def test_arrays_without_a_test_part_have_a_share_of_each_class_held_out(
+    load: Load, path: Path
+) -> None:
+    images = torch.arange(20, dtype=torch.uint8)[:, None, None, None].expand(20, 1, 4, 4)
+    labels = torch.arange(20) % 2
+    save_file(
+        {"train.images": images.contiguous(), "train.labels": labels},
+        path,
+        metadata={"class_names": json.dumps(["a", "b"])},
+    )
+    whole, events = load(path)
+    assert (len(whole.train), len(whole.test)) == (16, 4)
+    assert torch.bincount(whole.test.labels).tolist() == [2, 2]
+    together = torch.cat([whole.train.images, whole.test.images])[:, 0, 0, 0]
+    assert sorted(together.tolist()) == list(range(20))
+    assert "4 of 20 images, 20% of each class, are held out" in events[0].text
+    assert load(path)[0].test.images.equal(whole.test.images)
+    assert not load(path, seed=1)[0].test.images.equal(whole.test.images)
+    assert len(load(path, test=0.5)[0].test) == 10
+
+
+def test_a_validation_part_of_arrays_is_the_validation_part(load: Load, path: Path) -> None:
+    own = {"validation.images": arrays()["test.images"], "validation.labels": torch.arange(3)}
+    save_file(arrays() | own, path, metadata=NAMES)
+    pets, events = load(path, validation=0.5)
+    assert (len(pets.train), len(pets.validation), len(pets.test)) == (6, 3, 3)
+    assert pets.validation.labels.tolist() == [0, 1, 2]
+    assert "a validation part of 3 images: it is used" in events[0].text
+
+
 def test_peeking_reads_the_header_alone(path: Path, tmp_path: Path) -> None:
     assert datasets.peek(str(path), data_dir=tmp_path) == Shape(3, 3, 4, 5)
 
@@ -64,8 +94,8 @@ def test_a_folder_may_be_named_like_such_a_file(load: Load, folder: Path) -> Non
 WRONG: dict[str, tuple[dict[str, Tensor | None], str]] = {
     "a missing key": ({"test.labels": None}, "it lacks test.labels"),
     "missing keys": (
-        {"test.labels": None, "test.images": None},
-        "it lacks test.images, test.labels",
+        {"train.labels": None, "train.images": None},
+        "it lacks train.images, train.labels",
     ),
     "floating point images": ({"train.images": torch.zeros(6, 3, 4, 5)}, "train.images is F32"),
     "images without channels": (
