@@ -37,6 +37,7 @@ from datm_cli.commands.study import study
 from datm_cli.commands.tune import tune
 from datm_engine import hints, ranks
 from datm_engine.errors import DatmError
+from datm_engine.threads import limit_spinning
 from datm_engine.version import __version__
 
 app = typer.Typer(
@@ -94,6 +95,7 @@ def _options(
 
 def main() -> None:
     """Run the app; errors are told on stderr, or on stdout as an object with --json."""
+    limit_spinning(os.environ)  # before any command imports torch
     output.have_streams()
     if "WORLD_SIZE" in os.environ:  # a lost rank is told in two lines, not by torch's C++ frames
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")

@@ -104,6 +104,14 @@ Memory = Annotated[
         "a quarter of what there is.",
     ),
 ]
+Threads = Annotated[
+    str,
+    typer.Option(
+        envvar="DATM_THREADS",
+        metavar="N",
+        help="Threads of the CPU; auto follows the work of a step and the cores there are.",
+    ),
+]
 DataDir = Annotated[
     Path | None,
     typer.Option(

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from datm_engine import presets, unpublished
+from datm_engine import presets, threads, unpublished
 from datm_engine.config import Config, build, overlay, parse_assignments, read_toml, shown
 from datm_engine.data import datasets
+from datm_engine.data.datasets import Shape
 from datm_engine.distillation.window import Third, third
 from datm_engine.errors import ConfigError
 from datm_engine.files import parse_json
@@ -24,13 +25,32 @@ Tables = dict[str, Any]
 class Settings:
     """`source` says which presets the configuration came from; `notes`, what was derived;
     `variant`, the switches that make it another than the preset, for the run's name: "-mtt";
-    `derive`, the keys of [distill] that hold until its experts tell them."""
+    `derive`, the keys of [distill] that hold until its experts tell them; `shape`, of the
+    dataset's images as they are used, where reading its files has shown it."""
 
     config: Config
     source: str
     notes: tuple[str, ...]
     variant: str = ""
     derive: tuple[str, ...] = ()
+    shape: Shape | None = None
+
+    @property
+    def student_work(self) -> float:
+        """Multiply-adds of the forward pass of a student's step; colour images of 32×32 where
+        their size is not known yet."""
+        return threads.student_work(self.config, *self._size)
+
+    @property
+    def expert_work(self) -> float:
+        """The same of an expert's step."""
+        size, _ = self._size
+        return threads.convnet_work(self.config.network, size, self.config.experts.batch)
+
+    @property
+    def _size(self) -> tuple[threads.Size, int]:
+        known = self.shape or Shape(10, None, None, None)
+        return (known.channels or 3, known.height or 32, known.width or 32), known.classes
 
 
 def settle(
@@ -85,7 +105,7 @@ def settle(
     if chosen.derive:  # for experts of one length, whatever window is then derived from them
         epochs = {"experts": {"epochs": config.snapshot_epochs}}
         config = build(overlay(config.model_dump(), epochs), source)
-    return Settings(config, source, notes, variant, chosen.derive)
+    return Settings(config, source, notes, variant, chosen.derive, shape)
 
 
 def _experts_settings(

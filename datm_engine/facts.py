@@ -10,6 +10,7 @@ from typing import Any
 from datm_engine.errors import RunError
 from datm_engine.files import parse_json, save_text
 from datm_engine.hints import command
+from datm_engine.threads import MAX_THREADS
 
 FILE, COPY = "run.json", "run.json.copy"
 DIGEST = "digest"  # its key
@@ -67,10 +68,15 @@ def _are_usable(facts: dict[str, Any]) -> bool:
         and all(isinstance(place, str) for place in places.values())
         and isinstance(computed, dict)
         and (not computed or all(isinstance(computed.get(k), kinds[k]) for k in kinds))
+        and _is_count(computed.get("threads", 1))
         and isinstance(facts.get("log", ""), str)
         and isinstance(created, int | float)
         and abs(created) < 1e12
     )
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 1 <= value <= MAX_THREADS
 
 
 def _digest(facts: dict[str, Any]) -> str:

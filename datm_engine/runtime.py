@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import platform
 import re
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from datm_engine.errors import ConfigError
 from datm_engine.ranks import ALONE, Ranks
+from datm_engine.threads import available_cores, parse_threads, threads_for
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
 PRECISIONS = ("auto", "float32", "tf32", "bfloat16")
@@ -106,7 +108,8 @@ class Runtime:
     def facts(self) -> dict[str, Any]:
         """What a run must keep so as to go on with the same arithmetic."""
         compiler = {"compile": self.compiler.mode, "compiled": self.compiler.decided}
-        return {"precision": self.precision, "memory": self.memory, **compiler}
+        threads = torch.get_num_threads()
+        return {"precision": self.precision, "memory": self.memory, "threads": threads, **compiler}
 
     def place(self, tensor: Tensor) -> Tensor:
         """On the device; floating point numbers in the run's type, others as they are."""
@@ -140,14 +143,18 @@ def start(
     memory: str = "auto",
     before: Mapping[str, Any] | None = None,
     ranks: Ranks = ALONE,
+    threads: str = "auto",
+    work: float = math.inf,
 ) -> Runtime:
     """The runtime for "auto" (the best there is), "cuda", "cuda:1", "mps" or "cpu".
 
     `precision` and `compiling` are as `--precision` and `--compile` take them, `memory` as
     `--memory` does ("8GB"; "auto": a quarter of what there is, at most half of what is free).
-    `before`: the `facts` of a run that goes on, whose choices hold. Of several `ranks` each has a
-    GPU of its own, and of a machine's memory a share. Raises ConfigError for what is unknown, is
-    not here, or differs from `before`.
+    `threads` is as `--threads` takes it: "auto" follows `OMP_NUM_THREADS` where that is set, else
+    `work`, the multiply-adds of a step's forward pass. torch's number of threads is set here, for
+    the whole process. `before`: the `facts` of a run that goes on, whose choices hold. Of several
+    `ranks` each has a GPU of its own, and of a machine's memory and cores a share. Raises
+    ConfigError for what is unknown, is not here, or differs from `before`.
     """
     _check("--precision", precision, PRECISIONS)
     _check("--compile", compiling, COMPILING)
@@ -162,6 +169,7 @@ def start(
         compiler = Compiler(before["compile"], dict(before["compiled"]))
     else:
         compiler = Compiler(compiling)
+    _set_threads(threads, work, before, ranks)
     takes_tf32 = on.type == "cuda" and torch.cuda.get_device_capability(on) >= (8, 0)
     if precision == "auto":
         precision = "tf32" if takes_tf32 else "float32"
@@ -180,6 +188,19 @@ def start(
         sharing = 1 if on.type == "cuda" else ranks.local_count
         budget = min(total_memory(on) // 4, free_memory(on) // 2) // sharing
     return Runtime(on, memory=budget, compiler=compiler, ranks=ranks).using(precision)
+
+
+def _set_threads(given: str, work: float, before: Mapping[str, Any] | None, ranks: Ranks) -> None:
+    """Before the first parallel region: OpenMP's team is of this size from its start."""
+    count, kept = parse_threads(given), (before or {}).get("threads")
+    if kept is not None:
+        _check_same("--threads", "auto" if count is None else count, kept)
+        count = kept
+    if count is None and "OMP_NUM_THREADS" in os.environ:
+        count = torch.get_num_threads()
+    if count is None:
+        count = threads_for(work, max(1, available_cores() // ranks.local_count))
+    torch.set_num_threads(count)
 
 
 def free_memory(device: torch.device) -> int:

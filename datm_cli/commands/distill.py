@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import nullcontext, suppress
 from typing import Annotated, Any
 
@@ -41,6 +42,7 @@ def distill(
     precision: options.Precision = "auto",
     compiling: options.Compile = "auto",
     memory: options.Memory = "auto",
+    threads: options.Threads = "auto",
     data_dir: options.DataDir = None,
     experts_dir: options.ExpertsDir = None,
     runs_dir: options.RunsDir = options.RUNS_DIR,
@@ -76,7 +78,6 @@ def distill(
     folders = options.folders(data_dir, experts_dir, runs_dir)
     device = device or "auto"
     before = starting.arithmetic(folders, resume) if resume else None
-    on = runtime.start(device, precision, compiling, memory, before, together)
     flags: dict[str, Any] = {"dataset": {"resolution": resolution}} if resolution else {}
     own = {"iterations": iterations, "seed": seed}
     if stated := {key: value for key, value in own.items() if value is not None}:
@@ -93,9 +94,16 @@ def distill(
         "data_dir": folders.data,
     }
 
+    settled = None if resume else together.first(lambda: settings.settle(**given))
+    work = settled.student_work if settled else math.inf
+    on = runtime.start(
+        device, precision, compiling, memory, before, together, threads=threads, work=work
+    )
+
     def begun() -> Run:
-        if not resume:
-            return starting.new_run(folders, name, settings.settle(**given), device, on)
+        if settled is not None:
+            return starting.new_run(folders, name, settled, device, on)
+        assert resume is not None
         if name or preset or method or window:
             raise ConfigError(
                 "--resume goes on with a run as it is: --name, --preset, --method and --window are "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from datm_cli import options
 
 if TYPE_CHECKING:
+    from datm_cli.settings import Settings
     from datm_engine.pipeline import Folders
     from datm_engine.runtime import Runtime
 
@@ -28,18 +30,18 @@ def doctor(
     precision: options.Precision = "auto",
     compiling: options.Compile = "auto",
     memory: options.Memory = "auto",
+    threads: options.Threads = "auto",
     data_dir: options.DataDir = None,
     experts_dir: options.ExpertsDir = None,
     runs_dir: options.RunsDir = options.RUNS_DIR,
     as_json: options.AsJson = False,
 ) -> None:
     """Report device, precision, compiler, memory and disk; with a preset, its cost here."""
-    from datm_cli import output
+    from datm_cli import output, settings
     from datm_engine import runtime
 
     folders = options.folders(data_dir, experts_dir, runs_dir)
-    on = runtime.start(device or "auto", precision, compiling, memory)
-    told = _machine(on, folders)
+    settled = None
     if preset or dataset or method or window:
         given: dict[str, Any] = {
             "dataset": dataset,
@@ -52,7 +54,12 @@ def doctor(
             "assignments": assignments or [],
             "data_dir": folders.data,
         }
-        told |= _plan(on, given, as_json)
+        settled = settings.settle(**given)
+    work = settled.student_work if settled else math.inf
+    on = runtime.start(device or "auto", precision, compiling, memory, threads=threads, work=work)
+    told = _machine(on, folders)
+    if settled:
+        told |= _plan(on, settled, folders.data, as_json)
     if as_json:
         output.print_json(told)
     else:
@@ -86,16 +93,15 @@ def _free_disk(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def _plan(on: Runtime, given: dict[str, Any], as_json: bool) -> dict[str, Any]:
-    from datm_cli import output, settings
+def _plan(on: Runtime, settled: Settings, data_dir: Path, as_json: bool) -> dict[str, Any]:
+    from datm_cli import output
     from datm_cli.driving import drive
     from datm_cli.progress import reader
     from datm_engine.data import datasets
     from datm_engine.diagnosis import TRAINING_IMAGES, estimate, trained_on
 
-    settled = settings.settle(**given)
     config, dataset = settled.config, settled.config.dataset
-    shape = datasets.peek(dataset.name, data_dir=given["data_dir"])
+    shape = datasets.peek(dataset.name, data_dir=data_dir)
     native = (shape.height or 32, shape.width or 32)
     size = native if dataset.resolution == "native" else (dataset.resolution,) * 2
     images = TRAINING_IMAGES.get(dataset.name) or datasets.training_images(dataset.name)

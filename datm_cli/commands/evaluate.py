@@ -41,6 +41,7 @@ def evaluate(
     device: options.Device = None,
     precision: options.Precision = "auto",
     compiling: options.Compile = "auto",
+    threads: options.Threads = "auto",
     data_dir: options.DataDir = None,
     experts_dir: options.ExpertsDir = None,
     runs_dir: options.RunsDir = options.RUNS_DIR,
@@ -76,7 +77,15 @@ def evaluate(
         reader(output.remarks(), silent=silent) as shown,
     ):
         screen = UntilLost(shown)
-        on = runtime.start(device or "auto", precision, compiling, "0", ranks=together)
+        on = runtime.start(
+            device or "auto",
+            precision,
+            compiling,
+            "0",
+            ranks=together,
+            threads=threads,
+            work=subject.work(config),
+        )
         precision = subject.precision or on.precision
         words: list[object] = ["--config", subject.path, "--experts-dir", folders.experts]
         words += ["--data-dir", data_dir] if data_dir else []
@@ -110,6 +119,17 @@ class Subject:
     path: Path
     precision: str | None = None
     experts_dir: Path | None = None
+
+    def work(self, config: Config) -> float:
+        """Multiply-adds of the forward pass of a step of what `config` trains."""
+        from datm_engine.threads import training_work
+
+        settings, images = config.evaluate, next(iter(self.distilled.values())).images
+        full = "full" in settings.against
+        batch = settings.batch if full else min(settings.batch, len(images))
+        channels, height, width = images.shape[1:]
+        size = channels, height, width
+        return training_work(config.network, size, batch, settings.networks)
 
 
 def _subject(target: str, runs_dir: Path) -> Subject:

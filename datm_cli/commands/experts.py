@@ -48,6 +48,7 @@ def experts(
     device: options.Device = None,
     precision: options.Precision = "auto",
     compiling: options.Compile = "auto",
+    threads: options.Threads = "auto",
     data_dir: options.DataDir = None,
     experts_dir: options.ExpertsDir = None,
     as_json: options.AsJson = False,
@@ -88,7 +89,15 @@ def experts(
         screen = UntilLost(shown)
         for note in (f"settings: {settled.source}", *settled.notes):
             screen.read(Noted(text=note))
-        on = runtime.start(device or "auto", precision, compiling, "0", ranks=together)
+        on = runtime.start(
+            device or "auto",
+            precision,
+            compiling,
+            "0",
+            ranks=together,
+            threads=threads,
+            work=settled.expert_work,
+        )
         course, config = None, settled.config
         if inspect:
             stage = inspect_experts(config, settled.derive, folders, on, _training(), stop)

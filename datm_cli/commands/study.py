@@ -73,6 +73,7 @@ def study(
     precision: options.Precision = "auto",
     compiling: options.Compile = "auto",
     memory: options.Memory = "auto",
+    threads: options.Threads = "auto",
     data_dir: options.DataDir = None,
     experts_dir: options.ExpertsDir = None,
     runs_dir: options.RunsDir = options.RUNS_DIR,
@@ -118,7 +119,7 @@ def study(
     )
     plan, origins = asked.plan()
     folder = to or Path("studies") / f"{plan.name}-{plan.kind}"
-    computing = Computing(device, precision, compiling, memory)
+    computing = Computing(device, precision, compiling, memory, threads)
     with StopRequest(silent=quiet or as_json).listening() as stop:
         making = Making(plan, origins, folders, computing, stop, silent=quiet or as_json)
         making.check()

@@ -67,6 +67,7 @@ def tune(
     precision: options.Precision = "auto",
     compiling: options.Compile = "auto",
     memory: options.Memory = "auto",
+    threads: options.Threads = "auto",
     data_dir: options.DataDir = None,
     experts_dir: options.ExpertsDir = None,
     tunes_dir: options.TunesDir = options.TUNES_DIR,
@@ -113,7 +114,7 @@ def tune(
     if places and device:
         raise ConfigError("--device and --devices are both given", "--device ''")
     places = places or [device or "auto"]
-    computing = Computing(places[0], precision, compiling, memory)
+    computing = Computing(places[0], precision, compiling, memory, threads)
     typed = command("datm", *sys.argv[1:])
     with StopRequest(silent=quiet or as_json).listening() as stop:
         conducting = Conducting(

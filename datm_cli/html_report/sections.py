@@ -186,6 +186,7 @@ def environment(course: Course) -> Html:
             ("Python", stated.get("python")),
             ("platform", stated.get("platform")),
             ("device", course.device),
+            ("threads", arithmetic.get("threads")),
             ("precision", arithmetic["precision"]),
             ("compiling", arithmetic["compile"]),
             ("compiled", ", ".join(compiled) or "nothing"),

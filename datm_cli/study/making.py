@@ -19,6 +19,7 @@ from datm_engine.config import differences
 from datm_engine.errors import ConfigError, MatchingError
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs import Run
+from datm_engine.runtime import Runtime
 from datm_engine.study.planning import Plan, PlannedRun
 from datm_engine.study.sharing import shared_rows
 
@@ -31,6 +32,22 @@ class Computing:
     precision: str
     compiling: str
     memory: str
+    threads: str = "auto"
+
+    def start(self, device: str, before: Mapping[str, Any] | None, work: float) -> Runtime:
+        """The runtime on `device` for a run, with what it keeps of `before` where it resumes.
+
+        `work`: multiply-adds of the forward pass of a student's step.
+        """
+        return runtime.start(
+            device,
+            self.precision,
+            self.compiling,
+            self.memory,
+            before,
+            threads=self.threads,
+            work=work,
+        )
 
 
 @dataclass(frozen=True)
@@ -88,9 +105,9 @@ class Making:
         others = [self._run(other) for other in self.plan.runs if other != planned]
         new = self._is_new(run)
         before = None if new else starting.arithmetic(self.folders, run.name)
-        on = runtime.start(device, asked.precision, asked.compiling, asked.memory, before)
+        origin = replace(self.origins[planned.name], config=planned.config)
+        on = asked.start(device, before, origin.student_work)
         if new:
-            origin = replace(self.origins[planned.name], config=planned.config)
             run = starting.new_run(self.folders, planned.name, origin, device, on)
         else:
             given: dict[str, Any] = dict.fromkeys(("dataset", "ipc", "config_file"))

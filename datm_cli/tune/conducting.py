@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from datm_cli import output
 from datm_cli.driving import StopRequest, UntilLost
@@ -15,7 +15,6 @@ from datm_cli.tune import telling, workers
 from datm_cli.tune.asking import Asked
 from datm_cli.tune.reading import Watching
 from datm_cli.tune.work import Work, folders_of
-from datm_engine import runtime
 from datm_engine.errors import DatmError, FileError
 from datm_engine.events import Event, RunEnded, RunStarted
 from datm_engine.hints import command
@@ -44,9 +43,11 @@ class Conducting:
 
     def check(self) -> list[str]:
         """The devices in words. Raises ConfigError for one that is not here."""
-        how, stated = (self.computing.precision, self.computing.compiling), self.computing.memory
+        stated = self.computing.memory
         memory = "0" if stated == "auto" else stated  # a GPU that is asked is held from then on
-        return [runtime.start(d, *how, memory).description for d in dict.fromkeys(self.devices)]
+        computing, work = replace(self.computing, memory=memory), self.asked.first.student_work
+        devices = dict.fromkeys(self.devices)
+        return [computing.start(device, None, work).description for device in devices]
 
     def make(self, tune: Tune) -> Trials:
         """Raises RunError where another process works on it; any other DatmError is recorded

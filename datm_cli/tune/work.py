@@ -11,7 +11,6 @@ from datm_cli import starting
 from datm_cli.driving import Reader
 from datm_cli.settings import Settings
 from datm_cli.study.making import Computing
-from datm_engine import runtime
 from datm_engine.config import Config
 from datm_engine.errors import ConfigError, MatchingError
 from datm_engine.events import CandidateScored, DatasetReady
@@ -67,13 +66,13 @@ class Work:
                 return Ending(over=True)
         asked, device = self.computing, self.computing.device or "auto"
         before = None if new else starting.arithmetic_of(run)
-        on = runtime.start(device, asked.precision, asked.compiling, asked.memory, before)
+        settled = (
+            self.first
+            if config is None
+            else replace(self.first, config=config, notes=(), derive=())
+        )
+        on = asked.start(device, before, settled.student_work)
         if new:
-            settled = (
-                self.first
-                if config is None
-                else replace(self.first, config=config, notes=(), derive=())
-            )
             starting.new_run(self.folders, run.name, settled, device, on)
         by_score = False
 

@@ -1,0 +1,82 @@
+"""How many threads torch computes with on a CPU, and how they wait for each other.
+
+The number follows the work of a step and the cores that this process may use, never the load of
+the moment: the same run computes with the same number whatever else the machine does, which
+keeps it bit for bit the same. `python -m benchmarks.threads` measures both choices.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, MutableMapping
+
+from datm_engine.config import Config, NetworkConfig
+from datm_engine.errors import ConfigError
+
+Size = tuple[int, int, int]  # channels, height, width
+
+# Below this many multiply-adds of a forward pass, a second thread costs as much as it computes.
+# Two threads beside one, forward and backward, on two cores: 0.9 times as fast at 2 million, 1.3
+# at 20, 1.5 at 40, 1.8 at 500.
+WORK_OF_A_THREAD = 20e6
+MAX_THREADS = 4096
+HEAVY = frozenset({"resnet18", "vgg11", "alexnet", "vit"})  # at any size of image
+
+# OpenMP's threads spin while they wait for each other. A waiting thread that spins for long
+# takes the core that the thread it waits for needs, as soon as another process is busy.
+SPIN_VARIABLES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+SPIN_COUNT = 10_000
+
+
+def limit_spinning(environment: MutableMapping[str, str]) -> None:
+    """Set how long OpenMP's threads spin, unless the user has set it.
+
+    libgomp reads it when it is loaded: torch and scikit-learn must not be imported yet.
+    """
+    if not any(name in environment for name in SPIN_VARIABLES) and "torch" not in sys.modules:
+        environment["GOMP_SPINCOUNT"] = str(SPIN_COUNT)
+
+
+def available_cores() -> int:
+    """Cores that this process may use, by its affinity mask and its control group's quota."""
+    import joblib
+
+    return int(joblib.cpu_count())
+
+
+def student_work(config: Config, size: Size, classes: int) -> float:
+    """Multiply-adds of the forward pass of a student's step."""
+    settings = config.distill
+    batch = min(settings.batch_syn, settings.ipc * classes)
+    return convnet_work(config.network, size, 2 * batch if settings.mirrored else batch)
+
+
+def training_work(
+    network: NetworkConfig, size: Size, batch: int, architectures: Collection[str]
+) -> float:
+    """Multiply-adds of the forward pass of a training step; infinite with a heavy architecture."""
+    heavy = HEAVY & set(architectures)
+    return float("inf") if heavy else convnet_work(network, size, batch)
+
+
+def convnet_work(network: NetworkConfig, size: Size, batch: int) -> float:
+    """Multiply-adds of the ConvNet's forward pass over a batch, by its convolutions."""
+    (channels, height, width), total = size, 0
+    for _ in range(network.depth):
+        total += height * width * channels * network.width * 9  # kernels of 3×3
+        channels, height, width = network.width, height // 2, width // 2  # pooled
+    return float(total * batch)
+
+
+def threads_for(work: float, cores: int) -> int:
+    """Threads that a step of so many multiply-adds keeps busy: at least one, at most `cores`."""
+    return max(1, round(min(work / WORK_OF_A_THREAD, cores)))
+
+
+def parse_threads(text: str) -> int | None:
+    """`--threads` as a number; None for "auto". Raises ConfigError."""
+    if text == "auto":
+        return None
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= MAX_THREADS:
+        raise ConfigError(f"--threads {text}: not auto or a number from 1 on", "--threads auto")
+    return int(text)
