@@ -31,10 +31,16 @@ class Timing:
     ready_seconds: float
 
 
-def in_turn(module: str, ways: Mapping[str, Mapping[str, Any]], turns: int) -> dict[str, Timing]:
+def in_turn(
+    module: str,
+    ways: Mapping[str, Mapping[str, Any]],
+    turns: int,
+    environments: Mapping[str, Mapping[str, str]] | None = None,
+) -> dict[str, Timing]:
     """Way → timing. `module` has `ready(way, **settings)`, which returns what a turn calls;
-    `ways` gives each way's settings."""
-    processes = {way: _start(module, way, dict(given)) for way, given in ways.items()}
+    `ways` gives each way's settings, `environments` the variables of its process."""
+    own = environments or {}
+    processes = {way: _start(module, way, dict(given), own.get(way)) for way, given in ways.items()}
     try:
         ready = {way: float(_answer(process, "ready")) for way, process in processes.items()}
         times: dict[str, list[float]] = {way: [] for way in ways}
@@ -61,10 +67,17 @@ def ratios(timings: Mapping[str, Timing], against: str) -> dict[str, Any]:
     }
 
 
-def _start(module: str, way: str, settings: dict[str, Any]) -> subprocess.Popen[str]:
+def _start(
+    module: str, way: str, settings: dict[str, Any], environment: Mapping[str, str] | None
+) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "benchmarks.alternation", module, way, json.dumps(settings)]
     return subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sys.stderr, text=True
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=sys.stderr,
+        text=True,
+        env=environment,
     )
 
 
