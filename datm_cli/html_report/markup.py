@@ -39,4 +39,4 @@ def tag(name: str, /, *content: object, **attributes: object) -> Html:
 
 
 def _escaped(content: object) -> str:
-    return escape(printable(content, lines=True))
+    return escape(printable(content))

@@ -118,11 +118,11 @@ def told(study: Study) -> dict[str, Any]:
 
 def _markdown(study: Study, pictures: Sequence[Path]) -> str:
     parts = [
-        f"# {study.name}: {TITLES[study.kind]}",
-        "\n".join(f"- {text}" for text in findings(study)),
+        f"# {printable(study.name)}: {TITLES[study.kind]}",
+        "\n".join(f"- {printable(text)}" for text in findings(study)),
         f"Test accuracy in percent. {CAVEAT}",
         tables.markdown(study).rstrip(),
-        *tables.remarks(study),
+        *map(printable, tables.remarks(study)),
         *(
             f"{STRIPS}\n\n{image}" if "strips" in image else image
             for image in map(_image, pictures)
@@ -130,7 +130,7 @@ def _markdown(study: Study, pictures: Sequence[Path]) -> str:
         "## Runs",
         tables.to_markdown(*tables.runs(study)).rstrip(),
     ]
-    return printable("\n\n".join(part for part in parts if part) + "\n", lines=True)
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _image(path: Path) -> str:

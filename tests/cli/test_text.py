@@ -142,7 +142,7 @@ def test_tracebacks_show_control_characters(capsys: pytest.CaptureFixture[str]) 
 
 def test_a_page_has_no_control_character() -> None:
     assert tag("td", f"{TITLE}<b>\x9b\n", title="\x1b\u202e") == (
-        '<td title="\\x1b\\u202e">\\x1b]0;title\\x07ant&lt;b&gt;\\x9b\n</td>'
+        '<td title="\\x1b\\u202e">\\x1b]0;title\\x07ant&lt;b&gt;\\x9b\\n</td>'
     )
 
 
