@@ -71,8 +71,8 @@ def _console(*, stderr: bool) -> Console:
 
 
 def remark(text: object) -> None:
-    """A sentence on stderr, on a line of its own however long it is."""
-    remarks().print(printable(text), soft_wrap=True)
+    """A sentence on stderr, on a line of its own however long it is; a command in it can be typed."""
+    remarks().print(typeable(str(text)), soft_wrap=True)
 
 
 def print_json(value: Any) -> None:

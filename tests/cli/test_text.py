@@ -134,6 +134,14 @@ def test_errors_show_control_characters_in_both_lines(capsys: pytest.CaptureFixt
     )
 
 
+def test_a_remark_is_one_line_whose_command_can_be_typed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output.remark(f"[b]look at {TITLE}\n: {command('datm', 'inspect', TITLE)}")
+    told = r"[b]look at \x1b]0;title\x07ant\n: datm inspect $'\x1b]0;title\x07ant'"
+    assert capsys.readouterr().err == told + "\n"
+
+
 def test_tracebacks_show_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
     problem = ValueError(TITLE)
     output.print_traceback(ValueError, problem, None)
