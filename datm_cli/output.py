@@ -71,7 +71,7 @@ def _console(*, stderr: bool) -> Console:
 
 
 def remark(text: object) -> None:
-    """A sentence on stderr, on a line of its own however long it is; a command in it can be typed."""
+    """A sentence on one line of stderr, however long it is; a command in it can be typed."""
     remarks().print(typeable(str(text)), soft_wrap=True)
 
 
