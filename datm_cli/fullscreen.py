@@ -10,19 +10,23 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
+from rich.segment import Segment
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.color import Color
 from textual.containers import VerticalScroll
+from textual.filter import LineFilter
 from textual.screen import ModalScreen, Screen
 from textual.theme import Theme
 from textual.widgets import Static
 
 from datm_cli.plots import ACCENT, BAD, DATA, GOOD, RAW
+from datm_cli.text import printable
 from datm_engine.errors import DatmError
 
 DARK = Theme(
@@ -57,6 +61,19 @@ LIGHT = Theme(
 )
 
 GRACE_SECONDS = 3.0  # for leaving in good order once asked to by a signal
+
+
+class Printable(LineFilter):
+    """Escapes control characters in what widgets draw; a line stays as wide as it was."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        if all(control or text.isprintable() for text, _, control in segments):
+            return segments
+        shown = [
+            segment if segment.control else Segment(printable(segment.text), segment.style)
+            for segment in segments
+        ]
+        return Segment.adjust_line_length(shown, Segment.get_line_length(segments))
 
 
 class FullScreen(App[int]):
@@ -106,6 +123,10 @@ class FullScreen(App[int]):
     def _drawn_anew(self, app: App[Any]) -> None:
         self.refresh(repaint=True, layout=True)
 
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Textual's, after the one that every line passes."""
+        return [Printable(), *super().get_line_filters()]
+
     def action_leave(self) -> None:
         self.exit(0)
 
@@ -124,9 +145,9 @@ class FullScreen(App[int]):
             try:
                 save(capture(self), path)
             except DatmError as problem:
-                self.notify(problem.message, severity="error", markup=False)
+                self.notify(printable(problem.message), severity="error", markup=False)
             else:
-                self.notify(f"saved {path}", markup=False)
+                self.notify(printable(f"saved {path}"), markup=False)
 
         self.clear_notifications()  # what was saved before is not part of the view
         self.call_after_refresh(save_it)

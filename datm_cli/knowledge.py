@@ -13,6 +13,7 @@ from rich.text import Text
 
 from datm_cli.plots import Curve, Curves, Span, short
 from datm_cli.sentences import plural
+from datm_cli.text import printable
 from datm_engine.alignment.course import Course
 from datm_engine.config import Config
 
@@ -163,7 +164,7 @@ def printed(knowledge: Knowledge) -> Iterator[RenderableType]:
     facts.add_column(style="bold", no_wrap=True)
     facts.add_column(overflow="fold")
     for name, value in knowledge.facts:
-        facts.add_row(name, Text(value))
+        facts.add_row(name, printable(value))
     yield facts
     yield ""
     yield Text(knowledge.words)

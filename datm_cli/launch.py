@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import datm_cli
+from datm_cli import output
 from datm_engine.errors import RunError
 from datm_engine.files import cannot_write
 from datm_engine.hints import command
@@ -67,7 +68,7 @@ def become_monitor(run: Run, arguments: Sequence[str]) -> NoReturn:
     path = run.path.resolve()
     words = [*_DATM, "monitor", str(path), *arguments]
     told = [f"{word} {command('datm', how, path)}" for word, how in _COMMANDS]
-    print(f"run {run.name} has started; {'; '.join(told)}", file=sys.stderr)
+    output.print_line(f"run {run.name} has started; {'; '.join(told)}", stderr=True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # until the screen is there to take it as a key
     os.execve(sys.executable, words, _environment())
 

@@ -35,6 +35,7 @@ from datm_cli.commands.runs import runs
 from datm_cli.commands.stop import stop
 from datm_cli.commands.study import study
 from datm_cli.commands.tune import tune
+from datm_cli.text import printable
 from datm_engine import hints, ranks
 from datm_engine.errors import DatmError
 from datm_engine.threads import limit_spinning
@@ -97,6 +98,7 @@ def main() -> None:
     """Run the app; errors are told on stderr, or on stdout as an object with --json."""
     limit_spinning(os.environ)  # before any command imports torch
     output.have_streams()
+    sys.excepthook = output.print_traceback
     if "WORLD_SIZE" in os.environ:  # a lost rank is told in two lines, not by torch's C++ frames
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     as_json = "--json" in sys.argv
@@ -139,7 +141,8 @@ def _tell(message: str, hint: str, as_json: bool) -> None:
     if ranks.current().tells(message, hint):
         output.tell_error(message, hint, as_json)
     if report := os.environ.get("TORCHELASTIC_ERROR_FILE"):
-        said = {"message": f"{message}\n  {hint}", "extraInfo": {"timestamp": str(int(time()))}}
+        words = printable(f"{message}\n  {hint}", lines=True)  # torchrun prints them
+        said = {"message": words, "extraInfo": {"timestamp": str(int(time()))}}
         with suppress(OSError):  # it has been told
             Path(report).write_text(json.dumps({"message": said}), encoding="utf-8")
 

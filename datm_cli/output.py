@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
+import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from datm_cli.text import json_text, printable, typeable
+
 if TYPE_CHECKING:
-    from rich.console import Console
+    from collections.abc import Iterable
+    from types import TracebackType
+
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
+    from rich.text import Text
 
     from datm_engine.events import Evaluated
 
@@ -37,17 +44,44 @@ def remarks() -> Console:
 
 def _console(*, stderr: bool) -> Console:
     from rich.console import Console
+    from rich.segment import Segment
 
     class Plain(Console):
+        """Prints text from outside as text: no markup, no emoji codes, no control characters."""
+
+        def render_str(self, text: str, **how: Any) -> Text:
+            """Before Rich drops some control characters and lays out what is left."""
+            return super().render_str(printable(text, lines=True), **how)
+
+        def render(
+            self, renderable: RenderableType, options: ConsoleOptions | None = None
+        ) -> Iterable[Segment]:
+            """Whatever a renderable has put into its segments itself."""
+            for segment in super().render(renderable, options):
+                if segment.control or segment.text.isprintable():
+                    yield segment
+                else:
+                    yield Segment(printable(segment.text, lines=True), segment.style)
+
         def on_broken_pipe(self) -> None:
             """Rich would end the process here; whether it ends is for its caller to say."""
             raise BrokenPipeError
 
-    return Plain(stderr=stderr, highlight=False)
+    return Plain(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+
+def remark(text: object) -> None:
+    """A sentence on one line of stderr, however long it is; a command in it can be typed."""
+    remarks().print(typeable(str(text)), soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False, allow_nan=False))
+    print(json_text(value))
+
+
+def print_line(text: object, *, stderr: bool = False) -> None:
+    """A path or a sentence on a line of its own."""
+    print(printable(text), file=sys.stderr if stderr else sys.stdout)
 
 
 def row(evaluated: Evaluated) -> dict[str, Any]:
@@ -68,10 +102,13 @@ def tell_error(message: str, hint: str, as_json: bool) -> None:
         if as_json:
             print_json({"error": {"message": message, "hint": hint}})
             return
-        print("error: " + _plain(" ".join(message.split())), file=sys.stderr)
-        print("hint: " + _plain(hint), file=sys.stderr)
+        print_line("error: " + " ".join(printable(message, lines=True).split()), stderr=True)
+        print_line("hint: " + typeable(hint), stderr=True)
 
 
-def _plain(text: str) -> str:
-    """Without what would move a terminal's cursor, which a file's content may hold."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+def print_traceback(
+    kind: type[BaseException], problem: BaseException, trace: TracebackType | None
+) -> None:
+    """As Python prints one, which quotes names and content of files."""
+    told = "".join(traceback.format_exception(kind, problem, trace))
+    print(printable(told, lines=True), end="", file=sys.stderr)

@@ -18,6 +18,7 @@ from textual.widget import Widget
 from datm_cli.picture_widgets import sharp_size
 from datm_cli.pictures import SMALL, Line, quadrants
 from datm_cli.plots import MARK
+from datm_cli.text import printable
 from datm_cli.wall import Wall
 
 Pixels = NDArray[np.uint8]
@@ -213,7 +214,7 @@ class PictureGrid(Widget, can_focus=True):
         caption = self.wall.caption(place)
         style = picked if place == self.picked else self.get_component_rich_style("grid--caption")
         mark = f"{MARK} " if caption.marked else ""
-        text = _fitted(caption.text, width - cell_len(mark))
+        text = _fitted(printable(caption.text), width - cell_len(mark))
         rest = " " * (width - cell_len(mark) - cell_len(text))
         return [
             Segment(" ", base),

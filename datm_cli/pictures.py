@@ -19,6 +19,8 @@ from rich.measure import Measurement
 from rich.segment import Segment
 from rich.style import Style
 
+from datm_cli.text import printable
+
 SMALL = (12, 6)  # columns, rows
 LARGE = (16, 8)
 
@@ -129,7 +131,7 @@ class Grid:
         gap: int = 2,
     ) -> None:
         self.pictures = pictures[:limit]
-        self.captions = captions[:limit]
+        self.captions = [printable(caption) for caption in captions[:limit]]
         height, width = pictures.shape[1:3]
         self.size = size_in_cells(height, width, room)
         self.group = group

@@ -19,6 +19,7 @@ from rich.progress import (
 from rich.table import Column
 
 from datm_cli.sentences import Refusals, duration, progress, sentence
+from datm_cli.text import printable
 from datm_engine import events
 from datm_engine.events import Event
 
@@ -85,7 +86,7 @@ class Bars:
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
-            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
             BarColumn(bar_width=12 if console.width < 100 else 24),
             MofNCompleteColumn(table_column=Column(no_wrap=True)),
             TimeRemainingColumn(table_column=Column(no_wrap=True)),
@@ -129,7 +130,7 @@ class Advance:
     """`done` of `total` of `what`."""
 
     def __init__(self, what: str, done: int, total: int) -> None:
-        self.what, self.done, self.total = what, done, total
+        self.what, self.done, self.total = printable(what), done, total
 
 
 def advance(event: Event) -> Advance | None:

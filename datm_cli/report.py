@@ -10,6 +10,7 @@ from rich.text import Text
 
 from datm_cli.plots import ACCENT, DATA, GOOD, MARK, Curve, bar, short
 from datm_cli.sentences import percent
+from datm_cli.text import printable
 from datm_engine.events import Evaluated
 from datm_engine.inspection import History, ImageSummary, Summary
 
@@ -23,8 +24,8 @@ def facts(name: str, summary: Summary, history: History | None) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
-    table.add_row("file" if history is None else "run", Text(name))
-    table.add_row("dataset", Text(summary.dataset))
+    table.add_row("file" if history is None else "run", printable(name))
+    table.add_row("dataset", printable(summary.dataset))
     table.add_row(
         "images",
         f"{n:,}: {summary.classes:,} classes × {summary.ipc} ipc, {channels}×{height}×{width}",
@@ -80,8 +81,8 @@ def results(rows: Sequence[Evaluated]) -> Table:
     table.add_column("iteration", justify="right")
     for event in rows:
         table.add_row(
-            Text(event.set),
-            Text(event.network),
+            printable(event.set),
+            printable(event.network),
             percent(event),
             f"{event.repeats}",
             f"{event.images:,}",
@@ -112,7 +113,7 @@ def labels(images: Sequence[ImageSummary], *, ascii_only: bool = False) -> Table
         colour = DATA if led else ACCENT
         cells: list[RenderableType] = [
             f"{image.index}",
-            Text(image.class_name),
+            printable(image.class_name),
             Text.assemble((bar(image.own, 4, ascii_only=ascii_only), colour), f" {image.own:4.0%}"),
             Text.assemble(
                 *([] if led else [(f"{mark} ", ACCENT)]),
@@ -151,7 +152,7 @@ def _shares(image: ImageSummary) -> Iterator[str]:
     """The top classes with their percentages, without those that round to none."""
     for place, share in enumerate(image.top):
         if place == 0 or share.probability >= 0.005:
-            yield f"{share.name} {share.probability:.0%}"
+            yield f"{printable(share.name)} {share.probability:.0%}"
 
 
 def _table(title: str) -> Table:

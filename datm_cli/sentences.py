@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datm_cli.text import printable
 from datm_engine import events
 from datm_engine.events import Event
 
@@ -54,6 +55,11 @@ def plural(count: int, noun: str) -> str:
 
 def sentence(event: Event) -> str | None:
     """What an event says that is worth a line of its own; None for those that are progress."""
+    told = _sentence(event)
+    return None if told is None else printable(told)
+
+
+def _sentence(event: Event) -> str | None:
     match event:
         case events.RunStarted():
             resumed = f", going on from iteration {event.resumed_at:,}" if event.resumed_at else ""
@@ -119,7 +125,7 @@ class Refusals:
         if event.refused in self._told:
             return None
         self._told.add(event.refused)
-        return f"iteration {event.iteration:,} took no step: {event.refused}"
+        return f"iteration {event.iteration:,} took no step: {printable(event.refused)}"
 
 
 def progress(event: events.Matched) -> str:

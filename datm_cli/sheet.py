@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from datm_cli.text import printable
 from datm_engine.errors import ConfigError
 from datm_engine.files import replacing
 from datm_engine.hints import command
@@ -38,6 +39,10 @@ class Row:
     indices: Sequence[int]
     captions: Sequence[str] = ()
     doubtful: frozenset[int] = frozenset()
+
+    @property
+    def title(self) -> str:
+        return printable(self.name)
 
 
 def check_kind(path: Path) -> str:
@@ -82,7 +87,7 @@ def draw(
     height, width = (factor * side for side in pictures.shape[1:3])
     font = _font(max(10, min(20, height // 4)))
     small = _font(max(9, min(14, width // 8)))
-    margin = max((_width(font, row.name) for row in rows), default=0) + 2 * GAP
+    margin = max((_width(font, row.title) for row in rows), default=0) + 2 * GAP
     below = _height(small) + 1 if captioned else 0
     across, down = width + GAP, height + below + GAP
     size = (margin + most * across, GAP + len(rows) * down)
@@ -90,14 +95,14 @@ def draw(
     pen = ImageDraw.Draw(sheet)
     for line, row in enumerate(rows):
         top = GAP + line * down
-        pen.text((margin - GAP, top + height // 2), row.name, INK, font, anchor="rm")
+        pen.text((margin - GAP, top + height // 2), row.title, INK, font, anchor="rm")
         for place, index in enumerate(row.indices):
             left = margin + place * across
             picture = pictures[index].repeat(factor, axis=0).repeat(factor, axis=1)
             sheet.paste(_image(picture), (left, top))
             if row.captions:
                 colour = DOUBT if place in row.doubtful else INK
-                text = _fitted(small, row.captions[place], width)
+                text = _fitted(small, printable(row.captions[place]), width)
                 pen.text((left + width // 2, top + height), text, colour, small, anchor="ma")
     return sheet
 

@@ -19,6 +19,7 @@ from datm_cli import output
 from datm_cli.course import SETS, STAGES, Course
 from datm_cli.plots import SEVERAL, Curves
 from datm_cli.sentences import pace, percent, setting, size
+from datm_cli.text import printable
 from datm_engine.config import differences
 from datm_engine.events import Evaluated
 from datm_engine.presets import APPROXIMATE
@@ -52,7 +53,8 @@ class SideBySide:
             for head in self.runs[chosen]:
                 table.add_column(head, overflow="fold", min_width=min(NARROWEST, head.cell_len))
             for what, values in self.rows:
-                table.add_row(what, *(Text(value, overflow="fold") for value in values[chosen]))
+                cells = (Text(printable(value), overflow="fold") for value in values[chosen])
+                table.add_row(printable(what), *cells)
             yield table
 
 
@@ -157,7 +159,7 @@ def letter(place: int) -> str:
 
 def _head(place: int, course: Course) -> Text:
     style = f"bold {SEVERAL[place % len(SEVERAL)]}"
-    return Text.assemble((letter(place), style), f" {course.run.name}", overflow="fold")
+    return Text.assemble((letter(place), style), f" {printable(course.run.name)}", overflow="fold")
 
 
 def _runs(courses: Sequence[Course], heads: Sequence[Text]) -> Table:
@@ -168,9 +170,9 @@ def _runs(courses: Sequence[Course], heads: Sequence[Text]) -> Table:
         own = next((row for row in course.state.results if row.set == "distilled"), None)
         table.add_row(
             head,
-            Text(Path(course.config.dataset.name).name, overflow="fold"),
+            Text(printable(Path(course.config.dataset.name).name), overflow="fold"),
             f"{course.config.distill.ipc:,}",
-            _accuracy(own) if own else Text(f"none yet, {course.status}"),
+            _accuracy(own) if own else Text(printable(f"none yet, {course.status}")),
         )
     return table
 

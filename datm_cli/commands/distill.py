@@ -167,6 +167,6 @@ def distill(
             else f"stopped after {outcome.iterations:,} iterations; go on with: {run.resuming}"
         )
         with suppress(OSError):  # the run has ended well, whoever hears it
-            output.remarks().print(following, soft_wrap=True, markup=False)
+            output.remark(following)
     if stop.exit_code:
         raise typer.Exit(stop.exit_code)

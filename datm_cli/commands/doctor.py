@@ -123,12 +123,13 @@ def _show(told: dict[str, Any]) -> None:
 
     from datm_cli import output
     from datm_cli.sentences import duration, size
+    from datm_cli.text import printable
 
     facts = Table.grid(padding=(0, 2, 0, 0))
-    facts.add_row("device", told["device"])
+    facts.add_row("device", printable(told["device"]))
     facts.add_row("torch", told["torch"])
     facts.add_row("precision", told["precision"])
-    facts.add_row("compiler", told["compiler"])
+    facts.add_row("compiler", printable(told["compiler"]))
     graphs = size(told["memory_for_graphs"])
     facts.add_row("memory", f"{size(told['memory_free'])} free, {graphs} of it for graphs")
     for name, free in told["disk_free"].items():
@@ -141,7 +142,7 @@ def _show(told: dict[str, Any]) -> None:
     images = f"{told['training_images']:,} images to train on"
     if told["training_images_assumed"]:
         images += f" (of {_ASSUMED:,}, which is a guess)"
-    console.print(f"\n{told['settings']}, {images}, all anew:")
+    console.print(f"\n{printable(told['settings'])}, {images}, all anew:")
     table = Table(box=None, pad_edge=False)
     for column in ("stage", "time, without compiling", "memory", "disk"):
         table.add_column(column, justify="left" if column == "stage" else "right")

@@ -159,7 +159,8 @@ def _show(knowledge: Knowledge, save: Path | None, as_json: bool) -> None:
     for part in printed(knowledge):
         output.results().print(part)
     if save is not None:
-        print(f"\nwritten to {save}")
+        print()
+        output.print_line(f"written to {save}")
 
 
 def _tell(made: ExpertSet, wanted: int, as_json: bool, quiet: bool) -> None:
@@ -179,8 +180,6 @@ def _tell(made: ExpertSet, wanted: int, as_json: bool, quiet: bool) -> None:
             }
         )
     else:
-        print(made.folder)
+        output.print_line(made.folder)
     if not (as_json or quiet) and ready < wanted:
-        output.remarks().print(
-            f"stopped with {ready} of {wanted} experts; the same command goes on", markup=False
-        )
+        output.remark(f"stopped with {ready} of {wanted} experts; the same command goes on")

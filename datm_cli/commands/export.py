@@ -70,7 +70,7 @@ def export(
     if as_json:
         output.print_json({"format": form, "files": [str(path) for path in written]})
     else:
-        print(to)
+        output.print_line(to)
 
 
 def _writer(form: str) -> Callable[[Path, Subject], list[Path]]:

@@ -70,6 +70,6 @@ def import_(
     if as_json:
         output.print_json(told)
         return
-    print(told.get("folder") or told["file"])
+    output.print_line(told.get("folder") or told["file"])
     if not quiet:
-        output.remarks().print(following, soft_wrap=True, markup=False)
+        output.remark(following)

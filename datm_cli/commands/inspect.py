@@ -115,7 +115,7 @@ def inspect(
         output.results(), subject, summary, shown, clip=clip, start=start, large=large, limit=limit
     )
     if save is not None:
-        output.remarks().print(f"saved {save}", markup=False, highlight=False)
+        output.remark(f"saved {save}")
 
 
 def _open_gallery(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -31,7 +30,7 @@ def monitor(
     pixels: options.Pixels = False,
 ) -> None:
     """Watch a run or a tune: loss, window, accuracy, pictures. Leaving it does not stop it."""
-    from datm_cli import terminal
+    from datm_cli import output, terminal
     from datm_engine.errors import RunError
     from datm_engine.hints import command
     from datm_engine.runs import Run
@@ -61,7 +60,7 @@ def monitor(
     with suppress(OSError):  # where it may not be, the engine has to share
         os.nice(5)
     code = screen.run() or screen.return_code or 0
-    print(screen.farewell(), file=sys.stderr)
+    output.print_line(screen.farewell(), stderr=True)
     raise typer.Exit(code)
 
 

@@ -49,4 +49,4 @@ def report(
     if as_json:
         output.print_json({"report": str(path), "size": len(whole.encode())})
     else:
-        print(path)
+        output.print_line(path)

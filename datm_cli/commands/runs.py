@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datm_cli import options
+from datm_cli.text import printable
 
 if TYPE_CHECKING:
     from datm_engine.runs import Run
@@ -26,7 +27,7 @@ def runs(runs_dir: options.RunsDir = options.RUNS_DIR, as_json: options.AsJson =
         output.print_json({"runs": rows})
         return
     if not rows:
-        output.remarks().print(f"no runs in {runs_dir} yet; start one: datm distill", markup=False)
+        output.remark(f"no runs in {runs_dir} yet; start one: datm distill")
         return
     table = Table(box=None, pad_edge=False)
     for column in ("run", "status", "dataset", "ipc", "iteration", "loss", "accuracy %", "age"):
@@ -37,16 +38,20 @@ def runs(runs_dir: options.RunsDir = options.RUNS_DIR, as_json: options.AsJson =
         )
     for row in rows:
         table.add_row(
-            Text(row["run"], overflow="fold"),
-            row["status"],
-            Text(Path(_shown(row["dataset"])).name, overflow="fold"),
+            Text(printable(row["run"]), overflow="fold"),
+            printable(row["status"]),
+            Text(printable(Path(_shown(row["dataset"])).name), overflow="fold"),
             _shown(row["ipc"]),
             f"{_shown(row['iteration'])}/{_shown(row['iterations'])}",
             "" if row["loss"] is None else f"{row['loss']:.4f}",
-            "" if row["accuracy"] is None else f"{row['accuracy']:.2f} ({row['judged_on']})",
+            "" if row["accuracy"] is None else _judged(row),
             "" if row["age"] is None else duration(row["age"]),
         )
     output.results().print(table)
+
+
+def _judged(row: dict[str, Any]) -> str:
+    return printable(f"{row['accuracy']:.2f} ({row['judged_on']})")
 
 
 def _shown(value: int | str | None) -> str:

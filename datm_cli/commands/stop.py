@@ -27,7 +27,7 @@ def stop(
 
     def tell(words: str) -> None:
         if not as_json:
-            output.remarks().print(words, markup=False, soft_wrap=True)
+            output.remark(words)
 
     tune = None if (runs_dir / run / "run.json").exists() else Tune.find(run, tunes_dir)
     found = tune.log if tune else Run.open(runs_dir, run)

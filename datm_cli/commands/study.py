@@ -138,6 +138,7 @@ def _tell(making: Making, folder: Path, as_json: bool, quiet: bool) -> None:
 
     from datm_cli import output
     from datm_cli.study import tables, writing
+    from datm_cli.text import printable
     from datm_engine.hints import command
     from datm_engine.study.findings import findings
     from datm_engine.study.results import read_study
@@ -151,12 +152,12 @@ def _tell(making: Making, folder: Path, as_json: bool, quiet: bool) -> None:
     console = output.results()
     console.print(tables.drawn(result))
     for text in ("", *findings(result), *tables.remarks(result)):
-        console.print(text, markup=False)
+        console.print(printable(text))
     if quiet:
         return
-    remarks = output.remarks()
-    remarks.print(f"\nall of it: {written[-1]}", soft_wrap=True, markup=False)
+    output.remarks().print()
+    output.remark(f"all of it: {written[-1]}")
     if unmade := [run for run in result.runs if run.status not in ("done", "failed")]:
         again = command("datm", *sys.argv[1:])
         told = f"stopped with {len(unmade)} of {len(plan.runs)} runs to make; go on with: {again}"
-        remarks.print(told, soft_wrap=True, markup=False)
+        output.remark(told)

@@ -134,6 +134,7 @@ def _tell(
     """Write and print what there is, whether it is all or not."""
     from datm_cli import output
     from datm_cli.sentences import plural
+    from datm_cli.text import printable
     from datm_cli.tune import telling
     from datm_engine.hints import command
     from datm_engine.tuning.findings import finding
@@ -142,17 +143,17 @@ def _tell(
     if as_json:
         output.print_json(telling.told(tune, trials))
         return
-    console, remarks = output.results(), output.remarks()
+    console = output.results()
     if written:
         console.print(telling.table(trials))
-        console.print("\n" + finding(trials, telling.held_out(tune)), markup=False)
+        console.print("\n" + printable(finding(trials, telling.held_out(tune))))
         distilling = command("datm", "distill", "--config", written)
-        console.print(f"distil with it: {distilling}", markup=False, soft_wrap=True)
+        console.print(printable(f"distil with it: {distilling}"), soft_wrap=True)
     if quiet:
         return
-    remarks.print(f"its trials: {tune.path}", soft_wrap=True, markup=False)
+    output.remark(f"its trials: {tune.path}")
     if trials.ended is None or trials.ended.status != "done":
-        remarks.print(f"stopped; go on with: {typed}", soft_wrap=True, markup=False)
+        output.remark(f"stopped; go on with: {typed}")
     elif waiting := len(trials.unfinished):
         told = f"{plural(waiting, 'trial')} had no time to end; a larger --budget goes on"
-        remarks.print(told, soft_wrap=True, markup=False)
+        output.remark(told)

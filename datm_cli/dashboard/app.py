@@ -35,6 +35,7 @@ from datm_cli.dashboard.widgets.window import Window
 from datm_cli.fullscreen import FullScreen
 from datm_cli.picture_grid import PictureGrid
 from datm_cli.picture_widgets import Picture
+from datm_cli.text import printable
 from datm_engine.errors import DatmError
 from datm_engine.events import Event, RunEnded, RunStarted
 from datm_engine.hints import command
@@ -279,11 +280,12 @@ class Dashboard(FullScreen):
             try:
                 launch.ask_to_stop(self.watched)
             except DatmError as problem:
-                self.notify(problem.message, severity="error", markup=False)
+                self.notify(printable(problem.message), severity="error", markup=False)
             else:
                 self.notify("asked to stop: it ends after its step, with a checkpoint")
 
-        self.push_screen(Question(f"Stop {self.kind} {self.watched.name}?"), answered)
+        question = printable(f"Stop {self.kind} {self.watched.name}?")
+        self.push_screen(Question(question), answered)
 
 
 def _about(config: dict[str, Any]) -> str:

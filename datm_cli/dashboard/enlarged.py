@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from datm_cli.picture_widgets import Picture
+from datm_cli.text import printable
 
 Titled = tuple[str, NDArray[np.uint8]]
 
@@ -40,7 +42,7 @@ class Enlarged(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with Horizontal() as box:
-            box.border_title = self.caption
+            box.border_title = Content(printable(self.caption))
             for title, pixels in self.pictures:
                 with Vertical():
                     yield Static(title, markup=False)

@@ -14,7 +14,7 @@ def last_words(path: Path) -> list[str]:
     try:
         with path.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 20_000))
-            lines = file.read().decode(errors="replace").splitlines()
+            lines = file.read().decode(errors="replace").split("\n")
     except OSError:  # its words went to a terminal, or are gone with the run
         return []
     of_progress = [place for place, line in enumerate(lines) if re.match(r"\[\d\d:\d\d:", line)]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from datm_cli.text import printable
 from datm_engine.errors import FileError
 from datm_engine.files import parse_json
 
@@ -64,7 +65,7 @@ def read_class_names(distilled: Path) -> tuple[str, ...]:
     """Of the set in this file; none if it is not there yet or cannot be read."""
     try:
         with safe_open(distilled, framework="numpy") as file:
-            return tuple(map(str, parse_json((file.metadata() or {})["class_names"])))
+            return tuple(map(printable, parse_json((file.metadata() or {})["class_names"])))
     except _UNREADABLE:
         return ()
 

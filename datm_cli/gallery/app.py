@@ -18,6 +18,7 @@ from datm_cli.gallery.widgets.heading import Heading
 from datm_cli.gallery.widgets.image_view import ImageView
 from datm_cli.picture_grid import PictureGrid
 from datm_cli.picture_widgets import Picture
+from datm_cli.text import printable
 
 if TYPE_CHECKING:
     from datm_cli.gallery.collection import Collection
@@ -56,7 +57,7 @@ class Gallery(FullScreen):
         super().__init__()
         self.problem: Exception | None = None
         self.clip = clip
-        self._names = names
+        self._names = [printable(name) for name in names]
         self._load = load
         self._make = make_picture
         self._collections: Sequence[Collection] = ()

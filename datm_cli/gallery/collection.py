@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from datm_cli.gallery.moments import Moment, Samples
 from datm_cli.subject import Subject
+from datm_cli.text import printable
 from datm_engine.errors import ConfigError
 from datm_engine.inspection import changes, entropies, pictures_of
 
@@ -29,9 +30,9 @@ class Collection:
 
     def __init__(self, subject: Subject) -> None:
         synthetic = subject.synthetic
-        self.name = subject.name
-        self.dataset = synthetic.dataset
-        self.class_names = synthetic.class_names
+        self.name = printable(subject.name)
+        self.dataset = printable(synthetic.dataset)
+        self.class_names = tuple(map(printable, synthetic.class_names))
         self.ipc = synthetic.ipc
         self.iteration = synthetic.iteration
         self.preprocessing = synthetic.preprocessing.kind

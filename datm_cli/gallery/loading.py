@@ -29,7 +29,9 @@ def loader(
         collections = [Collection(subject) for subject in subjects]
         check_comparable(collections)
         first = collections[0]
-        chosen = choose_classes(class_names, first.class_names, first.dataset, targets[0])
+        chosen = choose_classes(
+            class_names, subjects[0].synthetic.class_names, first.dataset, targets[0]
+        )
         return collections, chosen
 
     return load

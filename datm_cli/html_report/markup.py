@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from html import escape
 
+from datm_cli.text import printable
+
 _VOID = frozenset({"br", "col", "img", "meta"})
 
 
@@ -16,7 +18,7 @@ def html(*content: object) -> Html:
     """All of it in a row, each part escaped unless it is Html; None is nothing."""
     return Html(
         "".join(
-            part if isinstance(part, Html) else escape(str(part))
+            part if isinstance(part, Html) else _escaped(part)
             for part in content
             if part is not None
         )
@@ -27,10 +29,14 @@ def tag(name: str, /, *content: object, **attributes: object) -> Html:
     """`tag("td", "a < b", class_="number")`. In an attribute's name _ stands for -, at its end for
     nothing; one that is None or False is left out."""
     stated = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"'
+        f' {key.rstrip("_").replace("_", "-")}="{_escaped(value)}"'
         for key, value in attributes.items()
         if value is not None and value is not False
     )
     if name in _VOID:
         return Html(f"<{name}{stated}>")
     return Html(f"<{name}{stated}>{html(*content)}</{name}>")
+
+
+def _escaped(content: object) -> str:
+    return escape(printable(content))

@@ -207,7 +207,7 @@ def _standing(course: Course) -> str:
         "stopped": f"This run was stopped at {at}, and can go on.",
         "crashed": f"This run ended without a word at {at}.",
         "stale": f"This run, on another machine, gives no sign of life since {at}.",
-    }[course.status]
+    }.get(course.status, f"This run is {course.status}, at {at}.")
     return told if course.status == "new" else f"{told} The report tells how far it came."
 
 

@@ -147,4 +147,4 @@ class Making:
 
     def _tell(self, text: str) -> None:
         if not self.silent:
-            output.remarks().print(text, soft_wrap=True, markup=False)
+            output.remark(text)

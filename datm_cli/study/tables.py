@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
+from datm_cli.text import printable
 from datm_engine.presets import APPROXIMATE
 from datm_engine.published import Published, known_as, source
 from datm_engine.study.results import FULL, Study
@@ -112,7 +113,7 @@ def drawn(study: Study) -> Table:
         numeric = column >= len(heading) - len(study.ipcs)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows(study):
-        table.add_row(*(Text(cell.replace(" [", "\n[")) for cell in row))
+        table.add_row(*(Text(printable(cell).replace(" [", "\n[")) for cell in row))
     return table
 
 
@@ -135,4 +136,4 @@ def _emboldened(study: Study) -> list[list[str]]:
 
 
 def _escaped(cell: str) -> str:
-    return cell.replace("|", "\\|")
+    return printable(cell).replace("|", "\\|")

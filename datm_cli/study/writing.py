@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from datm_cli.html_report.markup import Html, tag
 from datm_cli.html_report.page import page, remark, section, table
 from datm_cli.study import figures, tables
 from datm_cli.study.strips import read_strips, save_strips
+from datm_cli.text import json_text, printable
 from datm_engine import published
 from datm_engine.errors import ConfigError
 from datm_engine.files import make_folder, parse_json, save_text
@@ -85,7 +85,7 @@ def write(study: Study, plan: Plan, runs_dir: Path, folder: Path) -> list[Path]:
         save_strips(sheet, strips)
         pictures.append(sheet)
     texts = {
-        folder / "study.json": json.dumps(told(study), indent=2, ensure_ascii=False) + "\n",
+        folder / "study.json": json_text(told(study), indent=2) + "\n",
         folder / "study.md": _markdown(study, pictures),
         folder / "report.html": _page(study, [one.figure() for one in charts.values()], sheet),
     }
@@ -118,11 +118,11 @@ def told(study: Study) -> dict[str, Any]:
 
 def _markdown(study: Study, pictures: Sequence[Path]) -> str:
     parts = [
-        f"# {study.name}: {TITLES[study.kind]}",
-        "\n".join(f"- {text}" for text in findings(study)),
+        f"# {printable(study.name)}: {TITLES[study.kind]}",
+        "\n".join(f"- {printable(text)}" for text in findings(study)),
         f"Test accuracy in percent. {CAVEAT}",
         tables.markdown(study).rstrip(),
-        *tables.remarks(study),
+        *map(printable, tables.remarks(study)),
         *(
             f"{STRIPS}\n\n{image}" if "strips" in image else image
             for image in map(_image, pictures)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from rich.table import Table
-from rich.text import Text
 
 from datm_cli.sentences import plural
+from datm_cli.text import printable
 from datm_engine import events
 from datm_engine.derivation import STEPPED
 from datm_engine.files import make_folder, save_text
@@ -49,8 +49,8 @@ def table(trials: Trials) -> Table:
             str(trial.number),
             f"{trial.score:.1f}",
             f"{trial.iteration:,}",
-            trial.status,
-            Text(trial.changes or AS_THEY_ARE),
+            printable(trial.status),
+            printable(trial.changes or AS_THEY_ARE),
         )
     return drawn
 
@@ -91,7 +91,8 @@ def write_preset(tune: Tune, trials: Trials, made_by: str, to: Path | None) -> P
     assert best is not None
     config = lengthened(asked, tune.run(best.number).config(), _derived(tune))
     place = to or tune.preset
-    text = preset_text(config, _head(tune, trials, best, made_by, place))
+    head = map(printable, _head(tune, trials, best, made_by, place))  # no line but a comment
+    text = preset_text(config, list(head))
     for path in dict.fromkeys((tune.preset, place)):
         make_folder(path.parent)
         save_text(path, text)

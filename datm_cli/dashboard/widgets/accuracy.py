@@ -5,6 +5,7 @@ from __future__ import annotations
 from datm_cli.dashboard.state import State
 from datm_cli.dashboard.widgets.region import Region
 from datm_cli.plots import GOOD, Curve
+from datm_cli.text import printable
 
 
 class Accuracy(Region):
@@ -16,7 +17,10 @@ class Accuracy(Region):
 
     def draw(self, state: State) -> Curve:
         part = state.candidates[-1].part if state.candidates else "validation"
-        levels = [(value, f"{name} {value:.1f}") for name, value in state.references(part).items()]
+        levels = [
+            (value, printable(f"{name} {value:.1f}"))
+            for name, value in state.references(part).items()
+        ]
         best = max(state.candidates, key=lambda event: event.accuracy, default=None)
         self.entitle("held-out %" if part == "validation" else "test %", self._told(state, part))
         return Curve(

@@ -8,6 +8,7 @@ from datm_cli.dashboard.state import State
 from datm_cli.dashboard.widgets.region import Region
 from datm_cli.plots import ACCENT, BAD, DATA, GOOD
 from datm_cli.sentences import duration, size
+from datm_cli.text import printable
 
 # Each state with a shape of its own, to be told apart without colour.
 MARKS = {
@@ -32,10 +33,12 @@ class Headline(Region):
     def draw(self, state: State) -> Text:
         mark, colour = MARKS.get(self.status, ("?", ACCENT))
         left = Text.assemble(
-            (f" {mark} ", colour), (self.run_name, "bold"), (f" {self.status}", colour)
+            (f" {mark} ", colour),
+            (printable(self.run_name), "bold"),
+            (printable(f" {self.status}"), colour),
         )
         if self.about:
-            left.append(f"  {self.about}")
+            left.append(printable(f"  {self.about}"))
         facts = self._facts(state)
         while True:  # as many facts as there is room for, the last ones first
             right = Text("   ".join(facts) + " ", style="dim")
@@ -49,7 +52,7 @@ class Headline(Region):
     def _facts(self, state: State) -> list[str]:
         facts = []
         if state.started:
-            facts.append(state.started.device)
+            facts.append(printable(state.started.device))
         if state.matched and state.matched[-1].memory:
             facts.append(size(state.matched[-1].memory))
         if state.started and state.started.time:

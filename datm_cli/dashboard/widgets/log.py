@@ -9,6 +9,7 @@ from rich.text import Text
 from datm_cli.dashboard.state import State
 from datm_cli.dashboard.widgets.region import Region
 from datm_cli.plots import BAD
+from datm_cli.text import printable
 
 
 class Log(Region):
@@ -25,7 +26,7 @@ class Log(Region):
             for at, text in state.log[-self.size.height :]
         ]
         if self.trouble:
-            lines += [Text(line, style=BAD) for line in self.trouble]
+            lines += [Text(printable(line), style=BAD) for line in self.trouble]
         told = Text("\n").join(lines)
         wrapped = told.wrap(self.app.console, self.size.width)
         return Text("\n").join(wrapped[-self.size.height :])

@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from datm_cli.dashboard.samples import Sample, read_class_names, read_sample, read_start
 from datm_cli.dashboard.state import State
-from datm_cli.dashboard.widgets.region import titled
+from datm_cli.dashboard.widgets.region import titled, told_of
 from datm_cli.picture_grid import PictureGrid
 from datm_cli.wall import Caption
 from datm_engine.errors import DatmError
@@ -89,7 +89,7 @@ class Pictures(Vertical):
         try:
             sample = read_sample(self.folder / latest.path, latest.iteration)
         except DatmError as problem:  # the rest of the screen is still worth seeing
-            self.query_one(Static).update(f"{problem.message}\n{problem.hint}")
+            self.query_one(Static).update(told_of(problem))
             self._reveal(False)
             return
         if sample is not None:

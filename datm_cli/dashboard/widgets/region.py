@@ -9,6 +9,7 @@ from textual.widgets import Static
 
 from datm_cli.dashboard.state import State
 from datm_cli.plots import BAD
+from datm_cli.text import printable
 from datm_engine.errors import DatmError
 
 
@@ -31,7 +32,7 @@ class Region(Static):
         try:
             drawing: RenderableType = self.draw(self.state)
         except DatmError as problem:  # a damaged file: the other regions are still worth seeing
-            drawing = Text(f"{problem.message}\n{problem.hint}", style=BAD)
+            drawing = Text(told_of(problem), style=BAD)
         self.update(drawing, layout=False)
 
     def on_resize(self) -> None:
@@ -53,3 +54,8 @@ def titled(title: str, *remarks: str) -> str:
     """A title, and behind it what there is to remark, as markup for a ruled line."""
     told = "  ".join(remark for remark in remarks if remark)
     return Content.assemble((title, "bold $primary"), (f"  {told}" if told else "", "")).markup
+
+
+def told_of(problem: DatmError) -> str:
+    """What is wrong and what to type, a line each."""
+    return f"{printable(problem.message)}\n{printable(problem.hint)}"

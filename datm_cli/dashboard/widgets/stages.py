@@ -8,6 +8,7 @@ from datm_cli.dashboard.state import STAGES, State
 from datm_cli.dashboard.widgets.region import Region
 from datm_cli.plots import ACCENT, DATA, GOOD
 from datm_cli.sentences import duration
+from datm_cli.text import printable
 
 WIDE = 100  # columns
 
@@ -55,7 +56,7 @@ class Stages(Region):
         if left is not None and left > 0:
             facts.append(f"{duration(left)} left")
         if state.doing:
-            facts.append(state.doing)
+            facts.append(printable(state.doing))
         return facts
 
 

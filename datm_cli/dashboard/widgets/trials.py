@@ -7,6 +7,7 @@ from rich.text import Text
 from datm_cli.dashboard.state import State
 from datm_cli.dashboard.widgets.region import Region
 from datm_cli.plots import ACCENT, BAD, DATA, GOOD
+from datm_cli.text import printable
 from datm_engine.tuning.trials import Trial, Trials
 
 # Each state with a shape of its own, to be told apart without colour.
@@ -76,6 +77,6 @@ class TrialTable(Region):
             ("━" * full, GOOD if is_best else DATA),
             ("─" * (BAR - full), "dim"),
             (f" {score}  ", "bold" if is_best else plain),
-            (trial.changes or "the settings as they are", plain),
-            (f"  {trial.message}" if trial.message else "", BAD),
+            (printable(trial.changes or "the settings as they are"), plain),
+            (printable(f"  {trial.message}") if trial.message else "", BAD),
         )

@@ -9,6 +9,7 @@ from rich.text import Text
 from datm_cli.dashboard.state import State
 from datm_cli.dashboard.widgets.region import Region
 from datm_cli.plots import ACCENT, DATA, RAW
+from datm_cli.text import printable
 
 RECENT = 200  # starts in the histogram
 _HEIGHTS = " ▁▂▃▄▅▆▇█"
@@ -40,7 +41,7 @@ class Window(Region):
         )
         if last.skipped and self.size.height >= 5:
             told = f"skipped {last.skipped:,} of {last.iteration:,}"
-            why = next((e.refused for e in reversed(state.matched) if e.refused), "")
+            why = next((printable(e.refused) for e in reversed(state.matched) if e.refused), "")
             picture.append(Text(f"\n{told}: {why}" if why else f"\n{told}", style=ACCENT))
         return picture
 

@@ -18,6 +18,7 @@ from datm_cli.gallery.difference import signed_difference
 from datm_cli.gallery.widgets.label_bars import LabelBars
 from datm_cli.picture_grid import PictureGrid
 from datm_cli.picture_widgets import Picture
+from datm_cli.text import printable
 from datm_cli.wall import Caption
 from datm_engine.errors import FileError
 
@@ -223,7 +224,7 @@ class ImageView(Widget, can_focus=True):
             line = "No sample shows this image: runs save a few of each class."
         unreadable = one.samples.unreadable
         return line + (
-            f"   {len(unreadable)} cannot be read: {unreadable[0]}" if unreadable else ""
+            f"   {len(unreadable)} cannot be read: {printable(unreadable[0])}" if unreadable else ""
         )
 
 

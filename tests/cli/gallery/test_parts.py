@@ -209,6 +209,8 @@ def test_views_are_named_after_what_they_show(tmp_path):
     (tmp_path / "a-2.svg").touch()
     assert free_path(tmp_path, ["a"], "svg").name == "a-3.svg"
     assert free_path(tmp_path, ["…"], "svg").name == "datm.svg"
+    (tmp_path / f"{'猫' * 66}.png").touch()
+    assert free_path(tmp_path, ["猫" * 300], "png").name == f"{'猫' * 66}-2.png", "200 bytes"
 
 
 def bars(shares, own, rows, width=40):
