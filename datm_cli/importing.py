@@ -3,7 +3,6 @@ distilled set or a set of experts."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from datm_engine.events import Noted
 from datm_engine.formats import importing, tensors
 from datm_engine.formats.buffers import import_buffers
 from datm_engine.hints import command
+from datm_engine.names import checked
 
 if TYPE_CHECKING:
     from datm_engine.formats.tensors import Foreign
@@ -72,8 +72,7 @@ def import_experts(
     files: Sequence[Path], name: str, given: Given, folders: Folders, screen: Reader
 ) -> tuple[Told, str]:
     """What was made, and what to do with it. Raises ConfigError, FileError."""
-    if not re.fullmatch(r"[\w.+-]{1,80}", name) or name.startswith("."):
-        raise ConfigError(f"--to {name!r} cannot begin a folder's name", "--to theirs")
+    name = checked(name, "theirs", option="--to", most=80)
     config = given.config(None, folders)
     shape = datasets.peek(config.dataset.name, data_dir=folders.data)
     if given.resolution:

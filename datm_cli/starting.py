@@ -12,6 +12,7 @@ from datm_engine.distilled import progress
 from datm_engine.errors import ConfigError, FileError
 from datm_engine.events import EvaluationChanged, Noted
 from datm_engine.experts.imported import origin_of
+from datm_engine.names import made
 from datm_engine.runs import Run, free_name
 from datm_engine.runtime import Runtime, environment
 
@@ -55,8 +56,9 @@ def new_run(folders: Folders, name: str | None, settled: Settings, device: str, 
     if config.experts.imported is not None:
         origin_of(folders.experts / config.experts.imported)
     dataset = Path(config.dataset.name).stem or "images"
-    stem = f"{dataset}-ipc{config.distill.ipc}{settled.variant}"
-    name = name or free_name(folders.runs, stem)
+    if name is None:
+        ending = f"-ipc{config.distill.ipc}{settled.variant}"
+        name = free_name(folders.runs, made(dataset, ending))
     facts = {
         "source": settled.source,
         "device": on.description,

@@ -26,11 +26,6 @@ class Unreadable(FileError):
     """Nothing is known to be wrong with a file, but as things are it cannot be read."""
 
 
-def is_name(name: str) -> bool:
-    """Whether a folder of datm's can be called so."""
-    return bool(re.fullmatch(r"[\w.+-]{1,100}", name)) and not name.startswith(".")
-
-
 def make_folder(folder: Path) -> None:
     """With its parents, if it is not there. Raises FileError where that is not allowed."""
     try:
@@ -76,7 +71,8 @@ def replacing(path: Path, failure: type[Exception] = OSError) -> Iterator[Path]:
 
 def passing(path: Path) -> Path:
     """What is to become `path` while it is being made, under a name that says by whom."""
-    return path.with_name(f".{path.name[:100]}.{os.getpid()}@{platform.node()}.part")
+    name = os.fsdecode(os.fsencode(path.name)[:120])  # a folder's names have at most 255 bytes
+    return path.with_name(f".{name}.{os.getpid()}@{platform.node()}.part")
 
 
 def cannot_write(path: Path, problem: Exception) -> FileError:

@@ -144,9 +144,7 @@ def _dataset(path: Path, name: str, value: str) -> Keys:
 def _model(path: Path, name: str, value: str) -> Keys:
     parts = re.fullmatch(r"ConvNet(?:D(\d+))?(?:W(\d+))?(IN|LN|NN)?", value)
     if parts is None:
-        raise _wrong(
-            path, f"model: {value}: experts here are no such networks"
-        )
+        raise _wrong(path, f"model: {value}: experts here are no such networks")
     depth, width, norm = parts.groups()
     return {
         "network.depth": int(depth or 3),

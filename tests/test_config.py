@@ -119,7 +119,10 @@ def test_assignments_to_a_key_are_read_as_what_it_holds(text: str, value: Any) -
         ("distill.matched_share=2", "a number above 0 and of at most 1"),
         ("distill.lr_images=inf", "input should be finite, a number of at least 0"),
         ("distill.mirrored=True", "distill.mirrored = 'True': input should be true or false"),
-        ("distill.images=real", "distill.images = 'real': input should be correct, random or noise"),
+        (
+            "distill.images=real",
+            "distill.images = 'real': input should be correct, random or noise",
+        ),
         ("dataset.train_images=few", "input should be a whole number of at least 2, or all"),
         ("dataset.resolution=2", "input should be a whole number of at least 4, or native"),
         ("experts.imported=3", "experts.imported = 3: input should be a text, or none"),
@@ -142,7 +145,7 @@ def test_a_key_of_another_table_is_named_before_any_likeness() -> None:
     told = problem(distill={"momentum": 0.5, "lr": 0.1, "batch_size": 8}, network={"depht": 3})
     assert "unknown key distill.momentum (there is experts.momentum and evaluate.momentum)" in told
     assert "unknown key distill.lr (there is experts.lr)" in told
-    assert "unknown key distill.batch_size;" in told, "batch_syn is of another meaning"
+    assert "unknown key distill.batch_size (the presets" in told, "batch_syn is of another meaning"
     assert "unknown key network.depht (did you mean depth?)" in told
 
 

@@ -139,20 +139,21 @@ def distill(
 
     if not together.leads:
         raise typer.Exit(stop.exit_code)
-    if as_json:
-        output.print_json(
-            {
-                "run": run.name,
-                "status": outcome.status,
-                "iterations": outcome.iterations,
-                "loss": outcome.loss,
-                "results": [output.row(row) for row in outcome.results],
-            }
-        )
-    elif outcome.results:
-        output.results().print(report.results(outcome.results))
+    looking = command("datm", "inspect", run.name) + options.elsewhere(runs_dir)
+    with output.kept(f"run {run.name} is kept in {run.path}", looking):
+        if as_json:
+            output.print_json(
+                {
+                    "run": run.name,
+                    "status": outcome.status,
+                    "iterations": outcome.iterations,
+                    "loss": outcome.loss,
+                    "results": [output.row(row) for row in outcome.results],
+                }
+            )
+        elif outcome.results:
+            output.results().print(report.results(outcome.results))
     if not silent:
-        looking = command("datm", "inspect", run.name) + options.elsewhere(runs_dir)
         following = (
             f"look at it: {looking}"
             if outcome.status == "done"

@@ -156,21 +156,21 @@ def _show(knowledge: Knowledge, save: Path | None, as_json: bool) -> None:
 def _tell(made: ExpertSet, wanted: int, as_json: bool, quiet: bool) -> None:
     """How many experts there are now."""
     from datm_cli import output
+    from datm_engine.hints import command
 
     ready = len(made.present(wanted))
-    if as_json:
-        status = "done" if ready == wanted else "stopped"
-        output.print_json(
-            {
-                "folder": str(made.folder),
-                "status": status,
-                "experts": ready,
-                "epochs": made.epochs,
-                "bytes": ready * made.expert_size,
-            }
-        )
-    else:
-        print(made.folder)
+    told = {
+        "folder": str(made.folder),
+        "status": "done" if ready == wanted else "stopped",
+        "experts": ready,
+        "epochs": made.epochs,
+        "bytes": ready * made.expert_size,
+    }
+    with output.kept(f"the experts are kept in {made.folder}", command("ls", made.folder)):
+        if as_json:
+            output.print_json(told)
+        else:
+            print(made.folder)
     if not (as_json or quiet) and ready < wanted:
         output.remarks().print(
             f"stopped with {ready} of {wanted} experts; the same command goes on", markup=False

@@ -67,10 +67,11 @@ def export(
     else:
         subject = read(target, found, last=last)
         written = _writer(form)(to, subject)
-    if as_json:
-        output.print_json({"format": form, "files": [str(path) for path in written]})
-    else:
-        print(to)
+    with output.kept(f"what was exported is in {to}", command("ls", "-l", to)):
+        if as_json:
+            output.print_json({"format": form, "files": [str(path) for path in written]})
+        else:
+            print(to)
 
 
 def _writer(form: str) -> Callable[[Path, Subject], list[Path]]:

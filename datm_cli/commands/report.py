@@ -46,7 +46,8 @@ def report(
     subject = read(target, run) if run.distilled.exists() else None
     whole = page_of(course, subject)
     save_text(path, whole)
-    if as_json:
-        output.print_json({"report": str(path), "size": len(whole.encode())})
-    else:
-        print(path)
+    with output.kept(f"the report is in {path}", command("ls", "-l", path)):
+        if as_json:
+            output.print_json({"report": str(path), "size": len(whole.encode())})
+        else:
+            print(path)

@@ -120,7 +120,8 @@ def tune(
             asked, folders, computing, places, limit, stop, keep=keep, silent=quiet or as_json
         )
         conducting.check()
-        made = Tune.begin(tunes_dir, name or asked.name, asked.config, asked.facts, typed)
+        called = asked.name if name is None else name
+        made = Tune.begin(tunes_dir, called, asked.config, asked.facts, typed)
         trials = conducting.make(made)
         _tell(made, trials, typed, to, as_json, quiet)
     if stop.exit_code:
@@ -138,16 +139,16 @@ def _tell(
     from datm_engine.tuning.findings import finding
 
     written = telling.write_preset(tune, trials, typed, to) if trials.best else None
-    if as_json:
-        output.print_json(telling.told(tune, trials))
-        return
     console, remarks = output.results(), output.remarks()
-    if written:
-        console.print(telling.table(trials))
-        console.print("\n" + finding(trials, telling.held_out(tune)), markup=False)
-        distilling = command("datm", "distill", "--config", written)
-        console.print(f"distil with it: {distilling}", markup=False, soft_wrap=True)
-    if quiet:
+    with output.kept(f"the tune is kept in {tune.path}", command("ls", tune.path)):
+        if as_json:
+            output.print_json(telling.told(tune, trials))
+        elif written:
+            console.print(telling.table(trials))
+            console.print("\n" + finding(trials, telling.held_out(tune)), markup=False)
+            distilling = command("datm", "distill", "--config", written)
+            console.print(f"distil with it: {distilling}", markup=False, soft_wrap=True)
+    if as_json or quiet:
         return
     remarks.print(f"its trials: {tune.path}", soft_wrap=True, markup=False)
     if trials.ended is None or trials.ended.status != "done":

@@ -17,6 +17,7 @@ from datm_cli.settings import Settings
 from datm_engine import runtime
 from datm_engine.config import differences
 from datm_engine.errors import ConfigError, MatchingError
+from datm_engine.hints import command
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs import Run
 from datm_engine.study.planning import Plan, PlannedRun
@@ -58,7 +59,7 @@ class Making:
                 told = ", ".join(f"{key} was {was!r}, not {now!r}" for key, (was, now) in fixed)
                 raise ConfigError(
                     f"run {run.name} has other settings: {told}",
-                    f"--name {self._free_name()}",
+                    command("--name", self._free_name()),
                 )
 
     def make(self) -> list[MatchingError]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from datm_engine.runs import Run
 from tests.cli.conftest import Answer, assert_two_lines
 
 Datm = Callable[..., Answer]
@@ -44,9 +45,8 @@ def test_a_published_file_makes_a_run_and_says_what_became_of_it(
     assert "tiny.yaml: published names: ipc is distill.ipc = 1; " in told
     assert "lr_y is distill.lr_labels = 1.0" in told
     assert "tiny.yaml: published names without a counterpart: project (--log wandb logs" in told
-    made = datm("inspect", "r", "--json").json
-    assert made["config"]["distill"]["momentum_labels"] == 0.9
-    assert made["config"]["distill"]["expansion_iterations"] == 2
+    made = Run.open(Path("runs"), "r").config()
+    assert (made.distill.momentum_labels, made.distill.expansion_iterations) == (0.9, 2)
 
 
 @pytest.mark.parametrize(
