@@ -15,6 +15,7 @@ from datm_engine.config import Config, overlay
 from datm_engine.data import datasets
 from datm_engine.errors import ConfigError
 from datm_engine.events import Noted
+from datm_engine.files import or_elsewhere
 from datm_engine.formats import importing, tensors
 from datm_engine.formats.buffers import import_buffers
 from datm_engine.hints import command
@@ -78,7 +79,8 @@ def import_experts(
     if given.resolution:
         shape = replace(shape, height=given.resolution, width=given.resolution)
     made = import_buffers(files, name, config, shape, folders.experts)
-    experts, count = drive(made, screen)
+    with or_elsewhere(folders.experts, "--experts-dir"):
+        experts, count = drive(made, screen)
     chosen = [f"experts.imported={experts.folder.name}", f"experts.count={count}"]
     words = [*given.words(), *(word for text in chosen for word in ("--set", text))]
     told = {"folder": str(experts.folder), "experts": count, "epochs": experts.epochs}
@@ -116,7 +118,8 @@ def import_set(
         synthetic = drive(importing.with_dataset(foreign, config, eta, folders.data, on), screen)
         following = f"look at it: {command('datm', 'inspect', path)}"
     screen.read(Noted(text=f"learning rate {eta:g}, {source}"))
-    synthetic.save(path)
+    with or_elsewhere(path, "--to"):
+        synthetic.save(path)
     told = {
         "file": str(path),
         "images": len(synthetic.images),

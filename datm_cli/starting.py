@@ -12,6 +12,7 @@ from datm_engine.distilled import progress
 from datm_engine.errors import ConfigError, FileError
 from datm_engine.events import EvaluationChanged, Noted
 from datm_engine.experts.imported import origin_of
+from datm_engine.files import or_elsewhere
 from datm_engine.names import made
 from datm_engine.runs import Run, free_name
 from datm_engine.runtime import Runtime, environment
@@ -69,7 +70,7 @@ def new_run(folders: Folders, name: str | None, settled: Settings, device: str, 
     }
     run = Run.create(folders.runs, name, config, facts)
     try:
-        with run.recording() as record:
+        with or_elsewhere(folders.runs, "--runs-dir"), run.recording() as record:
             for text in (f"settings: {settled.source}", *settled.notes):
                 record.write(Noted(text=text))
     except FileError:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from datm_engine.errors import FileError
-from datm_engine.hints import command, remedy
+from datm_engine.hints import READ_ONLY, command, remedy
 
 # Of a file that is there and may well be whole: for want of rights, memory or descriptors.
 _HINDRANCES = {
@@ -32,8 +32,31 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
         raise FileError(
-            f"{folder} cannot be made: {problem.strerror}", remedy(problem, folder.parent)
+            f"{folder} cannot be made: {problem.strerror}",
+            remedy(problem, folder.parent),
+            problem.errno,
         ) from None
+
+
+def check_writable(folder: Path) -> None:
+    """Make the folder if need be. Raises FileError where no file can be made in it."""
+    make_folder(folder)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise cannot_write(folder, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+
+
+@contextmanager
+def or_elsewhere(place: Path, option: str) -> Iterator[None]:
+    """Where writing below `place` is not allowed, a FileError that names it, and `option` with
+    another place as the hint."""
+    try:
+        yield
+    except FileError as problem:
+        if problem.errno not in READ_ONLY:
+            raise
+        known = OSError(problem.errno, os.strerror(problem.errno))
+        wrong = f"{place} cannot be written: {known.strerror}"
+        raise FileError(wrong, remedy(known, place, option), problem.errno) from None
 
 
 def save_text(path: Path, text: str) -> None:
@@ -81,7 +104,8 @@ def cannot_write(path: Path, problem: Exception) -> FileError:
     reason = getattr(problem, "strerror", None) or str(problem)
     known = problem if isinstance(problem, OSError) else OSError(reason)
     place = path if path.is_dir() else path.parent
-    return FileError(f"{path} cannot be written: {reason}", remedy(known, place))
+    wrong = f"{path} cannot be written: {reason}"
+    return FileError(wrong, remedy(known, place), known.errno)
 
 
 @contextmanager
@@ -103,6 +127,8 @@ def _as_os_error(problem: Exception) -> Exception:
     """Readers and writers of tensors keep the number in the text of errors of their own."""
     if isinstance(problem, OSError):
         return problem
+    if isinstance(problem, FileError) and problem.errno:
+        return OSError(problem.errno, os.strerror(problem.errno))
     numbers = (int(number) for number in re.findall(r"\((?:os error )?(\d{1,3})\)", str(problem)))
     meant = next((number for number in numbers if os.strerror(number) in str(problem)), None)
     return problem if meant is None else OSError(meant, os.strerror(meant))

@@ -27,7 +27,13 @@ from datm_engine.events import (
     RunStarted,
 )
 from datm_engine.facts import read_facts, write_facts
-from datm_engine.files import cannot_write, make_folder, passing, remove_leftovers
+from datm_engine.files import (
+    cannot_write,
+    make_folder,
+    or_elsewhere,
+    passing,
+    remove_leftovers,
+)
 from datm_engine.hints import command, retyped
 from datm_engine.names import checked, normalized, numbered, same_but_for_case
 from datm_engine.process import Process, beating, shows_life
@@ -89,29 +95,32 @@ class Run:
         One of that name that failed before it had made anything gives its place. Raises ConfigError
         for what is no folder's name, RunError if the name is taken, FileError.
         """
-        name = checked(name, "my-run")
-        run = cls(runs_dir / name)
+        run = cls(runs_dir / checked(name, "my-run"))
         if run.was_in_vain:
             run.discard()
         if run.path.exists():
             raise run._taken()
-        if other := same_but_for_case(runs_dir, name):
-            wrong = f"{runs_dir / other} differs from the name {name} in letter case only"
-            raise RunError(wrong, command("--name", free_name(runs_dir, name)))
-        stated = {"config": config.model_dump(), "created": time.time(), **facts}
-        remove_leftovers(runs_dir)
-        begun = cls(passing(run.path))
-        try:
-            make_folder(begun.samples)
-            write_facts(begun.path, stated)
-            begun.path.rename(run.path)  # whole or not at all, and for one process only
-        except FileError:
-            begun.discard()
-            raise
-        except OSError as problem:
-            begun.discard()
-            raise (run._taken() if run.path.exists() else cannot_write(run.path, problem)) from None
+        if other := same_but_for_case(runs_dir, run.name):
+            wrong = f"{runs_dir / other} differs from the name {run.name} in letter case only"
+            raise RunError(wrong, command("--name", free_name(runs_dir, run.name)))
+        with or_elsewhere(runs_dir, "--runs-dir"):
+            run._make({"config": config.model_dump(), "created": time.time(), **facts})
         return run
+
+    def _make(self, stated: dict[str, Any]) -> None:
+        """The folder, whole or not at all, and for one process only. Raises FileError, RunError."""
+        make_folder(self.path.parent)
+        remove_leftovers(self.path.parent)
+        begun = Run(passing(self.path))
+        try:
+            begun.samples.mkdir(parents=True)
+            write_facts(begun.path, stated)
+            begun.path.rename(self.path)
+        except (FileError, OSError) as problem:
+            begun.discard()
+            if self.path.exists():
+                raise self._taken() from None
+            raise cannot_write(self.path, problem) from None
 
     def _taken(self) -> RunError:
         if (self.path / "run.json").exists():

@@ -140,10 +140,11 @@ def _show(knowledge: Knowledge, save: Path | None, as_json: bool) -> None:
     from datm_cli import output
     from datm_cli.html_report.knowledge import knowledge_page
     from datm_cli.knowledge import printed
-    from datm_engine.files import save_text
+    from datm_engine.files import or_elsewhere, save_text
 
     if save is not None:
-        save_text(save, knowledge_page(knowledge))
+        with or_elsewhere(save, "--save"):
+            save_text(save, knowledge_page(knowledge))
     if as_json:
         output.print_json(knowledge.as_json() | ({} if save is None else {"page": str(save)}))
         return

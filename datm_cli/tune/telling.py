@@ -13,7 +13,7 @@ from rich.text import Text
 from datm_cli.sentences import plural
 from datm_engine import events
 from datm_engine.derivation import STEPPED
-from datm_engine.files import make_folder, save_text
+from datm_engine.files import make_folder, or_elsewhere, save_text
 from datm_engine.hints import command
 from datm_engine.tuning.findings import finding
 from datm_engine.tuning.presets import preset_text
@@ -92,9 +92,11 @@ def write_preset(tune: Tune, trials: Trials, made_by: str, to: Path | None) -> P
     config = lengthened(asked, tune.run(best.number).config(), _derived(tune))
     place = to or tune.preset
     text = preset_text(config, _head(tune, trials, best, made_by, place))
-    for path in dict.fromkeys((tune.preset, place)):
-        make_folder(path.parent)
-        save_text(path, text)
+    save_text(tune.preset, text)
+    if place != tune.preset:
+        with or_elsewhere(place, "--to"):
+            make_folder(place.parent)
+            save_text(place, text)
     return place
 
 

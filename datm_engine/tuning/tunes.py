@@ -15,7 +15,7 @@ from typing import Any
 
 from datm_engine.config import Config, build, differences
 from datm_engine.errors import ConfigError, FileError
-from datm_engine.files import make_folder, parse_json, save_text
+from datm_engine.files import make_folder, or_elsewhere, parse_json, save_text
 from datm_engine.hints import command
 from datm_engine.names import checked, numbered, same_but_for_case
 from datm_engine.runs import Run
@@ -78,9 +78,10 @@ class Tune:
             if any(trial.scores for trial in tune.trials().all.values()) or tune._is_alive:
                 raise tune._taken(asked, facts, before)
             tune.log.discard()
-        make_folder(tune.path)
         told = {"created": time.time(), "command": typed, **stated}
-        save_text(tune.asked_file, json.dumps(told, indent=2) + "\n")
+        with or_elsewhere(tunes_dir, "--tunes-dir"):
+            make_folder(tune.path)
+            save_text(tune.asked_file, json.dumps(told, indent=2) + "\n")
         return tune
 
     def facts(self) -> dict[str, Any]:
