@@ -150,7 +150,7 @@ def _exit_if_unread(error: BaseException | None) -> None:
 
 def _usage(error: TyperException) -> str:
     """The message; for a published option that datm does not have, with its counterpart here."""
-    option = error.option_name if hasattr(error, "possibilities") else ""
+    option = getattr(error, "option_name", "") if hasattr(error, "possibilities") else ""
     known = counterpart(option.lstrip("-"))
     return f"No such option: {option} ({known})" if known else error.format_message()
 

@@ -33,7 +33,7 @@ def make_folder(folder: Path) -> None:
     except OSError as problem:
         raise FileError(
             f"{folder} cannot be made: {problem.strerror}",
-            remedy(problem, folder.parent),
+            remedy(problem, folder if folder.exists() else folder.parent),
             problem.errno,
         ) from None
 

@@ -121,6 +121,7 @@ def distill(
             output.tell_error(message, run.resuming, as_json)
 
     with (
+        starting.discarded_if_refused(run, is_new=together.leads and not resume),
         StopRequest(silent=silent, file=run.stop_file).listening() as stop,
         reader(output.remarks(), silent=silent) as shown,
         run.recording() if together.leads else nullcontext(Recorder(run)) as record,

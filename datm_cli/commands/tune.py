@@ -81,7 +81,7 @@ def tune(
     """
     import sys
 
-    from datm_cli import settings
+    from datm_cli import settings, starting
     from datm_cli.driving import StopRequest
     from datm_cli.study.asking import flags
     from datm_cli.study.making import Computing
@@ -120,6 +120,7 @@ def tune(
             asked, folders, computing, places, limit, stop, keep=keep, silent=quiet or as_json
         )
         conducting.check()
+        starting.check_ipc(asked.config)
         called = asked.name if name is None else name
         made = Tune.begin(tunes_dir, called, asked.config, asked.facts, typed)
         trials = conducting.make(made)

@@ -48,7 +48,9 @@ class Making:
 
     def check(self) -> None:
         """Raises ConfigError where a run of a planned name was made with other settings; one that
-        failed before it had made anything gives its place."""
+        failed before it had made anything gives its place. Raises DataError for an impossible
+        ipc."""
+        starting.check_ipc(max((run.config for run in self.plan.runs), key=lambda c: c.distill.ipc))
         for planned in self.plan.runs:
             run = self._run(planned)
             if self._is_new(run):
@@ -101,7 +103,11 @@ class Making:
         def stop() -> bool:
             return self.stop() or run.stop_file.exists()
 
-        with reader(output.remarks(), silent=self.silent) as screen, run.recording() as record:
+        with (
+            starting.discarded_if_refused(run, is_new=new),
+            reader(output.remarks(), silent=self.silent) as screen,
+            run.recording() as record,
+        ):
             for event in run.events() if new else []:
                 screen.read(event)
             known = shared_rows(run, (other for other in others if not self._is_new(other)))

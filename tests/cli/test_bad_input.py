@@ -141,7 +141,7 @@ def test_failures_before_anything_was_made_do_not_pile_up(
     words = ["distill", "--dataset", folder, *FOLDER, "--config", settings, "--quiet"]
     for _ in range(3):
         assert_two_lines(datm(*words), 1, "005.png is not a readable image", "rm ")
-    assert [path.name for path in Path("runs").iterdir()] == ["photos-ipc1"]
+    assert list(Path("runs").iterdir()) == []
     kept.write_bytes(whole)
     assert datm(*words).code == 0
     assert [path.name for path in Path("runs").iterdir()] == ["photos-ipc1"]
