@@ -133,10 +133,11 @@ def _open_gallery(
     from datm_cli.gallery.app import Gallery
     from datm_cli.gallery.loading import loader
     from datm_cli.picture_widgets import picture_maker
+    from datm_engine.hints import command
 
     load = loader(targets, class_names, runs_dir, last=last)
-    command = "datm inspect " + " ".join(targets)
-    gallery = Gallery(targets, load, clip=clip, make_picture=picture_maker(pixels, command))
+    again = command("datm", "inspect", *targets)
+    gallery = Gallery(targets, load, clip=clip, make_picture=picture_maker(pixels, again))
     code = gallery.run()
     if gallery.problem is not None:
         raise gallery.problem
