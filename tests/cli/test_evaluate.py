@@ -76,4 +76,4 @@ def test_names_that_are_not_known(datm: Datm, run: Path) -> None:
     answer = datm("evaluate", run, "--against", "herd", "--quiet")
     assert_two_lines(answer, 2, "herding", "--help")
     answer = datm("evaluate", run, "--networks", "resnet50", "--quiet")
-    assert_two_lines(answer, 2, "'resnet18'", "--help")
+    assert_two_lines(answer, 2, "resnet18", "--help")
