@@ -118,10 +118,8 @@ def _prepared(
     ranks = runtime.ranks
     if not ranks.leads:
         ranks.gather(None)
-    with (
-        wanted_for(f"the images of {config.dataset.name}", _another_device(runtime)),
-        or_elsewhere(folders.data, "--data-dir"),
-    ):
+    memory = wanted_for(f"the images of {config.dataset.name}", _another_device(runtime))
+    with memory, or_elsewhere(folders.data, "--data-dir"):
         data = yield from prepare(config.dataset, folders.data, runtime, fitted)
     if ranks.leads:
         ranks.gather(None)
