@@ -3,7 +3,6 @@ distilled set or a set of experts."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,9 +15,11 @@ from datm_engine.config import Config, overlay
 from datm_engine.data import datasets
 from datm_engine.errors import ConfigError
 from datm_engine.events import Noted
+from datm_engine.files import or_elsewhere
 from datm_engine.formats import importing, tensors
 from datm_engine.formats.buffers import import_buffers
 from datm_engine.hints import command
+from datm_engine.names import checked
 
 if TYPE_CHECKING:
     from datm_engine.formats.tensors import Foreign
@@ -72,14 +73,14 @@ def import_experts(
     files: Sequence[Path], name: str, given: Given, folders: Folders, screen: Reader
 ) -> tuple[Told, str]:
     """What was made, and what to do with it. Raises ConfigError, FileError."""
-    if not re.fullmatch(r"[\w.+-]{1,80}", name) or name.startswith("."):
-        raise ConfigError(f"--to {name!r} cannot begin a folder's name", "--to theirs")
+    name = checked(name, "theirs", option="--to", most=80)
     config = given.config(None, folders)
     shape = datasets.peek(config.dataset.name, data_dir=folders.data)
     if given.resolution:
         shape = replace(shape, height=given.resolution, width=given.resolution)
     made = import_buffers(files, name, config, shape, folders.experts)
-    experts, count = drive(made, screen)
+    with or_elsewhere(folders.experts, "--experts-dir"):
+        experts, count = drive(made, screen)
     chosen = [f"experts.imported={experts.folder.name}", f"experts.count={count}"]
     words = [*given.words(), *(word for text in chosen for word in ("--set", text))]
     told = {"folder": str(experts.folder), "experts": count, "epochs": experts.epochs}
@@ -117,7 +118,8 @@ def import_set(
         synthetic = drive(importing.with_dataset(foreign, config, eta, folders.data, on), screen)
         following = f"look at it: {command('datm', 'inspect', path)}"
     screen.read(Noted(text=f"learning rate {eta:g}, {source}"))
-    synthetic.save(path)
+    with or_elsewhere(path, "--to"):
+        synthetic.save(path)
     told = {
         "file": str(path),
         "images": len(synthetic.images),

@@ -1,159 +1,19 @@
-"""The app, and the one place where errors become two lines and an exit code.
-
-Exit codes: 0 done, 1 failed, 2 usage or configuration, 128 and the signal that ended it: 130
-interrupted, 143 terminated, 129 hung up, 141 nobody reads what is printed.
-"""
+"""The program's entry: it imports nothing that takes time until Ctrl+C is handled."""
 
 from __future__ import annotations
 
-import errno
-import io
-import json
 import os
-import sys
-from contextlib import suppress
-from inspect import cleandoc
-from pathlib import Path
-from time import time
-from typing import Annotated
-
-import typer
-from typer.exceptions import TyperException
-
-from datm_cli import output
-from datm_cli.commands.compare import compare
-from datm_cli.commands.distill import distill
-from datm_cli.commands.doctor import doctor
-from datm_cli.commands.evaluate import evaluate
-from datm_cli.commands.experts import experts
-from datm_cli.commands.export import export
-from datm_cli.commands.import_ import import_
-from datm_cli.commands.inspect import inspect
-from datm_cli.commands.monitor import monitor
-from datm_cli.commands.report import report
-from datm_cli.commands.runs import runs
-from datm_cli.commands.stop import stop
-from datm_cli.commands.study import study
-from datm_cli.commands.tune import tune
-from datm_cli.text import printable
-from datm_engine import hints, ranks
-from datm_engine.errors import DatmError
-from datm_engine.threads import limit_spinning
-from datm_engine.version import __version__
-
-app = typer.Typer(
-    name="datm",
-    help="Distil an image dataset into a few images a class that train as well as all of it.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-COMMANDS = {
-    function.__name__.rstrip("_"): function  # import is a word of Python's
-    for function in (
-        distill,
-        monitor,
-        inspect,
-        compare,
-        report,
-        evaluate,
-        experts,
-        runs,
-        stop,
-        import_,
-        export,
-        doctor,
-        study,
-        tune,
-    )
-}
-for name, function in COMMANDS.items():
-    # as long as the terminal is wide: Typer joins the lines of the first paragraph only
-    paragraphs = cleandoc(function.__doc__ or "").split("\n\n")
-    app.command(name, help="\n\n".join(" ".join(each.split()) for each in paragraphs))(function)
-
-
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        print(f"datm {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
-    ] = False,
-    debug: Annotated[
-        bool, typer.Option("--debug", envvar="DATM_DEBUG", help="Tracebacks for errors.")
-    ] = False,
-) -> None:
-    if debug:
-        os.environ["DATM_DEBUG"] = "1"
+import signal
 
 
 def main() -> None:
-    """Run the app; errors are told on stderr, or on stdout as an object with --json."""
-    limit_spinning(os.environ)  # before any command imports torch
-    output.have_streams()
-    sys.excepthook = output.print_traceback
-    if "WORLD_SIZE" in os.environ:  # a lost rank is told in two lines, not by torch's C++ frames
-        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-    as_json = "--json" in sys.argv
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # × and ± on a terminal that knows neither
-    try:
-        code = app(standalone_mode=False) or 0
-        ranks.leave()
-        sys.exit(code)
-    except DatmError as error:
-        if os.environ.get("DATM_DEBUG"):
-            raise
-        again = hints.command("datm", *sys.argv[1:])
-        changes = error.hint.startswith("--")
-        hint = hints.retyped(sys.argv[1:], error.hint) if changes else error.hint or again
-        _tell(error.message, hint, as_json)
-        sys.exit(error.exit_code)
-    except TyperException as error:
-        message = error.format_message()  # empty where the help has been printed instead
-        if message and os.environ.get("RANK", "0") == "0":  # all ranks were typed alike
-            output.tell_error(message, _help_for(sys.argv[1:]), as_json)
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        sys.exit(130)
-    except Exception as error:
-        if _is_unheard(error):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(141)
-        if os.environ.get("DATM_DEBUG"):
-            raise
-        kind = type(error).__name__
-        again = hints.command("datm", "--debug", *sys.argv[1:])
-        _tell(f"a fault in datm: {kind}: {error}", again, as_json)
-        sys.exit(1)
+    """Run datm. Ctrl+C while its modules are imported ends the process at once, with 130."""
+    # Left alone where it is ignored, as in a screen that takes Ctrl+C as a key later.
+    ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if ours:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    from datm_cli.app import run
 
-
-def _tell(message: str, hint: str, as_json: bool) -> None:
-    """Of several ranks, what went wrong first is told, once; torchrun says it again at its end."""
-    if ranks.current().tells(message, hint):
-        output.tell_error(message, hint, as_json)
-    if report := os.environ.get("TORCHELASTIC_ERROR_FILE"):
-        words = printable(f"{message}\n  {hint}", lines=True)  # torchrun prints them
-        said = {"message": words, "extraInfo": {"timestamp": str(int(time()))}}
-        with suppress(OSError):  # it has been told
-            Path(report).write_text(json.dumps({"message": said}), encoding="utf-8")
-
-
-def _is_unheard(error: Exception) -> bool:
-    """Whether the reader of a pipe, head say, has seen enough, or the terminal has gone."""
-    if isinstance(error, BrokenPipeError):
-        return True
-    return isinstance(error, OSError) and error.errno == errno.EIO and error.filename is None
-
-
-def _help_for(arguments: list[str]) -> str:
-    named = next((word for word in arguments if word in COMMANDS), "")
-    return f"datm {named} --help".replace("  ", " ")
+    if ours:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    run()

@@ -62,13 +62,18 @@ ConfigFile = Annotated[
         "--config",
         envvar="DATM_CONFIG",
         metavar="FILE",
-        help="Settings that override the preset's: a .toml file, another run's run.json, or a "
-        "distilled set.",
+        help="Settings that override the preset's: a .toml file, DATM's published .yaml, another "
+        "run's run.json, or a distilled set.",
     ),
 ]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="TABLE.KEY=VALUE", help="Override one setting; may be repeated."),
+    typer.Option(
+        "--set",
+        metavar="TABLE.KEY=VALUE",
+        help="Override one setting; may be repeated. A list has commas: "
+        "evaluate.networks=convnet,mlp.",
+    ),
 ]
 Resolution = Annotated[
     int | None,

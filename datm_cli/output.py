@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from datm_cli.text import json_text, printable, typeable
@@ -21,6 +24,51 @@ if TYPE_CHECKING:
     from datm_engine.events import Evaluated
 
 
+class Unwritable(OSError):
+    """Standard output cannot be written, and not because nobody reads it."""
+
+    def __str__(self) -> str:
+        return f"standard output cannot be written: {self.strerror}"
+
+
+class _Stdout(io.FileIO):
+    """Standard output whose problems are not taken for those of another file."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError as problem:
+            if problem.errno in (errno.EPIPE, errno.EIO):  # nobody reads it any more
+                raise
+            raise Unwritable(problem.errno, problem.strerror) from None
+
+
+def discard_stdout() -> None:
+    """Let what is still buffered for standard output be written to nothing at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def flush_or_discard() -> None:
+    """Write what is buffered for standard output, as far as that is possible."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        discard_stdout()
+
+
+@contextmanager
+def kept(what: str, look: str) -> Iterator[None]:
+    """Raises DatmError where the results within cannot be printed: `what` is kept all the same,
+    and `look` is the command that shows it."""
+    from datm_engine.errors import DatmError
+
+    try:
+        yield
+        sys.stdout.flush()
+    except Unwritable as problem:
+        raise DatmError(f"{problem}; {what}", look) from None
+
+
 def have_streams() -> None:
     """Open the standard streams that are closed, onto nothing: otherwise the next file that is
     opened takes the number of one, and what is meant for a terminal is written into it."""
@@ -30,6 +78,15 @@ def have_streams() -> None:
         except OSError:
             number = os.open(os.devnull, os.O_RDWR)  # the lowest that is free
             setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w"))
+    before = sys.stdout
+    if before is sys.__stdout__ and isinstance(before, io.TextIOWrapper):
+        sys.stdout = io.TextIOWrapper(
+            io.BufferedWriter(_Stdout(before.fileno(), "w", closefd=False)),
+            encoding=before.encoding,
+            errors=before.errors,
+            line_buffering=before.line_buffering,
+            write_through=before.write_through,
+        )
 
 
 def results() -> Console:
@@ -76,7 +133,7 @@ def remark(text: object) -> None:
 
 
 def print_json(value: Any) -> None:
-    print(json_text(value))
+    print(json_text(value), flush=True)
 
 
 def print_line(text: object, *, stderr: bool = False) -> None:
@@ -97,11 +154,17 @@ def row(evaluated: Evaluated) -> dict[str, Any]:
 
 
 def tell_error(message: str, hint: str, as_json: bool) -> None:
-    """What is wrong, and the next command to type: two lines, or one JSON object."""
+    """What is wrong, and the next command to type: two lines, or one JSON object.
+
+    Where standard output cannot take that object, it is two lines all the same.
+    """
     with suppress(OSError):  # a terminal that has gone hears no errors
         if as_json:
-            print_json({"error": {"message": message, "hint": hint}})
-            return
+            try:
+                print_json({"error": {"message": message, "hint": hint}})
+                return
+            except Unwritable:
+                discard_stdout()
         print_line("error: " + " ".join(printable(message, lines=True).split()), stderr=True)
         print_line("hint: " + typeable(hint), stderr=True)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from datm_engine import presets, threads, unpublished
-from datm_engine.config import Config, build, overlay, parse_assignments, read_toml, shown
+from datm_engine.config import Config, build, overlay, parse_assignments, read_toml
+from datm_engine.config_messages import shown
 from datm_engine.data import datasets
 from datm_engine.data.datasets import Shape
 from datm_engine.distillation.window import Third, third
@@ -17,6 +18,8 @@ from datm_engine.errors import ConfigError
 from datm_engine.files import parse_json
 from datm_engine.hints import HELP, command
 from datm_engine.presets import Chosen
+from datm_engine.published_names import counterpart
+from datm_engine.published_yaml import read_published_yaml
 
 Tables = dict[str, Any]
 
@@ -70,7 +73,8 @@ def settle(
     preset and below all else, and `window` above all else. `not_derived`: nothing is left for
     experts to tell, and this is the note of why. Raises ConfigError."""
     given = overrides(with_names(flags, dataset, ipc), assignments)
-    over = overlay(read_file(config_file) if config_file else {}, given)
+    stated, told = read_config(config_file) if config_file else ({}, ())
+    over = overlay(stated, given)
     dataset = _stated(over, "dataset", "name", str) if dataset is None else dataset
     ipc = _stated(over, "distill", "ipc", int) if ipc is None else ipc
     if dataset is None and preset is None:
@@ -100,7 +104,7 @@ def settle(
         source = f"{source}, window {window}"
     switches = (None if method == presets.AS_IT_IS else method, window)
     variant = "".join(f"-{switch}" for switch in switches if switch is not None)
-    notes = tuple(note for note in chosen.notes if not _is_moot(note, over))
+    notes = (*told, *(note for note in chosen.notes if not _is_moot(note, over)))
     config = build(tables, source)
     if chosen.derive:  # for experts of one length, whatever window is then derived from them
         epochs = {"experts": {"epochs": config.snapshot_epochs}}
@@ -200,17 +204,26 @@ def full_name(dataset: str) -> str:
 
 
 def read_file(path: Path) -> Tables:
-    """The tables of a TOML file, or of the configuration in a run.json or a distilled set."""
+    """The tables that a --config file states."""
+    return read_config(path)[0]
+
+
+def read_config(path: Path) -> tuple[Tables, tuple[str, ...]]:
+    """The tables of a TOML file, of DATM's published YAML, or of the configuration in a run.json or
+    a distilled set; with notes of what was converted. Raises ConfigError."""
+    if path.suffix.lower() in (".yaml", ".yml"):
+        return read_published_yaml(path)
     readers = {".json": _read_json, ".safetensors": _read_set}
     tables = readers.get(path.suffix, read_toml)(path)
     loose = [name for name, table in tables.items() if not isinstance(table, dict)]
     if loose:
+        known = "".join(f"; {told}" for told in map(counterpart, loose) if told)
         raise ConfigError(
             f"{path}: {', '.join(loose)} stands outside the tables [dataset], [network], "
-            "[experts], [distill] and [evaluate]",
+            f"[experts], [distill] and [evaluate]{known}",
             command("ls", "-l", path),
         )
-    return tables
+    return tables, ()
 
 
 def _read_json(path: Path) -> Tables:

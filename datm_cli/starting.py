@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datm_cli import settings
 from datm_cli.settings import Settings
-from datm_engine.config import build, differences, overlay
+from datm_engine.config import Config, build, differences, overlay
+from datm_engine.data.class_sizes import smallest_class
 from datm_engine.distilled import progress
-from datm_engine.errors import ConfigError, FileError
+from datm_engine.errors import ConfigError, DataError, FileError
 from datm_engine.events import EvaluationChanged, Noted
 from datm_engine.experts.imported import origin_of
+from datm_engine.files import or_elsewhere
+from datm_engine.names import made
 from datm_engine.runs import Run, free_name
 from datm_engine.runtime import Runtime, environment
 
@@ -48,15 +53,38 @@ def _stated(folders: Folders, device: str) -> dict[str, str]:
     }
 
 
+def check_ipc(config: Config) -> None:
+    """Raises DataError where a class is known to have fewer images than are asked for."""
+    known, ipc = smallest_class(config.dataset), config.distill.ipc
+    if known is not None and known[1] < ipc:
+        name, count = known
+        wrong = f"ipc {ipc} is more than {name} has: {count} training images"
+        raise DataError(wrong, f"--ipc {count}")
+
+
+@contextmanager
+def discarded_if_refused(run: Run, *, is_new: bool) -> Iterator[None]:
+    """Remove a new run that settings or data turn out to be impossible for, and that has made
+    nothing yet."""
+    try:
+        yield
+    except (ConfigError, DataError):
+        if is_new and run.was_in_vain:
+            run.discard()
+        raise
+
+
 def new_run(folders: Folders, name: str | None, settled: Settings, device: str, on: Runtime) -> Run:
     """`device` as it was asked for. Raises RunError, ConfigError or
     FileError where the run cannot be made; nothing is left of it then."""
     config = settled.config
     if config.experts.imported is not None:
         origin_of(folders.experts / config.experts.imported)
+    check_ipc(config)
     dataset = Path(config.dataset.name).stem or "images"
-    stem = f"{dataset}-ipc{config.distill.ipc}{settled.variant}"
-    name = name or free_name(folders.runs, stem)
+    if name is None:
+        ending = f"-ipc{config.distill.ipc}{settled.variant}"
+        name = free_name(folders.runs, made(dataset, ending))
     facts = {
         "source": settled.source,
         "device": on.description,
@@ -67,7 +95,7 @@ def new_run(folders: Folders, name: str | None, settled: Settings, device: str, 
     }
     run = Run.create(folders.runs, name, config, facts)
     try:
-        with run.recording() as record:
+        with or_elsewhere(folders.runs, "--runs-dir"), run.recording() as record:
             for text in (f"settings: {settled.source}", *settled.notes):
                 record.write(Noted(text=text))
     except FileError:

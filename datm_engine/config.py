@@ -6,16 +6,18 @@ environment, flags and `--set` only override. What a key means and its unit stan
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from datm_engine.config_messages import explain, fields, is_list
 from datm_engine.errors import ConfigError
 from datm_engine.hints import HELP, command
+from datm_engine.published_names import counterpart
 
 Augmentation = Literal["color", "crop", "cutout", "flip", "scale", "rotate"]
 NetworkName = Literal["convnet", "convnetbn", "mlp", "lenet", "alexnet", "vgg11", "resnet18", "vit"]
@@ -199,19 +201,35 @@ def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
-    """Tables from `table.key=value` strings; values are TOML, bare words are strings."""
+    """Tables from `table.key=value` strings; values are TOML, bare words are strings.
+
+    A key that holds a list takes words with commas between them, and `none` for an empty list.
+    """
     tables: dict[str, Any] = {}
     for text in assignments:
         name, equals, raw = text.partition("=")
         table, dot, key = name.strip().partition(".")
         if not (equals and dot and key):
-            raise ConfigError(
-                f"--set {text}: not of the form table.key=value, as distill.syn_steps=40 is",
-                HELP,
-            )
-        value = _value(raw)
+            wrong = f"--set {text}: not of the form table.key=value, as distill.syn_steps=40 is"
+            known = counterpart(name.strip())
+            raise ConfigError(f"{wrong} ({known})" if known else wrong, HELP)
+        value = _of_key(table, key, _value(raw))
         tables = overlay(tables, {table: {key: value}})
     return tables
+
+
+def _of_key(table: str, key: str, value: Any) -> Any:
+    """A bare word as what the key holds: a list of words, or a number as people write it (.01)."""
+    field = fields(Config, table).get(key)
+    if field is None or not isinstance(value, str):
+        return value
+    if is_list(field):
+        words = [word.strip() for word in value.split(",") if word.strip()]
+        return [] if words == ["none"] else words or [value]
+    if field.annotation is float:
+        with suppress(ValueError):
+            return float(value)
+    return value
 
 
 def _value(raw: str) -> Any:
@@ -231,10 +249,8 @@ def build(tables: Mapping[str, Any], source: str) -> Config:
     try:
         return Config.model_validate(_integers_as_floats(tables))
     except ValidationError as problems:
-        lines = [_explain(problem) for problem in problems.errors()]
-        raise ConfigError(
-            f"{source}: {'; '.join(lines)} (the presets state every key)", HELP
-        ) from None
+        wrong = explain(problems.errors(), Config)
+        raise ConfigError(f"{source}: {wrong} (the presets state every key)", HELP) from None
 
 
 def differences(*configs: Config) -> dict[str, tuple[Any, ...]]:
@@ -254,11 +270,10 @@ def _integers_as_floats(tables: Mapping[str, Any]) -> dict[str, Any]:
     """TOML tells 1 from 1.0; people do not. Integers become floats where a float is asked for."""
     plain: dict[str, Any] = {}
     for table, keys in tables.items():
-        field = Config.model_fields.get(table)
-        if field is None or not isinstance(keys, Mapping):
+        wanted = fields(Config, table)
+        if not wanted or not isinstance(keys, Mapping):
             plain[table] = keys
             continue
-        wanted = field.annotation.model_fields  # type: ignore[union-attr]
         plain[table] = {
             key: float(value)
             if key in wanted and wanted[key].annotation is float and _is_short(value)
@@ -270,31 +285,3 @@ def _integers_as_floats(tables: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_short(value: Any) -> bool:
     return type(value) is int and abs(value) < 2**63
-
-
-def _explain(problem: Any) -> str:
-    where = ".".join(str(part) for part in problem["loc"][:2])
-    if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(problem["loc"][-1], _known_keys(problem["loc"]), 1, 0.5)
-        return f"unknown key {where}" + (f" (did you mean {near[0]}?)" if near else "")
-    if problem["type"] == "missing":
-        return f"{where} is not set"
-    if problem["type"] == "value_error":
-        return f"{where}: " * bool(where) + str(problem["ctx"]["error"])
-    return f"{where} = {shown(problem['input'])}: {problem['msg'][:1].lower()}{problem['msg'][1:]}"
-
-
-def shown(value: Any) -> str:
-    """As it was stated, or the beginning of it."""
-    try:
-        text = repr(value)
-    except (ValueError, RecursionError):  # numbers too long, nesting too deep
-        return "…"
-    return text if len(text) <= 80 else f"{text[:80]}…"
-
-
-def _known_keys(location: tuple[Any, ...]) -> list[str]:
-    if len(location) == 1:
-        return list(Config.model_fields)
-    table = Config.model_fields[location[0]].annotation
-    return list(table.model_fields)  # type: ignore[union-attr]

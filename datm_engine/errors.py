@@ -30,7 +30,14 @@ class DataError(DatmError):
 
 
 class FileError(DatmError):
-    """A file of datm's own (experts, checkpoint, distilled set) that cannot be read or written."""
+    """A file of datm's own (experts, checkpoint, distilled set) that cannot be read or written.
+
+    `errno` is the system's number of the problem, where it has one.
+    """
+
+    def __init__(self, message: str, hint: str, errno: int | None = None) -> None:
+        super().__init__(message, hint)
+        self.errno = errno
 
 
 class RunError(DatmError):

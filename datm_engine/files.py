@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from datm_engine.errors import FileError
-from datm_engine.hints import command, remedy
+from datm_engine.hints import READ_ONLY, command, remedy
 
 # Of a file that is there and may well be whole: for want of rights, memory or descriptors.
 _HINDRANCES = {
@@ -26,19 +26,37 @@ class Unreadable(FileError):
     """Nothing is known to be wrong with a file, but as things are it cannot be read."""
 
 
-def is_name(name: str) -> bool:
-    """Whether a folder of datm's can be called so."""
-    return bool(re.fullmatch(r"[\w.+-]{1,100}", name)) and not name.startswith(".")
-
-
 def make_folder(folder: Path) -> None:
     """With its parents, if it is not there. Raises FileError where that is not allowed."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
         raise FileError(
-            f"{folder} cannot be made: {problem.strerror}", remedy(problem, folder.parent)
+            f"{folder} cannot be made: {problem.strerror}",
+            remedy(problem, folder if folder.exists() else folder.parent),
+            problem.errno,
         ) from None
+
+
+def check_writable(folder: Path) -> None:
+    """Make the folder if need be. Raises FileError where no file can be made in it."""
+    make_folder(folder)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise cannot_write(folder, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+
+
+@contextmanager
+def or_elsewhere(place: Path, option: str) -> Iterator[None]:
+    """Where writing below `place` is not allowed, a FileError that names it, and `option` with
+    another place as the hint."""
+    try:
+        yield
+    except FileError as problem:
+        if problem.errno not in READ_ONLY:
+            raise
+        known = OSError(problem.errno, os.strerror(problem.errno))
+        wrong = f"{place} cannot be written: {known.strerror}"
+        raise FileError(wrong, remedy(known, place, option), problem.errno) from None
 
 
 def save_text(path: Path, text: str) -> None:
@@ -76,7 +94,8 @@ def replacing(path: Path, failure: type[Exception] = OSError) -> Iterator[Path]:
 
 def passing(path: Path) -> Path:
     """What is to become `path` while it is being made, under a name that says by whom."""
-    return path.with_name(f".{path.name[:100]}.{os.getpid()}@{platform.node()}.part")
+    name = os.fsdecode(os.fsencode(path.name)[:120])  # a folder's names have at most 255 bytes
+    return path.with_name(f".{name}.{os.getpid()}@{platform.node()}.part")
 
 
 def cannot_write(path: Path, problem: Exception) -> FileError:
@@ -85,7 +104,8 @@ def cannot_write(path: Path, problem: Exception) -> FileError:
     reason = getattr(problem, "strerror", None) or str(problem)
     known = problem if isinstance(problem, OSError) else OSError(reason)
     place = path if path.is_dir() else path.parent
-    return FileError(f"{path} cannot be written: {reason}", remedy(known, place))
+    wrong = f"{path} cannot be written: {reason}"
+    return FileError(wrong, remedy(known, place), known.errno)
 
 
 @contextmanager
@@ -107,6 +127,8 @@ def _as_os_error(problem: Exception) -> Exception:
     """Readers and writers of tensors keep the number in the text of errors of their own."""
     if isinstance(problem, OSError):
         return problem
+    if isinstance(problem, FileError) and problem.errno:
+        return OSError(problem.errno, os.strerror(problem.errno))
     numbers = (int(number) for number in re.findall(r"\((?:os error )?(\d{1,3})\)", str(problem)))
     meant = next((number for number in numbers if os.strerror(number) in str(problem)), None)
     return problem if meant is None else OSError(meant, os.strerror(meant))

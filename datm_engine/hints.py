@@ -10,10 +10,12 @@ from __future__ import annotations
 import errno
 import os
 import shlex
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 HELP = "--help"
+READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 SHARED = {"distill", "experts", "evaluate"}  # what several ranks do together
 
 
@@ -51,8 +53,13 @@ def retyped(words: Sequence[str], change: str) -> str:
     return command("datm", *kept, *([] if left_out else [named, value]))
 
 
-def remedy(problem: OSError, place: Path) -> str:
-    """What to type where `place` cannot be written: look at the disk, or at who may write."""
+def remedy(problem: OSError, place: Path, option: str = "") -> str:
+    """What to type where `place` cannot be written: look at the disk, or at who may write.
+
+    Where that is not allowed, `option` names another place, if there is such an option.
+    """
+    if option and problem.errno in READ_ONLY:
+        return command(option, _writable(place))
     known = next(folder for folder in (place, *place.parents) if folder.exists())
     if problem.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
         return command("df", "-h", known)
@@ -61,6 +68,17 @@ def remedy(problem: OSError, place: Path) -> str:
     if problem.errno == errno.ENOENT and known != place:
         return command("mkdir", "-p", place)
     return command("ls", "-ld", known)
+
+
+def _writable(place: Path) -> Path:
+    """A path of the same name in a folder that can be written: the home folder, or one for
+    temporary files."""
+    home = Path.home()
+    target = home / place.name
+    known = target if target.exists() else home
+    if target != place.absolute() and os.access(known, os.W_OK | os.X_OK):
+        return target
+    return Path(tempfile.gettempdir()) / place.name
 
 
 def _key(assignment: str) -> str:

@@ -29,6 +29,7 @@ from datm_engine.experts.training import (
     train_experts,
 )
 from datm_engine.experts.trajectories import ExpertSet, fingerprint
+from datm_engine.files import or_elsewhere
 from datm_engine.memory import wanted_for
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs import Run
@@ -117,7 +118,8 @@ def _prepared(
     ranks = runtime.ranks
     if not ranks.leads:
         ranks.gather(None)
-    with wanted_for(f"the images of {config.dataset.name}", _another_device(runtime)):
+    memory = wanted_for(f"the images of {config.dataset.name}", _another_device(runtime))
+    with memory, or_elsewhere(folders.data, "--data-dir"):
         data = yield from prepare(config.dataset, folders.data, runtime, fitted)
     if ranks.leads:
         ranks.gather(None)

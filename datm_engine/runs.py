@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -21,15 +20,22 @@ from pathlib import Path
 from typing import Any
 
 from datm_engine.config import Config, build
-from datm_engine.errors import ConfigError, FileError, RunError
+from datm_engine.errors import FileError, RunError
 from datm_engine.events import (
     Event,
     RunEnded,
     RunStarted,
 )
 from datm_engine.facts import read_facts, write_facts
-from datm_engine.files import cannot_write, is_name, make_folder, passing, remove_leftovers
+from datm_engine.files import (
+    cannot_write,
+    make_folder,
+    or_elsewhere,
+    passing,
+    remove_leftovers,
+)
 from datm_engine.hints import command, retyped
+from datm_engine.names import checked, normalized, numbered, same_but_for_case
 from datm_engine.process import Process, beating, shows_life
 from datm_engine.recorder import Recorder, end_line
 from datm_engine.retelling import still_true
@@ -89,40 +95,44 @@ class Run:
         One of that name that failed before it had made anything gives its place. Raises ConfigError
         for what is no folder's name, RunError if the name is taken, FileError.
         """
-        if not is_name(name):
-            wrong = f"--name {name!r} cannot be a folder's name"
-            raise ConfigError(wrong, "--name my-run")
-        run = cls(runs_dir / name)
+        run = cls(runs_dir / checked(name, "my-run"))
         if run.was_in_vain:
             run.discard()
         if run.path.exists():
             raise run._taken()
-        stated = {"config": config.model_dump(), "created": time.time(), **facts}
-        remove_leftovers(runs_dir)
-        made = cls(passing(run.path))
-        try:
-            make_folder(made.samples)
-            write_facts(made.path, stated)
-            made.path.rename(run.path)  # whole or not at all, and for one process only
-        except FileError:
-            made.discard()
-            raise
-        except OSError as problem:
-            made.discard()
-            raise (run._taken() if run.path.exists() else cannot_write(run.path, problem)) from None
+        if other := same_but_for_case(runs_dir, run.name):
+            wrong = f"{runs_dir / other} differs from the name {run.name} in letter case only"
+            raise RunError(wrong, command("--name", free_name(runs_dir, run.name)))
+        with or_elsewhere(runs_dir, "--runs-dir"):
+            run._make({"config": config.model_dump(), "created": time.time(), **facts})
         return run
+
+    def _make(self, stated: dict[str, Any]) -> None:
+        """The folder, whole or not at all, and for one process only. Raises FileError, RunError."""
+        make_folder(self.path.parent)
+        remove_leftovers(self.path.parent)
+        begun = Run(passing(self.path))
+        try:
+            begun.samples.mkdir(parents=True)
+            write_facts(begun.path, stated)
+            begun.path.rename(self.path)
+        except (FileError, OSError) as problem:
+            begun.discard()
+            if self.path.exists():
+                raise self._taken() from None
+            raise cannot_write(self.path, problem) from None
 
     def _taken(self) -> RunError:
         if (self.path / "run.json").exists():
             return RunError(f"run {self.name} exists already", self.resuming)
         free = free_name(self.path.parent, self.name)
-        return RunError(f"{self.path} is there already, and is no run", f"--name {free}")
+        return RunError(f"{self.path} is there already, and is no run", command("--name", free))
 
     @classmethod
     def open(cls, runs_dir: Path, name: str) -> Run:
         """The run of that name, or in that folder. Raises RunError if there is none."""
         by_path = (Path(name) / "run.json").is_file() and not (runs_dir / name).exists()
-        run = cls(Path(name) if by_path else runs_dir / name)
+        run = cls(Path(name) if by_path else _named(runs_dir, name))
         if not (run.path / "run.json").is_file():
             listing = command("datm", "runs", "--runs-dir", runs_dir)
             raise RunError(f"there is no run {name} in {runs_dir}", listing)
@@ -255,11 +265,20 @@ def status_after(last: RunStarted | RunEnded | None) -> str:
     return last.status if isinstance(last, RunEnded) else "crashed"
 
 
-def free_name(runs_dir: Path, stem: str) -> str:
-    """`stem` as a folder's name, with the first number that makes it new if need be."""
-    stem = re.sub(r"[^\w.+-]+", "-", stem).lstrip(".-")
-    name, number = stem, 1
-    while (runs_dir / name).exists() and not Run(runs_dir / name).was_in_vain:
+def free_name(runs_dir: Path, name: str) -> str:
+    """`name`, which is valid, with the first number that makes it new if need be."""
+    free, number = name, 1
+    while same_but_for_case(runs_dir, free) or (
+        (runs_dir / free).exists() and not Run(runs_dir / free).was_in_vain
+    ):
         number += 1
-        name = f"{stem}-{number}"
-    return name
+        free = numbered(name, number)
+    return free
+
+
+def _named(runs_dir: Path, name: str) -> Path:
+    """The folder of that name, whether or not its letters are stored composed."""
+    path = runs_dir / name
+    if not path.exists() and (other := same_but_for_case(runs_dir, name)):
+        return runs_dir / other if normalized(other) == normalized(name) else path
+    return path

@@ -38,7 +38,7 @@ def test_all_problems_in_one_message() -> None:
     )
     assert "unknown key distill.sin_steps (did you mean syn_steps?)" in told
     assert "unknown key netwrok (did you mean network?)" in told
-    assert "distill.ipc = 0: input should be greater than or equal to 1" in told
+    assert "distill.ipc = 0: input should be a whole number of at least 1" in told
     assert "experts.lr = -1.0" in told
     assert "experts.optimizer = 'adam'" in told
 
@@ -85,6 +85,68 @@ def test_assignments() -> None:
     for text in ("syn_steps=40", "distill.syn_steps", "=3", "distill.=3"):
         with pytest.raises(ConfigError, match="not of the form table"):
             parse_assignments([text])
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("evaluate.networks=convnet,mlp", ["convnet", "mlp"]),
+        ("evaluate.networks=convnet", ["convnet"]),
+        ('evaluate.networks=["convnet", "mlp"]', ["convnet", "mlp"]),
+        ("evaluate.against=random", ["random"]),
+        ("evaluate.against=none", []),
+        ("dataset.augmentation=flip, crop", ["flip", "crop"]),
+        ("dataset.augmentation=[]", []),
+        ("experts.lr=.01", 0.01),
+        ("distill.threshold=1.", 1.0),
+        ("experts.imported=a,b", "a,b"),
+    ],
+)
+def test_assignments_to_a_key_are_read_as_what_it_holds(text: str, value: Any) -> None:
+    table, _, key = text.partition("=")[0].partition(".")
+    found = parse_assignments([text])
+    assert found == {table: {key: value}}
+    built = build(overlay(presets.load("digits-ipc1"), found), "here")
+    assert getattr(getattr(built, table), key) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("distill.ipc=many", "distill.ipc = 'many': input should be a whole number of at least 1"),
+        ("experts.lr=fast", "experts.lr = 'fast': input should be a number above 0"),
+        ("experts.momentum=1", "a number of at least 0 and below 1"),
+        ("distill.matched_share=2", "a number above 0 and of at most 1"),
+        ("distill.lr_images=inf", "input should be finite, a number of at least 0"),
+        ("distill.mirrored=True", "distill.mirrored = 'True': input should be true or false"),
+        (
+            "distill.images=real",
+            "distill.images = 'real': input should be correct, random or noise",
+        ),
+        ("dataset.train_images=few", "input should be a whole number of at least 2, or all"),
+        ("dataset.resolution=2", "input should be a whole number of at least 4, or native"),
+        ("experts.imported=3", "experts.imported = 3: input should be a text, or none"),
+        (
+            "evaluate.networks=convnet,mpl",
+            "evaluate.networks = 'mpl': input should be a list of convnet, convnetbn, mlp, lenet, "
+            "alexnet, vgg11, resnet18, vit, as evaluate.networks=convnet,convnetbn "
+            '(in a file: ["convnet", "convnetbn"])',
+        ),
+        ("dataset.augmentation=", ", or dataset.augmentation=none for an empty one"),
+    ],
+)
+def test_a_problem_shows_the_form_of_a_valid_value(text: str, told: str) -> None:
+    message = problem(**parse_assignments([text]))
+    assert told in message
+    assert message.count("input should be") == 1
+
+
+def test_a_key_of_another_table_is_named_before_any_likeness() -> None:
+    told = problem(distill={"momentum": 0.5, "lr": 0.1, "batch_size": 8}, network={"depht": 3})
+    assert "unknown key distill.momentum (there is experts.momentum and evaluate.momentum)" in told
+    assert "unknown key distill.lr (there is experts.lr)" in told
+    assert "unknown key distill.batch_size (the presets" in told, "batch_syn is of another meaning"
+    assert "unknown key network.depht (did you mean depth?)" in told
 
 
 def test_epochs(make_config: Make) -> None:

@@ -129,6 +129,7 @@ def distill(
             output.tell_error(message, run.resuming, as_json)
 
     with (
+        starting.discarded_if_refused(run, is_new=together.leads and not resume),
         StopRequest(silent=silent, file=run.stop_file).listening() as stop,
         reader(output.remarks(), silent=silent) as shown,
         run.recording() if together.leads else nullcontext(Recorder(run)) as record,
@@ -147,20 +148,21 @@ def distill(
 
     if not together.leads:
         raise typer.Exit(stop.exit_code)
-    if as_json:
-        output.print_json(
-            {
-                "run": run.name,
-                "status": outcome.status,
-                "iterations": outcome.iterations,
-                "loss": outcome.loss,
-                "results": [output.row(row) for row in outcome.results],
-            }
-        )
-    elif outcome.results:
-        output.results().print(report.results(outcome.results))
+    looking = command("datm", "inspect", run.name) + options.elsewhere(runs_dir)
+    with output.kept(f"run {run.name} is kept in {run.path}", looking):
+        if as_json:
+            output.print_json(
+                {
+                    "run": run.name,
+                    "status": outcome.status,
+                    "iterations": outcome.iterations,
+                    "loss": outcome.loss,
+                    "results": [output.row(row) for row in outcome.results],
+                }
+            )
+        elif outcome.results:
+            output.results().print(report.results(outcome.results))
     if not silent:
-        looking = command("datm", "inspect", run.name) + options.elsewhere(runs_dir)
         following = (
             f"look at it: {looking}"
             if outcome.status == "done"

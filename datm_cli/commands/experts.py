@@ -149,10 +149,11 @@ def _show(knowledge: Knowledge, save: Path | None, as_json: bool) -> None:
     from datm_cli import output
     from datm_cli.html_report.knowledge import knowledge_page
     from datm_cli.knowledge import printed
-    from datm_engine.files import save_text
+    from datm_engine.files import or_elsewhere, save_text
 
     if save is not None:
-        save_text(save, knowledge_page(knowledge))
+        with or_elsewhere(save, "--save"):
+            save_text(save, knowledge_page(knowledge))
     if as_json:
         output.print_json(knowledge.as_json() | ({} if save is None else {"page": str(save)}))
         return
@@ -166,20 +167,20 @@ def _show(knowledge: Knowledge, save: Path | None, as_json: bool) -> None:
 def _tell(made: ExpertSet, wanted: int, as_json: bool, quiet: bool) -> None:
     """How many experts there are now."""
     from datm_cli import output
+    from datm_engine.hints import command
 
     ready = len(made.present(wanted))
-    if as_json:
-        status = "done" if ready == wanted else "stopped"
-        output.print_json(
-            {
-                "folder": str(made.folder),
-                "status": status,
-                "experts": ready,
-                "epochs": made.epochs,
-                "bytes": ready * made.expert_size,
-            }
-        )
-    else:
-        output.print_line(made.folder)
+    told = {
+        "folder": str(made.folder),
+        "status": "done" if ready == wanted else "stopped",
+        "experts": ready,
+        "epochs": made.epochs,
+        "bytes": ready * made.expert_size,
+    }
+    with output.kept(f"the experts are kept in {made.folder}", command("ls", made.folder)):
+        if as_json:
+            output.print_json(told)
+        else:
+            output.print_line(made.folder)
     if not (as_json or quiet) and ready < wanted:
         output.remark(f"stopped with {ready} of {wanted} experts; the same command goes on")

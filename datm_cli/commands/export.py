@@ -44,7 +44,7 @@ def export(
     from datm_cli import output
     from datm_cli.subject import find, read
     from datm_engine.errors import ConfigError
-    from datm_engine.files import make_folder
+    from datm_engine.files import make_folder, or_elsewhere
     from datm_engine.hints import command
     from datm_engine.runs import Run
 
@@ -54,23 +54,25 @@ def export(
     if to.is_file() or (to.is_dir() and any(to.iterdir())):
         raise ConfigError(f"{to} is there already", command("--to", to.with_name(_next(to))))
     found = find(target, runs_dir, last=last)
-    if form == "tensorboard":
-        from datm_engine.formats import tracking
+    with or_elsewhere(to, "--to"):
+        if form == "tensorboard":
+            from datm_engine.formats import tracking
 
-        if not isinstance(found, Run):
-            wrong = f"{target} is a file: only runs have events to show in TensorBoard"
-            raise ConfigError(wrong, "--format official")
-        told = found.events()
-        make_folder(to)
-        tracking.export(to, told)
-        written = sorted(to.iterdir())
-    else:
-        subject = read(target, found, last=last)
-        written = _writer(form)(to, subject)
-    if as_json:
-        output.print_json({"format": form, "files": [str(path) for path in written]})
-    else:
-        output.print_line(to)
+            if not isinstance(found, Run):
+                wrong = f"{target} is a file: only runs have events to show in TensorBoard"
+                raise ConfigError(wrong, "--format official")
+            told = found.events()
+            make_folder(to)
+            tracking.export(to, told)
+            written = sorted(to.iterdir())
+        else:
+            subject = read(target, found, last=last)
+            written = _writer(form)(to, subject)
+    with output.kept(f"what was exported is in {to}", command("ls", "-l", to)):
+        if as_json:
+            output.print_json({"format": form, "files": [str(path) for path in written]})
+        else:
+            output.print_line(to)
 
 
 def _writer(form: str) -> Callable[[Path, Subject], list[Path]]:

@@ -50,7 +50,7 @@ def import_(
     from datm_cli.progress import reader
     from datm_engine.errors import ConfigError
     from datm_engine.formats import tensors
-    from datm_engine.hints import HELP
+    from datm_engine.hints import HELP, command
 
     folders = options.folders(data_dir, experts_dir, options.RUNS_DIR)
     kinds = {tensors.kind_of(path) for path in files}
@@ -67,9 +67,11 @@ def import_(
             told, following = importing.import_set(
                 files, to, given, folders, screen, rate=rate, experiment=experiment
             )
-    if as_json:
-        output.print_json(told)
-        return
-    output.print_line(told.get("folder") or told["file"])
-    if not quiet:
+    made = str(told.get("folder") or told["file"])
+    with output.kept(f"what was imported is kept in {made}", command("ls", "-l", made)):
+        if as_json:
+            output.print_json(told)
+        else:
+            output.print_line(made)
+    if not (as_json or quiet):
         output.remark(following)

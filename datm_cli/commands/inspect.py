@@ -82,6 +82,7 @@ def inspect(
 
     from datm_cli.subject import choose_classes, find, read
     from datm_engine.errors import ConfigError
+    from datm_engine.files import or_elsewhere
     from datm_engine.hints import command
     from datm_engine.inspection import summarize
 
@@ -102,7 +103,8 @@ def inspect(
     classes = choose_classes(class_names, summary.class_names, summary.dataset, target)
     if save is not None:
         wanted = _images(summary, classes, per_class or summary.ipc)
-        _save(save, subject, summary, wanted, clip=clip, captions=captions)
+        with or_elsewhere(save, "--save"):
+            _save(save, subject, summary, wanted, clip=clip, captions=captions)
     if as_json:
         facts: dict[str, Any] = {"name": subject.name, **summary.as_json()}
         facts |= subject.history.as_json() if subject.history else {}
@@ -131,10 +133,11 @@ def _open_gallery(
     from datm_cli.gallery.app import Gallery
     from datm_cli.gallery.loading import loader
     from datm_cli.picture_widgets import picture_maker
+    from datm_engine.hints import command
 
     load = loader(targets, class_names, runs_dir, last=last)
-    command = "datm inspect " + " ".join(targets)
-    gallery = Gallery(targets, load, clip=clip, make_picture=picture_maker(pixels, command))
+    again = command("datm", "inspect", *targets)
+    gallery = Gallery(targets, load, clip=clip, make_picture=picture_maker(pixels, again))
     code = gallery.run()
     if gallery.problem is not None:
         raise gallery.problem

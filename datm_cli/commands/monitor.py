@@ -48,7 +48,7 @@ def monitor(
     from datm_cli.dashboard.app import Dashboard
     from datm_cli.picture_widgets import picture_maker
 
-    make_picture = picture_maker(pixels, f"datm monitor {run or ''}".rstrip())
+    make_picture = picture_maker(pixels, command("datm", "monitor", *([run] if run else [])))
 
     screen: Dashboard
     if tune:

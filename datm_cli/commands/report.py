@@ -31,7 +31,7 @@ def report(
     from datm_cli.html_report.report import report as page_of
     from datm_cli.subject import read
     from datm_engine.errors import ConfigError
-    from datm_engine.files import save_text
+    from datm_engine.files import or_elsewhere, save_text
     from datm_engine.hints import command
 
     if to is not None:
@@ -45,8 +45,10 @@ def report(
     course = Course.of(run)
     subject = read(target, run) if run.distilled.exists() else None
     whole = page_of(course, subject)
-    save_text(path, whole)
-    if as_json:
-        output.print_json({"report": str(path), "size": len(whole.encode())})
-    else:
-        output.print_line(path)
+    with or_elsewhere(path, "--to"):
+        save_text(path, whole)
+    with output.kept(f"the report is in {path}", command("ls", "-l", path)):
+        if as_json:
+            output.print_json({"report": str(path), "size": len(whole.encode())})
+        else:
+            output.print_line(path)

@@ -146,14 +146,15 @@ def _tell(making: Making, folder: Path, as_json: bool, quiet: bool) -> None:
     plan, runs_dir = making.plan, making.folders.runs
     result = read_study(plan, runs_dir)
     written = writing.write(result, plan, runs_dir, folder)
-    if as_json:
-        output.print_json({**writing.told(result), "files": [str(path) for path in written]})
-        return
-    console = output.results()
-    console.print(tables.drawn(result))
-    for text in ("", *findings(result), *tables.remarks(result)):
-        console.print(printable(text))
-    if quiet:
+    with output.kept(f"the study is kept in {folder}", command("ls", folder)):
+        if as_json:
+            output.print_json({**writing.told(result), "files": [str(path) for path in written]})
+        else:
+            console = output.results()
+            console.print(tables.drawn(result))
+            for text in ("", *findings(result), *tables.remarks(result)):
+                console.print(printable(text))
+    if as_json or quiet:
         return
     output.remarks().print()
     output.remark(f"all of it: {written[-1]}")

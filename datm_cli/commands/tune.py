@@ -82,7 +82,7 @@ def tune(
     """
     import sys
 
-    from datm_cli import settings
+    from datm_cli import settings, starting
     from datm_cli.driving import StopRequest
     from datm_cli.study.asking import flags
     from datm_cli.study.making import Computing
@@ -121,7 +121,9 @@ def tune(
             asked, folders, computing, places, limit, stop, keep=keep, silent=quiet or as_json
         )
         conducting.check()
-        made = Tune.begin(tunes_dir, name or asked.name, asked.config, asked.facts, typed)
+        starting.check_ipc(asked.config)
+        called = asked.name if name is None else name
+        made = Tune.begin(tunes_dir, called, asked.config, asked.facts, typed)
         trials = conducting.make(made)
         _tell(made, trials, typed, to, as_json, quiet)
     if stop.exit_code:
@@ -140,16 +142,16 @@ def _tell(
     from datm_engine.tuning.findings import finding
 
     written = telling.write_preset(tune, trials, typed, to) if trials.best else None
-    if as_json:
-        output.print_json(telling.told(tune, trials))
-        return
     console = output.results()
-    if written:
-        console.print(telling.table(trials))
-        console.print("\n" + printable(finding(trials, telling.held_out(tune))))
-        distilling = command("datm", "distill", "--config", written)
-        console.print(printable(f"distil with it: {distilling}"), soft_wrap=True)
-    if quiet:
+    with output.kept(f"the tune is kept in {tune.path}", command("ls", tune.path)):
+        if as_json:
+            output.print_json(telling.told(tune, trials))
+        elif written:
+            console.print(telling.table(trials))
+            console.print("\n" + printable(finding(trials, telling.held_out(tune))))
+            distilling = command("datm", "distill", "--config", written)
+            console.print(printable(f"distil with it: {distilling}"), soft_wrap=True)
+    if as_json or quiet:
         return
     output.remark(f"its trials: {tune.path}")
     if trials.ended is None or trials.ended.status != "done":

@@ -13,6 +13,7 @@ from datm_cli.gallery.moments import Moment, Samples
 from datm_cli.subject import Subject
 from datm_cli.text import printable
 from datm_engine.errors import ConfigError
+from datm_engine.hints import command
 from datm_engine.inspection import changes, entropies, pictures_of
 
 CLIP = 2.5  # standard deviations of each image's own values
@@ -133,7 +134,7 @@ def check_comparable(collections: Sequence[Collection]) -> None:
                 f"{first.name} is made of {first.dataset} ({len(first.class_names)} classes), "
                 f"{other.name} of {other.dataset} ({len(other.class_names)}): only sets of the "
                 "same classes can be compared",
-                f"datm inspect {first.name}",
+                command("datm", "inspect", first.name),
             )
 
 

@@ -15,7 +15,9 @@ from datm_engine import presets
 from datm_engine.config import parse_assignments
 from datm_engine.errors import ConfigError
 from datm_engine.hints import command
+from datm_engine.names import checked
 from datm_engine.study.planning import (
+    LONGEST,
     WINDOWS,
     Plan,
     plan_methods,
@@ -125,7 +127,9 @@ class Asked:
         )
 
     def _name(self, settled: Iterable[Settings]) -> str:
-        return self.name or study_name(next(iter(settled)).config.dataset.name)
+        if self.name is not None:
+            return checked(self.name, "my-study", most=LONGEST)
+        return study_name(next(iter(settled)).config.dataset.name)
 
 
 def parse_ipcs(text: str) -> list[int]:

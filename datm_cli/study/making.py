@@ -17,6 +17,7 @@ from datm_cli.settings import Settings
 from datm_engine import runtime
 from datm_engine.config import differences
 from datm_engine.errors import ConfigError, MatchingError
+from datm_engine.hints import command
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs import Run
 from datm_engine.runtime import Runtime
@@ -64,7 +65,9 @@ class Making:
 
     def check(self) -> None:
         """Raises ConfigError where a run of a planned name was made with other settings; one that
-        failed before it had made anything gives its place."""
+        failed before it had made anything gives its place. Raises DataError for an impossible
+        ipc."""
+        starting.check_ipc(max((run.config for run in self.plan.runs), key=lambda c: c.distill.ipc))
         for planned in self.plan.runs:
             run = self._run(planned)
             if self._is_new(run):
@@ -75,7 +78,7 @@ class Making:
                 told = ", ".join(f"{key} was {was!r}, not {now!r}" for key, (was, now) in fixed)
                 raise ConfigError(
                     f"run {run.name} has other settings: {told}",
-                    f"--name {self._free_name()}",
+                    command("--name", self._free_name()),
                 )
 
     def make(self) -> list[MatchingError]:
@@ -117,7 +120,11 @@ class Making:
         def stop() -> bool:
             return self.stop() or run.stop_file.exists()
 
-        with reader(output.remarks(), silent=self.silent) as screen, run.recording() as record:
+        with (
+            starting.discarded_if_refused(run, is_new=new),
+            reader(output.remarks(), silent=self.silent) as screen,
+            run.recording() as record,
+        ):
             for event in run.events() if new else []:
                 screen.read(event)
             known = shared_rows(run, (other for other in others if not self._is_new(other)))

@@ -15,7 +15,7 @@ from datm_cli.study.strips import read_strips, save_strips
 from datm_cli.text import json_text, printable
 from datm_engine import published
 from datm_engine.errors import ConfigError
-from datm_engine.files import make_folder, parse_json, save_text
+from datm_engine.files import check_writable, make_folder, or_elsewhere, parse_json, save_text
 from datm_engine.hints import command
 from datm_engine.study.findings import CAVEAT, findings
 from datm_engine.study.planning import Plan
@@ -37,7 +37,8 @@ STRIPS = (
 def check(folder: Path, plan: Plan) -> None:
     """Raises FileError where `folder` cannot be made, ConfigError where it holds something else
     than an earlier result of this study, or one of more than is asked for now."""
-    make_folder(folder)
+    with or_elsewhere(folder, "--to"):
+        check_writable(folder)
     held = {path.name for path in folder.iterdir()}
     if not held:
         return
@@ -71,6 +72,11 @@ def check(folder: Path, plan: Plan) -> None:
 def write(study: Study, plan: Plan, runs_dir: Path, folder: Path) -> list[Path]:
     """The files that it wrote; the last, report.html, holds all of them but study.json. Raises
     FileError where the folder cannot be written."""
+    with or_elsewhere(folder, "--to"):
+        return _write(study, plan, runs_dir, folder)
+
+
+def _write(study: Study, plan: Plan, runs_dir: Path, folder: Path) -> list[Path]:
     make_folder(folder)
     charts = _charts(study)
     pictures: list[Path] = []

@@ -10,6 +10,7 @@ from typing import Any
 
 from datm_cli.settings import Settings
 from datm_engine.config import Config, parse_assignments
+from datm_engine.names import made
 from datm_engine.tuning.rungs import Rungs
 from datm_engine.tuning.shortening import shortened
 from datm_engine.tuning.space import KEYS, WINDOW, Space
@@ -41,7 +42,7 @@ class Asked:
     def name(self) -> str:
         """What the tune is called where no name is given."""
         dataset = Path(self.config.dataset.name).stem or "images"
-        return f"{dataset}-ipc{self.config.distill.ipc}{self.settled.variant}"
+        return made(dataset, f"-ipc{self.config.distill.ipc}{self.settled.variant}")
 
     @property
     def facts(self) -> dict[str, Any]:

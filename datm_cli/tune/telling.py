@@ -13,7 +13,7 @@ from datm_cli.sentences import plural
 from datm_cli.text import printable
 from datm_engine import events
 from datm_engine.derivation import STEPPED
-from datm_engine.files import make_folder, save_text
+from datm_engine.files import make_folder, or_elsewhere, save_text
 from datm_engine.hints import command
 from datm_engine.tuning.findings import finding
 from datm_engine.tuning.presets import preset_text
@@ -93,9 +93,11 @@ def write_preset(tune: Tune, trials: Trials, made_by: str, to: Path | None) -> P
     place = to or tune.preset
     head = map(printable, _head(tune, trials, best, made_by, place))  # no line but a comment
     text = preset_text(config, list(head))
-    for path in dict.fromkeys((tune.preset, place)):
-        make_folder(path.parent)
-        save_text(path, text)
+    save_text(tune.preset, text)
+    if place != tune.preset:
+        with or_elsewhere(place, "--to"):
+            make_folder(place.parent)
+            save_text(place, text)
     return place
 
 

@@ -157,7 +157,7 @@ def _not_had(name: str, data_dir: Path, problem: Exception) -> DataError:
     if isinstance(problem, OSError) and problem.errno in _DISK_ERRORS:
         return DataError(
             f"{name} cannot be stored in {data_dir}: {problem.strerror}; --data-dir names another",
-            remedy(problem, data_dir),
+            remedy(problem, data_dir, "--data-dir"),
         )
     download = _DOWNLOADS[name]
     folder = data_dir / download.folder

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from datm_engine.errors import FileError
-from datm_engine.files import make_folder, parse_json, save_text
+from datm_engine.files import make_folder, or_elsewhere, parse_json, save_text
 from datm_engine.hints import command
 from datm_engine.networks.weights import Layout
 from datm_engine.tensors import opened, read_tensors, row_checks, save_tensors
@@ -56,9 +56,10 @@ class ExpertSet:
     ) -> ExpertSet:
         """The set under `root` that `facts` describe, its folder made if need be."""
         experts = cls(root / fingerprint(facts), layout, epochs, dtype)
-        make_folder(experts.folder)
-        if not experts._is_stated():
-            save_text(experts.folder / "experts.json", json.dumps(facts, indent=2) + "\n")
+        with or_elsewhere(root, "--experts-dir"):
+            make_folder(experts.folder)
+            if not experts._is_stated():
+                save_text(experts.folder / "experts.json", json.dumps(facts, indent=2) + "\n")
         return experts
 
     def _is_stated(self) -> bool:

@@ -13,8 +13,10 @@ from typing import Any, get_args
 
 from datm_engine.config import Config, build, overlay
 from datm_engine.distillation.window import Third, third
+from datm_engine.names import made
 
 WINDOWS: tuple[Third, ...] = get_args(Third)
+LONGEST = 60  # letters of a study's name, which its runs' names hold
 NEVER = 1e9  # a threshold that no loss is above
 SAMPLES = 5  # pictures of an image on its way, beside how it starts
 # Rows of real images that no expert has a part in, and that every method is compared with.
@@ -70,7 +72,7 @@ class Plan:
 
 def study_name(dataset: str) -> str:
     """A short name from a dataset's: a folder's or a file's own for a path."""
-    return Path(dataset).stem or "images"
+    return made(Path(dataset).stem or "images", most=LONGEST)
 
 
 def plan_windows(name: str, configs: Mapping[int, Config]) -> Plan:

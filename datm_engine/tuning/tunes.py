@@ -15,8 +15,9 @@ from typing import Any
 
 from datm_engine.config import Config, build, differences
 from datm_engine.errors import ConfigError, FileError
-from datm_engine.files import is_name, make_folder, parse_json, save_text
+from datm_engine.files import make_folder, or_elsewhere, parse_json, save_text
 from datm_engine.hints import command
+from datm_engine.names import checked, numbered, same_but_for_case
 from datm_engine.runs import Run
 from datm_engine.tuning.trials import Trials, fold_trials
 
@@ -64,9 +65,10 @@ class Tune:
         it. One that has not scored anything yet gives its place. Raises ConfigError for one of
         other settings, or for what is no folder's name, and FileError.
         """
-        if not is_name(name):
-            raise ConfigError(f"--name {name!r} cannot be a folder's name", "--name my-tune")
-        tune = cls(tunes_dir / name)
+        tune = cls(tunes_dir / checked(name, "my-tune"))
+        if other := same_but_for_case(tunes_dir, tune.name):
+            wrong = f"{tunes_dir / other} differs from the name {tune.name} in letter case only"
+            raise ConfigError(wrong, command("--name", tune._free_name()))
         stated = {"config": asked.model_dump(), **facts}
         if tune.asked_file.is_file():
             before = tune.facts()
@@ -76,9 +78,10 @@ class Tune:
             if any(trial.scores for trial in tune.trials().all.values()) or tune._is_alive:
                 raise tune._taken(asked, facts, before)
             tune.log.discard()
-        make_folder(tune.path)
-        made = {"created": time.time(), "command": typed, **stated}
-        save_text(tune.asked_file, json.dumps(made, indent=2) + "\n")
+        told = {"created": time.time(), "command": typed, **stated}
+        with or_elsewhere(tunes_dir, "--tunes-dir"):
+            make_folder(tune.path)
+            save_text(tune.asked_file, json.dumps(told, indent=2) + "\n")
         return tune
 
     def facts(self) -> dict[str, Any]:
@@ -131,8 +134,11 @@ class Tune:
             changed = {}
         others = {k: (before.get(k), v) for k, v in facts.items() if before.get(k) != v}
         told = [f"{k} was {was!r}, not {now!r}" for k, (was, now) in {**changed, **others}.items()]
-        number = 2
-        while (self.path.parent / f"{self.name}-{number}").exists():
-            number += 1
         wrong = f"tune {self.name} has other settings: {', '.join(told)}"
-        return ConfigError(wrong, f"--name {self.name}-{number}")
+        return ConfigError(wrong, command("--name", self._free_name()))
+
+    def _free_name(self) -> str:
+        number = 2
+        while (self.path.parent / numbered(self.name, number)).exists():
+            number += 1
+        return numbered(self.name, number)

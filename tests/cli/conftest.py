@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 from typer.main import get_command
 
-from datm_cli.main import app, main
+from datm_cli.app import app
+from datm_cli.main import main
 from datm_engine import events, lines, presets
 from datm_engine.config import build, overlay
 from datm_engine.runs import Run

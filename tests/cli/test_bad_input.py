@@ -104,6 +104,31 @@ def test_names_that_are_no_folders(datm: Datm, settings: Path) -> None:
     answer = datm("distill", "--config", settings, "--quiet", "--name", "a/b")
     assert_two_lines(answer, 2, "--name 'a/b' cannot be a folder's name", "--name my-run")
     assert follow(datm, answer).code == 0
+    dash = datm("distill", "--config", settings, "--quiet", "--name=-x")
+    assert_two_lines(dash, 2, "begins with neither - nor .", "--name my-run")
+    study = datm("study", "window", "--config", settings, "--name", "x" * 61)
+    assert_two_lines(study, 2, "a name has 1 to 60 letters", "--name my-study")
+    tune = datm("tune", "--config", settings, "--name", "con")
+    assert_two_lines(tune, 2, "--name 'con' cannot be a folder's name", "--name my-tune")
+
+
+def test_a_name_with_spaces_is_quoted_in_every_hint(datm: Datm, settings: Path) -> None:
+    name = "my run ü 猫"
+    words = ["distill", "--config", settings, "--name", name]
+    made = datm(*words, "--no-tui")
+    assert made.code == 0
+    looking = made.err.strip().splitlines()[-1].partition("look at it: ")[2]
+    assert datm(*shlex.split(looking)[1:], "--json").json["name"] == name
+    again = datm(*words)
+    assert_two_lines(again, 1, f"run {name} exists already", f"--resume 'runs/{name}'")
+    assert follow(datm, again).code == 0
+    upper = datm("distill", "--config", settings, "--quiet", "--name", "My run ü 猫")
+    assert_two_lines(upper, 1, "in letter case only", "--name 'My run ü 猫-2'")
+    assert follow(datm, upper).code == 0
+    Path("runs/two words").mkdir()
+    taken = datm("distill", "--config", settings, "--quiet", "--name", "two words")
+    assert_two_lines(taken, 1, "is there already, and is no run", "--name 'two words-2'")
+    assert follow(datm, taken).code == 0
 
 
 def test_failures_before_anything_was_made_do_not_pile_up(
@@ -116,7 +141,7 @@ def test_failures_before_anything_was_made_do_not_pile_up(
     words = ["distill", "--dataset", folder, *FOLDER, "--config", settings, "--quiet"]
     for _ in range(3):
         assert_two_lines(datm(*words), 1, "005.png is not a readable image", "rm ")
-    assert [path.name for path in Path("runs").iterdir()] == ["photos-ipc1"]
+    assert list(Path("runs").iterdir()) == []
     kept.write_bytes(whole)
     assert datm(*words).code == 0
     assert [path.name for path in Path("runs").iterdir()] == ["photos-ipc1"]

@@ -74,6 +74,6 @@ def test_a_file_finds_its_experts_too(datm: Datm, run: Path) -> None:
 
 def test_names_that_are_not_known(datm: Datm, run: Path) -> None:
     answer = datm("evaluate", run, "--against", "herd", "--quiet")
-    assert_two_lines(answer, 2, "'herding'", "--help")
+    assert_two_lines(answer, 2, "herding", "--help")
     answer = datm("evaluate", run, "--networks", "resnet50", "--quiet")
-    assert_two_lines(answer, 2, "'resnet18'", "--help")
+    assert_two_lines(answer, 2, "resnet18", "--help")

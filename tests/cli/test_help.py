@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from datm_cli.main import COMMANDS
+from datm_cli.app import COMMANDS
 from datm_engine.version import __version__
 from tests.cli.conftest import Answer
 

@@ -16,6 +16,7 @@ import pytest
 
 from datm_engine.errors import ConfigError, RunError
 from datm_engine.events import CandidateScored, Matched, Noted, RunEnded
+from datm_engine.names import made
 from datm_engine.process import Process, beating, shows_life
 from datm_engine.runs import Run, free_name
 from tests.runs.conftest import Make, matched, plain, started, write
@@ -128,7 +129,9 @@ def test_asking_to_stop_is_for_the_process_at_work(run: Run) -> None:
         assert not run.stop_file.exists(), "an older request is not for this process"
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden", "a b", "a\nb", "a" * 300])
+@pytest.mark.parametrize(
+    "name", ["", "a/b", "..", ".hidden", "-x", "a ", "a.", "a\nb", "a:b", "nul", "a" * 101]
+)
 def test_names_that_are_no_folders(name: str, make_config: Make, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be a folder's name"):
         Run.create(tmp_path, name, make_config(), {})
@@ -143,7 +146,34 @@ def test_free_name(tmp_path: Path) -> None:
 
 def test_names_are_made_of_any_dataset(tmp_path: Path, make_config: Make) -> None:
     for stem in ("my photos (2)-ipc1", ".hidden-ipc1", "fünf/sechs-ipc1"):
-        Run.create(tmp_path, free_name(tmp_path, stem), make_config(), {})
+        Run.create(tmp_path, free_name(tmp_path, made(stem)), make_config(), {})
+
+
+def test_a_name_that_differs_in_letter_case_only_is_refused(
+    tmp_path: Path, make_config: Make
+) -> None:
+    """Both could not be copied to a disk that does not tell them apart."""
+    Run.create(tmp_path, "first", make_config(), {})
+    with pytest.raises(RunError, match="first differs from the name First in letter") as raised:
+        Run.create(tmp_path, "First", make_config(), {})
+    assert raised.value.hint == "--name First-2"
+    assert free_name(tmp_path, "FIRST") == "FIRST-2"
+
+
+def test_a_run_is_found_however_its_letters_are_composed(tmp_path: Path, make_config: Make) -> None:
+    composed, apart = "l\u00e4uft", "la\u0308uft"
+    assert Run.create(tmp_path, apart, make_config(), {}).name == composed
+    assert Run.open(tmp_path, apart).name == composed
+    (tmp_path / composed).rename(tmp_path / apart)  # as some systems store it
+    assert Run.open(tmp_path, composed).name == apart
+    with pytest.raises(RunError, match="there is no run LÄUFT"):
+        Run.open(tmp_path, "LÄUFT")
+
+
+def test_a_run_of_the_longest_name_is_made(tmp_path: Path, make_config: Make) -> None:
+    for name in ("a" * 100, "猫" * 85):
+        assert Run.create(tmp_path, name, make_config(), {}).facts()["config"]
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_folder_that_is_no_run_is_told(tmp_path: Path, make_config: Make) -> None:

@@ -1,0 +1,114 @@
+"""What is wrong with a setting, and the form of a value that it takes."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from datm_engine.published_names import counterpart
+
+_ALIKE = 0.75  # below it a likeness would name keys of another meaning
+_BOUNDS = {"ge": "of at least", "gt": "above", "le": "of at most", "lt": "below"}
+
+
+def explain(problems: Iterable[Any], config: type[BaseModel]) -> str:
+    """pydantic's `problems` with the tables of `config`, each once."""
+    return "; ".join(dict.fromkeys(_explain(problem, config) for problem in problems))
+
+
+def fields(config: type[BaseModel], table: str) -> Mapping[str, FieldInfo]:
+    """The keys of a table; none, if there is no such table."""
+    found = config.model_fields.get(table)
+    return {} if found is None else found.annotation.model_fields  # type: ignore[union-attr]
+
+
+def is_list(field: FieldInfo) -> bool:
+    """Whether the field holds a list."""
+    return get_origin(field.annotation) is list
+
+
+def shown(value: Any) -> str:
+    """As it was stated, or the beginning of it."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # numbers too long, nesting too deep
+        return "…"
+    return text if len(text) <= 80 else f"{text[:80]}…"
+
+
+def _explain(problem: Any, config: type[BaseModel]) -> str:
+    location = problem["loc"]
+    where = ".".join(str(part) for part in location[:2])
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key {where}" + _meant(location, config)
+    if problem["type"] == "missing":
+        return f"{where} is not set"
+    if problem["type"] == "value_error":
+        return f"{where}: " * bool(where) + str(problem["ctx"]["error"])
+    if len(location) < 2:
+        wanted = "a table of settings"
+    else:
+        finite = "finite, " * (problem["type"] == "finite_number")
+        wanted = finite + form(where, fields(config, location[0])[location[1]])
+    return f"{where} = {shown(problem['input'])}: input should be {wanted}"
+
+
+def _meant(location: Sequence[Any], config: type[BaseModel]) -> str:
+    """The key that an unknown one stands for: a published name's counterpart, the same key of
+    another table, or else the nearest of the same table."""
+    name = str(location[-1])
+    if published := counterpart(name):
+        return f" ({published})"
+    if len(location) == 1:
+        known = list(config.model_fields)
+    else:
+        known = list(fields(config, location[0]))
+        same = [f"{table}.{name}" for table in config.model_fields if name in fields(config, table)]
+        if same:
+            return f" (there is {' and '.join(same)})"
+    near = difflib.get_close_matches(name, known, 1, _ALIKE)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def form(where: str, field: FieldInfo) -> str:
+    """What the key `where` takes, as "a whole number of at least 1"."""
+    if not is_list(field):
+        return _form(field.annotation, field.metadata)
+    choices = get_args(get_args(field.annotation)[0])
+    bounds = _bounds(field.metadata)
+    empty = "" if "min_length" in bounds else f", or {where}=none for an empty one"
+    return (
+        f"a list of {', '.join(choices)}, as {where}={','.join(choices[:2])} "
+        f'(in a file: ["{choices[0]}", "{choices[1]}"]){empty}'
+    )
+
+
+def _form(kind: Any, metadata: Sequence[Any] = ()) -> str:
+    if get_origin(kind) is Annotated:
+        base, *stated = get_args(kind)
+        inner = [item for one in stated for item in getattr(one, "metadata", [one])]
+        return _form(base, inner)
+    if get_origin(kind) is Literal:
+        return _alternatives([str(choice) for choice in get_args(kind)])
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+    if kind in names:
+        bounds = _bounds(metadata)
+        told = [f"{words} {bounds[key]}" for key, words in _BOUNDS.items() if key in bounds]
+        return " ".join([names[kind], " and ".join(told)]).strip()
+    if kind is type(None):
+        return "none"
+    return ", or ".join(_form(part) for part in get_args(kind))
+
+
+def _bounds(metadata: Sequence[Any]) -> dict[str, Any]:
+    keys = (*_BOUNDS, "min_length")
+    return {k: getattr(one, k) for one in metadata for k in keys if hasattr(one, k)}
+
+
+def _alternatives(words: Sequence[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} or {last}" if first else last

@@ -1,0 +1,84 @@
+"""Names of runs, tunes and studies: each is a folder's name on every system."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from pathlib import Path
+
+from datm_engine.errors import ConfigError
+
+LONGEST = 100  # letters
+LONGEST_BYTES = 255  # of a folder's name in UTF-8, on most systems
+_PUNCTUATION = " ._+-"
+_RESERVED = re.compile(r"(CON|PRN|AUX|NUL|(COM|LPT)[1-9¹²³])( *\..*)?", re.IGNORECASE | re.DOTALL)
+
+
+def normalized(name: str) -> str:
+    """The same name with composed letters (NFC), as not every system stores it."""
+    return unicodedata.normalize("NFC", name)
+
+
+def checked(name: str, example: str, *, option: str = "--name", most: int = LONGEST) -> str:
+    """The normalized name of at most so many letters.
+
+    Raises ConfigError with the rule where it cannot be used; `example` is a name that can.
+    """
+    name = normalized(name)
+    if len(name) <= most and _is_valid(name):
+        return name
+    rule = (
+        f"a name has 1 to {most} letters, digits, spaces, . _ + -, begins with neither - nor ., "
+        "ends with neither . nor a space, and is no reserved name of Windows (CON, NUL, COM1, …)"
+    )
+    if len(name.encode(errors="replace")) > LONGEST_BYTES:
+        rule += f"; in UTF-8 it has at most {LONGEST_BYTES} bytes"
+    raise ConfigError(f"{option} {name!r} cannot be a folder's name: {rule}", f"{option} {example}")
+
+
+def numbered(name: str, number: int) -> str:
+    """A valid name with a number behind it, cut before it if need be."""
+    ending = f"-{number}"
+    return _cut(name, LONGEST - len(ending), LONGEST_BYTES - len(ending)) + ending
+
+
+def made(stem: str, ending: str = "", *, most: int = LONGEST) -> str:
+    """A valid name of `stem`, which may be anything, and `ending`, which is kept as it is."""
+    known = "".join(c if _is_allowed(c) and c != " " else "\0" for c in normalized(stem))
+    kept = re.sub("\0+", "-", known).lstrip(".-") or "data"
+    kept = _cut(kept, most - len(ending), LONGEST_BYTES - len(ending.encode()))
+    name = (kept + ending).rstrip(". ")
+    return f"data-{name}"[:most] if _RESERVED.fullmatch(name) else name
+
+
+def same_but_for_case(folder: Path, name: str) -> str | None:
+    """Another entry of `folder` with this name in other letter case, or composed otherwise: one
+    that could not stand beside it on every system."""
+    wanted = normalized(name).casefold()
+    try:
+        entries = [path.name for path in folder.iterdir()]
+    except OSError:  # not there yet, or not to be listed: making the name says more
+        return None
+    alike = (entry for entry in entries if normalized(entry).casefold() == wanted)
+    return next((entry for entry in alike if entry != name), None)
+
+
+def _cut(text: str, letters: int, size: int) -> str:
+    """Its beginning, of at most so many letters and bytes."""
+    return text[:letters].encode()[:size].decode(errors="ignore")
+
+
+def _is_valid(name: str) -> bool:
+    return (
+        1 <= len(name) <= LONGEST
+        and all(map(_is_allowed, name))
+        and len(name.encode()) <= LONGEST_BYTES
+        and name[0] not in "-."
+        and name[-1] not in ". "
+        and not _RESERVED.fullmatch(name)
+    )
+
+
+def _is_allowed(character: str) -> bool:
+    """Letters, marks and digits of any script; marks are parts of letters in many."""
+    return character in _PUNCTUATION or unicodedata.category(character)[0] in "LMN"

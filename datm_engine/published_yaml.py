@@ -1,0 +1,218 @@
+"""DATM's published YAML files as settings: what each of their names sets here."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from reprlib import Repr
+from typing import Any
+
+import yaml
+
+from datm_engine.errors import ConfigError
+from datm_engine.hints import command
+from datm_engine.published_names import PUBLISHED, published_name
+
+Keys = dict[str, Any]  # "table.key" → value
+
+_SHORT = Repr()  # repr() of YAML's aliases may be longer than memory is
+_WHOLE = (
+    *("ipc", "syn_steps", "expert_epochs", "Iteration", "batch_syn", "batch_train"),
+    *("min_start_epoch", "current_max_start_epoch", "Initial_Step", "max_start_epoch"),
+    *("expansion_end_epoch", "learn_end_epoch", "eval_it", "epoch_eval_train", "res"),
+    *("num_eval", "num_experts", "train_epochs"),
+)
+_NUMBERS = (
+    *("lr_img", "lr_y", "lr_lr", "lr_teacher", "Momentum_y", "threshold"),
+    *("mom", "l2", "rho", "rho_max", "rho_min", "alpha"),
+)
+_SWITCHES = ("zca", "dsa", "teacher_label", "Sequential_Generation")
+# Of the counterparts of a name, those that it sets in a file of the distillation.
+_SET = {
+    "lr_teacher": ("distill.syn_lr",),
+    "batch_train": ("evaluate.batch",),
+}
+_DATASETS = {"tiny": "tinyimagenet"}
+_IMAGES = {"real": "random", "noise": "noise", "samples_predicted_correctly": "correct"}
+_LABEL_EXPERTS = {"real": "one", "samples_predicted_correctly": "all"}
+_OPERATIONS = ("color", "crop", "cutout", "flip", "scale", "rotate")
+_NORMS = {None: "instance", "IN": "instance", "LN": "layer", "NN": "none"}
+# DATM's files state it, and its code does not read it.
+_IGNORED = {"ema_decay": "DATM's code does not read it (FTD's is distill.averaging)"}
+
+
+def read_published_yaml(path: Path) -> tuple[dict[str, Keys], tuple[str, ...]]:
+    """The tables that the file's names set, and notes of which name became which key and which
+    have no counterpart. Raises ConfigError for what is no such file."""
+    keys: Keys = {}
+    became, without = [], []
+    # Switches come last: they stand above what they switch off.
+    for name, known, value in sorted(_names(path), key=lambda one: one[1] in _SWITCHES):
+        reason = _IGNORED.get(known, "" if PUBLISHED[known].keys else PUBLISHED[known].meaning)
+        found = {} if reason else _converted(path, known, value)
+        keys |= found
+        if found:
+            became.append(f"{name} is {_told(found)}")
+        else:
+            without.append(f"{name} ({reason or f'{_SHORT.repr(value)} leaves it to the preset'})")
+    if keys.get("distill.expansion_iterations") == 0 and "distill.max_start_epoch" in keys:
+        keys["distill.initial_max_start_epoch"] = keys["distill.max_start_epoch"]
+        became.append("so distill.initial_max_start_epoch = distill.max_start_epoch throughout")
+    tables: dict[str, Keys] = {}
+    for place, value in keys.items():
+        table, _, key = place.partition(".")
+        tables.setdefault(table, {})[key] = value
+    return tables, _notes(path, became, without)
+
+
+def _notes(path: Path, became: list[str], without: list[str]) -> tuple[str, ...]:
+    told = {"published names": became, "published names without a counterpart": without}
+    return tuple(f"{path.name}: {what}: {'; '.join(each)}" for what, each in told.items() if each)
+
+
+def _told(keys: Keys) -> str:
+    return ", ".join(f"{key} = {value}" for key, value in keys.items())
+
+
+def _names(path: Path) -> list[tuple[str, str, Any]]:
+    """Each name as it is written and as it is published, and its value."""
+    found: list[tuple[str, str, Any]] = []
+    for name, value in _mapping(path).items():
+        known = published_name(name) if isinstance(name, str) else None
+        if known is None:
+            near = difflib.get_close_matches(str(name)[:80], PUBLISHED, 1, 0.75)
+            guess = f" (did you mean {near[0]}?)" if near else ""
+            raise _wrong(path, f"{_SHORT.repr(name)} is no name of DATM's published files{guess}")
+        if any(known == other for _, other, _ in found):
+            raise _wrong(path, f"{name} is stated twice")
+        found.append((str(name), known, value))
+    return found
+
+
+def _mapping(path: Path) -> Mapping[Any, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        read = yaml.safe_load(text)
+    except OSError as problem:
+        raise ConfigError(f"{path}: {problem.strerror}", command("ls", "-l", path.parent)) from None
+    except (yaml.YAMLError, ValueError, RecursionError, AttributeError) as problem:
+        raise _wrong(path, f"not YAML: {' '.join(str(problem).split())[:300]}") from None
+    if not isinstance(read, dict) or not isinstance(root, yaml.MappingNode):
+        raise _wrong(path, "no settings: DATM's published files have lines such as ipc: 10")
+    names = [key.value for key, _ in root.value if isinstance(key, yaml.ScalarNode)]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise _wrong(path, f"{twice[0]} is stated twice")
+    return read
+
+
+def _converted(path: Path, name: str, value: Any) -> Keys:
+    """What the published `name` sets here; nothing where its value leaves it to the preset."""
+    if value is None:
+        return {}
+    if name in _SWITCHES:
+        return _switched(name, _switch(path, name, value))
+    if name in _WHOLE:
+        value = _number(path, name, value, whole=True)
+    elif name in _NUMBERS:
+        value = _number(path, name, value, whole=False)
+    else:
+        return _WORDS[name](path, name, _text(path, name, value))
+    return dict.fromkeys(_SET.get(name, PUBLISHED[name].keys), value)
+
+
+def _switched(name: str, on: bool) -> Keys:
+    if name == "zca":
+        return {"dataset.preprocessing": "zca" if on else "normalize"}
+    if name == "dsa" and not on:
+        return {"dataset.augmentation": []}
+    if name == "teacher_label" and on:
+        return dict(zip(PUBLISHED[name].keys, ("soft", "one", 0.0), strict=True))
+    if name == "Sequential_Generation" and not on:
+        return {"distill.expansion_iterations": 0}
+    return {}
+
+
+def _dataset(path: Path, name: str, value: str) -> Keys:
+    plain = value.lower().replace("-", "")
+    known = ("digits", "cifar10", "cifar100", "svhn", "mnist", "fashionmnist", "tinyimagenet")
+    return {"dataset.name": _DATASETS.get(plain, plain if plain in known else value)}
+
+
+def _model(path: Path, name: str, value: str) -> Keys:
+    parts = re.fullmatch(r"ConvNet(?:D(\d+))?(?:W(\d+))?(IN|LN|NN)?", value)
+    if parts is None:
+        raise _wrong(path, f"model: {value}: experts here are no such networks")
+    depth, width, norm = parts.groups()
+    return {
+        "network.depth": int(depth or 3),
+        "network.width": int(width or 128),
+        "network.norm": _NORMS[norm],
+    }
+
+
+def _pix_init(path: Path, name: str, value: str) -> Keys:
+    if value not in _IMAGES:
+        raise _wrong(path, f"pix_init: {value}: it is one of {', '.join(_IMAGES)}")
+    found = {"distill.images": _IMAGES[value]}
+    if value in _LABEL_EXPERTS:
+        found["distill.label_experts"] = _LABEL_EXPERTS[value]
+    return found
+
+
+def _strategy(path: Path, name: str, value: str) -> Keys:
+    operations = [] if value.lower() == "none" else value.split("_")
+    if unknown := [one for one in operations if one not in _OPERATIONS]:
+        raise _wrong(path, f"dsa_strategy: {unknown[0]} is none of {', '.join(_OPERATIONS)}")
+    return {"dataset.augmentation": operations}
+
+
+def _eval_mode(path: Path, name: str, value: str) -> Keys:
+    pools = {"S": ["convnet"], "M": ["mlp", "convnet", "lenet", "alexnet", "vgg11", "resnet18"]}
+    if value not in pools:
+        wrong = f"eval_mode: {value}: it is one of {', '.join(pools)} here"
+        raise _wrong(path, f"{wrong}; evaluate.networks names any others")
+    return {"evaluate.networks": pools[value]}
+
+
+_WORDS: dict[str, Callable[[Path, str, str], Keys]] = {
+    "dataset": _dataset,
+    "model": _model,
+    "pix_init": _pix_init,
+    "dsa_strategy": _strategy,
+    "eval_mode": _eval_mode,
+}
+
+
+def _number(path: Path, name: str, value: Any, *, whole: bool) -> int | float:
+    """YAML reads 1e-05 as a text, and 1. as a number that is not whole."""
+    try:
+        if isinstance(value, str):
+            value = float(value)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            if not whole:
+                return float(value)
+            if value == int(value):
+                return int(value)
+    except (ValueError, OverflowError):
+        pass
+    wanted = "a whole number" if whole else "a number"
+    raise _wrong(path, f"{name}: {_SHORT.repr(value)} is not {wanted}")
+
+
+def _switch(path: Path, name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong(path, f"{name}: {_SHORT.repr(value)} is neither True nor False")
+    return value
+
+
+def _text(path: Path, name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise _wrong(path, f"{name}: {_SHORT.repr(value)} is not a word")
+    return value
+
+
+def _wrong(path: Path, what: str) -> ConfigError:
+    return ConfigError(f"{path}: {what}", command("ls", "-l", path))

@@ -1,0 +1,118 @@
+"""What cannot be made is refused before a run is begun, or leaves none behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from datm_engine.config import build, overlay
+from datm_engine.data import datasets
+from datm_engine.data.arrays import FullSet, ImageSet, save
+from datm_engine.data.class_sizes import SMALLEST, smallest_class
+from datm_engine.presets import load
+from tests.cli.conftest import FOLDER, Answer, assert_two_lines, image_folder
+
+Datm = Callable[..., Answer]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told", "hint"),
+    [
+        (["--ipc", 999999], 1, "ipc 999999 is more than a class of digits has", "--ipc 1"),
+        (["--dataset", "cifar100", "--ipc", 481], 1, "cifar100 has: 480 training", "--ipc 480"),
+        (["--dataset", "no/folder"], 2, "no/folder is neither a path", "--dataset "),
+        (["--set", "distill.ipc=many"], 2, "distill.ipc = 'many'", "distill --help"),
+        (["--config", "broken.toml"], 2, "broken.toml: not TOML", "ls -l broken.toml"),
+        (["--resolution", 3], 2, "'--resolution'", "distill --help"),
+        (["--set", "experts.imported=none-such"], 2, "none-such", "ls "),
+        (["--preset", "none-such"], 2, "there is no preset none-such", "--preset "),
+    ],
+)
+def test_it_is_refused_before_a_run_is_begun(
+    words: list[object], code: int, told: str, hint: str, datm: Datm
+) -> None:
+    Path("broken.toml").write_text("[distill")
+    answer = datm("distill", "--quiet", *words)
+    assert_two_lines(answer, code, told, hint)
+    assert not Path("runs").exists()
+
+
+def test_an_impossible_ipc_of_a_folder_is_known_without_decoding(
+    datm: Datm, settings: Path, tmp_path: Path
+) -> None:
+    folder = image_folder(tmp_path / "few")
+    (folder / "train/class1/000.png").unlink()
+    (folder / "train/class2/005.png").write_bytes(b"not decoded")
+    words = ["--dataset", folder, *FOLDER, "--config", settings, "--quiet"]
+    answer = datm("distill", *words, "--ipc", 50)
+    assert_two_lines(answer, 1, "ipc 50 is more than class class1 has: 9 training", "--ipc 9")
+    assert not Path("runs").exists()
+    for kind in ("window", "methods"):
+        study = datm("study", kind, *words, "--ipc", "1,50")
+        assert_two_lines(study, 1, "ipc 50 is more than class class1", "--ipc 9")
+    tune = datm("tune", *words, "--ipc", 50)
+    assert_two_lines(tune, 1, "ipc 50 is more than class class1", "--ipc 9")
+    assert not any(Path(made).exists() for made in ("runs", "studies", "tunes"))
+
+
+def test_what_comes_out_later_leaves_no_run_that_holds_nothing(
+    datm: Datm, settings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datm_cli.starting.smallest_class", lambda _: None)
+    answer = datm("distill", "--config", settings, "--ipc", 5000, "--quiet")
+    assert_two_lines(answer, 1, "ipc 5000 is more than class", "--ipc ")
+    assert list(Path("runs").iterdir()) == []
+
+
+def test_a_run_that_exists_is_left_as_it_is(datm: Datm, settings: Path) -> None:
+    words = ["distill", "--config", settings, "--name", "r", "--quiet"]
+    assert datm(*words).code == 0
+    before = Path("runs/r/checkpoint.safetensors").read_bytes()
+    assert_two_lines(datm(*words), 1, "run r exists already", "--resume runs/r")
+    assert Path("runs/r/checkpoint.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize("train_images", ["all", 100])
+@pytest.mark.parametrize("validation", [0.0, 0.04, 0.3])
+def test_the_number_that_is_known_is_the_number_that_is_loaded(
+    train_images: int | str, validation: float, tmp_path: Path
+) -> None:
+    labels = torch.arange(4).repeat_interleave(torch.tensor([40, 31, 60, 33]))
+    images = torch.randint(0, 256, (len(labels), 1, 4, 4), dtype=torch.uint8)
+    part, other = ImageSet(images, labels), ImageSet(images.clone(), labels.clone())
+    save(tmp_path / "set.safetensors", FullSet(tuple("abcd"), part, other))
+    for name in ("digits", str(tmp_path / "set.safetensors")):
+        over = {"dataset": {"name": name, "train_images": train_images, "validation": validation}}
+        last = {"evaluate": {"selection": "last"}}
+        settings = build(overlay(overlay(load("digits-ipc1"), over), last), "here").dataset
+        loading = datasets.load(
+            name,
+            data_dir=tmp_path,
+            resolution="native",
+            train_images=settings.train_images,
+            validation=validation,
+            seed=settings.seed,
+        )
+        try:
+            while True:
+                next(loading)
+        except StopIteration as done:
+            counts = done.value.train.labels.bincount()
+        known = smallest_class(settings)
+        assert known is not None
+        assert known[1] == int(counts.min()), (name, counts)
+
+
+def test_every_built_in_set_is_known() -> None:
+    assert set(SMALLEST) == set(datasets.NAMES)
+
+
+def test_what_only_loading_shows_is_not_guessed(tmp_path: Path) -> None:
+    over = {"dataset": {"name": "hf:someone/else"}}
+    assert smallest_class(build(overlay(load("digits-ipc1"), over), "here").dataset) is None
+    (tmp_path / "empty").mkdir()
+    over = {"dataset": {"name": str(tmp_path / "empty")}}
+    assert smallest_class(build(overlay(load("digits-ipc1"), over), "here").dataset) is None
