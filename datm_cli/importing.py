@@ -102,6 +102,8 @@ def import_set(
     if foreign.experiments > 1:
         text = f"{foreign.experiments} sets in {files[0].name}; number {experiment} is read"
         screen.read(Noted(text=f"{text} (--experiment)"))
+    for note in foreign.notes:
+        screen.read(Noted(text=note))
     if foreign.has_probabilities:
         text = "the labels sum to 1, as probabilities do; they are taken as logits, as DATM does"
         screen.read(Noted(text=text))
