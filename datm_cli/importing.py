@@ -18,6 +18,7 @@ from datm_engine.errors import ConfigError
 from datm_engine.events import Noted
 from datm_engine.formats import importing, tensors
 from datm_engine.formats.buffers import import_buffers
+from datm_engine.formats.expert_accuracy import check_accuracy
 from datm_engine.hints import command
 
 if TYPE_CHECKING:
@@ -80,9 +81,12 @@ def import_experts(
         shape = replace(shape, height=given.resolution, width=given.resolution)
     made = import_buffers(files, name, config, shape, folders.experts)
     experts, count = drive(made, screen)
+    on = runtime.start("cpu")
+    accuracy = drive(check_accuracy(experts, config, folders.data, on), screen)
     chosen = [f"experts.imported={experts.folder.name}", f"experts.count={count}"]
     words = [*given.words(), *(word for text in chosen for word in ("--set", text))]
     told = {"folder": str(experts.folder), "experts": count, "epochs": experts.epochs}
+    told["train_accuracy"] = accuracy
     return told, f"match them: {command('datm', 'distill', *words)}"
 
 

@@ -161,6 +161,7 @@ def test_experts_of_a_buffer_are_distilled_from(
     assert answer.code == 0, answer.err
     folder = Path(answer.out.strip())
     assert folder.name.startswith("mtt-")
+    assert "of 36 training images of photos correctly" in " ".join(answer.err.split())
     assert json.loads((folder / "experts.json").read_text())["count"] == 2
     following = shlex.split(answer.err.split("match them: ")[1])
     rest = ["--ipc", 1, "--name", "r"]
