@@ -79,7 +79,7 @@ def import_buffers(
             snapshots = _snapshots(where, path, expert, layout, epochs)
             same = known.setdefault(hashlib.sha256(snapshots.numpy()).digest(), where)
             if same != where:
-                wrong = f"{where} is the same as {same}: experts differ in their random draws"
+                wrong = f"{where} is the same as {equal}: experts differ in their random draws"
                 raise _unusable(wrong, config)
             make_folder(folder)  # now that the network is known to be theirs
             experts.save(count, snapshots, {"expert": str(count), "source": path.name})

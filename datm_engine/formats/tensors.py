@@ -105,12 +105,12 @@ def read(paths: Sequence[Path], *, experiment: int = 0) -> Foreign:
     with _importing(of_images):
         pictures, notes = convert_images(images)
     with _importing(of_labels):
-        targets, more = convert_labels(labels, len(pictures))
+        targets, of_targets = convert_labels(labels, len(pictures))
         order, sorting = class_order(targets)
     if order is not None:
         pictures, targets = pictures[order], targets[order]
     notes = [f"{of_images.name}: {note}" for note in notes]
-    notes += [f"{of_labels.name}: {note}" for note in (*more, *sorting)]
+    notes += [f"{of_labels.name}: {note}" for note in (*of_targets, *sorting)]
     return Foreign(pictures, targets, rate, experiments, tuple(notes))
 
 
