@@ -77,8 +77,8 @@ def import_buffers(
             where = f"{path}: expert {number}"
             _check_motion(where, expert, config)
             snapshots = _snapshots(where, path, expert, layout, epochs)
-            same = known.setdefault(hashlib.sha256(snapshots.numpy()).digest(), where)
-            if same != where:
+            equal = known.setdefault(hashlib.sha256(snapshots.numpy().data).digest(), where)
+            if equal != where:
                 wrong = f"{where} is the same as {equal}: experts differ in their random draws"
                 raise _unusable(wrong, config)
             make_folder(folder)  # now that the network is known to be theirs
