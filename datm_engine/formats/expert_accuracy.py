@@ -17,6 +17,8 @@ from datm_engine.errors import DatmError
 from datm_engine.events import Event, Noted
 from datm_engine.experts.training import expert_network
 from datm_engine.experts.trajectories import ExpertSet
+from datm_engine.hints import HELP
+from datm_engine.memory import wanted_for
 from datm_engine.runtime import Runtime, generator
 
 MEASURED = 1000  # training images
@@ -28,7 +30,8 @@ def check_accuracy(
     """The accuracy of the first expert's last snapshot on `MEASURED` training images, in percent,
     with a note if it is low; None, with a note, where the dataset cannot be loaded."""
     try:
-        data = yield from prepare(config.dataset, data_dir, runtime)
+        with wanted_for(f"the images of {config.dataset.name}", HELP):
+            data = yield from prepare(config.dataset, data_dir, runtime)
     except DatmError as problem:
         yield Noted(text=f"the experts' accuracy is not checked: {problem.message}")
         return None

@@ -199,6 +199,18 @@ def test_experts_that_do_not_move_are_refused(
     assert not list(tmp_path.glob("experts/*/experts.json")), "no set is left that a run could use"
 
 
+def test_a_run_refuses_a_set_imported_before_that_does_not_move(
+    tmp_path: Path, make_config: Make, imports: Callable[..., tuple[ExpertSet, int]]
+) -> None:
+    official_buffer(tmp_path / "replay_buffer_0.pt")
+    experts, _ = imports(tmp_path / "replay_buffer_0.pt")
+    experts.save(1, experts.snapshot(1, 4).expand(5, -1), {})
+    config = make_config(experts={"imported": experts.folder.name})
+    with pytest.raises(FileError, match=r"expert-0001\.safetensors does not move") as refused:
+        open_imported(config, "digits", CLASSES, experts.layout, experts.folder.parent)
+    assert refused.value.hint == "--set experts.imported=none"
+
+
 def test_that_they_do_not_move_is_reported_before_their_shapes(
     tmp_path: Path, imports: Callable[..., tuple[ExpertSet, int]]
 ) -> None:
