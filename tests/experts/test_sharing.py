@@ -213,28 +213,29 @@ def trains(folder: Path, data: Path, name: str) -> None:
     (folder / f"{name}.json").write_text(json.dumps(told))
 
 
-@contextmanager
-def two_processes(folder: Path, data: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Both training, from the same moment on."""
+def process(folder: Path, data: Path, name: str) -> subprocess.Popen[bytes]:
+    """One that trains, as soon as `go` is there."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     code = "import sys; from pathlib import Path; from tests.experts.test_sharing import trains; "
     code += "trains(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])"
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, str(folder), str(data), name], cwd=ROOT, env=environment
-        )
-        for name in ("a", "b")
-    ]
+    words = [sys.executable, "-c", code, str(folder), str(data), name]
+    return subprocess.Popen(words, cwd=ROOT, env=environment)
+
+
+@contextmanager
+def two_processes(folder: Path, data: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Both training, from the same moment on."""
+    processes = [process(folder, data, name) for name in ("a", "b")]
     try:
         while not all((folder / f"{name}.there").exists() for name in ("a", "b")):
-            assert all(process.poll() is None for process in processes)
+            assert all(one.poll() is None for one in processes)
             time.sleep(0.05)
         (folder / "go").touch()
         yield processes
     finally:
-        for process in processes:
-            process.kill()
-            process.wait()
+        for one in processes:
+            one.kill()
+            one.wait()
 
 
 @pytest.mark.slow
@@ -254,15 +255,22 @@ def test_two_processes_train_each_expert_once(
 
 
 @pytest.mark.slow
-def test_the_experts_of_a_killed_process_are_trained_by_the_other(
+def test_the_experts_of_a_killed_process_are_trained_by_those_that_go_on(
     tmp_path: Path, data_dir: Path
 ) -> None:
-    with two_processes(tmp_path, data_dir) as (killed, other):
+    """By the other one, and by the one that is started again."""
+    with two_processes(tmp_path, data_dir) as processes:
         while not (tmp_path / "a.at").exists():
             time.sleep(0.01)
-        killed.send_signal(signal.SIGKILL)
-        killed.wait()
-        assert other.wait(300) == 0
-    (folder,) = (tmp_path / "experts").iterdir()
+        processes[0].send_signal(signal.SIGKILL)
+        processes[0].wait()
+        (folder,) = (tmp_path / "experts").iterdir()
+        saved = {int(path.stem[-4:]) for path in folder.glob("expert-*.safetensors")}
+        processes.append(process(tmp_path, data_dir, "again"))
+        assert [one.wait(300) for one in processes[1:]] == [0, 0]
+    told = [json.loads((tmp_path / f"{name}.json").read_text()) for name in ("b", "again")]
+    trained = [expert for one in told for expert in one["trained"]]
+    assert len(trained) == len(set(trained)), "none twice"
+    assert {*trained, *saved} == {*range(8)}
     assert len([*folder.glob("expert-*.safetensors")]) == 8
     assert not [*folder.glob("*.lock")]
