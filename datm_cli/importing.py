@@ -18,6 +18,7 @@ from datm_engine.events import Noted
 from datm_engine.files import or_elsewhere
 from datm_engine.formats import importing, tensors
 from datm_engine.formats.buffers import import_buffers
+from datm_engine.formats.expert_accuracy import check_accuracy
 from datm_engine.hints import command
 from datm_engine.names import checked
 
@@ -81,9 +82,12 @@ def import_experts(
     made = import_buffers(files, name, config, shape, folders.experts)
     with or_elsewhere(folders.experts, "--experts-dir"):
         experts, count = drive(made, screen)
+    on = runtime.start("cpu")
+    accuracy = drive(check_accuracy(experts, config, folders.data, on), screen)
     chosen = [f"experts.imported={experts.folder.name}", f"experts.count={count}"]
     words = [*given.words(), *(word for text in chosen for word in ("--set", text))]
     told = {"folder": str(experts.folder), "experts": count, "epochs": experts.epochs}
+    told["train_accuracy"] = accuracy
     return told, f"match them: {command('datm', 'distill', *words)}"
 
 
@@ -103,6 +107,8 @@ def import_set(
     if foreign.experiments > 1:
         text = f"{foreign.experiments} sets in {files[0].name}; number {experiment} is read"
         screen.read(Noted(text=f"{text} (--experiment)"))
+    for note in foreign.notes:
+        screen.read(Noted(text=note))
     if foreign.has_probabilities:
         text = "the labels sum to 1, as probabilities do; they are taken as logits, as DATM does"
         screen.read(Noted(text=text))

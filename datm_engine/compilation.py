@@ -10,12 +10,13 @@ from typing import Any, TypeVar, cast
 import torch
 from torch._dynamo import config as dynamo
 from torch._functorch import config as functorch
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 from torch.utils.flop_counter import flop_registry
 
 from datm_engine.events import Event, Noted
-from datm_engine.memory import OutOfMemory
+from datm_engine.memory import OutOfMemory, is_out_of_memory, noticed
 from datm_engine.runtime import Runtime
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -45,8 +46,9 @@ def compiled(
     `exercise` calls it in every way that the stage will, with every shape: compilation happens
     there and nowhere later. It is also what the work is counted on, `repeats` times over.
     `small_kernels`: on a GPU, replay it as a CUDA graph, as it waits for launches otherwise. If
-    compiling fails, that is said, and nothing is compiled after it. Raises OutOfMemory where the
-    exercise does.
+    compiling fails, a note says so, and nothing is compiled after it. Raises OutOfMemory where the
+    exercise or its compilation runs out of memory; that is no failure of the compiler, and a
+    smaller exercise is compiled.
     """
     compiler = runtime.compiler
     if compiler.mode == "off" or compiler.broken:
@@ -71,17 +73,28 @@ def compiled(
         with functorch.patch(aggressive_recomputation=True):
             for _ in range(times):
                 exercise(faster)
-    except OutOfMemory:
-        raise
     except Exception as problem:
+        if _ran_out(problem):
+            raise OutOfMemory(str(problem).strip().partition("\n")[0]) from None
         # Whatever a compiler fails with; what is wrong with the function itself shows again below.
-        exercise(function)
+        with noticed():
+            exercise(function)
         compiler.broken = True
         reason = str(problem).strip().splitlines() or [type(problem).__name__]
         yield Noted(text=f"{what}: compiling failed ({reason[0][:200]}); going on without")
         return function
     yield Noted(text=f"{what}: compiled in {time.monotonic() - began:.0f} s")
     return faster
+
+
+def _ran_out(problem: BaseException) -> bool:
+    """Whether memory that ran out is `problem`, or what the compiler raised it for. Memory of the
+    C++ compiler is another matter: a smaller exercise takes as much of it."""
+    from torch._inductor.exc import CppCompileError
+
+    while isinstance(inner := getattr(problem, "inner_exception", None), BaseException):
+        problem = inner
+    return is_out_of_memory(problem) and not isinstance(problem, CppCompileError)
 
 
 def _copying(function: Function) -> Function:
@@ -118,8 +131,10 @@ def _tensors(saved: Any) -> list[torch.Tensor]:
 
 
 def _seconds(runtime: Runtime, function: Function, exercise: Callable[[Function], object]) -> float:
-    """How long an exercise takes without compilation, by the multiply-adds in it."""
-    with _Counting() as counter:
+    """How long an exercise takes without compilation, by the multiply-adds in it. They are counted
+    on fake tensors, which have shapes and no memory: run without compilation, the exercise takes
+    several times the memory of a compiled one."""
+    with FakeTensorMode(allow_non_fake_inputs=True), _Counting() as counter:
         exercise(function)
     on_cpu = runtime.device.type == "cpu"
     return counter.flops / (_CORE * torch.get_num_threads() if on_cpu else _GPU)

@@ -20,6 +20,7 @@ from datm_engine.events import Event
 from datm_engine.experts.curriculum import scoring_epochs
 from datm_engine.experts.steps import expert_step
 from datm_engine.experts.training import expert_precision
+from datm_engine.memory import wanted_for
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
 from datm_engine.runtime import Runtime
@@ -60,11 +61,14 @@ def estimate(
     config: Config, shape: tuple[int, int, int], classes: int, images: int, runtime: Runtime
 ) -> Generator[Event, None, list[Estimate]]:
     """For experts, distill and evaluate, all of it done anew, its steps compiled where a run would
-    compile them. shape: channels, height, width; `images`: for training, before any held out."""
+    compile them. shape: channels, height, width; `images`: for training, before any held out.
+    Raises DatmError where a step runs out of memory."""
     stages = Calibration(config, shape, classes, images, runtime)
-    experts = yield from stages.experts()
-    distill = yield from stages.distill()
-    evaluate = yield from stages.evaluate()
+    smaller = f"--set network.width={max(1, config.network.width // 2)}"
+    with wanted_for("a step", smaller if runtime.device.type == "cpu" else "--device cpu"):
+        experts = yield from stages.experts()
+        distill = yield from stages.distill()
+        evaluate = yield from stages.evaluate()
     return [experts, distill, evaluate]
 
 

@@ -91,6 +91,8 @@ class ExpertEpoch(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ExpertTrained(Event):
+    """`seconds`: of training it, or of waiting for another process that trained it."""
+
     expert: int
     total: int
     path: str

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from datm_engine.alignment.course import Course
 from datm_engine.alignment.measurement import measure_course
-from datm_engine.alignment.settling import align, settle_by_experts
+from datm_engine.alignment.settling import Settled, align, settle_by_experts
 from datm_engine.checkpoint import Checkpoint
 from datm_engine.config import Config
 from datm_engine.data.prepared import PreparedData, prepare
@@ -32,6 +32,7 @@ from datm_engine.experts.trajectories import ExpertSet, fingerprint
 from datm_engine.files import or_elsewhere
 from datm_engine.memory import wanted_for
 from datm_engine.networks.weights import FlatNetwork
+from datm_engine.ranks import ALONE
 from datm_engine.runs import Run
 from datm_engine.runtime import Runtime
 from datm_engine.soundness import losses
@@ -228,10 +229,17 @@ def _derived(
     known: Sequence[Evaluated],
 ) -> Generator[Event, None, Config]:
     """The configuration with what the experts tell, which from then on is the run's; as it was, if
-    stopped."""
-    config, ranks = evaluation.config, evaluation.runtime.ranks
-    stage = settle_by_experts(derive, evaluation, experts, network, known)
-    settled = yield from _evaluating(config, stage)
+    stopped. The first rank measures, as one alone does, and the others take what it derives: values
+    are rounded, so that sums in another order can end at other values."""
+    config, runtime = evaluation.config, evaluation.runtime
+    ranks, compiler = runtime.ranks, runtime.compiler
+    settled: Settled | None = None
+    if ranks.leads:
+        alone = replace(evaluation, runtime=replace(runtime, ranks=ALONE))
+        stage = settle_by_experts(derive, alone, experts, network, known)
+        settled = yield from _evaluating(config, stage)
+    settled, decided = ranks.first(lambda: (settled, compiler.decided))
+    compiler.decided.update(decided)
     if settled is None:
         return config
     if ranks.leads:

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -165,11 +166,22 @@ def join() -> Ranks:
         where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
         message = f"{here} did not meet the others at {where}: {_in_a_line(problem)}"
         raise RankLost(message, "") from None
-    local, local_count = (
-        int(os.environ.get(f"LOCAL_{name}", "0")) for name in ("RANK", "WORLD_SIZE")
-    )
-    _current = Ranks(rank, count, local, local_count or 1, PrefixStore("datm", store), patient)
+    joined = Ranks(rank, count, _store=PrefixStore("datm", store), _patient=patient)
+    local, local_count = _on_this_machine(rank, joined.gather(platform.node()))
+    _current = replace(joined, local=local, local_count=local_count)
     return _current
+
+
+def _on_this_machine(rank: int, hosts: list[str]) -> tuple[int, int]:
+    """This rank's number among those of its machine, and how many these are: as torchrun or SLURM
+    states them, or else by the ranks' hosts."""
+    host = hosts[rank]
+    local = os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID")
+    count = os.environ.get("LOCAL_WORLD_SIZE")
+    return (
+        int(local) if local else hosts[:rank].count(host),
+        int(count) if count else hosts.count(host),
+    )
 
 
 def leave() -> None:

@@ -244,20 +244,37 @@ def _device(name: str, ranks: Ranks) -> torch.device:
 
 
 def _device_of_rank(kind: str, number: str, ranks: Ranks) -> torch.device:
-    """A GPU of its own for each rank of a machine, or the processor for all."""
+    """A GPU of its own for each rank, or the processor for all. Raises ConfigError, on all ranks
+    alike, where two have the same GPU or devices of different kinds."""
     if number:
         wrong = f"--device {kind}:{number}: of {ranks.count} ranks each takes a GPU of its own"
         raise ConfigError(wrong, f"--device {kind}")
     if kind == "mps":
         raise ConfigError(f"{ranks.count} ranks cannot share the one GPU here", "--device cpu")
-    if kind == "cpu":
-        return torch.device("cpu")
-    if ranks.local >= (gpus := torch.cuda.device_count()):
-        wrong = f"{ranks.local_count} ranks on this machine, which has {gpus} GPUs"
-        raise ConfigError(wrong, "--device cpu")
-    own = torch.device("cuda", ranks.local)
-    torch.cuda.set_device(own)
+    own, gpu = torch.device("cpu"), ""
+    if kind == "cuda":
+        # All GPUs of the machine are visible to each rank, or only those of its own task.
+        own = torch.device("cuda", ranks.local % torch.cuda.device_count())
+        gpu = str(torch.cuda.get_device_properties(own).uuid)
+    _check_devices(ranks.gather((platform.node(), kind, gpu)))
+    if kind == "cuda":
+        torch.cuda.set_device(own)
     return own
+
+
+def _check_devices(devices: list[tuple[str, str, str]]) -> None:
+    """`devices`: the host, the kind of device and the GPU's uuid of each rank."""
+    for rank, (host, kind, gpu) in enumerate(devices):
+        if kind != devices[0][1]:
+            wrong = f"rank 0 computes on {devices[0][1]} ({devices[0][0]}), rank {rank} on {kind}"
+            raise ConfigError(f"{wrong} ({host})", "--device cpu")
+        first = devices.index((host, kind, gpu))
+        if gpu and first != rank:
+            raise ConfigError(
+                f"ranks {first} and {rank} have the same GPU ({gpu} of {host}): each rank takes a "
+                "GPU of its own",
+                "--device cpu",
+            )
 
 
 def _check(flag: str, value: str, known: tuple[str, ...]) -> None:

@@ -9,9 +9,21 @@ import pytest
 import torch
 from torch import Tensor
 from torch._dynamo import config as dynamo
+from torch._dynamo.exc import BackendCompilerFailed
+from torch._inductor.exc import CppCompileError, InductorError
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
+from datm_engine import compilation
 from datm_engine.compilation import compiled, graph_size
+from datm_engine.data.augmentation import OPERATIONS, draw
+from datm_engine.distillation.matching import Step, build_graph, student_gradient
+from datm_engine.evaluation.training import training_step
+from datm_engine.experts.steps import expert_step
+from datm_engine.memory import OutOfMemory
+from datm_engine.networks.weights import FlatNetwork
+from datm_engine.networks.zoo import NAMES, build
 from datm_engine.runtime import Compiler, Runtime
+from tests.conftest import tiny_config
 
 Finished = Callable[[Any], tuple[list[Any], Any]]
 
@@ -102,6 +114,120 @@ def test_a_failed_compilation_is_told_once_and_nothing_stops(
         "squares: compiling failed (no compiler here); going on without"
     ]
     assert finished(compiled(on, "cubes", square, exercise, 1)) == ([], square)
+
+
+def raising(problem: Exception) -> Callable[..., Any]:
+    """A torch.compile whose functions raise `problem`."""
+
+    def fail(*given: Any) -> Any:
+        raise problem
+
+    return lambda function, **options: fail
+
+
+FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        FULL,
+        InductorError(FULL, None),
+        InductorError(MemoryError(), None),
+        BackendCompilerFailed(None, InductorError(FULL, None), None),
+    ],
+    ids=["called", "compiling", "of the host", "nested"],
+)
+def test_memory_that_runs_out_is_no_failure_of_the_compiler(
+    problem: Exception, finished: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "compile", raising(problem))
+    on = runtime("on")
+    with pytest.raises(OutOfMemory):
+        finished(compiled(on, "squares", square, exercise, 1))
+    monkeypatch.setattr(torch, "compile", lambda function, **options: function)
+    (noted,), _ = finished(compiled(on, "squares", square, exercise, 1))
+    assert "squares: compiled in" in noted.text, "compilation stays on"
+
+
+def test_the_memory_of_the_c_compiler_is_not_that_of_the_exercise(
+    finished: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = InductorError(CppCompileError(["g++"], "cc1plus: out of memory"), None)
+    monkeypatch.setattr(torch, "compile", raising(problem))
+    (noted,), same = finished(compiled(runtime("on"), "squares", square, exercise, 1))
+    assert "compiling failed" in noted.text
+    assert same is square
+
+
+def test_work_is_counted_without_memory(finished: Finished) -> None:
+    """An exercise on fake tensors, of 4 TB each."""
+    seen: list[Tensor] = []
+
+    def large(function: Callable[[Tensor], Tensor]) -> None:
+        seen.append(function(torch.eye(8).new_empty(10**6, 10**6)))
+
+    on = runtime("auto")
+    finished(compiled(on, "squares", square, large, 0))
+    assert isinstance(seen[0], FakeTensor)
+    assert on.compiler.decided == {"squares": False}
+
+
+@pytest.mark.parametrize("operation", [None, *OPERATIONS])
+@pytest.mark.parametrize("compute", [None, torch.bfloat16], ids=["float32", "bfloat16"])
+def test_fake_tensors_count_as_real_ones(
+    operation: str | None, compute: torch.dtype | None
+) -> None:
+    module = build("convnet", channels=3, size=(8, 8), classes=3, width=4, depth=2, seed=0)
+    network = FlatNetwork(module, compute)
+    images, labels, theta = torch.rand(6, 3, 8, 8), torch.rand(6, 3), network.initial()
+    (drawn,) = draw([operation] if operation else [], [4], torch.Generator().manual_seed(0))
+    step = Step(torch.arange(4), drawn)
+
+    def backward(gradient: Any) -> None:
+        graph = build_graph(gradient, theta, images, labels, step)
+        torch.autograd.grad(graph.g, graph.leaves, theta)
+
+    assert counted(student_gradient(network), backward) > 100_000
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_networks_count_the_same_on_fake_tensors(name: str) -> None:
+    module = build(name, channels=3, size=(32, 32), classes=3, width=4, depth=2, seed=0)
+    network = FlatNetwork(module)
+    theta, images, labels = network.initial(), torch.rand(2, 3, 32, 32), torch.rand(2, 3)
+    running = {key: value.clone() for key, value in module.named_buffers()}
+
+    def exercise(step: Any) -> None:
+        step(theta, torch.zeros_like(theta), torch.tensor(0.1), images, labels)
+
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        exercise(training_step(network, 0.9, 5e-4))
+    assert all(torch.equal(running[key], value) for key, value in module.named_buffers())
+    assert counted(training_step(network, 0.9, 5e-4), exercise) > 100_000
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "gsam"])
+def test_steps_of_experts_count_the_same_on_fake_tensors(optimizer: str) -> None:
+    settings = tiny_config(experts={"optimizer": optimizer}).experts
+    module = build("convnet", channels=3, size=(8, 8), classes=3, width=4, depth=2, seed=0)
+    network = FlatNetwork(module)
+    theta, images, labels = network.initial(), torch.rand(4, 3, 8, 8), torch.tensor([0, 1, 2, 0])
+
+    def exercise(step: Any) -> None:
+        step(theta, torch.zeros_like(theta), images, labels)
+
+    assert counted(expert_step(network, settings), exercise) > 10_000
+
+
+def counted(function: Any, exercise: Callable[[Any], object]) -> int:
+    """The operations of an exercise, which are the same on fake tensors."""
+    with compilation._Counting() as real:
+        exercise(function)
+    with FakeTensorMode(allow_non_fake_inputs=True), compilation._Counting() as fake:
+        exercise(function)
+    assert fake.flops == real.flops
+    return fake.flops
 
 
 def test_a_fault_of_the_function_is_no_fault_of_the_compiler(

@@ -12,16 +12,21 @@ import pytest
 import torch
 from torch import Tensor
 
+from datm_engine.alignment import settling
 from datm_engine.checkpoint import Checkpoint
 from datm_engine.config import Config
+from datm_engine.data.prepared import PreparedData
 from datm_engine.distillation import iteration
+from datm_engine.distillation.iteration import Distillation
+from datm_engine.distillation.loop import at_first
 from datm_engine.distillation.matching import Gradient
 from datm_engine.errors import DatmError
 from datm_engine.events import Matched, Noted
+from datm_engine.experts.training import expert_network, train_experts
 from datm_engine.memory import OutOfMemory, is_out_of_memory, noticed, wanted_for
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs import Run
-from datm_engine.runtime import Runtime
+from datm_engine.runtime import Compiler, Runtime
 from tests.distillation.test_division import short_of_memory
 
 Make = Callable[..., Config]
@@ -193,3 +198,56 @@ def test_other_stages_name_the_setting(
     with pytest.raises(DatmError, match="out of memory for training") as raised:
         finished(make_distilled_set(make_config(), run, folders, cpu, lambda: False))
     assert raised.value.hint == hint
+
+
+@pytest.fixture
+def compiling(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Runtime]:
+    """A runtime that compiles every function, where compiled steps have room for so many images."""
+
+    def make(most: int) -> Runtime:
+        def compile_(function: Any, **options: Any) -> Any:
+            def tight(*given: Tensor) -> Any:
+                if max(len(tensor) for tensor in given if tensor.ndim == 4) > most:
+                    raise SAID[0]
+                return function(*given)
+
+            return tight
+
+        monkeypatch.setattr(torch, "compile", compile_)
+        return Runtime(torch.device("cpu"), compiler=Compiler("on"))
+
+    return make
+
+
+def test_a_compiled_step_of_experts_that_runs_out_names_the_setting(
+    compiling: Callable[[int], Runtime], make_config: Make, folders: Folders, finished: Finished
+) -> None:
+    on = compiling(63)  # of 64
+    run = Run.create(folders.runs, "run", make_config(), {})
+    with pytest.raises(DatmError, match="out of memory for training experts") as raised:
+        finished(make_distilled_set(make_config(), run, folders, on, lambda: False))
+    assert raised.value.hint == "--set experts.batch=32"
+    assert not on.compiler.broken
+
+
+def test_compiled_student_steps_that_run_out_are_compiled_in_pieces(
+    compiling: Callable[[int], Runtime],
+    make_config: Make,
+    digits: PreparedData,
+    cpu: Runtime,
+    finished: Finished,
+    tmp_path: Path,
+) -> None:
+    config = make_config(distill={"batch_syn": 10})
+    _, experts = finished(train_experts(config, digits, tmp_path, cpu))
+    on = compiling(5)
+    network = expert_network(config, digits, 0, on)
+    distillation = Distillation(config, experts, network, on)
+    start = settling._start(config, digits, experts, network, on)
+    distillation.restore(at_first(start, experts))
+    seen, _ = finished(distillation.prepare())
+    texts = [event.text for event in seen]
+    assert "in pieces of at most 5 images" in texts[0]
+    assert texts[1].startswith("student steps: compiled in")
+    assert not on.compiler.broken
+    assert distillation.gradient is not distillation.plain_gradient

@@ -6,16 +6,21 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import platform
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
+from datm_engine.alignment import settling
 from datm_engine.checkpoint import Checkpoint
 from datm_engine.config import Config
+from datm_engine.derivation import DERIVABLE
 from datm_engine.errors import ConfigError, DatmError
 from datm_engine.events import (
     CheckpointSaved,
@@ -26,7 +31,7 @@ from datm_engine.events import (
     RunEnded,
 )
 from datm_engine.pipeline import Folders, make_distilled_set
-from datm_engine.ranks import ALONE, RankLost, Ranks, join
+from datm_engine.ranks import ALONE, RankLost, Ranks, _on_this_machine, join
 from datm_engine.recorder import Recorder
 from datm_engine.runs import Run
 from datm_engine.runtime import Runtime, start
@@ -247,8 +252,158 @@ def test_dealing_leaves_nothing_out() -> None:
     assert Ranks(2, 3).deal([1]) == []
 
 
+def derived(ranks: Ranks, folder: Path) -> None:
+    """A run whose settings are derived from its experts, in float32; a rank that matches segments
+    for it leaves a file."""
+    plainly = settling._measured
+
+    def noted(*given: Any) -> dict[str, float]:
+        (folder / f"measures-{ranks.rank}").touch()
+        return plainly(*given)
+
+    settling._measured = noted
+    settings = tiny_config(experts={"count": 3, "epochs": 6}, **EXACT)
+    folders = places(folder)
+    run = Run(folders.runs / "derived")
+    if ranks.leads:
+        Run.create(folders.runs, "derived", settings, {"derive": list(DERIVABLE)})
+    ranks.gather(None)
+    on = Runtime(torch.device("cpu"), ranks=ranks)
+    road = make_distilled_set(run.config(), run, folders, on, lambda: False)
+    if ranks.leads:
+        with run.recording() as record:
+            finish(record.follow(road))
+    else:
+        finish(Recorder(run).follow(road))
+
+
+@pytest.mark.slow
+def test_two_ranks_derive_the_settings_that_one_derives(
+    tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settling, "_measured", settling._measured)  # undone at the end
+    for name in ("two", "one"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "data").symlink_to(data_dir)
+    assert on_ranks(2, "tests.test_ranks", "derived", tmp_path / "two") == [0, 0]
+    measuring = [path.name for path in (tmp_path / "two").glob("measures-*")]
+    assert measuring == ["measures-0"], "the first rank measures as one alone does"
+    torch.set_num_threads(1)
+    derived(ALONE, tmp_path / "one")
+    one, two = (Run(tmp_path / name / "runs" / "derived") for name in ("one", "two"))
+    assert one.facts()["derived"] == two.facts()["derived"]
+    assert set(one.facts()["derived"]) == {f"distill.{key}" for key in DERIVABLE}
+    assert one.config() == two.config()
+    images, others = (Checkpoint.load(run.checkpoint).learned["images"] for run in (one, two))
+    assert float((images - others).norm()) < 1e-6 * float(images.norm())
+
+
+@pytest.mark.parametrize(
+    ("ours", "expected"),
+    [
+        ({}, [[0, 2], [1, 2]]),
+        ({"SLURM_LOCALID": "5"}, [[5, 2], [5, 2]]),
+        ({"SLURM_LOCALID": "5", "LOCAL_RANK": "3"}, [[3, 2], [3, 2]]),
+        ({"LOCAL_WORLD_SIZE": "4"}, [[0, 4], [1, 4]]),
+    ],
+    ids=["by hosts", "by SLURM", "by torchrun", "torchrun's count"],
+)
+def test_a_ranks_number_on_its_machine(
+    ours: dict[str, str], expected: list[list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LOCAL_RANK", "LOCAL_WORLD_SIZE", "SLURM_LOCALID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in ours.items():
+        monkeypatch.setenv(name, value)
+    hosts = ["a", "a", "b"]
+    assert [list(_on_this_machine(rank, hosts)) for rank in range(2)] == expected
+
+
+def test_a_rank_that_is_alone_on_its_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOCAL_RANK", "LOCAL_WORLD_SIZE", "SLURM_LOCALID"):
+        monkeypatch.delenv(name, raising=False)
+    assert _on_this_machine(2, ["a", "a", "b"]) == (0, 1)
+
+
+@dataclass(frozen=True)
+class Gathering(Ranks):
+    """A rank that knows what the others gather."""
+
+    others: tuple[Any, ...] = ()
+
+    def gather(self, value: Any) -> list[Any]:
+        return [*self.others[: self.rank], value, *self.others[self.rank :]]
+
+
+@pytest.fixture
+def gpus(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[torch.device]]:
+    """This process sees GPUs of these uuids, on a host named node1; the devices that were set."""
+
+    def make(*uuids: str) -> list[torch.device]:
+        chosen: list[torch.device] = []
+        monkeypatch.setattr("platform.node", lambda: "node1")
+        for name, value in {
+            "is_available": lambda: True,
+            "device_count": lambda: len(uuids),
+            "get_device_properties": lambda on: SimpleNamespace(uuid=uuids[on.index]),
+            "set_device": chosen.append,
+            "get_device_capability": lambda on: (9, 0),
+            "mem_get_info": lambda on: (10**9, 10**9),
+        }.items():
+            monkeypatch.setattr(torch.cuda, name, value)
+        return chosen
+
+    return make
+
+
+def test_each_rank_takes_the_gpu_of_its_number(
+    gpus: Callable[..., list[torch.device]],
+) -> None:
+    chosen = gpus("GPU-a", "GPU-b")
+    others = (("node1", "cuda", "GPU-a"),)
+    on = start("cuda", "float32", ranks=Gathering(1, 2, 1, 2, others=others))
+    assert on.device == torch.device("cuda:1")
+    assert chosen == [on.device]
+
+
+def test_one_visible_gpu_a_task_is_each_ranks_own(
+    gpus: Callable[..., list[torch.device]],
+) -> None:
+    """As SLURM's --gpus-per-task=1 has it."""
+    gpus("GPU-d")
+    others = tuple(("node1", "cuda", f"GPU-{name}") for name in "abc")
+    on = start("cuda", "float32", ranks=Gathering(3, 4, 3, 4, others=others))
+    assert on.device == torch.device("cuda:0")
+
+
+def test_the_same_uuid_on_another_host_is_another_gpu(
+    gpus: Callable[..., list[torch.device]],
+) -> None:
+    gpus("GPU-a")
+    others = (("node2", "cuda", "GPU-a"),)
+    assert start("cuda", "float32", ranks=Gathering(1, 2, 0, 1, others=others)).device.index == 0
+
+
+def test_two_ranks_of_one_gpu_are_refused(gpus: Callable[..., list[torch.device]]) -> None:
+    chosen = gpus("GPU-a", "GPU-b")
+    others = (("node1", "cuda", "GPU-a"), ("node1", "cuda", "GPU-b"))
+    with pytest.raises(ConfigError) as raised:
+        start("cuda", ranks=Gathering(2, 3, 2, 3, others=others))
+    assert raised.value.message.startswith("ranks 0 and 2 have the same GPU (GPU-a of node1)")
+    assert raised.value.hint == "--device cpu"
+    assert not chosen
+
+
+def test_ranks_on_different_kinds_of_devices_are_refused(
+    gpus: Callable[..., list[torch.device]],
+) -> None:
+    gpus("GPU-a")
+    with pytest.raises(ConfigError, match=r"rank 0 computes on cpu \(node2\), rank 1 on cuda"):
+        start("auto", ranks=Gathering(1, 2, 0, 1, others=(("node2", "cpu", ""),)))
+
+
 def test_ranks_share_a_machine() -> None:
-    pair = Ranks(1, 2, 1, 2)
+    pair = Gathering(1, 2, 1, 2, others=((platform.node(), "cpu", ""),))
     on = start("cpu", ranks=pair)
     assert on.description.startswith("2 ranks on cpu (1 thread each)")
     assert on.memory == pytest.approx(start("cpu").memory / 2, rel=0.3)

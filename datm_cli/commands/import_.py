@@ -15,8 +15,8 @@ def import_(
         list[Path],
         typer.Argument(
             metavar="FILE...",
-            help="images_*.pt, labels_*.pt and, if there is one, lr_*.pt; a res_*.pt; or any "
-            "number of replay_buffer_*.pt.",
+            help="images_*.pt, labels_*.pt and, if there is one, lr_*.pt (or images.pt, labels.pt, "
+            "lr.pt); a res_*.pt; or any number of replay_buffer_*.pt.",
         ),
     ],
     to: Annotated[

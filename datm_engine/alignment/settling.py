@@ -60,7 +60,7 @@ def settle_by_experts(
     known: Sequence[Evaluated],
 ) -> Generator[Event, None, Settled | None]:
     """Derive the keys `derive` of [distill], for the configuration, the data and the device that
-    `evaluation` has; None if it is stopped. The same on every rank.
+    `evaluation` has; None if it is stopped.
 
     known: rows of real images that are measured already. Takes a pass over some training images
     for every snapshot of two experts, networks trained on real images where there is no row of

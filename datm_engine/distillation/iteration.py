@@ -127,13 +127,12 @@ class Distillation:
         shapes = {len(piece.indices): piece for pieces in divided for piece in pieces}
 
         def exercise(gradient: Gradient) -> None:
-            with noticed():
-                for piece in shapes.values():
-                    parts = images[piece.indices], labels[piece.indices]
-                    with torch.no_grad():
-                        gradient(theta, *parts)
-                    graph = build_graph(gradient, theta, images, labels, piece)
-                    torch.autograd.grad(graph.g, graph.leaves, theta)
+            for piece in shapes.values():
+                parts = images[piece.indices], labels[piece.indices]
+                with torch.no_grad():
+                    gradient(theta, *parts)
+                graph = build_graph(gradient, theta, images, labels, piece)
+                torch.autograd.grad(graph.g, graph.leaves, theta)
 
         repeats = settings.iterations * sum(map(len, divided)) // max(1, len(shapes))
         self.gradient = yield from compiled(

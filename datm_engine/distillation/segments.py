@@ -1,9 +1,13 @@
-"""The segments of experts that iterations match, the next one read while one is matched."""
+"""The segments of experts that iterations match, the next one read while one is matched.
+
+What is read ahead stays in the host's memory, pinned for a GPU: an iteration's memory is at its
+peak then. It is copied to the device when its iteration begins.
+"""
 
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -15,7 +19,7 @@ from datm_engine.runtime import Runtime
 
 @dataclass(frozen=True)
 class Segment:
-    """From θ*_t to θ*_{t+M} of one expert; the weights are on the device."""
+    """From θ*_t to θ*_{t+M} of one expert."""
 
     expert: int
     start_epoch: int
@@ -25,7 +29,8 @@ class Segment:
 
 
 class Segments:
-    """`segments(iteration)`: what chance and the window decide for it, in any order."""
+    """`segments(iteration)`: what chance and the window decide for it, in any order, with weights
+    on the device."""
 
     def __init__(
         self, config: Config, window: Window, experts: ExpertSet, runtime: Runtime
@@ -37,23 +42,42 @@ class Segments:
 
     def __call__(self, iteration: int) -> Segment:
         """Raises FileError for an expert that is damaged."""
-        if self._next is not None and self._next[0] == iteration:
-            segment = self._next[1].result()
-        else:
+        ahead, self._next = self._next, None
+        # A read that failed ahead of time is repeated: memory may be free again, and what is wrong
+        # with a file is raised here.
+        if ahead is None or ahead[0] != iteration or ahead[1].exception() is not None:
             segment = self._read(iteration)
-        self._next = iteration + 1, self._thread.submit(self._read, iteration + 1)
+        else:
+            segment = ahead[1].result()
+        segment = self._placed(segment)
+        self._next = iteration + 1, self._thread.submit(self._read_ahead, iteration + 1)
         return segment
-
-    def _read(self, iteration: int) -> Segment:
-        seed = self._config.distill.seed
-        expert = expert_for(iteration, self._config.experts.count, seed)
-        return self.of(expert, self._window.start_epoch(iteration, seed))
 
     def of(self, expert: int, start_epoch: int) -> Segment:
         """An expert's from epoch t on. Raises FileError for an expert that is damaged."""
+        return self._placed(self._read_segment(expert, start_epoch))
+
+    def _read(self, iteration: int) -> Segment:
+        """On the host, as all that is read is."""
+        seed = self._config.distill.seed
+        expert = expert_for(iteration, self._config.experts.count, seed)
+        return self._read_segment(expert, self._window.start_epoch(iteration, seed))
+
+    def _read_ahead(self, iteration: int) -> Segment:
+        segment = self._read(iteration)
+        if self._runtime.device.type != "cuda":
+            return segment
+        start, target = segment.start.pin_memory(), segment.target.pin_memory()
+        return replace(segment, start=start, target=target)
+
+    def _read_segment(self, expert: int, start_epoch: int) -> Segment:
         target_epoch = start_epoch + self._config.distill.expert_epochs
         weights = self._weights(expert, start_epoch, target_epoch)
-        return Segment(expert, start_epoch, target_epoch, *map(self._runtime.place, weights))
+        return Segment(expert, start_epoch, target_epoch, *weights)
+
+    def _placed(self, segment: Segment) -> Segment:
+        place = self._runtime.place
+        return replace(segment, start=place(segment.start), target=place(segment.target))
 
     def _weights(self, expert: int, *epochs: int) -> tuple[Tensor, ...]:
         """θ* of these two epochs, or what stands in their place on the line from θ*_0 to the last

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from datm_engine.config import Config
 from datm_engine.data.prepared import PreparedData
 from datm_engine.errors import ConfigError, FileError
@@ -74,7 +76,7 @@ def open_imported(
     """The set that `config.experts.imported` names, its files checked.
 
     Raises ConfigError where it is not there, has too few experts or epochs, or was made of
-    something else than this run; FileError for damage.
+    something else than this run; FileError for damage, and for an expert that does not move.
     """
     folder = experts_dir / str(config.experts.imported)
     origin, count = origin_of(folder)
@@ -106,6 +108,13 @@ def open_imported(
     experts = ExpertSet(folder, layout, origin.epochs)
     if len(experts.ready(config.experts.count)) < config.experts.count:
         raise FileError(f"{folder} lacks some of its {count} experts", command("ls", folder))
+    for expert in range(config.experts.count):
+        if torch.equal(*experts.segment(expert, 0, origin.epochs)):
+            raise FileError(
+                f"{experts.path(expert)} does not move: its first and last snapshots are the same, "
+                "so there is no trajectory to match",
+                "--set experts.imported=none",
+            )
     return experts
 
 

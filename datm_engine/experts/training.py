@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection, Generator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,6 +19,7 @@ from datm_engine.errors import FileError
 from datm_engine.events import Event, ExpertEpoch, ExpertsPlanned, ExpertTrained, Noted
 from datm_engine.experts.curriculum import Curriculum, difficulty, scoring_epochs
 from datm_engine.experts.imported import imported_experts, open_imported
+from datm_engine.experts.sharing import Claim, claim_next
 from datm_engine.experts.steps import (
     ExpertStep,
     check_finite,
@@ -97,7 +98,8 @@ def train_experts(
     [distill] that are to be derived from them.
 
     Each is written when it is done, by the rank that it was dealt to; if `stop()` turns true, those
-    in progress are given up and those before them stay. A set that was imported is taken as it is.
+    in progress are given up and those before them stay. Experts that another process trains are
+    waited for, when nothing else is left to train. A set that was imported is taken as it is.
     Raises FileError for a damaged expert, DatmError for one that diverges.
     """
     if config.experts.imported is not None:
@@ -149,34 +151,62 @@ def train_experts(
             own = []
         else:
             order = Curriculum(places, epochs).order
-    trained: list[ExpertTrained] = []
-    for expert in own:
-        began = time.monotonic()
+
+    def train(expert: int) -> Generator[Event, None, Tensor | None]:
         start = _start(config, data, runtime, "expert weights", expert)
-        snapshots = yield from _train(config, data, expert, start, step, order, stop)
-        if snapshots is None:
-            break
-        experts.save(expert, snapshots, {"expert": str(expert)})
-        last = runtime.place(snapshots[-1])
-        held_out = data.validation
-        trained += [
-            ExpertTrained(
-                expert=expert,
-                total=settings.count,
-                path=str(experts.path(expert)),
-                seconds=time.monotonic() - began,
-                train_accuracy=network.accuracy(last, data.train.images, data.train.labels),
-                validation_accuracy=network.accuracy(last, held_out.images, held_out.labels)
-                if len(held_out)
-                else None,
-            )
-        ]
-        yield trained[-1]
+        return (yield from _train(config, data, expert, start, step, order, stop))
+
+    def report(expert: int, weights: Tensor, seconds: float) -> ExpertTrained:
+        last, held_out = runtime.place(weights), data.validation
+        return ExpertTrained(
+            expert=expert,
+            total=settings.count,
+            path=str(experts.path(expert)),
+            seconds=seconds,
+            train_accuracy=network.accuracy(last, data.train.images, data.train.labels),
+            validation_accuracy=network.accuracy(last, held_out.images, held_out.labels)
+            if len(held_out)
+            else None,
+        )
+
+    claim = partial(claim_next, experts, total=settings.count, stop=stop)
+    trained = yield from _train_missing(own, claim, train, report)
     runtime.using(precision)
     for rank, theirs in enumerate(ranks.gather(trained)):  # and wait for them
         if rank != ranks.rank:
             yield from theirs
     return experts
+
+
+def _train_missing(
+    missing: Sequence[int],
+    claim: Callable[[Sequence[int]], Generator[Event, None, Claim | None]],
+    train: Callable[[int], Generator[Event, None, Tensor | None]],
+    report: Callable[[int, Tensor, float], ExpertTrained],
+) -> Generator[Event, None, list[ExpertTrained]]:
+    """Train the `missing` experts, or take those that other processes have trained meanwhile, until
+    all are there or this process is stopped."""
+    trained: list[ExpertTrained] = []
+    pending = list(missing)
+    while pending:
+        began = time.monotonic()
+        claimed = yield from claim(pending)
+        if claimed is None:
+            break
+        expert, experts = claimed.expert, claimed.experts
+        with claimed:
+            if claimed.is_trained:
+                last = experts.snapshot(expert, experts.epochs)
+            else:
+                snapshots = yield from train(expert)
+                if snapshots is None:
+                    break
+                experts.save(expert, snapshots, {"expert": str(expert)})
+                last = snapshots[-1]
+        pending.remove(expert)
+        trained.append(report(expert, last, time.monotonic() - began))
+        yield trained[-1]
+    return trained
 
 
 def open_experts(

@@ -78,7 +78,7 @@ class ExpertSet:
         Raises FileError for a damaged one."""
         present = self.present(count)
         for expert in present:
-            self._verify(expert)
+            self.verify(expert)
         return present
 
     def present(self, count: int) -> list[int]:
@@ -112,7 +112,8 @@ class ExpertSet:
         start, target = self._read(expert, [start_epoch, target_epoch])
         return start, target
 
-    def _verify(self, expert: int) -> None:
+    def verify(self, expert: int) -> None:
+        """Read an expert as a whole. Raises FileError for a damaged one."""
         path = self.path(expert)
         self._read(expert, [0])
         try:

@@ -7,6 +7,9 @@ Their ConvNet is ours: blocks of convolution (weight, bias) and affine normalisa
 then the linear layer (weight, bias), so that the order is `Layout`'s. Where the same shapes would
 be another function, they are refused: grey images (their first convolution pads by 3) and group
 normalisation (always 4 groups there).
+
+A snapshot that equals the one before it is refused. On a CPU the published code keeps references to
+the network's weights instead of copies, so that all snapshots of its buffers are the last one.
 """
 
 from __future__ import annotations
@@ -45,14 +48,18 @@ def import_buffers(
     """
     layout = _layout(config, shape)
     epochs = _epochs(paths[0])
-    digests = []
+    digests: list[str] = []
     for done, path in enumerate(paths):
         yield DatasetProgress(what="reading buffers", done=done, total=len(paths))
         with path.open("rb") as file:
-            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest in digests:
+            same = paths[digests.index(digest)]
+            raise ConfigError(f"{path} has the same content as {same}: name one of them", HELP)
+        digests.append(digest)
     origin = Origin(
         format=FORMAT,
-        files=dict(zip([path.name for path in paths], digests, strict=True)),
+        files=dict(zip(_names(paths), digests, strict=True)),
         dataset=config.dataset.name,
         classes=shape.classes,
         preprocessing=config.dataset.preprocessing,
@@ -63,17 +70,32 @@ def import_buffers(
     folder = experts_dir / f"{name}-{fingerprint(origin.facts())}"
     experts = ExpertSet(folder, layout, epochs)
     count = 0
+    known: dict[bytes, str] = {}  # digest of an expert → where it is
     for path in paths:
         buffer = _read(path)
         for number, expert in enumerate(buffer):
             where = f"{path}: expert {number}"
+            _check_motion(where, expert, config)
             snapshots = _snapshots(where, path, expert, layout, epochs)
+            equal = known.setdefault(hashlib.sha256(snapshots.numpy().data).digest(), where)
+            if equal != where:
+                wrong = f"{where} is the same as {equal}: experts differ in their random draws"
+                raise _unusable(wrong, config)
             make_folder(folder)  # now that the network is known to be theirs
             experts.save(count, snapshots, {"expert": str(count), "source": path.name})
             count += 1
             yield DatasetProgress(what=f"importing {path.name}", done=number + 1, total=len(buffer))
     state(folder, origin, count)  # last: a folder without it was never finished
     return experts, count
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """The files' names, numbered where files of several folders have the same one."""
+    names = [path.name for path in paths]
+    return [
+        name if names.count(name) == 1 else f"{name} ({names[:place].count(name) + 1})"
+        for place, name in enumerate(names)
+    ]
 
 
 def _layout(config: Config, shape: Shape) -> Layout:
@@ -115,6 +137,38 @@ def _read(path: Path) -> list[Any]:
 
 def _is_expert(expert: Any) -> bool:
     return isinstance(expert, list) and len(expert) > 1
+
+
+def _check_motion(where: str, expert: list[Any], config: Config) -> None:
+    """Raises FileError where a snapshot equals the one before it. Runs before the check of shapes,
+    which is about another fault."""
+    still = [epoch for epoch in range(1, len(expert)) if _same(expert[epoch - 1], expert[epoch])]
+    if not still:
+        return
+    if len(still) == len(expert) - 1:
+        what = f"all {len(expert)} snapshots are the same"
+    else:
+        what = f"the snapshot of epoch {still[0]} is the same as that of epoch {still[0] - 1}"
+    raise _unusable(
+        f"{where} does not move: {what}, so there is no trajectory to match; the published code "
+        "writes this on a CPU, where it keeps references to the weights and not copies",
+        config,
+    )
+
+
+def _same(before: Any, after: Any) -> bool:
+    """Whether two snapshots hold the same tensors; what they are else is checked later."""
+    if not all(isinstance(weights, list | tuple) and weights for weights in (before, after)):
+        return False
+    return len(before) == len(after) and all(
+        isinstance(one, Tensor) and isinstance(other, Tensor) and torch.equal(one, other)
+        for one, other in zip(before, after, strict=True)
+    )
+
+
+def _unusable(wrong: str, config: Config) -> FileError:
+    """With the command that trains experts here."""
+    return FileError(wrong, command("datm", "experts", "--dataset", config.dataset.name))
 
 
 def _snapshots(where: str, path: Path, expert: list[Any], layout: Layout, epochs: int) -> Tensor:

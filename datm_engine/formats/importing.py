@@ -15,9 +15,9 @@ import torch
 
 from datm_engine.config import Config
 from datm_engine.data.prepared import prepare
-from datm_engine.data.preprocessing import Normalization, Preprocessing, Unknown
+from datm_engine.data.preprocessing import Normalization, Preprocessing, Unknown, to_unit
 from datm_engine.distillation.matching import hard_labels
-from datm_engine.errors import DataError
+from datm_engine.errors import ConfigError, DataError
 from datm_engine.events import Event, Noted
 from datm_engine.formats.tensors import Foreign
 from datm_engine.runtime import Runtime
@@ -59,8 +59,12 @@ def with_dataset(
         fitted = f"means and deviations fitted on {len(data.train):,} training images"
         told = f"normalised by {'published means and deviations' if published else fitted}"
     yield Noted(text=f"taken to be {told} (--set dataset.preprocessing=zca or normalize)")
+    images = foreign.images
+    if images.dtype == torch.uint8:
+        images = data.preprocessing.apply(to_unit(images))
+        yield Noted(text="images are uint8 pixels: preprocessed as real images are")
     return SyntheticSet(
-        images=foreign.images,
+        images=images,
         labels=_logits(foreign),
         syn_lr=rate,
         preprocessing=data.preprocessing.to(torch.device("cpu")),
@@ -73,7 +77,13 @@ def with_dataset(
 
 
 def without_dataset(foreign: Foreign, rate: float) -> SyntheticSet:
-    """The set, made in a space that is not known: to export, but neither to look at nor to test."""
+    """The set, made in a space that is not known: to export, but neither to look at nor to test.
+    Raises ConfigError for uint8 pixels, which only a dataset's preprocessing makes into images."""
+    if foreign.images.dtype == torch.uint8:
+        raise ConfigError(
+            "images are uint8 pixels, and without their dataset the preprocessing is not known",
+            "--dataset cifar10",
+        )
     return SyntheticSet(
         images=foreign.images,
         labels=_logits(foreign),

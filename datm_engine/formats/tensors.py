@@ -4,42 +4,49 @@
     MTT, FTD, TESLA    images_*.pt (FTD: ema_images_* too), labels_*.pt (class numbers [n])
     DC, DSA, DM        res_*.pt: {'data': [[images, class numbers], …], 'accs_all_exps': …}
     DC-BENCH           MTT's two files
+    DD-Ranking         images.pt, labels.pt (logits), lr.pt
 
-Images are float32 [n, channels, height, width], whitened or normalised, class after class.
+Images are float32 [n, channels, height, width], whitened or normalised, class after class; others
+are converted (`conversion.py`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from datm_engine.errors import ConfigError, FileError
 from datm_engine.files import make_folder, replacing
 from datm_engine.formats import pickles
+from datm_engine.formats.conversion import class_order, convert_images, convert_labels
 from datm_engine.hints import HELP, command
 from datm_engine.synthetic import SyntheticSet
 
 _PARTS = re.compile(
-    r"(?:ema_)?(images|labels|lr)_(?!zca).*\.pt|(res)_.*\.pt|(replay_buffer)_.*\.pt"
+    r"(?:ema_)?(images|labels|lr)(?:_(?!zca).*)?\.pt|(res)(?:_.*)?\.pt|(replay_buffer)(?:_.*)?\.pt"
 )
 
 
 @dataclass(frozen=True)
 class Foreign:
-    """images: [n, channels, height, width] float32; labels: [n, classes] float32 logits or [n]
-    int64 class numbers, class after class and equally many of each; `rate` where the files have
-    one; `experiments`: how many sets there were to choose from."""
+    """images: [n, channels, height, width] float32, or uint8 pixels; labels: [n, classes] float32
+    logits or [n] int64 class numbers, class after class and equally many of each; `rate` where the
+    files have one; `experiments`: how many sets there were to choose from; `notes`: what was
+    converted or sorted."""
 
     images: Tensor
     labels: Tensor
     rate: float | None
     experiments: int = 1
+    notes: tuple[str, ...] = ()
 
     @property
     def classes(self) -> int:
@@ -67,8 +74,8 @@ def kind_of(path: Path) -> str:
         )
         raise ConfigError(wrong, command("ls", path.with_name(path.name.replace("zca_", ""))))
     raise ConfigError(
-        f"{path} is named like none of images_*.pt, labels_*.pt, lr_*.pt, res_*.pt and "
-        "replay_buffer_*.pt, by which files are told apart",
+        f"{path} is named like none of images_*.pt, labels_*.pt, lr_*.pt, res_*.pt, "
+        "replay_buffer_*.pt and images.pt, labels.pt, lr.pt: the name says what a file holds",
         HELP,
     )
 
@@ -89,13 +96,22 @@ def read(paths: Sequence[Path], *, experiment: int = 0) -> Foreign:
         raise ConfigError(wrong, HELP)
     experiments = 1
     if "res" in kinds:
-        place = kinds["res"]
-        images, labels, experiments = _experiment(place, experiment)
+        of_images = of_labels = kinds["res"]
+        images, labels, experiments = _experiment(of_images, experiment)
     else:
-        place = kinds["images"]
-        images, labels = pickles.read(place), pickles.read(kinds["labels"])
+        of_images, of_labels = kinds["images"], kinds["labels"]
+        images, labels = pickles.read(of_images), pickles.read(of_labels)
     rate = _rate(kinds["lr"]) if "lr" in kinds else None
-    return Foreign(*_checked(place, images, labels), rate, experiments)
+    with _importing(of_images):
+        pictures, notes = convert_images(images)
+    with _importing(of_labels):
+        targets, of_targets = convert_labels(labels, len(pictures))
+        order, sorting = class_order(targets)
+    if order is not None:
+        pictures, targets = pictures[order], targets[order]
+    notes = [f"{of_images.name}: {note}" for note in notes]
+    notes += [f"{of_labels.name}: {note}" for note in (*of_targets, *sorting)]
+    return Foreign(pictures, targets, rate, experiments, tuple(notes))
 
 
 def save_official(folder: Path, synthetic: SyntheticSet) -> list[Path]:
@@ -153,32 +169,16 @@ def _rate(path: Path) -> float:
 def _is_number(value: Any) -> bool:
     if isinstance(value, Tensor):
         return value.numel() == 1 and not value.is_complex()
-    return isinstance(value, float)
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
 
 
-def _checked(path: Path, images: object, labels: object) -> tuple[Tensor, Tensor]:
-    if not isinstance(images, Tensor) or not isinstance(labels, Tensor):
-        raise _unfit(path, "images and labels are not tensors")
-    images, labels = images.detach(), labels.detach()
-    n = len(images) if images.ndim else 0
-    if images.ndim != 4 or images.dtype != torch.float32 or n == 0:
-        raise _unfit(
-            path, f"images are {images.dtype} {list(images.shape)}, not float32 [n, c, h, w]"
-        )
-    soft = labels.is_floating_point() and labels.ndim == 2
-    if labels.shape[:1] != (n,) or not (soft or (labels.dtype == torch.int64 and labels.ndim == 1)):
-        raise _unfit(path, f"labels for {n} images are {labels.dtype} {list(labels.shape)}")
-    if not bool(torch.isfinite(images).all() and torch.isfinite(labels).all()):
-        raise _unfit(path, "images or labels are not finite")
-    if not soft:
-        ipc = n // max(1, int(labels.max()) + 1)
-        if not torch.equal(labels, torch.arange(n) // max(1, ipc)):
-            raise _unfit(path, "its images do not stand class after class, equally many of each")
-    elif labels.shape[1] == 0 or n % labels.shape[1]:
-        raise _unfit(
-            path, f"{n} images are not the same number for each of {labels.shape[1]} classes"
-        )
-    return images, labels.float() if soft else labels
+@contextmanager
+def _importing(path: Path) -> Iterator[None]:
+    """A ValueError within becomes a FileError that names `path`."""
+    try:
+        yield
+    except ValueError as problem:
+        raise _unfit(path, str(problem)) from None
 
 
 def _unfit(path: Path, problem: str) -> FileError:

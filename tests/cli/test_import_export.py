@@ -64,6 +64,25 @@ def test_import_evaluate_export_again(
         assert before.dtype == after.dtype
 
 
+def test_what_is_converted_is_noted_and_pixels_are_preprocessed(
+    datm: Datm, tmp_path: Path, photos: Path, settings: Path
+) -> None:
+    pixels = (official_images(16).abs() * 100).clamp(0, 255).to(torch.uint8)
+    torch.save(pixels, tmp_path / "images.pt")
+    torch.save(torch.tensor([2, 0, 1, 0, 2, 1]).int(), tmp_path / "labels.pt")
+    files = [tmp_path / "images.pt", tmp_path / "labels.pt"]
+    answer = datm("import", *files, "--to", "set", *of(photos, settings))
+    assert answer.code == 0, answer.err
+    told = " ".join(answer.err.split())
+    assert "labels.pt: labels are torch.int32 [6]: read as class numbers" in told
+    assert "labels.pt: images and labels are sorted class after class" in told
+    assert "images are uint8 pixels: preprocessed as real images are" in told
+    made = SyntheticSet.load("set.safetensors")
+    assert torch.equal(made.images, made.preprocess(pixels[[1, 3, 2, 5, 0, 4]]))
+    refused = datm("import", *files, "--to", "other", "--lr", 0.1)
+    assert_two_lines(refused, 2, "uint8 pixels", "--dataset cifar10")
+
+
 def test_zca_is_fitted_on_all_training_images(
     datm: Datm, theirs: list[Path], photos: Path, settings: Path
 ) -> None:
@@ -142,6 +161,7 @@ def test_experts_of_a_buffer_are_distilled_from(
     assert answer.code == 0, answer.err
     folder = Path(answer.out.strip())
     assert folder.name.startswith("mtt-")
+    assert "of 36 training images of photos correctly" in " ".join(answer.err.split())
     assert json.loads((folder / "experts.json").read_text())["count"] == 2
     following = shlex.split(answer.err.split("match them: ")[1])
     rest = ["--ipc", 1, "--name", "r"]

@@ -86,7 +86,13 @@ def test_a_loss_is_noticed(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
         raise ZeroDivisionError
 
     assert "checkpoint.safetensors" in lost(Distillation, "restore", forget)
-    assert "was trained again" in lost(ExpertSet, "ready", lambda *given: set())
+
+    def remove(experts: ExpertSet, count: int) -> list[int]:
+        for expert in experts.present(count):
+            experts.path(expert).unlink()
+        return []
+
+    assert "was trained again" in lost(ExpertSet, "ready", remove)
     assert "exit code 1" in lost(datm_engine.pipeline, "losses", fail)
 
 

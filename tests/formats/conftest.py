@@ -83,11 +83,18 @@ class OfficialConvNet(nn.Module):
 
 
 def official_buffer(
-    path: Path, *, experts: int = 2, epochs: int = 4, width: int = 4, size: int = 8, depth: int = 2
+    path: Path,
+    *,
+    experts: int = 2,
+    epochs: int = 4,
+    width: int = 4,
+    size: int = 8,
+    depth: int = 2,
+    seed: int = 0,
 ) -> list[list[OfficialConvNet]]:
     """Write a buffer as buffer.py does, of networks whose every weight is random; the networks,
     expert by expert and epoch by epoch."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     networks, trajectories = [], []
     for _ in range(experts):
         own = [OfficialConvNet(width, depth, size, CLASSES) for _ in range(epochs + 1)]

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from datm_engine.errors import ConfigError
-from datm_engine.formats import ddranking
+from datm_engine.formats import ddranking, tensors
 from datm_engine.synthetic import SyntheticSet
 
 MakeSet = Callable[..., SyntheticSet]
@@ -40,6 +40,18 @@ def test_tensors_and_settings(tmp_path: Path, make_set: MakeSet) -> None:
         "custom_train_trans: null",
     ):
         assert line in lines
+
+
+def test_what_is_exported_is_imported_bit_for_bit(tmp_path: Path, make_set: MakeSet) -> None:
+    made = make_set()
+    *files, _ = ddranking.export(tmp_path / "out", made)
+    foreign = tensors.read(files)
+    assert torch.equal(foreign.images, made.images)
+    assert torch.equal(foreign.labels, made.labels)
+    assert foreign.rate is not None
+    again = replace(made, images=foreign.images, labels=foreign.labels, syn_lr=foreign.rate)
+    for before, after in zip(files, ddranking.export(tmp_path / "again", again), strict=False):
+        assert before.read_bytes() == after.read_bytes()
 
 
 def test_a_folder_is_known_by_its_name(tmp_path: Path, make_set: MakeSet) -> None:

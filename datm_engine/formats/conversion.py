@@ -1,0 +1,108 @@
+"""Images and labels as other codes save them, converted to the types and the order of a
+SyntheticSet. Each conversion gives a note; what has no clear meaning raises ValueError.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_INTEGERS = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
+_FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
+
+
+def convert_images(value: object) -> tuple[Tensor, list[str]]:
+    """Images as float32, or as uint8 pixels if they are that: [n, channels, height, width]."""
+    images = _tensor(value)
+    if images.dtype not in _FLOATS | {torch.uint8} or images.ndim != 4 or images.numel() == 0:
+        raise ValueError(f"images are {_described(images)}, not float32 [n, c, h, w]")
+    if images.dtype == torch.uint8:
+        return images, []
+    return _float32("images", images)
+
+
+def convert_labels(value: object, count: int) -> tuple[Tensor, list[str]]:
+    """Labels of `count` images: logits, [count, classes] float32, or class numbers, [count] int64.
+
+    Class numbers may be of any integer type, floats without a fraction, [count, 1] or one-hot.
+    """
+    labels = _tensor(value)
+    if labels.dtype not in _INTEGERS | _FLOATS | {torch.bool}:
+        raise ValueError(f"labels are {_described(labels)}")
+    if labels.ndim not in (1, 2) or len(labels) != count or labels.numel() == 0:
+        raise ValueError(f"labels for {count} images are {_described(labels)}")
+    if labels.ndim == 1 or labels.shape[1] == 1:
+        return _class_numbers(labels)
+    if labels.dtype in _FLOATS:
+        if count % labels.shape[1]:
+            raise ValueError(
+                f"{count} images are not the same number for each of {labels.shape[1]} classes"
+            )
+        return _float32("labels", labels)
+    one_hot = torch.nn.functional.one_hot(labels.long().argmax(dim=1), labels.shape[1])
+    if not torch.equal(one_hot, labels.long()):
+        raise ValueError(f"labels are {_described(labels)}, and not one-hot")
+    return one_hot.argmax(dim=1), [f"labels are one-hot {labels.dtype}: read as class numbers"]
+
+
+def class_order(labels: Tensor) -> tuple[Tensor | None, list[str]]:
+    """The indices that sort a set class after class, keeping the order within a class; None if it
+    is sorted. Raises ValueError where classes have different numbers of images.
+
+    Logits are sorted by their largest value, and only if most of them do not belong to the class of
+    their place and every class has equally many: labels that were learned may move to another
+    class, while their images keep the place of their class.
+    """
+    soft = labels.ndim == 2
+    numbers = labels.argmax(dim=1) if soft else labels
+    classes = labels.shape[1] if soft else int(labels.max()) + 1
+    n = len(labels)
+    # With more classes than images some have none; so large a count is not worth counting.
+    counts = numbers.bincount(minlength=classes) if classes <= n else torch.tensor([0, 1])
+    equal = int(counts.min()) == int(counts.max())
+    if not soft and not equal:
+        raise ValueError(
+            f"{n} images are not the same number for each of {classes:,} classes: "
+            f"{int(counts.min())} to {int(counts.max())} images a class"
+        )
+    in_place = numbers == torch.arange(n) // (n // classes)
+    if bool(in_place.all()) or (soft and int(in_place.sum()) * 2 >= n):
+        return None, []
+    if not equal:
+        note = "most labels are largest at another class than that of their image's place"
+        return None, [f"{note}, and cannot be sorted: some classes have more of them than others"]
+    what = "images and labels are sorted class after class"
+    return numbers.argsort(stable=True), [f"{what}, by the labels' largest value" if soft else what]
+
+
+def _class_numbers(labels: Tensor) -> tuple[Tensor, list[str]]:
+    numbers = labels.reshape(-1)
+    if labels.dtype in _FLOATS and not bool(torch.isfinite(numbers).all()):
+        raise ValueError("labels are not finite")
+    converted = numbers.long()
+    if labels.dtype == torch.bool or not torch.equal(converted.to(labels.dtype), numbers):
+        raise ValueError(f"labels are {_described(labels)}, and not class numbers")
+    if int(converted.min()) < 0:
+        raise ValueError(f"class number {int(converted.min())} is negative")
+    if labels.dtype == torch.int64 and labels.ndim == 1:
+        return converted, []
+    return converted, [f"labels are {_described(labels)}: read as class numbers"]
+
+
+def _float32(what: str, tensor: Tensor) -> tuple[Tensor, list[str]]:
+    converted = tensor.float()
+    if not bool(torch.isfinite(converted).all()):
+        raise ValueError(f"{what} are not finite")
+    if tensor.dtype == torch.float32:
+        return converted, []
+    return converted, [f"{what} are {tensor.dtype}: converted to torch.float32"]
+
+
+def _tensor(value: object) -> Tensor:
+    if not isinstance(value, Tensor):
+        raise ValueError(f"it holds a {type(value).__name__}, not a tensor")
+    return value.detach()
+
+
+def _described(tensor: Tensor) -> str:
+    return f"{tensor.dtype} {list(tensor.shape)}"
