@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,7 @@ class Given:
     preset: str | None
     config_file: Path | None
     assignments: tuple[str, ...]
-    resolution: int | None
+    resolution: str | None
     data_dir: Path | None
     experts_dir: Path | None
 
@@ -76,8 +76,7 @@ def import_experts(
         raise ConfigError(f"--to {name!r} cannot begin a folder's name", "--to theirs")
     config = given.config(None, folders)
     shape = datasets.peek(config.dataset.name, data_dir=folders.data)
-    if given.resolution:
-        shape = replace(shape, height=given.resolution, width=given.resolution)
+    shape = settings.at_resolution(shape, given.resolution)
     made = import_buffers(files, name, config, shape, folders.experts)
     experts, count = drive(made, screen)
     chosen = [f"experts.imported={experts.folder.name}", f"experts.count={count}"]

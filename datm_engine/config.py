@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from datm_engine.errors import ConfigError
 from datm_engine.hints import HELP, command
+from datm_engine.resolutions import Resolution
 
 Augmentation = Literal["color", "crop", "cutout", "flip", "scale", "rotate"]
 NetworkName = Literal["convnet", "convnetbn", "mlp", "lenet", "alexnet", "vgg11", "resnet18", "vit"]
@@ -37,7 +38,7 @@ class Table(BaseModel):
 
 class DatasetConfig(Table):
     name: str  # digits, cifar10, …, a folder of class folders, or a .safetensors file
-    resolution: Annotated[int, Field(ge=4)] | Literal["native"]  # pixels a side
+    resolution: Resolution  # pixels a side, "32x24" (width x height) or "native"
     train_images: Annotated[int, Field(ge=2)] | Literal["all"]  # the same share of each class
     validation: float = Field(ge=0, lt=0.9)  # share of them held out for selection
     test: float = Field(default=0.2, gt=0, lt=0.9)  # share held out where no test part is labelled
@@ -209,8 +210,7 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
                 f"--set {text}: not of the form table.key=value, as distill.syn_steps=40 is",
                 HELP,
             )
-        value = _value(raw)
-        tables = overlay(tables, {table: {key: value}})
+        tables = overlay(tables, {table: {key: _value(raw)}})
     return tables
 
 
@@ -294,7 +294,5 @@ def shown(value: Any) -> str:
 
 
 def _known_keys(location: tuple[Any, ...]) -> list[str]:
-    if len(location) == 1:
-        return list(Config.model_fields)
-    table = Config.model_fields[location[0]].annotation
+    table = Config if len(location) == 1 else Config.model_fields[location[0]].annotation
     return list(table.model_fields)  # type: ignore[union-attr]

@@ -96,9 +96,11 @@ def _plan(on: Runtime, given: dict[str, Any], as_json: bool) -> dict[str, Any]:
     settled = settings.settle(**given)
     config, dataset = settled.config, settled.config.dataset
     shape = datasets.peek(dataset.name, data_dir=given["data_dir"])
-    native = (shape.height or 32, shape.width or 32)
-    size = native if dataset.resolution == "native" else (dataset.resolution,) * 2
-    images = TRAINING_IMAGES.get(dataset.name) or datasets.training_images(dataset.name)
+    shape = settings.at_resolution(shape, dataset.resolution)
+    size = (shape.height or 32, shape.width or 32)
+    images = TRAINING_IMAGES.get(dataset.name)
+    if images is None:
+        images = datasets.training_images(dataset.name, data_dir=given["data_dir"])
     known = images is not None
     images = images or _ASSUMED
     calibration = estimate(config, (shape.channels or 3, *size), shape.classes, images, on)

@@ -39,7 +39,7 @@ def test_what_is_not_there_is_told(
     tmp_path: Path, load: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("datasets")
-    with pytest.raises(DataError, match="cannot be had from the Hub"):
+    with pytest.raises(DataError, match="cannot be loaded from the Hub"):
         load(f"hf:{tmp_path / 'nothing'}")
 
 

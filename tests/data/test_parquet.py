@@ -107,10 +107,13 @@ def test_a_table_beside_class_folders_is_passed_over(
 @pytest.mark.parametrize(
     ("train", "told"),
     [
-        ({"label": "species"}, "columns img, species"),
-        ({"labels": [0, 1, 2, 0], "names": ["cat", "dog"]}, "label 2"),
-        ({"labels": [0, -1, 1, 0], "names": ["cat", "dog"]}, "label -1"),
+        ({"label": "species"}, "columns img, species, and none of labels is recognised"),
+        ({"labels": [0, 1, 2, 0], "names": ["cat", "dog"]}, "label 2, outside 0 to 1"),
+        ({"labels": [0, -1, 1, 0], "names": ["cat", "dog"]}, r"train.parquet row 1 has no label"),
         ({"labels": [0, 0, 0, 0], "names": ["cat", "dog"]}, "no image of class dog"),
+        ({"labels": [-1, -1, -1, -1]}, "has no labels in its train part"),
+        ({"labels": [0.5, 0, 1, 1]}, r"row 0 has the label 0.5, which is neither"),
+        ({"labels": [[0], [1], [0], [1]]}, r"row 0 has the label \[0\], which is neither"),
     ],
 )
 def test_what_does_not_fit_is_told(
@@ -122,16 +125,20 @@ def test_what_does_not_fit_is_told(
 ) -> None:
     write(tmp_path / "d" / "train.parquet", **train)
     write(tmp_path / "d" / "test.parquet")
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=told) as error:
         load(tmp_path / "d")
+    assert error.value.hint.startswith("python -c 'import pyarrow.parquet as p; ")
+    assert "train.parquet" in error.value.hint
 
 
 def test_damage_and_missing_parts_are_told(
     tmp_path: Path, write: Callable[..., None], load: Callable[..., Any]
 ) -> None:
     write(tmp_path / "d" / "train.parquet")
-    with pytest.raises(DataError, match="a test or validation part"):
+    (tmp_path / "d" / "train.parquet").rename(tmp_path / "d" / "val.parquet")
+    with pytest.raises(DataError, match="has parquet files of validation, and none of a train"):
         load(tmp_path / "d")
+    write(tmp_path / "d" / "train.parquet")
     (tmp_path / "d" / "test.parquet").write_bytes(b"PAR1 cut short")
     with pytest.raises(DataError, match=r"test\.parquet cannot be read"):
         load(tmp_path / "d")
