@@ -60,9 +60,11 @@ def _splits(name: str, data_dir: Path) -> Any:
         return hub.load_dataset(place, configuration or None, cache_dir=cache)
     except (OSError, ValueError, RuntimeError) as problem:
         if known := _configurations(str(problem)):
-            lacks = f"no configuration {configuration}" if configuration else "several"
+            lacks = (
+                f"no configuration {configuration}" if configuration else "several configurations"
+            )
             raise DataError(
-                f"{name} has {lacks}; its configurations are {', '.join(known)}",
+                f"{name} has {lacks}; it has {', '.join(known)}",
                 command("--dataset", f"{PREFIX}{place}:{known[0]}"),
             ) from None
         reason = " ".join(str(problem).split())[:200]

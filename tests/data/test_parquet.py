@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,50 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from datm_engine.data import datasets
 from datm_engine.data.arrays import Shape
 from datm_engine.errors import DataError, DatmError
 
+from .conftest import LABELS
+
 Picture = Callable[..., np.ndarray]
-LABELS = [1, 0, 1, 0]
-
-
-def encoded(pixels: np.ndarray) -> bytes:
-    content = io.BytesIO()
-    Image.fromarray(pixels).save(content, "PNG")
-    return content.getvalue()
-
-
-@pytest.fixture
-def write(picture: Picture) -> Callable[..., None]:
-    """A parquet file of 6×6 images; `seed` is the first one's."""
-    arrow = pytest.importorskip("pyarrow")
-    parquet = pytest.importorskip("pyarrow.parquet")
-
-    def to(
-        path: Path,
-        *,
-        seed: int = 0,
-        labels: list[int] = LABELS,
-        image: str = "img",
-        label: str = "label",
-        names: list[str] | None = None,
-    ) -> None:
-        cells = [{"bytes": encoded(picture(seed + i)), "path": None} for i in range(len(labels))]
-        columns: dict[str, Any] = {image: cells, label: labels}
-        if label == "fine_label":
-            columns["coarse_label"] = [0] * len(labels)
-        table = arrow.table(columns)
-        if names is not None:
-            features = {image: {"_type": "Image"}, label: {"names": names, "_type": "ClassLabel"}}
-            stated = json.dumps({"info": {"features": features}})
-            table = table.replace_schema_metadata({"huggingface": stated})
-        path.parent.mkdir(parents=True, exist_ok=True)
-        parquet.write_table(table, path)
-
-    return to
 
 
 @pytest.mark.parametrize(
