@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import lzma
+import os
 import shutil
 import stat
 import tarfile
@@ -44,7 +45,7 @@ def stem(path: Path) -> str:
 
 
 def unpacked(path: Path, data_dir: Path) -> Generator[DatasetProgress, None, Path]:
-    """The folder of the archive's content, below a single folder that holds all of it.
+    """The folder or the file that the archive holds, below folders that hold nothing else.
 
     Raises DataError for an archive that is damaged or would write outside, FileError where
     `data_dir` cannot be written.
@@ -103,6 +104,7 @@ def _untar(path: Path, file: BinaryIO, target: Path) -> Iterator[int]:
             f"{path} cannot be unpacked safely by this version of Python",
             command("tar", "-xf", path, "-C", path.parent),
         )
+    _check_end(file)
     with tarfile.open(fileobj=file, mode="r|*") as archive:
         for member in archive:
             if not (member.isfile() or member.isdir()):
@@ -111,6 +113,17 @@ def _untar(path: Path, file: BinaryIO, target: Path) -> Iterator[int]:
             _check_room(path, member.size, target)
             archive.extract(member, target, filter="data")
             yield file.tell()
+
+
+def _check_end(file: BinaryIO) -> None:
+    """A tar that is not compressed ends in zeros; cut short between two files, it would be read as
+    if it were whole. Raises EOFError."""
+    is_plain = file.read(262)[257:] == b"ustar"
+    if is_plain:
+        file.seek(-512, os.SEEK_END)
+        if any(file.read(512)):
+            raise EOFError("it is cut short")
+    file.seek(0)
 
 
 def _check_name(path: Path, name: str) -> None:
@@ -130,12 +143,14 @@ def _check_room(path: Path, size: int, target: Path) -> None:
 
 
 def _content(target: Path) -> Path:
-    """Below folders that hold nothing but one folder, unless that one is a part of the dataset."""
-    while True:
+    """Below folders that hold nothing but one folder, unless that one is a part of the dataset; a
+    file that is all there is."""
+    while target.is_dir():
         entries = [path for path in target.iterdir() if not _is_of_a_system(path.name)]
-        if len(entries) != 1 or not entries[0].is_dir() or part_of(entries[0].name) is not None:
-            return target
+        if len(entries) != 1 or part_of(entries[0].name) is not None:
+            break
         target = entries[0]
+    return target
 
 
 def _is_of_a_system(name: str) -> bool:

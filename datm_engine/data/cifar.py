@@ -10,6 +10,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+from datm_engine.data import containers
 from datm_engine.data.arrays import FullSet, Shape
 from datm_engine.data.sources import image_set
 from datm_engine.errors import DataError
@@ -32,10 +33,11 @@ def load(place: Path, name: str) -> Generator[Event, None, FullSet]:
     parts = []
     for done, train in enumerate((True, False)):
         yield DatasetProgress(what=f"reading {name}", done=done, total=2)
-        try:
-            parts.append(kind(root=str(place.parent), train=train, download=False))
-        except (OSError, RuntimeError):
-            raise _not_published(place, published.filename) from None
+        with containers.reading(place, "folder of CIFAR"):
+            try:
+                parts.append(kind(root=str(place.parent), train=train, download=False))
+            except RuntimeError:  # before a file is unpickled
+                raise _not_published(place, published.filename) from None
     yield DatasetProgress(what=f"reading {name}", done=2, total=2)
     return FullSet(tuple(parts[0].classes), *(image_set(part) for part in parts))
 

@@ -105,10 +105,12 @@ def _arrays(images: Path) -> Arrays:
 
     def read() -> Array:
         pixels = _read(images)
-        return pixels.transpose(0, 2, 1) if transposed else pixels
+        return pixels.transpose(0, 2, 1) if transposed and pixels.ndim == 3 else pixels
 
     with containers.reading(images, _KIND), _open(images) as file:
         shape = _header(file)
+    if transposed and len(shape) == 3:
+        shape = (shape[0], shape[2], shape[1])
     return Arrays(str(images), shape, read, _read(labels))
 
 
@@ -134,7 +136,7 @@ def _read(path: Path) -> Array:
         size = int(np.prod([int(side) for side in shape], dtype=object)) if shape else 0
         if len(content) != size:
             raise ValueError(f"its header states {size} bytes, and {len(content)} follow")
-        return np.frombuffer(content, np.uint8).reshape(shape)
+        return np.frombuffer(bytearray(content), np.uint8).reshape(shape)  # writable
 
 
 def _class_names(place: Path) -> tuple[str, ...] | None:
