@@ -116,7 +116,7 @@ def _index_of_numbers(
     if class_names is not None:
         return class_names, {number: number for number in range(len(class_names))}
     every = [int(value) for values in labels.values() for value in values]
-    first = 1 if set(labels["train"]) == set(range(1, max(every) + 1)) and 0 not in every else 0
+    first = 1 if min(every) == 1 and len(set(labels["train"])) == max(every) else 0
     # A label beyond what the images could fill is refused, and makes no list of its length.
     last = min(max(every), len(every))
     numbers = range(first, last + 1)
