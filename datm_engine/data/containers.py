@@ -172,7 +172,7 @@ def _labels(arrays: Arrays, look: str) -> labels.Values | None:
         values = values.reshape(-1)
     if values.dtype.kind not in "biufUS":
         raise DataError(f"{arrays.place} has labels of type {values.dtype}", look)
-    if values.ndim == 2 and values.dtype.kind in "biuf":
+    if values.ndim == 2 and values.dtype.kind in "biuf" and values.size:
         if not (np.isin(values, (0, 1)).all() and (values.sum(1) == 1).all()):
             raise DataError(
                 f"{arrays.place} has labels of {list(values.shape)}: several an image; datm "

@@ -10,11 +10,10 @@ from collections.abc import Generator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from datm_engine.data import containers
+from datm_engine.data import containers, matfile
 from datm_engine.data.arrays import FullSet, Shape
 from datm_engine.data.containers import Array, Arrays
 from datm_engine.data.parts import Part, part_of
@@ -81,8 +80,6 @@ def _part(path: Path) -> Part:
 
 
 def _arrays(path: Path) -> dict[Part, Arrays]:
-    from scipy.io import whosmat
-
     with containers.reading(path, _KIND):
         with path.open("rb") as file:
             if file.read(len(_HDF5)) == _HDF5:
@@ -90,28 +87,25 @@ def _arrays(path: Path) -> dict[Part, Arrays]:
                     f"{path} is of MATLAB's version 7.3, which is not read; save it with -v7",
                     command("ls", "-l", path),
                 )
-        shapes: dict[str, tuple[int, ...]] = {name: shape for name, shape, _ in whosmat(path)}
-    pairs = containers.pair(shapes)
+        known = {variable.name: variable for variable in matfile.variables(path)}
+    pairs = containers.pair(known)
     if not pairs:
         raise DataError(
-            f"{path} has arrays {', '.join(shapes) or 'of no name'}; it takes X and y, as SVHN has",
+            f"{path} has arrays {', '.join(known) or 'of no name'}; it takes X and y, as SVHN has",
             command("ls", "-l", path),
         )
     parts: dict[Part, Arrays] = {}
     for part, names in pairs.items():
-        shape, labels = shapes[names["images"]], _read(path, names["labels"])
-        read = partial(_read, path, names["images"])
+        shape, labels = known[names["images"]].shape, _read(path, known[names["labels"]])
+        read = partial(_read, path, known[names["images"]])
         last_axis = bool(shape) and shape[-1] in labels.shape  # else the first, as from Python
         parts[part] = Arrays(f"{path} {names['images']}", shape, read, labels, last_axis)
     return parts
 
 
-def _read(path: Path, key: str) -> Array:
-    from scipy.io import loadmat
-
+def _read(path: Path, variable: matfile.Variable) -> Array:
     with containers.reading(path, _KIND):
-        array: Any = loadmat(path, variable_names=[key])[key]
-        return np.asarray(array)
+        return matfile.read(path, variable)
 
 
 def _is_svhn(parts: dict[Part, Arrays]) -> bool:

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.io import savemat
+from scipy.io import loadmat, savemat
 
-from datm_engine.data import datasets
+from datm_engine.data import datasets, matfile
 from datm_engine.data.arrays import Shape
 from datm_engine.errors import DataError
 from datm_engine.events import Noted
@@ -216,6 +216,23 @@ def test_a_single_mat_file_has_its_parts_or_a_share_held_out(
     savemat(path, {"x_train": python, "y_train": [0, 1] * 5, "x_test": python, "y_test": [0] * 10})
     data, _ = load(path)
     assert np.array_equal(data.train.images.numpy(), images.transpose(3, 2, 0, 1))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_mat_files_are_read_as_scipy_reads_them(packed: bool, tmp_path: Path) -> None:
+    draws = np.random.default_rng(0)
+    kinds = ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8"]
+    arrays = {kind: (draws.random((3, 4, 5)) * 100).astype(kind) for kind in kinds}
+    arrays |= {"short": np.array([[1, 2]], np.uint8), "a_long_name" * 2: np.eye(2)}
+    path = tmp_path / "a.mat"
+    savemat(path, {**arrays, "words": "text", "z": np.array([1j])}, do_compression=packed)
+    found = {variable.name: variable for variable in matfile.variables(path)}
+    assert (found["words"].dtype, found["z"].dtype) == (None, None)
+    for name, array in arrays.items():
+        ours, theirs = matfile.read(path, found[name]), loadmat(path)[name]
+        assert found[name].shape == ours.shape == theirs.shape
+        assert ours.dtype == theirs.dtype == array.dtype
+        assert np.array_equal(ours, theirs)
 
 
 def test_mat_files_that_are_not_read_are_refused(tmp_path: Path, load: Load) -> None:

@@ -163,6 +163,7 @@ NAMES_IN_ARCHIVES = st.sampled_from(
 KINDS = st.sampled_from([tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE])
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
 @given(entries=st.lists(st.tuples(NAMES_IN_ARCHIVES, KINDS), max_size=5))
 def test_archives_of_any_names_write_nowhere_else(
     entries: list[tuple[str, bytes]], tmp_path: Path
