@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,8 +34,7 @@ def is_here(place: Path) -> bool:
     or any parquet file before the first image. Tables of metadata beside images are skipped."""
     if not place.is_dir():
         return place.suffix.lower() == SUFFIX
-    near = [*place.glob("*"), *place.glob("*/*")]
-    if any(_part_of(path, place) for path in near if path.suffix.lower() == SUFFIX):
+    if any(_part_of(path, place) for path in _near(place)):
         return True
     found = False
     for _, folders, names in os.walk(place):
@@ -46,6 +46,14 @@ def is_here(place: Path) -> bool:
     return found
 
 
+def _near(place: Path) -> Iterator[Path]:
+    """Parquet files at most one folder deep, by names alone: a folder may hold a million images."""
+    for folder, folders, names in os.walk(place):
+        if folder != str(place):
+            folders.clear()
+        yield from (Path(folder, name) for name in names if name.lower().endswith(SUFFIX))
+
+
 def find(place: Path) -> Files:
     """Raises DataError without a training part, and for several configurations."""
     if not place.is_dir():
@@ -53,7 +61,9 @@ def find(place: Path) -> Files:
     paths = sorted(
         path
         for path in place.rglob("*")
-        if path.suffix.lower() == SUFFIX and not _is_hidden(path.relative_to(place))
+        if path.suffix.lower() == SUFFIX
+        and path.is_file()
+        and not _is_hidden(path.relative_to(place))
     )
     stated = {path: part for path in paths if (part := _part_of(path, place)) is not None}
     if not stated:  # no split: a share of it is held out
@@ -102,14 +112,19 @@ def _configuration(path: Path, root: Path) -> Path:
     """The folder of a configuration: above the first folder that states a part, whose folders are
     shards; else the file's own."""
     folders = path.relative_to(root).parts[:-1]
-    cut = next((n for n, folder in enumerate(folders) if part_of(folder)), len(folders))
+    cut = next((n for n, folder in enumerate(folders) if _part_of_folder(folder)), len(folders))
     return root.joinpath(*folders[:cut])
 
 
 def _part_of(path: Path, root: Path) -> Part | None:
     """By the file's name, else by its folders', the nearest first."""
     folders = reversed(path.relative_to(root).parts[:-1])
-    return _part_in_name(path) or next(filter(None, map(part_of, folders)), None)
+    return _part_in_name(path) or next(filter(None, map(_part_of_folder, folders)), None)
+
+
+def _part_of_folder(name: str) -> Part | None:
+    """train, or train.parquet as Spark names the folder of a table."""
+    return part_of(name.removesuffix(SUFFIX))
 
 
 def _part_in_name(path: Path) -> Part | None:

@@ -50,6 +50,7 @@ def first_pixels(images: Any) -> list[int]:
         ("mnist_train.parquet", "mnist_test.parquet"),
         ("pets-train-00000-of-00002-a09b74b3.parquet", "pets-test-00000-of-00001-0c1.parquet"),
         ("train/shard/0.parquet", "test/shard/0.parquet"),
+        ("train.parquet/part-0-1f.parquet", "test.parquet/part-0-2e.parquet"),
         ("one/train.parquet", "two/test.parquet"),
         ("train.parquet", "valid.parquet"),
     ],
