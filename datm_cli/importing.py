@@ -4,7 +4,7 @@ distilled set or a set of experts."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,7 @@ class Given:
     preset: str | None
     config_file: Path | None
     assignments: tuple[str, ...]
-    resolution: int | None
+    resolution: str | None
     data_dir: Path | None
     experts_dir: Path | None
 
@@ -77,8 +77,7 @@ def import_experts(
     name = checked(name, "theirs", option="--to", most=80)
     config = given.config(None, folders)
     shape = datasets.peek(config.dataset.name, data_dir=folders.data)
-    if given.resolution:
-        shape = replace(shape, height=given.resolution, width=given.resolution)
+    shape = settings.at_resolution(shape, given.resolution)
     made = import_buffers(files, name, config, shape, folders.experts)
     with or_elsewhere(folders.experts, "--experts-dir"):
         experts, count = drive(made, screen)

@@ -20,14 +20,24 @@ def _known_colours(wanted: str) -> str:
     return wanted
 
 
+def _known_resolution(wanted: str | None) -> str | None:
+    from datm_engine import resolutions
+
+    try:
+        return None if wanted is None else str(resolutions.normalized(wanted))
+    except ValueError as problem:
+        raise typer.BadParameter(str(problem)) from None
+
+
 Dataset = Annotated[
     str | None,
     typer.Option(
         envvar="DATM_DATASET",
         metavar="NAME|FOLDER|FILE",
-        help="digits, cifar10, cifar100, svhn, mnist, fashionmnist, tinyimagenet, a folder with "
-        "train/ and test/ class folders or parquet files, a .safetensors file of arrays, or "
-        "hf:NAME of the Hugging Face Hub.",
+        help="digits, cifar10, cifar100, svhn, mnist, fashionmnist, tinyimagenet, a folder of "
+        "class folders or parquet files, a .safetensors, .npz or .mat file, a ZIP or tar of "
+        "these, or "
+        "hf:OWNER/NAME[:CONFIGURATION] of the Hugging Face Hub.",
         show_default="digits",
     ),
 ]
@@ -76,8 +86,13 @@ Set = Annotated[
     ),
 ]
 Resolution = Annotated[
-    int | None,
-    typer.Option(min=4, envvar="DATM_RESOLUTION", help="Resize images to so many pixels a side."),
+    str | None,
+    typer.Option(
+        envvar="DATM_RESOLUTION",
+        metavar="PIXELS|WIDTHxHEIGHT",
+        help="Resize images to so many pixels a side, or to 32x24, say.",
+        callback=_known_resolution,
+    ),
 ]
 Device = Annotated[
     str | None,

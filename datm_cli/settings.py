@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from datm_engine import presets, threads, unpublished
+from datm_engine import presets, resolutions, threads, unpublished
 from datm_engine.config import Config, build, overlay, parse_assignments, read_toml
 from datm_engine.config_messages import shown
 from datm_engine.data import datasets
-from datm_engine.data.datasets import Shape
+from datm_engine.data.arrays import Shape
 from datm_engine.distillation.window import Third, third
 from datm_engine.errors import ConfigError
 from datm_engine.files import parse_json
@@ -84,14 +84,15 @@ def settle(
         dataset = full_name(dataset)
         shape = datasets.peek(dataset, data_dir=data_dir)  # a bad name or folder shows at once
         resolution = _stated(over, "dataset", "resolution", int | str)
-        if isinstance(resolution, int):
-            shape = replace(shape, height=resolution, width=resolution)
+        shape = at_resolution(shape, resolution)
     chosen = presets.choose(dataset, ipc, preset, shape)
     if method is not None:
         iterations = _stated(over, "distill", "iterations", int)
         chosen = presets.with_method(chosen, method, iterations)
     if chosen.derive:
-        chosen = _experts_settings(chosen, over, dataset, to_derive_by=not_derived is None)
+        chosen = _experts_settings(
+            chosen, over, dataset, data_dir, to_derive_by=not_derived is None
+        )
         if not_derived is not None:
             chosen = replace(chosen, derive=(), notes=(*chosen.notes, not_derived))
         else:
@@ -112,14 +113,23 @@ def settle(
     return Settings(config, source, notes, variant, chosen.derive, shape)
 
 
+def at_resolution(shape: Shape, resolution: int | str | None) -> Shape:
+    """The shape after images are resized; a resolution that is none is refused in a moment."""
+    try:
+        size = None if resolution is None else resolutions.size(resolution)
+    except ValueError:
+        return shape
+    return shape if size is None else replace(shape, width=size[0], height=size[1])
+
+
 def _experts_settings(
-    chosen: Chosen, over: Tables, dataset: str | None, *, to_derive_by: bool
+    chosen: Chosen, over: Tables, dataset: str | None, data_dir: Path, *, to_derive_by: bool
 ) -> Chosen:
     """The experts' own that no preset states, by the number of images."""
     stated = overlay(chosen.tables, over)
     if stated["experts"]["epochs"] == "window" and not to_derive_by:
         return chosen
-    images = datasets.training_images(dataset) if dataset is not None else None
+    images = None if dataset is None else datasets.training_images(dataset, data_dir=data_dir)
     if images is not None:
         wanted, held_out = stated["dataset"]["train_images"], stated["dataset"]["validation"]
         images = min(images, wanted) if isinstance(wanted, int) else images
@@ -197,7 +207,7 @@ def _fixed(lower: int, initial: int, final: int) -> Tables:
 def full_name(dataset: str) -> str:
     """A built-in set's name as it is; a path made absolute, so that it holds from anywhere."""
     if not dataset.strip():
-        raise ConfigError("the dataset's name is empty", "--dataset digits")
+        raise ConfigError("the dataset's name is empty", HELP)
     if dataset in datasets.NAMES or not os.path.exists(dataset):
         return dataset
     return str(Path(dataset).resolve())

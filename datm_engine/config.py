@@ -18,6 +18,7 @@ from datm_engine.config_messages import explain, fields, is_list
 from datm_engine.errors import ConfigError
 from datm_engine.hints import HELP, command
 from datm_engine.published_names import counterpart
+from datm_engine.resolutions import Resolution
 
 Augmentation = Literal["color", "crop", "cutout", "flip", "scale", "rotate"]
 NetworkName = Literal["convnet", "convnetbn", "mlp", "lenet", "alexnet", "vgg11", "resnet18", "vit"]
@@ -39,7 +40,7 @@ class Table(BaseModel):
 
 class DatasetConfig(Table):
     name: str  # digits, cifar10, …, a folder of class folders, or a .safetensors file
-    resolution: Annotated[int, Field(ge=4)] | Literal["native"]  # pixels a side
+    resolution: Resolution  # pixels a side, "32x24" (width x height) or "native"
     train_images: Annotated[int, Field(ge=2)] | Literal["all"]  # the same share of each class
     validation: float = Field(ge=0, lt=0.9)  # share of them held out for selection
     test: float = Field(default=0.2, gt=0, lt=0.9)  # share held out where no test part is labelled

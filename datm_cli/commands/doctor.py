@@ -94,7 +94,7 @@ def _free_disk(folder: Path) -> int:
 
 
 def _plan(on: Runtime, settled: Settings, data_dir: Path, as_json: bool) -> dict[str, Any]:
-    from datm_cli import output
+    from datm_cli import output, settings
     from datm_cli.driving import drive
     from datm_cli.progress import reader
     from datm_engine.data import datasets
@@ -102,9 +102,11 @@ def _plan(on: Runtime, settled: Settings, data_dir: Path, as_json: bool) -> dict
 
     config, dataset = settled.config, settled.config.dataset
     shape = datasets.peek(dataset.name, data_dir=data_dir)
-    native = (shape.height or 32, shape.width or 32)
-    size = native if dataset.resolution == "native" else (dataset.resolution,) * 2
-    images = TRAINING_IMAGES.get(dataset.name) or datasets.training_images(dataset.name)
+    shape = settings.at_resolution(shape, dataset.resolution)
+    size = (shape.height or 32, shape.width or 32)
+    images = TRAINING_IMAGES.get(dataset.name)
+    if images is None:
+        images = datasets.training_images(dataset.name, data_dir=data_dir)
     known = images is not None
     images = images or _ASSUMED
     calibration = estimate(config, (shape.channels or 3, *size), shape.classes, images, on)

@@ -14,7 +14,7 @@ from datm_cli.study.making import Computing
 from datm_engine.config import Config
 from datm_engine.errors import ConfigError, MatchingError
 from datm_engine.events import CandidateScored, DatasetReady
-from datm_engine.hints import retyped
+from datm_engine.hints import HELP, retyped
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs import Run
 
@@ -99,7 +99,7 @@ class Work:
 def _nothing_held_out(event: DatasetReady, config: Config) -> ConfigError:
     wrong = f"{event.name} has one training image a class: none is held out to score trials on"
     fewer = config.dataset.train_images != "all"
-    return ConfigError(wrong, "--set dataset.train_images=all" if fewer else "--dataset digits")
+    return ConfigError(wrong, "--set dataset.train_images=all" if fewer else HELP)
 
 
 def folders_of(tune: Path, folders: Folders) -> Folders:

@@ -101,7 +101,10 @@ def scale(images: Tensor, uniform: Tensor) -> Tensor:
 def rotate(images: Tensor, uniform: Tensor) -> Tensor:
     angle = (uniform[:, 0] - 0.5) * (2 * ROTATION * math.pi / 180)
     cos, sin = angle.cos(), angle.sin()
-    return _affine(images, torch.stack([cos, -sin, sin, cos], dim=1).view(-1, 2, 2))
+    height, width = images.shape[2:]
+    aspect = (height - 1) / (width - 1)  # the grid is from -1 to 1 along either side
+    matrices = torch.stack([cos, -sin * aspect, sin / aspect, cos], dim=1)
+    return _affine(images, matrices.view(-1, 2, 2))
 
 
 OPERATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {

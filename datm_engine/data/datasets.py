@@ -1,27 +1,25 @@
-"""Real images by name: a built-in set, one of the Hub, a folder of class folders or of parquet
-files, or a file of arrays.
+"""Real images by name: a built-in set, one of the Hub, or a path: a folder of class folders or of
+parquet files, a file of arrays, an archive (see readers.py).
 
 What `load` gives is uint8 in memory, the same for the same name, settings and seed.
 """
 
 from __future__ import annotations
 
-import difflib
-import os
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from datm_engine.data import arrays, folders, hub, listing, parquet, sources, splitting
+from datm_engine import resolutions
+from datm_engine.data import archives, arrays, hub, naming, readers, sources, splitting
 from datm_engine.data.arrays import FullSet, ImageSet, Shape
+from datm_engine.data.naming import NAMES
 from datm_engine.errors import ConfigError, DataError
 from datm_engine.events import Event, Noted
 from datm_engine.hints import command
 
 __all__ = ["NAMES", "ImageSet", "RealData", "Shape", "load", "peek"]
-
-NAMES = tuple(sources.BUILT_IN)
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ def load(
     name: str,
     *,
     data_dir: Path,
-    resolution: int | Literal["native"],
+    resolution: int | str,
     train_images: int | Literal["all"],
     validation: float,
     seed: int,
@@ -58,78 +56,61 @@ def load(
 ) -> Generator[Event, None, RealData]:
     """The dataset `name`; `seed` chooses the training images and the share `validation` of them.
 
+    `resolution`: pixels a side, "32x24" (width x height) or "native".
     A dataset without a labelled test part has the share `test` of each class held out as one;
     one with a validation part of its own keeps it, and `validation` is not applied. Downloads and
     decoded images are kept below `data_dir`. Raises ConfigError for settings that do not fit the
     dataset, DataError for images that are missing, damaged or unreadable.
     """
-    if resolution != "native" and resolution < 1:
-        raise ConfigError(f"a resolution of {resolution} pixels is none", "--resolution 32")
-    size = None if resolution == "native" else (resolution, resolution)
-    place = _locate(name)
+    try:
+        size = resolutions.size(resolution)
+    except ValueError as problem:
+        raise ConfigError(str(problem), "--resolution 32") from None
+    place = naming.locate(name)
     if name.startswith(hub.PREFIX):
         called = name
         full = yield from hub.load(name, data_dir=data_dir, resolution=size)
     elif place is None:
         called = name
         full = yield from sources.load(name, data_dir=data_dir, resolution=size)
-    elif place.is_dir() and parquet.is_here(place):
-        called = listing.as_text(place.resolve().name)
-        full = yield from parquet.load(place, name=called, resolution=size)
-    elif place.is_dir():
-        called = listing.as_text(place.resolve().name)
-        full = yield from folders.load(place, name=called, data_dir=data_dir, resolution=size)
     else:
-        called = listing.as_text(place.stem)
-        full = arrays.read(place)
-        if size is not None:
-            full = yield from sources.resized(full, called, size)
+        called = readers.name_of(place)
+        if archives.is_archive(place):
+            place = yield from archives.unpacked(place, data_dir)
+        full = yield from readers.reader_of(place).load(place, called, data_dir, size)
     return (yield from _split(called, full, train_images, validation, test, seed))
 
 
 def peek(name: str, *, data_dir: Path) -> Shape:
     """Classes, channels and size before decoding, to choose settings by.
 
-    A folder's are those of one image of each class; `load` looks at them all.
-    Raises as `load` does, as far as this much reading finds anything wrong.
+    A folder's are those of one image of each class; `load` looks at them all. An archive is
+    unpacked. Raises as `load` does, as far as this much reading finds anything wrong.
     """
     if name.startswith(hub.PREFIX):
         return hub.peek(name, data_dir=data_dir)
-    place = _locate(name)
-    if place is None:
-        return sources.BUILT_IN[name]
-    if place.is_dir() and parquet.is_here(place):
-        return parquet.peek(place)
-    return listing.peek(place) if place.is_dir() else arrays.read_shape(place)
+    place = _unpacked(name, data_dir)
+    return sources.BUILT_IN[name] if place is None else readers.reader_of(place).peek(place)
 
 
-def training_images(name: str) -> int | None:
-    """How many a folder or a file holds; None where only loading the dataset would tell. Raises as
-    `load` does, as far as this much reading finds anything wrong."""
-    place = None if name.startswith(hub.PREFIX) else _locate(name)
-    if place is None or (place.is_dir() and parquet.is_here(place)):
-        return None
-    return len(listing.list_images(place).train) if place.is_dir() else arrays.count(place)
+def training_images(name: str, *, data_dir: Path) -> int | None:
+    """How many training images a path holds, before any is held out; None for a dataset that is
+    named, whose number only loading it finds. Raises as `peek` does."""
+    place = _unpacked(name, data_dir)
+    return None if place is None else readers.reader_of(place).count(place)
 
 
-def _locate(name: str) -> Path | None:
-    """Where a dataset given by its path is, or None for one that has a name."""
-    if name in NAMES or name.startswith(hub.PREFIX):
-        return None
-    path = os.path.expanduser(name)
-    if os.path.isdir(path) or (os.path.isfile(path) and path.endswith(".safetensors")):
-        return Path(path)
-    if os.path.exists(path):
-        raise ConfigError(
-            f"{name} is neither a folder with train/ and test/ nor a .safetensors file of arrays",
-            command("ls", "-l", path),
-        )
-    plain = name.lower().replace("-", "").replace("_", "")
-    near = difflib.get_close_matches(plain, NAMES, 1)
-    raise ConfigError(
-        f"dataset {name} is neither a path that exists nor one of {', '.join(NAMES)}",
-        f"--dataset {near[0] if near else 'digits'}",
-    )
+def _unpacked(name: str, data_dir: Path) -> Path | None:
+    """The path of a dataset, of an archive its unpacked folder; None for one that is named."""
+    place = naming.locate(name)
+    if place is None or not archives.is_archive(place):
+        return place
+    unpacking = archives.unpacked(place, data_dir)
+    while True:
+        try:
+            next(unpacking)
+        except StopIteration as end:
+            return Path(end.value)
 
 
 def _split(

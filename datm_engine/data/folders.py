@@ -59,5 +59,5 @@ def _key(listing: Listing, contents: list[bytes], resolution: decoding.Size | No
         part = "train" if index < len(listing.train) else "test"
         key.update(f"\n{part} {label} {content.hex()} ".encode())
         key.update(os.fsencode(path.relative_to(listing.root)))
-    size = "native" if resolution is None else str(resolution[0])
+    size = "native" if resolution is None else "x".join(map(str, resolution))
     return f"{size}-{key.hexdigest()[:32]}"

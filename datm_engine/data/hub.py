@@ -1,19 +1,23 @@
 """Datasets of the Hugging Face Hub by name, hf:OWNER/NAME, through the `datasets` package.
 
-From version 4.0 on it reads data only, and runs no code that a dataset brings.
+hf:OWNER/NAME:CONFIGURATION names one of several configurations. From version 4.0 on the package
+reads data only, and runs no code that a dataset brings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import ast
+import re
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
-from datm_engine.data import decoding, parquet
+from datm_engine.data import decoding, rows
 from datm_engine.data.arrays import FullSet, Shape
-from datm_engine.data.parquet import Rows
+from datm_engine.data.parts import Part, part_of
+from datm_engine.data.rows import Columns, Rows
 from datm_engine.errors import DataError
-from datm_engine.events import Event
+from datm_engine.events import Event, Noted
 from datm_engine.extras import require
 from datm_engine.hints import command
 
@@ -26,62 +30,110 @@ def load(
 ) -> Generator[Event, None, FullSet]:
     """Downloaded once, below `data_dir`. Raises DataError, DatmError without the package."""
     splits = _splits(name, data_dir)
-    test = next((part for part in parquet.TEST_PARTS if part in splits), None)
-    if "train" not in splits or test is None:
-        raise DataError(
-            f"{name} has the parts {', '.join(splits)}; train and test or validation are needed",
-            "--dataset cifar10",
-        )
-    rows = [_rows(f"{name} {part}", splits[part]) for part in ("train", test)]
-    names = _class_names(name, splits["train"])
-    return (yield from parquet.from_rows(rows[:1], rows[1:], names, name, resolution))
+    parts, unused = _parts(name, splits)
+    if unused:
+        yield Noted(text=f"{name}: of no part that is used, and skipped: {', '.join(unused)}")
+    found = {part: [_rows(name, key, splits[key]) for key in parts[part]] for part in parts}
+    first = parts["train"][0]
+    note = _columns(name, first, splits[first]).note
+    if note is not None:
+        yield Noted(text=note)
+    return (yield from rows.from_rows(name, found, resolution, _look(name)))
 
 
 def peek(name: str, *, data_dir: Path) -> Shape:
     """Downloads it too. Raises as `load` does."""
     splits = _splits(name, data_dir)
-    first = splits[next(iter(splits))]
-    rows = _rows(name, first.select(range(1)))
-    return parquet.shape_of(rows, _class_names(name, first) or ())
+    train = _parts(name, splits)[0]["train"]
+    first = _rows(name, train[0], splits[train[0]].select(range(1))).encoded()[0]
+    return rows.peek(name, [_rows(name, key, splits[key]) for key in train], first, _look(name))
 
 
 def _splits(name: str, data_dir: Path) -> Any:
-    if name == PREFIX:
-        raise DataError(f"{PREFIX} names no dataset of the Hub", f"--dataset {PREFIX}ylecun/mnist")
+    """The splits by name."""
+    place, _, configuration = name.removeprefix(PREFIX).partition(":")
+    if not place:
+        raise DataError(f"{name} names no dataset of the Hub", f"--dataset {PREFIX}ylecun/mnist")
     hub = require("datasets", extra="hub", purpose=f"--dataset {name}")
+    cache = str((data_dir / "huggingface").resolve())
     try:
-        return hub.load_dataset(
-            name.removeprefix(PREFIX), cache_dir=str((data_dir / "huggingface").resolve())
-        )
+        return hub.load_dataset(place, configuration or None, cache_dir=cache)
     except (OSError, ValueError, RuntimeError) as problem:
-        told = " ".join(str(problem).split())[:200]
-        look = command("wget", "--spider", f"{SITE}/{name.removeprefix(PREFIX)}")
-        raise DataError(f"{name} cannot be had from the Hub: {told}", look) from None
+        if known := _configurations(str(problem)):
+            lacks = (
+                f"no configuration {configuration}" if configuration else "several configurations"
+            )
+            raise DataError(
+                f"{name} has {lacks}; it has {', '.join(known)}",
+                command("--dataset", f"{PREFIX}{place}:{known[0]}"),
+            ) from None
+        reason = " ".join(str(problem).split())[:200]
+        raise DataError(f"{name} cannot be loaded from the Hub: {reason}", _look(name)) from None
 
 
-def _rows(place: str, split: Any) -> Rows:
-    image, label = parquet.columns(split.column_names, place)
-    hub = require("datasets", extra="hub", purpose=f"--dataset {place}")
-    plain = split.cast_column(image, hub.Image(decode=False))
-    encoded = [_encoded(place, cell) for cell in plain[image]]
-    return Rows(place, encoded, [int(value) for value in plain[label]])
+def _configurations(message: str) -> list[str]:
+    """The names that an error of `datasets` lists where one has to be chosen."""
+    if "config" not in message.lower():
+        return []
+    for listed in re.findall(r"\[[^\[\]]*\]", message):
+        try:
+            names = ast.literal_eval(listed)
+        except (ValueError, SyntaxError):
+            continue
+        if names and all(isinstance(name, str) for name in names):
+            return [str(name) for name in names]
+    return []
 
 
-def _encoded(place: str, cell: Any) -> bytes:
-    """The bytes of one image, which may stand in a file of their own."""
-    if isinstance(cell.get("bytes"), bytes):
-        content: bytes = cell["bytes"]
-        return content
-    try:
-        return Path(str(cell.get("path"))).read_bytes()
-    except OSError as problem:
-        wrong = f"{place}: an image cannot be read: {problem.strerror}"
-        raise DataError(wrong, command("ls", "-l", str(cell.get("path")))) from None
+def _parts(name: str, splits: Mapping[str, Any]) -> tuple[dict[Part, list[str]], list[str]]:
+    """The splits of each part, and those of none. A single split is the training part."""
+    parts: dict[Part, list[str]] = {}
+    for key in splits:
+        part = part_of(key)
+        if part is not None:
+            parts.setdefault(part, []).append(key)
+    if not parts and len(splits) == 1:
+        return {"train": list(splits)}, []
+    if "train" not in parts:
+        raise DataError(f"{name} has the splits {', '.join(splits)}, and no train", _look(name))
+    return parts, [key for key in splits if part_of(key) is None]
 
 
-def _class_names(name: str, split: Any) -> tuple[str, ...] | None:
-    _, label = parquet.columns(split.column_names, name)
-    names = getattr(split.features[label], "names", None)
-    if names is None:
-        return tuple(str(number) for number in range(int(max(split[label])) + 1))
-    return tuple(str(word) for word in names)
+def _columns(name: str, key: str, split: Any) -> Columns:
+    types = {column: type(feature).__name__ for column, feature in split.features.items()}
+    return rows.find_columns(split.column_names, types, f"{name} {key}", _look(name))
+
+
+def _rows(name: str, key: str, split: Any) -> Rows:
+    place, columns = f"{name} {key}", _columns(name, key, split)
+    class_names = getattr(split.features[columns.label], "names", None)
+
+    def encoded() -> list[bytes]:
+        hub = require("datasets", extra="hub", purpose=f"--dataset {name}")
+        is_image = type(split.features[columns.image]).__name__ == "Image"
+        plain = split.cast_column(columns.image, hub.Image(decode=False)) if is_image else split
+        return [
+            rows.encoded_image(cell, f"{place} row {n}", _reader(f"{place} row {n}"), _look(name))
+            for n, cell in enumerate(plain[columns.image])
+        ]
+
+    stated = tuple(str(word) for word in class_names) if class_names else None
+    return Rows(place, list(split[columns.label]), encoded, stated)
+
+
+def _reader(place: str) -> Callable[[str], bytes]:
+    """Reads an image that `datasets` has stored in a file of its own."""
+
+    def read(path: str) -> bytes:
+        try:
+            return Path(path).read_bytes()
+        except (OSError, ValueError) as problem:
+            reason = getattr(problem, "strerror", None) or str(problem)
+            wrong = f"{place}: an image cannot be read: {reason}"
+            raise DataError(wrong, command("ls", "-l", path)) from None
+
+    return read
+
+
+def _look(name: str) -> str:
+    return command("wget", "--spider", f"{SITE}/{name.removeprefix(PREFIX).partition(':')[0]}")

@@ -139,10 +139,10 @@ def _torchvision(name: str, data_dir: Path) -> Generator[Event, None, FullSet]:
             raise _not_had(name, data_dir, problem) from None
     yield DatasetProgress(what=f"fetching {name}", done=2, total=2)
     names = _DIGITS if name in ("svhn", "mnist") else tuple(parts[0].classes)
-    return FullSet(names, *(_image_set(part) for part in parts))
+    return FullSet(names, *(image_set(part) for part in parts))
 
 
-def _image_set(part: Any) -> ImageSet:
+def image_set(part: Any) -> ImageSet:
     """From any of torchvision's layouts: [n, 28, 28], [n, 32, 32, 3] or [n, 3, 32, 32]."""
     images = torch.as_tensor(np.ascontiguousarray(part.data))
     if images.dim() == 3:

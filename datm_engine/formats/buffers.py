@@ -103,7 +103,7 @@ def _layout(config: Config, shape: Shape) -> Layout:
         raise ConfigError(
             "buffers of grey images cannot be used: their network pads its first convolution by 3, "
             "and ours by 1",
-            "--dataset cifar10",
+            command("datm", "experts", "--dataset", config.dataset.name),
         )
     if config.network.norm == "group":
         wrong = 'network.norm = "group" has 4 groups in buffers, and others here'

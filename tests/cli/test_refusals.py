@@ -140,7 +140,7 @@ def test_more_bad_input(datm: Callable[..., Answer], settings: Path, tmp_path: P
     for wrong in ("dataset.name=5", "distill.ipc=abc", "distill.ipc=true"):
         answer = datm("distill", "--set", wrong)
         assert_two_lines(answer, 2, wrong.split("=")[0], "datm")
-    assert_two_lines(datm("distill", "--dataset", ""), 2, "name is empty", "digits")
+    assert_two_lines(datm("distill", "--dataset", ""), 2, "name is empty", "datm distill --help")
     assert_two_lines(datm("distill", "--name", "a" * 300), 2, "folder's name", "--name my-run")
     datm("distill", "--config", settings, "--name", "r", "--quiet")
     other = image_folder(tmp_path / "other")

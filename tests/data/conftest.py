@@ -1,7 +1,9 @@
-"""Tiny image folders, and `load` with the events it gave on the way."""
+"""Tiny image folders, parquet files, and `load` with the events it gave on the way."""
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -63,3 +65,42 @@ def folder(tmp_path: Path, picture: Callable[..., np.ndarray]) -> Path:
                 image.save(root / part / name / f"{index}.png")
                 seed += 1
     return root
+
+
+LABELS = [1, 0, 1, 0]
+
+
+def encoded(pixels: np.ndarray) -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, "PNG")
+    return content.getvalue()
+
+
+@pytest.fixture
+def write(picture: Callable[..., np.ndarray]) -> Callable[..., None]:
+    """A parquet file of 6×6 images; `seed` is the first one's."""
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+
+    def to(
+        path: Path,
+        *,
+        seed: int = 0,
+        labels: list[int] = LABELS,
+        image: str = "img",
+        label: str = "label",
+        names: list[str] | None = None,
+    ) -> None:
+        cells = [{"bytes": encoded(picture(seed + i)), "path": None} for i in range(len(labels))]
+        columns: dict[str, Any] = {image: cells, label: labels}
+        if label == "fine_label":
+            columns["coarse_label"] = [0] * len(labels)
+        table = arrow.table(columns)
+        if names is not None:
+            features = {image: {"_type": "Image"}, label: {"names": names, "_type": "ClassLabel"}}
+            stated = json.dumps({"info": {"features": features}})
+            table = table.replace_schema_metadata({"huggingface": stated})
+        path.parent.mkdir(parents=True, exist_ok=True)
+        parquet.write_table(table, path)
+
+    return to

@@ -148,17 +148,69 @@ def test_an_unknown_name_is_answered_with_the_nearest(
         assert error.value.hint == f"--dataset {suggested}"
 
 
-@pytest.mark.parametrize("name", ["", "/no/such/folder", "no\0name", "x" * 5000])
-def test_a_name_like_nothing_is_answered_with_one_that_works(load: Load, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("", "--help"),
+        ("/no/such/folder", "ls /"),
+        ("no\0name", "ls ."),
+        ("x" * 5000, "ls ."),
+        ("nowhere/at/all", "ls ."),
+        ("mnits", "--dataset mnist"),
+        ("Cifar10", "--dataset cifar10"),
+        ("cifar_100", "--dataset cifar100"),
+        ("ylecun/mnist", "--dataset hf:ylecun/mnist"),
+        ("hf/ylecun/mnist", "--dataset hf:ylecun/mnist"),
+        ("HF://datasets/ylecun/mnist", "--dataset hf:ylecun/mnist"),
+        ("https://huggingface.co/datasets/ylecun/mnist/tree/main", "--dataset hf:ylecun/mnist"),
+    ],
+)
+def test_a_name_that_is_none_is_answered_with_the_nearest_or_with_what_there_is(
+    load: Load, name: str, hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError) as error:
         load(name)
-    assert error.value.hint == "--dataset digits"
+    assert error.value.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("photo", "--dataset photos"),
+        ("photos/trian", "--dataset photos/train"),
+        ("Photos", "--dataset photos"),
+        ("phtoos", "--dataset photos"),
+        ("data.np", "--dataset data.npz"),
+        ("./photo", "--dataset photos"),
+        ("photos/nothing like it", "ls photos"),
+        ("digit", "--dataset digits"),
+    ],
+)
+def test_a_typo_in_a_path_is_answered_with_the_path_beside_it(
+    load: Load, name: str, hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos" / "train").mkdir(parents=True)
+    (tmp_path / "data.npz").touch()
+    with pytest.raises(ConfigError) as error:
+        load(name)
+    assert error.value.hint == hint
+
+
+def test_a_typo_in_an_absolute_path_is_answered_with_an_absolute_path(
+    load: Load, tmp_path: Path
+) -> None:
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(ConfigError) as error:
+        load(tmp_path / "photo")
+    assert error.value.hint == f"--dataset {tmp_path / 'photos'}"
 
 
 def test_a_file_that_is_no_dataset_is_refused(load: Load, tmp_path: Path) -> None:
-    (tmp_path / "pets.zip").write_bytes(b"PK")
-    with pytest.raises(ConfigError, match=r"pets\.zip is neither a folder with"):
-        load(tmp_path / "pets.zip")
+    (tmp_path / "pets.pkl").write_bytes(b"PK")
+    with pytest.raises(ConfigError, match=r"pets\.pkl is neither a folder of images"):
+        load(tmp_path / "pets.pkl")
 
 
 def test_a_home_relative_path_is_found(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,50 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from datm_engine.data import datasets
 from datm_engine.data.arrays import Shape
 from datm_engine.errors import DataError, DatmError
 
+from .conftest import LABELS
+
 Picture = Callable[..., np.ndarray]
-LABELS = [1, 0, 1, 0]
-
-
-def encoded(pixels: np.ndarray) -> bytes:
-    content = io.BytesIO()
-    Image.fromarray(pixels).save(content, "PNG")
-    return content.getvalue()
-
-
-@pytest.fixture
-def write(picture: Picture) -> Callable[..., None]:
-    """A parquet file of 6×6 images; `seed` is the first one's."""
-    arrow = pytest.importorskip("pyarrow")
-    parquet = pytest.importorskip("pyarrow.parquet")
-
-    def to(
-        path: Path,
-        *,
-        seed: int = 0,
-        labels: list[int] = LABELS,
-        image: str = "img",
-        label: str = "label",
-        names: list[str] | None = None,
-    ) -> None:
-        cells = [{"bytes": encoded(picture(seed + i)), "path": None} for i in range(len(labels))]
-        columns: dict[str, Any] = {image: cells, label: labels}
-        if label == "fine_label":
-            columns["coarse_label"] = [0] * len(labels)
-        table = arrow.table(columns)
-        if names is not None:
-            features = {image: {"_type": "Image"}, label: {"names": names, "_type": "ClassLabel"}}
-            stated = json.dumps({"info": {"features": features}})
-            table = table.replace_schema_metadata({"huggingface": stated})
-        path.parent.mkdir(parents=True, exist_ok=True)
-        parquet.write_table(table, path)
-
-    return to
 
 
 @pytest.mark.parametrize(
@@ -107,10 +69,13 @@ def test_a_table_beside_class_folders_is_passed_over(
 @pytest.mark.parametrize(
     ("train", "told"),
     [
-        ({"label": "species"}, "columns img, species"),
-        ({"labels": [0, 1, 2, 0], "names": ["cat", "dog"]}, "label 2"),
-        ({"labels": [0, -1, 1, 0], "names": ["cat", "dog"]}, "label -1"),
+        ({"label": "species"}, "columns img, species, and none of labels is recognised"),
+        ({"labels": [0, 1, 2, 0], "names": ["cat", "dog"]}, "label 2, outside 0 to 1"),
+        ({"labels": [0, -1, 1, 0], "names": ["cat", "dog"]}, r"train.parquet row 1 has no label"),
         ({"labels": [0, 0, 0, 0], "names": ["cat", "dog"]}, "no image of class dog"),
+        ({"labels": [-1, -1, -1, -1]}, "has no labels in its train part"),
+        ({"labels": [0.5, 0, 1, 1]}, r"row 0 has the label 0.5, which is neither"),
+        ({"labels": [[0], [1], [0], [1]]}, r"row 0 has the label \[0\], which is neither"),
     ],
 )
 def test_what_does_not_fit_is_told(
@@ -122,16 +87,20 @@ def test_what_does_not_fit_is_told(
 ) -> None:
     write(tmp_path / "d" / "train.parquet", **train)
     write(tmp_path / "d" / "test.parquet")
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=told) as error:
         load(tmp_path / "d")
+    assert error.value.hint.startswith("python -c 'import pyarrow.parquet as p; ")
+    assert "train.parquet" in error.value.hint
 
 
 def test_damage_and_missing_parts_are_told(
     tmp_path: Path, write: Callable[..., None], load: Callable[..., Any]
 ) -> None:
     write(tmp_path / "d" / "train.parquet")
-    with pytest.raises(DataError, match="a test or validation part"):
+    (tmp_path / "d" / "train.parquet").rename(tmp_path / "d" / "val.parquet")
+    with pytest.raises(DataError, match="has parquet files of validation, and none of a train"):
         load(tmp_path / "d")
+    write(tmp_path / "d" / "train.parquet")
     (tmp_path / "d" / "test.parquet").write_bytes(b"PAR1 cut short")
     with pytest.raises(DataError, match=r"test\.parquet cannot be read"):
         load(tmp_path / "d")

@@ -257,7 +257,7 @@ def test_what_has_scored_nothing_gives_its_place(tune: Callable[..., Answer]) ->
         (["--devices", "cpu,tpu"], "--device tpu", "--device auto"),
         (["--device", "cpu", "--devices", "cpu,cpu"], "are both given", "--devices cpu,cpu"),
         (["--name", "a/b"], "cannot be a folder's name", "--name my-tune"),
-        (["--dataset", "nothing"], "nothing", "datm tune"),
+        (["--dataset", "nothing"], "nothing", "ls ."),
     ],
 )
 def test_what_cannot_be_is_told_before_any_work(

@@ -1,0 +1,184 @@
+"""ZIP and tar archives of a dataset, unpacked once below the data folder.
+
+Nothing is written outside of that folder: names that lead out of it, links and devices are refused.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import lzma
+import os
+import shutil
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Generator, Iterator
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from datm_engine.data.parts import part_of
+from datm_engine.errors import DataError
+from datm_engine.events import DatasetProgress
+from datm_engine.files import cannot_write, make_folder, passing, remove_leftovers
+from datm_engine.hints import command
+
+_ZIP = (".zip",)
+_TAR = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2", ".tbz")
+SUFFIXES = (*_ZIP, *_TAR)
+_DAMAGED = (
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError,
+    NotImplementedError, ValueError, UnicodeError, KeyError, IndexError,
+)  # fmt: skip
+_STEPS = 45
+
+
+def is_archive(path: Path) -> bool:
+    return path.is_file() and path.name.lower().endswith(SUFFIXES)
+
+
+def stem(path: Path) -> str:
+    """The name without .zip, .tar.gz and the like."""
+    suffix = max((s for s in SUFFIXES if path.name.lower().endswith(s)), key=len, default="")
+    return path.name[: len(path.name) - len(suffix)]
+
+
+def unpacked(path: Path, data_dir: Path) -> Generator[DatasetProgress, None, Path]:
+    """The folder or the file that the archive holds, below folders that hold nothing else.
+
+    Raises DataError for an archive that is damaged or would write outside, FileError where
+    `data_dir` cannot be written.
+    """
+    folder = data_dir / "unpacked"
+    target = folder / f"{stem(path)[:40]}-{_key(path)}"
+    if not target.is_dir():
+        make_folder(folder)
+        remove_leftovers(folder)
+        yield from _unpack(path, target)
+    return _content(target)
+
+
+def _unpack(path: Path, target: Path) -> Generator[DatasetProgress, None, None]:
+    beside = passing(target)
+    kind = _unzip if path.name.lower().endswith(_ZIP) else _untar
+    shown = 0
+    try:
+        beside.mkdir()
+        with path.open("rb") as file:
+            total = max(1, path.stat().st_size)
+            for done in kind(path, file, beside):
+                if (step := done * _STEPS // total) > shown:
+                    shown = step
+                    yield DatasetProgress(what=f"unpacking {path.name}", done=done, total=total)
+        beside.rename(target)
+    except OSError as problem:
+        if problem.errno is None:  # gzip and bz2 raise these for damaged bytes
+            raise _damaged(path, problem) from None
+        raise cannot_write(target, problem) from None
+    except _DAMAGED as problem:
+        raise _damaged(path, problem) from None
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _unzip(path: Path, file: BinaryIO, target: Path) -> Iterator[int]:
+    """Yields how much of the archive's bytes is unpacked."""
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+        _check_room(path, sum(member.file_size for member in members), target)
+        done = 0
+        for member in members:
+            kind = stat.S_IFMT(member.external_attr >> 16)
+            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+                raise _outside(path, member.filename, "is a link or a device")
+            _check_name(path, member.filename)
+            archive.extract(member, target)
+            done += member.compress_size
+            yield done
+
+
+def _untar(path: Path, file: BinaryIO, target: Path) -> Iterator[int]:
+    if not hasattr(tarfile, "data_filter"):
+        raise DataError(
+            f"{path} cannot be unpacked safely by this version of Python",
+            command("tar", "-xf", path, "-C", path.parent),
+        )
+    _check_end(file)
+    with tarfile.open(fileobj=file, mode="r|*") as archive:
+        for member in archive:
+            if not (member.isfile() or member.isdir()):
+                raise _outside(path, member.name, "is a link or a device")
+            _check_name(path, member.name)
+            _check_room(path, member.size, target)
+            archive.extract(member, target, filter="data")
+            yield file.tell()
+
+
+def _check_end(file: BinaryIO) -> None:
+    """A tar that is not compressed ends in zeros; cut short between two files, it would be read as
+    if it were whole. Raises EOFError."""
+    is_plain = file.read(262)[257:] == b"ustar"
+    if is_plain:
+        file.seek(-512, os.SEEK_END)
+        if any(file.read(512)):
+            raise EOFError("it is cut short")
+    file.seek(0)
+
+
+def _check_name(path: Path, name: str) -> None:
+    plain = PurePosixPath(name.replace("\\", "/"))
+    if plain.is_absolute() or ".." in plain.parts or ":" in plain.parts[:1]:
+        raise _outside(path, name, "leads out of the folder")
+
+
+def _check_room(path: Path, size: int, target: Path) -> None:
+    free = shutil.disk_usage(target).free
+    if size > free:
+        raise DataError(
+            f"{path} needs {size / 1e9:.1f} GB unpacked, and {free / 1e9:.1f} GB are free in "
+            f"{target.parent}; --data-dir names another",
+            command("df", "-h", target.parent),
+        )
+
+
+def _content(target: Path) -> Path:
+    """Below folders that hold nothing but one folder, unless that one is a part of the dataset; a
+    file that is all there is."""
+    while target.is_dir():
+        entries = [path for path in target.iterdir() if not _is_of_a_system(path.name)]
+        if len(entries) != 1 or part_of(entries[0].name) is not None:
+            break
+        target = entries[0]
+    return target
+
+
+def _is_of_a_system(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _key(path: Path) -> str:
+    try:
+        about = path.stat()
+        return _digest(path, about.st_size, about.st_mtime_ns)[:16]
+    except OSError as problem:
+        reason = problem.strerror or str(problem)
+        raise DataError(f"{path} cannot be read: {reason}", command("ls", "-l", path)) from None
+
+
+@functools.lru_cache(maxsize=8)
+def _digest(path: Path, size: int, changed: int) -> str:
+    """sha256 of the file's content; read again only where size or time differ."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _outside(path: Path, name: str, wrong: str) -> DataError:
+    return DataError(
+        f"{path} is not unpacked: its entry {name[:80]!r} {wrong}", command("ls", "-l", path)
+    )
+
+
+def _damaged(path: Path, problem: Exception) -> DataError:
+    reason = (str(problem) or type(problem).__name__).splitlines()[0]
+    return DataError(f"{path} cannot be unpacked: {reason}", command("ls", "-l", path))

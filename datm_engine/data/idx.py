@@ -1,0 +1,145 @@
+"""MNIST's files, *-images-idx3-ubyte and *-labels-idx1-ubyte, compressed by gzip or not.
+
+FashionMNIST, KMNIST and EMNIST have the same files; EMNIST's images are stored transposed.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Generator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from datm_engine.data import containers
+from datm_engine.data.arrays import FullSet, Shape
+from datm_engine.data.containers import Array, Arrays
+from datm_engine.data.parts import Part, part_of
+from datm_engine.errors import DataError
+from datm_engine.events import Event
+from datm_engine.hints import command
+
+_NAME = re.compile(
+    r"(?P<set>.*?)(?P<part>[a-z0-9]+)-(?P<what>images|labels)[-.]idx[13][-_]ubyte(\.gz)?", re.I
+)
+_KIND = "idx file"
+_FASHION = (
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
+    "Ankle boot",
+)  # fmt: skip
+
+
+def is_here(place: Path) -> bool:
+    """A folder with a file of images, or with raw/ that has one; or such a file."""
+    if place.is_file():
+        return _NAME.fullmatch(place.name) is not None
+    return bool(_images(_folder(place)))
+
+
+def load(place: Path, name: str) -> Generator[Event, None, FullSet]:
+    """Raises DataError."""
+    return (yield from containers.load(name, place, _parts(place), _class_names(place)))
+
+
+def peek(place: Path) -> Shape:
+    """From the files' headers and the labels. Raises DataError."""
+    return containers.peek(place.name, place, _parts(place), _class_names(place))
+
+
+def count(place: Path) -> int:
+    """Training images, from the header."""
+    parts = _parts(place)
+    return len(parts["train"]) if "train" in parts else 0
+
+
+def _folder(place: Path) -> Path:
+    """torchvision keeps the files in raw/."""
+    return place / "raw" if not _images(place) and (place / "raw").is_dir() else place
+
+
+def _images(folder: Path) -> dict[str, dict[Part, Path]]:
+    """The files of images by set, "" or "emnist-letters-", and part."""
+    found: dict[str, dict[Part, Path]] = {}
+    for path in sorted(folder.iterdir()):
+        named = _NAME.fullmatch(path.name)
+        part = _part(named) if named else None
+        if named and part and named["what"].lower() == "images" and path.is_file():
+            found.setdefault(named["set"], {}).setdefault(part, path)
+    return found
+
+
+def _part(named: re.Match[str]) -> Part | None:
+    word = named["part"].lower()
+    return "test" if word == "t10k" else part_of(word)
+
+
+def _parts(place: Path) -> dict[Part, Arrays]:
+    folder = place.parent if place.is_file() else _folder(place)
+    sets = _images(folder)
+    if place.is_file():
+        named = _NAME.fullmatch(place.name)
+        sets = {key: files for key, files in sets.items() if named and key == named["set"]}
+    if len(sets) > 1:
+        known = ", ".join(name.rstrip("-") or "train" for name in sets)
+        example = next(iter(next(iter(sets.values())).values()))
+        raise DataError(
+            f"{folder} has the files of {len(sets)} datasets: {known}; choose one by its file",
+            command("--dataset", example),
+        )
+    files = next(iter(sets.values()), {})
+    return {part: _arrays(path) for part, path in files.items()}
+
+
+def _arrays(images: Path) -> Arrays:
+    wanted = re.sub("images([-.])idx3", r"labels\1idx1", images.name, flags=re.I)
+    choices = [
+        images.with_name(name) for name in (wanted, wanted.removesuffix(".gz"), f"{wanted}.gz")
+    ]
+    labels = next((path for path in choices if path.is_file()), None)
+    if labels is None:
+        look = command("ls", "-l", images.parent)
+        raise DataError(f"{images} has no labels beside it: {wanted} is not there", look)
+    transposed = images.name.lower().startswith("emnist")
+
+    def read() -> Array:
+        pixels = _read(images)
+        return pixels.transpose(0, 2, 1) if transposed and pixels.ndim == 3 else pixels
+
+    with containers.reading(images, _KIND), _open(images) as file:
+        shape = _header(file)
+    if transposed and len(shape) == 3:
+        shape = (shape[0], shape[2], shape[1])
+    return Arrays(str(images), shape, read, _read(labels))
+
+
+def _open(path: Path) -> BinaryIO:
+    return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]
+
+
+def _header(file: BinaryIO) -> tuple[int, ...]:
+    """The shape: two zero bytes, the type (8: uint8), the number of axes, and big-endian sizes."""
+    magic = file.read(4)
+    if len(magic) < 4 or magic[:3] != b"\0\0\x08":
+        raise ValueError("it does not begin as an idx file of bytes does")
+    sizes = file.read(4 * magic[3])
+    if len(sizes) < 4 * magic[3]:
+        raise ValueError("it ends within its header")
+    return tuple(int(size) for size in np.frombuffer(sizes, ">u4"))
+
+
+def _read(path: Path) -> Array:
+    with containers.reading(path, _KIND), _open(path) as file:
+        shape = _header(file)
+        content = file.read()
+        size = int(np.prod([int(side) for side in shape], dtype=object)) if shape else 0
+        if len(content) != size:
+            raise ValueError(f"its header states {size} bytes, and {len(content)} follow")
+        return np.frombuffer(bytearray(content), np.uint8).reshape(shape)  # writable
+
+
+def _class_names(place: Path) -> tuple[str, ...] | None:
+    """FashionMNIST's, where a folder is named for it."""
+    folders = [part.lower().replace("-", "").replace("_", "") for part in place.resolve().parts]
+    return _FASHION if "fashionmnist" in folders else None

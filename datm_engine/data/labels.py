@@ -1,0 +1,149 @@
+"""Labels as files hold them, whole numbers or names of classes, as class numbers from 0.
+
+The same rules hold for parquet files, Hub datasets and arrays.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from datm_engine.data.parts import Part
+from datm_engine.errors import DataError
+
+Values = list[int] | list[str]
+Pieces = Sequence[tuple[str, Sequence[Any]]]  # where labels are from, and the labels
+
+
+def read(pieces: Pieces, look: str) -> Values | None:
+    """The labels of one part; None for a part without labels (all null, empty or negative).
+
+    `look` is the hint of errors. Raises DataError for a part of which only some rows have labels,
+    and for a label that is neither a whole number nor a string.
+    """
+    labels: list[Any] = []
+    missing = ""
+    for place, row, value in _rows(pieces):
+        if _is_missing(value):
+            missing = missing or f"{place} row {row} has no label ({value!r})"
+        else:
+            labels.append(_plain(value, place, row, look))
+    if not labels:
+        return None
+    if missing:
+        raise DataError(
+            f"{missing}, but {len(labels):,} other rows of this part have one; "
+            "remove the rows without labels",
+            look,
+        )
+    return labels
+
+
+def used_parts(
+    name: str, labels: Mapping[Part, Values | None], look: str
+) -> tuple[dict[Part, Part], list[str]]:
+    """Which part serves as what, {"test": "validation"} for example, and what to report.
+
+    The test part is the first with labels of test and validation; a validation part that is not
+    the test part is used as it is. Raises DataError without a labelled training part.
+    """
+    if labels.get("train") is None:
+        lacks = "has no labels in its train part" if "train" in labels else "has no train part"
+        others = [part for part in labels if part != "train"]
+        beside = f", only {', '.join(others)}" if others and "train" not in labels else ""
+        raise DataError(f"{name} {lacks}{beside}", look)
+    held = {part for part, values in labels.items() if values is not None}
+    notes = [
+        f"{name}: its {part} part has no labels and is not used"
+        for part in labels
+        if part not in held
+    ]
+    serves: dict[Part, Part] = {"train": "train"}
+    if "test" in held:
+        serves["test"] = "test"
+        if "validation" in held:
+            serves["validation"] = "validation"
+    elif "validation" in held:
+        serves["test"] = "validation"
+        lack = "no labelled test part" if "test" in labels else "no test part"
+        notes.append(f"{name} has {lack}: its validation part is used as the test part")
+    return serves, notes
+
+
+def class_numbers(
+    name: str, labels: Mapping[Part, Values], class_names: tuple[str, ...] | None, look: str
+) -> tuple[tuple[str, ...], dict[Part, Tensor]]:
+    """Names of the classes, and the labels of each part as int64 tensors that index them.
+
+    Without `class_names`, strings are classes sorted by name, and numbers from 0 or 1 their own
+    names. Raises DataError for a label that is no class, and a class without training images.
+    """
+    kinds = {type(value) for values in labels.values() for value in values}
+    if kinds == {int, str}:
+        raise DataError(f"{name} has labels that are numbers and labels that are strings", look)
+    if kinds == {str}:
+        names, index = _index_of_names(labels["train"], class_names)
+    else:
+        names, index = _index_of_numbers(labels, class_names)
+    unknown = next((v for values in labels.values() for v in values if v not in index), None)
+    if unknown is not None:
+        wanted = f"outside 0 to {len(names) - 1}" if kinds == {int} else "which train does not have"
+        raise DataError(f"{name} has a label {unknown}, {wanted}", look)
+    numbers = {part: torch.tensor([index[v] for v in values]) for part, values in labels.items()}
+    counts = torch.bincount(numbers["train"], minlength=len(names))
+    if not counts.all():
+        raise DataError(f"{name}: train has no image of class {names[int(counts.argmin())]}", look)
+    if len(names) < 2:
+        raise DataError(f"{name} has 1 class, at least 2 are needed", look)
+    return names, numbers
+
+
+def _index_of_names(
+    train: Values, class_names: tuple[str, ...] | None
+) -> tuple[tuple[str, ...], dict[Any, int]]:
+    if class_names is None or not set(train) <= set(class_names):
+        class_names = tuple(sorted({str(value) for value in train}))
+    return class_names, {name: number for number, name in enumerate(class_names)}
+
+
+def _index_of_numbers(
+    labels: Mapping[Part, Values], class_names: tuple[str, ...] | None
+) -> tuple[tuple[str, ...], dict[Any, int]]:
+    if class_names is not None:
+        return class_names, {number: number for number in range(len(class_names))}
+    every = [int(value) for values in labels.values() for value in values]
+    first = 1 if min(every) == 1 and len(set(labels["train"])) == max(every) else 0
+    # A label beyond what the images could fill is refused, and makes no list of its length.
+    last = min(max(every), len(every))
+    numbers = range(first, last + 1)
+    return tuple(str(number) for number in numbers), {n: i for i, n in enumerate(numbers)}
+
+
+def _rows(pieces: Pieces) -> Iterator[tuple[str, int, Any]]:
+    for place, values in pieces:
+        for row, value in enumerate(values):
+            yield place, row, value
+
+
+def _is_missing(value: Any) -> bool:
+    if isinstance(value, int | float):
+        return value < 0 or math.isnan(value)
+    return value is None or value in ("", b"")
+
+
+def _plain(value: Any, place: str, row: int, look: str) -> int | str:
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
+        return int(value)
+    raise DataError(
+        f"{place} row {row} has the label {str(value)[:60]}, which is neither a whole number nor "
+        "the name of a class",
+        look,
+    )

@@ -1,0 +1,87 @@
+"""NumPy's .npz files: MedMNIST's train_images and train_labels, Keras' x_train and y_train.
+
+They are read without pickles, so that a file cannot run code.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Generator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from datm_engine.data import containers
+from datm_engine.data.arrays import FullSet, Shape
+from datm_engine.data.containers import Array, Arrays
+from datm_engine.data.parts import Part
+from datm_engine.errors import DataError
+from datm_engine.events import Event
+from datm_engine.hints import command
+
+_KIND = ".npz file of arrays"
+
+
+def is_here(place: Path) -> bool:
+    return place.suffix.lower() == ".npz" and place.is_file()
+
+
+def load(path: Path, name: str) -> Generator[Event, None, FullSet]:
+    """Raises DataError."""
+    return (yield from containers.load(name, path, _parts(path)))
+
+
+def peek(path: Path) -> Shape:
+    """From the arrays' headers and the labels. Raises DataError."""
+    return containers.peek(path.name, path, _parts(path))
+
+
+def count(path: Path) -> int:
+    """Training images, from the header."""
+    parts = _parts(path)
+    return len(parts["train"]) if "train" in parts else 0
+
+
+def _parts(path: Path) -> dict[Part, Arrays]:
+    with containers.reading(path, _KIND):
+        shapes = _shapes(path)
+        pairs = containers.pair(shapes)
+        if not pairs:
+            raise DataError(
+                f"{path} has arrays {', '.join(shapes) or 'of no name'}; it takes train_images and "
+                "train_labels (MedMNIST), or x_train and y_train (Keras)",
+                command("unzip", "-l", path),
+            )
+        return {
+            part: Arrays(
+                f"{path} {names['images']}",
+                shapes[names["images"]],
+                partial(_read, path, names["images"]),
+                _read(path, names["labels"]),
+            )
+            for part, names in pairs.items()
+        }
+
+
+def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Of each array, from its header alone."""
+    shapes = {}
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.namelist():
+            if not member.endswith(".npy"):
+                continue
+            with archive.open(member) as file:
+                version = np.lib.format.read_magic(file)
+                read = {
+                    (1, 0): np.lib.format.read_array_header_1_0,
+                    (2, 0): np.lib.format.read_array_header_2_0,
+                }[version]
+                shapes[member.removesuffix(".npy")] = read(file)[0]
+    return shapes
+
+
+def _read(path: Path, key: str) -> Array:
+    with containers.reading(path, _KIND), np.load(path, allow_pickle=False) as file:
+        array: Array = file[key]
+        return array

@@ -1,0 +1,166 @@
+"""Which parquet files of a folder are the training, validation and test part of a dataset.
+
+A file's part is stated by its name or by a folder's: train-00000-of-00001.parquet,
+default/test/0000.parquet, mnist_test.parquet. Folders that have a training part each are
+configurations of the Hub, of which one has to be chosen.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from datm_engine.data import decoding
+from datm_engine.data.parts import Part, part_of
+from datm_engine.errors import DataError
+from datm_engine.hints import command
+
+SUFFIX = ".parquet"
+
+
+@dataclass(frozen=True)
+class Files:
+    """`notes` say which files are skipped, and why."""
+
+    parts: dict[Part, list[Path]]
+    notes: tuple[str, ...]
+
+
+def is_here(place: Path) -> bool:
+    """Whether a dataset is in parquet files: a file that states its part at most one folder deep,
+    or any parquet file before the first image. Tables of metadata beside images are skipped."""
+    if not place.is_dir():
+        return place.suffix.lower() == SUFFIX
+    if any(_part_of(path, place) for path in _near(place)):
+        return True
+    found = False
+    for _, folders, names in os.walk(place):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        suffixes = {Path(name).suffix.lower() for name in names if not name.startswith(".")}
+        if suffixes.intersection(decoding.EXTENSIONS):
+            return False
+        found = found or SUFFIX in suffixes
+    return found
+
+
+def _near(place: Path) -> Iterator[Path]:
+    """Parquet files at most one folder deep, by names alone: a folder may hold a million images."""
+    for folder, folders, names in os.walk(place):
+        if folder != str(place):
+            folders.clear()
+        yield from (Path(folder, name) for name in names if name.lower().endswith(SUFFIX))
+
+
+def find(place: Path) -> Files:
+    """Raises DataError without a training part, and for several configurations."""
+    if not place.is_dir():
+        return _beside(place)
+    paths = sorted(
+        path
+        for path in place.rglob("*")
+        if path.suffix.lower() == SUFFIX
+        and path.is_file()
+        and not _is_hidden(path.relative_to(place))
+    )
+    stated = {path: part for path in paths if (part := _part_of(path, place)) is not None}
+    if not stated:  # no split: a share of it is held out
+        folders = sorted({path.parent for path in paths})
+        if len(folders) > 1:
+            raise _several(place, folders)
+        return Files({"train": paths}, ())
+    groups: dict[Path, dict[Part, list[Path]]] = {}
+    for path, part in stated.items():
+        groups.setdefault(_configuration(path, place), {}).setdefault(part, []).append(path)
+    notes = _skipped(place, [path for path in paths if path not in stated])
+    return _one_of(place, groups, notes)
+
+
+def _beside(file: Path) -> Files:
+    """The file alone; with the other parts in its folder if its name states a part."""
+    if _part_in_name(file) is None:
+        return Files({"train": [file]}, ())
+    parts: dict[Part, list[Path]] = {}
+    for path in sorted(file.parent.iterdir()):
+        part = _part_in_name(path) if path.suffix.lower() == SUFFIX else None
+        if part is not None and path.is_file():
+            parts.setdefault(part, []).append(path)
+    if "train" not in parts:
+        raise _no_train(file.parent, parts)
+    return Files(parts, ())
+
+
+def _one_of(
+    place: Path, groups: dict[Path, dict[Part, list[Path]]], notes: tuple[str, ...]
+) -> Files:
+    training = [folder for folder, parts in groups.items() if "train" in parts]
+    if not training:
+        raise _no_train(place, {part: [] for parts in groups.values() for part in parts})
+    if len(training) > 1:
+        raise _several(place, training)
+    chosen = dict(groups.pop(training[0]))
+    others = {folder: parts for folder, parts in groups.items() if parts}
+    if len(others) == 1 and len(chosen) == 1:  # a/train.parquet and b/test.parquet
+        return Files(chosen | others.popitem()[1], notes)
+    left = [path for parts in others.values() for paths in parts.values() for path in paths]
+    return Files(chosen, (*notes, *_skipped(place, left)))
+
+
+def _configuration(path: Path, root: Path) -> Path:
+    """The folder of a configuration: above the first folder that states a part, whose folders are
+    shards; else the file's own."""
+    folders = path.relative_to(root).parts[:-1]
+    cut = next((n for n, folder in enumerate(folders) if _part_of_folder(folder)), len(folders))
+    return root.joinpath(*folders[:cut])
+
+
+def _part_of(path: Path, root: Path) -> Part | None:
+    """By the file's name, else by its folders', the nearest first."""
+    folders = reversed(path.relative_to(root).parts[:-1])
+    return _part_in_name(path) or next(filter(None, map(_part_of_folder, folders)), None)
+
+
+def _part_of_folder(name: str) -> Part | None:
+    """train, or train.parquet as Spark names the folder of a table."""
+    return part_of(name.removesuffix(SUFFIX))
+
+
+def _part_in_name(path: Path) -> Part | None:
+    """train, train-00000-of-00001-0a1b, Test_00, train.clean, mnist_train, pets-val-0."""
+    stem = re.sub(r"[-_.]?\d+-of-\d+.*$", "", path.stem)
+    stem = re.sub(r"[-_. ]*\d+$", "", stem)
+    candidates = (stem, re.split(r"[-.]", stem)[0], re.split(r"[-_. ]", stem)[-1])
+    return next(filter(None, map(part_of, candidates)), None)
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(word.startswith(".") for word in path.parts)
+
+
+def _skipped(place: Path, paths: list[Path]) -> tuple[str, ...]:
+    if not paths:
+        return ()
+    some = ", ".join(str(path.relative_to(place)) for path in paths[:3])
+    more = ", …" if len(paths) > 3 else ""
+    verb = "file is" if len(paths) == 1 else "files are"
+    return (f"{len(paths)} parquet {verb} of no part that is used, and skipped: {some}{more}",)
+
+
+def _several(place: Path, folders: list[Path]) -> DataError:
+    named = ", ".join(str(folder.relative_to(place)) for folder in folders[:5])
+    more = ", …" if len(folders) > 5 else ""
+    inside = next(folder for folder in sorted(folders) if folder != place)
+    return DataError(
+        f"{place} has {len(folders)} configurations, each with a train part: {named}{more}; "
+        "choose one",
+        command("--dataset", inside),
+    )
+
+
+def _no_train(place: Path, parts: dict[Part, list[Path]]) -> DataError:
+    return DataError(
+        f"{place} has parquet files of {', '.join(sorted(parts))}, and none of a train part",
+        command("ls", "-R", place),
+    )

@@ -1,0 +1,111 @@
+"""How each kind of folder and file is read, and which kind a path is of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+from datm_engine.data import (
+    archives,
+    arrays,
+    cifar,
+    decoding,
+    folders,
+    idx,
+    listing,
+    mat,
+    npz,
+    parquet,
+    sources,
+)
+from datm_engine.data.arrays import FullSet, Shape
+from datm_engine.errors import ConfigError
+from datm_engine.events import Event
+from datm_engine.hints import command
+
+Load = Callable[[Path, str, Path, decoding.Size | None], Generator[Event, None, FullSet]]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """`load` takes the path, the dataset's name, the data folder and the resolution; `peek` gives
+    the shape before decoding, `count` the training images. All raise DataError."""
+
+    is_here: Callable[[Path], bool]
+    load: Load
+    peek: Callable[[Path], Shape]
+    count: Callable[[Path], int]
+
+
+def reader_of(place: Path) -> Reader:
+    """Raises ConfigError for a file that is no dataset."""
+    for reader in _READERS:
+        if reader.is_here(place):
+            return reader
+    raise ConfigError(
+        f"{place} is neither a folder of images or parquet files nor a file that is read: "
+        f".safetensors, .npz, .mat, .parquet, {', '.join(archives.SUFFIXES[:5])}, …",
+        command("ls", "-l", place),
+    )
+
+
+def name_of(place: Path) -> str:
+    """What the dataset is called: by its folder, or its file without the suffix."""
+    if place.is_dir():
+        return listing.as_text(place.resolve().name)
+    return listing.as_text(archives.stem(place) if archives.is_archive(place) else place.stem)
+
+
+def _resized(
+    load: Callable[[Path, str], Generator[Event, None, FullSet]],
+) -> Load:
+    """A reader of arrays as one that resizes them."""
+
+    def resized(
+        place: Path, name: str, data_dir: Path, resolution: decoding.Size | None
+    ) -> Generator[Event, None, FullSet]:
+        full = yield from load(place, name)
+        if resolution is None:
+            return full
+        return (yield from sources.resized(full, name, resolution))
+
+    return resized
+
+
+def _read_arrays(place: Path, name: str) -> Generator[Event, None, FullSet]:
+    yield from ()
+    return arrays.read(place)
+
+
+def _load_folder(
+    place: Path, name: str, data_dir: Path, resolution: decoding.Size | None
+) -> Generator[Event, None, FullSet]:
+    return folders.load(place, name=name, data_dir=data_dir, resolution=resolution)
+
+
+def _load_parquet(
+    place: Path, name: str, data_dir: Path, resolution: decoding.Size | None
+) -> Generator[Event, None, FullSet]:
+    return parquet.load(place, name=name, resolution=resolution)
+
+
+def _is_safetensors(place: Path) -> bool:
+    return place.is_file() and place.suffix == ".safetensors"
+
+
+# Asked in this order: a folder of images is what none of the others is.
+_READERS = (
+    Reader(_is_safetensors, _resized(_read_arrays), arrays.read_shape, arrays.count),
+    Reader(npz.is_here, _resized(npz.load), npz.peek, npz.count),
+    Reader(parquet.is_here, _load_parquet, parquet.peek, parquet.count),
+    Reader(cifar.is_here, _resized(cifar.load), cifar.peek, cifar.count),
+    Reader(idx.is_here, _resized(idx.load), idx.peek, idx.count),
+    Reader(mat.is_here, _resized(mat.load), mat.peek, mat.count),
+    Reader(
+        Path.is_dir,
+        _load_folder,
+        listing.peek,
+        lambda place: len(listing.list_images(place).train),
+    ),
+)

@@ -1,0 +1,202 @@
+"""Rows of encoded images and labels, as parquet files and the Hugging Face Hub have them."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datm_engine.data import decoding, labels
+from datm_engine.data.arrays import FullSet, ImageSet, Shape
+from datm_engine.data.parts import Part
+from datm_engine.errors import DataError
+from datm_engine.events import Event, Noted
+from datm_engine.hints import command
+
+# In the order in which they are looked for, in any letter case.
+IMAGE_COLUMNS = (
+    "img", "image", "images", "picture", "photo", "pixel_values", "jpg", "jpeg", "png", "webp"
+)  # fmt: skip
+LABEL_COLUMNS = (
+    "fine_label", "label", "labels", "class", "class_label", "target", "targets", "category",
+    "cls", "y",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of one file or split: `labels` are class numbers, class names or None for no label.
+
+    `place` is how errors name them, `encoded` reads the images.
+    """
+
+    place: str
+    labels: Sequence[Any]
+    encoded: Callable[[], list[bytes]]
+    class_names: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns hold the images and the labels; `note` says so where others could."""
+
+    image: str
+    label: str
+    note: str | None = None
+
+
+def find_columns(
+    available: Sequence[str], types: Mapping[str, str], place: str, look: str
+) -> Columns:
+    """Columns by their usual names, else the only ones of the types that the Hub's schema states.
+
+    `types`: {"image": "Image", "label": "ClassLabel"}. Raises DataError with the hint `look`.
+    """
+    images = _candidates(available, IMAGE_COLUMNS, types, "Image")
+    classes = _candidates(available, LABEL_COLUMNS, types, "ClassLabel")
+    if not images or not classes:
+        lacking = "images" if not images else "labels"
+        known = IMAGE_COLUMNS if not images else LABEL_COLUMNS
+        raise DataError(
+            f"{place} has columns {', '.join(available)}, and none of {lacking} is recognised; "
+            f"it is named {', '.join(known[:-1])} or {known[-1]}",
+            look,
+        )
+    notes = [
+        f"column {found[0]} is read, not {', '.join(found[1:])}"
+        for found in (images, classes)
+        if len(found) > 1
+    ]
+    return Columns(images[0], classes[0], f"{place}: {'; '.join(notes)}" if notes else None)
+
+
+def _candidates(
+    available: Sequence[str], known: Sequence[str], types: Mapping[str, str], kind: str
+) -> list[str]:
+    named = sorted(
+        (name for name in available if name.lower() in known),
+        key=lambda name: known.index(name.lower()),
+    )
+    typed = [name for name in available if types.get(name) == kind]
+    return named or (typed if len(typed) == 1 else [])
+
+
+def from_rows(
+    name: str, parts: Mapping[Part, Sequence[Rows]], resolution: decoding.Size | None, look: str
+) -> Generator[Event, None, FullSet]:
+    """The images decoded, and the labels as class numbers. Raises DataError."""
+    every = {
+        part: labels.read([(some.place, some.labels) for some in rows], look)
+        for part, rows in parts.items()
+    }
+    serves, notes = labels.used_parts(name, every, look)
+    for note in notes:
+        yield Noted(text=note)
+    used = {part: values for part, values in every.items() if part in serves.values() and values}
+    rows_used = [some for part in used for some in parts[part]]
+    class_names, numbers = labels.class_numbers(name, used, agreed_names(rows_used, look), look)
+    places = [Path(f"{some.place} row {n}") for some in rows_used for n in range(len(some.labels))]
+    encoded = [content for some in rows_used for content in some.encoded()]
+    images = yield from decoding.decode_encoded(
+        places, encoded.__getitem__, resolution, f"decoding {name}"
+    )
+    pieces = dict(zip(used, images.split([len(values) for values in used.values()]), strict=True))
+
+    def of(role: Part) -> ImageSet | None:
+        part = serves.get(role)
+        return None if part is None else ImageSet(pieces[part], numbers[part])
+
+    train = ImageSet(pieces["train"], numbers["train"])
+    return FullSet(class_names, train, of("test"), of("validation"))
+
+
+def peek(name: str, train: Sequence[Rows], first: bytes, look: str) -> Shape:
+    """Classes by all labels, channels and size by the first image alone."""
+    stated = agreed_names(train, look)
+    if stated is None:
+        values = labels.read([(some.place, some.labels) for some in train], look)
+        labels.used_parts(name, {"train": values}, look)
+        stated = labels.class_numbers(name, {"train": values or []}, None, look)[0]
+    (width, height), grey = decoding.encoded_size(Path(train[0].place), first)
+    return Shape(len(stated), 1 if grey else 3, height, width)
+
+
+def agreed_names(rows: Sequence[Rows], look: str) -> tuple[str, ...] | None:
+    """The class names that the rows state, if any do. Raises DataError where they differ."""
+    stating = [some for some in rows if some.class_names is not None]
+    for some in stating[1:]:
+        if some.class_names != stating[0].class_names:
+            raise DataError(
+                f"class names differ: {_some(stating[0])} in {stating[0].place}, {_some(some)} in "
+                f"{some.place}",
+                look,
+            )
+    return stating[0].class_names if stating else None
+
+
+def _some(rows: Rows) -> str:
+    names = rows.class_names or ()
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+
+
+def encoded_image(cell: Any, place: str, read_file: Callable[[str], bytes], look: str) -> bytes:
+    """The file's content of one image: bytes, {bytes, path}, the path of a file, or nested lists
+    of 0 to 255, [height, width] or [height, width, 3]. Raises DataError for anything else."""
+    path = None
+    if isinstance(cell, dict):
+        cell, path = cell.get("bytes"), cell.get("path")
+    if isinstance(cell, bytes):
+        return cell
+    if isinstance(cell, str) or (cell is None and isinstance(path, str)):
+        return read_file(str(path if cell is None else cell))
+    if isinstance(cell, list):
+        return _portable_map(cell, place, look)
+    raise DataError(f"{place} holds no image", look)
+
+
+def _portable_map(cell: list[Any], place: str, look: str) -> bytes:
+    """Nested lists of pixels as the content of a .pgm or .ppm file."""
+    try:
+        pixels = np.asarray(cell)
+    except ValueError:  # lists of several lengths
+        pixels = np.empty(0)
+    is_grey = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 1)
+    is_image = is_grey or (pixels.ndim == 3 and pixels.shape[2] == 3)
+    if not is_image or pixels.dtype.kind not in "iu" or not pixels.size:
+        wrong = f"numbers {list(pixels.shape)} of type {pixels.dtype}"
+        raise DataError(f"{place} holds no image of whole numbers from 0 to 255: {wrong}", look)
+    if pixels.min() < 0 or pixels.max() > 255:
+        wrong = f"numbers from {pixels.min()} to {pixels.max()}"
+        raise DataError(f"{place} holds no image of whole numbers from 0 to 255: {wrong}", look)
+    kind = "P5" if is_grey else "P6"
+    header = f"{kind} {pixels.shape[1]} {pixels.shape[0]} 255\n"
+    return header.encode() + pixels.astype(np.uint8).tobytes()
+
+
+def file_inside(root: Path, folders: Sequence[Path], name: str, place: str) -> bytes:
+    """A file that a row names, relative to one of `folders` and inside `root`. Raises DataError."""
+    look = command("ls", "-l", root)
+    try:
+        paths = [folder / name for folder in folders]
+        path = next((path for path in paths if path.exists()), paths[0])
+        if not path.resolve().is_relative_to(root.resolve()):
+            raise DataError(f"{place} names the file {name}, which is outside {root}", look)
+        return _content(path, place, look)
+    except (ValueError, RuntimeError) as problem:  # a zero byte, links in a circle
+        raise DataError(
+            f"{place} names the file {name!r}, which is no path: {problem}", look
+        ) from None
+
+
+def _content(path: Path, place: str, look: str) -> bytes:
+    try:
+        if not path.is_file():  # one would wait for a pipe for ever
+            raise OSError(errno.ENOENT, "no such file")
+        return path.read_bytes()
+    except OSError as problem:
+        wrong = f"{place} names the file {path}, which cannot be read: {problem.strerror}"
+        raise DataError(wrong, look) from None

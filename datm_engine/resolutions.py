@@ -1,0 +1,48 @@
+"""Resolutions as people state them: 32 for 32×32, 32x24 for width × height, or native."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+LEAST = 4  # pixels a side
+NATIVE = "native"
+
+
+def normalized(stated: object) -> int | str:
+    """A number of pixels for squares, "32x24" for width × height, or "native".
+
+    Takes 32, "32", "32x24", "32×24", "32 x 32" (which is 32). Raises ValueError.
+    """
+    if stated == NATIVE:
+        return NATIVE
+    sides = _sides(stated)
+    if min(sides) < LEAST:
+        raise ValueError(f"a resolution of {stated} pixels is too small; {LEAST} a side at least")
+    return sides[0] if sides[0] == sides[1] else f"{sides[0]}x{sides[1]}"
+
+
+def size(resolution: int | str) -> tuple[int, int] | None:
+    """Width and height; None for "native". Raises ValueError."""
+    if resolution == NATIVE:
+        return None
+    sides = _sides(resolution)
+    if min(sides) < 1:
+        raise ValueError(f"a resolution of {resolution} pixels is too small")
+    return sides
+
+
+def _sides(stated: object) -> tuple[int, int]:
+    if type(stated) is int:
+        return stated, stated
+    found = re.fullmatch(r"\s*([0-9]{1,18})(?:\s*[x×X*]\s*([0-9]{1,18}))?\s*", str(stated))
+    if not found:
+        raise ValueError(
+            f"{str(stated)[:60]} is no resolution; it is 32, 32x24 (width x height) or native"
+        )
+    return int(found[1]), int(found[2] or found[1])
+
+
+Resolution = Annotated[int | str, BeforeValidator(normalized)]

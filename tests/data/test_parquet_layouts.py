@@ -1,0 +1,360 @@
+"""Parquet files as people have them: any parts, configurations, columns, labels and images."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from datm_engine.data import datasets
+from datm_engine.data.arrays import Shape
+from datm_engine.errors import DataError
+from datm_engine.events import Noted
+
+from .conftest import LABELS, encoded
+
+Load = Callable[..., Any]
+Write = Callable[..., None]
+Picture = Callable[..., np.ndarray]
+PETS = {"names": ["cat", "dog"]}
+
+
+def notes(events: list[Any]) -> list[str]:
+    return [event.text for event in events if isinstance(event, Noted)]
+
+
+def table(path: Path, **columns: Any) -> Path:
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parquet.write_table(arrow.table(columns), path)
+    return path
+
+
+def first_pixels(images: Any) -> list[int]:
+    return [int(value) for value in images[:, 0, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("default/train/0000.parquet", "default/test/0000.parquet"),
+        ("a/b/c/Training/0.parquet", "a/b/c/Testing/0.parquet"),
+        ("Train.parquet", "TEST.PARQUET"),
+        ("train_00.parquet", "test_00.parquet"),
+        ("mnist_train.parquet", "mnist_test.parquet"),
+        ("pets-train-00000-of-00002-a09b74b3.parquet", "pets-test-00000-of-00001-0c1.parquet"),
+        ("train/shard/0.parquet", "test/shard/0.parquet"),
+        ("train.parquet/part-0-1f.parquet", "test.parquet/part-0-2e.parquet"),
+        ("one/train.parquet", "two/test.parquet"),
+        ("train.parquet", "valid.parquet"),
+    ],
+)
+def test_parts_are_found_at_any_depth_and_in_any_letter_case(
+    train: str,
+    test: str,
+    tmp_path: Path,
+    write: Write,
+    load: Load,
+    picture: Picture,
+) -> None:
+    write(tmp_path / "d" / train, **PETS)
+    write(tmp_path / "d" / test, seed=10, **PETS)
+    data, _ = load(tmp_path / "d")
+    assert np.array_equal(data.train.images[0].numpy(), picture(0).transpose(2, 0, 1))
+    assert np.array_equal(data.test.images[0].numpy(), picture(10).transpose(2, 0, 1))
+    assert (len(data.train), len(data.test), len(data.validation)) == (4, 4, 0)
+
+
+def test_three_parts_are_what_they_are_named(
+    tmp_path: Path,
+    write: Write,
+    load: Load,
+    picture: Picture,
+) -> None:
+    for seed, part in ((0, "train"), (10, "validation"), (20, "test")):
+        write(tmp_path / "d" / f"{part}-00000-of-00001.parquet", seed=seed, **PETS)
+    data, events = load(tmp_path / "d", validation=0.5)
+    assert len(data.train) == 4
+    assert np.array_equal(data.validation.images[0].numpy(), picture(10).transpose(2, 0, 1))
+    assert np.array_equal(data.test.images[0].numpy(), picture(20).transpose(2, 0, 1))
+    assert "d has a validation part of 4 images: it is used" in notes(events)[0]
+
+
+def test_files_of_no_part_are_one_set_of_which_a_share_is_held_out(
+    tmp_path: Path,
+    write: Write,
+    load: Load,
+) -> None:
+    write(tmp_path / "d" / "data.parquet", labels=[0, 1] * 5, **PETS)
+    data, events = load(tmp_path / "d")
+    assert (len(data.train), len(data.test)) == (8, 2)
+    assert "d has no labelled test part: 2 of 10 images" in notes(events)[-1]
+    assert datasets.training_images(str(tmp_path / "d"), data_dir=tmp_path) == 10
+    alone, _ = load(tmp_path / "d" / "data.parquet")
+    assert alone.train.images.equal(data.train.images)
+
+
+def test_one_file_stands_for_the_parts_beside_it(
+    tmp_path: Path,
+    write: Write,
+    load: Load,
+) -> None:
+    write(tmp_path / "d" / "train.parquet", **PETS)
+    write(tmp_path / "d" / "test.parquet", labels=[0, 1], **PETS)
+    data, _ = load(tmp_path / "d" / "train.parquet")
+    assert (len(data.train), len(data.test)) == (4, 2)
+
+
+def test_configurations_are_refused_and_named_whether_or_not_their_classes_agree(
+    tmp_path: Path,
+    write: Write,
+    load: Load,
+) -> None:
+    for names in (["round", "square"], ["cat", "dog"]):
+        write(tmp_path / "d" / "colour" / "train-00000-of-00001.parquet", **PETS)
+        write(tmp_path / "d" / "colour" / "test-00000-of-00001.parquet", **PETS)
+        write(tmp_path / "d" / "shape" / "train-00000-of-00001.parquet", names=names)
+        for attempt in (
+            lambda: load(tmp_path / "d"),
+            lambda: datasets.peek(str(tmp_path / "d"), data_dir=tmp_path),
+        ):
+            with pytest.raises(DataError) as error:
+                attempt()
+            assert error.value.message == (
+                f"{tmp_path / 'd'} has 2 configurations, each with a train part: colour, shape; "
+                "choose one"
+            )
+            assert error.value.hint == f"--dataset {tmp_path / 'd' / 'colour'}"
+        assert load(tmp_path / "d" / "colour")[0].class_names == ("cat", "dog")
+
+
+def test_folders_below_a_part_are_its_shards(
+    tmp_path: Path,
+    write: Write,
+    load: Load,
+) -> None:
+    for shard in range(2):
+        write(tmp_path / "d" / "train" / f"{shard}" / "0.parquet", seed=4 * shard, **PETS)
+    write(tmp_path / "d" / "test" / "0" / "0.parquet", seed=8, **PETS)
+    assert len(load(tmp_path / "d")[0].train) == 8
+
+
+def test_files_of_other_parts_are_skipped_and_named(
+    tmp_path: Path,
+    write: Write,
+    load: Load,
+) -> None:
+    write(tmp_path / "d" / "train.parquet", **PETS)
+    write(tmp_path / "d" / "test.parquet", **PETS)
+    write(tmp_path / "d" / "extra-00000-of-00001.parquet", **PETS)
+    data, events = load(tmp_path / "d")
+    assert len(data.train) == 4
+    assert notes(events) == [
+        "1 parquet file is of no part that is used, and skipped: extra-00000-of-00001.parquet"
+    ]
+
+
+def test_files_whose_class_names_differ_are_refused(
+    tmp_path: Path,
+    write: Write,
+    load: Load,
+) -> None:
+    write(tmp_path / "d" / "train.parquet", **PETS)
+    write(tmp_path / "d" / "test.parquet", names=["dog", "cat"])
+    with pytest.raises(
+        DataError, match=r"class names differ: cat, dog in .*train\.parquet, dog, c"
+    ):
+        load(tmp_path / "d")
+
+
+def test_a_test_part_without_labels_leaves_its_place_to_the_validation_part(
+    tmp_path: Path,
+    write: Write,
+    load: Load,
+) -> None:
+    for name, labels in (("train", LABELS), ("validation", [1, 0]), ("test", [-1, -1, -1])):
+        write(tmp_path / "d" / f"{name}-00000-of-00001.parquet", labels=labels, **PETS)
+    data, events = load(tmp_path / "d")
+    assert data.test.labels.tolist() == [1, 0]
+    assert len(data.validation) == 0
+    assert notes(events) == [
+        "d: its test part has no labels and is not used",
+        "d has no labelled test part: its validation part is used as the test part",
+    ]
+
+
+def test_without_any_labelled_part_but_train_a_share_is_held_out(
+    tmp_path: Path, load: Load, picture: Picture
+) -> None:
+    cells = [encoded(picture(n)) for n in range(10)]
+    table(tmp_path / "d" / "train.parquet", image=cells, label=[0, 1] * 5)
+    table(tmp_path / "d" / "test.parquet", image=cells[:2], label=[None, None])
+    data, events = load(tmp_path / "d")
+    assert (len(data.train), len(data.test)) == (8, 2)
+    assert notes(events)[0] == "d: its test part has no labels and is not used"
+
+
+@pytest.mark.parametrize("missing", [-1, None])
+def test_rows_without_a_label_among_others_are_refused_by_file_and_row(
+    missing: int | None, tmp_path: Path, load: Load, picture: Picture
+) -> None:
+    cells = [encoded(picture(n)) for n in range(4)]
+    table(tmp_path / "d" / "train.parquet", image=cells, label=[0, 1, 0, 1])
+    path = table(tmp_path / "d" / "test.parquet", image=cells, label=[0, 1, missing, 1])
+    with pytest.raises(DataError) as error:
+        load(tmp_path / "d")
+    assert error.value.message == (
+        f"{path} row 2 has no label ({missing}), but 3 other rows of this part have one; remove "
+        "the rows without labels"
+    )
+
+
+@pytest.mark.parametrize("image", ["img", "image", "Images", "jpg", "pixel_values"])
+@pytest.mark.parametrize("label", ["label", "labels", "Target", "class", "y"])
+def test_columns_of_usual_names_are_read(
+    image: str, label: str, tmp_path: Path, load: Load, picture: Picture
+) -> None:
+    cells = [encoded(picture(n)) for n in range(4)]
+    for part in ("train", "test"):
+        table(tmp_path / "d" / f"{part}.parquet", id=[1, 2, 3, 4], **{image: cells, label: LABELS})
+    data, events = load(tmp_path / "d")
+    assert data.train.labels.tolist() == LABELS
+    assert np.array_equal(data.train.images[3].numpy(), picture(3).transpose(2, 0, 1))
+    assert notes(events) == []
+
+
+def test_of_several_label_columns_the_first_of_a_fixed_order_is_read_and_reported(
+    tmp_path: Path, load: Load, picture: Picture
+) -> None:
+    cells = [encoded(picture(n)) for n in range(4)]
+    for part in ("train", "test"):
+        path = tmp_path / "d" / f"{part}.parquet"
+        table(path, image=cells, target=[0] * 4, label=[1] * 4, fine_label=LABELS)
+    data, events = load(tmp_path / "d")
+    assert data.train.labels.tolist() == LABELS
+    assert notes(events)[0].endswith("train.parquet: column fine_label is read, not label, target")
+
+
+def test_columns_of_other_names_are_found_by_the_types_that_the_schema_states(
+    tmp_path: Path,
+    write: Write,
+    load: Load,
+) -> None:
+    for part in ("train", "test"):
+        write(tmp_path / "d" / f"{part}.parquet", image="scan", label="diagnosis", **PETS)
+    assert load(tmp_path / "d")[0].class_names == ("cat", "dog")
+
+
+def test_labels_that_are_strings_are_classes_sorted_by_name(
+    tmp_path: Path, load: Load, picture: Picture
+) -> None:
+    cells = [encoded(picture(n)) for n in range(4)]
+    table(tmp_path / "d" / "train.parquet", image=cells, label=["dog", "cat", "cow", "cat"])
+    test = table(tmp_path / "d" / "test.parquet", image=cells[:2], label=["cow", "dog"])
+    data, _ = load(tmp_path / "d")
+    assert data.class_names == ("cat", "cow", "dog")
+    assert data.train.labels.tolist() == [2, 0, 1, 0]
+    assert data.test.labels.tolist() == [1, 2]
+    assert datasets.peek(str(tmp_path / "d"), data_dir=tmp_path) == Shape(3, 3, 6, 6)
+    table(test, image=cells[:1], label=["horse"])
+    with pytest.raises(DataError, match="a label horse, which train does not have"):
+        load(tmp_path / "d")
+
+
+@pytest.mark.parametrize(
+    ("stored", "names", "read"),
+    [
+        ([1, 2, 3, 1], ("1", "2", "3"), [0, 1, 2, 0]),
+        ([0.0, 1.0, 2.0, 0.0], ("0", "1", "2"), [0, 1, 2, 0]),
+        ([True, False, True, False], ("0", "1"), [1, 0, 1, 0]),
+    ],
+)
+def test_numbers_from_1_floats_and_truth_values_are_class_numbers(
+    stored: list[Any], names: tuple[str, ...], read: list[int], tmp_path: Path, load: Load,
+    picture: Picture,
+) -> None:  # fmt: skip
+    cells = [encoded(picture(n)) for n in range(4)]
+    for part in ("train", "test"):
+        table(tmp_path / "d" / f"{part}.parquet", image=cells, label=stored)
+    data, _ = load(tmp_path / "d")
+    assert data.class_names == names
+    assert data.train.labels.tolist() == read
+
+
+def test_images_may_be_paths_inside_the_folder_and_never_outside(
+    tmp_path: Path, load: Load, picture: Picture
+) -> None:
+    (tmp_path / "secret.png").write_bytes(encoded(picture(9)))
+    images = tmp_path / "d" / "images"
+    images.mkdir(parents=True)
+    for n in range(4):
+        (images / f"{n}.png").write_bytes(encoded(picture(n)))
+    cells = [{"bytes": None, "path": f"images/{n}.png"} for n in range(4)]
+    table(tmp_path / "d" / "train.parquet", image=cells, label=LABELS)
+    plain = [f"../images/{n}.png" for n in range(4)]
+    test = table(tmp_path / "d" / "data" / "test.parquet", image=plain, label=LABELS)
+    data, _ = load(tmp_path / "d")
+    assert np.array_equal(data.train.images[2].numpy(), picture(2).transpose(2, 0, 1))
+    assert np.array_equal(data.test.images[3].numpy(), picture(3).transpose(2, 0, 1))
+    (images / "link.png").symlink_to(tmp_path / "secret.png")
+    for outside in ("../../secret.png", str(tmp_path / "secret.png"), "../images/link.png"):
+        table(test, image=[outside] * 4, label=LABELS)
+        with pytest.raises(DataError, match=f"names the file {outside}, which is outside"):
+            load(tmp_path / "d")
+    table(test, image=["gone.png"] * 4, label=LABELS)
+    with pytest.raises(DataError, match=r"test\.parquet row 0 names .*gone\.png, which cannot be"):
+        load(tmp_path / "d")
+
+
+@pytest.mark.parametrize("shape", [(5, 6), (5, 6, 1), (5, 6, 3)])
+def test_images_may_be_nested_lists_of_pixels(
+    shape: tuple[int, ...], tmp_path: Path, load: Load, picture: Picture
+) -> None:
+    pixels = [picture(n, *shape) for n in range(4)]
+    for part in ("train", "test"):
+        cells = [some.tolist() for some in pixels]
+        table(tmp_path / "d" / f"{part}.parquet", image=cells, label=LABELS)
+    data, _ = load(tmp_path / "d")
+    wanted = np.stack(pixels).reshape(4, 5, 6, -1).transpose(0, 3, 1, 2)
+    assert np.array_equal(data.train.images.numpy(), wanted)
+
+
+@pytest.mark.parametrize(
+    ("cell", "told"),
+    [
+        ([[0, 256], [0, 0]], "numbers from 0 to 256"),
+        ([[0.5, 0.5], [0.5, 0.5]], "of type float64"),
+        ([1, 2, 3], r"numbers \[3\]"),
+        ([[1], [2, 3]], r"numbers \[0\]"),
+        (None, "holds no image"),
+    ],
+)
+def test_cells_that_are_no_images_are_refused_by_row(
+    cell: Any, told: str, tmp_path: Path, load: Load
+) -> None:
+    for part in ("train", "test"):
+        table(tmp_path / "d" / f"{part}.parquet", image=[cell] * 2, label=[0, 1])
+    with pytest.raises(DataError, match=rf"train\.parquet row 0 .*{told}"):
+        load(tmp_path / "d")
+
+
+def test_tables_below_class_folders_are_skipped_at_any_depth(folder: Path, load: Load) -> None:
+    (folder / "train" / "cat" / "train.parquet").write_bytes(b"a table of something")
+    assert load(folder)[0].class_names == ("cat", "dog")
+
+
+def test_grey_images_of_parquet_have_one_channel(tmp_path: Path, load: Load) -> None:
+    content = io.BytesIO()
+    Image.new("L", (4, 4), 7).save(content, "PNG")
+    for part in ("train", "test"):
+        cells = [content.getvalue()] * 2
+        table(tmp_path / "d" / f"{part}.parquet", image=cells, label=[0, 1])
+    data, _ = load(tmp_path / "d")
+    assert data.train.images.shape == (2, 1, 4, 4)
+    assert first_pixels(data.train.images) == [7, 7]
