@@ -124,7 +124,6 @@ def test_assignments_to_a_key_are_read_as_what_it_holds(text: str, value: Any) -
             "distill.images = 'real': input should be correct, random or noise",
         ),
         ("dataset.train_images=few", "input should be a whole number of at least 2, or all"),
-        ("dataset.resolution=2", "input should be a whole number of at least 4, or native"),
         ("experts.imported=3", "experts.imported = 3: input should be a text, or none"),
         (
             "evaluate.networks=convnet,mpl",
@@ -195,3 +194,15 @@ def test_a_share_of_the_weights_is_above_none_and_at_most_all() -> None:
     for share in (0.0, 1.5, -0.1):
         assert "distill.matched_share" in problem(distill={"matched_share": share})
     assert build(overlay(presets.load("digits-ipc1"), {"distill": {"matched_share": 1}}), "here")
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("2", "a resolution of 2 pixels is too small; 4 a side at least"),
+        ("32x2", "a resolution of 32x2 pixels is too small; 4 a side at least"),
+        ("wide", "wide is no resolution; it is 32, 32x24 (width x height) or native"),
+    ],
+)
+def test_a_problem_of_a_resolution_shows_the_form_of_a_valid_one(value: str, told: str) -> None:
+    assert told in problem(**parse_assignments([f"dataset.resolution={value}"]))
