@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,14 +75,27 @@ def digest(class_names: tuple[str, ...], *parts: ImageSet) -> str:
     return content.hexdigest()
 
 
-def save(path: Path, full: FullSet) -> None:
-    """Write the parts that `full` has. Raises FileError."""
+def save(path: Path, full: FullSet, notes: Sequence[str] = ()) -> None:
+    """Write the parts that `full` has, and notes on how they were read. Raises FileError."""
     parts = {"train": full.train, "validation": full.validation, "test": full.test}
     tensors: dict[str, Tensor] = {}
     for name, part in parts.items():
         if part is not None:
             tensors |= {f"{name}.images": part.images, f"{name}.labels": part.labels}
-    tensor_file.save_tensors(path, tensors, {"class_names": json.dumps(full.class_names)})
+    metadata = {"class_names": json.dumps(full.class_names)}
+    if notes:
+        metadata["notes"] = json.dumps(list(notes))
+    tensor_file.save_tensors(path, tensors, metadata)
+
+
+def read_notes(path: Path) -> tuple[str, ...]:
+    """The notes that `save` wrote. Raises DataError as `read` does."""
+    try:
+        with _open(path) as file:
+            stated = (file.metadata() or {}).get("notes", "[]")
+    except (OSError, SafetensorError) as problem:
+        raise _unreadable(path, problem) from None
+    return tuple(parse_json(stated))
 
 
 def read(path: Path) -> FullSet:

@@ -109,7 +109,7 @@ def training_images(name: str) -> int | None:
     place = None if name.startswith(hub.PREFIX) else _locate(name)
     if place is None or (place.is_dir() and parquet.is_here(place)):
         return None
-    return len(listing.list_images(place).train) if place.is_dir() else arrays.count(place)
+    return len(listing.list_images(place).parts["train"]) if place.is_dir() else arrays.count(place)
 
 
 def _locate(name: str) -> Path | None:
