@@ -95,16 +95,24 @@ def _experts_settings(
     stated = overlay(chosen.tables, over)
     if stated["experts"]["epochs"] == "window" and not to_derive_by:
         return chosen
-    images = datasets.training_images(dataset) if dataset is not None else None
-    if images is not None:
-        wanted, held_out = stated["dataset"]["train_images"], stated["dataset"]["validation"]
-        images = min(images, wanted) if isinstance(wanted, int) else images
-        images = round(images * (1 - held_out)) if isinstance(held_out, float) else images
-        images = max(1, images)  # fewer are refused in a moment
+    images = None if dataset is None else _images_used(dataset, stated["dataset"])
     iterations = stated["distill"]["iterations"]
     if not isinstance(iterations, int):  # it is refused in a moment
         return chosen
     return unpublished.with_experts(chosen, images, iterations)
+
+
+def _images_used(name: str, stated: Tables) -> int | None:
+    """Training images by these settings, of which wrong ones are refused in a moment."""
+    share = stated.get("test", 0.2)
+    available = datasets.training_images(name, share if isinstance(share, float) else 0.2)
+    if available is None:
+        return None
+    wanted, held_out = stated["train_images"], stated["validation"]
+    images = min(available.count, wanted) if isinstance(wanted, int) else available.count
+    if isinstance(held_out, float) and not available.has_validation:
+        images = round(images * (1 - held_out))
+    return max(1, images)
 
 
 def _awaiting_experts(chosen: Chosen, over: Tables, *, is_window_stated: bool) -> Chosen:

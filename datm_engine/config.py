@@ -41,6 +41,7 @@ class DatasetConfig(Table):
     train_images: Annotated[int, Field(ge=2)] | Literal["all"]  # the same share of each class
     validation: float = Field(ge=0, lt=0.9)  # share of them held out for selection
     test: float = Field(default=0.2, gt=0, lt=0.9)  # share held out where no test part is labelled
+    skip_damaged: bool = False  # images that cannot be read; otherwise they are refused
     seed: int = Field(ge=0)  # of the choice of these images and of the held-out part
     preprocessing: Literal["zca", "normalize"]
     zca_regularization: float = Field(gt=0)  # added to the eigenvalues; images in [0, 1]

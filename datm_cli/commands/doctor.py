@@ -98,15 +98,21 @@ def _plan(on: Runtime, given: dict[str, Any], as_json: bool) -> dict[str, Any]:
     shape = datasets.peek(dataset.name, data_dir=given["data_dir"])
     native = (shape.height or 32, shape.width or 32)
     size = native if dataset.resolution == "native" else (dataset.resolution,) * 2
-    images = TRAINING_IMAGES.get(dataset.name) or datasets.training_images(dataset.name)
-    known = images is not None
-    images = images or _ASSUMED
+    counted = TRAINING_IMAGES.get(dataset.name)
+    available = (
+        datasets.training_images(dataset.name, dataset.test)
+        if counted is None
+        else datasets.Available(counted, has_validation=False)
+    )
+    known = available is not None
+    images = available.count if available else _ASSUMED
+    held_out = not (available and available.has_validation)
     calibration = estimate(config, (shape.channels or 3, *size), shape.classes, images, on)
     with reader(output.remarks(), silent=as_json) as screen:
         stages = drive(calibration, screen)
     return {
         "settings": settled.source,
-        "training_images": trained_on(config, images),
+        "training_images": trained_on(config, images, held_out=held_out),
         "training_images_assumed": not known,
         "stages": [asdict(stage) for stage in stages],
     }

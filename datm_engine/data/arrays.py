@@ -141,6 +141,16 @@ def count(path: Path) -> int:
         raise _unreadable(path, problem) from None
 
 
+def parts_in(path: Path) -> set[str]:
+    """The file's parts. Raises DataError."""
+    try:
+        with _open(path) as file:
+            keys = set(file.keys())
+    except (OSError, SafetensorError) as problem:
+        raise _unreadable(path, problem) from None
+    return {part for part in PARTS if f"{part}.images" in keys}
+
+
 def _open(path: Path) -> Any:
     path.open("rb").close()  # safe_open would call a file that may not be read a missing one
     return safe_open(path, framework="pt")

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import torch
+
 from datm_engine.data import arrays, folders, hub, listing, parquet, sources, splitting
 from datm_engine.data.arrays import FullSet, ImageSet, Shape
 from datm_engine.errors import ConfigError, DataError
@@ -46,6 +48,15 @@ class RealData:
         return channels, height, width
 
 
+@dataclass(frozen=True)
+class Available:
+    """Training images; `has_validation`: none of them are held out, because the dataset has a
+    validation part."""
+
+    count: int
+    has_validation: bool
+
+
 def load(
     name: str,
     *,
@@ -55,12 +66,14 @@ def load(
     validation: float,
     seed: int,
     test: float = 0.2,
+    skip_damaged: bool = False,
 ) -> Generator[Event, None, RealData]:
     """The dataset `name`; `seed` chooses the training images and the share `validation` of them.
 
     A dataset without a labelled test part has the share `test` of each class held out as one;
-    one with a validation part of its own keeps it, and `validation` is not applied. Downloads and
-    decoded images are kept below `data_dir`. Raises ConfigError for settings that do not fit the
+    one with a validation part of its own keeps it, and `validation` is not applied. With
+    `skip_damaged`, images that cannot be read are skipped and reported. Downloads and decoded
+    images are kept below `data_dir`. Raises ConfigError for settings that do not fit the
     dataset, DataError for images that are missing, damaged or unreadable.
     """
     if resolution != "native" and resolution < 1:
@@ -69,16 +82,24 @@ def load(
     place = _locate(name)
     if name.startswith(hub.PREFIX):
         called = name
-        full = yield from hub.load(name, data_dir=data_dir, resolution=size)
+        full = yield from hub.load(
+            name, data_dir=data_dir, resolution=size, skip_damaged=skip_damaged
+        )
     elif place is None:
         called = name
-        full = yield from sources.load(name, data_dir=data_dir, resolution=size)
+        full = yield from sources.load(
+            name, data_dir=data_dir, resolution=size, skip_damaged=skip_damaged
+        )
     elif place.is_dir() and parquet.is_here(place):
         called = listing.as_text(place.resolve().name)
-        full = yield from parquet.load(place, name=called, resolution=size)
+        full = yield from parquet.load(
+            place, name=called, resolution=size, skip_damaged=skip_damaged
+        )
     elif place.is_dir():
         called = listing.as_text(place.resolve().name)
-        full = yield from folders.load(place, name=called, data_dir=data_dir, resolution=size)
+        full = yield from folders.load(
+            place, name=called, data_dir=data_dir, resolution=size, skip_damaged=skip_damaged
+        )
     else:
         called = listing.as_text(place.stem)
         full = arrays.read(place)
@@ -103,13 +124,23 @@ def peek(name: str, *, data_dir: Path) -> Shape:
     return listing.peek(place) if place.is_dir() else arrays.read_shape(place)
 
 
-def training_images(name: str) -> int | None:
-    """How many a folder or a file holds; None where only loading the dataset would tell. Raises as
-    `load` does, as far as this much reading finds anything wrong."""
+def training_images(name: str, test: float = 0.2) -> Available | None:
+    """Of a folder or a file, without the share `test` if that has to be held out; None where only
+    loading the dataset shows it. Raises as `load` does, as far as this much reading finds anything
+    wrong."""
     place = None if name.startswith(hub.PREFIX) else _locate(name)
     if place is None or (place.is_dir() and parquet.is_here(place)):
         return None
-    return len(listing.list_images(place).parts["train"]) if place.is_dir() else arrays.count(place)
+    if place.is_dir():
+        parts = listing.list_images(place).parts
+        labels = torch.tensor([label for _, label in parts["train"]])
+        held_out = int(splitting.hold_out(labels, test, 0).sum())  # as many for any seed
+        count = len(labels) if "test" in parts else len(labels) - held_out
+        return Available(count, "validation" in parts)
+    count, stated = arrays.count(place), arrays.parts_in(place)
+    return Available(
+        count if "test" in stated else round(count * (1 - test)), "validation" in stated
+    )
 
 
 def _locate(name: str) -> Path | None:

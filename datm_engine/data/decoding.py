@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from datm_engine.data import images as image_files
-from datm_engine.data.decoding_report import damaged_error, intact, notes_of
+from datm_engine.data.decoding_report import damaged_error, intact, notes_of, skipped_note
 from datm_engine.data.images import DamagedImageError, Facts
 from datm_engine.errors import ConfigError, DataError
 from datm_engine.events import DatasetProgress, Event, Noted
@@ -103,18 +103,23 @@ def decode(
 
 
 def decode_encoded(
-    places: Sequence[Path], read: Callable[[int], bytes], resolution: Size | None, what: str
-) -> Generator[Event, None, Tensor]:
-    """uint8 [n, channels, height, width], every image; notes are yielded.
+    places: Sequence[Path],
+    read: Callable[[int], bytes],
+    resolution: Size | None,
+    what: str,
+    skip_damaged: bool = False,
+) -> Generator[Event, None, tuple[Tensor, Tensor]]:
+    """uint8 [kept, channels, height, width] and bool [places], which are kept; notes are yielded.
 
-    Raises as `decode_intact` does, and DataError that names every damaged image.
+    Every image is kept, unless damaged ones are to be skipped. Raises as `decode_intact` does, and
+    DataError that names the damaged images.
     """
     decoded = yield from decode_intact(places, read, resolution, what)
-    if decoded.damaged:
+    if decoded.damaged and not skip_damaged:
         raise damaged_error(places, decoded.damaged)
-    for text in decoded.notes:
+    for text in (*decoded.notes, *skipped_note(places, decoded.damaged)):
         yield Noted(text=text)
-    return decoded.images
+    return decoded.images, decoded.kept
 
 
 def decode_intact(

@@ -16,6 +16,11 @@ _REMOVED = 100  # damaged images in one command
 _UPPER_NEEDED = 64  # of 256: values that need 15 bits or more
 
 
+def counted(count: int, noun: str) -> str:
+    """1 image, 2,000 images."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def intact(found: Sequence[Facts | str]) -> list[Facts]:
     return [seen for seen in found if isinstance(seen, Facts)]
 
@@ -26,19 +31,18 @@ def notes_of(places: Sequence[Path], found: Sequence[Facts | str], bits: int) ->
     notes = []
     if deep := [one.top for one in facts if one.top is not None]:
         notes.append(
-            f"{len(deep):,} grey images have more than 8 bits: their values are divided by "
+            f"{counted(len(deep), 'grey image')} of more than 8 bits: values are divided by "
             f"{(1 << bits) - 1}, the largest of {bits} bits, because their largest is {max(deep)}"
         )
         if plain := len(facts) - len(deep):
-            notes.append(f"{plain:,} images of 8 bits beside them are divided by 255")
+            notes.append(f"{counted(plain, 'image')} of 8 bits beside them: divided by 255")
     if wide := [one.upper_top for one in facts if one.upper_top is not None]:
         if max(wide) < _UPPER_NEEDED:
             raise _too_dark(places, found, max(wide))
-        notes.append(
-            f"{len(wide):,} colour images have 16 bits a channel: their upper 8 bits are used"
-        )
+        what = counted(len(wide), "colour image")
+        notes.append(f"{what} of 16 bits a channel: the upper 8 bits are used")
     if frames := sum(one.frames for one in facts):
-        notes.append(f"{frames:,} files hold several frames: the first of each is used")
+        notes.append(f"{counted(frames, 'file')} of several frames: the first is used")
     return tuple(notes)
 
 
@@ -50,7 +54,7 @@ def _too_dark(places: Sequence[Path], found: Sequence[Facts | str], upper: int) 
     ]
     factor = 65535 // ((1 << bits_of(upper * 256 + 255)) - 1)
     return DataError(
-        f"{len(wide):,} colour images have 16 bits a channel, and all their values are below "
+        f"{counted(len(wide), 'colour image')} of 16 bits a channel with all values below "
         f"{(upper + 1) * 256}: only the upper 8 bits can be read, which leaves them nearly black; "
         f"the first is {wide[0]}",
         command("magick", "mogrify", "-evaluate", "multiply", factor, "-depth", 8, wide[0])
@@ -83,4 +87,4 @@ def skipped_note(places: Sequence[Path], damaged: Mapping[int, str]) -> tuple[st
     named = ", ".join(str(places[index]) for index in list(damaged)[:_NAMED])
     more = len(damaged) - min(len(damaged), _NAMED)
     and_more = f" and {more:,} more" if more else ""
-    return (f"{len(damaged):,} damaged images are skipped: {named}{and_more}",)
+    return (f"{counted(len(damaged), 'damaged image')} skipped: {named}{and_more}",)

@@ -22,7 +22,7 @@ SITE = "https://huggingface.co/datasets"
 
 
 def load(
-    name: str, *, data_dir: Path, resolution: decoding.Size | None
+    name: str, *, data_dir: Path, resolution: decoding.Size | None, skip_damaged: bool = False
 ) -> Generator[Event, None, FullSet]:
     """Downloaded once, below `data_dir`. Raises DataError, DatmError without the package."""
     splits = _splits(name, data_dir)
@@ -34,7 +34,7 @@ def load(
         )
     rows = [_rows(f"{name} {part}", splits[part]) for part in ("train", test)]
     names = _class_names(name, splits["train"])
-    return (yield from parquet.from_rows(rows[:1], rows[1:], names, name, resolution))
+    return (yield from parquet.from_rows(rows[:1], rows[1:], names, name, resolution, skip_damaged))
 
 
 def peek(name: str, *, data_dir: Path) -> Shape:

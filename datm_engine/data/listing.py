@@ -14,6 +14,7 @@ from pathlib import Path
 
 from datm_engine.data import decoding
 from datm_engine.data.arrays import Shape
+from datm_engine.data.decoding_report import counted
 from datm_engine.data.images import EXTENSIONS, HEIC_EXTENSIONS
 from datm_engine.data.layout import Layout, find_layout, incomplete
 from datm_engine.data.parts import Part
@@ -189,9 +190,8 @@ class _Lister:
             same = name
             if name not in classes and len(alike) == 1 and not alike & listed.keys():
                 (same,) = alike
-                self.notes.append(
-                    f"{folder / name} is taken as class {same}: only the case differs"
-                )
+                what = f"{folder / name} is taken as class {same}"
+                self.notes.append(f"{what}: only the letter case differs")
             images[same] = images.get(same, []) + paths
         return images
 
@@ -203,12 +203,13 @@ class _Lister:
             self.notes.append(f"{found.folder} has no images of {missing} of the classes")
 
     def _note_unlabelled(self, folder: Path, count: int) -> None:
-        what = f"{count:,} unlabelled images in {folder}" if count else f"{folder} holds no images:"
-        self.notes.append(f"{what} are not used" if count else f"{what} it is not used")
+        what = f"{counted(count, 'unlabelled image')} in {folder}" if count else f"{folder}, empty"
+        self.notes.append(f"{what}: not used")
 
     def _note_flat(self, folder: Path, count: int) -> None:
         if count:
-            self.notes.append(f"{count:,} images directly in {folder} are of no class: not used")
+            what = counted(count, "image")
+            self.notes.append(f"{what} directly in {folder}, of no class: not used")
 
     def _note_beside(self) -> None:
         """On folders with images beside the parts; their other files are of no interest."""

@@ -44,7 +44,7 @@ def is_here(folder: Path) -> bool:
 
 
 def load(
-    folder: Path, *, name: str, resolution: decoding.Size | None
+    folder: Path, *, name: str, resolution: decoding.Size | None, skip_damaged: bool = False
 ) -> Generator[Event, None, FullSet]:
     """Raises DataError for a part, a column or an image that is missing or damaged, DatmError
     without pyarrow."""
@@ -59,7 +59,7 @@ def load(
     train_rows = [_read(path) for path in parts["train"]]
     test_rows = [_read(path) for path in parts[test]]
     names = _class_names(parts["train"][0])
-    return (yield from from_rows(train_rows, test_rows, names, name, resolution))
+    return (yield from from_rows(train_rows, test_rows, names, name, resolution, skip_damaged))
 
 
 def peek(folder: Path) -> Shape:
@@ -83,6 +83,7 @@ def from_rows(
     class_names: tuple[str, ...] | None,
     name: str,
     resolution: decoding.Size | None,
+    skip_damaged: bool = False,
 ) -> Generator[Event, None, FullSet]:
     """Decoded; without class names, they are numbers. Raises DataError."""
     rows = [*train, *test]
@@ -95,16 +96,25 @@ def from_rows(
         told = f"{name} has a label {wrong}, outside 0 to {len(names) - 1}"
         raise DataError(told, "--dataset digits")
     cut = sum(len(some.labels) for some in train)
-    counts = torch.bincount(labels[:cut], minlength=len(names))
-    if not counts.all():
-        empty = names[int(counts.argmin())]
-        raise DataError(f"{name}: train has no image of class {empty}", "--dataset digits")
-    images = yield from decoding.decode_encoded(
-        places, encoded.__getitem__, resolution, f"decoding {name}"
+    _check_classes(name, names, labels[:cut])
+    images, kept = yield from decoding.decode_encoded(
+        places, encoded.__getitem__, resolution, f"decoding {name}", skip_damaged
     )
+    labels, cut = labels[kept], int(kept[:cut].sum())
+    _check_classes(name, names, labels[:cut])
+    if cut == len(labels):
+        raise DataError(f"{name}: the test part has no intact image", "--dataset digits")
     return FullSet(
         names, ImageSet(images[:cut], labels[:cut]), ImageSet(images[cut:], labels[cut:])
     )
+
+
+def _check_classes(name: str, names: Sequence[str], labels: torch.Tensor) -> None:
+    """Raises DataError for a class without a training image."""
+    counts = torch.bincount(labels, minlength=len(names))
+    if not counts.all():
+        empty = names[int(counts.argmin())]
+        raise DataError(f"{name}: train has no image of class {empty}", "--dataset digits")
 
 
 def columns(available: Sequence[str], place: str) -> tuple[str, str]:

@@ -57,8 +57,7 @@ class Scanner:
             for kind, count in sorted(self.skipped.items(), key=lambda item: (-item[1], item[0]))
         ]
         total = self.skipped.total()
-        noun = "file below it is" if total == 1 else "files below it are"
-        return (f"{root}: {total:,} {noun} no image that is read: {', '.join(kinds)}",)
+        return (f"{total:,} file{'s' * (total > 1)} in {root} skipped: {', '.join(kinds)}",)
 
     def _is_image(self, name: str) -> bool:
         if name.startswith("."):

@@ -74,7 +74,7 @@ def read(*contents: bytes, size: tuple[int, int] | None = None) -> tuple[np.ndar
     """[n, channels, height, width], and the notes."""
     places = [Path(f"image {n}") for n in range(len(contents))]
     stage = decoding.decode_encoded(places, contents.__getitem__, size, "decoding")
-    events, images = finish(stage)
+    events, (images, _) = finish(stage)
     return images.numpy(), [event.text for event in events if isinstance(event, Noted)]
 
 
@@ -164,7 +164,7 @@ class TestDeepGreys:
         pixels, notes = read(encoded(image, kind.split()[-1]))
         assert pixels.tolist() == [[[right]]]
         assert notes == [
-            "1 grey images have more than 8 bits: their values are divided by "
+            "1 grey image of more than 8 bits: values are divided by "
             f"{2**bits - 1}, the largest of {bits} bits, because their largest is {max(values)}"
         ]
 
@@ -182,7 +182,7 @@ class TestDeepGreys:
         plain = encoded(Image.fromarray(np.array([[100]], np.uint8)), "PNG")
         pixels, notes = read(plain, deep)
         assert pixels[:, 0, 0, 0].tolist() == [100, 255]
-        assert notes[1] == "1 images of 8 bits beside them are divided by 255"
+        assert notes[1] == "1 image of 8 bits beside them: divided by 255"
 
     @pytest.mark.parametrize("white", [255, 1023, 4095, 65535])
     def test_a_file_that_states_its_white_is_believed(self, white: int) -> None:
@@ -201,7 +201,7 @@ class TestDeepColours:
     def test_the_upper_eight_bits_are_used_and_that_is_reported(self) -> None:
         pixels, notes = read(png(np.array([[[65535, 32896, 255]]], np.uint16), 2))
         assert pixels[0, :, 0, 0].tolist() == [255, 128, 0]
-        assert notes == ["1 colour images have 16 bits a channel: their upper 8 bits are used"]
+        assert notes == ["1 colour image of 16 bits a channel: the upper 8 bits are used"]
 
     @pytest.mark.parametrize(("top", "factor"), [(255, 257), (1023, 64), (4095, 16), (16383, 4)])
     @pytest.mark.parametrize("channels", [3, 4])
@@ -209,9 +209,11 @@ class TestDeepColours:
         values = np.full((1, 1, channels), top, np.uint16)
         if channels == 4:
             values[..., 3] = 65535  # opaque
-        with pytest.raises(DataError, match="1 colour images have 16 bits a channel") as error:
+        with pytest.raises(
+            DataError, match="1 colour image of 16 bits a channel with"
+        ) as error:
             read(png(values, {3: 2, 4: 6}[channels]))
-        assert f"are below {(top // 256 + 1) * 256}: only" in error.value.message
+        assert f"values below {(top // 256 + 1) * 256}: only" in error.value.message
         assert f"-evaluate multiply {factor} -depth 8 'image 0'" in error.value.hint
 
 
@@ -238,7 +240,7 @@ def test_of_several_frames_the_first_is_used_and_that_is_reported(kind: str) -> 
     content = encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options)
     pixels, notes = read(content)
     assert pixels.min() == 255
-    assert notes == ["1 files hold several frames: the first of each is used"]
+    assert notes == ["1 file of several frames: the first is used"]
 
 
 class TestHeic:
