@@ -85,6 +85,7 @@ def settle(
     if chosen.derive:  # for experts of one length, whatever window is then derived from them
         epochs = {"experts": {"epochs": config.snapshot_epochs}}
         config = build(overlay(config.model_dump(), epochs), source)
+    _check_selection(config)
     return Settings(config, source, notes, variant, chosen.derive)
 
 
@@ -100,6 +101,21 @@ def _experts_settings(
     if not isinstance(iterations, int):  # it is refused in a moment
         return chosen
     return unpublished.with_experts(chosen, images, iterations)
+
+
+def _check_selection(config: Config) -> None:
+    """Raises ConfigError where it is known without loading the dataset that no image can be held
+    out to select by."""
+    if config.evaluate.selection != "validation" or config.dataset.validation:
+        return
+    name = config.dataset.name
+    available = datasets.training_images(name, config.dataset.test)
+    if name in datasets.NAMES or (available and not available.has_validation):
+        raise ConfigError(
+            f'evaluate.selection = "validation" needs dataset.validation above 0: {name} has no '
+            "validation part",
+            "--set evaluate.selection=last",
+        )
 
 
 def _images_used(name: str, stated: Tables) -> int | None:

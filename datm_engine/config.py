@@ -167,11 +167,6 @@ class Config(Table):
                 f"experts.epochs = {self.experts.epochs} is too short for the window: epoch "
                 f'{self.epochs_needed} is matched (T⁺ − 1 + M); set it to that or to "window"'
             )
-        if self.evaluate.selection == "validation" and self.dataset.validation == 0:
-            problems.append(
-                'evaluate.selection = "validation" needs dataset.validation above 0 '
-                '(or evaluate.selection = "last")'
-            )
         if problems:
             raise ValueError("; ".join(problems))
         return self

@@ -7,7 +7,7 @@ import hashlib
 import math
 import os
 import stat
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +74,16 @@ def content_of(path: Path) -> bytes:
 def size_of(path: Path) -> tuple[Size, bool]:
     """Width and height of an upright image, and whether it is grey, from the file's header."""
     return encoded_size(path, _read(path))
+
+
+def first_size(paths: Iterable[Path]) -> tuple[Size, bool] | None:
+    """That of the first file whose header can be read; None without any."""
+    for path in paths:
+        try:
+            return size_of(path)
+        except DataError:  # named when it is decoded
+            continue
+    return None
 
 
 def encoded_size(place: Path, encoded: bytes) -> tuple[Size, bool]:

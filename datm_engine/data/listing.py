@@ -58,16 +58,17 @@ def list_images(root: Path) -> Listing:
 
 
 def peek(root: Path) -> Shape:
-    """From one image of each class: its size if all agree; one channel if all are grey."""
+    """From the first readable image of each class: its size if all agree; one channel if all are
+    grey. `load` names the others."""
     try:
         layout, scanner = find_layout(root), Scanner()
         folders = folders_in(layout.parts["train"])
-        firsts = [next(scanner.images_below(folder), None) for folder in folders]
+        firsts = [decoding.first_size(scanner.images_below(folder)) for folder in folders]
+        if not layout.is_split and not any(any(scanner.images_below(f)) for f in folders):
+            raise incomplete(layout.root)
     except OSError as problem:
         raise _unreadable(problem) from None
-    if not layout.is_split and not any(firsts):
-        raise incomplete(layout.root)
-    seen = [decoding.size_of(path) for path in firsts if path is not None]
+    seen = [first for first in firsts if first is not None]
     sizes = {size for size, _ in seen}
     width, height = sizes.pop() if len(sizes) == 1 else (None, None)
     channels = (1 if all(grey for _, grey in seen) else 3) if seen else None

@@ -72,9 +72,14 @@ def peek(folder: Path) -> Shape:
 
 
 def shape_of(rows: Rows, class_names: Sequence[str]) -> Shape:
-    """What the first image tells."""
-    (width, height), grey = decoding.encoded_size(Path(rows.place), rows.encoded[0])
-    return Shape(len(class_names), 1 if grey else 3, height, width)
+    """From the first image with a readable header; `load` names the others."""
+    for encoded in rows.encoded:
+        try:
+            (width, height), grey = decoding.encoded_size(Path(rows.place), encoded)
+        except DataError:
+            continue
+        return Shape(len(class_names), 1 if grey else 3, height, width)
+    return Shape(len(class_names), None, None, None)
 
 
 def from_rows(

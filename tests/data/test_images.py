@@ -209,9 +209,7 @@ class TestDeepColours:
         values = np.full((1, 1, channels), top, np.uint16)
         if channels == 4:
             values[..., 3] = 65535  # opaque
-        with pytest.raises(
-            DataError, match="1 colour image of 16 bits a channel with"
-        ) as error:
+        with pytest.raises(DataError, match="1 colour image of 16 bits a channel with") as error:
             read(png(values, {3: 2, 4: 6}[channels]))
         assert f"values below {(top // 256 + 1) * 256}: only" in error.value.message
         assert f"-evaluate multiply {factor} -depth 8 'image 0'" in error.value.hint
