@@ -19,11 +19,13 @@ from datm_engine.hints import command
 @dataclass(frozen=True)
 class Layout:
     """`parts`: the folder of each part; "train" is `root` itself where class folders are directly
-    in it. `beside`: other folders in `root`. `notes`: what was decided."""
+    in it. `beside`: other folders in `root`. `around`: the folders that hold a part, but nothing
+    that is used. `notes`: what was decided."""
 
     root: Path
     parts: Mapping[Part, Path]
     beside: tuple[Path, ...] = ()
+    around: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -34,21 +36,24 @@ class Layout:
 def find_layout(root: Path) -> Layout:
     """Raises DataError without a training part, and for two folders of one part; OSError."""
     notes: tuple[str, ...] = ()
+    around: tuple[Path, ...] = ()
     place = _unpacked(root)
     if place != root:
-        notes = (f"{root} holds one folder, {place.name}/: that is the dataset",)
+        notes, around = (f"{root} holds one folder, {place.name}/: that is the dataset",), (root,)
     parts = _parts(place)
     if "train" not in parts:
         if parts or len(folders_in(place)) < 2:
             raise incomplete(place)
-        return Layout(place, {"train": place}, notes=notes)
+        return Layout(place, {"train": place}, around=around, notes=notes)
+    around += (place,)
     found: dict[Part, Path] = {}
     for part, folder in parts.items():
         found[part] = inner = _same_part_inside(part, folder)
         if inner != folder:
             notes += (f"{folder} holds one folder, {inner.name}/: that is the {part} part",)
+            around += (folder,)
     beside = tuple(path for path in folders_in(place) if path not in parts.values())
-    return Layout(place, found, beside, notes)
+    return Layout(place, found, beside, around, notes)
 
 
 def incomplete(root: Path) -> DataError:

@@ -213,7 +213,10 @@ class _Lister:
             self.notes.append(f"{what} directly in {folder}, of no class: not used")
 
     def _note_beside(self) -> None:
-        """On folders with images beside the parts; their other files are of no interest."""
+        """On images beside the parts; other files there are of no interest."""
+        for folder in self.layout.around:
+            if count := len(Scanner().images_in(folder)):
+                self.notes.append(f"{counted(count, 'image')} directly in {folder}: not used")
         for folder in self.layout.beside:
             if next(Scanner().images_below(folder), None) is not None:
                 self.notes.append(f"images in {folder} are of no part: not used")

@@ -156,6 +156,18 @@ def test_an_unpacked_archive_is_found_one_folder_deeper(
     agrees(root, data, tmp_path)
 
 
+def test_images_around_an_unpacked_archive_are_reported(
+    load: Load, photos: Photos, fill: Fill, tmp_path: Path
+) -> None:
+    root = photos(**{"pets/root": 5}).rename(tmp_path / "unpacked")
+    fill(root, 2)
+    fill(root / "pets", 1)
+    assert notes(load(root)[1])[1:3] == [
+        f"1 image directly in {root}/pets, of no class: not used",
+        f"2 images directly in {root}: not used",
+    ]
+
+
 def test_a_part_inside_a_folder_of_its_name_is_found(
     load: Load, photos: Photos, tmp_path: Path
 ) -> None:
@@ -196,7 +208,7 @@ def test_images_of_no_class_and_of_no_part_are_reported(
     load: Load, photos: Photos, fill: Fill
 ) -> None:
     root = photos(train=3, test=2)
-    for place, count in (("train", 2), ("test", 1), ("extra/cat", 1)):
+    for place, count in (("train", 2), ("test", 1), ("extra/cat", 1), ("", 3)):
         fill(root / place, count)
     (root / "labels").mkdir()
     (root / "labels" / "0.txt").write_text("0 0 0 1 1")
@@ -205,6 +217,7 @@ def test_images_of_no_class_and_of_no_part_are_reported(
     assert notes(events) == [
         f"2 images directly in {root}/train, of no class: not used",
         f"1 image directly in {root}/test, of no class: not used",
+        f"3 images directly in {root}: not used",
         f"images in {root}/extra are of no part: not used",
     ]
 
