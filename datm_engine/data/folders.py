@@ -100,5 +100,5 @@ def _key(
     for part, (path, label), content in zip(parts, listing.files, contents, strict=True):
         key.update(f"\n{part} {label} {content.hex()} ".encode())
         key.update(os.fsencode(path.relative_to(listing.root)))
-    size = "native" if resolution is None else str(resolution[0])
+    size = "native" if resolution is None else "x".join(map(str, resolution))
     return f"{size}-{key.hexdigest()[:32]}"

@@ -30,7 +30,8 @@ BITS = (8, 10, 12, 14, 16)  # of a grey's largest value
 DAMAGED = (
     OSError, SyntaxError, ValueError, EOFError, RuntimeError, Image.DecompressionBombError
 )  # fmt: skip
-_BROKEN_EXIF = (*DAMAGED, struct.error, LookupError, TypeError, AttributeError, ArithmeticError)
+# What it raises for damaged EXIF data and further frames, which leave the pixels sound.
+_DAMAGED_PARTS = (*DAMAGED, struct.error, LookupError, TypeError, AttributeError, ArithmeticError)
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 # Their headers state which value is white, and Pillow stretches the values up to 65535.
 _STRETCHED = ("PPM", "JPEG2000")
@@ -132,7 +133,7 @@ def _orientation(image: Image.Image) -> int:
     """1 to 8; 1, upright, also where EXIF data are broken: the pixels may be sound."""
     try:
         stated = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except _BROKEN_EXIF:
+    except _DAMAGED_PARTS:
         return 1
     return stated if isinstance(stated, int) and stated in _TURNS else 1
 
@@ -181,5 +182,5 @@ def _has_frames(image: Image.Image) -> bool:
         return False
     try:
         return bool(getattr(image, "is_animated", False))
-    except _BROKEN_EXIF:
+    except _DAMAGED_PARTS:
         return False

@@ -13,6 +13,7 @@ from PIL import Image
 
 from datm_engine.data import decoding, folders
 from datm_engine.data.datasets import RealData
+from datm_engine.data.listing import list_images
 from datm_engine.errors import ConfigError, DataError, FileError
 from datm_engine.events import DatasetProgress, Noted
 
@@ -104,6 +105,13 @@ def test_each_resolution_is_kept_by_itself(load: Load, folder: Path, tmp_path: P
     assert load(folder, resolution=3)[0].shape[1:] == (3, 3)
     assert load(folder)[0].shape[1:] == (6, 6)
     assert len(kept_files(tmp_path)) == 2
+
+
+def test_a_resolution_is_kept_by_width_and_height(folder: Path) -> None:
+    listing = list_images(folder)
+    contents = [b"digest"] * len(listing.files)
+    keys = {folders._key(listing, contents, size, False) for size in ((4, 3), (4, 4), (3, 4))}
+    assert len(keys) == 3
 
 
 def test_a_folder_that_moved_is_not_decoded_again(load: Load, folder: Path) -> None:
