@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -92,6 +92,14 @@ Resolution = Annotated[
         metavar="PIXELS|WIDTHxHEIGHT",
         help="Resize images to so many pixels a side, or to 32x24, say.",
         callback=_known_resolution,
+    ),
+]
+SkipDamaged = Annotated[
+    bool,
+    typer.Option(
+        "--skip-damaged",
+        envvar="DATM_SKIP_DAMAGED",
+        help="Skip images that cannot be read, and report them.",
     ),
 ]
 Device = Annotated[
@@ -183,6 +191,13 @@ def folders(data_dir: Path | None, experts_dir: Path | None, runs_dir: Path) -> 
 
     data = data_dir or Path("~/.cache").expanduser() / "datm"
     return Folders(data=data, experts=experts_dir or Path("experts"), runs=runs_dir)
+
+
+def dataset_flags(resolution: str | None, skip_damaged: bool) -> dict[str, Any]:
+    """The tables of the options that set keys of [dataset]."""
+    keys = {"resolution": resolution, "skip_damaged": skip_damaged}
+    given = {key: value for key, value in keys.items() if value}
+    return {"dataset": given} if given else {}
 
 
 def named(option: str, path: Path, example: str) -> None:

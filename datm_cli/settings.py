@@ -110,6 +110,7 @@ def settle(
     if chosen.derive:  # for experts of one length, whatever window is then derived from them
         epochs = {"experts": {"epochs": config.snapshot_epochs}}
         config = build(overlay(config.model_dump(), epochs), source)
+    _check_selection(config, data_dir)
     return Settings(config, source, notes, variant, chosen.derive, shape)
 
 
@@ -129,16 +130,40 @@ def _experts_settings(
     stated = overlay(chosen.tables, over)
     if stated["experts"]["epochs"] == "window" and not to_derive_by:
         return chosen
-    images = None if dataset is None else datasets.training_images(dataset, data_dir=data_dir)
-    if images is not None:
-        wanted, held_out = stated["dataset"]["train_images"], stated["dataset"]["validation"]
-        images = min(images, wanted) if isinstance(wanted, int) else images
-        images = round(images * (1 - held_out)) if isinstance(held_out, float) else images
-        images = max(1, images)  # fewer are refused in a moment
+    images = None if dataset is None else _images_used(dataset, stated["dataset"], data_dir)
     iterations = stated["distill"]["iterations"]
     if not isinstance(iterations, int):  # it is refused in a moment
         return chosen
     return unpublished.with_experts(chosen, images, iterations)
+
+
+def _check_selection(config: Config, data_dir: Path) -> None:
+    """Raises ConfigError where it is known without loading the dataset that no image can be held
+    out to select by."""
+    if config.evaluate.selection != "validation" or config.dataset.validation:
+        return
+    name = config.dataset.name
+    available = datasets.training_images(name, data_dir=data_dir, test=config.dataset.test)
+    if name in datasets.NAMES or (available and not available.has_validation):
+        raise ConfigError(
+            f'evaluate.selection = "validation" needs dataset.validation above 0: {name} has no '
+            "validation part",
+            "--set evaluate.selection=last",
+        )
+
+
+def _images_used(name: str, stated: Tables, data_dir: Path) -> int | None:
+    """Training images by these settings, of which wrong ones are refused in a moment."""
+    share = stated.get("test", 0.2)
+    share = share if isinstance(share, float) else 0.2
+    available = datasets.training_images(name, data_dir=data_dir, test=share)
+    if available is None:
+        return None
+    wanted, held_out = stated["train_images"], stated["validation"]
+    images = min(available.count, wanted) if isinstance(wanted, int) else available.count
+    if isinstance(held_out, float) and not available.has_validation:
+        images = round(images * (1 - held_out))
+    return max(1, images)
 
 
 def _awaiting_experts(chosen: Chosen, over: Tables, *, is_window_stated: bool) -> Chosen:

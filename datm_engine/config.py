@@ -44,6 +44,7 @@ class DatasetConfig(Table):
     train_images: Annotated[int, Field(ge=2)] | Literal["all"]  # the same share of each class
     validation: float = Field(ge=0, lt=0.9)  # share of them held out for selection
     test: float = Field(default=0.2, gt=0, lt=0.9)  # share held out where no test part is labelled
+    skip_damaged: bool = False  # images that cannot be read; otherwise they are refused
     seed: int = Field(ge=0)  # of the choice of these images and of the held-out part
     preprocessing: Literal["zca", "normalize"]
     zca_regularization: float = Field(gt=0)  # added to the eigenvalues; images in [0, 1]
@@ -168,11 +169,6 @@ class Config(Table):
             problems.append(
                 f"experts.epochs = {self.experts.epochs} is too short for the window: epoch "
                 f'{self.epochs_needed} is matched (T⁺ − 1 + M); set it to that or to "window"'
-            )
-        if self.evaluate.selection == "validation" and self.dataset.validation == 0:
-            problems.append(
-                'evaluate.selection = "validation" needs dataset.validation above 0 '
-                '(or evaluate.selection = "last")'
             )
         if problems:
             raise ValueError("; ".join(problems))

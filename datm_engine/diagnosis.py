@@ -72,11 +72,12 @@ def estimate(
     return [experts, distill, evaluate]
 
 
-def trained_on(config: Config, images: int) -> int:
-    """How many of so many training images, without those that the settings leave or hold out."""
+def trained_on(config: Config, images: int, *, held_out: bool = True) -> int:
+    """How many of so many training images, without those that the settings leave or hold out;
+    `held_out` is False for a dataset with a validation part."""
     stated = config.dataset.train_images
     used = images if stated == "all" else min(images, stated)
-    return round(used * (1 - config.dataset.validation))
+    return round(used * (1 - config.dataset.validation)) if held_out else used
 
 
 class Calibration:

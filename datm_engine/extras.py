@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import Any
 
 from datm_engine.errors import DatmError
@@ -17,3 +18,8 @@ def require(module: str, *, extra: str, purpose: str) -> Any:
     except ImportError as problem:
         wrong = f"{purpose} takes a package that cannot be imported: {problem}"
         raise DatmError(wrong, command("pip", "install", f"datm[{extra}]")) from None
+
+
+def is_installed(module: str) -> bool:
+    """Whether `require` would find the module."""
+    return importlib.util.find_spec(module) is not None

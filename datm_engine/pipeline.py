@@ -140,7 +140,10 @@ def _check(config: Config, data: PreparedData, run: Run, runtime: Runtime) -> No
     check_ipc(data.train.labels, data.class_names, config.distill.ipc)
     if config.evaluate.selection == "validation" and not len(data.validation):
         raise ConfigError(
-            f"{data.name} has too few images to hold any out for selection",
+            f"{data.name} has too few images to hold any out for selection"
+            if config.dataset.validation
+            else f"{data.name} has no validation part, and dataset.validation = 0 holds no images "
+            "out for selection",
             "--set evaluate.selection=last",
         )
     if run.checkpoint.exists():

@@ -31,6 +31,7 @@ def distill(
         ),
     ] = None,
     resolution: options.Resolution = None,
+    skip_damaged: options.SkipDamaged = False,
     name: Annotated[
         str | None, typer.Option(help="The run's name.", show_default="from dataset and ipc")
     ] = None,
@@ -78,7 +79,7 @@ def distill(
     folders = options.folders(data_dir, experts_dir, runs_dir)
     device = device or "auto"
     before = starting.arithmetic(folders, resume) if resume else None
-    flags: dict[str, Any] = {"dataset": {"resolution": resolution}} if resolution else {}
+    flags: dict[str, Any] = options.dataset_flags(resolution, skip_damaged)
     own = {"iterations": iterations, "seed": seed}
     if stated := {key: value for key, value in own.items() if value is not None}:
         flags["distill"] = stated

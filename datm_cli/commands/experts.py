@@ -45,6 +45,7 @@ def experts(
         typer.Option(metavar="FILE.html", help="With --inspect: write that as a page, too."),
     ] = None,
     resolution: options.Resolution = None,
+    skip_damaged: options.SkipDamaged = False,
     device: options.Device = None,
     precision: options.Precision = "auto",
     compiling: options.Compile = "auto",
@@ -66,7 +67,7 @@ def experts(
     _check(save, inspect)
     together = ranks.join()
     folders = options.folders(data_dir, experts_dir, options.RUNS_DIR)
-    flags: dict[str, Any] = {"dataset": {"resolution": resolution}} if resolution else {}
+    flags: dict[str, Any] = options.dataset_flags(resolution, skip_damaged)
     own = {"count": count, "epochs": epochs, "seed": seed}
     if stated := {key: value for key, value in own.items() if value is not None}:
         flags["experts"] = stated

@@ -62,6 +62,7 @@ def study(
         typer.Option(min=0, envvar="DATM_SEED", help="Of the runs (experts, split: their own)."),
     ] = None,
     resolution: options.Resolution = None,
+    skip_damaged: options.SkipDamaged = False,
     name: Annotated[
         str | None, typer.Option(help="Begins its runs' names.", show_default="from the dataset")
     ] = None,
@@ -106,6 +107,7 @@ def study(
         assignments=assignments or [],
         flags=flags(
             dataset__resolution=resolution,
+            dataset__skip_damaged=skip_damaged or None,
             distill__iterations=iterations,
             distill__seed=seed,
             experts__count=experts,

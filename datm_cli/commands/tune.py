@@ -48,6 +48,7 @@ def tune(
         ),
     ] = None,
     resolution: options.Resolution = None,
+    skip_damaged: options.SkipDamaged = False,
     name: Annotated[
         str | None, typer.Option(help="The tune's name.", show_default="from dataset and ipc")
     ] = None,
@@ -97,7 +98,11 @@ def tune(
     limit = parse_budget(budget)
     require("optuna", extra="tune", purpose="datm tune")
     folders = options.folders(data_dir, experts_dir, tunes_dir)
-    given = flags(dataset__resolution=resolution, distill__seed=seed)
+    given = flags(
+        dataset__resolution=resolution,
+        dataset__skip_damaged=skip_damaged or None,
+        distill__seed=seed,
+    )
     settled = settings.settle(
         dataset=dataset,
         ipc=ipc,

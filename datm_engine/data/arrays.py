@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,13 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from datm_engine import tensors as tensor_file
+from datm_engine.data.parts import Part
 from datm_engine.errors import DataError
 from datm_engine.files import parse_json
 from datm_engine.hints import HELP, command
 
-PARTS = ("train", "validation", "test")  # a file holds train, and may hold the others
+# A file holds train, and may hold the others.
+PARTS: tuple[Part, ...] = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,25 @@ class Shape:
     width: int | None
 
 
+@dataclass(frozen=True)
+class Available:
+    """Training images of a source, known without decoding them; `has_validation`: none of them are
+    held out, because the source has a validation part."""
+
+    count: int
+    has_validation: bool
+
+
+def available(counts: Mapping[Part, int], test: float) -> Available:
+    """From the number of images of each part; without a test or a validation part, which serves as
+    one, the share `test` of the training images is held out."""
+    count = counts.get("train", 0)
+    is_tested = bool({"test", "validation"} & counts.keys())
+    return Available(
+        count if is_tested else round(count * (1 - test)), {"test", "validation"} <= counts.keys()
+    )
+
+
 def digest(class_names: tuple[str, ...], *parts: ImageSet) -> str:
     """sha256 over every pixel, label and class name, as hex."""
     content = hashlib.sha256(json.dumps(class_names).encode())
@@ -74,14 +96,27 @@ def digest(class_names: tuple[str, ...], *parts: ImageSet) -> str:
     return content.hexdigest()
 
 
-def save(path: Path, full: FullSet) -> None:
-    """Write the parts that `full` has. Raises FileError."""
+def save(path: Path, full: FullSet, notes: Sequence[str] = ()) -> None:
+    """Write the parts that `full` has, and notes on how they were read. Raises FileError."""
     parts = {"train": full.train, "validation": full.validation, "test": full.test}
     tensors: dict[str, Tensor] = {}
     for name, part in parts.items():
         if part is not None:
             tensors |= {f"{name}.images": part.images, f"{name}.labels": part.labels}
-    tensor_file.save_tensors(path, tensors, {"class_names": json.dumps(full.class_names)})
+    metadata = {"class_names": json.dumps(full.class_names)}
+    if notes:
+        metadata["notes"] = json.dumps(list(notes))
+    tensor_file.save_tensors(path, tensors, metadata)
+
+
+def read_notes(path: Path) -> tuple[str, ...]:
+    """The notes that `save` wrote. Raises DataError as `read` does."""
+    try:
+        with _open(path) as file:
+            stated = (file.metadata() or {}).get("notes", "[]")
+    except (OSError, SafetensorError) as problem:
+        raise _unreadable(path, problem) from None
+    return tuple(parse_json(stated))
 
 
 def read(path: Path) -> FullSet:
@@ -118,11 +153,17 @@ def read_shape(path: Path) -> Shape:
     return Shape(len(class_names), channels, height, width)
 
 
-def count(path: Path) -> int:
-    """The file's training images, from its header alone, checked as `read` checks it."""
+def counts(path: Path) -> dict[Part, int]:
+    """Images of each part, from the file's header alone, checked as `read` checks it."""
     try:
         with _open(path) as file:
-            return int(_read_header(path, file)[1][0])
+            _read_header(path, file)
+            keys = set(file.keys())
+            return {
+                part: int(file.get_slice(f"{part}.images").get_shape()[0])
+                for part in PARTS
+                if f"{part}.images" in keys
+            }
     except (OSError, SafetensorError) as problem:
         raise _unreadable(path, problem) from None
 

@@ -12,12 +12,13 @@ from typing import Any
 
 from datm_engine.data import containers
 from datm_engine.data.arrays import FullSet, Shape
+from datm_engine.data.parts import Part
 from datm_engine.data.sources import image_set
 from datm_engine.errors import DataError
 from datm_engine.events import DatasetProgress, Event
 from datm_engine.hints import command
 
-_TRAINING_IMAGES = 50_000
+_IMAGES: dict[Part, int] = {"train": 50_000, "test": 10_000}
 
 
 def is_here(place: Path) -> bool:
@@ -46,8 +47,8 @@ def peek(place: Path) -> Shape:
     return Shape(_classes(place) or 0, 3, 32, 32)
 
 
-def count(place: Path) -> int:
-    return _TRAINING_IMAGES
+def counts(place: Path) -> dict[Part, int]:
+    return _IMAGES
 
 
 def _classes(place: Path) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 import torch
@@ -37,13 +38,13 @@ def smallest_class(settings: DatasetConfig) -> tuple[str, int] | None:
         if settings.train_images != "all":
             used = min(used, settings.train_images // _classes(settings.name))
         return f"a class of {settings.name}", _left(used, settings.validation)
-    found = _labels(settings.name)
+    found = _labels(settings)
     if found is None:
         return None
-    labels, names = found
+    labels, names, held_out = found
     if settings.train_images != "all" and len(names) <= settings.train_images < len(labels):
         labels = labels[splitting.choose(labels, settings.train_images, settings.seed)]
-    kept = labels[~splitting.hold_out(labels, settings.validation, settings.seed)]
+    kept = labels[~splitting.hold_out(labels, held_out, settings.seed)]
     counts = kept.bincount(minlength=len(names))
     fewest = int(counts.argmin())
     return f"class {names[fewest]}", int(counts[fewest])
@@ -59,22 +60,35 @@ def _left(count: int, share: float) -> int:
     return int((~splitting.hold_out(labels, share, seed=0)).sum())
 
 
-def _labels(name: str) -> tuple[Tensor, tuple[str, ...]] | None:
-    """The labels of all training images, and the names of the classes."""
-    place = Path(os.path.expanduser(name))
+def _labels(settings: DatasetConfig) -> tuple[Tensor, tuple[str, ...], float] | None:
+    """The labels of the training images without a held-out test part, the names of the classes, and
+    the share that is held out for validation."""
+    place, name = Path(os.path.expanduser(settings.name)), settings.name
     try:
         if name.startswith(hub.PREFIX):
             return None
         if place.is_dir() and not parquet.is_here(place):
             listed = listing.list_images(place)
-            labels = torch.tensor([label for _, label in listed.train], dtype=torch.int64)
-            return labels, listed.class_names
+            labels = torch.tensor([label for _, label in listed.parts["train"]])
+            return _without_test(labels, settings, set(listed.parts), listed.class_names)
         if place.suffix == ".safetensors":
             shape = arrays.read_shape(place)
             with safe_open(place, framework="pt") as file:
                 labels = file.get_tensor("train.labels")
             in_range = bool(((labels >= 0) & (labels < shape.classes)).all())
-            return (labels, tuple(map(str, range(shape.classes)))) if in_range else None
+            names = tuple(map(str, range(shape.classes)))
+            parts = set(arrays.counts(place))
+            return _without_test(labels, settings, parts, names) if in_range else None
     except DataError:  # loading raises it again, or reads what is no folder of class folders
         return None
     return None
+
+
+def _without_test(
+    labels: Tensor, settings: DatasetConfig, parts: Collection[str], names: tuple[str, ...]
+) -> tuple[Tensor, tuple[str, ...], float]:
+    if "test" not in parts and "validation" not in parts:
+        held_out = splitting.hold_out(labels, settings.test, settings.seed, "test images")
+        labels = labels[~held_out]
+    has_validation = {"test", "validation"} <= set(parts)
+    return labels, names, 0.0 if has_validation else settings.validation

@@ -13,7 +13,7 @@ from typing import Literal
 
 from datm_engine import resolutions
 from datm_engine.data import archives, arrays, hub, naming, readers, sources, splitting
-from datm_engine.data.arrays import FullSet, ImageSet, Shape
+from datm_engine.data.arrays import Available, FullSet, ImageSet, Shape
 from datm_engine.data.naming import NAMES
 from datm_engine.errors import ConfigError, DataError
 from datm_engine.events import Event, Noted
@@ -53,13 +53,15 @@ def load(
     validation: float,
     seed: int,
     test: float = 0.2,
+    skip_damaged: bool = False,
 ) -> Generator[Event, None, RealData]:
     """The dataset `name`; `seed` chooses the training images and the share `validation` of them.
 
     `resolution`: pixels a side, "32x24" (width x height) or "native".
     A dataset without a labelled test part has the share `test` of each class held out as one;
-    one with a validation part of its own keeps it, and `validation` is not applied. Downloads and
-    decoded images are kept below `data_dir`. Raises ConfigError for settings that do not fit the
+    one with a validation part of its own keeps it, and `validation` is not applied. With
+    `skip_damaged`, images that cannot be read are skipped and reported. Downloads and decoded
+    images are kept below `data_dir`. Raises ConfigError for settings that do not fit the
     dataset, DataError for images that are missing, damaged or unreadable.
     """
     try:
@@ -69,15 +71,19 @@ def load(
     place = naming.locate(name)
     if name.startswith(hub.PREFIX):
         called = name
-        full = yield from hub.load(name, data_dir=data_dir, resolution=size)
+        full = yield from hub.load(
+            name, data_dir=data_dir, resolution=size, skip_damaged=skip_damaged
+        )
     elif place is None:
         called = name
-        full = yield from sources.load(name, data_dir=data_dir, resolution=size)
+        full = yield from sources.load(
+            name, data_dir=data_dir, resolution=size, skip_damaged=skip_damaged
+        )
     else:
         called = readers.name_of(place)
         if archives.is_archive(place):
             place = yield from archives.unpacked(place, data_dir)
-        full = yield from readers.reader_of(place).load(place, called, data_dir, size)
+        full = yield from readers.reader_of(place).load(place, called, data_dir, size, skip_damaged)
     return (yield from _split(called, full, train_images, validation, test, seed))
 
 
@@ -93,11 +99,11 @@ def peek(name: str, *, data_dir: Path) -> Shape:
     return sources.BUILT_IN[name] if place is None else readers.reader_of(place).peek(place)
 
 
-def training_images(name: str, *, data_dir: Path) -> int | None:
-    """How many training images a path holds, before any is held out; None for a dataset that is
-    named, whose number only loading it finds. Raises as `peek` does."""
+def training_images(name: str, *, data_dir: Path, test: float = 0.2) -> Available | None:
+    """The training images of a path, without the share `test` if that has to be held out; None for
+    a dataset that is named, whose number only loading it finds. Raises as `peek` does."""
     place = _unpacked(name, data_dir)
-    return None if place is None else readers.reader_of(place).count(place)
+    return None if place is None else readers.reader_of(place).available(place, test)
 
 
 def _unpacked(name: str, data_dir: Path) -> Path | None:

@@ -4,50 +4,58 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import io
 import math
 import os
 import stat
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
+from datm_engine.data import images as image_files
+from datm_engine.data.decoding_report import damaged_error, intact, notes_of, skipped_note
+from datm_engine.data.images import DamagedImageError, Facts
 from datm_engine.errors import ConfigError, DataError
-from datm_engine.events import DatasetProgress
+from datm_engine.events import DatasetProgress, Event, Noted
 from datm_engine.hints import command
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 Pixels = NDArray[np.uint8]
-Size = tuple[int, int]  # width, height, as Pillow has it
+Size = image_files.Size  # width, height
 
-EXTENSIONS = (
-    ".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm",
-    ".tif", ".tiff", ".webp",
-)  # fmt: skip
 _STEPS = 45  # progress events a pass; reading and decoding together stay below 100
 _CORES = min(8, os.cpu_count() or 1)
 # Threads wait for each other longer than they gain on less: 15,000 images of 32×32 took 2.1 s
 # with one thread, 2.9 s with two, 4.2 s with eight; from 128×128 on, two cores decode faster.
 _WORTH_THREADS = 128 * 128  # pixels
-_GREY = frozenset(("1", "L", "LA", "I", "I;16", "I;16L", "I;16B", "I;16N"))
-# What Pillow raises for damaged files, found by damaging files of each format at random.
-_DAMAGED = (
-    OSError, SyntaxError, ValueError, EOFError, RuntimeError, Image.DecompressionBombError
-)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """`images`: uint8 [n, 1 or 3, height, width], the intact ones of the images asked for.
+
+    `kept`: bool [asked for], which these are. `damaged`: the others' indices, and what is wrong
+    with each. `notes`: what a person should know about the reading.
+    """
+
+    images: Tensor
+    kept: Tensor
+    damaged: dict[int, str]
+    notes: tuple[str, ...]
 
 
 def in_chunks(
     work: Callable[[Item], Made], items: Sequence[Item], what: str, threads: int = _CORES
 ) -> Generator[DatasetProgress, None, list[Made]]:
-    """What `work` makes of every item, in their order; told of in about `_STEPS` events."""
+    """What `work` makes of every item, in their order; progress in about `_STEPS` events."""
     size = max(1, math.ceil(len(items) / _STEPS))
     chunks = [items[start : start + size] for start in range(0, len(items), size)]
     made: list[Made] = []
@@ -64,20 +72,32 @@ def content_of(path: Path) -> bytes:
 
 
 def size_of(path: Path) -> tuple[Size, bool]:
-    """An image's width and height, and whether it is grey, from its header alone."""
+    """Width and height of an upright image, and whether it is grey, from the file's header."""
     return encoded_size(path, _read(path))
 
 
+def first_size(paths: Iterable[Path]) -> tuple[Size, bool] | None:
+    """That of the first file whose header can be read; None without any."""
+    for path in paths:
+        try:
+            return size_of(path)
+        except DataError:  # named when it is decoded
+            continue
+    return None
+
+
 def encoded_size(place: Path, encoded: bytes) -> tuple[Size, bool]:
-    """The same of a file's bytes."""
-    with _open(place, encoded) as image:
-        return image.size, image.mode in _GREY
+    """The same of a file's bytes. Raises DataError."""
+    try:
+        return image_files.header_of(place, encoded)
+    except DamagedImageError as problem:
+        raise damaged_error([place], {0: str(problem)}) from None
 
 
 def decode(
     paths: Sequence[Path], contents: Sequence[bytes], resolution: Size | None, what: str
-) -> Generator[DatasetProgress, None, Tensor]:
-    """The images of files, as `decode_encoded` gives them.
+) -> Generator[DatasetProgress, None, Decoded]:
+    """The images of files, as `decode_intact` returns them.
 
     `contents` are the files' digests, so that what is decoded is what was digested.
     """
@@ -89,34 +109,89 @@ def decode(
             raise DataError(f"{path} changed while it was being read", command("ls", "-l", path))
         return encoded
 
-    return (yield from decode_encoded(paths, read, resolution, what))
+    return (yield from decode_intact(paths, read, resolution, what))
 
 
 def decode_encoded(
-    places: Sequence[Path], read: Callable[[int], bytes], resolution: Size | None, what: str
-) -> Generator[DatasetProgress, None, Tensor]:
-    """uint8 [n, channels, height, width]; one channel if every image is grey, else three.
+    places: Sequence[Path],
+    read: Callable[[int], bytes],
+    resolution: Size | None,
+    what: str,
+    skip_damaged: bool = False,
+) -> Generator[Event, None, tuple[Tensor, Tensor]]:
+    """uint8 [kept, channels, height, width] and bool [places], which are kept; notes are yielded.
 
-    `read` gives the encoded bytes of the image that errors call by its place.
-    Without a resolution all images must be of the first one's size; raises ConfigError if they
-    are not, and DataError for an image that cannot be read.
+    Every image is kept, unless damaged ones are to be skipped. Raises as `decode_intact` does, and
+    DataError that names the damaged images.
     """
-    first = encoded_size(places[0], read(0))[0]
+    decoded = yield from decode_intact(places, read, resolution, what)
+    if decoded.damaged and not skip_damaged:
+        raise damaged_error(places, decoded.damaged)
+    for text in (*decoded.notes, *skipped_note(places, decoded.damaged)):
+        yield Noted(text=text)
+    return decoded.images, decoded.kept
+
+
+def decode_intact(
+    places: Sequence[Path], read: Callable[[int], bytes], resolution: Size | None, what: str
+) -> Generator[DatasetProgress, None, Decoded]:
+    """The images that can be read: one channel if all of them are grey, else three.
+
+    `read` returns the encoded bytes of the image that errors call by its place. Without a
+    resolution all images must have one size; raises ConfigError if they have not. Greys of more
+    than 8 bits are divided by 2^bits − 1 with the fewest bits that hold the largest value of all.
+    """
+    first_place, first = _first_size(places, read, whole=resolution is None)
     size = resolution or first
-    threads = _CORES if math.prod(first) >= _WORTH_THREADS else 1
     rgb = _empty(len(places), 3, size)
+    least_bits = [image_files.BITS[0]]  # grows while greys are decoded
 
-    def fill(index: int) -> bool:
-        path = places[index]
-        with _open(path, read(index)) as image:
-            if resolution is None and image.size != size:
-                raise _sizes_differ(places[0], size, path, image.size)
-            grey = image.mode in _GREY
-            rgb[index] = _pixels(path, image, grey, size)
-        return grey
+    def fill(index: int) -> Facts | str:
+        try:
+            image, facts = image_files.read_image(places[index], read(index), least_bits[0])
+        except DamagedImageError as problem:
+            return str(problem)
+        if resolution is None and image.size != size:
+            raise _sizes_differ(first_place, size, places[index], image.size)
+        least_bits[0] = max(least_bits[0], facts.bits or 0)
+        rgb[index] = _channels_first(_resized(image, size))
+        return facts
 
-    all_grey = all((yield from in_chunks(fill, range(len(places)), what, threads)))
-    return torch.from_numpy(rgb[:, :1].copy() if all_grey else rgb)
+    threads = _CORES if math.prod(first) >= _WORTH_THREADS else 1
+    found = yield from in_chunks(fill, range(len(places)), what, threads)
+    bits = image_files.bits_of(max((seen.top or 0 for seen in intact(found)), default=0))
+    again = [
+        index
+        for index, seen in enumerate(found)
+        if isinstance(seen, Facts) and seen.bits not in (None, bits)
+    ]
+    if again:  # decoded before an image with larger values was
+        least_bits[0] = bits
+        yield from in_chunks(fill, again, f"{what} again", threads)
+    kept = np.array([isinstance(seen, Facts) for seen in found])
+    pixels = rgb if kept.all() else rgb[kept]
+    all_grey = all(facts.grey for facts in intact(found))
+    return Decoded(
+        torch.from_numpy(pixels[:, :1].copy() if all_grey else pixels),
+        torch.from_numpy(kept),
+        {index: seen for index, seen in enumerate(found) if isinstance(seen, str)},
+        notes_of(places, found, bits),
+    )
+
+
+def _first_size(
+    places: Sequence[Path], read: Callable[[int], bytes], *, whole: bool
+) -> tuple[Path, Size]:
+    """The first intact image; `whole`: intact to the end, not only its header."""
+    damaged: dict[int, str] = {}
+    for index, place in enumerate(places):
+        try:
+            if whole:
+                return place, image_files.read_image(place, read(index))[0].size
+            return place, image_files.header_of(place, read(index))[0]
+        except DamagedImageError as problem:
+            damaged[index] = str(problem)
+    raise damaged_error(places, damaged)
 
 
 def resize(images: Tensor, size: Size, what: str) -> Generator[DatasetProgress, None, Tensor]:
@@ -157,23 +232,6 @@ def _read(path: Path) -> bytes:
         raise DataError(f"{path} cannot be read: {reason}", command("ls", "-l", path)) from None
 
 
-def _open(path: Path, encoded: bytes) -> Image.Image:
-    try:
-        return Image.open(io.BytesIO(encoded))
-    except _DAMAGED as problem:
-        raise _damaged(path, problem) from None
-
-
-def _pixels(path: Path, image: Image.Image, grey: bool, size: Size) -> Pixels:
-    """[3 or 1, height, width]."""
-    try:
-        image.load()
-        plain = _over_white(_eight_bit(image)).convert("L" if grey else "RGB")
-        return _channels_first(_resized(plain, size))
-    except _DAMAGED as problem:
-        raise _damaged(path, problem) from None
-
-
 def _channels_first(image: Image.Image) -> Pixels:
     pixels = np.asarray(image)
     return pixels[None] if image.mode == "L" else pixels.transpose(2, 0, 1)
@@ -184,36 +242,9 @@ def _resized(image: Image.Image, size: Size) -> Image.Image:
     return image if image.size == size else image.resize(size, Image.Resampling.BILINEAR)
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """16-bit grey brought to 8 bits; Pillow's own conversion would clip it to white."""
-    if image.mode == "F":
-        raise ValueError("floating point pixels have no known range; store them in 8 or 16 bits")
-    if not image.mode.startswith("I"):
-        return image
-    deep = np.asarray(image).astype(np.int64).clip(0, 65535)
-    return Image.fromarray(((deep + 128) // 257).astype(np.uint8))
-
-
-def _over_white(image: Image.Image) -> Image.Image:
-    """Transparent parts made white: what hides below them is arbitrary, often all black."""
-    if not image.has_transparency_data:
-        return image
-    image = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-
-
 def _sizes_differ(first: Path, size: Size, other: Path, other_size: Size) -> ConfigError:
     return ConfigError(
         f"images differ in size: {first} is {size[0]}×{size[1]}, "
         f"{other} is {other_size[0]}×{other_size[1]}",
         f"--resolution {min(64, *size, *other_size)}",
-    )
-
-
-def _damaged(path: Path, problem: Exception) -> DataError:
-    unknown = isinstance(problem, UnidentifiedImageError)
-    reason = "no image format known here" if unknown else str(problem)
-    return DataError(
-        f"{path} is not a readable image: {reason}",
-        f"{command('rm', path)}   # or put an intact copy in its place",
     )

@@ -10,53 +10,94 @@ from collections.abc import Generator
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from datm_engine.data import arrays, decoding
 from datm_engine.data.arrays import FullSet, ImageSet
+from datm_engine.data.decoding_report import damaged_error, skipped_note
 from datm_engine.data.listing import Listing, list_images
 from datm_engine.errors import DataError
 from datm_engine.events import Event, Noted
 from datm_engine.files import cannot_write, make_folder
+from datm_engine.hints import command
 
-_DECODER = "1"  # to be raised when the same files come to give other pixels
+_DECODER = "2"  # to be raised when the same files come to give other pixels
 
 
 def load(
-    root: Path, *, name: str, data_dir: Path, resolution: decoding.Size | None
+    root: Path,
+    *,
+    name: str,
+    data_dir: Path,
+    resolution: decoding.Size | None,
+    skip_damaged: bool = False,
 ) -> Generator[Event, None, FullSet]:
-    """Decoded the first time; afterwards read from DATA_DIR/decoded while no file has changed."""
+    """Decoded the first time; afterwards read from DATA_DIR/decoded while no file has changed.
+
+    `skip_damaged`: images that cannot be read are skipped and reported, not refused.
+    """
     listing = list_images(root)
-    files = listing.train + listing.test
-    paths = [path for path, _ in files]
+    for text in listing.notes:
+        yield Noted(text=text)
+    paths = [path for path, _ in listing.files]
     contents = yield from decoding.in_chunks(decoding.content_of, paths, f"reading {name}")
     folder = data_dir / "decoded"
     make_folder(folder)
-    kept = folder / f"{name[:40]}-{_key(listing, contents, resolution)}.safetensors"
+    key = _key(listing, contents, resolution, skip_damaged)
+    kept = folder / f"{name[:40]}-{key}.safetensors"
     if kept.is_file():
         try:
-            return arrays.read(kept)
+            full, notes = arrays.read(kept), arrays.read_notes(kept)
         except DataError as problem:
             yield Noted(text=f"{problem.message}; decoding the images again")
+        else:
+            for text in notes:
+                yield Noted(text=text)
+            return full
     if not os.access(folder, os.W_OK | os.X_OK):  # found out before decoding, not after
         raise cannot_write(folder, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
-    images = yield from decoding.decode(paths, contents, resolution, f"decoding {name}")
-    labels = torch.tensor([label for _, label in files])
-    cut = len(listing.train)
-    full = FullSet(
-        listing.class_names,
-        ImageSet(images[:cut], labels[:cut]),
-        ImageSet(images[cut:], labels[cut:]),
-    )
-    arrays.save(kept, full)
+    decoded = yield from decoding.decode(paths, contents, resolution, f"decoding {name}")
+    if decoded.damaged and not skip_damaged:
+        raise damaged_error(paths, decoded.damaged)
+    notes = (*decoded.notes, *skipped_note(paths, decoded.damaged))
+    for text in notes:
+        yield Noted(text=text)
+    full = _full_set(listing, decoded.images, decoded.kept)
+    arrays.save(kept, full, notes)
     return full
 
 
-def _key(listing: Listing, contents: list[bytes], resolution: decoding.Size | None) -> str:
+def _full_set(listing: Listing, images: Tensor, kept: Tensor) -> FullSet:
+    """`images`: those of the listed files that are `kept`, bool [files]."""
+    labels = torch.tensor([label for _, label in listing.files])
+    which = kept.split([len(files) for files in listing.parts.values()])
+    counts = [int(part.sum()) for part in which]
+    pieces = zip(images.split(counts), labels[kept].split(counts), strict=True)
+    parts = {part: ImageSet(*piece) for part, piece in zip(listing.parts, pieces, strict=True)}
+    for part, images_of in parts.items():
+        present = torch.bincount(images_of.labels, minlength=len(listing.class_names)) > 0
+        if part != "validation" and not present.all():
+            empty = listing.class_names[int(present.int().argmin())]
+            raise DataError(
+                f"class {empty} has no intact image in the {part} part of {listing.root}",
+                command("ls", "-lR", listing.root),
+            )
+    validation = parts.get("validation")
+    if validation is not None and not len(validation):
+        validation = None
+    return FullSet(listing.class_names, parts["train"], parts.get("test"), validation)
+
+
+def _key(
+    listing: Listing,
+    contents: list[bytes],
+    resolution: decoding.Size | None,
+    skip_damaged: bool,
+) -> str:
     """What the decoded arrays depend on: the size, and every file's class, name and bytes."""
-    key = hashlib.sha256(json.dumps([_DECODER, listing.class_names]).encode())
-    files = listing.train + listing.test
-    for index, ((path, label), content) in enumerate(zip(files, contents, strict=True)):
-        part = "train" if index < len(listing.train) else "test"
+    key = hashlib.sha256(json.dumps([_DECODER, skip_damaged, listing.class_names]).encode())
+    parts = [part for part, files in listing.parts.items() for _ in files]
+    for part, (path, label), content in zip(parts, listing.files, contents, strict=True):
         key.update(f"\n{part} {label} {content.hex()} ".encode())
         key.update(os.fsencode(path.relative_to(listing.root)))
     size = "native" if resolution is None else "x".join(map(str, resolution))

@@ -26,7 +26,7 @@ SITE = "https://huggingface.co/datasets"
 
 
 def load(
-    name: str, *, data_dir: Path, resolution: decoding.Size | None
+    name: str, *, data_dir: Path, resolution: decoding.Size | None, skip_damaged: bool = False
 ) -> Generator[Event, None, FullSet]:
     """Downloaded once, below `data_dir`. Raises DataError, DatmError without the package."""
     splits = _splits(name, data_dir)
@@ -38,15 +38,15 @@ def load(
     note = _columns(name, first, splits[first]).note
     if note is not None:
         yield Noted(text=note)
-    return (yield from rows.from_rows(name, found, resolution, _look(name)))
+    return (yield from rows.from_rows(name, found, resolution, _look(name), skip_damaged))
 
 
 def peek(name: str, *, data_dir: Path) -> Shape:
     """Downloads it too. Raises as `load` does."""
     splits = _splits(name, data_dir)
     train = _parts(name, splits)[0]["train"]
-    first = _rows(name, train[0], splits[train[0]].select(range(1))).encoded()[0]
-    return rows.peek(name, [_rows(name, key, splits[key]) for key in train], first, _look(name))
+    found = [_rows(name, key, splits[key]) for key in train]
+    return rows.peek(name, found, found[0].encoded(), _look(name))
 
 
 def _splits(name: str, data_dir: Path) -> Any:

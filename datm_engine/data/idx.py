@@ -48,10 +48,9 @@ def peek(place: Path) -> Shape:
     return containers.peek(place.name, place, _parts(place), _class_names(place))
 
 
-def count(place: Path) -> int:
-    """Training images, from the header."""
-    parts = _parts(place)
-    return len(parts["train"]) if "train" in parts else 0
+def counts(place: Path) -> dict[Part, int]:
+    """Images of each part, from the headers."""
+    return {part: len(arrays) for part, arrays in _parts(place).items()}
 
 
 def _folder(place: Path) -> Path:

@@ -1,31 +1,50 @@
 """Which image files a folder holds, and of which class.
 
-FOLDER/train/CLASS/… and FOLDER/test/CLASS/… (or val), images anywhere below. In Tiny-ImageNet's
-archive val/images is flat and val/val_annotations.txt has the classes; its test/ has none.
+PART/CLASS/…, images anywhere below; `layout.py` finds the parts. In Tiny-ImageNet's archive
+val/images is flat and val/val_annotations.txt has the classes; its test/ has none.
 """
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from datm_engine.data import decoding
-from datm_engine.data.arrays import Shape
+import torch
+
+from datm_engine.data import decoding, splitting
+from datm_engine.data.arrays import Available, Shape
+from datm_engine.data.decoding_report import counted
+from datm_engine.data.images import EXTENSIONS, HEIC_EXTENSIONS
+from datm_engine.data.layout import Layout, find_layout, incomplete
+from datm_engine.data.parts import Part
+from datm_engine.data.scanning import HEIC_HINT, Scanner, folders_in
 from datm_engine.errors import DataError
 from datm_engine.hints import command
+
+ByClass = dict[str, list[Path]]
+File = tuple[Path, int]  # with its label
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Which image files there are, and of which class; labels index the class names."""
+    """Which image files there are, and of which class; labels index the class names.
+
+    `parts`: "train", and "validation" and "test" where they are labelled; `root`: where they are.
+    `notes`: what is not used, and what was decided.
+    """
 
     root: Path
     class_names: tuple[str, ...]
-    train: list[tuple[Path, int]]
-    test: list[tuple[Path, int]]
+    parts: Mapping[Part, list[File]]
+    notes: tuple[str, ...]
+
+    @property
+    def files(self) -> list[File]:
+        """Those of all parts, in the parts' order."""
+        return [file for files in self.parts.values() for file in files]
 
 
 def list_images(root: Path) -> Listing:
@@ -35,88 +54,188 @@ def list_images(root: Path) -> Listing:
     may not be read.
     """
     try:
-        return _list_images(root)
+        return _Lister(find_layout(root)).listing()
     except OSError as problem:
         raise _unreadable(problem) from None
 
 
 def peek(root: Path) -> Shape:
-    """From one image of each class: its size if all agree; one channel if all are grey."""
+    """From the first readable image of each class: its size if all agree; one channel if all are
+    grey. `load` names the others."""
     try:
-        folders = _class_folders(_train(root))
-        firsts = [next(_images(folder), None) for folder in folders]
+        layout, scanner = find_layout(root), Scanner()
+        folders = folders_in(layout.parts["train"])
+        firsts = [decoding.first_size(scanner.images_below(folder)) for folder in folders]
+        if not layout.is_split and not any(any(scanner.images_below(f)) for f in folders):
+            raise incomplete(layout.root)
     except OSError as problem:
         raise _unreadable(problem) from None
-    seen = [decoding.size_of(path) for path in firsts if path is not None]
+    seen = [first for first in firsts if first is not None]
     sizes = {size for size, _ in seen}
     width, height = sizes.pop() if len(sizes) == 1 else (None, None)
     channels = (1 if all(grey for _, grey in seen) else 3) if seen else None
     return Shape(len(folders), channels, height, width)
 
 
-def _list_images(root: Path) -> Listing:
-    train = {folder.name: list(_images(folder)) for folder in _class_folders(_train(root))}
-    for folder, images in train.items():
-        if not images:
+def available(root: Path, test: float) -> Available:
+    """The training images, without the share `test` of each class if that has to be held out."""
+    parts = list_images(root).parts
+    labels = torch.tensor([label for _, label in parts["train"]])
+    held_out = int(splitting.hold_out(labels, test, 0).sum())  # as many for any seed
+    count = len(labels) if "test" in parts else len(labels) - held_out
+    return Available(count, "validation" in parts)
+
+
+@dataclass
+class _Labelled:
+    """A part's images by class folder; `unknown`: its folders are not those of the classes."""
+
+    folder: Path
+    images: ByClass
+    unknown: bool = False
+
+
+@dataclass
+class _Lister:
+    layout: Layout
+    scanner: Scanner = field(default_factory=Scanner)
+    notes: list[str] = field(default_factory=list)
+
+    def listing(self) -> Listing:
+        root, train_folder = self.layout.root, self.layout.parts["train"]
+        train = self._train(train_folder)
+        test, validation = self._others(set(train))
+        names = sorted(train)
+        found: dict[Part, ByClass] = {"train": train}
+        if validation is not None:
+            found["validation"] = validation
+        if test is not None:
+            found["test"] = test
+        parts = {
+            part: [
+                (path, label) for label, name in enumerate(names) for path in images.get(name, [])
+            ]
+            for part, images in found.items()
+        }
+        self._note_beside()
+        notes = (*self.layout.notes, *self.notes, *self.scanner.note(root))
+        return Listing(root, _readable_names(root, names), parts, notes)
+
+    def _train(self, folder: Path) -> ByClass:
+        train = {path.name: list(self.scanner.images_below(path)) for path in folders_in(folder)}
+        if not self.layout.is_split and not any(train.values()):
+            raise incomplete(folder)
+        for name, images in train.items():
+            if not images:
+                raise self._empty_class(folder / name)
+        if len(train) < 2:
             raise DataError(
-                f"class {folder} has no images: {root / 'train' / folder} holds none of "
-                f"{' '.join(decoding.EXTENSIONS)}",
-                command("ls", "-la", root / "train" / folder),
+                f"{folder} has {len(train)} class folders, at least 2 are needed",
+                command("ls", folder),
             )
-    if len(train) < 2:
-        raise DataError(
-            f"{root / 'train'} has {len(train)} class folders, at least 2 are needed",
-            command("ls", root / "train"),
+        self._note_flat(folder, len(self.scanner.images_in(folder)))
+        return train
+
+    def _empty_class(self, folder: Path) -> DataError:
+        scanner = Scanner()
+        list(scanner.images_below(folder))
+        readable = " ".join(EXTENSIONS)
+        problem = f"class {folder.name} has no images: {folder} holds none of {readable}"
+        if scanner.skipped.keys() & set(HEIC_EXTENSIONS):
+            return DataError(f"{problem}, but HEIC images, which take another package", HEIC_HINT)
+        return DataError(problem, command("ls", "-la", folder))
+
+    def _others(self, classes: set[str]) -> tuple[ByClass | None, ByClass | None]:
+        """The test part's images by class and the validation part's; None for one that is not
+        there or not labelled. A validation part without a test part serves as one."""
+        annotations = self.layout.root / "val" / "val_annotations.txt"
+        if annotations.is_file():
+            flat_folder = annotations.parent / "images"
+            flat = list(self.scanner.images_below(flat_folder)) if flat_folder.is_dir() else []
+            if flat:
+                images = _by_annotation(annotations, {path.name: path for path in flat})
+                _check_same_classes(self.layout, annotations.parent, classes, images.keys())
+                return images, None
+        test = None if annotations.is_file() else self._labelled("test", classes)
+        validation = self._labelled("validation", classes)
+        if validation is not None and (test is None or test.unknown):
+            if test is not None:
+                self._note_unlabelled(test.folder, sum(map(len, test.images.values())))
+            if not annotations.is_file():
+                self.notes.append(
+                    f"{self.layout.root} has no labelled test part: {validation.folder.name}/ "
+                    "is used as one"
+                )
+            test, validation = validation, None
+        if test is not None:
+            _check_same_classes(self.layout, test.folder, classes, test.images.keys())
+        if validation is not None:
+            self._check_validation(validation, classes)
+        return (
+            None if test is None else test.images,
+            None if validation is None else validation.images,
         )
-    where, test = _list_test(root, set(train))
-    _check_same_classes(root, where, set(train), set(test))
-    folders = sorted(train)
-    return Listing(
-        root,
-        _readable_names(root, folders),
-        [(path, label) for label, folder in enumerate(folders) for path in train[folder]],
-        [(path, label) for label, folder in enumerate(folders) for path in test[folder]],
-    )
+
+    def _labelled(self, part: Part, classes: set[str]) -> _Labelled | None:
+        """None without images in at least one class folder or two other folders."""
+        folder = self.layout.parts.get(part)
+        if folder is None:
+            return None
+        listed = {path.name: list(self.scanner.images_below(path)) for path in folders_in(folder)}
+        listed = {name: images for name, images in listed.items() if images}
+        flat = len(self.scanner.images_in(folder))
+        images = self._by_class(folder, listed, classes)
+        if images.keys() & classes or len(images) > 1:
+            self._note_flat(folder, flat)
+            return _Labelled(folder, images, unknown=not images.keys() & classes)
+        self._note_unlabelled(folder, flat + sum(map(len, listed.values())))
+        return None
+
+    def _by_class(self, folder: Path, listed: ByClass, classes: set[str]) -> ByClass:
+        """The same under the classes' names, where folders differ from these in case only."""
+        by_case: dict[str, set[str]] = {}
+        for name in classes:
+            by_case.setdefault(name.casefold(), set()).add(name)
+        images: ByClass = {}
+        for name, paths in listed.items():
+            alike = by_case.get(name.casefold(), set())
+            same = name
+            if name not in classes and len(alike) == 1 and not alike & listed.keys():
+                (same,) = alike
+                what = f"{folder / name} is taken as class {same}"
+                self.notes.append(f"{what}: only the letter case differs")
+            images[same] = images.get(same, []) + paths
+        return images
+
+    def _check_validation(self, found: _Labelled, classes: set[str]) -> None:
+        """Unlike a test part it may lack classes."""
+        present = found.images.keys()
+        _check_same_classes(self.layout, found.folder, classes & present, present)
+        if missing := len(classes - present):
+            self.notes.append(f"{found.folder} has no images of {missing} of the classes")
+
+    def _note_unlabelled(self, folder: Path, count: int) -> None:
+        what = f"{counted(count, 'unlabelled image')} in {folder}" if count else f"{folder}, empty"
+        self.notes.append(f"{what}: not used")
+
+    def _note_flat(self, folder: Path, count: int) -> None:
+        if count:
+            what = counted(count, "image")
+            self.notes.append(f"{what} directly in {folder}, of no class: not used")
+
+    def _note_beside(self) -> None:
+        """On images beside the parts; other files there are of no interest."""
+        for folder in self.layout.around:
+            if count := len(Scanner().images_in(folder)):
+                self.notes.append(f"{counted(count, 'image')} directly in {folder}: not used")
+        for folder in self.layout.beside:
+            if next(Scanner().images_below(folder), None) is not None:
+                self.notes.append(f"images in {folder} are of no part: not used")
 
 
-def _train(root: Path) -> Path:
-    if (root / "train").is_dir():
-        return root / "train"
-    raise _incomplete(root, "no train/")
-
-
-def _incomplete(root: Path, lacks: str) -> DataError:
-    return DataError(
-        f"{root} has {lacks} folder; images stand in {root}/train/CLASS/ and {root}/test/CLASS/",
-        command("ls", root),
-    )
-
-
-def _list_test(root: Path, classes: set[str]) -> tuple[Path, dict[str, list[Path]]]:
-    """The test part's folder, and its images by class; classes without images are left out."""
-    annotations = root / "val" / "val_annotations.txt"
-    if annotations.is_file():
-        images = root / "val" / "images"
-        flat = {path.name: path for path in _images(images)} if images.is_dir() else {}
-        if flat:
-            return root / "val", _by_annotation(annotations, flat)
-        candidates = [root / "val"]
-    else:
-        candidates = [root / part for part in ("test", "val") if (root / part).is_dir()]
-    if not candidates:
-        raise _incomplete(root, "neither a test/ nor a val/")
-    found = []
-    for part in candidates:
-        listed = {folder.name: list(_images(folder)) for folder in _class_folders(part)}
-        found.append((part, {name: images for name, images in listed.items() if images}))
-        if classes & found[-1][1].keys():  # a test/ without labels beside a val/ is common
-            return found[-1]
-    return found[0]
-
-
-def _by_annotation(annotations: Path, flat: dict[str, Path]) -> dict[str, list[Path]]:
+def _by_annotation(annotations: Path, flat: Mapping[str, Path]) -> ByClass:
     """Images by class; each line has a file name, a tab, the class, and more."""
-    images: dict[str, list[Path]] = {}
+    images: ByClass = {}
     named = set()
     for number, line in enumerate(_lines(annotations), 1):
         if not line:
@@ -141,17 +260,20 @@ def _by_annotation(annotations: Path, flat: dict[str, Path]) -> dict[str, list[P
     return images
 
 
-def _check_same_classes(root: Path, where: Path, train: set[str], test: set[str]) -> None:
-    for missing, one, other in (
-        (train - test, root / "train", where),
-        (test - train, where, root / "train"),
+def _check_same_classes(
+    layout: Layout, folder: Path, train: Collection[str], other: Collection[str]
+) -> None:
+    where = layout.parts["train"]
+    for missing, one, lacks in (
+        (set(train) - set(other), where, folder),
+        (set(other) - set(train), folder, where),
     ):
         if missing:
             some = ", ".join(sorted(missing)[:3]) + (", …" if len(missing) > 3 else "")
             raise DataError(
-                f"classes differ: {some} in {one} but not in {other}"
-                f" ({len(train)} classes in train, {len(test)} in {where.name})",
-                command("ls", root / "train", where),
+                f"classes differ: {some} in {one} but not in {lacks}"
+                f" ({len(train)} classes in {where.name}, {len(other)} in {folder.name})",
+                command("ls", where, folder),
             )
 
 
@@ -173,24 +295,6 @@ def _readable_names(root: Path, folders: list[str]) -> tuple[str, ...]:
 def as_text(name: str) -> str:
     """A file's name as it can be printed, also where its bytes are not UTF-8."""
     return os.fsencode(name).decode("utf-8", "replace")
-
-
-def _class_folders(part: Path) -> list[Path]:
-    entries = [path for path in part.iterdir() if not path.name.startswith(".")]
-    return sorted(path for path in entries if path.is_dir())
-
-
-def _images(folder: Path) -> Iterator[Path]:
-    """Image files below a folder in a fixed order; links to folders below it are not followed."""
-
-    def stop(problem: OSError) -> None:
-        raise problem
-
-    for place, below, names in os.walk(folder, onerror=stop):
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() in decoding.EXTENSIONS:
-                yield Path(place, name)
 
 
 def _lines(path: Path) -> list[str]:

@@ -37,10 +37,9 @@ def peek(path: Path) -> Shape:
     return containers.peek(path.name, path, _parts(path))
 
 
-def count(path: Path) -> int:
-    """Training images, from the header."""
-    parts = _parts(path)
-    return len(parts["train"]) if "train" in parts else 0
+def counts(path: Path) -> dict[Part, int]:
+    """Images of each part, from the headers."""
+    return {part: len(arrays) for part, arrays in _parts(path).items()}
 
 
 def _parts(path: Path) -> dict[Part, Arrays]:

@@ -14,6 +14,7 @@ from typing import Any
 from datm_engine.data import decoding, parquet_files, rows
 from datm_engine.data.arrays import PARTS, FullSet, Shape
 from datm_engine.data.parquet_files import is_here
+from datm_engine.data.parts import Part
 from datm_engine.data.rows import Columns, Rows
 from datm_engine.errors import DataError
 from datm_engine.events import Event, Noted
@@ -21,11 +22,11 @@ from datm_engine.extras import require
 from datm_engine.files import parse_json
 from datm_engine.hints import command
 
-__all__ = ["count", "is_here", "load", "peek"]
+__all__ = ["counts", "is_here", "load", "peek"]
 
 
 def load(
-    place: Path, *, name: str, resolution: decoding.Size | None
+    place: Path, *, name: str, resolution: decoding.Size | None, skip_damaged: bool = False
 ) -> Generator[Event, None, FullSet]:
     """The dataset of a folder or a file. Raises DataError for a part, a column, a label or an image
     that is missing or damaged, DatmError without pyarrow."""
@@ -38,19 +39,23 @@ def load(
     if first.columns.note is not None:
         yield Noted(text=first.columns.note)
     parts = {part: [table.rows() for table in some] for part, some in tables.items()}
-    return (yield from rows.from_rows(name, parts, resolution, _schema_of(first.path)))
+    look = _schema_of(first.path)
+    return (yield from rows.from_rows(name, parts, resolution, look, skip_damaged))
 
 
 def peek(place: Path) -> Shape:
     """From the schema, the labels and the first image. Raises as `load` does."""
     tables = [_Table(path, place) for path in parquet_files.find(place).parts["train"]]
     train, look = [table.rows() for table in tables], _schema_of(tables[0].path)
-    return rows.peek(str(place), train, tables[0].first_image(), look)
+    return rows.peek(str(place), train, tables[0].first_images(), look)
 
 
-def count(place: Path) -> int:
-    """Training images, from the files' metadata."""
-    return sum(_Table(path, place).length for path in parquet_files.find(place).parts["train"])
+def counts(place: Path) -> dict[Part, int]:
+    """Images of each part, from the files' metadata."""
+    return {
+        part: sum(_Table(path, place).length for path in paths)
+        for part, paths in parquet_files.find(place).parts.items()
+    }
 
 
 class _Table:
@@ -72,12 +77,12 @@ class _Table:
         stated = tuple(str(name) for name in names) if isinstance(names, list) and names else None
         return Rows(str(self.path), self._cells(label), self._images, stated)
 
-    def first_image(self) -> bytes:
+    def first_images(self) -> Iterator[bytes]:
+        """The images in their order, read one by one."""
         with _reading(self.path):
-            batch = next(self._file.iter_batches(1, columns=[self.columns.image]), None)
-        if batch is None:
-            raise DataError(f"{self.path} has no rows", _schema_of(self.path))
-        return self._encoded(0, batch.column(0).to_pylist()[0])
+            batches = self._file.iter_batches(1, columns=[self.columns.image])
+            for row, batch in enumerate(batches):
+                yield self._encoded(row, batch.column(0).to_pylist()[0])
 
     def _images(self) -> list[bytes]:
         return [

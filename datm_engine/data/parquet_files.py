@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from datm_engine.data import decoding
+from datm_engine.data.images import EXTENSIONS
 from datm_engine.data.parts import Part, part_of
 from datm_engine.errors import DataError
 from datm_engine.hints import command
@@ -40,7 +40,7 @@ def is_here(place: Path) -> bool:
     for _, folders, names in os.walk(place):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         suffixes = {Path(name).suffix.lower() for name in names if not name.startswith(".")}
-        if suffixes.intersection(decoding.EXTENSIONS):
+        if suffixes.intersection(EXTENSIONS):
             return False
         found = found or SUFFIX in suffixes
     return found

@@ -67,6 +67,7 @@ def prepare(
         validation=settings.validation,
         test=settings.test,
         seed=settings.seed,
+        skip_damaged=settings.skip_damaged,
     )
     if fitted is None:
         fitted = yield from _fit(settings, data, data_dir)

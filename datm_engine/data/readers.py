@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,23 +19,28 @@ from datm_engine.data import (
     parquet,
     sources,
 )
-from datm_engine.data.arrays import FullSet, Shape
+from datm_engine.data.arrays import Available, FullSet, Shape
+from datm_engine.data.parts import Part
 from datm_engine.errors import ConfigError
 from datm_engine.events import Event
 from datm_engine.hints import command
 
-Load = Callable[[Path, str, Path, decoding.Size | None], Generator[Event, None, FullSet]]
+Load = Callable[[Path, str, Path, decoding.Size | None, bool], Generator[Event, None, FullSet]]
 
 
 @dataclass(frozen=True)
 class Reader:
-    """`load` takes the path, the dataset's name, the data folder and the resolution; `peek` gives
-    the shape before decoding, `count` the training images. All raise DataError."""
+    """How one kind of path is read.
+
+    `load` takes the path, the dataset's name, the data folder, the resolution and whether to skip
+    damaged images. `peek` returns the shape before decoding. `available` returns the training
+    images, without the given share where there is no test part. All raise DataError.
+    """
 
     is_here: Callable[[Path], bool]
     load: Load
     peek: Callable[[Path], Shape]
-    count: Callable[[Path], int]
+    available: Callable[[Path, float], Available]
 
 
 def reader_of(place: Path) -> Reader:
@@ -63,7 +68,7 @@ def _resized(
     """A reader of arrays as one that resizes them."""
 
     def resized(
-        place: Path, name: str, data_dir: Path, resolution: decoding.Size | None
+        place: Path, name: str, data_dir: Path, resolution: decoding.Size | None, skip_damaged: bool
     ) -> Generator[Event, None, FullSet]:
         full = yield from load(place, name)
         if resolution is None:
@@ -79,15 +84,21 @@ def _read_arrays(place: Path, name: str) -> Generator[Event, None, FullSet]:
 
 
 def _load_folder(
-    place: Path, name: str, data_dir: Path, resolution: decoding.Size | None
+    place: Path, name: str, data_dir: Path, resolution: decoding.Size | None, skip_damaged: bool
 ) -> Generator[Event, None, FullSet]:
-    return folders.load(place, name=name, data_dir=data_dir, resolution=resolution)
+    return folders.load(
+        place, name=name, data_dir=data_dir, resolution=resolution, skip_damaged=skip_damaged
+    )
 
 
 def _load_parquet(
-    place: Path, name: str, data_dir: Path, resolution: decoding.Size | None
+    place: Path, name: str, data_dir: Path, resolution: decoding.Size | None, skip_damaged: bool
 ) -> Generator[Event, None, FullSet]:
-    return parquet.load(place, name=name, resolution=resolution)
+    return parquet.load(place, name=name, resolution=resolution, skip_damaged=skip_damaged)
+
+
+def _by_counts(counts: Callable[[Path], Mapping[Part, int]]) -> Callable[[Path, float], Available]:
+    return lambda place, test: arrays.available(counts(place), test)
 
 
 def _is_safetensors(place: Path) -> bool:
@@ -96,16 +107,11 @@ def _is_safetensors(place: Path) -> bool:
 
 # Asked in this order: a folder of images is what none of the others is.
 _READERS = (
-    Reader(_is_safetensors, _resized(_read_arrays), arrays.read_shape, arrays.count),
-    Reader(npz.is_here, _resized(npz.load), npz.peek, npz.count),
-    Reader(parquet.is_here, _load_parquet, parquet.peek, parquet.count),
-    Reader(cifar.is_here, _resized(cifar.load), cifar.peek, cifar.count),
-    Reader(idx.is_here, _resized(idx.load), idx.peek, idx.count),
-    Reader(mat.is_here, _resized(mat.load), mat.peek, mat.count),
-    Reader(
-        Path.is_dir,
-        _load_folder,
-        listing.peek,
-        lambda place: len(listing.list_images(place).train),
-    ),
+    Reader(_is_safetensors, _resized(_read_arrays), arrays.read_shape, _by_counts(arrays.counts)),
+    Reader(npz.is_here, _resized(npz.load), npz.peek, _by_counts(npz.counts)),
+    Reader(parquet.is_here, _load_parquet, parquet.peek, _by_counts(parquet.counts)),
+    Reader(cifar.is_here, _resized(cifar.load), cifar.peek, _by_counts(cifar.counts)),
+    Reader(idx.is_here, _resized(idx.load), idx.peek, _by_counts(idx.counts)),
+    Reader(mat.is_here, _resized(mat.load), mat.peek, _by_counts(mat.counts)),
+    Reader(Path.is_dir, _load_folder, listing.peek, listing.available),
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from datm_engine.data import decoding, labels
 from datm_engine.data.arrays import FullSet, ImageSet, Shape
@@ -86,7 +87,11 @@ def _candidates(
 
 
 def from_rows(
-    name: str, parts: Mapping[Part, Sequence[Rows]], resolution: decoding.Size | None, look: str
+    name: str,
+    parts: Mapping[Part, Sequence[Rows]],
+    resolution: decoding.Size | None,
+    look: str,
+    skip_damaged: bool = False,
 ) -> Generator[Event, None, FullSet]:
     """The images decoded, and the labels as class numbers. Raises DataError."""
     every = {
@@ -101,28 +106,45 @@ def from_rows(
     class_names, numbers = labels.class_numbers(name, used, agreed_names(rows_used, look), look)
     places = [Path(f"{some.place} row {n}") for some in rows_used for n in range(len(some.labels))]
     encoded = [content for some in rows_used for content in some.encoded()]
-    images = yield from decoding.decode_encoded(
-        places, encoded.__getitem__, resolution, f"decoding {name}"
+    images, kept = yield from decoding.decode_encoded(
+        places, encoded.__getitem__, resolution, f"decoding {name}", skip_damaged
     )
-    pieces = dict(zip(used, images.split([len(values) for values in used.values()]), strict=True))
+    which = kept.split([len(values) for values in used.values()])
+    pieces = images.split([int(part.sum()) for part in which])
+    sets = {
+        part: ImageSet(piece, numbers[part][intact])
+        for part, piece, intact in zip(used, pieces, which, strict=True)
+    }
+    counts = torch.bincount(sets["train"].labels, minlength=len(class_names))
+    if not counts.all():
+        empty = class_names[int(counts.argmin())]
+        raise DataError(f"{name}: train has no intact image of class {empty}", look)
+    if "test" in serves and not len(sets[serves["test"]]):
+        raise DataError(f"{name}: its {serves['test']} part has no intact image", look)
 
     def of(role: Part) -> ImageSet | None:
         part = serves.get(role)
-        return None if part is None else ImageSet(pieces[part], numbers[part])
+        return None if part is None or not len(sets[part]) else sets[part]
 
-    train = ImageSet(pieces["train"], numbers["train"])
-    return FullSet(class_names, train, of("test"), of("validation"))
+    return FullSet(class_names, sets["train"], of("test"), of("validation"))
 
 
-def peek(name: str, train: Sequence[Rows], first: bytes, look: str) -> Shape:
-    """Classes by all labels, channels and size by the first image alone."""
+def peek(name: str, train: Sequence[Rows], images: Iterable[bytes], look: str) -> Shape:
+    """Classes by all labels, channels and size by the first of `images` that can be read."""
     stated = agreed_names(train, look)
     if stated is None:
         values = labels.read([(some.place, some.labels) for some in train], look)
         labels.used_parts(name, {"train": values}, look)
         stated = labels.class_numbers(name, {"train": values or []}, None, look)[0]
-    (width, height), grey = decoding.encoded_size(Path(train[0].place), first)
-    return Shape(len(stated), 1 if grey else 3, height, width)
+    damaged = None
+    for row, encoded in enumerate(images):
+        try:
+            place = Path(f"{train[0].place} row {row}")
+            (width, height), grey = decoding.encoded_size(place, encoded)
+            return Shape(len(stated), 1 if grey else 3, height, width)
+        except DataError as problem:  # all are named when they are decoded
+            damaged = damaged or problem
+    raise damaged or DataError(f"{train[0].place} has no rows", look)
 
 
 def agreed_names(rows: Sequence[Rows], look: str) -> tuple[str, ...] | None:

@@ -76,13 +76,21 @@ _DISK_ERRORS = (
 
 
 def load(
-    name: str, *, data_dir: Path, resolution: decoding.Size | None
+    name: str, *, data_dir: Path, resolution: decoding.Size | None, skip_damaged: bool = False
 ) -> Generator[Event, None, FullSet]:
     """The whole of a built-in set. Raises DataError."""
     if name == "tinyimagenet":
         root = data_dir / "tiny-imagenet-200"
         _require_tinyimagenet(root, data_dir)
-        return (yield from folders.load(root, name=name, data_dir=data_dir, resolution=resolution))
+        return (
+            yield from folders.load(
+                root,
+                name=name,
+                data_dir=data_dir,
+                resolution=resolution,
+                skip_damaged=skip_damaged,
+            )
+        )
     if name == "digits":
         full = _digits()
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ import pytest
 import torch
 from PIL import Image
 
-from datm_cli.settings import Settings, settle
+from datm_cli.settings import Settings, _images_used, settle
 from datm_engine import presets
 from datm_engine.derivation import DERIVABLE, WINDOW
+from datm_engine.errors import ConfigError
 from datm_engine.runs import Run
-from tests.cli.conftest import Answer, assert_two_lines
+from tests.cli.conftest import Answer, assert_two_lines, image_folder
 
 Datm = Callable[..., Answer]
 
@@ -170,3 +172,30 @@ def test_a_run_of_experts_as_long_as_the_window_goes_on(datm: Datm) -> None:
     longer = datm("distill", "--resume", "short", "--iterations", 3, "--no-tui")
     assert longer.code == 0, longer.err
     assert len([*Path("experts").iterdir()]) == 1
+
+
+def test_selection_on_held_out_images_needs_a_share_or_a_validation_part(tmp_path: Path) -> None:
+    photos = image_folder(tmp_path / "photos")
+    stated = ("dataset.validation=0", "evaluate.selection=validation")
+    for name in ("digits", str(photos)):
+        with pytest.raises(ConfigError, match=r"needs dataset\.validation above 0") as error:
+            settled(*stated, dataset=name)
+        assert error.value.hint == "--set evaluate.selection=last"
+    (photos / "val").mkdir()
+    for folder in (photos / "test").iterdir():
+        shutil.copytree(folder, photos / "val" / folder.name)
+    assert settled(*stated, dataset=str(photos)).config.evaluate.selection == "validation"
+
+
+def test_the_images_that_experts_see_are_counted_as_they_will_be(tmp_path: Path) -> None:
+    """120 in all: without a held-out test share, and without a validation share where there is no
+    validation part."""
+    photos = image_folder(tmp_path / "photos", train=40)
+    stated = {"train_images": "all", "validation": 0.1, "test": 0.5}
+    assert _images_used(str(photos), stated) == 108
+    shutil.copytree(photos / "test", photos / "val")
+    assert _images_used(str(photos), stated) == 120
+    shutil.rmtree(photos / "val")
+    shutil.rmtree(photos / "test")
+    assert _images_used(str(photos), stated) == 54
+    assert _images_used(str(photos), stated | {"train_images": 30}) == 27

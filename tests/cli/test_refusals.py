@@ -174,3 +174,18 @@ def test_an_unreadable_log_is_told(datm: Callable[..., Answer], settings: Path) 
     Path("runs/r/events.jsonl").mkdir()
     assert [row["status"] for row in datm("runs", "--json").json["runs"]] == ["damaged"]
     assert_two_lines(datm("inspect", "r"), 1, "events.jsonl cannot be read", "ls -l runs/r")
+
+
+def test_damaged_images_are_refused_or_skipped_and_kept_with_the_run(
+    datm: Callable[..., Answer], settings: Path, tmp_path: Path
+) -> None:
+    folder = image_folder(tmp_path / "photos")
+    (folder / "train/class0/000.png").write_bytes(b"")
+    words = ("--dataset", folder, *FOLDER, "--config", settings)
+    answer = datm("experts", *words)
+    assert_two_lines(answer, 1, "000.png is not a readable image", "add --skip-damaged")
+    assert datm("experts", *words, "--skip-damaged").code == 0
+    assert datm("distill", *words, "--skip-damaged", "--quiet").code == 0
+    run = Path("runs/photos-ipc1")
+    assert '"skip_damaged": true' in (run / "run.json").read_text()
+    assert "1 damaged image skipped: " in (run / "events.jsonl").read_text()

@@ -36,7 +36,8 @@ def peek(path: Path) -> Shape:
 
 
 def count(path: Path) -> int | None:
-    return datasets.training_images(str(path), data_dir=path.parent / "data")
+    available = datasets.training_images(str(path), data_dir=path.parent / "data")
+    return None if available is None else available.count
 
 
 def npz(path: Path, **arrays: Any) -> Path:

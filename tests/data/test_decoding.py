@@ -13,19 +13,22 @@ from PIL import Image
 from torch import Tensor
 
 from datm_engine.data import decoding
+from datm_engine.data.decoding import Decoded
 from datm_engine.errors import ConfigError, DataError
+from tests.conftest import finish
 
 Picture = Callable[..., np.ndarray]
 
 
-def decode(paths: Sequence[Path], resolution: tuple[int, int] | None = None) -> Tensor:
+def decode_all(paths: Sequence[Path], resolution: tuple[int, int] | None = None) -> Decoded:
     contents = [hashlib.sha256(path.read_bytes()).digest() for path in paths]
-    steps = decoding.decode(paths, contents, resolution, "decoding")
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
+    return finish(decoding.decode(paths, contents, resolution, "decoding"))[1]
+
+
+def decode(paths: Sequence[Path], resolution: tuple[int, int] | None = None) -> Tensor:
+    decoded = decode_all(paths, resolution)
+    assert not decoded.damaged
+    return decoded.images
 
 
 @pytest.fixture
@@ -146,7 +149,7 @@ def test_damage_never_ends_in_anything_but_a_data_error(
                 damaged[place] = draws.integers(256)
         path.write_bytes(damaged)
         try:
-            decode([path], (4, 4))
+            finish(decoding.decode_encoded([path], lambda _: path.read_bytes(), (4, 4), "x"))
         except DataError as error:
             refused.append(error.message)
     assert refused

@@ -13,6 +13,7 @@ from PIL import Image
 
 from datm_engine.data import decoding, folders
 from datm_engine.data.datasets import RealData
+from datm_engine.data.listing import list_images
 from datm_engine.errors import ConfigError, DataError, FileError
 from datm_engine.events import DatasetProgress, Noted
 
@@ -106,6 +107,13 @@ def test_each_resolution_is_kept_by_itself(load: Load, folder: Path, tmp_path: P
     assert len(kept_files(tmp_path)) == 2
 
 
+def test_a_resolution_is_kept_by_width_and_height(folder: Path) -> None:
+    listing = list_images(folder)
+    contents = [b"digest"] * len(listing.files)
+    keys = {folders._key(listing, contents, size, False) for size in ((4, 3), (4, 4), (3, 4))}
+    assert len(keys) == 3
+
+
 def test_a_folder_that_moved_is_not_decoded_again(load: Load, folder: Path) -> None:
     load(folder)
     (folder.parent / "there").mkdir()
@@ -186,3 +194,33 @@ def test_a_data_dir_that_can_only_be_read_still_serves_what_is_kept(
     load(folder)
     monkeypatch.setattr(os, "access", lambda *_: False)
     assert len(load(folder)[0].train) == 8
+
+
+def test_deep_greys_have_one_range_over_all_parts_also_from_the_kept_copy(
+    load: Load, folder: Path, tmp_path: Path
+) -> None:
+    for path in folder.rglob("*.png"):
+        top = 4095 if path.parent.parent.name == "test" else 1000
+        Image.fromarray(np.full((6, 6), top, np.uint16)).save(path)
+    pets, events = load(folder)
+    assert set(pets.train.images.flatten().tolist()) == {62}
+    assert set(pets.test.images.flatten().tolist()) == {255}
+    said = [event.text for event in events if isinstance(event, Noted)]
+    assert said == [
+        "12 grey images of more than 8 bits: values are divided by 4095, the largest of 12 bits, "
+        "because their largest is 4095"
+    ]
+    again, events = load(folder)
+    assert not decoded(events)
+    assert content(again) == content(pets)
+    assert [event.text for event in events if isinstance(event, Noted)] == said
+
+
+def test_photographs_are_turned_upright(load: Load, folder: Path, picture: Picture) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for path in folder.rglob("*.png"):
+        image = Image.open(path)
+        image.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
+    pets, _ = load(folder)
+    assert pets.train.images[0].tolist() == picture(4).transpose(2, 0, 1).tolist()

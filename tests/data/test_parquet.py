@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from datm_engine.data import datasets
 from datm_engine.data.arrays import Shape
@@ -126,3 +128,25 @@ def test_without_its_package_it_is_told(
     with pytest.raises(DatmError, match=r"reading train\.parquet takes a package") as told:
         load(tmp_path)
     assert told.value.hint == "pip install 'datm[parquet]'"
+
+
+def test_photographs_are_turned_upright_and_deep_greys_scaled(
+    tmp_path: Path, load: Callable[..., Any], picture: Picture
+) -> None:
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    drawn = [picture(n, 4, 6).astype(np.uint16) * 16 for n in range(2)]
+    drawn[1][0, 0] = 4095
+    for part, pixels in zip(("train", "test"), drawn, strict=True):
+        content = io.BytesIO()
+        Image.fromarray(np.ascontiguousarray(np.rot90(pixels))).save(content, "PNG", exif=exif)
+        cells = [{"bytes": content.getvalue(), "path": None}] * 2
+        table = arrow.table({"image": cells, "label": [0, 1]})
+        parquet.write_table(table, tmp_path / f"{part}.parquet")
+    assert datasets.peek(str(tmp_path), data_dir=tmp_path) == Shape(2, 1, 4, 6)
+    data, events = load(tmp_path)
+    for part, pixels in zip((data.train, data.test), drawn, strict=True):
+        wanted = (pixels.astype(int) * 255 + 2047) // 4095
+        assert part.images[0, 0].tolist() == wanted.tolist()
+    assert "divided by 4095" in events[-1].text

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from datm_engine.data import datasets
-from datm_engine.data.arrays import Shape
+from datm_engine.data.arrays import Available, Shape
 from datm_engine.errors import DataError
 from datm_engine.events import Noted
 
@@ -95,7 +95,8 @@ def test_files_of_no_part_are_one_set_of_which_a_share_is_held_out(
     data, events = load(tmp_path / "d")
     assert (len(data.train), len(data.test)) == (8, 2)
     assert "d has no labelled test part: 2 of 10 images" in notes(events)[-1]
-    assert datasets.training_images(str(tmp_path / "d"), data_dir=tmp_path) == 10
+    counted = datasets.training_images(str(tmp_path / "d"), data_dir=tmp_path)
+    assert counted == Available(8, has_validation=False)
     alone, _ = load(tmp_path / "d" / "data.parquet")
     assert alone.train.images.equal(data.train.images)
 

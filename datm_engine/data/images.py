@@ -1,0 +1,186 @@
+"""One image file as 8-bit grey or RGB, upright.
+
+Pillow reads the formats; pillow-heif, an optional package, adds HEIC.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from datm_engine.extras import require
+
+Size = tuple[int, int]  # width, height, as Pillow has it
+
+EXTENSIONS = (
+    ".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm",
+    ".tif", ".tiff", ".webp",
+)  # fmt: skip
+HEIC_EXTENSIONS = (".heic", ".heif", ".hif")
+GREY = frozenset(("1", "L", "LA", "I", "I;16", "I;16L", "I;16B", "I;16N"))
+BITS = (8, 10, 12, 14, 16)  # of a grey's largest value
+# What Pillow raises for damaged files, found by damaging files of each format at random.
+DAMAGED = (
+    OSError, SyntaxError, ValueError, EOFError, RuntimeError, Image.DecompressionBombError
+)  # fmt: skip
+# What it raises for damaged EXIF data and further frames, which leave the pixels sound.
+_DAMAGED_PARTS = (*DAMAGED, struct.error, LookupError, TypeError, AttributeError, ArithmeticError)
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+# Their headers state which value is white, and Pillow stretches the values up to 65535.
+_STRETCHED = ("PPM", "JPEG2000")
+_ANIMATED = ("GIF", "TIFF", "WEBP", "PNG", "AVIF")
+# Where Pillow's `getexif` looks.
+_EXIF = ("exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp")
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # of the EXIF orientation, to upright
+
+# Pillow warns of broken EXIF data, which do no harm here; a filter of its own for each image would
+# not be safe with several threads.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
+
+
+class DamagedImageError(Exception):
+    """An image that cannot be read, and why."""
+
+
+class Facts(NamedTuple):
+    """What is known of an image beside its pixels.
+
+    `top`: the largest value of a grey of more than 8 bits, which was divided by 2^`bits` − 1.
+    `upper_top`: the largest upper byte of a colour image of 16 bits a channel, of which Pillow
+    reads the upper bytes only. All three are None for other images. `frames`: the file holds
+    several.
+    """
+
+    grey: bool
+    top: int | None = None
+    bits: int | None = None
+    upper_top: int | None = None
+    frames: bool = False
+
+
+def read_image(place: Path, encoded: bytes, least_bits: int = 8) -> tuple[Image.Image, Facts]:
+    """The image, upright: mode L if the file is grey, else RGB.
+
+    Greys of more than 8 bits are scaled by at least `least_bits`, more if they need more.
+
+    Raises DamagedImageError, DatmError for a HEIC image without its package.
+    """
+    image = open_image(place, encoded)
+    try:
+        wide = image.mode in ("RGB", "RGBA") and _is_wide(image)
+        image.load()
+        grey = image.mode in GREY
+        upper_top = max(top for _, top in _channels(image)[:3]) if wide else None
+        plain, top, bits = _eight_bit(image, least_bits)
+        plain = _over_white(plain).convert("L" if grey else "RGB")
+        if not image.info.keys().isdisjoint(_EXIF):  # TIFF is turned already
+            turn = _TURNS.get(_orientation(image))
+            plain = plain if turn is None else plain.transpose(turn)
+    except DAMAGED as problem:
+        raise DamagedImageError(_reason(problem)) from None
+    return plain, Facts(grey, top, bits, upper_top, _has_frames(image))
+
+
+def header_of(place: Path, encoded: bytes) -> tuple[Size, bool]:
+    """Width and height of the upright image, and whether it is grey. Raises as `read_image`."""
+    image = open_image(place, encoded)
+    width, height = image.size
+    # Pillow turns TIFF itself, and states its turned size.
+    if image.format != "TIFF" and _orientation(image) >= 5:
+        width, height = height, width
+    return (width, height), image.mode in GREY
+
+
+def open_image(place: Path, encoded: bytes) -> Image.Image:
+    """Raises as `read_image` does."""
+    if not encoded:
+        raise DamagedImageError("the file is empty")
+    if encoded[4:8] == b"ftyp" and encoded[8:12] in _HEIC_BRANDS:
+        heif = require("pillow_heif", extra="heic", purpose=f"reading {place}")
+        heif.register_heif_opener()
+    try:
+        return Image.open(io.BytesIO(encoded))
+    except DAMAGED as problem:
+        raise DamagedImageError(_reason(problem)) from None
+
+
+def bits_of(top: int) -> int:
+    """The fewest bits that hold this value."""
+    return next(bits for bits in BITS if top < 1 << bits)
+
+
+def _reason(problem: Exception) -> str:
+    unknown = isinstance(problem, UnidentifiedImageError)
+    return "no image format known here" if unknown else str(problem)
+
+
+def _orientation(image: Image.Image) -> int:
+    """1 to 8; 1, upright, also where EXIF data are broken: the pixels may be sound."""
+    try:
+        stated = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except _DAMAGED_PARTS:
+        return 1
+    return stated if isinstance(stated, int) and stated in _TURNS else 1
+
+
+def _eight_bit(image: Image.Image, least_bits: int) -> tuple[Image.Image, int | None, int | None]:
+    """Deep greys brought to 8 bits, with their largest value and by how many bits; Pillow's own
+    conversion would clip them to white."""
+    if image.mode == "F":
+        raise ValueError("floating point pixels have no known range; store them in 8 or 16 bits")
+    if not image.mode.startswith("I"):
+        return image, None, None
+    deep: NDArray[np.int64] = np.asarray(image).astype(np.int64)
+    lowest, top = int(deep.min()), int(deep.max())
+    if lowest < 0 or top > 65535:
+        wrong = lowest if lowest < 0 else top
+        raise ValueError(f"a value of {wrong}, where greys of up to 16 bits have 0 to 65535")
+    if image.format in _STRETCHED:
+        top = 65535
+    bits = max(least_bits, bits_of(top))
+    white = (1 << bits) - 1
+    return Image.fromarray(((deep * 255 + white // 2) // white).astype(np.uint8)), top, bits
+
+
+def _is_wide(image: Image.Image) -> bool:
+    """Whether the channels of an opened colour image have 16 bits in the file."""
+    tiles: list[Any] = getattr(image, "tile", [])
+    return bool(tiles) and ";16" in str(tiles[0][3])
+
+
+def _channels(image: Image.Image) -> Any:
+    """(smallest, largest) value of each channel."""
+    return image.getextrema()
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    """Transparent parts made white: what hides below them is arbitrary, often all black."""
+    if not image.has_transparency_data:
+        return image
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+
+
+def _has_frames(image: Image.Image) -> bool:
+    """Whether there is a second frame; one that cannot be read counts as none."""
+    if image.format not in _ANIMATED:
+        return False
+    try:
+        return bool(getattr(image, "is_animated", False))
+    except _DAMAGED_PARTS:
+        return False

@@ -1,0 +1,338 @@
+"""Where people put the parts of a dataset, and what is reported of what is not used."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from datm_engine.data import datasets
+from datm_engine.data.datasets import Available, RealData
+from datm_engine.errors import DataError
+from datm_engine.events import Noted
+
+Load = Callable[..., tuple[RealData, list[Any]]]
+
+
+@pytest.fixture
+def fill(picture: Callable[..., np.ndarray]) -> Callable[..., Path]:
+    """A folder with so many 6×6 images, each of its own."""
+    drawn = 0
+
+    def run(place: Path, count: int, suffix: str = ".png") -> Path:
+        nonlocal drawn
+        place.mkdir(parents=True, exist_ok=True)
+        for index in range(count):
+            Image.fromarray(picture(drawn)).save(place / f"{index}{suffix}")
+            drawn += 1
+        return place
+
+    return run
+
+
+@pytest.fixture
+def photos(tmp_path: Path, fill: Callable[..., Path]) -> Callable[..., Path]:
+    """Class folders of cats and dogs, so many images a class in each part; "" is the root."""
+
+    def run(**parts: int) -> Path:
+        root = tmp_path / "photos"
+        for part, count in parts.items():
+            for name in ("cat", "dog"):
+                fill(root / part.replace("root", "") / name, count)
+        return root
+
+    return run
+
+
+Photos = Callable[..., Path]
+Fill = Callable[..., Path]
+
+
+def notes(events: list[Any]) -> list[str]:
+    return [event.text for event in events if isinstance(event, Noted)]
+
+
+def counts(data: RealData) -> tuple[int, int, int]:
+    return len(data.train), len(data.validation), len(data.test)
+
+
+def agrees(root: Path, data: RealData, tmp_path: Path) -> None:
+    """`peek` and `training_images` find what `load` finds without a validation share."""
+    shape = datasets.peek(str(root), data_dir=tmp_path)
+    assert shape.classes == len(data.class_names)
+    assert (shape.channels, shape.height, shape.width) == data.shape
+    counted = datasets.training_images(str(root), data_dir=tmp_path)
+    assert counted == Available(len(data.train), has_validation=len(data.validation) > 0)
+
+
+@pytest.mark.parametrize("train", ["train", "Training", "training_set", "TRAIN", "Train Set"])
+@pytest.mark.parametrize("test", ["test", "Test", "testing", "test_set", "TEST"])
+def test_parts_go_by_any_usual_name(
+    load: Load, photos: Photos, tmp_path: Path, train: str, test: str
+) -> None:
+    root = photos(**{train: 3, test: 2})
+    data, events = load(root, validation=0.3)
+    assert counts(data) == (4, 2, 4)
+    assert notes(events) == []
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "Validation", "dev"])
+def test_a_validation_part_without_a_test_part_serves_as_one(
+    load: Load, photos: Photos, tmp_path: Path, name: str
+) -> None:
+    root = photos(train=3, **{name: 2})
+    data, events = load(root)
+    assert counts(data) == (6, 0, 4)
+    assert notes(events) == [f"{root} has no labelled test part: {name}/ is used as one"]
+    agrees(root, data, tmp_path)
+
+
+def test_of_three_parts_each_is_what_it_is(load: Load, photos: Photos, tmp_path: Path) -> None:
+    root = photos(train=5, valid=2, test=3)
+    data, events = load(root, validation=0.5)
+    assert counts(data) == (10, 4, 6)
+    assert notes(events) == [
+        "photos has a validation part of 4 images: it is used, and dataset.validation is not "
+        "applied"
+    ]
+    # the fixture drew training cats first, then dogs, then the validation part
+    first = Image.open(root / "valid" / "cat" / "0.png")
+    assert data.validation.images[0].permute(1, 2, 0).tolist() == np.asarray(first).tolist()
+    assert data.validation.labels.tolist() == [0, 0, 1, 1]
+    agrees(root, data, tmp_path)
+    again, said = load(root, validation=0.5)  # from the kept copy
+    assert counts(again) == counts(data)
+    assert again.fingerprint == data.fingerprint
+    assert notes(said) == notes(events)
+
+
+@pytest.mark.parametrize("part", ["train", "root"])
+def test_without_a_test_part_a_share_of_each_class_is_held_out(
+    load: Load, photos: Photos, tmp_path: Path, part: str
+) -> None:
+    root = photos(**{part: 10})
+    data, events = load(root)
+    assert torch.bincount(data.train.labels).tolist() == [8, 8]
+    assert torch.bincount(data.test.labels).tolist() == [2, 2]
+    everything = torch.cat([data.train.images, data.test.images]).flatten(1)
+    assert len({bytes(row.numpy()) for row in everything}) == 20
+    assert notes(events) == [
+        "photos has no labelled test part: 4 of 20 images, 20% of each class, are held out as one "
+        "(dataset.test, dataset.seed)"
+    ]
+    agrees(root, data, tmp_path)
+    assert load(root)[0].fingerprint == data.fingerprint
+    assert load(root, seed=1)[0].fingerprint != data.fingerprint
+    assert counts(load(root, test=0.5)[0]) == (10, 0, 10)
+
+
+def test_two_folders_of_one_part_are_refused(load: Load, photos: Photos) -> None:
+    root = photos(train=1, Training=1, test=1)
+    if len(list(root.iterdir())) < 3:
+        pytest.skip("this file system knows no letter case")
+    with pytest.raises(DataError) as error:
+        load(root)
+    assert error.value.message == (
+        f"{root} has 2 folders for the train part: Training/ and train/; only one of them can be "
+        "used"
+    )
+    assert error.value.hint == f"mv {root}/train {root.parent}/photos-train"
+
+
+@pytest.mark.parametrize("part", ["train", "root"])
+def test_an_unpacked_archive_is_found_one_folder_deeper(
+    load: Load, photos: Photos, tmp_path: Path, part: str
+) -> None:
+    root = photos(**{f"pets/{part}": 5}).rename(tmp_path / "unpacked")
+    data, events = load(root)
+    assert counts(data) == (8, 0, 2)
+    assert notes(events)[0] == f"{root} holds one folder, pets/: that is the dataset"
+    agrees(root, data, tmp_path)
+
+
+def test_images_around_an_unpacked_archive_are_reported(
+    load: Load, photos: Photos, fill: Fill, tmp_path: Path
+) -> None:
+    root = photos(**{"pets/root": 5}).rename(tmp_path / "unpacked")
+    fill(root, 2)
+    fill(root / "pets", 1)
+    assert notes(load(root)[1])[1:3] == [
+        f"1 image directly in {root}/pets, of no class: not used",
+        f"2 images directly in {root}: not used",
+    ]
+
+
+def test_a_part_inside_a_folder_of_its_name_is_found(
+    load: Load, photos: Photos, tmp_path: Path
+) -> None:
+    root = photos(**{"training_set/training_set": 3, "test_set/test_set": 2})
+    data, events = load(root)
+    assert counts(data) == (6, 0, 4)
+    assert notes(events) == [
+        f"{root}/test_set holds one folder, test_set/: that is the test part",
+        f"{root}/training_set holds one folder, training_set/: that is the train part",
+    ]
+    agrees(root, data, tmp_path)
+
+
+@pytest.mark.parametrize("below", ["", "images"])
+@pytest.mark.parametrize("labelled", [True, False])
+def test_unlabelled_test_images_are_not_used(
+    load: Load, photos: Photos, fill: Fill, tmp_path: Path, below: str, labelled: bool
+) -> None:
+    root = photos(train=10, **({"val": 2} if labelled else {}))
+    fill(root / "test" / below, 5)
+    (root / "sample_submission.csv").write_text("id,label\n0,cat\n")
+    data, events = load(root)
+    assert notes(events)[0] == f"5 unlabelled images in {root}/test: not used"
+    assert ("val/ is used as one" if labelled else "are held out as one") in notes(events)[1]
+    assert counts(data) == ((20, 0, 4) if labelled else (16, 0, 4))
+    agrees(root, data, tmp_path)
+
+
+def test_a_test_part_without_images_is_reported(load: Load, photos: Photos) -> None:
+    root = photos(train=10)
+    (root / "test" / "cat").mkdir(parents=True)
+    data, events = load(root)
+    assert counts(data) == (16, 0, 4)
+    assert notes(events)[0] == f"{root}/test, empty: not used"
+
+
+def test_images_of_no_class_and_of_no_part_are_reported(
+    load: Load, photos: Photos, fill: Fill
+) -> None:
+    root = photos(train=3, test=2)
+    for place, count in (("train", 2), ("test", 1), ("extra/cat", 1), ("", 3)):
+        fill(root / place, count)
+    (root / "labels").mkdir()
+    (root / "labels" / "0.txt").write_text("0 0 0 1 1")
+    data, events = load(root)
+    assert counts(data) == (6, 0, 4)
+    assert notes(events) == [
+        f"2 images directly in {root}/train, of no class: not used",
+        f"1 image directly in {root}/test, of no class: not used",
+        f"3 images directly in {root}: not used",
+        f"images in {root}/extra are of no part: not used",
+    ]
+
+
+def test_class_folders_that_differ_in_case_only_are_one_class(load: Load, photos: Photos) -> None:
+    root = photos(train=3, test=2)
+    (root / "test" / "cat").rename(root / "test" / "Cat")
+    data, events = load(root)
+    assert data.class_names == ("cat", "dog")
+    assert torch.bincount(data.test.labels).tolist() == [2, 2]
+    assert notes(events) == [f"{root}/test/Cat is taken as class cat: only the letter case differs"]
+
+
+def test_a_validation_part_may_lack_classes_but_has_no_others(
+    load: Load, photos: Photos, fill: Fill
+) -> None:
+    root = photos(train=3, test=2)
+    fill(root / "val" / "dog", 2)
+    data, events = load(root)
+    assert data.validation.labels.tolist() == [1, 1]
+    assert notes(events)[0] == f"{root}/val has no images of 1 of the classes"
+    fill(root / "val" / "cow", 1)
+    with pytest.raises(DataError, match=r"classes differ: cow in .*val but not in .*train"):
+        load(root)
+
+
+@pytest.mark.parametrize("name", ["test", "valid"])
+def test_a_test_part_beside_class_folders_is_refused(
+    load: Load, photos: Photos, fill: Fill, name: str
+) -> None:
+    root = photos(root=3)
+    fill(root / name, 2)
+    with pytest.raises(DataError) as error:
+        load(root)
+    assert f"{root} has no train/ folder, only {name}/; images stand in" in error.value.message
+
+
+def test_class_folders_without_any_image_are_no_dataset(load: Load, tmp_path: Path) -> None:
+    for name in ("scripts", "notes"):
+        (tmp_path / "work" / name).mkdir(parents=True)
+    for attempt in (load, lambda root: datasets.peek(str(root), data_dir=tmp_path)):
+        with pytest.raises(DataError, match="work has no train/ folder; images stand in"):
+            attempt(tmp_path / "work")
+
+
+SYSTEM = [
+    "@eaDir", "@EADIR", ".thumbnails", ".Trashes", "__MACOSX", ".ipynb_checkpoints", "#recycle",
+    "$RECYCLE.BIN", "lost+found", ".git", ".AppleDouble", ".picasaoriginals", ".sync",
+    ".stfolder", "System Volume Information",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SYSTEM)
+def test_folders_of_systems_and_tools_are_skipped_at_any_depth(
+    load: Load, photos: Photos, fill: Fill, tmp_path: Path, name: str
+) -> None:
+    root = photos(train=3, test=2)
+    for place in ("", "train", "test", "train/cat", "train/cat/deeper"):
+        fill(root / place / name / "0.png", 1)
+    data, events = load(root)
+    assert counts(data) == (6, 0, 4)
+    assert notes(events) == []
+    agrees(root, data, tmp_path)
+
+
+def test_files_of_systems_are_skipped(load: Load, photos: Photos) -> None:
+    root = photos(train=3, test=2)
+    for name in (".DS_Store", "._0.png", ".0.png", "Thumbs.db", "desktop.ini"):
+        (root / "train" / "cat" / name).write_bytes(b"no image")
+    data, events = load(root)
+    assert counts(data) == (6, 0, 4)
+    assert notes(events) == []
+
+
+class TestSkippedFiles:
+    def test_are_counted_by_extension(
+        self, load: Load, photos: Photos, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        root = photos(train=3, test=2)
+        monkeypatch.setitem(sys.modules, "pillow_heif", None)
+        for n in range(10):
+            (root / "train" / "cat" / f"x{n}.HEIC").write_bytes(b"HEIC")
+        for name in ("a.psd", "b.psd", "c", "d.txt", "e.json"):
+            (root / "test" / "dog" / name).write_bytes(b"other")
+        data, events = load(root)
+        assert counts(data) == (6, 0, 4)
+        assert notes(events) == [
+            f"13 files in {root} skipped: 10 .heic (pip install "
+            "'datm[heic]' reads them), 2 .psd, 1 without an extension"
+        ]
+
+    def test_are_read_with_the_package(self, load: Load, photos: Photos, tmp_path: Path) -> None:
+        heif = pytest.importorskip("pillow_heif")
+        root = photos(train=3, test=2)
+        path = root / "train" / "cat" / "0.png"
+        heif.from_pillow(Image.open(path)).save(path.with_suffix(".heic"), quality=-1)
+        path.unlink()
+        data, events = load(root, resolution=6)
+        assert counts(data) == (6, 0, 4)
+        assert notes(events) == []
+
+    def test_a_class_of_nothing_else_names_the_package(
+        self, load: Load, photos: Photos, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        root = photos(train=1, test=1)
+        monkeypatch.setitem(sys.modules, "pillow_heif", None)
+        path = root / "train" / "cat" / "0.png"
+        path.rename(path.with_suffix(".heif"))
+        with pytest.raises(DataError, match=r"class cat has no images: .* HEIC images") as error:
+            load(root)
+        assert error.value.hint == "pip install 'datm[heic]'"
+
+
+def test_extensions_go_by_any_letter_case(load: Load, photos: Photos) -> None:
+    root = photos(train=2, test=1)
+    for path in list(root.rglob("0.png")):
+        path.rename(path.with_suffix(".PnG"))
+    assert counts(load(root)[0]) == (4, 0, 2)
