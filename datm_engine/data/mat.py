@@ -6,7 +6,7 @@ train_32x32.mat and test_32x32.mat stand beside each other; either or their fold
 from __future__ import annotations
 
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -86,25 +86,30 @@ def _arrays(path: Path) -> dict[Part, Arrays]:
                     f"{path} is of MATLAB's version 7.3, which is not read; save it with -v7",
                     command("ls", "-l", path),
                 )
-        known = {variable.name: variable for variable in matfile.variables(path)}
+        known = matfile.shapes(path)
     pairs = containers.pair(known)
     if not pairs:
         raise DataError(
             f"{path} has arrays {', '.join(known) or 'of no name'}; it takes X and y, as SVHN has",
             command("ls", "-l", path),
         )
+    every = _read(path, [names["labels"] for names in pairs.values()])
     parts: dict[Part, Arrays] = {}
     for part, names in pairs.items():
-        shape, labels = known[names["images"]].shape, _read(path, known[names["labels"]])
-        read = partial(_read, path, known[names["images"]])
+        shape, labels = known[names["images"]], every[names["labels"]]
+        read = partial(_read_one, path, names["images"])
         last_axis = bool(shape) and shape[-1] in labels.shape  # else the first, as from Python
         parts[part] = Arrays(f"{path} {names['images']}", shape, read, labels, last_axis)
     return parts
 
 
-def _read(path: Path, variable: matfile.Variable) -> Array:
+def _read(path: Path, names: Sequence[str]) -> dict[str, Array]:
     with containers.reading(path, _KIND):
-        return matfile.read(path, variable)
+        return matfile.read(path, names)
+
+
+def _read_one(path: Path, name: str) -> Array:
+    return _read(path, [name])[name]
 
 
 def _is_svhn(parts: dict[Part, Arrays]) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.io import savemat
 
@@ -88,7 +88,8 @@ FILES: dict[str, tuple[bytes, dict[str, bytes]]] = {
     "a.tar.xz": (tarred("w:xz"), {}),
     "a.tar.bz2": (tarred("w:bz2"), {}),
 }
-NAMES = st.sampled_from(sorted(FILES))
+# SciPy reads .mat files in a process of its own, which takes long: they are damaged in fewer ways.
+NAMES = st.sampled_from(sorted(name for name in FILES if not name.endswith(".mat")))
 
 
 def placed(name: str, content: bytes, folder: Path) -> Path:
@@ -109,6 +110,13 @@ def test_the_files_are_sound_before_they_are_damaged(name: str, tmp_path: Path) 
 
 @given(name=NAMES, data=st.data())
 def test_damaged(name: str, data: st.DataObject, tmp_path: Path) -> None:
+    content = data.draw(damaged(FILES[name][0]))
+    try_(placed(name, content, tmp_path / "f"), tmp_path / "data", "native")
+
+
+@settings(max_examples=5)
+@given(name=st.sampled_from(["a.mat", "train_a.mat"]), data=st.data())
+def test_damaged_mat_files(name: str, data: st.DataObject, tmp_path: Path) -> None:
     content = data.draw(damaged(FILES[name][0]))
     try_(placed(name, content, tmp_path / "f"), tmp_path / "data", "native")
 
