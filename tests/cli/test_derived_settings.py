@@ -192,10 +192,10 @@ def test_the_images_that_experts_see_are_counted_as_they_will_be(tmp_path: Path)
     validation part."""
     photos = image_folder(tmp_path / "photos", train=40)
     stated = {"train_images": "all", "validation": 0.1, "test": 0.5}
-    assert _images_used(str(photos), stated) == 108
+    assert _images_used(str(photos), stated, tmp_path) == 108
     shutil.copytree(photos / "test", photos / "val")
-    assert _images_used(str(photos), stated) == 120
+    assert _images_used(str(photos), stated, tmp_path) == 120
     shutil.rmtree(photos / "val")
     shutil.rmtree(photos / "test")
-    assert _images_used(str(photos), stated) == 54
+    assert _images_used(str(photos), stated, tmp_path) == 54
     assert _images_used(str(photos), stated | {"train_images": 30}) == 27

@@ -126,6 +126,7 @@ def test_an_interrupt_while_modules_are_imported_ends_quietly_with_130(
     """The signal comes from within the import of `module`."""
     program = f"""
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 class Interrupting:
     def find_spec(self, name, path=None, target=None):
         if name == {module!r}:

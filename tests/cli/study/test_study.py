@@ -196,7 +196,7 @@ def test_other_settings_want_another_name(datm: Datm, compare: Callable[..., Ans
         (["window", "--networks", "resnet"], "evaluate.networks", "--help"),
         (["window", "--set", "distill.max_start_epoch=3"], "given twice", "datm study window"),
         (["window", "--set", "experts.epochs=3"], "too few start epochs", "experts.epochs=4"),
-        (["window", "--dataset", "nothing"], "nothing", "datm study window"),
+        (["window", "--dataset", "nothing"], "nothing", "ls ."),
         (["window", "--to", "."], "--to .: has no name of its own", "--to studies/mine"),
     ],
 )
