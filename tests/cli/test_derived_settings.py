@@ -198,4 +198,4 @@ def test_the_images_that_experts_see_are_counted_as_they_will_be(tmp_path: Path)
     shutil.rmtree(photos / "val")
     shutil.rmtree(photos / "test")
     assert _images_used(str(photos), stated, tmp_path) == 54
-    assert _images_used(str(photos), stated | {"train_images": 30}) == 27
+    assert _images_used(str(photos), stated | {"train_images": 30}, tmp_path) == 27
