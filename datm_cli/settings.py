@@ -39,10 +39,13 @@ class Settings:
     shape: Shape | None = None
 
     @property
-    def student_work(self) -> float:
-        """Multiply-adds of the forward pass of a student's step; colour images of 32×32 where
-        their size is not known yet."""
-        return threads.student_work(self.config, *self._size)
+    def run_work(self) -> float:
+        """Multiply-adds of the forward pass of a student's step, or of a step of evaluation where
+        these are more; for colour images of 32×32 where their size is not known yet."""
+        size, classes = self._size
+        images = self.config.distill.ipc * classes
+        evaluation = threads.evaluation_work(self.config, size, images)
+        return max(threads.student_work(self.config, size, classes), evaluation)
 
     @property
     def expert_work(self) -> float:

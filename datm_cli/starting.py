@@ -65,12 +65,13 @@ def check_ipc(config: Config) -> None:
 @contextmanager
 def discarded_if_refused(run: Run, *, is_new: bool) -> Iterator[None]:
     """Remove a new run that settings or data turn out to be impossible for, and that has made
-    nothing yet."""
+    nothing yet. The hint then changes the command that was typed: the run's settings are gone."""
     try:
         yield
-    except (ConfigError, DataError):
+    except (ConfigError, DataError) as problem:
         if is_new and run.was_in_vain:
             run.discard()
+            problem.hint = problem.change or problem.hint
         raise
 
 

@@ -8,6 +8,7 @@ class DatmError(Exception):
 
     `message` says what is wrong with which path or value; `hint` is the next command to type, or
     begins with `--` and is what to change in the command that was typed (see `hints.py`).
+    `change` keeps such a hint where a run has made a whole command of it.
     `exit_code` is what a command line should end with: 1 failed, 2 usage or configuration.
     """
 
@@ -17,6 +18,7 @@ class DatmError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.change = ""
 
 
 class ConfigError(DatmError):

@@ -58,7 +58,8 @@ class Recorder:
         except Exception as problem:
             if isinstance(problem, DatmError):
                 if problem.hint.startswith("--"):
-                    problem.hint = self._run.again(problem.hint)
+                    problem.change = problem.hint
+                    problem.hint = self._run.again(problem.change)
                 problem.hint = problem.hint or self._run.resuming
                 message, hint = problem.message, problem.hint
             else:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from datm_engine.errors import ConfigError
 from datm_engine.ranks import ALONE, Ranks
-from datm_engine.threads import available_cores, parse_threads, threads_for
+from datm_engine.threads import available_cores, core_numbers, parse_threads, threads_for
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
 PRECISIONS = ("auto", "float32", "tf32", "bfloat16")
@@ -198,9 +198,18 @@ def _set_threads(given: str, work: float, before: Mapping[str, Any] | None, rank
         count = kept
     if count is None and "OMP_NUM_THREADS" in os.environ:
         count = torch.get_num_threads()
+    sharing = _sharing_cores(ranks)
     if count is None:
-        count = threads_for(work, max(1, available_cores() // ranks.local_count))
+        count = threads_for(work, max(1, available_cores() // sharing))
     torch.set_num_threads(count)
+
+
+def _sharing_cores(ranks: Ranks) -> int:
+    """Ranks, this one counted, that may use the cores of this one. A scheduler may give each its
+    own."""
+    host, cores = platform.node(), set(core_numbers())
+    others = ranks.gather((host, cores))
+    return sum(other == host and bool(theirs & cores) for other, theirs in others)
 
 
 def free_memory(device: torch.device) -> int:

@@ -7,8 +7,9 @@ keeps it bit for bit the same. `python -m benchmarks.threads` measures both choi
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Collection, MutableMapping
+from collections.abc import MutableMapping
 
 from datm_engine.config import Config, NetworkConfig
 from datm_engine.errors import ConfigError
@@ -37,6 +38,13 @@ def limit_spinning(environment: MutableMapping[str, str]) -> None:
         environment["GOMP_SPINCOUNT"] = str(SPIN_COUNT)
 
 
+def core_numbers() -> list[int]:
+    """The cores of the affinity mask; all of the machine's where the system has no masks."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
 def available_cores() -> int:
     """Cores that this process may use, by its affinity mask and its control group's quota."""
     import joblib
@@ -51,12 +59,14 @@ def student_work(config: Config, size: Size, classes: int) -> float:
     return convnet_work(config.network, size, 2 * batch if settings.mirrored else batch)
 
 
-def training_work(
-    network: NetworkConfig, size: Size, batch: int, architectures: Collection[str]
-) -> float:
-    """Multiply-adds of the forward pass of a training step; infinite with a heavy architecture."""
-    heavy = HEAVY & set(architectures)
-    return float("inf") if heavy else convnet_work(network, size, batch)
+def evaluation_work(config: Config, size: Size, images: int) -> float:
+    """Multiply-adds of the forward pass of a step that trains on a set of so many images, or on
+    all; infinite where a heavy network is evaluated."""
+    settings = config.evaluate
+    if HEAVY & set(settings.networks):
+        return float("inf")
+    batch = settings.batch if "full" in settings.against else min(settings.batch, images)
+    return convnet_work(config.network, size, 2 * batch if settings.mirrored else batch)
 
 
 def convnet_work(network: NetworkConfig, size: Size, batch: int) -> float:

@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 import torch
 
+from datm_cli.settings import Settings
 from datm_engine import runtime, threads
 from datm_engine.config import Config
+from datm_engine.data.arrays import Shape
 from datm_engine.errors import ConfigError
+from datm_engine.ranks import Ranks
 
 ROOT = str(Path(__file__).resolve().parent.parent)
 
@@ -56,10 +59,47 @@ def test_a_student_step_takes_its_batch_of_the_synthetic_images(make_config: Any
     assert work(ipc=50, batch_syn=100, mirrored=True) == 200 * one
 
 
-def test_heavy_networks_take_every_core(make_config: Any) -> None:
-    network = make_config().network
-    assert threads.training_work(network, (1, 8, 8), 1, ["convnet", "vgg11"]) == float("inf")
-    assert threads.training_work(network, (1, 8, 8), 1, ["convnet", "mlp"]) < 1e6
+def test_evaluation_takes_the_batches_of_the_set_or_of_all_images(make_config: Any) -> None:
+    config: Config = make_config()
+
+    def work(**evaluate: Any) -> float:
+        settings = config.evaluate.model_copy(update=evaluate)
+        of = config.model_copy(update={"evaluate": settings})
+        return threads.evaluation_work(of, (1, 8, 8), 10)
+
+    one = threads.convnet_work(config.network, (1, 8, 8), 1)
+    assert work(networks=["convnet", "mlp"], against=["random"], batch=128) == 10 * one
+    assert work(networks=["convnet", "mlp"], against=["full"], batch=128) == 128 * one
+    assert work(networks=["convnet", "vgg11"], against=["random"]) == float("inf")
+
+
+def test_a_run_takes_the_larger_of_its_students_and_its_evaluations_work(make_config: Any) -> None:
+    config: Config = make_config()
+    heavy = config.evaluate.model_copy(update={"networks": ["convnet", "resnet18"]})
+    shape = Shape(10, 1, 8, 8)
+    assert Settings(config, "", (), shape=shape).run_work < threads.WORK_OF_A_THREAD
+    with_resnet = config.model_copy(update={"evaluate": heavy})
+    assert Settings(with_resnet, "", (), shape=shape).run_work == float("inf")
+
+
+@pytest.mark.parametrize(
+    ("cores", "count"),
+    [([[0, 1, 2, 3], [0, 1, 2, 3]], 4), ([[0, 1, 2, 3], [4, 5, 6, 7]], 8)],
+)
+def test_ranks_divide_the_cores_that_they_share(
+    cores: list[list[int]], count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a scheduler gives each rank cores of its own, each takes all of its own."""
+
+    class Two(Ranks):
+        def gather(self, value: Any) -> list[Any]:
+            return [(value[0], set(own)) for own in cores]
+
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(runtime, "available_cores", lambda: 8)
+    monkeypatch.setattr(runtime, "core_numbers", lambda: cores[0])
+    runtime._set_threads("auto", float("inf"), None, Two(0, 2, 0, 2))
+    assert torch.get_num_threads() == count
 
 
 def test_cores_are_those_of_the_affinity_mask() -> None:

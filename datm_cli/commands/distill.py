@@ -96,7 +96,7 @@ def distill(
     }
 
     settled = None if resume else together.first(lambda: settings.settle(**given))
-    work = settled.student_work if settled else math.inf
+    work = settled.run_work if settled else math.inf
     on = runtime.start(
         device, precision, compiling, memory, before, together, threads=threads, work=work
     )

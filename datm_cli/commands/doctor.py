@@ -55,7 +55,7 @@ def doctor(
             "data_dir": folders.data,
         }
         settled = settings.settle(**given)
-    work = settled.student_work if settled else math.inf
+    work = settled.run_work if settled else math.inf
     on = runtime.start(device or "auto", precision, compiling, memory, threads=threads, work=work)
     told = _machine(on, folders)
     if settled:

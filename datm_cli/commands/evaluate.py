@@ -122,14 +122,11 @@ class Subject:
 
     def work(self, config: Config) -> float:
         """Multiply-adds of the forward pass of a step of what `config` trains."""
-        from datm_engine.threads import training_work
+        from datm_engine.threads import evaluation_work
 
-        settings, images = config.evaluate, next(iter(self.distilled.values())).images
-        full = "full" in settings.against
-        batch = settings.batch if full else min(settings.batch, len(images))
+        images = next(iter(self.distilled.values())).images
         channels, height, width = images.shape[1:]
-        size = channels, height, width
-        return training_work(config.network, size, batch, settings.networks)
+        return evaluation_work(config, (channels, height, width), len(images))
 
 
 def _subject(target: str, runs_dir: Path) -> Subject:

@@ -109,7 +109,7 @@ class Making:
         new = self._is_new(run)
         before = None if new else starting.arithmetic(self.folders, run.name)
         origin = replace(self.origins[planned.name], config=planned.config)
-        on = asked.start(device, before, origin.student_work)
+        on = asked.start(device, before, origin.run_work)
         if new:
             run = starting.new_run(self.folders, planned.name, origin, device, on)
         else:

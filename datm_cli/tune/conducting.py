@@ -45,7 +45,7 @@ class Conducting:
         """The devices in words. Raises ConfigError for one that is not here."""
         stated = self.computing.memory
         memory = "0" if stated == "auto" else stated  # a GPU that is asked is held from then on
-        computing, work = replace(self.computing, memory=memory), self.asked.first.student_work
+        computing, work = replace(self.computing, memory=memory), self.asked.first.run_work
         devices = dict.fromkeys(self.devices)
         return [computing.start(device, None, work).description for device in devices]
 

@@ -71,7 +71,7 @@ class Work:
             if config is None
             else replace(self.first, config=config, notes=(), derive=())
         )
-        on = asked.start(device, before, settled.student_work)
+        on = asked.start(device, before, settled.run_work)
         if new:
             starting.new_run(self.folders, run.name, settled, device, on)
         by_score = False

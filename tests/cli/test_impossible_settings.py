@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from datm_engine.config import build, overlay
 from datm_engine.data import datasets
@@ -64,6 +65,18 @@ def test_what_comes_out_later_leaves_no_run_that_holds_nothing(
     monkeypatch.setattr("datm_cli.starting.smallest_class", lambda _: None)
     answer = datm("distill", "--config", settings, "--ipc", 5000, "--quiet")
     assert_two_lines(answer, 1, "ipc 5000 is more than class", "--ipc ")
+    assert list(Path("runs").iterdir()) == []
+
+
+def test_the_hint_of_a_run_that_is_gone_changes_the_command_that_was_typed(
+    datm: Datm, settings: Path, tmp_path: Path
+) -> None:
+    folder = image_folder(tmp_path / "sizes")
+    Image.new("RGB", (20, 16)).save(folder / "train/class1/000.png")
+    words = ["distill", "--dataset", folder, *FOLDER, "--config", settings, "--name", "sizes"]
+    answer = datm(*words, "--set", "dataset.resolution=native", "--quiet")
+    assert_two_lines(answer, 2, "images differ in size", f"datm distill --dataset {folder}")
+    assert answer.err.strip().endswith("--resolution 16")
     assert list(Path("runs").iterdir()) == []
 
 
