@@ -68,8 +68,9 @@ def discarded_if_refused(run: Run, *, is_new: bool) -> Iterator[None]:
     nothing yet. The hint then changes the command that was typed: the run's settings are gone."""
     try:
         yield
-    except (ConfigError, DataError) as problem:
-        if is_new and run.was_in_vain:
+    except (ConfigError, DataError, FileError) as problem:
+        by_option = bool(problem.change) or not isinstance(problem, FileError)
+        if is_new and by_option and run.was_in_vain:
             run.discard()
             problem.hint = problem.change or problem.hint
         raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -48,15 +47,17 @@ def read_published_yaml(path: Path) -> tuple[dict[str, Keys], tuple[str, ...]]:
     have no counterpart. Raises ConfigError for what is no such file."""
     keys: Keys = {}
     became, without = [], []
+    stated, twice = _mapping(path)
+    names, unknown = _names(path, stated)
     # Switches come last: they stand above what they switch off.
-    for name, known, value in sorted(_names(path), key=lambda one: one[1] in _SWITCHES):
+    for name, known, value in sorted(names, key=lambda one: one[1] in _SWITCHES):
         reason = _IGNORED.get(known, "" if PUBLISHED[known].keys else PUBLISHED[known].meaning)
         found = {} if reason else _converted(path, known, value)
         keys |= found
         if found:
             became.append(f"{name} is {_told(found)}")
         else:
-            without.append(f"{name} ({reason or f'{_SHORT.repr(value)} leaves it to the preset'})")
+            without.append(f"{name} ({reason or f'{_shown(value)} leaves it to the preset'})")
     if keys.get("distill.expansion_iterations") == 0 and "distill.max_start_epoch" in keys:
         keys["distill.initial_max_start_epoch"] = keys["distill.max_start_epoch"]
         became.append("so distill.initial_max_start_epoch = distill.max_start_epoch throughout")
@@ -64,34 +65,50 @@ def read_published_yaml(path: Path) -> tuple[dict[str, Keys], tuple[str, ...]]:
     for place, value in keys.items():
         table, _, key = place.partition(".")
         tables.setdefault(table, {})[key] = value
-    return tables, _notes(path, became, without)
+    without += [f"{name} (no name of DATM's published files)" for name in unknown]
+    return tables, _notes(path, became, without, twice)
 
 
-def _notes(path: Path, became: list[str], without: list[str]) -> tuple[str, ...]:
-    told = {"published names": became, "published names without a counterpart": without}
-    return tuple(f"{path.name}: {what}: {'; '.join(each)}" for what, each in told.items() if each)
+def _notes(path: Path, became: list[str], without: list[str], twice: list[str]) -> tuple[str, ...]:
+    notes = {
+        "published names": became,
+        "published names without a counterpart": without,
+        "stated twice, the last value counts": twice,
+    }
+    return tuple(f"{path.name}: {what}: {'; '.join(each)}" for what, each in notes.items() if each)
+
+
+def _shown(value: Any) -> str:
+    return _SHORT.repr(value)[:80]
 
 
 def _told(keys: Keys) -> str:
     return ", ".join(f"{key} = {value}" for key, value in keys.items())
 
 
-def _names(path: Path) -> list[tuple[str, str, Any]]:
-    """Each name as it is written and as it is published, and its value."""
+def _names(path: Path, stated: Mapping[Any, Any]) -> tuple[list[tuple[str, str, Any]], list[str]]:
+    """Each name as it is written and as it is published, and its value; and the unknown names.
+
+    Raises ConfigError where two spellings of a name have values, and where no name is known.
+    """
     found: list[tuple[str, str, Any]] = []
-    for name, value in _mapping(path).items():
+    unknown = []
+    for name, value in stated.items():
         known = published_name(name) if isinstance(name, str) else None
         if known is None:
-            near = difflib.get_close_matches(str(name)[:80], PUBLISHED, 1, 0.75)
-            guess = f" (did you mean {near[0]}?)" if near else ""
-            raise _wrong(path, f"{_SHORT.repr(name)} is no name of DATM's published files{guess}")
+            unknown.append(_shown(name))
+            continue
         if any(known == other for _, other, _ in found):
-            raise _wrong(path, f"{name} is stated twice")
+            raise _wrong(path, f"{name} is stated twice, in two spellings")
         found.append((str(name), known, value))
-    return found
+    if not found:
+        raise _wrong(path, f"{', '.join(unknown[:5])}: no name of DATM's published files")
+    return found, unknown
 
 
-def _mapping(path: Path) -> Mapping[Any, Any]:
+def _mapping(path: Path) -> tuple[Mapping[Any, Any], list[str]]:
+    """The file's names with their values, the last one of a name that is stated twice, as in DATM's
+    code; and those names."""
     try:
         text = path.read_text(encoding="utf-8")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -103,9 +120,7 @@ def _mapping(path: Path) -> Mapping[Any, Any]:
     if not isinstance(read, dict) or not isinstance(root, yaml.MappingNode):
         raise _wrong(path, "no settings: DATM's published files have lines such as ipc: 10")
     names = [key.value for key, _ in root.value if isinstance(key, yaml.ScalarNode)]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise _wrong(path, f"{twice[0]} is stated twice")
-    return read
+    return read, sorted({name for name in names if names.count(name) > 1})
 
 
 def _converted(path: Path, name: str, value: Any) -> Keys:
@@ -199,18 +214,20 @@ def _number(path: Path, name: str, value: Any, *, whole: bool) -> int | float:
     except (ValueError, OverflowError):
         pass
     wanted = "a whole number" if whole else "a number"
-    raise _wrong(path, f"{name}: {_SHORT.repr(value)} is not {wanted}")
+    raise _wrong(path, f"{name}: {_shown(value)} is not {wanted}")
 
 
 def _switch(path: Path, name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise _wrong(path, f"{name}: {_SHORT.repr(value)} is neither True nor False")
-    return value
+    known = {"true": True, "false": False}
+    switch = known.get(value.lower()) if isinstance(value, str) else value
+    if not isinstance(switch, bool):
+        raise _wrong(path, f"{name}: {_shown(value)} is neither True nor False")
+    return switch
 
 
 def _text(path: Path, name: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise _wrong(path, f"{name}: {_SHORT.repr(value)} is not a word")
+        raise _wrong(path, f"{name}: {_shown(value)} is not a word")
     return value
 
 

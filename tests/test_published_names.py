@@ -207,8 +207,7 @@ def test_values_are_converted(text: str, expected: dict[str, Any], tmp_path: Pat
         ("", "no settings"),
         ("ten\n", "no settings"),
         ("ipc: !!python/object/apply:os.system ['true']\n", "not YAML: could not determine"),
-        ("ipc: 1\nipc: 10\n", "ipc is stated twice"),
-        ("Momentum_y: 0.9\nmomentum_y: 0.5\n", "momentum_y is stated twice"),
+        ("Momentum_y: 0.9\nmomentum_y: 0.5\n", "momentum_y is stated twice, in two spellings"),
         ("ipc: ten\n", "ipc: 'ten' is not a whole number"),
         ("ipc: 1.5\n", "ipc: 1.5 is not a whole number"),
         ("ipc: true\n", "ipc: True is not a whole number"),
@@ -216,8 +215,8 @@ def test_values_are_converted(text: str, expected: dict[str, Any], tmp_path: Pat
         ("zca: 'perhaps'\n", "zca: 'perhaps' is neither True nor False"),
         ("model: ResNet18BN\n", "model: ResNet18BN: experts here are no such networks"),
         ("dsa_strategy: color_blur\n", "dsa_strategy: blur is none of color, crop"),
-        ("lr_yy: 1\n", "'lr_yy' is no name of DATM's published files (did you mean lr_y?)"),
-        ("1: 2\n", "1 is no name of DATM's published files"),
+        ("lr_yy: 1\n", "'lr_yy': no name of DATM's published files"),
+        ("1: 2\n", "1: no name of DATM's published files"),
         ("dataset: {name: digits}\n", "dataset: {'name': 'digits'} is not a word"),
         ("ipc: " + "9" * 5000 + "\n", "not YAML: "),
         ("ipc: " + "[" * 3000 + "\n", "not YAML: "),
@@ -251,3 +250,28 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match="not YAML"):
         read_published_yaml(tmp_path / "bytes.yaml")
+
+
+def test_a_name_that_is_stated_twice_has_its_last_value_and_is_noted(tmp_path: Path) -> None:
+    """One of DATM's published files states zca twice."""
+    path = tmp_path / "IPC50.yaml"
+    path.write_text("zca: False\nipc: 50\nzca: True\n")
+    tables, notes = read_published_yaml(path)
+    assert tables["dataset"]["preprocessing"] == "zca"
+    assert "IPC50.yaml: stated twice, the last value counts: zca" in notes
+
+
+def test_an_unknown_name_beside_known_ones_is_noted(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("ipc: 10\nMomentum_lr: 0.9\n")
+    tables, notes = read_published_yaml(path)
+    assert tables == {"distill": {"ipc": 10}}
+    assert "'Momentum_lr' (no name of DATM's published files)" in notes[-1]
+
+
+@pytest.mark.parametrize(("text", "on"), [("'True'", True), ('"False"', False), ("true", True)])
+def test_a_switch_may_be_quoted(text: str, on: bool, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"zca: {text}\n")
+    tables, _ = read_published_yaml(path)
+    assert tables["dataset"]["preprocessing"] == ("zca" if on else "normalize")

@@ -55,7 +55,7 @@ def test_a_published_file_makes_a_run_and_says_what_became_of_it(
         ("- ipc\n", "no settings"),
         ("ipc: !!python/name:os.system\n", "not YAML"),
         ("ipc: [\n", "not YAML"),
-        ("ipcs: 3\n", "'ipcs' is no name of DATM's published files"),
+        ("ipcs: 3\n", "'ipcs': no name of DATM's published files"),
     ],
 )
 def test_a_damaged_published_file_is_two_lines(text: str, told: str, datm: Datm) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from datm_engine.events import RunEnded
-from tests.cli.conftest import Answer, assert_two_lines, image_folder, recorded
+from tests.cli.conftest import FOLDER, Answer, assert_two_lines, image_folder, recorded
 
 Datm = Callable[..., Answer]
 
@@ -130,3 +130,15 @@ def test_where_the_home_folder_cannot_be_written_either_it_is_one_for_temporary_
     read_only(Path(), errno.EROFS)
     answer = datm("distill", "--config", settings, "--quiet")
     assert_two_lines(answer, 1, "runs cannot be written", "--runs-dir /tmp/runs")
+
+
+def test_a_data_folder_that_cannot_be_written_leaves_no_run(
+    datm: Datm, settings: Path, home: Path, read_only: Callable[[Path, int], None], tmp_path: Path
+) -> None:
+    read_only(tmp_path / "data", errno.EROFS)
+    photos = image_folder(tmp_path / "photos")
+    words = ["--dataset", photos, *FOLDER, "--config", settings, "--name", "mine", "--quiet"]
+    answer = datm("distill", *words, "--data-dir", "data")
+    assert_two_lines(answer, 1, "error: data cannot be written: Read", f"--data-dir {home}/data")
+    assert "--name mine" in answer.err
+    assert list(Path("runs").iterdir()) == []
