@@ -21,8 +21,8 @@ from torch import Tensor
 from datm_engine import tensors as tensor_file
 from datm_engine.data.parts import Part
 from datm_engine.errors import DataError
-from datm_engine.files import parse_json
-from datm_engine.hints import HELP, command
+from datm_engine.files import cannot_read, parse_json
+from datm_engine.hints import HELP
 
 # A file holds train, and may hold the others.
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
@@ -115,7 +115,7 @@ def read_notes(path: Path) -> tuple[str, ...]:
         with _open(path) as file:
             stated = (file.metadata() or {}).get("notes", "[]")
     except (OSError, SafetensorError) as problem:
-        raise _unreadable(path, problem) from None
+        raise cannot_read(path, problem) from None
     return tuple(parse_json(stated))
 
 
@@ -128,7 +128,7 @@ def read(path: Path) -> FullSet:
             tensors = {key: file.get_tensor(key) for key in sorted(known & set(file.keys()))}
             metadata = file.metadata() or {}
     except (OSError, SafetensorError) as problem:
-        raise _unreadable(path, problem) from None
+        raise cannot_read(path, problem) from None
     parts = {
         part: ImageSet(tensors[f"{part}.images"], tensors[f"{part}.labels"])
         for part in PARTS
@@ -149,7 +149,7 @@ def read_shape(path: Path) -> Shape:
         with _open(path) as file:
             class_names, (_, channels, height, width) = _read_header(path, file)
     except (OSError, SafetensorError) as problem:
-        raise _unreadable(path, problem) from None
+        raise cannot_read(path, problem) from None
     return Shape(len(class_names), channels, height, width)
 
 
@@ -165,7 +165,7 @@ def counts(path: Path) -> dict[Part, int]:
                 if f"{part}.images" in keys
             }
     except (OSError, SafetensorError) as problem:
-        raise _unreadable(path, problem) from None
+        raise cannot_read(path, problem) from None
 
 
 def _open(path: Path) -> Any:
@@ -235,8 +235,3 @@ def _unfit(path: Path, problem: str) -> DataError:
         "where there are such parts, and in the metadata class_names, a JSON list",
         HELP,
     )
-
-
-def _unreadable(path: Path, problem: Exception) -> DataError:
-    reason = getattr(problem, "strerror", None) or str(problem)
-    return DataError(f"{path} cannot be read: {reason}", command("ls", "-l", path))

@@ -23,6 +23,7 @@ from datm_engine.data.arrays import FullSet, ImageSet, Shape
 from datm_engine.data.parts import Part, part_of
 from datm_engine.errors import DataError, DatmError
 from datm_engine.events import Event, Noted
+from datm_engine.files import cannot_read
 from datm_engine.hints import command
 
 Array = NDArray[Any]
@@ -230,14 +231,14 @@ def _range(
 @contextmanager
 def reading(path: Path, kind: str) -> Iterator[None]:
     """Raises DataError for whatever a damaged file makes its reader raise."""
-    look = command("ls", "-l", path)
     try:
         yield
-    except DatmError:
+    except (DatmError, MemoryError):
         raise
     except OSError as problem:
-        reason = problem.strerror or str(problem)
-        raise DataError(f"{path} cannot be read: {reason}", look) from None
+        raise cannot_read(path, problem) from None
     except Exception as problem:  # readers raise almost anything for damaged bytes
         reason = (str(problem) or type(problem).__name__).splitlines()[0]
-        raise DataError(f"{path} is no {kind}, or damaged: {reason}", look) from None
+        raise DataError(
+            f"{path} is no {kind}, or damaged: {reason}", command("ls", "-l", path)
+        ) from None

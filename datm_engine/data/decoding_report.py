@@ -77,7 +77,7 @@ def damaged_error(places: Sequence[Path], damaged: Mapping[int, str]) -> DataErr
     if len(files) < len(damaged) or len(files) > _REMOVED:  # rows of a table, or very many
         return DataError(message, SKIP_DAMAGED)
     remove = command("rm", *files)
-    return DataError(message, f"{remove}   # or restore them, or add --skip-damaged")
+    return DataError(message, f"{remove}   # or restore them, or add {SKIP_DAMAGED}")
 
 
 def skipped_note(places: Sequence[Path], damaged: Mapping[int, str]) -> tuple[str, ...]:

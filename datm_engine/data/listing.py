@@ -22,6 +22,7 @@ from datm_engine.data.layout import Layout, find_layout, incomplete
 from datm_engine.data.parts import Part
 from datm_engine.data.scanning import HEIC_HINT, Scanner, folders_in
 from datm_engine.errors import DataError
+from datm_engine.files import cannot_read
 from datm_engine.hints import command
 
 ByClass = dict[str, list[Path]]
@@ -56,7 +57,7 @@ def list_images(root: Path) -> Listing:
     try:
         return _Lister(find_layout(root)).listing()
     except OSError as problem:
-        raise _unreadable(problem) from None
+        raise cannot_read(problem.filename, problem) from None
 
 
 def peek(root: Path) -> Shape:
@@ -69,7 +70,7 @@ def peek(root: Path) -> Shape:
         if not layout.is_split and not any(any(scanner.images_below(f)) for f in folders):
             raise incomplete(layout.root)
     except OSError as problem:
-        raise _unreadable(problem) from None
+        raise cannot_read(problem.filename, problem) from None
     seen = [first for first in firsts if first is not None]
     sizes = {size for size, _ in seen}
     width, height = sizes.pop() if len(sizes) == 1 else (None, None)
@@ -299,8 +300,3 @@ def as_text(name: str) -> str:
 
 def _lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8", errors="replace").splitlines()
-
-
-def _unreadable(problem: OSError) -> DataError:
-    place = str(problem.filename)
-    return DataError(f"{place} cannot be read: {problem.strerror}", command("ls", "-ld", place))

@@ -16,10 +16,9 @@ from datm_engine.data.arrays import PARTS, FullSet, Shape
 from datm_engine.data.parquet_files import is_here
 from datm_engine.data.parts import Part
 from datm_engine.data.rows import Columns, Rows
-from datm_engine.errors import DataError
 from datm_engine.events import Event, Noted
 from datm_engine.extras import require
-from datm_engine.files import parse_json
+from datm_engine.files import cannot_read, parse_json
 from datm_engine.hints import command
 
 __all__ = ["counts", "is_here", "load", "peek"]
@@ -109,7 +108,7 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, arrow.ArrowException, KeyError, ValueError, OverflowError) as problem:
-        raise _unreadable(path, problem) from None
+        raise cannot_read(path, problem) from None
 
 
 def _open(path: Path) -> Any:
@@ -127,15 +126,10 @@ def _features(path: Path, file: Any) -> dict[str, dict[str, Any]]:
         features = parse_json(stated)["info"]["features"]
         return {name: it for name, it in features.items() if isinstance(it, dict)}
     except (ValueError, KeyError, TypeError, AttributeError) as problem:
-        raise _unreadable(path, f"its schema's metadata: {problem!r}") from None
+        raise cannot_read(path, f"its schema's metadata: {problem!r}") from None
 
 
 def _schema_of(path: Path) -> str:
     """The command that prints a file's columns."""
     code = f"import pyarrow.parquet as p; print(p.read_schema({str(path)!r}))"
     return command("python", "-c", code)
-
-
-def _unreadable(path: Path, problem: object) -> DataError:
-    reason = (str(problem) or type(problem).__name__).splitlines()[0]
-    return DataError(f"{path} cannot be read: {reason}", command("ls", "-l", path))

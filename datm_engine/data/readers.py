@@ -23,6 +23,7 @@ from datm_engine.data.arrays import Available, FullSet, Shape
 from datm_engine.data.parts import Part
 from datm_engine.errors import ConfigError
 from datm_engine.events import Event
+from datm_engine.files import cannot_read
 from datm_engine.hints import command
 
 Load = Callable[[Path, str, Path, decoding.Size | None, bool], Generator[Event, None, FullSet]]
@@ -44,10 +45,14 @@ class Reader:
 
 
 def reader_of(place: Path) -> Reader:
-    """Raises ConfigError for a file that is no dataset."""
-    for reader in _READERS:
-        if reader.is_here(place):
-            return reader
+    """Raises ConfigError for a file that is no dataset, DataError for a folder that may not be
+    read."""
+    try:
+        for reader in _READERS:
+            if reader.is_here(place):
+                return reader
+    except OSError as problem:
+        raise cannot_read(problem.filename, problem) from None
     raise ConfigError(
         f"{place} is neither a folder of images or parquet files nor a file that is read: "
         f".safetensors, .npz, .mat, .parquet, {', '.join(archives.SUFFIXES[:5])}, …",

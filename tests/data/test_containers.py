@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import os
@@ -15,9 +16,9 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from datm_engine.data import datasets, matfile
+from datm_engine.data import containers, datasets, matfile
 from datm_engine.data.arrays import Shape
-from datm_engine.errors import DataError
+from datm_engine.errors import DataError, FileError
 from datm_engine.events import Noted
 
 from .test_sources import write_cifar
@@ -243,6 +244,51 @@ def test_a_mat_file_that_ends_scipys_process_is_damaged(
     monkeypatch.setattr(matfile, "_CHILD", fault)
     with pytest.raises(DataError, match=r"is no \.mat file of arrays, or damaged: .*SIGSEGV"):
         datasets.peek(str(path), data_dir=tmp_path)
+
+
+def full_disk(*_: Any, **__: Any) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize(
+    ("child", "error", "message"),
+    [
+        ("print(28); import sys; sys.exit(4)", FileError, "cannot be written: No space left"),
+        ("import sys; sys.exit(3)", MemoryError, "no memory"),
+        ("import os; os.kill(os.getpid(), 9)", MemoryError, "no memory"),
+        ("import os; os.kill(os.getpid(), 2)", KeyboardInterrupt, "^$"),
+        ("import os; os.kill(os.getpid(), 15)", KeyboardInterrupt, "^$"),
+    ],
+)
+def test_what_ends_scipys_process_from_outside_is_no_damage(
+    child: str,
+    error: type[BaseException],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = tmp_path / "a.mat"
+    savemat(path, {"X": np.zeros(3)})
+    monkeypatch.setattr(matfile, "_CHILD", child)
+    with pytest.raises(error, match=message), containers.reading(path, "file"):
+        matfile.read(path, ["X"])
+
+
+def test_a_full_folder_for_temporary_files_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.mat"
+    savemat(path, {"X": np.zeros(3)})
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.TemporaryDirectory", full_disk)
+    with pytest.raises(FileError, match="cannot be written: No space left") as error:
+        matfile.read(path, ["X"])
+    assert str(tmp_path) in error.value.message
+
+
+def test_running_out_of_memory_is_no_damage(tmp_path: Path) -> None:
+    with pytest.raises(MemoryError), containers.reading(tmp_path, "file"):
+        raise MemoryError
 
 
 def test_mat_files_that_are_not_read_are_refused(tmp_path: Path, load: Load) -> None:

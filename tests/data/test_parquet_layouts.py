@@ -359,3 +359,23 @@ def test_grey_images_of_parquet_have_one_channel(tmp_path: Path, load: Load) -> 
     data, _ = load(tmp_path / "d")
     assert data.train.images.shape == (2, 1, 4, 4)
     assert first_pixels(data.train.images) == [7, 7]
+
+
+def test_tables_beside_images_in_a_folder_of_a_part_are_skipped(
+    folder: Path, write: Write, load: Load
+) -> None:
+    plain = load(folder)[0]
+    write(folder / "train" / "metadata.parquet")
+    assert load(folder)[0].fingerprint == plain.fingerprint
+    (folder / "train" / "0.png").write_bytes(b"")
+    assert datasets.peek(str(folder), data_dir=folder.parent) == Shape(2, 3, 6, 6)
+
+
+def test_images_beside_the_folders_of_tables_change_nothing(
+    tmp_path: Path, write: Write, load: Load
+) -> None:
+    write(tmp_path / "d" / "train" / "0.parquet", **PETS)
+    write(tmp_path / "d" / "test" / "0.parquet", **PETS)
+    (tmp_path / "d" / "assets").mkdir()
+    (tmp_path / "d" / "assets" / "logo.png").write_bytes(encoded(np.zeros((4, 4, 3), np.uint8)))
+    assert len(load(tmp_path / "d")[0].train) == 4
