@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from datm_engine.data.sources import BUILT_IN
 from datm_engine.errors import ConfigError
 from datm_engine.hints import command
 from datm_engine.published_names import PUBLISHED, published_name
@@ -54,7 +55,7 @@ def read_published_yaml(path: Path) -> tuple[dict[str, Keys], tuple[str, ...]]:
         found = {} if reason else _converted(path, known, value)
         keys |= found
         if found:
-            became.append(f"{name} is {_told(found)}")
+            became.append(f"{name} is {_shown(found)}")
         else:
             without.append(f"{name} ({reason or f'{_SHORT.repr(value)} leaves it to the preset'})")
     if keys.get("distill.expansion_iterations") == 0 and "distill.max_start_epoch" in keys:
@@ -68,11 +69,11 @@ def read_published_yaml(path: Path) -> tuple[dict[str, Keys], tuple[str, ...]]:
 
 
 def _notes(path: Path, became: list[str], without: list[str]) -> tuple[str, ...]:
-    told = {"published names": became, "published names without a counterpart": without}
-    return tuple(f"{path.name}: {what}: {'; '.join(each)}" for what, each in told.items() if each)
+    notes = {"published names": became, "published names without a counterpart": without}
+    return tuple(f"{path.name}: {what}: {'; '.join(each)}" for what, each in notes.items() if each)
 
 
-def _told(keys: Keys) -> str:
+def _shown(keys: Keys) -> str:
     return ", ".join(f"{key} = {value}" for key, value in keys.items())
 
 
@@ -137,8 +138,7 @@ def _switched(name: str, on: bool) -> Keys:
 
 def _dataset(path: Path, name: str, value: str) -> Keys:
     plain = value.lower().replace("-", "")
-    known = ("digits", "cifar10", "cifar100", "svhn", "mnist", "fashionmnist", "tinyimagenet")
-    return {"dataset.name": _DATASETS.get(plain, plain if plain in known else value)}
+    return {"dataset.name": _DATASETS.get(plain, plain if plain in BUILT_IN else value)}
 
 
 def _model(path: Path, name: str, value: str) -> Keys:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import torch
 
-from datm_engine.data import decoding, splitting
-from datm_engine.data.arrays import Available, Shape
+from datm_engine.data import decoding
+from datm_engine.data.arrays import Shape, TrainingLabels
 from datm_engine.data.decoding_report import counted
 from datm_engine.data.images import EXTENSIONS, HEIC_EXTENSIONS
 from datm_engine.data.layout import Layout, find_layout, incomplete
@@ -78,13 +78,12 @@ def peek(root: Path) -> Shape:
     return Shape(len(folders), channels, height, width)
 
 
-def available(root: Path, test: float) -> Available:
-    """The training images, without the share `test` of each class if that has to be held out."""
-    parts = list_images(root).parts
-    labels = torch.tensor([label for _, label in parts["train"]])
-    held_out = int(splitting.hold_out(labels, test, 0).sum())  # as many for any seed
-    count = len(labels) if "test" in parts else len(labels) - held_out
-    return Available(count, "validation" in parts)
+def training_labels(root: Path) -> TrainingLabels:
+    """By the names of the folders. Raises as `list_images` does."""
+    listed = list_images(root)
+    labels = torch.tensor([label for _, label in listed.parts["train"]])
+    others = (part in listed.parts for part in ("test", "validation"))
+    return TrainingLabels(listed.class_names, labels, *others)
 
 
 @dataclass

@@ -16,9 +16,11 @@ import numpy as np
 import pytest
 
 from datm_engine.data import datasets
-from datm_engine.data.arrays import Available, Shape
+from datm_engine.data.arrays import Shape
 from datm_engine.errors import DataError, FileError
 from datm_engine.events import DatasetProgress
+
+from .conftest import counted
 
 Load = Callable[..., Any]
 
@@ -57,7 +59,7 @@ def test_an_archive_of_class_folders_is_the_folder(
     assert any(event.what == f"unpacking {path.name}" for event in shown)
     data_dir = folder.parent / "data"
     assert datasets.peek(str(path), data_dir=data_dir) == Shape(2, 3, 6, 6)
-    assert datasets.training_images(str(path), data_dir=data_dir) == Available(8, False)
+    assert counted(path, data_dir) == (8, False)
 
 
 def test_an_archive_is_unpacked_once_and_again_when_its_content_changes(
