@@ -99,6 +99,13 @@ def peek(name: str, *, data_dir: Path) -> Shape:
     return sources.BUILT_IN[name].shape if place is None else readers.reader_of(place).peek(place)
 
 
+def is_here(name: str, *, data_dir: Path) -> bool:
+    """Whether `load` downloads nothing."""
+    if name.startswith(hub.PREFIX):
+        return hub.is_here(name, data_dir)
+    return naming.locate(name) is not None or sources.is_here(name, data_dir)
+
+
 def training_labels(name: str, *, data_dir: Path) -> TrainingLabels | None:
     """The labels of all training images, without decoding any; None for a dataset of the Hub.
     Raises as `peek` does."""

@@ -41,6 +41,14 @@ def load(
     return (yield from rows.from_rows(name, found, resolution, _look(name), skip_damaged))
 
 
+def is_here(name: str, data_dir: Path) -> bool:
+    """Whether an earlier download is below `data_dir`, where `datasets` names its folder
+    OWNER___NAME."""
+    place = name.removeprefix(PREFIX).partition(":")[0]
+    kept = (data_dir / "huggingface").glob("*___*")
+    return any(folder.name.lower() == place.replace("/", "___").lower() for folder in kept)
+
+
 def peek(name: str, *, data_dir: Path) -> Shape:
     """Downloads it too. Raises as `load` does."""
     splits = _splits(name, data_dir)

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from datm_engine.data import decoding
-from datm_engine.data.arrays import Shape, TrainingLabels
+from datm_engine.data.arrays import PARTS, Shape, TrainingLabels
 from datm_engine.data.decoding_report import counted
 from datm_engine.data.images import EXTENSIONS, HEIC_EXTENSIONS
 from datm_engine.data.layout import Layout, find_layout, incomplete
@@ -106,16 +106,12 @@ class _Lister:
         train = self._train(train_folder)
         test, validation = self._others(set(train))
         names = sorted(train)
-        found: dict[Part, ByClass] = {"train": train}
-        if validation is not None:
-            found["validation"] = validation
-        if test is not None:
-            found["test"] = test
         parts = {
             part: [
                 (path, label) for label, name in enumerate(names) for path in images.get(name, [])
             ]
-            for part, images in found.items()
+            for part, images in zip(PARTS, (train, validation, test), strict=True)
+            if images is not None
         }
         self._note_beside()
         notes = (*self.layout.notes, *self.notes, *self.scanner.note(root))

@@ -89,6 +89,7 @@ _DOWNLOADS = {
         "FashionMNIST/raw",
     ),
 }
+_TINYIMAGENET = "tiny-imagenet-200"  # the folder of its archive
 _DIGITS = tuple(str(digit) for digit in range(10))
 # Of the network, torchvision's own, and those of its MNIST reader when a file is cut short.
 _FAILURES = (OSError, HTTPException, RuntimeError, ValueError, AssertionError, KeyError)
@@ -102,7 +103,7 @@ def load(
 ) -> Generator[Event, None, FullSet]:
     """The whole of a built-in set. Raises DataError."""
     if name == "tinyimagenet":
-        root = data_dir / "tiny-imagenet-200"
+        root = data_dir / _TINYIMAGENET
         _require_tinyimagenet(root, data_dir)
         return (
             yield from folders.load(
@@ -120,6 +121,15 @@ def load(
     if resolution is None:
         return full
     return (yield from resized(full, name, resolution))
+
+
+def is_here(name: str, data_dir: Path) -> bool:
+    """Whether loading the set downloads nothing."""
+    if name not in _DOWNLOADS:
+        return name == "digits" or (data_dir / _TINYIMAGENET).is_dir()
+    download = _DOWNLOADS[name]
+    paths = [data_dir / download.folder / file for file in download.files]
+    return all(path.is_file() or path.with_suffix("").is_file() for path in paths)
 
 
 def resized(full: FullSet, name: str, resolution: decoding.Size) -> Generator[Event, None, FullSet]:
