@@ -64,7 +64,7 @@ def reckoned(name: str) -> dict[str, Any]:
     """Bytes of a preset's events and pictures after `ITERATIONS`, where every iteration lasts so
     long that it has a preview and a checkpoint of its own."""
     config = build(presets.load(name), name)
-    shape = BUILT_IN[config.dataset.name]
+    shape = BUILT_IN[config.dataset.name].shape
     ipc, classes = config.distill.ipc, shape.classes
     pixels = int(shape.channels or 0) * int(shape.height or 0) * int(shape.width or 0)
     images = torch.zeros(1, pixels, dtype=torch.uint8).expand(ipc * classes, -1)

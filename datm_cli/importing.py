@@ -81,8 +81,15 @@ def import_experts(
     made = import_buffers(files, name, config, shape, folders.experts)
     with or_elsewhere(folders.experts, "--experts-dir"):
         experts, count = drive(made, screen)
-    on = runtime.start("cpu")
-    accuracy = drive(check_accuracy(experts, config, folders.data, on), screen)
+    accuracy = None
+    if datasets.is_here(config.dataset.name, data_dir=folders.data):
+        on = runtime.start("cpu")
+        accuracy = drive(check_accuracy(experts, config, folders.data, on), screen)
+    else:
+        again = command("datm", "import", *files, "--to", name, *given.words())
+        where = f"{config.dataset.name} is not yet below {folders.data}"
+        text = f"the experts' accuracy is not checked: {where}; once it is, this checks it: {again}"
+        screen.read(Noted(text=text))
     chosen = [f"experts.imported={experts.folder.name}", f"experts.count={count}"]
     words = [*given.words(), *(word for text in chosen for word in ("--set", text))]
     told = {"folder": str(experts.folder), "experts": count, "epochs": experts.epochs}

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 from datm_engine import presets, resolutions, threads, unpublished
-from datm_engine.config import Config, build, overlay, parse_assignments, read_toml
+from datm_engine.config import Config, DatasetConfig, build, overlay, parse_assignments, read_toml
 from datm_engine.config_messages import shown
 from datm_engine.data import datasets
 from datm_engine.data.arrays import Shape
+from datm_engine.data.class_sizes import remaining
 from datm_engine.distillation.window import Third, third
 from datm_engine.errors import ConfigError
 from datm_engine.files import parse_json
@@ -146,8 +147,8 @@ def _check_selection(config: Config, data_dir: Path) -> None:
     if config.evaluate.selection != "validation" or config.dataset.validation:
         return
     name = config.dataset.name
-    available = datasets.training_images(name, data_dir=data_dir, test=config.dataset.test)
-    if name in datasets.NAMES or (available and not available.has_validation):
+    known = datasets.training_labels(name, data_dir=data_dir)
+    if known is not None and not known.has_validation:
         raise ConfigError(
             f'evaluate.selection = "validation" needs dataset.validation above 0: {name} has no '
             "validation part",
@@ -156,17 +157,16 @@ def _check_selection(config: Config, data_dir: Path) -> None:
 
 
 def _images_used(name: str, stated: Tables, data_dir: Path) -> int | None:
-    """Training images by these settings, of which wrong ones are refused in a moment."""
-    share = stated.get("test", 0.2)
-    share = share if isinstance(share, float) else 0.2
-    available = datasets.training_images(name, data_dir=data_dir, test=share)
-    if available is None:
+    """The training images of a path by these settings; None for a named set, and where a setting is
+    wrong, which is refused in a moment."""
+    if name in datasets.NAMES:
         return None
-    wanted, held_out = stated["train_images"], stated["validation"]
-    images = min(available.count, wanted) if isinstance(wanted, int) else available.count
-    if isinstance(held_out, float) and not available.has_validation:
-        images = round(images * (1 - held_out))
-    return max(1, images)
+    try:
+        dataset = DatasetConfig.model_validate(stated | {"name": name}, strict=False)
+    except ValueError:
+        return None
+    known = datasets.training_labels(name, data_dir=data_dir)
+    return None if known is None else max(1, remaining(known, dataset).total)
 
 
 def _awaiting_experts(chosen: Chosen, over: Tables, *, is_window_stated: bool) -> Chosen:

@@ -97,8 +97,8 @@ def _form(kind: Any, metadata: Sequence[Any] = ()) -> str:
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
     if kind in names:
         bounds = _bounds(metadata)
-        told = [f"{words} {bounds[key]}" for key, words in _BOUNDS.items() if key in bounds]
-        return " ".join([names[kind], " and ".join(told)]).strip()
+        stated = [f"{words} {bounds[key]}" for key, words in _BOUNDS.items() if key in bounds]
+        return " ".join([names[kind], " and ".join(stated)]).strip()
     if kind is type(None):
         return "none"
     return ", or ".join(_form(part) for part in get_args(kind))

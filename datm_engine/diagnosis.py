@@ -25,15 +25,6 @@ from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
 from datm_engine.runtime import Runtime
 
-TRAINING_IMAGES = {
-    "digits": 1438,
-    "cifar10": 50_000,
-    "cifar100": 50_000,
-    "svhn": 73_257,
-    "mnist": 60_000,
-    "fashionmnist": 60_000,
-    "tinyimagenet": 100_000,
-}
 _MOST = 128  # images a calibrated step; larger batches are taken to cost in proportion
 
 
@@ -61,7 +52,7 @@ def estimate(
     config: Config, shape: tuple[int, int, int], classes: int, images: int, runtime: Runtime
 ) -> Generator[Event, None, list[Estimate]]:
     """For experts, distill and evaluate, all of it done anew, its steps compiled where a run would
-    compile them. shape: channels, height, width; `images`: for training, before any held out.
+    compile them. shape: channels, height, width; `images`: for training.
     Raises DatmError where a step runs out of memory."""
     stages = Calibration(config, shape, classes, images, runtime)
     smaller = f"--set network.width={max(1, config.network.width // 2)}"
@@ -70,14 +61,6 @@ def estimate(
         distill = yield from stages.distill()
         evaluate = yield from stages.evaluate()
     return [experts, distill, evaluate]
-
-
-def trained_on(config: Config, images: int, *, held_out: bool = True) -> int:
-    """How many of so many training images, without those that the settings leave or hold out;
-    `held_out` is False for a dataset with a validation part."""
-    stated = config.dataset.train_images
-    used = images if stated == "all" else min(images, stated)
-    return round(used * (1 - config.dataset.validation)) if held_out else used
 
 
 class Calibration:
@@ -93,7 +76,7 @@ class Calibration:
     ) -> None:
         self.config, self.runtime = config, runtime
         self.shape, self.classes = shape, classes
-        self.images = trained_on(config, images)
+        self.images = images
         self.pixels = shape[0] * shape[1] * shape[2]
         # The training images, and as many again while they are prepared.
         self.data = 2 * 4 * self.images * self.pixels

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from datm_engine.errors import FileError
+from datm_engine.errors import DataError, FileError
 from datm_engine.hints import READ_ONLY, command, remedy
 
 # Of a file that is there and may well be whole: for want of rights, memory or descriptors.
@@ -106,6 +106,13 @@ def cannot_write(path: Path, problem: Exception) -> FileError:
     place = path if path.is_dir() else path.parent
     wrong = f"{path} cannot be written: {reason}"
     return FileError(wrong, remedy(known, place), known.errno)
+
+
+def cannot_read(path: Path, problem: object) -> DataError:
+    """`problem` as an error that names the file or folder of a dataset."""
+    reason = getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
+    wrong = f"{path} cannot be read: {reason.splitlines()[0]}"
+    return DataError(wrong, command("ls", "-ld" if os.path.isdir(path) else "-l", path))
 
 
 @contextmanager

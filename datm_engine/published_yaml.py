@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from datm_engine.data.sources import BUILT_IN
 from datm_engine.errors import ConfigError
 from datm_engine.hints import command
 from datm_engine.published_names import PUBLISHED, published_name
@@ -55,7 +56,7 @@ def read_published_yaml(path: Path) -> tuple[dict[str, Keys], tuple[str, ...]]:
         found = {} if reason else _converted(path, known, value)
         keys |= found
         if found:
-            became.append(f"{name} is {_told(found)}")
+            became.append(f"{name} is {_assigned(found)}")
         else:
             without.append(f"{name} ({reason or f'{_shown(value)} leaves it to the preset'})")
     if keys.get("distill.expansion_iterations") == 0 and "distill.max_start_epoch" in keys:
@@ -82,7 +83,7 @@ def _shown(value: Any) -> str:
     return _SHORT.repr(value)[:80]
 
 
-def _told(keys: Keys) -> str:
+def _assigned(keys: Keys) -> str:
     return ", ".join(f"{key} = {value}" for key, value in keys.items())
 
 
@@ -152,8 +153,7 @@ def _switched(name: str, on: bool) -> Keys:
 
 def _dataset(path: Path, name: str, value: str) -> Keys:
     plain = value.lower().replace("-", "")
-    known = ("digits", "cifar10", "cifar100", "svhn", "mnist", "fashionmnist", "tinyimagenet")
-    return {"dataset.name": _DATASETS.get(plain, plain if plain in known else value)}
+    return {"dataset.name": _DATASETS.get(plain, plain if plain in BUILT_IN else value)}
 
 
 def _model(path: Path, name: str, value: str) -> Keys:

@@ -89,6 +89,7 @@ def test_width_comes_first_and_each_size_is_kept_by_itself(tmp_path: Path) -> No
                 resolution=resolution,
                 train_images="all",
                 validation=0.0,
+                test=0.2,
                 seed=0,
             )
         )[1]

@@ -98,29 +98,24 @@ def _plan(on: Runtime, settled: Settings, data_dir: Path, as_json: bool) -> dict
     from datm_cli.driving import drive
     from datm_cli.progress import reader
     from datm_engine.data import datasets
-    from datm_engine.data.arrays import Available
-    from datm_engine.diagnosis import TRAINING_IMAGES, estimate, trained_on
+    from datm_engine.data.class_sizes import remaining
+    from datm_engine.data.sources import BuiltIn
+    from datm_engine.diagnosis import estimate
 
     config, dataset = settled.config, settled.config.dataset
     shape = datasets.peek(dataset.name, data_dir=data_dir)
     shape = settings.at_resolution(shape, dataset.resolution)
     size = (shape.height or 32, shape.width or 32)
-    counted = TRAINING_IMAGES.get(dataset.name)
-    available = (
-        datasets.training_images(dataset.name, data_dir=data_dir, test=dataset.test)
-        if counted is None
-        else Available(counted, has_validation=False)
-    )
-    known = available is not None
-    images = available.count if available else _ASSUMED
-    held_out = not (available and available.has_validation)
+    known = datasets.training_labels(dataset.name, data_dir=data_dir)
+    each = (_ASSUMED // shape.classes,) * shape.classes
+    images = remaining(known or BuiltIn(shape, each).training_labels, dataset).total
     calibration = estimate(config, (shape.channels or 3, *size), shape.classes, images, on)
     with reader(output.remarks(), silent=as_json) as screen:
         stages = drive(calibration, screen)
     return {
         "settings": settled.source,
-        "training_images": trained_on(config, images, held_out=held_out),
-        "training_images_assumed": not known,
+        "training_images": images,
+        "training_images_assumed": known is None,
         "stages": [asdict(stage) for stage in stages],
     }
 

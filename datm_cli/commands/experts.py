@@ -71,16 +71,18 @@ def experts(
     own = {"count": count, "epochs": epochs, "seed": seed}
     if stated := {key: value for key, value in own.items() if value is not None}:
         flags["experts"] = stated
-    settled = settings.settle(
-        dataset=dataset,
-        ipc=ipc,
-        preset=preset,
-        method=method,
-        window=window,
-        config_file=config_file,
-        flags=flags,
-        assignments=assignments or [],
-        data_dir=folders.data,
+    settled = together.first(
+        lambda: settings.settle(
+            dataset=dataset,
+            ipc=ipc,
+            preset=preset,
+            method=method,
+            window=window,
+            config_file=config_file,
+            flags=flags,
+            assignments=assignments or [],
+            data_dir=folders.data,
+        )
     )
     silent = quiet or as_json or not together.leads
     with (

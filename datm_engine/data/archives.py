@@ -5,6 +5,7 @@ Nothing is written outside of that folder: names that lead out of it, links and 
 
 from __future__ import annotations
 
+import errno
 import functools
 import hashlib
 import lzma
@@ -15,14 +16,14 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Generator, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PureWindowsPath
 from typing import BinaryIO
 
 from datm_engine.data.parts import part_of
 from datm_engine.errors import DataError
 from datm_engine.events import DatasetProgress
-from datm_engine.files import cannot_write, make_folder, passing, remove_leftovers
-from datm_engine.hints import command
+from datm_engine.files import cannot_read, cannot_write, make_folder, passing, remove_leftovers
+from datm_engine.hints import READ_ONLY, command
 
 _ZIP = (".zip",)
 _TAR = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2", ".tbz")
@@ -30,7 +31,9 @@ SUFFIXES = (*_ZIP, *_TAR)
 _DAMAGED = (
     tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError,
     NotImplementedError, ValueError, UnicodeError, KeyError, IndexError,
+    OSError,  # entries that cannot be files together, names too long
 )  # fmt: skip
+_CANNOT_WRITE = (*READ_ONLY, errno.ENOSPC, errno.EDQUOT)
 _STEPS = 45
 
 
@@ -61,25 +64,32 @@ def unpacked(path: Path, data_dir: Path) -> Generator[DatasetProgress, None, Pat
 
 def _unpack(path: Path, target: Path) -> Generator[DatasetProgress, None, None]:
     beside = passing(target)
+    make_folder(beside)
     kind = _unzip if path.name.lower().endswith(_ZIP) else _untar
     shown = 0
     try:
-        beside.mkdir()
         with path.open("rb") as file:
             total = max(1, path.stat().st_size)
             for done in kind(path, file, beside):
                 if (step := done * _STEPS // total) > shown:
                     shown = step
                     yield DatasetProgress(what=f"unpacking {path.name}", done=done, total=total)
-        beside.rename(target)
-    except OSError as problem:
-        if problem.errno is None:  # gzip and bz2 raise these for damaged bytes
-            raise _damaged(path, problem) from None
-        raise cannot_write(target, problem) from None
+        _move(beside, target)
     except _DAMAGED as problem:
+        if isinstance(problem, OSError) and problem.errno in _CANNOT_WRITE:
+            raise cannot_write(target, problem) from None
         raise _damaged(path, problem) from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def _move(beside: Path, target: Path) -> None:
+    """Rename the folder, unless another process has unpacked the same archive meanwhile."""
+    try:
+        beside.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
 
 
 def _unzip(path: Path, file: BinaryIO, target: Path) -> Iterator[int]:
@@ -120,15 +130,15 @@ def _check_end(file: BinaryIO) -> None:
     if it were whole. Raises EOFError."""
     is_plain = file.read(262)[257:] == b"ustar"
     if is_plain:
-        file.seek(-512, os.SEEK_END)
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 512))
         if any(file.read(512)):
             raise EOFError("it is cut short")
     file.seek(0)
 
 
 def _check_name(path: Path, name: str) -> None:
-    plain = PurePosixPath(name.replace("\\", "/"))
-    if plain.is_absolute() or ".." in plain.parts or ":" in plain.parts[:1]:
+    plain = PureWindowsPath(name)  # with either slash
+    if plain.anchor or ".." in plain.parts:
         raise _outside(path, name, "leads out of the folder")
 
 
@@ -162,8 +172,7 @@ def _key(path: Path) -> str:
         about = path.stat()
         return _digest(path, about.st_size, about.st_mtime_ns)[:16]
     except OSError as problem:
-        reason = problem.strerror or str(problem)
-        raise DataError(f"{path} cannot be read: {reason}", command("ls", "-l", path)) from None
+        raise cannot_read(path, problem) from None
 
 
 @functools.lru_cache(maxsize=8)
@@ -180,5 +189,6 @@ def _outside(path: Path, name: str, wrong: str) -> DataError:
 
 
 def _damaged(path: Path, problem: Exception) -> DataError:
-    reason = (str(problem) or type(problem).__name__).splitlines()[0]
+    stated = getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
+    reason = stated.splitlines()[0]
     return DataError(f"{path} cannot be unpacked: {reason}", command("ls", "-l", path))

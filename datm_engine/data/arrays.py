@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ from torch import Tensor
 from datm_engine import tensors as tensor_file
 from datm_engine.data.parts import Part
 from datm_engine.errors import DataError
-from datm_engine.files import parse_json
-from datm_engine.hints import HELP, command
+from datm_engine.files import cannot_read, parse_json
+from datm_engine.hints import HELP
 
 # A file holds train, and may hold the others.
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
@@ -59,7 +59,7 @@ class FullSet:
 
 @dataclass(frozen=True)
 class Shape:
-    """What can be told of a dataset without decoding it; None where only decoding can tell."""
+    """What is known of a dataset without decoding it; None where only decoding shows it."""
 
     classes: int
     channels: int | None
@@ -68,22 +68,17 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Available:
-    """Training images of a source, known without decoding them; `has_validation`: none of them are
-    held out, because the source has a validation part."""
+class TrainingLabels:
+    """The labels of a source's training images, known before any image is decoded.
 
-    count: int
+    `labels`: int64 [n], which index `class_names`. Where the source has a test or a validation
+    part, none of these images are held out for it.
+    """
+
+    class_names: tuple[str, ...]
+    labels: Tensor
+    has_test: bool
     has_validation: bool
-
-
-def available(counts: Mapping[Part, int], test: float) -> Available:
-    """From the number of images of each part; without a test or a validation part, which serves as
-    one, the share `test` of the training images is held out."""
-    count = counts.get("train", 0)
-    is_tested = bool({"test", "validation"} & counts.keys())
-    return Available(
-        count if is_tested else round(count * (1 - test)), {"test", "validation"} <= counts.keys()
-    )
 
 
 def digest(class_names: tuple[str, ...], *parts: ImageSet) -> str:
@@ -115,7 +110,7 @@ def read_notes(path: Path) -> tuple[str, ...]:
         with _open(path) as file:
             stated = (file.metadata() or {}).get("notes", "[]")
     except (OSError, SafetensorError) as problem:
-        raise _unreadable(path, problem) from None
+        raise cannot_read(path, problem) from None
     return tuple(parse_json(stated))
 
 
@@ -128,7 +123,7 @@ def read(path: Path) -> FullSet:
             tensors = {key: file.get_tensor(key) for key in sorted(known & set(file.keys()))}
             metadata = file.metadata() or {}
     except (OSError, SafetensorError) as problem:
-        raise _unreadable(path, problem) from None
+        raise cannot_read(path, problem) from None
     parts = {
         part: ImageSet(tensors[f"{part}.images"], tensors[f"{part}.labels"])
         for part in PARTS
@@ -149,23 +144,21 @@ def read_shape(path: Path) -> Shape:
         with _open(path) as file:
             class_names, (_, channels, height, width) = _read_header(path, file)
     except (OSError, SafetensorError) as problem:
-        raise _unreadable(path, problem) from None
+        raise cannot_read(path, problem) from None
     return Shape(len(class_names), channels, height, width)
 
 
-def counts(path: Path) -> dict[Part, int]:
-    """Images of each part, from the file's header alone, checked as `read` checks it."""
+def training_labels(path: Path) -> TrainingLabels:
+    """From the file's header and labels, checked as `read` checks them."""
     try:
         with _open(path) as file:
-            _read_header(path, file)
-            keys = set(file.keys())
-            return {
-                part: int(file.get_slice(f"{part}.images").get_shape()[0])
-                for part in PARTS
-                if f"{part}.images" in keys
-            }
+            class_names, _ = _read_header(path, file)
+            labels, keys = file.get_tensor("train.labels"), set(file.keys())
     except (OSError, SafetensorError) as problem:
-        raise _unreadable(path, problem) from None
+        raise cannot_read(path, problem) from None
+    _check_range(path, "train", labels, len(class_names))
+    others = (f"{part}.labels" in keys for part in ("test", "validation"))
+    return TrainingLabels(class_names, labels, *others)
 
 
 def _open(path: Path) -> Any:
@@ -216,16 +209,19 @@ def _read_class_names(path: Path, stated: str | None) -> tuple[str, ...]:
 def _check_labels(path: Path, full: FullSet) -> None:
     classes = len(full.class_names)
     for name, part in (("train", full.train), ("validation", full.validation), ("test", full.test)):
-        if part is None:
-            continue
-        lowest, highest = int(part.labels.min()), int(part.labels.max())
-        if lowest < 0 or highest >= classes:
-            wrong = lowest if lowest < 0 else highest
-            raise _unfit(path, f"{name}.labels has {wrong}, outside 0 to {classes - 1}")
+        if part is not None:
+            _check_range(path, name, part.labels, classes)
     counts = torch.bincount(full.train.labels, minlength=classes)
     if not counts.all():
         empty = full.class_names[int(counts.argmin())]
         raise _unfit(path, f"train has no image of class {empty}")
+
+
+def _check_range(path: Path, part: str, labels: Tensor, classes: int) -> None:
+    lowest, highest = int(labels.min()), int(labels.max())
+    if lowest < 0 or highest >= classes:
+        wrong = lowest if lowest < 0 else highest
+        raise _unfit(path, f"{part}.labels has {wrong}, outside 0 to {classes - 1}")
 
 
 def _unfit(path: Path, problem: str) -> DataError:
@@ -235,8 +231,3 @@ def _unfit(path: Path, problem: str) -> DataError:
         "where there are such parts, and in the metadata class_names, a JSON list",
         HELP,
     )
-
-
-def _unreadable(path: Path, problem: Exception) -> DataError:
-    reason = getattr(problem, "strerror", None) or str(problem)
-    return DataError(f"{path} cannot be read: {reason}", command("ls", "-l", path))

@@ -102,7 +102,7 @@ def rotate(images: Tensor, uniform: Tensor) -> Tensor:
     angle = (uniform[:, 0] - 0.5) * (2 * ROTATION * math.pi / 180)
     cos, sin = angle.cos(), angle.sin()
     height, width = images.shape[2:]
-    aspect = (height - 1) / (width - 1)  # the grid is from -1 to 1 along either side
+    aspect = max(1, height - 1) / max(1, width - 1)  # the grid is from -1 to 1 along either side
     matrices = torch.stack([cos, -sin * aspect, sin / aspect, cos], dim=1)
     return _affine(images, matrices.view(-1, 2, 2))
 

@@ -8,9 +8,9 @@ with val_labels, images with labels.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,36 +19,47 @@ import torch
 from numpy.typing import NDArray
 
 from datm_engine.data import labels
-from datm_engine.data.arrays import FullSet, ImageSet, Shape
+from datm_engine.data.arrays import FullSet, ImageSet, Shape, TrainingLabels
+from datm_engine.data.images import bits_of
 from datm_engine.data.parts import Part, part_of
 from datm_engine.errors import DataError, DatmError
 from datm_engine.events import Event, Noted
+from datm_engine.files import cannot_read
 from datm_engine.hints import command
 
 Array = NDArray[Any]
 _IMAGES = {"images", "image", "imgs", "x", "data"}
 _LABELS = {"labels", "label", "y", "targets", "target"}
 _TRAIN: Part = "train"
-_BITS = (8, 10, 12, 14, 16)
+_NAMED = 5  # arrays in a note
 
 
 @dataclass(frozen=True)
 class Arrays:
     """One part of a dataset: the shape of its images, a function that reads them, and the labels.
 
-    `labels`: [n], [n, 1], [1, n] or one-hot rows [n, classes]. `last_axis` states that the last
-    axis numbers the images, as in MATLAB's files.
+    `source` names the file and the array in messages. `labels`: [n], [n, 1], [1, n] or one-hot rows
+    [n, classes]. `last_axis` states that the last axis numbers the images, as in MATLAB's files.
     """
 
-    place: str
+    source: str
     shape: tuple[int, ...]
     images: Callable[[], Array]
     labels: Array
     last_axis: bool = False
 
     def __len__(self) -> int:
-        is_column = self.labels.ndim == 2 and 1 in self.labels.shape
-        return self.labels.size if is_column or not self.labels.ndim else len(self.labels)
+        return count_of(self.labels)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A dataset of arrays: its parts, the names of its classes where they are known, and notes."""
+
+    path: Path
+    parts: Mapping[Part, Arrays]
+    class_names: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,71 +73,83 @@ class Layout:
     channel_axis: int | None
 
 
-def pair(names: Iterable[str]) -> dict[Part, dict[str, str]]:
-    """The names of each part's arrays: {"train": {"images": "x_train", "labels": "y_train"}}.
+def pair(names: Iterable[str]) -> tuple[dict[Part, dict[str, str]], tuple[str, ...]]:
+    """The names of each part's arrays, {"train": {"images": "x_train", "labels": "y_train"}}, and a
+    note of the arrays that are not used.
 
     Arrays whose names state no part are the training part. Parts without both are left out.
     """
     found: dict[Part, dict[str, str]] = {}
-    for name in names:
+    every = list(names)
+    for name in every:
         words = [word for word in re.split(r"[^a-z0-9]+", name.lower()) if word]
         part: Part | None = next(filter(None, map(part_of, words)), None)
         kinds = [word for word in words if part_of(word) is None]
         for what, known in (("images", _IMAGES), ("labels", _LABELS)):
             if len(kinds) == 1 and kinds[0] in known:
                 found.setdefault(part or _TRAIN, {}).setdefault(what, name)
-    return {part: arrays for part, arrays in found.items() if len(arrays) == 2}
+    pairs = {part: arrays for part, arrays in found.items() if len(arrays) == 2}
+    used = {name for arrays in pairs.values() for name in arrays.values()}
+    unused = [name for name in every if name not in used]
+    some = ", ".join(unused[:_NAMED]) + ", …" * (len(unused) > _NAMED)
+    return pairs, (f"arrays that are not used: {some}",) if unused else ()
 
 
-def load(
-    name: str,
-    path: Path,
-    parts: Mapping[Part, Arrays],
-    class_names: tuple[str, ...] | None = None,
-) -> Generator[Event, None, FullSet]:
+def load(name: str, contents: Contents) -> Generator[Event, None, FullSet]:
     """Every part that is labelled. Raises DataError."""
+    path, parts = contents.path, contents.parts
     look = command("ls", "-l", path)
-    every = {part: _labels(arrays, look) for part, arrays in parts.items()}
-    serves, notes = labels.used_parts(name, every, look)
-    used = {part: values for part, values in every.items() if part in serves.values() and values}
-    class_names, numbers = labels.class_numbers(name, used, class_names, look)
+    found = _resolved(name, contents)
+    used = found.numbers
     layouts = {part: layout(parts[part], look) for part in used}
-    for part, found in layouts.items():
-        if (found.height, found.width) != (layouts["train"].height, layouts["train"].width):
+    for part, one in layouts.items():
+        if (one.height, one.width) != (layouts["train"].height, layouts["train"].width):
             wrong = f"images in train and {part} differ in size"
             raise DataError(f"{path} cannot be used as a dataset: {wrong}", look)
     read = {part: _read(parts[part], look) for part in used}
     pixels, note = _as_bytes(name, read, look)
-    for text in [*notes, *([note] if note else [])]:
+    for text in (*(f"{name}: {each}" for each in contents.notes), *found.notes, *note):
         yield Noted(text=text)
     images = {part: _ordered(pixels[part], layouts[part], parts[part].last_axis) for part in used}
     if len({some.shape[1] for some in images.values()}) > 1:
         raise DataError(f"{path} has grey and colour images", look)
 
     def of(role: Part) -> ImageSet | None:
-        part = serves.get(role)
-        return None if part is None else ImageSet(images[part], numbers[part])
+        part = found.roles.get(role)
+        return None if part is None else ImageSet(images[part], used[part])
 
-    train = ImageSet(images["train"], numbers["train"])
-    return FullSet(class_names, train, of("test"), of("validation"))
+    train = ImageSet(images["train"], used["train"])
+    return FullSet(found.class_names, train, of("test"), of("validation"))
 
 
-def peek(
-    name: str,
-    path: Path,
-    parts: Mapping[Part, Arrays],
-    class_names: tuple[str, ...] | None = None,
-) -> Shape:
+def peek(contents: Contents) -> Shape:
     """By the labels and the shape of the training images alone. Raises DataError."""
-    look = command("ls", "-l", path)
-    train: dict[Part, labels.Values | None] = {}
-    if "train" in parts:
-        train["train"] = _labels(parts["train"], look)
-    labels.used_parts(name, train, look)
-    known = {part: values for part, values in train.items() if values}
-    class_names, _ = labels.class_numbers(name, known, class_names, look)
-    found = layout(parts["train"], look)
-    return Shape(len(class_names), found.channels, found.height, found.width)
+    train = {part: arrays for part, arrays in contents.parts.items() if part == _TRAIN}
+    found = _resolved(contents.path.name, replace(contents, parts=train))
+    one = layout(train[_TRAIN], command("ls", "-l", contents.path))
+    return Shape(len(found.class_names), one.channels, one.height, one.width)
+
+
+def training_labels(contents: Contents) -> TrainingLabels:
+    """By the labels alone. Raises DataError."""
+    return labels.training_labels(_resolved(contents.path.name, contents))
+
+
+def _resolved(name: str, contents: Contents) -> labels.Labels:
+    look = command("ls", "-l", contents.path)
+    every = {part: _labels(arrays, look) for part, arrays in contents.parts.items()}
+    return labels.resolve(name, every, contents.class_names, look)
+
+
+def count_of(values: Array) -> int:
+    """How many images the labels are of."""
+    is_column = values.ndim == 2 and 1 in values.shape
+    return values.size if is_column or not values.ndim else len(values)
+
+
+def is_image(shape: Sequence[int]) -> bool:
+    """Whether one image may have this shape."""
+    return len(shape) == 2 or (len(shape) == 3 and bool({shape[0], shape[-1]} & {1, 3}))
 
 
 def layout(arrays: Arrays, look: str) -> Layout:
@@ -136,11 +159,11 @@ def layout(arrays: Arrays, look: str) -> Layout:
     one = shape[:-1] if arrays.last_axis else shape[1:]
     count = (shape[-1] if arrays.last_axis else shape[0]) if shape else 0
     axis = next((n for n in (-1, 0) if len(one) == 3 and one[n] in (1, 3)), None)
-    if len(one) not in (2, 3) or (len(one) == 3 and axis is None) or 0 in shape:
+    if not is_image(one) or 0 in shape:
         wanted = "[n, height, width], [n, height, width, 1 or 3] or [n, 1 or 3, height, width]"
-        raise DataError(f"{arrays.place} is {list(shape)}, and images are {wanted}", look)
+        raise DataError(f"{arrays.source} is {list(shape)}, and images are {wanted}", look)
     if count != len(arrays):
-        raise DataError(f"{arrays.place} has {count} images but {len(arrays)} labels", look)
+        raise DataError(f"{arrays.source} has {count} images but {len(arrays)} labels", look)
     channels = 1 if axis is None else one[axis]
     height, width = [side for n, side in enumerate(one) if axis is None or n != axis % 3]
     return Layout(count, channels, height, width, axis)
@@ -150,7 +173,7 @@ def _read(arrays: Arrays, look: str) -> Array:
     pixels = arrays.images()
     if pixels.shape != arrays.shape:
         wrong = f"is {list(pixels.shape)}, and its header states {list(arrays.shape)}"
-        raise DataError(f"{arrays.place} {wrong}", look)
+        raise DataError(f"{arrays.source} {wrong}", look)
     return pixels
 
 
@@ -171,26 +194,26 @@ def _labels(arrays: Arrays, look: str) -> labels.Values | None:
     if values.ndim == 2 and 1 in values.shape:
         values = values.reshape(-1)
     if values.dtype.kind not in "biufUS":
-        raise DataError(f"{arrays.place} has labels of type {values.dtype}", look)
+        raise DataError(f"{arrays.source} has labels of type {values.dtype}", look)
     if values.ndim == 2 and values.dtype.kind in "biuf" and values.size:
         if not (np.isin(values, (0, 1)).all() and (values.sum(1) == 1).all()):
             raise DataError(
-                f"{arrays.place} has labels of {list(values.shape)}: several an image; datm "
+                f"{arrays.source} has labels of {list(values.shape)}: several an image; datm "
                 "distills datasets with one class an image",
                 look,
             )
         values = values.argmax(1)
     if values.ndim != 1:
-        raise DataError(f"{arrays.place} has labels of {list(values.shape)}, not [n]", look)
-    return labels.read([(f"{arrays.place}: labels", values.tolist())], look)
+        raise DataError(f"{arrays.source} has labels of {list(values.shape)}, not [n]", look)
+    return labels.read([(f"{arrays.source}: labels", values.tolist())], look)
 
 
 def _as_bytes(
     name: str, parts: Mapping[Part, Array], look: str
-) -> tuple[dict[Part, NDArray[np.uint8]], str | None]:
-    """Pixels as uint8 by one rule for all parts, and a note of what was done."""
+) -> tuple[dict[Part, NDArray[np.uint8]], tuple[str, ...]]:
+    """Pixels as uint8 by one rule for all parts, and a note of it where they are scaled."""
     if all(pixels.dtype == np.uint8 for pixels in parts.values()):
-        return dict(parts), None
+        return dict(parts), ()
     kinds = {pixels.dtype.kind for pixels in parts.values()}
     if not kinds <= set("biuf"):
         types = ", ".join(sorted({str(pixels.dtype) for pixels in parts.values()}))
@@ -208,7 +231,7 @@ def _as_bytes(
         part: np.round(pixels.astype(np.float64) * (255 / top)).astype(np.uint8)
         for part, pixels in parts.items()
     }
-    return scaled, f"{name}: {how}" if how else None
+    return scaled, (f"{name}: {how}",) if how else ()
 
 
 def _range(
@@ -221,7 +244,7 @@ def _range(
         return 1, None if booleans else "pixels from 0 to 1 are multiplied by 255 and rounded"
     if floats and any((pixels != np.round(pixels)).any() for pixels in parts.values()):
         return None, None
-    bits = next(bits for bits in _BITS if highest < 2**bits)
+    bits = bits_of(int(highest))
     if bits == 8:
         return 255, None
     return 2**bits - 1, f"pixels up to {highest:.0f} are read as {bits} bits"
@@ -230,14 +253,14 @@ def _range(
 @contextmanager
 def reading(path: Path, kind: str) -> Iterator[None]:
     """Raises DataError for whatever a damaged file makes its reader raise."""
-    look = command("ls", "-l", path)
     try:
         yield
-    except DatmError:
+    except (DatmError, MemoryError):
         raise
     except OSError as problem:
-        reason = problem.strerror or str(problem)
-        raise DataError(f"{path} cannot be read: {reason}", look) from None
+        raise cannot_read(path, problem) from None
     except Exception as problem:  # readers raise almost anything for damaged bytes
         reason = (str(problem) or type(problem).__name__).splitlines()[0]
-        raise DataError(f"{path} is no {kind}, or damaged: {reason}", look) from None
+        raise DataError(
+            f"{path} is no {kind}, or damaged: {reason}", command("ls", "-l", path)
+        ) from None

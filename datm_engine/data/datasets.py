@@ -13,7 +13,7 @@ from typing import Literal
 
 from datm_engine import resolutions
 from datm_engine.data import archives, arrays, hub, naming, readers, sources, splitting
-from datm_engine.data.arrays import Available, FullSet, ImageSet, Shape
+from datm_engine.data.arrays import FullSet, ImageSet, Shape, TrainingLabels
 from datm_engine.data.naming import NAMES
 from datm_engine.errors import ConfigError, DataError
 from datm_engine.events import Event, Noted
@@ -51,8 +51,8 @@ def load(
     resolution: int | str,
     train_images: int | Literal["all"],
     validation: float,
+    test: float,
     seed: int,
-    test: float = 0.2,
     skip_damaged: bool = False,
 ) -> Generator[Event, None, RealData]:
     """The dataset `name`; `seed` chooses the training images and the share `validation` of them.
@@ -96,14 +96,25 @@ def peek(name: str, *, data_dir: Path) -> Shape:
     if name.startswith(hub.PREFIX):
         return hub.peek(name, data_dir=data_dir)
     place = _unpacked(name, data_dir)
-    return sources.BUILT_IN[name] if place is None else readers.reader_of(place).peek(place)
+    return sources.BUILT_IN[name].shape if place is None else readers.reader_of(place).peek(place)
 
 
-def training_images(name: str, *, data_dir: Path, test: float = 0.2) -> Available | None:
-    """The training images of a path, without the share `test` if that has to be held out; None for
-    a dataset that is named, whose number only loading it finds. Raises as `peek` does."""
+def is_here(name: str, *, data_dir: Path) -> bool:
+    """Whether `load` downloads nothing."""
+    if name.startswith(hub.PREFIX):
+        return hub.is_here(name, data_dir)
+    return naming.locate(name) is not None or sources.is_here(name, data_dir)
+
+
+def training_labels(name: str, *, data_dir: Path) -> TrainingLabels | None:
+    """The labels of all training images, without decoding any; None for a dataset of the Hub.
+    Raises as `peek` does."""
+    if name.startswith(hub.PREFIX):
+        return None
     place = _unpacked(name, data_dir)
-    return None if place is None else readers.reader_of(place).available(place, test)
+    if place is None:
+        return sources.BUILT_IN[name].training_labels
+    return readers.reader_of(place).training_labels(place)
 
 
 def _unpacked(name: str, data_dir: Path) -> Path | None:
@@ -127,54 +138,50 @@ def _split(
     test: float,
     seed: int,
 ) -> Generator[Event, None, RealData]:
-    used, tested = full.train, full.test
-    if tested is None:
-        used, tested = yield from _hold_out_test(name, full, test, seed)
-    if train_images != "all":
-        used = yield from _choose(name, full, used, train_images, seed)
-    if full.validation is None:
-        held_out = splitting.hold_out(used.labels, validation, seed)
-        if validation > 0 and not held_out.any():
-            text = f"{name} has one training image a class: none is held out for validation"
-            yield Noted(text=text)
-        train, held = used.subset(~held_out), used.subset(held_out)
-    else:
+    classes = len(full.class_names)
+    if train_images != "all" and train_images < classes:
+        raise ConfigError(
+            f"{train_images} training images are fewer than the {classes} classes of {name}",
+            f"--set dataset.train_images={classes}",
+        )
+    train, held, tested = splitting.split(
+        full.train.labels,
+        train_images=train_images,
+        validation=validation,
+        test=test,
+        seed=seed,
+        has_validation=full.validation is not None,
+        has_test=full.test is not None,
+    )
+    if full.test is None:
+        yield _held_out_test(name, len(tested), len(full.train), test)
+    available = len(full.train) - len(tested)
+    if train_images != "all" and train_images > available:
+        text = f"{name} has {available} training images, not {train_images}; all are used"
+        yield Noted(text=text)
+    if full.validation is not None:
         yield Noted(
             text=f"{name} has a validation part of {len(full.validation):,} images: it is used, "
             "and dataset.validation is not applied"
         )
-        train, held = used, full.validation
-    fingerprint = arrays.digest(full.class_names, train, held, tested)
-    return RealData(name, full.class_names, train, held, tested, fingerprint)
+    elif validation > 0 and not len(held):
+        yield Noted(text=f"{name} has one training image a class: none is held out for validation")
+    parts = (
+        full.train.subset(train),
+        full.train.subset(held) if full.validation is None else full.validation,
+        full.train.subset(tested) if full.test is None else full.test,
+    )
+    return RealData(name, full.class_names, *parts, arrays.digest(full.class_names, *parts))
 
 
-def _hold_out_test(
-    name: str, full: FullSet, share: float, seed: int
-) -> Generator[Event, None, tuple[ImageSet, ImageSet]]:
-    """The training images that are left, and those held out as the test part."""
-    held_out = splitting.hold_out(full.train.labels, share, seed, "test images")
-    if not held_out.any():
+def _held_out_test(name: str, count: int, images: int, share: float) -> Noted:
+    """Raises DataError where nothing could be held out."""
+    if not count:
         raise DataError(
             f"{name} has no labelled test part, and one image a class: none can be held out",
             command("datm", "distill", "--help"),
         )
-    yield Noted(
-        text=f"{name} has no labelled test part: {int(held_out.sum()):,} of {len(full.train):,} "
-        f"images, {share:.0%} of each class, are held out as one (dataset.test, dataset.seed)"
+    return Noted(
+        text=f"{name} has no labelled test part: {count:,} of {images:,} images, {share:.0%} of "
+        "each class, are held out as one (dataset.test, dataset.seed)"
     )
-    return full.train.subset(~held_out), full.train.subset(held_out)
-
-
-def _choose(
-    name: str, full: FullSet, available: ImageSet, count: int, seed: int
-) -> Generator[Event, None, ImageSet]:
-    """`count` of the training images, as evenly over the classes as there are images."""
-    classes = len(full.class_names)
-    if count < classes:
-        raise ConfigError(
-            f"{count} training images are fewer than the {classes} classes of {name}",
-            f"--set dataset.train_images={classes}",
-        )
-    if count > len(available):
-        yield Noted(text=f"{name} has {len(available)} training images, not {count}; all are used")
-    return available.subset(splitting.choose(available.labels, count, seed))

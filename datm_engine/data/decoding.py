@@ -24,6 +24,7 @@ from datm_engine.data.decoding_report import damaged_error, intact, notes_of, sk
 from datm_engine.data.images import DamagedImageError, Facts
 from datm_engine.errors import ConfigError, DataError
 from datm_engine.events import DatasetProgress, Event, Noted
+from datm_engine.files import cannot_read
 from datm_engine.hints import command
 
 Item = TypeVar("Item")
@@ -228,8 +229,7 @@ def _read(path: Path) -> bytes:
             raise OSError(errno.EINVAL, "it is no file")
         return path.read_bytes()
     except OSError as problem:
-        reason = problem.strerror or str(problem)
-        raise DataError(f"{path} cannot be read: {reason}", command("ls", "-l", path)) from None
+        raise cannot_read(path, problem) from None
 
 
 def _channels_first(image: Image.Image) -> Pixels:

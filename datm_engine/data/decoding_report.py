@@ -29,14 +29,18 @@ def notes_of(places: Sequence[Path], found: Sequence[Facts | str], bits: int) ->
     """Raises DataError for colour images of 16 bits whose upper bytes hold next to nothing."""
     facts = intact(found)
     notes = []
+    stating = sum(one.states_white for one in facts)
     if deep := [one.top for one in facts if one.top is not None]:
         notes.append(
             f"{counted(len(deep), 'grey image')} of more than 8 bits: values are divided by "
             f"{(1 << bits) - 1}, the largest of {bits} bits, because their largest is {max(deep)}"
         )
-        if plain := len(facts) - len(deep):
+        if plain := len(facts) - len(deep) - stating:
             notes.append(f"{counted(plain, 'image')} of 8 bits beside them: divided by 255")
-    if wide := [one.upper_top for one in facts if one.upper_top is not None]:
+    if stating:
+        what = counted(stating, "grey image")
+        notes.append(f"{what} of more than 8 bits in PGM or JPEG 2000: divided by the stated white")
+    if wide := [one.largest_upper_byte for one in facts if one.largest_upper_byte is not None]:
         if max(wide) < _UPPER_NEEDED:
             raise _too_dark(places, found, max(wide))
         what = counted(len(wide), "colour image")
@@ -50,7 +54,7 @@ def _too_dark(places: Sequence[Path], found: Sequence[Facts | str], upper: int) 
     wide = [
         place
         for place, seen in zip(places, found, strict=True)
-        if isinstance(seen, Facts) and seen.upper_top is not None
+        if isinstance(seen, Facts) and seen.largest_upper_byte is not None
     ]
     factor = 65535 // ((1 << bits_of(upper * 256 + 255)) - 1)
     return DataError(
@@ -77,7 +81,7 @@ def damaged_error(places: Sequence[Path], damaged: Mapping[int, str]) -> DataErr
     if len(files) < len(damaged) or len(files) > _REMOVED:  # rows of a table, or very many
         return DataError(message, SKIP_DAMAGED)
     remove = command("rm", *files)
-    return DataError(message, f"{remove}   # or restore them, or add --skip-damaged")
+    return DataError(message, f"{remove}   # or restore them, or add {SKIP_DAMAGED}")
 
 
 def skipped_note(places: Sequence[Path], damaged: Mapping[int, str]) -> tuple[str, ...]:

@@ -44,10 +44,10 @@ def load(
     folder = data_dir / "decoded"
     make_folder(folder)
     key = _key(listing, contents, resolution, skip_damaged)
-    kept = folder / f"{name[:40]}-{key}.safetensors"
-    if kept.is_file():
+    cached = folder / f"{name[:40]}-{key}.safetensors"
+    if cached.is_file():
         try:
-            full, notes = arrays.read(kept), arrays.read_notes(kept)
+            full, notes = arrays.read(cached), arrays.read_notes(cached)
         except DataError as problem:
             yield Noted(text=f"{problem.message}; decoding the images again")
         else:
@@ -63,7 +63,7 @@ def load(
     for text in notes:
         yield Noted(text=text)
     full = _full_set(listing, decoded.images, decoded.kept)
-    arrays.save(kept, full, notes)
+    arrays.save(cached, full, notes)
     return full
 
 

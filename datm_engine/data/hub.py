@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +41,20 @@ def load(
     return (yield from rows.from_rows(name, found, resolution, _look(name), skip_damaged))
 
 
+def is_here(name: str, data_dir: Path) -> bool:
+    """Whether an earlier download is below `data_dir`, where `datasets` names its folder
+    OWNER___NAME."""
+    place = name.removeprefix(PREFIX).partition(":")[0]
+    kept = (data_dir / "huggingface").glob("*___*")
+    return any(folder.name.lower() == place.replace("/", "___").lower() for folder in kept)
+
+
 def peek(name: str, *, data_dir: Path) -> Shape:
     """Downloads it too. Raises as `load` does."""
     splits = _splits(name, data_dir)
     train = _parts(name, splits)[0]["train"]
     found = [_rows(name, key, splits[key]) for key in train]
-    return rows.peek(name, found, found[0].encoded(), _look(name))
+    return rows.peek(name, found, _look(name))
 
 
 def _splits(name: str, data_dir: Path) -> Any:
@@ -108,14 +116,13 @@ def _rows(name: str, key: str, split: Any) -> Rows:
     place, columns = f"{name} {key}", _columns(name, key, split)
     class_names = getattr(split.features[columns.label], "names", None)
 
-    def encoded() -> list[bytes]:
+    def encoded() -> Iterator[bytes]:
         hub = require("datasets", extra="hub", purpose=f"--dataset {name}")
         is_image = type(split.features[columns.image]).__name__ == "Image"
         plain = split.cast_column(columns.image, hub.Image(decode=False)) if is_image else split
-        return [
-            rows.encoded_image(cell, f"{place} row {n}", _reader(f"{place} row {n}"), _look(name))
-            for n, cell in enumerate(plain[columns.image])
-        ]
+        for n, cell in enumerate(plain[columns.image]):  # a column reads its cells one by one
+            row = f"{place} row {n}"
+            yield rows.encoded_image(cell, row, _reader(row), _look(name))
 
     stated = tuple(str(word) for word in class_names) if class_names else None
     return Rows(place, list(split[columns.label]), encoded, stated)

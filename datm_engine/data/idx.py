@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Generator
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from datm_engine.data import containers
-from datm_engine.data.arrays import FullSet, Shape
-from datm_engine.data.containers import Array, Arrays
+from datm_engine.data.containers import Array, Arrays, Contents
 from datm_engine.data.parts import Part, part_of
 from datm_engine.errors import DataError
-from datm_engine.events import Event
 from datm_engine.hints import command
 
 _NAME = re.compile(
@@ -38,19 +35,9 @@ def is_here(place: Path) -> bool:
     return bool(_images(_folder(place)))
 
 
-def load(place: Path, name: str) -> Generator[Event, None, FullSet]:
-    """Raises DataError."""
-    return (yield from containers.load(name, place, _parts(place), _class_names(place)))
-
-
-def peek(place: Path) -> Shape:
-    """From the files' headers and the labels. Raises DataError."""
-    return containers.peek(place.name, place, _parts(place), _class_names(place))
-
-
-def counts(place: Path) -> dict[Part, int]:
-    """Images of each part, from the headers."""
-    return {part: len(arrays) for part, arrays in _parts(place).items()}
+def read(place: Path) -> Contents:
+    """Headers and labels; the images are read when they are needed. Raises DataError."""
+    return Contents(place, _parts(place), _class_names(place))
 
 
 def _folder(place: Path) -> Path:
@@ -102,7 +89,7 @@ def _arrays(images: Path) -> Arrays:
         raise DataError(f"{images} has no labels beside it: {wanted} is not there", look)
     transposed = images.name.lower().startswith("emnist")
 
-    def read() -> Array:
+    def images_of() -> Array:
         pixels = _read(images)
         return pixels.transpose(0, 2, 1) if transposed and pixels.ndim == 3 else pixels
 
@@ -110,7 +97,7 @@ def _arrays(images: Path) -> Arrays:
         shape = _header(file)
     if transposed and len(shape) == 3:
         shape = (shape[0], shape[2], shape[1])
-    return Arrays(str(images), shape, read, _read(labels))
+    return Arrays(str(images), shape, images_of, _read(labels))
 
 
 def _open(path: Path) -> BinaryIO:

@@ -33,8 +33,8 @@ DAMAGED = (
 # What it raises for damaged EXIF data and further frames, which leave the pixels sound.
 _DAMAGED_PARTS = (*DAMAGED, struct.error, LookupError, TypeError, AttributeError, ArithmeticError)
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
-# Their headers state which value is white, and Pillow stretches the values up to 65535.
-_STRETCHED = ("PPM", "JPEG2000")
+# Their headers state which value is white; Pillow scales it to 65535.
+_STATE_WHITE = ("PPM", "JPEG2000")
 _ANIMATED = ("GIF", "TIFF", "WEBP", "PNG", "AVIF")
 # Where Pillow's `getexif` looks.
 _EXIF = ("exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp")
@@ -61,15 +61,16 @@ class Facts(NamedTuple):
     """What is known of an image beside its pixels.
 
     `top`: the largest value of a grey of more than 8 bits, which was divided by 2^`bits` − 1.
-    `upper_top`: the largest upper byte of a colour image of 16 bits a channel, of which Pillow
-    reads the upper bytes only. All three are None for other images. `frames`: the file holds
-    several.
+    `largest_upper_byte`: of a colour image of 16 bits a channel, of which Pillow reads the upper
+    bytes only. All three are None for other images. `states_white`: a grey of more than 8 bits
+    whose file states which value is white. `frames`: the file holds several.
     """
 
     grey: bool
     top: int | None = None
     bits: int | None = None
-    upper_top: int | None = None
+    largest_upper_byte: int | None = None
+    states_white: bool = False
     frames: bool = False
 
 
@@ -85,15 +86,16 @@ def read_image(place: Path, encoded: bytes, least_bits: int = 8) -> tuple[Image.
         wide = image.mode in ("RGB", "RGBA") and _is_wide(image)
         image.load()
         grey = image.mode in GREY
-        upper_top = max(top for _, top in _channels(image)[:3]) if wide else None
+        upper = max(top for _, top in _channels(image)[:3]) if wide else None
         plain, top, bits = _eight_bit(image, least_bits)
+        states_white = image.mode.startswith("I") and image.format in _STATE_WHITE
         plain = _over_white(plain).convert("L" if grey else "RGB")
         if not image.info.keys().isdisjoint(_EXIF):  # TIFF is turned already
             turn = _TURNS.get(_orientation(image))
             plain = plain if turn is None else plain.transpose(turn)
     except DAMAGED as problem:
         raise DamagedImageError(_reason(problem)) from None
-    return plain, Facts(grey, top, bits, upper_top, _has_frames(image))
+    return plain, Facts(grey, top, bits, upper, states_white, _has_frames(image))
 
 
 def header_of(place: Path, encoded: bytes) -> tuple[Size, bool]:
@@ -139,8 +141,8 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _eight_bit(image: Image.Image, least_bits: int) -> tuple[Image.Image, int | None, int | None]:
-    """Deep greys brought to 8 bits, with their largest value and by how many bits; Pillow's own
-    conversion would clip them to white."""
+    """Deep greys brought to 8 bits, with their largest value and by how many bits, None where the
+    file states its white. Pillow's own conversion would clip them to white."""
     if image.mode == "F":
         raise ValueError("floating point pixels have no known range; store them in 8 or 16 bits")
     if not image.mode.startswith("I"):
@@ -150,11 +152,11 @@ def _eight_bit(image: Image.Image, least_bits: int) -> tuple[Image.Image, int | 
     if lowest < 0 or top > 65535:
         wrong = lowest if lowest < 0 else top
         raise ValueError(f"a value of {wrong}, where greys of up to 16 bits have 0 to 65535")
-    if image.format in _STRETCHED:
-        top = 65535
-    bits = max(least_bits, bits_of(top))
+    states_white = image.format in _STATE_WHITE
+    bits = 16 if states_white else max(least_bits, bits_of(top))
     white = (1 << bits) - 1
-    return Image.fromarray(((deep * 255 + white // 2) // white).astype(np.uint8)), top, bits
+    plain = Image.fromarray(((deep * 255 + white // 2) // white).astype(np.uint8))
+    return (plain, None, None) if states_white else (plain, top, bits)
 
 
 def _is_wide(image: Image.Image) -> bool:

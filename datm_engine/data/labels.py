@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from datm_engine.data.arrays import TrainingLabels
 from datm_engine.data.parts import Part
 from datm_engine.errors import DataError
 
@@ -43,35 +45,56 @@ def read(pieces: Pieces, look: str) -> Values | None:
     return labels
 
 
-def used_parts(
-    name: str, labels: Mapping[Part, Values | None], look: str
-) -> tuple[dict[Part, Part], list[str]]:
-    """Which part serves as what, {"test": "validation"} for example, and what to report.
+@dataclass(frozen=True)
+class Labels:
+    """The labels of the parts that are used.
+
+    `numbers`: int64 [n] of each part, which index `class_names`. `roles`: which part serves as
+    what, {"train": "train", "test": "validation"} for example. `notes`: what is not used.
+    """
+
+    class_names: tuple[str, ...]
+    numbers: Mapping[Part, Tensor]
+    roles: Mapping[Part, Part]
+    notes: tuple[str, ...]
+
+
+def resolve(
+    name: str,
+    labels: Mapping[Part, Values | None],
+    class_names: tuple[str, ...] | None,
+    look: str,
+) -> Labels:
+    """Labels as `read` returns them. Raises DataError as `class_numbers` does, and without a
+    labelled training part.
 
     The test part is the first with labels of test and validation; a validation part that is not
-    the test part is used as it is. Raises DataError without a labelled training part.
+    the test part is used as it is.
     """
     if labels.get("train") is None:
         lacks = "has no labels in its train part" if "train" in labels else "has no train part"
         others = [part for part in labels if part != "train"]
         beside = f", only {', '.join(others)}" if others and "train" not in labels else ""
         raise DataError(f"{name} {lacks}{beside}", look)
-    held = {part for part, values in labels.items() if values is not None}
+    held = {part: values for part, values in labels.items() if values is not None}
     notes = [
         f"{name}: its {part} part has no labels and is not used"
         for part in labels
         if part not in held
     ]
-    serves: dict[Part, Part] = {"train": "train"}
-    if "test" in held:
-        serves["test"] = "test"
-        if "validation" in held:
-            serves["validation"] = "validation"
-    elif "validation" in held:
-        serves["test"] = "validation"
+    roles: dict[Part, Part] = {part: part for part in held}
+    if "validation" in held and "test" not in held:
+        roles = {"train": "train", "test": "validation"}
         lack = "no labelled test part" if "test" in labels else "no test part"
         notes.append(f"{name} has {lack}: its validation part is used as the test part")
-    return serves, notes
+    class_names, numbers = class_numbers(name, held, class_names, look)
+    return Labels(class_names, numbers, roles, tuple(notes))
+
+
+def training_labels(found: Labels) -> TrainingLabels:
+    """What is known of the training images."""
+    others = ("test" in found.roles, "validation" in found.roles)
+    return TrainingLabels(found.class_names, found.numbers["train"], *others)
 
 
 def class_numbers(

@@ -14,14 +14,15 @@ from pathlib import Path
 
 import torch
 
-from datm_engine.data import decoding, splitting
-from datm_engine.data.arrays import Available, Shape
+from datm_engine.data import decoding
+from datm_engine.data.arrays import PARTS, Shape, TrainingLabels
 from datm_engine.data.decoding_report import counted
 from datm_engine.data.images import EXTENSIONS, HEIC_EXTENSIONS
 from datm_engine.data.layout import Layout, find_layout, incomplete
 from datm_engine.data.parts import Part
 from datm_engine.data.scanning import HEIC_HINT, Scanner, folders_in
 from datm_engine.errors import DataError
+from datm_engine.files import cannot_read
 from datm_engine.hints import command
 
 ByClass = dict[str, list[Path]]
@@ -56,7 +57,7 @@ def list_images(root: Path) -> Listing:
     try:
         return _Lister(find_layout(root)).listing()
     except OSError as problem:
-        raise _unreadable(problem) from None
+        raise cannot_read(problem.filename, problem) from None
 
 
 def peek(root: Path) -> Shape:
@@ -69,7 +70,7 @@ def peek(root: Path) -> Shape:
         if not layout.is_split and not any(any(scanner.images_below(f)) for f in folders):
             raise incomplete(layout.root)
     except OSError as problem:
-        raise _unreadable(problem) from None
+        raise cannot_read(problem.filename, problem) from None
     seen = [first for first in firsts if first is not None]
     sizes = {size for size, _ in seen}
     width, height = sizes.pop() if len(sizes) == 1 else (None, None)
@@ -77,13 +78,12 @@ def peek(root: Path) -> Shape:
     return Shape(len(folders), channels, height, width)
 
 
-def available(root: Path, test: float) -> Available:
-    """The training images, without the share `test` of each class if that has to be held out."""
-    parts = list_images(root).parts
-    labels = torch.tensor([label for _, label in parts["train"]])
-    held_out = int(splitting.hold_out(labels, test, 0).sum())  # as many for any seed
-    count = len(labels) if "test" in parts else len(labels) - held_out
-    return Available(count, "validation" in parts)
+def training_labels(root: Path) -> TrainingLabels:
+    """By the names of the folders. Raises as `list_images` does."""
+    listed = list_images(root)
+    labels = torch.tensor([label for _, label in listed.parts["train"]])
+    others = (part in listed.parts for part in ("test", "validation"))
+    return TrainingLabels(listed.class_names, labels, *others)
 
 
 @dataclass
@@ -106,16 +106,12 @@ class _Lister:
         train = self._train(train_folder)
         test, validation = self._others(set(train))
         names = sorted(train)
-        found: dict[Part, ByClass] = {"train": train}
-        if validation is not None:
-            found["validation"] = validation
-        if test is not None:
-            found["test"] = test
         parts = {
             part: [
                 (path, label) for label, name in enumerate(names) for path in images.get(name, [])
             ]
-            for part, images in found.items()
+            for part, images in zip(PARTS, (train, validation, test), strict=True)
+            if images is not None
         }
         self._note_beside()
         notes = (*self.layout.notes, *self.notes, *self.scanner.note(root))
@@ -299,8 +295,3 @@ def as_text(name: str) -> str:
 
 def _lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8", errors="replace").splitlines()
-
-
-def _unreadable(problem: OSError) -> DataError:
-    place = str(problem.filename)
-    return DataError(f"{place} cannot be read: {problem.strerror}", command("ls", "-ld", place))

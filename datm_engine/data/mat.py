@@ -6,7 +6,7 @@ train_32x32.mat and test_32x32.mat stand beside each other; either or their fold
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,11 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from datm_engine.data import containers, matfile
-from datm_engine.data.arrays import FullSet, Shape
-from datm_engine.data.containers import Array, Arrays
+from datm_engine.data.containers import Array, Arrays, Contents
 from datm_engine.data.parts import Part, part_of
 from datm_engine.errors import DataError
-from datm_engine.events import Event, Noted
 from datm_engine.hints import command
 
 _KIND = ".mat file of arrays"
@@ -32,22 +30,16 @@ def is_here(place: Path) -> bool:
     return place.suffix.lower() == ".mat" and place.is_file()
 
 
-def load(place: Path, name: str) -> Generator[Event, None, FullSet]:
-    """Raises DataError."""
-    parts = _parts(place)
-    if _is_svhn(parts):
-        yield Noted(text=f"{name}: label 10 is read as the digit 0, as SVHN has it")
-    return (yield from containers.load(name, place, _from_zero(parts)))
-
-
-def peek(place: Path) -> Shape:
-    """From the arrays' headers and the labels. Raises DataError."""
-    return containers.peek(place.name, place, _from_zero(_parts(place)))
-
-
-def counts(place: Path) -> dict[Part, int]:
-    """Images of each part, from the headers."""
-    return {part: len(arrays) for part, arrays in _parts(place).items()}
+def read(place: Path) -> Contents:
+    """Headers and labels; the images are read when they are needed. Raises DataError."""
+    parts, notes = _parts(place)
+    if not _is_svhn(parts):
+        return Contents(place, parts, notes=notes)
+    parts = {
+        part: replace(some, labels=np.where(some.labels == 10, 0, some.labels))
+        for part, some in parts.items()
+    }
+    return Contents(place, parts, notes=("label 10 is read as the digit 0, as SVHN has it", *notes))
 
 
 def _files(folder: Path) -> dict[Part, Path]:
@@ -60,25 +52,28 @@ def _files(folder: Path) -> dict[Part, Path]:
     return found
 
 
-def _parts(place: Path) -> dict[Part, Arrays]:
-    """Parts by the files' names, else by the names of a single file's arrays."""
+def _parts(place: Path) -> tuple[dict[Part, Arrays], tuple[str, ...]]:
+    """Parts by the files' names, else by the names of a single file's arrays; and notes."""
     if place.is_dir():
         files = _files(place)
     elif part_of(re.split(r"[-_.]", place.name)[0]) is not None:
         files = _files(place.parent) | {_part(place): place}
     else:
-        files = {}
+        return _arrays(place)
     parts: dict[Part, Arrays] = {}
+    notes: dict[str, None] = {}  # each once
     for part, path in files.items():
-        parts[part] = next(iter(_arrays(path).values()))
-    return parts or _arrays(place)
+        found, about = _arrays(path)
+        parts[part] = next(iter(found.values()))
+        notes |= dict.fromkeys(about)
+    return parts, tuple(notes)
 
 
 def _part(path: Path) -> Part:
     return part_of(re.split(r"[-_.]", path.name)[0]) or "train"
 
 
-def _arrays(path: Path) -> dict[Part, Arrays]:
+def _arrays(path: Path) -> tuple[dict[Part, Arrays], tuple[str, ...]]:
     with containers.reading(path, _KIND):
         with path.open("rb") as file:
             if file.read(len(_HDF5)) == _HDF5:
@@ -87,7 +82,7 @@ def _arrays(path: Path) -> dict[Part, Arrays]:
                     command("ls", "-l", path),
                 )
         known = matfile.shapes(path)
-    pairs = containers.pair(known)
+    pairs, notes = containers.pair(known)
     if not pairs:
         raise DataError(
             f"{path} has arrays {', '.join(known) or 'of no name'}; it takes X and y, as SVHN has",
@@ -97,10 +92,26 @@ def _arrays(path: Path) -> dict[Part, Arrays]:
     parts: dict[Part, Arrays] = {}
     for part, names in pairs.items():
         shape, labels = known[names["images"]], every[names["labels"]]
-        read = partial(_read_one, path, names["images"])
-        last_axis = bool(shape) and shape[-1] in labels.shape  # else the first, as from Python
-        parts[part] = Arrays(f"{path} {names['images']}", shape, read, labels, last_axis)
-    return parts
+        source, images = f"{path} {names['images']}", partial(_read_one, path, names["images"])
+        last_axis = _is_last(path, names["images"], shape, containers.count_of(labels))
+        parts[part] = Arrays(source, shape, images, labels, last_axis)
+    return parts, notes
+
+
+def _is_last(path: Path, name: str, shape: tuple[int, ...], count: int) -> bool:
+    """Whether the last axis numbers the images, as MATLAB has it, and not the first, as Python has
+    it. Raises DataError where it could be either."""
+    is_first, is_last = (
+        len(shape) > 2 and shape[axis] == count and containers.is_image(one)
+        for axis, one in ((0, shape[1:]), (-1, shape[:-1]))
+    )
+    if is_first and is_last:
+        raise DataError(
+            f"{path} {name} is {list(shape)} with {count} labels: the first axis could number the "
+            "images, or the last; save them as [n, height, width, 1 or 3]",
+            command("ls", "-l", path),
+        )
+    return is_last
 
 
 def _read(path: Path, names: Sequence[str]) -> dict[str, Array]:
@@ -116,12 +127,3 @@ def _is_svhn(parts: dict[Part, Arrays]) -> bool:
     """Whether the training labels are 1 to 10."""
     values = parts["train"].labels if "train" in parts else np.empty(0)
     return values.dtype.kind in "iuf" and set(np.unique(values)) == set(range(1, 11))
-
-
-def _from_zero(parts: dict[Part, Arrays]) -> dict[Part, Arrays]:
-    if not _is_svhn(parts):
-        return parts
-    return {
-        part: replace(some, labels=np.where(some.labels == 10, 0, some.labels))
-        for part, some in parts.items()
-    }

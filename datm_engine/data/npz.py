@@ -6,18 +6,14 @@ They are read without pickles, so that a file cannot run code.
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Generator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from datm_engine.data import containers
-from datm_engine.data.arrays import FullSet, Shape
-from datm_engine.data.containers import Array, Arrays
-from datm_engine.data.parts import Part
+from datm_engine.data.containers import Array, Arrays, Contents
 from datm_engine.errors import DataError
-from datm_engine.events import Event
 from datm_engine.hints import command
 
 _KIND = ".npz file of arrays"
@@ -27,32 +23,18 @@ def is_here(place: Path) -> bool:
     return place.suffix.lower() == ".npz" and place.is_file()
 
 
-def load(path: Path, name: str) -> Generator[Event, None, FullSet]:
-    """Raises DataError."""
-    return (yield from containers.load(name, path, _parts(path)))
-
-
-def peek(path: Path) -> Shape:
-    """From the arrays' headers and the labels. Raises DataError."""
-    return containers.peek(path.name, path, _parts(path))
-
-
-def counts(path: Path) -> dict[Part, int]:
-    """Images of each part, from the headers."""
-    return {part: len(arrays) for part, arrays in _parts(path).items()}
-
-
-def _parts(path: Path) -> dict[Part, Arrays]:
+def read(path: Path) -> Contents:
+    """Headers and labels; the images are read when they are needed. Raises DataError."""
     with containers.reading(path, _KIND):
         shapes = _shapes(path)
-        pairs = containers.pair(shapes)
+        pairs, notes = containers.pair(shapes)
         if not pairs:
             raise DataError(
                 f"{path} has arrays {', '.join(shapes) or 'of no name'}; it takes train_images and "
                 "train_labels (MedMNIST), or x_train and y_train (Keras)",
                 command("unzip", "-l", path),
             )
-        return {
+        parts = {
             part: Arrays(
                 f"{path} {names['images']}",
                 shapes[names["images"]],
@@ -61,6 +43,7 @@ def _parts(path: Path) -> dict[Part, Arrays]:
             )
             for part, names in pairs.items()
         }
+    return Contents(path, parts, notes=notes)
 
 
 def _shapes(path: Path) -> dict[str, tuple[int, ...]]:

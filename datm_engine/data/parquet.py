@@ -11,18 +11,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from datm_engine.data import decoding, parquet_files, rows
-from datm_engine.data.arrays import PARTS, FullSet, Shape
+from datm_engine.data import decoding, labels, parquet_files, rows
+from datm_engine.data.arrays import PARTS, FullSet, Shape, TrainingLabels
 from datm_engine.data.parquet_files import is_here
-from datm_engine.data.parts import Part
 from datm_engine.data.rows import Columns, Rows
-from datm_engine.errors import DataError
 from datm_engine.events import Event, Noted
 from datm_engine.extras import require
-from datm_engine.files import parse_json
+from datm_engine.files import cannot_read, parse_json
 from datm_engine.hints import command
 
-__all__ = ["counts", "is_here", "load", "peek"]
+__all__ = ["is_here", "load", "peek", "training_labels"]
+
+_BATCH = 64  # rows read at once
 
 
 def load(
@@ -45,17 +45,17 @@ def load(
 
 def peek(place: Path) -> Shape:
     """From the schema, the labels and the first image. Raises as `load` does."""
-    tables = [_Table(path, place) for path in parquet_files.find(place).parts["train"]]
-    train, look = [table.rows() for table in tables], _schema_of(tables[0].path)
-    return rows.peek(str(place), train, tables[0].first_images(), look)
+    paths = parquet_files.find(place).parts["train"]
+    train = [_Table(path, place).rows() for path in paths]
+    return rows.peek(str(place), train, _schema_of(paths[0]))
 
 
-def counts(place: Path) -> dict[Part, int]:
-    """Images of each part, from the files' metadata."""
-    return {
-        part: sum(_Table(path, place).length for path in paths)
-        for part, paths in parquet_files.find(place).parts.items()
-    }
+def training_labels(place: Path) -> TrainingLabels:
+    """From the columns of labels. Raises as `load` does."""
+    found = parquet_files.find(place).parts
+    parts = {part: [_Table(path, place).rows() for path in found[part]] for part in found}
+    look = _schema_of(found["train"][0])
+    return labels.training_labels(rows.labels_of(str(place), parts, look))
 
 
 class _Table:
@@ -64,12 +64,11 @@ class _Table:
     def __init__(self, path: Path, place: Path) -> None:
         self.path = path
         self.root = place if place.is_dir() else place.parent
-        self._file = _open(path)
-        self.length = int(self._file.metadata.num_rows)
-        self._features = _features(path, self._file)
-        available = self._file.schema_arrow.names
+        with _open(path) as file:
+            schema = file.schema_arrow
+        self._features = _features(path, schema)
         types = {name: str(feature.get("_type")) for name, feature in self._features.items()}
-        self.columns: Columns = rows.find_columns(available, types, str(path), _schema_of(path))
+        self.columns: Columns = rows.find_columns(schema.names, types, str(path), _schema_of(path))
 
     def rows(self) -> Rows:
         label = self.columns.label
@@ -77,17 +76,13 @@ class _Table:
         stated = tuple(str(name) for name in names) if isinstance(names, list) and names else None
         return Rows(str(self.path), self._cells(label), self._images, stated)
 
-    def first_images(self) -> Iterator[bytes]:
-        """The images in their order, read one by one."""
-        with _reading(self.path):
-            batches = self._file.iter_batches(1, columns=[self.columns.image])
-            for row, batch in enumerate(batches):
-                yield self._encoded(row, batch.column(0).to_pylist()[0])
-
-    def _images(self) -> list[bytes]:
-        return [
-            self._encoded(row, cell) for row, cell in enumerate(self._cells(self.columns.image))
-        ]
+    def _images(self) -> Iterator[bytes]:
+        column = self.columns.image
+        with _reading(self.path), _open(self.path) as file:
+            batches = file.iter_batches(_BATCH, columns=[column])
+            cells = (cell for batch in batches for cell in batch.column(0).to_pylist())
+            for row, cell in enumerate(cells):
+                yield self._encoded(row, cell)
 
     def _encoded(self, row: int, cell: Any) -> bytes:
         place = f"{self.path} row {row}"
@@ -98,8 +93,8 @@ class _Table:
         return rows.encoded_image(cell, place, read_file, _schema_of(self.path))
 
     def _cells(self, column: str) -> list[Any]:
-        with _reading(self.path):
-            values: list[Any] = self._file.read(columns=[column])[column].to_pylist()
+        with _reading(self.path), _open(self.path) as file:
+            values: list[Any] = file.read(columns=[column])[column].to_pylist()
         return values
 
 
@@ -109,7 +104,7 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, arrow.ArrowException, KeyError, ValueError, OverflowError) as problem:
-        raise _unreadable(path, problem) from None
+        raise cannot_read(path, problem) from None
 
 
 def _open(path: Path) -> Any:
@@ -118,24 +113,19 @@ def _open(path: Path) -> Any:
         return parquet.ParquetFile(path)
 
 
-def _features(path: Path, file: Any) -> dict[str, dict[str, Any]]:
+def _features(path: Path, schema: Any) -> dict[str, dict[str, Any]]:
     """What the Hub states of each column in a schema's metadata, if anything."""
-    stated = (file.schema_arrow.metadata or {}).get(b"huggingface")
+    stated = (schema.metadata or {}).get(b"huggingface")
     if stated is None:
         return {}
     try:
         features = parse_json(stated)["info"]["features"]
         return {name: it for name, it in features.items() if isinstance(it, dict)}
     except (ValueError, KeyError, TypeError, AttributeError) as problem:
-        raise _unreadable(path, f"its schema's metadata: {problem!r}") from None
+        raise cannot_read(path, f"its schema's metadata: {problem!r}") from None
 
 
 def _schema_of(path: Path) -> str:
     """The command that prints a file's columns."""
     code = f"import pyarrow.parquet as p; print(p.read_schema({str(path)!r}))"
     return command("python", "-c", code)
-
-
-def _unreadable(path: Path, problem: object) -> DataError:
-    reason = (str(problem) or type(problem).__name__).splitlines()[0]
-    return DataError(f"{path} cannot be read: {reason}", command("ls", "-l", path))

@@ -30,15 +30,25 @@ class Files:
 
 
 def is_here(place: Path) -> bool:
-    """Whether a dataset is in parquet files: a file that states its part at most one folder deep,
-    or any parquet file before the first image. Tables of metadata beside images are skipped."""
+    """Whether a dataset is in parquet files: a file at most one folder deep whose name states its
+    part, or whose folder's name does if no image is below it; or any such file where there is no
+    image. Tables of metadata beside images are skipped."""
     if not place.is_dir():
         return place.suffix.lower() == SUFFIX
-    if any(_part_of(path, place) for path in _near(place)):
-        return True
+    near = list(_near(place))
+    stating = {path.parent for path in near if _part_of(path, place)}
+    return (
+        any(map(_part_in_name, near))
+        or any(_without_images(folder) for folder in stating)
+        or _without_images(place)
+    )
+
+
+def _without_images(place: Path) -> bool:
+    """Whether a folder has parquet files and no image, at any depth."""
     found = False
     for _, folders, names in os.walk(place):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = [name for name in folders if not name.startswith(".")]
         suffixes = {Path(name).suffix.lower() for name in names if not name.startswith(".")}
         if suffixes.intersection(EXTENSIONS):
             return False

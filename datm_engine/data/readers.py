@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from datm_engine.data import (
     archives,
     arrays,
     cifar,
+    containers,
     decoding,
     folders,
     idx,
@@ -19,10 +20,10 @@ from datm_engine.data import (
     parquet,
     sources,
 )
-from datm_engine.data.arrays import Available, FullSet, Shape
-from datm_engine.data.parts import Part
+from datm_engine.data.arrays import FullSet, Shape, TrainingLabels
 from datm_engine.errors import ConfigError
 from datm_engine.events import Event
+from datm_engine.files import cannot_read
 from datm_engine.hints import command
 
 Load = Callable[[Path, str, Path, decoding.Size | None, bool], Generator[Event, None, FullSet]]
@@ -33,21 +34,25 @@ class Reader:
     """How one kind of path is read.
 
     `load` takes the path, the dataset's name, the data folder, the resolution and whether to skip
-    damaged images. `peek` returns the shape before decoding. `available` returns the training
-    images, without the given share where there is no test part. All raise DataError.
+    damaged images. `peek` returns the shape and `training_labels` the labels of all training
+    images, before decoding. All raise DataError.
     """
 
     is_here: Callable[[Path], bool]
     load: Load
     peek: Callable[[Path], Shape]
-    available: Callable[[Path, float], Available]
+    training_labels: Callable[[Path], TrainingLabels]
 
 
 def reader_of(place: Path) -> Reader:
-    """Raises ConfigError for a file that is no dataset."""
-    for reader in _READERS:
-        if reader.is_here(place):
-            return reader
+    """Raises ConfigError for a file that is no dataset, DataError for a folder that may not be
+    read."""
+    try:
+        for reader in _READERS:
+            if reader.is_here(place):
+                return reader
+    except OSError as problem:
+        raise cannot_read(problem.filename, problem) from None
     raise ConfigError(
         f"{place} is neither a folder of images or parquet files nor a file that is read: "
         f".safetensors, .npz, .mat, .parquet, {', '.join(archives.SUFFIXES[:5])}, …",
@@ -97,8 +102,15 @@ def _load_parquet(
     return parquet.load(place, name=name, resolution=resolution, skip_damaged=skip_damaged)
 
 
-def _by_counts(counts: Callable[[Path], Mapping[Part, int]]) -> Callable[[Path, float], Available]:
-    return lambda place, test: arrays.available(counts(place), test)
+def _of_arrays(
+    is_here: Callable[[Path], bool], read: Callable[[Path], containers.Contents]
+) -> Reader:
+    return Reader(
+        is_here,
+        _resized(lambda place, name: containers.load(name, read(place))),
+        lambda place: containers.peek(read(place)),
+        lambda place: containers.training_labels(read(place)),
+    )
 
 
 def _is_safetensors(place: Path) -> bool:
@@ -107,11 +119,11 @@ def _is_safetensors(place: Path) -> bool:
 
 # Asked in this order: a folder of images is what none of the others is.
 _READERS = (
-    Reader(_is_safetensors, _resized(_read_arrays), arrays.read_shape, _by_counts(arrays.counts)),
-    Reader(npz.is_here, _resized(npz.load), npz.peek, _by_counts(npz.counts)),
-    Reader(parquet.is_here, _load_parquet, parquet.peek, _by_counts(parquet.counts)),
-    Reader(cifar.is_here, _resized(cifar.load), cifar.peek, _by_counts(cifar.counts)),
-    Reader(idx.is_here, _resized(idx.load), idx.peek, _by_counts(idx.counts)),
-    Reader(mat.is_here, _resized(mat.load), mat.peek, _by_counts(mat.counts)),
-    Reader(Path.is_dir, _load_folder, listing.peek, listing.available),
+    Reader(_is_safetensors, _resized(_read_arrays), arrays.read_shape, arrays.training_labels),
+    _of_arrays(npz.is_here, npz.read),
+    Reader(parquet.is_here, _load_parquet, parquet.peek, parquet.training_labels),
+    Reader(cifar.is_here, _resized(cifar.load), cifar.peek, cifar.training_labels),
+    _of_arrays(idx.is_here, idx.read),
+    _of_arrays(mat.is_here, mat.read),
+    Reader(Path.is_dir, _load_folder, listing.peek, listing.training_labels),
 )

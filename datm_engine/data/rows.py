@@ -32,12 +32,12 @@ LABEL_COLUMNS = (
 class Rows:
     """The rows of one file or split: `labels` are class numbers, class names or None for no label.
 
-    `place` is how errors name them, `encoded` reads the images.
+    `place` is how errors name them, `encoded` reads the images one by one.
     """
 
     place: str
     labels: Sequence[Any]
-    encoded: Callable[[], list[bytes]]
+    encoded: Callable[[], Iterable[bytes]]
     class_names: tuple[str, ...] | None = None
 
 
@@ -94,54 +94,54 @@ def from_rows(
     skip_damaged: bool = False,
 ) -> Generator[Event, None, FullSet]:
     """The images decoded, and the labels as class numbers. Raises DataError."""
-    every = {
-        part: labels.read([(some.place, some.labels) for some in rows], look)
-        for part, rows in parts.items()
-    }
-    serves, notes = labels.used_parts(name, every, look)
-    for note in notes:
+    found = labels_of(name, parts, look)
+    for note in found.notes:
         yield Noted(text=note)
-    used = {part: values for part, values in every.items() if part in serves.values() and values}
-    rows_used = [some for part in used for some in parts[part]]
-    class_names, numbers = labels.class_numbers(name, used, agreed_names(rows_used, look), look)
+    rows_used = [some for part in found.numbers for some in parts[part]]
     places = [Path(f"{some.place} row {n}") for some in rows_used for n in range(len(some.labels))]
     encoded = [content for some in rows_used for content in some.encoded()]
     images, kept = yield from decoding.decode_encoded(
         places, encoded.__getitem__, resolution, f"decoding {name}", skip_damaged
     )
-    which = kept.split([len(values) for values in used.values()])
+    which = kept.split([len(values) for values in found.numbers.values()])
     pieces = images.split([int(part.sum()) for part in which])
     sets = {
-        part: ImageSet(piece, numbers[part][intact])
-        for part, piece, intact in zip(used, pieces, which, strict=True)
+        part: ImageSet(piece, found.numbers[part][intact])
+        for part, piece, intact in zip(found.numbers, pieces, which, strict=True)
     }
-    counts = torch.bincount(sets["train"].labels, minlength=len(class_names))
+    counts = torch.bincount(sets["train"].labels, minlength=len(found.class_names))
     if not counts.all():
-        empty = class_names[int(counts.argmin())]
+        empty = found.class_names[int(counts.argmin())]
         raise DataError(f"{name}: train has no intact image of class {empty}", look)
-    if "test" in serves and not len(sets[serves["test"]]):
-        raise DataError(f"{name}: its {serves['test']} part has no intact image", look)
+    if "test" in found.roles and not len(sets[found.roles["test"]]):
+        raise DataError(f"{name}: its {found.roles['test']} part has no intact image", look)
 
     def of(role: Part) -> ImageSet | None:
-        part = serves.get(role)
+        part = found.roles.get(role)
         return None if part is None or not len(sets[part]) else sets[part]
 
-    return FullSet(class_names, sets["train"], of("test"), of("validation"))
+    return FullSet(found.class_names, sets["train"], of("test"), of("validation"))
 
 
-def peek(name: str, train: Sequence[Rows], images: Iterable[bytes], look: str) -> Shape:
-    """Classes by all labels, channels and size by the first of `images` that can be read."""
-    stated = agreed_names(train, look)
-    if stated is None:
-        values = labels.read([(some.place, some.labels) for some in train], look)
-        labels.used_parts(name, {"train": values}, look)
-        stated = labels.class_numbers(name, {"train": values or []}, None, look)[0]
+def labels_of(name: str, parts: Mapping[Part, Sequence[Rows]], look: str) -> labels.Labels:
+    """The labels of all parts that have some. Raises DataError."""
+    every = {
+        part: labels.read([(some.place, some.labels) for some in rows], look)
+        for part, rows in parts.items()
+    }
+    used = [some for part, rows in parts.items() if every[part] is not None for some in rows]
+    return labels.resolve(name, every, agreed_names(used, look), look)
+
+
+def peek(name: str, train: Sequence[Rows], look: str) -> Shape:
+    """Classes by all labels, channels and size by the first image that can be read."""
+    classes = len(labels_of(name, {"train": train}, look).class_names)
     damaged = None
-    for row, encoded in enumerate(images):
+    for row, encoded in enumerate(train[0].encoded()):
         try:
             place = Path(f"{train[0].place} row {row}")
             (width, height), grey = decoding.encoded_size(place, encoded)
-            return Shape(len(stated), 1 if grey else 3, height, width)
+            return Shape(classes, 1 if grey else 3, height, width)
         except DataError as problem:  # all are named when they are decoded
             damaged = damaged or problem
     raise damaged or DataError(f"{train[0].place} has no rows", look)

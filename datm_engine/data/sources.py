@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -14,21 +14,43 @@ import numpy as np
 import torch
 
 from datm_engine.data import decoding, folders
-from datm_engine.data.arrays import FullSet, ImageSet, Shape
+from datm_engine.data.arrays import FullSet, ImageSet, Shape, TrainingLabels
 from datm_engine.data.splitting import ranks_within_class
 from datm_engine.errors import DataError
 from datm_engine.events import DatasetProgress, Event
 from datm_engine.hints import command, remedy
 from datm_engine.runtime import generator
 
-BUILT_IN = {
-    "digits": Shape(10, 1, 8, 8),
-    "cifar10": Shape(10, 3, 32, 32),
-    "cifar100": Shape(100, 3, 32, 32),
-    "svhn": Shape(10, 3, 32, 32),
-    "mnist": Shape(10, 1, 28, 28),
-    "fashionmnist": Shape(10, 1, 28, 28),
-    "tinyimagenet": Shape(200, 3, 64, 64),
+
+@dataclass(frozen=True)
+class BuiltIn:
+    """What is known of a built-in set without loading it; `train`: training images of each
+    class."""
+
+    shape: Shape
+    train: tuple[int, ...]
+
+    @property
+    def training_labels(self) -> TrainingLabels:
+        """Labels in as many classes of as many images, not in the set's own order."""
+        labels = torch.arange(len(self.train)).repeat_interleave(torch.tensor(self.train))
+        return TrainingLabels(tuple(map(str, range(len(self.train)))), labels, True, False)
+
+
+BUILT_IN: Mapping[str, BuiltIn] = {
+    "digits": BuiltIn(Shape(10, 1, 8, 8), (142, 146, 142, 146, 145, 146, 145, 143, 139, 144)),
+    "cifar10": BuiltIn(Shape(10, 3, 32, 32), (5_000,) * 10),
+    "cifar100": BuiltIn(Shape(100, 3, 32, 32), (500,) * 100),
+    "svhn": BuiltIn(
+        Shape(10, 3, 32, 32),
+        (4_948, 13_861, 10_585, 8_497, 7_458, 6_882, 5_727, 5_595, 5_045, 4_659),
+    ),
+    "mnist": BuiltIn(
+        Shape(10, 1, 28, 28),
+        (5_923, 6_742, 5_958, 6_131, 5_842, 5_421, 5_918, 6_265, 5_851, 5_949),
+    ),
+    "fashionmnist": BuiltIn(Shape(10, 1, 28, 28), (6_000,) * 10),
+    "tinyimagenet": BuiltIn(Shape(200, 3, 64, 64), (500,) * 200),
 }
 
 
@@ -67,6 +89,7 @@ _DOWNLOADS = {
         "FashionMNIST/raw",
     ),
 }
+_TINYIMAGENET = "tiny-imagenet-200"  # the folder of its archive
 _DIGITS = tuple(str(digit) for digit in range(10))
 # Of the network, torchvision's own, and those of its MNIST reader when a file is cut short.
 _FAILURES = (OSError, HTTPException, RuntimeError, ValueError, AssertionError, KeyError)
@@ -80,7 +103,7 @@ def load(
 ) -> Generator[Event, None, FullSet]:
     """The whole of a built-in set. Raises DataError."""
     if name == "tinyimagenet":
-        root = data_dir / "tiny-imagenet-200"
+        root = data_dir / _TINYIMAGENET
         _require_tinyimagenet(root, data_dir)
         return (
             yield from folders.load(
@@ -98,6 +121,15 @@ def load(
     if resolution is None:
         return full
     return (yield from resized(full, name, resolution))
+
+
+def is_here(name: str, data_dir: Path) -> bool:
+    """Whether loading the set downloads nothing."""
+    if name not in _DOWNLOADS:
+        return name == "digits" or (data_dir / _TINYIMAGENET).is_dir()
+    download = _DOWNLOADS[name]
+    paths = [data_dir / download.folder / file for file in download.files]
+    return all(path.is_file() or path.with_suffix("").is_file() for path in paths)
 
 
 def resized(full: FullSet, name: str, resolution: decoding.Size) -> Generator[Event, None, FullSet]:

@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
 from datm_engine.runtime import generator
+
+
+def split(
+    labels: Tensor,
+    *,
+    train_images: int | Literal["all"],
+    validation: float,
+    test: float,
+    seed: int,
+    has_validation: bool,
+    has_test: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Indices of the training images that are used, and of those that are held out as the
+    validation and the test part, where the dataset has no such part."""
+    is_tested = hold_out(labels, 0.0 if has_test else test, seed, "test images")
+    used = (~is_tested).nonzero()[:, 0]
+    if train_images != "all":
+        used = used[choose(labels[used], train_images, seed)]
+    is_held = hold_out(labels[used], 0.0 if has_validation else validation, seed)
+    return used[~is_held], used[is_held], is_tested.nonzero()[:, 0]
 
 
 def choose(labels: Tensor, count: int, seed: int) -> Tensor:

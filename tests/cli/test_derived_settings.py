@@ -191,7 +191,7 @@ def test_the_images_that_experts_see_are_counted_as_they_will_be(tmp_path: Path)
     """120 in all: without a held-out test share, and without a validation share where there is no
     validation part."""
     photos = image_folder(tmp_path / "photos", train=40)
-    stated = {"train_images": "all", "validation": 0.1, "test": 0.5}
+    stated = presets.load("digits-ipc1")["dataset"] | {"validation": 0.1, "test": 0.5}
     assert _images_used(str(photos), stated, tmp_path) == 108
     shutil.copytree(photos / "test", photos / "val")
     assert _images_used(str(photos), stated, tmp_path) == 120

@@ -41,8 +41,8 @@ def test_a_preset_on_it(datm: Callable[..., Answer]) -> None:
     assert stages["experts"]["disk"] > 0
     shown = datm("doctor", "--preset", "digits-ipc1", "--compile", "off")
     assert "digits-ipc1" in shown.out
-    assert "1,294 images to train on, all anew" in shown.out
-    assert told["training_images"] == 1294
+    assert "1,295 images to train on, all anew" in shown.out
+    assert told["training_images"] == 1295
     assert not told["training_images_assumed"]
     half = datm(
         "doctor", "--preset", "digits-ipc1", "--json", "--set", "experts.snapshots=bfloat16"
@@ -67,7 +67,7 @@ def test_times_are_of_the_steps_as_a_run_would_compile_them(
     monkeypatch.setattr(diagnosis, "compiled", compiled)
     shown = datm("doctor", "--preset", "digits-ipc1", "--compile", "on")
     steps = "expert steps", "student steps", "steps of convnet on 10 images"
-    assert exercised == [*steps, "steps of convnet on 1,294 images"]
+    assert exercised == [*steps, "steps of convnet on 1,295 images"]
     assert "student steps: compiled" in shown.err
 
 

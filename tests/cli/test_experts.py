@@ -14,6 +14,8 @@ from rich.console import Console
 from datm_cli.knowledge import Knowledge, printed, shown_epochs
 from datm_engine.alignment.course import Course, read_course
 from datm_engine.config import Config
+from datm_engine.errors import ConfigError
+from datm_engine.ranks import Ranks
 from datm_engine.runs import Run
 from tests.cli.html_report.conftest import assert_stands_alone
 
@@ -181,3 +183,13 @@ def test_what_is_saved_is_a_page_of_what_is_shown(datm: Datm, settings: Path) ->
     assert_two_lines(loose, 2, "--save is for what --inspect shows", f"--config {settings}")
     other = datm(*words, "a.svg", "--inspect")
     assert_two_lines(other, 2, "a.svg: it is written as .html or .htm", "--save a.html")
+
+
+def test_settings_are_settled_by_the_first_rank_for_all(
+    datm: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def first(ranks: Ranks, value: Callable[[], Any]) -> Any:
+        raise ConfigError("asked of the first rank", "--help")
+
+    monkeypatch.setattr(Ranks, "first", first)
+    assert_two_lines(datm("experts"), 2, "asked of the first rank", "datm experts --help")

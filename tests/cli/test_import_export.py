@@ -12,6 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
+from datm_engine.data import sources
+from datm_engine.data.arrays import Shape
 from datm_engine.events import Event, Matched
 from datm_engine.formats import tracking
 from datm_engine.synthetic import SyntheticSet
@@ -170,6 +172,23 @@ def test_experts_of_a_buffer_are_distilled_from(
     assert "may have seen the held-out images" in done.err
     assert list(Path("experts").iterdir()) == [folder]  # none was trained
     assert datm("distill", "--resume", "r", "--iterations", 10, "--json").json["iterations"] == 10
+
+
+def test_a_dataset_is_not_downloaded_to_check_experts(
+    datm: Datm, tmp_path: Path, settings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = sources.BuiltIn(Shape(3, 3, 16, 16), (10, 10, 10))
+    monkeypatch.setitem(sources.BUILT_IN, "cifar10", small)  # type: ignore[arg-type]
+    monkeypatch.delattr("datm_cli.importing.check_accuracy")
+    official_buffer(tmp_path / "replay_buffer_0.pt", size=16, epochs=5)
+    words = ["--dataset", "cifar10", "--config", settings, *FOLDER]
+    answer = datm("import", "replay_buffer_0.pt", "--to", "mtt", *words)
+    assert answer.code == 0, answer.err
+    said = " ".join(answer.err.split())
+    assert "accuracy is not checked: cifar10 is not yet below" in said
+    assert (
+        "datm import replay_buffer_0.pt --to mtt --dataset cifar10 --preset digits --config" in said
+    )
 
 
 def test_wrong_experts_are_told(datm: Datm, photos: Path, settings: Path) -> None:

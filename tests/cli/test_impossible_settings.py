@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 from datm_engine.config import build, overlay
-from datm_engine.data import datasets
+from datm_engine.data import datasets, sources
 from datm_engine.data.arrays import FullSet, ImageSet, save
-from datm_engine.data.class_sizes import SMALLEST, smallest_class
+from datm_engine.data.class_sizes import smallest_class
 from datm_engine.presets import load
 from tests.cli.conftest import FOLDER, Answer, assert_two_lines, image_folder
 
@@ -107,6 +107,7 @@ def test_the_number_that_is_known_is_the_number_that_is_loaded(
             resolution="native",
             train_images=settings.train_images,
             validation=validation,
+            test=settings.test,
             seed=settings.seed,
         )
         try:
@@ -119,8 +120,25 @@ def test_the_number_that_is_known_is_the_number_that_is_loaded(
         assert known[1] == int(counts.min()), (name, counts)
 
 
-def test_every_built_in_set_is_known() -> None:
-    assert set(SMALLEST) == set(datasets.NAMES)
+@pytest.mark.parametrize("name", datasets.NAMES)
+def test_the_labels_of_every_built_in_set_are_known(name: str, tmp_path: Path) -> None:
+    known = datasets.training_labels(name, data_dir=tmp_path)
+    assert known is not None
+    assert (known.has_test, known.has_validation) == (True, False)
+    counts = known.labels.bincount()
+    assert len(counts) == len(known.class_names) == datasets.peek(name, data_dir=tmp_path).classes
+    images = {"digits": 1_438, "svhn": 73_257, "mnist": 60_000, "fashionmnist": 60_000}
+    rest = 100_000 if name == "tinyimagenet" else 50_000
+    assert int(counts.sum()) == images.get(name, rest)
+
+
+def test_the_classes_of_digits_have_as_many_images_as_are_known(tmp_path: Path) -> None:
+    known = datasets.training_labels("digits", data_dir=tmp_path)
+    steps = sources.load("digits", data_dir=tmp_path, resolution=None)
+    with pytest.raises(StopIteration) as end:
+        next(steps)
+    assert known is not None
+    assert known.labels.bincount().tolist() == end.value.value.train.labels.bincount().tolist()
 
 
 def test_what_only_loading_shows_is_not_guessed(tmp_path: Path) -> None:

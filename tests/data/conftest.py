@@ -12,7 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from datm_engine import presets
+from datm_engine.config import build, overlay
 from datm_engine.data import datasets
+from datm_engine.data.class_sizes import remaining
 from datm_engine.data.datasets import RealData
 from datm_engine.events import Event
 
@@ -29,6 +32,7 @@ def load(tmp_path: Path) -> Callable[..., Loaded]:
             "resolution": "native",
             "train_images": "all",
             "validation": 0.0,
+            "test": 0.2,
             "seed": 0,
         }
         steps = datasets.load(str(name), **(plain | settings))
@@ -40,6 +44,16 @@ def load(tmp_path: Path) -> Callable[..., Loaded]:
                 return end.value, events
 
     return run
+
+
+def counted(place: Path, data_dir: Path) -> tuple[int, bool]:
+    """Training images that are left, as `load` leaves them, and whether a validation part is known
+    of."""
+    known = datasets.training_labels(str(place), data_dir=data_dir)
+    assert known is not None
+    over = {"dataset": {"name": str(place), "validation": 0.0}, "evaluate": {"selection": "last"}}
+    settings = build(overlay(presets.load("digits-ipc1"), over), "here").dataset
+    return remaining(known, settings).total, known.has_validation
 
 
 @pytest.fixture

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
+import shutil
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -14,9 +16,11 @@ import numpy as np
 import pytest
 
 from datm_engine.data import datasets
-from datm_engine.data.arrays import Available, Shape
+from datm_engine.data.arrays import Shape
 from datm_engine.errors import DataError, FileError
 from datm_engine.events import DatasetProgress
+
+from .conftest import counted
 
 Load = Callable[..., Any]
 
@@ -55,7 +59,7 @@ def test_an_archive_of_class_folders_is_the_folder(
     assert any(event.what == f"unpacking {path.name}" for event in shown)
     data_dir = folder.parent / "data"
     assert datasets.peek(str(path), data_dir=data_dir) == Shape(2, 3, 6, 6)
-    assert datasets.training_images(str(path), data_dir=data_dir) == Available(8, False)
+    assert counted(path, data_dir) == (8, False)
 
 
 def test_an_archive_is_unpacked_once_and_again_when_its_content_changes(
@@ -192,3 +196,65 @@ def test_an_archive_of_nothing_is_refused(tmp_path: Path, load: Load) -> None:
         pass
     with pytest.raises(DataError, match="p-"):
         load(tmp_path / "p.zip")
+
+
+@pytest.mark.parametrize("name", ["C:out.png", "c:\\out.png", "\\out.png"])
+def test_names_with_a_drive_are_refused(name: str, tmp_path: Path, load: Load) -> None:
+    with zipfile.ZipFile(tmp_path / "p.zip", "w") as packed:
+        packed.writestr(name, b"out")
+    with pytest.raises(DataError, match="leads out of the folder"):
+        load(tmp_path / "p.zip")
+
+
+def test_an_archive_that_another_process_unpacks_meanwhile_is_used(
+    folder: Path, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, rename = archive(folder, "p.zip"), Path.rename
+
+    def later(beside: Path, target: Path) -> Path:
+        shutil.copytree(beside, target)
+        return rename(beside, target)
+
+    monkeypatch.setattr(Path, "rename", later)
+    assert len(load(path)[0].train) == 8
+    assert len(list((folder.parent / "data" / "unpacked").iterdir())) == 1
+
+
+@pytest.mark.parametrize("name", ["p.zip", "p.tar"])
+@pytest.mark.parametrize(
+    ("entries", "reason"),
+    [(["a", "a/b"], "(Not a directory|File exists)"), (["x" * 300], "File name too long")],
+)
+def test_entries_that_cannot_be_files_are_the_archives_fault(
+    name: str, entries: list[str], reason: str, tmp_path: Path, load: Load
+) -> None:
+    path = tmp_path / name
+    if name == "p.zip":
+        with zipfile.ZipFile(path, "w") as packed:
+            for each in entries:
+                packed.writestr(each, b"")
+    else:
+        with tarfile.open(path, "w") as other:
+            for each in entries:
+                other.addfile(entry(each))
+    with pytest.raises(DataError, match=rf"p\.\w+ cannot be unpacked: {reason}$") as error:
+        load(path)
+    assert error.value.hint == f"ls -l {path}"
+
+
+def test_a_tar_shorter_than_a_block_is_damaged(tmp_path: Path, load: Load) -> None:
+    path = tmp_path / "p.tar"
+    path.write_bytes(bytes(257) + b"ustar" + bytes(20))
+    with pytest.raises(DataError, match=r"p\.tar cannot be unpacked: it is cut short"):
+        load(path)
+
+
+def test_a_full_disk_is_not_the_archives_fault(
+    folder: Path, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(zipfile.ZipFile, "extract", full)
+    with pytest.raises(FileError, match="cannot be written: No space left"):
+        load(archive(folder, "p.zip"))

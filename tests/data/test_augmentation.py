@@ -123,3 +123,12 @@ def test_operations_are_drawn_evenly_one_a_batch() -> None:
 def test_without_operations_nothing_changes(images: Tensor) -> None:
     (only,) = draw([], [N], generator(0))
     assert augment(images, only) is images
+
+
+@pytest.mark.parametrize("size", [(4, 1), (1, 4), (1, 1)])
+def test_images_of_a_single_row_or_column_are_augmented(size: tuple[int, int]) -> None:
+    images = torch.ones(N, 1, *size)
+    for operation in OPERATIONS:
+        found = augment(images, Draw(operation, torch.full((N, 3), 0.5)))
+        assert found.shape == images.shape
+        assert found.isfinite().all(), operation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import os
@@ -15,11 +16,12 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from datm_engine.data import datasets, matfile
+from datm_engine.data import containers, datasets, matfile
 from datm_engine.data.arrays import Shape
-from datm_engine.errors import DataError
+from datm_engine.errors import DataError, FileError
 from datm_engine.events import Noted
 
+from .conftest import counted
 from .test_sources import write_cifar
 
 Load = Callable[..., Any]
@@ -35,9 +37,8 @@ def peek(path: Path) -> Shape:
     return datasets.peek(str(path), data_dir=path.parent / "data")
 
 
-def count(path: Path) -> int | None:
-    available = datasets.training_images(str(path), data_dir=path.parent / "data")
-    return None if available is None else available.count
+def count(path: Path) -> int:
+    return counted(path, path.parent / "data")[0]
 
 
 def npz(path: Path, **arrays: Any) -> Path:
@@ -245,6 +246,51 @@ def test_a_mat_file_that_ends_scipys_process_is_damaged(
         datasets.peek(str(path), data_dir=tmp_path)
 
 
+def full_disk(*_: Any, **__: Any) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize(
+    ("child", "error", "message"),
+    [
+        ("print(28); import sys; sys.exit(4)", FileError, "cannot be written: No space left"),
+        ("import sys; sys.exit(3)", MemoryError, "no memory"),
+        ("import os; os.kill(os.getpid(), 9)", MemoryError, "no memory"),
+        ("import os; os.kill(os.getpid(), 2)", KeyboardInterrupt, "^$"),
+        ("import os; os.kill(os.getpid(), 15)", KeyboardInterrupt, "^$"),
+    ],
+)
+def test_what_ends_scipys_process_from_outside_is_no_damage(
+    child: str,
+    error: type[BaseException],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = tmp_path / "a.mat"
+    savemat(path, {"X": np.zeros(3)})
+    monkeypatch.setattr(matfile, "_CHILD", child)
+    with pytest.raises(error, match=message), containers.reading(path, "file"):
+        matfile.read(path, ["X"])
+
+
+def test_a_full_folder_for_temporary_files_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.mat"
+    savemat(path, {"X": np.zeros(3)})
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.TemporaryDirectory", full_disk)
+    with pytest.raises(FileError, match="cannot be written: No space left") as error:
+        matfile.read(path, ["X"])
+    assert str(tmp_path) in error.value.message
+
+
+def test_running_out_of_memory_is_no_damage(tmp_path: Path) -> None:
+    with pytest.raises(MemoryError), containers.reading(tmp_path, "file"):
+        raise MemoryError
+
+
 def test_mat_files_that_are_not_read_are_refused(tmp_path: Path, load: Load) -> None:
     path = tmp_path / "pets.mat"
     path.write_bytes(b"MATLAB 7.3 MAT-file, Platform: GLNXA64" + bytes(500))
@@ -376,3 +422,59 @@ def test_files_of_arrays_that_are_damaged_are_refused(tmp_path: Path, load: Load
         for attempt in (load, peek, count):
             with pytest.raises(DataError, match=r"k\.npz is no \.npz file of arrays, or damaged"):
                 attempt(path)
+
+
+@pytest.mark.parametrize("shape", [(5, 7, 1), (5, 7), (5, 7, 3), (3, 5, 7), (1, 5, 7)])
+@pytest.mark.parametrize("column", [False, True])
+def test_mat_files_of_python_have_the_number_of_the_image_first(
+    shape: tuple[int, ...], column: bool, tmp_path: Path, load: Load, picture: Picture
+) -> None:
+    images, labels = picture(0, 10, *shape), np.arange(10) % 2
+    arrays = {"y_train": labels[:, None] if column else labels}
+    savemat(tmp_path / "k.mat", {"x_train": images, **arrays})
+    data = load(tmp_path / "k.mat", test=0.5)[0]
+    plain = load(npz(tmp_path / "k.npz", x_train=images, y_train=labels), test=0.5)[0]
+    assert data.fingerprint == plain.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("shape", "last"), [((8, 5, 3, 8), True), ((8, 3, 5, 8), False), ((8, 8, 8, 1), False)]
+)
+def test_of_two_axes_of_one_length_the_one_that_leaves_images_numbers_them(
+    shape: tuple[int, ...], last: bool, tmp_path: Path, load: Load, picture: Picture
+) -> None:
+    images = picture(0, *shape)
+    savemat(tmp_path / "k.mat", {"X": images, "y": np.arange(8) % 2})
+    savemat(tmp_path / "k_test.mat", {"X": images, "y": np.arange(8) % 2})
+    data, _ = load(tmp_path / "k.mat", test=0.1)
+    rest = {image.numpy().tobytes() for image in data.train.images}
+    wanted = np.moveaxis(images, -1, 0) if last else images
+    wanted = np.moveaxis(wanted, -1, 1) if wanted.shape[-1] in (1, 3) else wanted
+    assert rest < {image.tobytes() for image in np.ascontiguousarray(wanted)}
+
+
+@pytest.mark.parametrize("shape", [(8, 5, 8), (8, 1, 1, 8), (8, 3, 3, 8)])
+def test_arrays_whose_first_or_last_axis_could_number_the_images_are_refused(
+    shape: tuple[int, ...], tmp_path: Path, picture: Picture
+) -> None:
+    path = tmp_path / "k.mat"
+    savemat(path, {"X": picture(0, *shape), "y": np.arange(8) % 2})
+    with pytest.raises(DataError) as error:
+        peek(path)
+    assert error.value.message == (
+        f"{path} X is {list(shape)} with 8 labels: the first axis could number the images, or the "
+        "last; save them as [n, height, width, 1 or 3]"
+    )
+
+
+def test_arrays_that_are_not_used_are_named_in_one_note(
+    tmp_path: Path, load: Load, picture: Picture
+) -> None:
+    x, y = picture(0, 6, 4, 4), LABELS[:, 0]
+    arrays = {"x_train": x, "y_train": y, "x_test": x, "extra_images": x}
+    wanted = "k: arrays that are not used: x_test, extra_images"
+    assert notes(load(npz(tmp_path / "k.npz", **arrays))[1])[0] == wanted
+    savemat(tmp_path / "k.mat", arrays)
+    assert notes(load(tmp_path / "k.mat")[1])[0] == wanted
+    both = npz(tmp_path / "both.npz", images=x, data=x, labels=y)
+    assert notes(load(both)[1])[0] == "both: arrays that are not used: data"

@@ -50,7 +50,7 @@ def test_all_are_named_with_one_command_for_all(
     assert "page.png (no image format known here)" in message
     remove, _, other = hint.partition("   # ")
     assert shlex.split(remove) == ["rm", *map(str, damaged)]
-    assert other == "or restore them, or add --skip-damaged"
+    assert other == "or restore them, or add --set dataset.skip_damaged=true"
     for path in shlex.split(remove)[1:]:
         Path(path).unlink()
     assert len(load(folder)[0].train) == 6

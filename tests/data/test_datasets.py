@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 
 from datm_engine.data import datasets
 from datm_engine.data.datasets import ImageSet, RealData
-from datm_engine.errors import ConfigError
+from datm_engine.errors import ConfigError, DataError
 from datm_engine.events import Noted
 
 Load = Callable[..., tuple[RealData, list[Any]]]
@@ -232,3 +233,17 @@ def test_peeking_at_digits_tells_what_loading_gives(load: Load, tmp_path: Path) 
     shape = datasets.peek("digits", data_dir=tmp_path)
     assert (shape.channels, shape.height, shape.width) == digits.shape
     assert shape.classes == len(digits.class_names)
+
+
+def test_a_folder_that_may_not_be_read_is_refused_with_its_name(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(place: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(place))
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    for attempt in (load, lambda name: datasets.peek(name, data_dir=tmp_path)):
+        with pytest.raises(DataError) as error:
+            attempt(str(tmp_path))
+        assert error.value.message == f"{tmp_path} cannot be read: Permission denied"
+        assert error.value.hint == f"ls -ld {tmp_path}"

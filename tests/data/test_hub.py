@@ -199,3 +199,18 @@ def test_a_hub_dataset_without_a_train_split_is_refused_with_its_page(
     with pytest.raises(DataError, match="has the splits test, and no train") as error:
         load("hf:a/b")
     assert error.value.hint == "wget --spider https://huggingface.co/datasets/a/b"
+
+
+def test_one_image_is_read_to_see_the_shape(
+    offer: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offer(["cat", "dog"], default={"train": [0, 1] * 5, "test": [0, 1]})
+    read: list[str] = []
+
+    def encoded_image(cell: Any, place: str, *_: Any) -> bytes:
+        read.append(place)
+        return bytes(cell["bytes"])
+
+    monkeypatch.setattr("datm_engine.data.rows.encoded_image", encoded_image)
+    assert datasets.peek("hf:a/b", data_dir=tmp_path) == Shape(2, 3, 6, 6)
+    assert read == ["hf:a/b train row 0"]

@@ -190,6 +190,20 @@ class TestDeepGreys:
         assert half.tolist() == [0, 127]
         assert read(pgm(white, [white]))[0].max() == 255
 
+    def test_a_file_that_states_its_white_leaves_the_bits_of_the_others(self) -> None:
+        deep = encoded(Image.fromarray(np.array([[4095]], np.uint16)), "PNG")
+        plain = encoded(Image.fromarray(np.array([[100]], np.uint8)), "PNG")
+        stating = pgm(1023, [1023])
+        for contents in ((deep, stating, plain), (stating, deep, plain)):
+            pixels, notes = read(*contents)
+            assert pixels[:, 0, 0, 0].tolist() == [255, 255, 100]
+            assert notes == [
+                "1 grey image of more than 8 bits: values are divided by 4095, the largest of 12 "
+                "bits, because their largest is 4095",
+                "1 image of 8 bits beside them: divided by 255",
+                "1 grey image of more than 8 bits in PGM or JPEG 2000: divided by the stated white",
+            ]
+
     @pytest.mark.parametrize("value", [-1, 65536, 100_000])
     def test_values_of_more_than_sixteen_bits_are_refused(self, value: int) -> None:
         content = encoded(Image.fromarray(np.array([[0, value]], np.int32)), "TIFF")

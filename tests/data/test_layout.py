@@ -13,9 +13,11 @@ import torch
 from PIL import Image
 
 from datm_engine.data import datasets
-from datm_engine.data.datasets import Available, RealData
+from datm_engine.data.datasets import RealData
 from datm_engine.errors import DataError
 from datm_engine.events import Noted
+
+from .conftest import counted
 
 Load = Callable[..., tuple[RealData, list[Any]]]
 
@@ -67,8 +69,7 @@ def agrees(root: Path, data: RealData, tmp_path: Path) -> None:
     shape = datasets.peek(str(root), data_dir=tmp_path)
     assert shape.classes == len(data.class_names)
     assert (shape.channels, shape.height, shape.width) == data.shape
-    counted = datasets.training_images(str(root), data_dir=tmp_path)
-    assert counted == Available(len(data.train), has_validation=len(data.validation) > 0)
+    assert counted(root, tmp_path) == (len(data.train), len(data.validation) > 0)
 
 
 @pytest.mark.parametrize("train", ["train", "Training", "training_set", "TRAIN", "Train Set"])

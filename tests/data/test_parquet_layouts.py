@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 from datm_engine.data import datasets
-from datm_engine.data.arrays import Available, Shape
+from datm_engine.data.arrays import Shape
 from datm_engine.errors import DataError
 from datm_engine.events import Noted
 
-from .conftest import LABELS, encoded
+from .conftest import LABELS, counted, encoded
 
 Load = Callable[..., Any]
 Write = Callable[..., None]
@@ -95,8 +95,7 @@ def test_files_of_no_part_are_one_set_of_which_a_share_is_held_out(
     data, events = load(tmp_path / "d")
     assert (len(data.train), len(data.test)) == (8, 2)
     assert "d has no labelled test part: 2 of 10 images" in notes(events)[-1]
-    counted = datasets.training_images(str(tmp_path / "d"), data_dir=tmp_path)
-    assert counted == Available(8, has_validation=False)
+    assert counted(tmp_path / "d", tmp_path) == (8, False)
     alone, _ = load(tmp_path / "d" / "data.parquet")
     assert alone.train.images.equal(data.train.images)
 
@@ -359,3 +358,58 @@ def test_grey_images_of_parquet_have_one_channel(tmp_path: Path, load: Load) -> 
     data, _ = load(tmp_path / "d")
     assert data.train.images.shape == (2, 1, 4, 4)
     assert first_pixels(data.train.images) == [7, 7]
+
+
+def test_tables_beside_images_in_a_folder_of_a_part_are_skipped(
+    folder: Path, write: Write, load: Load
+) -> None:
+    plain = load(folder)[0]
+    write(folder / "train" / "metadata.parquet")
+    assert load(folder)[0].fingerprint == plain.fingerprint
+    (folder / "train" / "0.png").write_bytes(b"")
+    assert datasets.peek(str(folder), data_dir=folder.parent) == Shape(2, 3, 6, 6)
+
+
+def test_images_beside_the_folders_of_tables_change_nothing(
+    tmp_path: Path, write: Write, load: Load
+) -> None:
+    write(tmp_path / "d" / "train" / "0.parquet", **PETS)
+    write(tmp_path / "d" / "test" / "0.parquet", **PETS)
+    (tmp_path / "d" / "assets").mkdir()
+    (tmp_path / "d" / "assets" / "logo.png").write_bytes(encoded(np.zeros((4, 4, 3), np.uint8)))
+    assert len(load(tmp_path / "d")[0].train) == 4
+
+
+@pytest.mark.parametrize("validation", [False, True])
+def test_a_test_part_without_labels_is_none_to_count_by(
+    validation: bool, tmp_path: Path, write: Write, load: Load
+) -> None:
+    root = tmp_path / "d"
+    write(root / "train.parquet", labels=[0, 1] * 5, **PETS)
+    write(root / "test.parquet", labels=[-1] * 4, **PETS)
+    if validation:
+        write(root / "validation.parquet", labels=[0, 1], **PETS)
+    data, _ = load(root)
+    assert len(data.train) == (10 if validation else 8)
+    assert counted(root, tmp_path) == (len(data.train), False)
+
+
+def test_no_file_is_left_open(
+    tmp_path: Path, write: Write, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    files: list[Any] = []
+
+    class Remembered(parquet.ParquetFile):  # type: ignore[misc]
+        def __init__(self, path: Path) -> None:
+            files.append(self)
+            super().__init__(path)
+
+    for shard in range(3):
+        name = f"train-0000{shard}-of-00003.parquet"
+        write(tmp_path / "d" / name, seed=shard, **PETS)
+    monkeypatch.setattr(parquet, "ParquetFile", Remembered)
+    load(tmp_path / "d")
+    datasets.peek(str(tmp_path / "d"), data_dir=tmp_path)
+    assert len(files) > 6
+    assert all(file.closed for file in files)

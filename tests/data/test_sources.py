@@ -14,6 +14,7 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 
+from datm_engine.data import datasets
 from datm_engine.data.datasets import RealData
 from datm_engine.data.sources import _DOWNLOADS
 from datm_engine.errors import DataError
@@ -194,3 +195,36 @@ def test_a_connection_that_breaks_off_is_told(load: Load, monkeypatch: pytest.Mo
     monkeypatch.setattr(torchvision_datasets, "SVHN", reset)
     with pytest.raises(DataError, match=r"svhn could be neither fetched .*Connection reset"):
         load("svhn")
+
+
+def test_what_is_below_the_data_folder_is_not_downloaded(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+
+    def here(name: str) -> bool:
+        return datasets.is_here(name, data_dir=data)
+
+    remote = [name for name in datasets.NAMES if name != "digits"] + ["hf:Ylecun/mnist:plain"]
+    assert [name for name in (*remote, "digits", str(tmp_path)) if here(name)] == [
+        "digits",
+        str(tmp_path),
+    ]
+    files = [
+        "cifar-10-python.tar.gz",
+        "cifar-100-python.tar.gz",
+        "train_32x32.mat",
+        "test_32x32.mat",
+        *(
+            f"{name}/raw/{part}-{what}-ubyte"
+            for name in ("MNIST", "FashionMNIST")
+            for part in ("train", "t10k")
+            for what in ("images-idx3", "labels-idx1")
+        ),
+        "tiny-imagenet-200/words.txt",
+        "huggingface/ylecun___mnist/plain",
+    ]
+    for file in files:
+        (data / file).parent.mkdir(parents=True, exist_ok=True)
+        (data / file).touch()
+    assert all(map(here, remote))
+    (data / "test_32x32.mat").unlink()
+    assert not here("svhn")

@@ -46,6 +46,7 @@ def try_(folder: Path, data_dir: Path, resolution: int | str = 8) -> None:
             resolution=resolution,  # type: ignore[arg-type]
             train_images="all",
             validation=0.2,
+            test=0.2,
             seed=0,
         )
         finish(stage)

@@ -142,6 +142,7 @@ def test_any_layout(layout: list[tuple[str, str, str, int]], sound: bool, tmp_pa
             resolution="native",
             train_images="all",
             validation=0.0,
+            test=0.2,
             seed=0,
         )
         events, data = finish(stage)
@@ -154,9 +155,10 @@ def test_any_layout(layout: list[tuple[str, str, str, int]], sound: bool, tmp_pa
     assert len(data.test) > 0
     shape = datasets.peek(str(root), data_dir=data_dir)
     assert (shape.classes, shape.channels) == (len(data.class_names), 1)
-    available = datasets.training_images(str(root), data_dir=data_dir)
-    assert available is not None
-    assert available.count == len(data.train)
+    known = datasets.training_labels(str(root), data_dir=data_dir)
+    assert known is not None
+    held_out = 0 if known.has_test else len(data.test)
+    assert len(known.labels) - held_out == len(data.train)
     systems = ("@eaDir", ".git")
     here = [path for path in root.rglob("*.png") if not set(systems) & set(path.parts)]
     notes = [event.text for event in events if isinstance(event, Noted)]
