@@ -1,4 +1,4 @@
-"""The README's example of own training is run as it stands, and gets what `datm evaluate` gets."""
+"""The README's example of own training runs as pasted, and gets what `datm evaluate` gets."""
 
 from __future__ import annotations
 
@@ -23,13 +23,12 @@ README = Path(__file__).parents[1] / "README.md"
 EPOCHS, REPEATS = 60, 6
 
 
-def example() -> list[str]:
-    """The blocks of indented lines under the heading: imports, training, test."""
-    section = (
-        README.read_text(encoding="utf-8").split("### In your own training")[1].split("\n##")[0]
-    )
-    blocks = re.findall(r"^((?:    .*\n|\n(?=    ))+)", section, flags=re.MULTILINE)
-    return [re.sub("^    ", "", block, flags=re.MULTILINE).strip() for block in blocks]
+def example() -> tuple[str, str]:
+    """The two blocks of code under the heading: the network with the test images, and the rest."""
+    readme = README.read_text(encoding="utf-8")
+    section = readme.split("## In your own training")[1].split("\n## ")[0]
+    definitions, rest = re.findall(r"^```python\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    return definitions, rest
 
 
 def softly_labelled(data: PreparedData, ipc: int = 10) -> SyntheticSet:
@@ -52,17 +51,46 @@ def raw_test(data_dir: Path, finished: Callable[..., Any]) -> tuple[torch.Tensor
 def run_example(places: dict[str, Any], network: torch.nn.Module, seed: int) -> float:
     torch.manual_seed(seed)
     names = {"network": network, "epochs": EPOCHS, **places}
-    exec(compile("\n".join(example()), str(README), "exec"), names)
+    _, training = example()
+    exec(compile(training, str(README), "exec"), names)
     return 100 * float(names["accuracy"])
 
 
+@pytest.fixture
+def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[SyntheticSet], None]:
+    """Saves a set at the example's path, below the folder in which the test runs."""
+
+    def save(distilled: SyntheticSet) -> None:
+        (tmp_path / "runs/digits-ipc1").mkdir(parents=True)
+        distilled.save(tmp_path / "runs/digits-ipc1/distilled.safetensors")
+        monkeypatch.chdir(tmp_path)
+
+    return save
+
+
+def test_the_example_runs_as_pasted(
+    digits: PreparedData, saved: Callable[[SyntheticSet], None]
+) -> None:
+    saved(softly_labelled(digits, ipc=1))
+    torch.manual_seed(0)
+    names: dict[str, Any] = {}
+    exec(compile("\n".join(example()), str(README), "exec"), names)
+    assert names["accuracy"] > 0.4  # one real image of each class teaches that much
+    assert len(names["test_images"]) == 1797
+
+
+def test_the_training_is_ten_lines() -> None:
+    _, training = example()
+    assert [len(part.splitlines()) for part in training.strip().split("\n\n")[1:]] == [10, 2]
+
+
 def test_own_training_gets_what_evaluate_gets(
-    tmp_path: Path,
     data_dir: Path,
     raw_test: tuple[torch.Tensor, torch.Tensor],
     make_config: Callable[..., Config],
     cpu: Runtime,
     finished: Callable[..., Any],
+    saved: Callable[[SyntheticSet], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings = {"epochs": EPOCHS, "repeats": REPEATS, "against": [], "networks": ["convnet"]}
@@ -70,9 +98,7 @@ def test_own_training_gets_what_evaluate_gets(
     config = make_config(evaluate=settings, network={"width": 16}, dataset=whitened)
     _, data = finished(prepare(config.dataset, data_dir, cpu))
     distilled = softly_labelled(data)
-    (tmp_path / "runs/digits-ipc1").mkdir(parents=True)
-    distilled.save(tmp_path / "runs/digits-ipc1/distilled.safetensors")
-    monkeypatch.chdir(tmp_path)
+    saved(distilled)
     _, (row,) = finished(Evaluation(config, data, cpu).compare({"distilled": distilled}))
 
     images, labels = raw_test
@@ -90,4 +116,3 @@ def test_own_training_gets_what_evaluate_gets(
 
     monkeypatch.setattr(SyntheticSet, "preprocess", lambda _, pixels: pixels / 255)
     assert run_example(places, fresh(0), 0) < row.accuracy_mean - 10
-    assert [len(block.splitlines()) for block in example()[1:]] == [10, 2]
