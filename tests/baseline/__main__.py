@@ -41,6 +41,7 @@ TINY = (
     "--iterations 4 --set experts.count=2 --set evaluate.repeats=1 --set evaluate.epochs=5 "
     "--set evaluate.full_epochs=1 --set evaluate.full_repeats=1 --set experts.epochs=10"
 )
+EXPERTS = "--set experts.count=2 --set experts.epochs=10"
 COMMANDS = {
     "version": "--version",
     "distill": f"distill --dataset digits --ipc 1 --name one --json {TINY}",
@@ -50,8 +51,8 @@ COMMANDS = {
     "distill of another method": "distill --dataset digits --ipc 1 --name mtt --method mtt --json "
     + TINY,
     "resume": "distill --resume one --json",
-    "experts": f"experts --dataset digits --ipc 1 --json {TINY}",
-    "experts, inspected": f"experts --dataset digits --ipc 1 --inspect --json {TINY}",
+    "experts": f"experts --dataset digits --ipc 1 --json {EXPERTS}",
+    "experts, inspected": f"experts --dataset digits --ipc 1 --inspect --json {EXPERTS}",
     "evaluate": "evaluate one --networks convnet,mlp --against random --repeats 1 --json",
     "inspect": "inspect one --json",
     "compare": "compare one mtt --json",
