@@ -136,8 +136,7 @@ class _Lister:
         return {name: list(self.scanner.images_below(path)) for name, path in folders.items()}
 
     def _flat(self, folder: Path) -> int:
-        """How many images of no class a part's folder holds; there is no such folder where parts
-        are inside of class folders."""
+        """Images of no class in a part's folder, which is no folder if classes hold the parts."""
         return 0 if self.layout.by_class else len(self.scanner.images_in(folder))
 
     def _empty_class(self, folder: Path) -> DataError:
@@ -175,18 +174,15 @@ class _Lister:
             _check_same_classes(self.layout, test.folder, classes, test.images.keys())
         if validation is not None:
             self._check_validation(validation, classes)
-        return (
-            None if test is None else test.images,
-            None if validation is None else validation.images,
-        )
+        return test and test.images, validation and validation.images
 
     def _labelled(self, part: Part, classes: set[str]) -> _Labelled | None:
         """None without images in at least one class folder or two other folders."""
         folder = self.layout.parts.get(part)
         if folder is None:
             return None
-        listed = {name: images for name, images in self._images(part).items() if images}
         flat = self._flat(folder)
+        listed = {name: images for name, images in self._images(part).items() if images}
         images = self._by_class(folder, listed, classes)
         if images.keys() & classes or len(images) > 1:
             self._note_flat(folder, flat)
