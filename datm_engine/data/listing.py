@@ -174,7 +174,7 @@ class _Lister:
             _check_same_classes(self.layout, test.folder, classes, test.images.keys())
         if validation is not None:
             self._check_validation(validation, classes)
-        return test and test.images, validation and validation.images
+        return test.images if test else None, validation.images if validation else None
 
     def _labelled(self, part: Part, classes: set[str]) -> _Labelled | None:
         """None without images in at least one class folder or two other folders."""
