@@ -53,9 +53,9 @@ def _stated(folders: Folders, device: str) -> dict[str, str]:
     }
 
 
-def check_ipc(config: Config) -> None:
+def check_ipc(config: Config, data_dir: Path) -> None:
     """Raises DataError where a class is known to have fewer images than are asked for."""
-    known, ipc = smallest_class(config.dataset), config.distill.ipc
+    known, ipc = smallest_class(config.dataset, data_dir), config.distill.ipc
     if known is not None and known[1] < ipc:
         name, count = known
         wrong = f"ipc {ipc} is more than {name} has: {count} training images"
@@ -82,7 +82,7 @@ def new_run(folders: Folders, name: str | None, settled: Settings, device: str, 
     config = settled.config
     if config.experts.imported is not None:
         origin_of(folders.experts / config.experts.imported)
-    check_ipc(config)
+    check_ipc(config, folders.data)
     dataset = Path(config.dataset.name).stem or "images"
     if name is None:
         ending = f"-ipc{config.distill.ipc}{settled.variant}"

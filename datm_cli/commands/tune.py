@@ -126,7 +126,7 @@ def tune(
             asked, folders, computing, places, limit, stop, keep=keep, silent=quiet or as_json
         )
         conducting.check()
-        starting.check_ipc(asked.config)
+        starting.check_ipc(asked.config, folders.data)
         called = asked.name if name is None else name
         made = Tune.begin(tunes_dir, called, asked.config, asked.facts, typed)
         trials = conducting.make(made)

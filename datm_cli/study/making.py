@@ -67,7 +67,8 @@ class Making:
         """Raises ConfigError where a run of a planned name was made with other settings; one that
         failed before it had made anything gives its place. Raises DataError for an impossible
         ipc."""
-        starting.check_ipc(max((run.config for run in self.plan.runs), key=lambda c: c.distill.ipc))
+        largest = max((run.config for run in self.plan.runs), key=lambda c: c.distill.ipc)
+        starting.check_ipc(largest, self.folders.data)
         for planned in self.plan.runs:
             run = self._run(planned)
             if self._is_new(run):

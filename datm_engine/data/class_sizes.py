@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from datm_engine.config import DatasetConfig
-from datm_engine.data import archives, datasets, hub, naming, splitting
+from datm_engine.data import datasets, naming, splitting
 from datm_engine.data.arrays import TrainingLabels
 from datm_engine.errors import DatmError
 
@@ -40,14 +40,12 @@ def remaining(known: TrainingLabels, settings: DatasetConfig) -> Remaining:
     return Remaining(known.class_names, counts)
 
 
-def smallest_class(settings: DatasetConfig) -> tuple[str, int] | None:
-    """The class with the fewest training images that are left, and their number. None where only
-    loading the dataset shows it; loading also says what is wrong with it."""
+def smallest_class(settings: DatasetConfig, data_dir: Path) -> tuple[str, int] | None:
+    """The class with the fewest training images that are left, and their number; archives are
+    unpacked. None where only loading the dataset shows it; loading also reports what is wrong."""
     try:
         place = naming.locate(settings.name)
-        if settings.name.startswith(hub.PREFIX) or (place and archives.is_archive(place)):
-            return None
-        known = datasets.training_labels(settings.name, data_dir=Path())
+        known = datasets.training_labels(settings.name, data_dir=data_dir)
     except DatmError:
         return None
     if known is None:

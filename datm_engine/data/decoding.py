@@ -20,8 +20,14 @@ from PIL import Image
 from torch import Tensor
 
 from datm_engine.data import images as image_files
-from datm_engine.data.decoding_report import damaged_error, intact, notes_of, skipped_note
-from datm_engine.data.images import DamagedImageError, Facts
+from datm_engine.data.decoding_report import (
+    damaged_error,
+    intact,
+    notes_of,
+    skipped_note,
+    unsupported_error,
+)
+from datm_engine.data.images import DamagedImageError, Facts, UnsupportedImageError
 from datm_engine.errors import ConfigError, DataError
 from datm_engine.events import DatasetProgress, Event, Noted
 from datm_engine.files import cannot_read
@@ -139,18 +145,23 @@ def decode_intact(
     """The images that can be read: one channel if all of them are grey, else three.
 
     `read` returns the encoded bytes of the image that errors call by its place. Without a
-    resolution all images must have one size; raises ConfigError if they have not. Greys of more
-    than 8 bits are divided by 2^bits − 1 with the fewest bits that hold the largest value of all.
+    resolution all images must have one size; raises ConfigError if they have not, and DataError for
+    intact images of a kind that is not supported. Greys of more than 8 bits are divided by
+    2^bits − 1 with the fewest bits that hold the largest value of all.
     """
     first_place, first = _first_size(places, read, whole=resolution is None)
     size = resolution or first
     rgb = _empty(len(places), 3, size)
     least_bits = [image_files.BITS[0]]  # grows while greys are decoded
+    unsupported: dict[int, str] = {}
 
     def fill(index: int) -> Facts | str:
         try:
             image, facts = image_files.read_image(places[index], read(index), least_bits[0])
         except DamagedImageError as problem:
+            return str(problem)
+        except UnsupportedImageError as problem:
+            unsupported[index] = str(problem)
             return str(problem)
         if resolution is None and image.size != size:
             raise _sizes_differ(first_place, size, places[index], image.size)
@@ -160,6 +171,8 @@ def decode_intact(
 
     threads = _CORES if math.prod(first) >= _WORTH_THREADS else 1
     found = yield from in_chunks(fill, range(len(places)), what, threads)
+    if unsupported:
+        raise unsupported_error(places, unsupported)
     bits = image_files.bits_of(max((seen.top or 0 for seen in intact(found)), default=0))
     again = [
         index
@@ -187,9 +200,12 @@ def _first_size(
     damaged: dict[int, str] = {}
     for index, place in enumerate(places):
         try:
+            encoded = read(index)
             if whole:
-                return place, image_files.read_image(place, read(index))[0].size
-            return place, image_files.header_of(place, read(index))[0]
+                return place, image_files.read_image(place, encoded)[0].size
+            return place, image_files.header_of(place, encoded)[0]
+        except UnsupportedImageError:  # refused when all are known
+            return place, image_files.header_of(place, encoded)[0]
         except DamagedImageError as problem:
             damaged[index] = str(problem)
     raise damaged_error(places, damaged)

@@ -14,6 +14,8 @@ SKIP_DAMAGED = "--set dataset.skip_damaged=true"
 _NAMED = 10  # damaged images in an error's message
 _REMOVED = 100  # damaged images in one command
 _UPPER_NEEDED = 64  # of 256: values that need 15 bits or more
+# Images of 16 bits a channel that Pillow reads with 8, by whether they are grey.
+_WIDE = {False: "colour image", True: "grey image with transparency"}
 
 
 def counted(count: int, noun: str) -> str:
@@ -26,7 +28,7 @@ def intact(found: Sequence[Facts | str]) -> list[Facts]:
 
 
 def notes_of(places: Sequence[Path], found: Sequence[Facts | str], bits: int) -> tuple[str, ...]:
-    """Raises DataError for colour images of 16 bits whose upper bytes hold next to nothing."""
+    """Raises DataError for images of 16 bits a channel whose upper bytes hold next to nothing."""
     facts = intact(found)
     notes = []
     stating = sum(one.states_white for one in facts)
@@ -35,53 +37,70 @@ def notes_of(places: Sequence[Path], found: Sequence[Facts | str], bits: int) ->
             f"{counted(len(deep), 'grey image')} of more than 8 bits: values are divided by "
             f"{(1 << bits) - 1}, the largest of {bits} bits, because their largest is {max(deep)}"
         )
-        if plain := len(facts) - len(deep) - stating:
+        wide = sum(one.largest_upper_byte is not None for one in facts)
+        if plain := len(facts) - len(deep) - stating - wide:
             notes.append(f"{counted(plain, 'image')} of 8 bits beside them: divided by 255")
     if stating:
         what = counted(stating, "grey image")
         notes.append(f"{what} of more than 8 bits in PGM or JPEG 2000: divided by the stated white")
-    if wide := [one.largest_upper_byte for one in facts if one.largest_upper_byte is not None]:
-        if max(wide) < _UPPER_NEEDED:
-            raise _too_dark(places, found, max(wide))
-        what = counted(len(wide), "colour image")
-        notes.append(f"{what} of 16 bits a channel: the upper 8 bits are used")
+    for grey, kind in _WIDE.items():
+        upper = {
+            place: seen.largest_upper_byte
+            for place, seen in zip(places, found, strict=True)
+            if isinstance(seen, Facts) and seen.grey == grey and seen.largest_upper_byte is not None
+        }
+        if upper:
+            what = f"{counted(len(upper), kind)} of 16 bits a channel"
+            if max(upper.values()) < _UPPER_NEEDED:
+                raise _too_dark(what, next(iter(upper)), max(upper.values()))
+            notes.append(f"{what}: the upper 8 bits are used")
     if frames := sum(one.frames for one in facts):
         notes.append(f"{counted(frames, 'file')} of several frames: the first is used")
     return tuple(notes)
 
 
-def _too_dark(places: Sequence[Path], found: Sequence[Facts | str], upper: int) -> DataError:
-    wide = [
-        place
-        for place, seen in zip(places, found, strict=True)
-        if isinstance(seen, Facts) and seen.largest_upper_byte is not None
-    ]
+def _too_dark(what: str, first: Path, upper: int) -> DataError:
     factor = 65535 // ((1 << bits_of(upper * 256 + 255)) - 1)
     return DataError(
-        f"{counted(len(wide), 'colour image')} of 16 bits a channel with all values below "
-        f"{(upper + 1) * 256}: only the upper 8 bits can be read, which leaves them nearly black; "
-        f"the first is {wide[0]}",
-        command("magick", "mogrify", "-evaluate", "multiply", factor, "-depth", 8, wide[0])
+        f"{what} with all values below {(upper + 1) * 256}: only the upper 8 bits can be read, "
+        f"which leaves them nearly black; the first is {first}",
+        command("magick", "mogrify", "-evaluate", "multiply", factor, "-depth", 8, first)
         + "   # and so for each of them",
     )
 
 
 def damaged_error(places: Sequence[Path], damaged: Mapping[int, str]) -> DataError:
     """Names the first few images and how many there are; the hint is one command for all."""
-    named = [f"{places[index]} ({reason})" for index, reason in damaged.items()][:_NAMED]
-    if len(damaged) == 1:
-        ((index, reason),) = damaged.items()
-        message = f"{places[index]} is not a readable image: {reason}"
+    (first, reason), *others = damaged.items()
+    if not others:
+        message = f"{places[first]} is not a readable image: {reason}"
     else:
-        more = len(damaged) - len(named)
-        message = f"{len(damaged):,} images are not readable: {', '.join(named)}" + (
-            f" and {more:,} more" if more else ""
-        )
+        message = f"{len(damaged):,} images are not readable: {_named(places, damaged)}"
     files = [places[index] for index in damaged if os.path.lexists(places[index])]
+    if files and len(damaged) * 2 > len(places):  # the cause is likely another than damage
+        return DataError(message, command("ls", "-l", files[0]))
     if len(files) < len(damaged) or len(files) > _REMOVED:  # rows of a table, or very many
         return DataError(message, SKIP_DAMAGED)
     remove = command("rm", *files)
     return DataError(message, f"{remove}   # or restore them, or add {SKIP_DAMAGED}")
+
+
+def unsupported_error(places: Sequence[Path], unsupported: Mapping[int, str]) -> DataError:
+    """Of intact images, which no hint removes, and which are not skipped as damaged ones are."""
+    what = counted(len(unsupported), "image")
+    first = places[min(unsupported)]
+    seen = first if os.path.lexists(first) else first.parent  # a row of a table is no file
+    return DataError(
+        f"{what} of a kind that is not supported, though intact: {_named(places, unsupported)}; "
+        "greys are stored as whole numbers from 0 to 65535",
+        command("ls", "-l", seen) + "   # then convert all of them",
+    )
+
+
+def _named(places: Sequence[Path], wrong: Mapping[int, str]) -> str:
+    named = ", ".join(f"{places[index]} ({wrong[index]})" for index in sorted(wrong)[:_NAMED])
+    more = len(wrong) - _NAMED
+    return f"{named} and {more:,} more" if more > 0 else named
 
 
 def skipped_note(places: Sequence[Path], damaged: Mapping[int, str]) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from datm_engine.events import Event, Noted
 from datm_engine.files import cannot_write, make_folder
 from datm_engine.hints import command
 
-_DECODER = "2"  # to be raised when the same files come to give other pixels
+_DECODER = "3"  # to be raised when the same files come to give other pixels
 
 
 def load(

@@ -33,8 +33,6 @@ DAMAGED = (
 # What it raises for damaged EXIF data and further frames, which leave the pixels sound.
 _DAMAGED_PARTS = (*DAMAGED, struct.error, LookupError, TypeError, AttributeError, ArithmeticError)
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
-# Their headers state which value is white; Pillow scales it to 65535.
-_STATE_WHITE = ("PPM", "JPEG2000")
 _ANIMATED = ("GIF", "TIFF", "WEBP", "PNG", "AVIF")
 # Where Pillow's `getexif` looks.
 _EXIF = ("exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp")
@@ -57,13 +55,17 @@ class DamagedImageError(Exception):
     """An image that cannot be read, and why."""
 
 
+class UnsupportedImageError(Exception):
+    """An intact image of a kind that is not read, and why."""
+
+
 class Facts(NamedTuple):
     """What is known of an image beside its pixels.
 
     `top`: the largest value of a grey of more than 8 bits, which was divided by 2^`bits` − 1.
-    `largest_upper_byte`: of a colour image of 16 bits a channel, of which Pillow reads the upper
-    bytes only. All three are None for other images. `states_white`: a grey of more than 8 bits
-    whose file states which value is white. `frames`: the file holds several.
+    `largest_upper_byte`: of an image of 16 bits a channel, in colour or with transparency, of which
+    Pillow reads the upper bytes only. All three are None for other images. `states_white`: a grey
+    of more than 8 bits whose file states a white below 65535. `frames`: the file holds several.
     """
 
     grey: bool
@@ -79,16 +81,20 @@ def read_image(place: Path, encoded: bytes, least_bits: int = 8) -> tuple[Image.
 
     Greys of more than 8 bits are scaled by at least `least_bits`, more if they need more.
 
-    Raises DamagedImageError, DatmError for a HEIC image without its package.
+    Raises DamagedImageError, UnsupportedImageError, DatmError for a HEIC image without its package.
     """
     image = open_image(place, encoded)
     try:
-        wide = image.mode in ("RGB", "RGBA") and _is_wide(image)
+        grey, wide, white = (
+            _is_grey(image),
+            ";16" in str(_stored(image)),
+            _stated_white(image, encoded),
+        )
         image.load()
-        grey = image.mode in GREY
-        upper = max(top for _, top in _channels(image)[:3]) if wide else None
-        plain, top, bits = _eight_bit(image, least_bits)
-        states_white = image.mode.startswith("I") and image.format in _STATE_WHITE
+        deep = image.mode.startswith("I")
+        upper = _largest(image) if not deep and (wide or white == 65535) else None
+        states_white = deep and white not in (None, 65535)
+        plain, top, bits = _eight_bit(image, least_bits, states_white)
         plain = _over_white(plain).convert("L" if grey else "RGB")
         if not image.info.keys().isdisjoint(_EXIF):  # TIFF is turned already
             turn = _TURNS.get(_orientation(image))
@@ -99,17 +105,18 @@ def read_image(place: Path, encoded: bytes, least_bits: int = 8) -> tuple[Image.
 
 
 def header_of(place: Path, encoded: bytes) -> tuple[Size, bool]:
-    """Width and height of the upright image, and whether it is grey. Raises as `read_image`."""
+    """Width and height of the upright image, and whether it is grey. Raises as `open_image`."""
     image = open_image(place, encoded)
+    grey = _is_grey(image)  # before reading EXIF data of a PNG decodes the pixels
     width, height = image.size
     # Pillow turns TIFF itself, and states its turned size.
     if image.format != "TIFF" and _orientation(image) >= 5:
         width, height = height, width
-    return (width, height), image.mode in GREY
+    return (width, height), grey
 
 
 def open_image(place: Path, encoded: bytes) -> Image.Image:
-    """Raises as `read_image` does."""
+    """Raises DamagedImageError, DatmError for a HEIC image without its package."""
     if not encoded:
         raise DamagedImageError("the file is empty")
     if encoded[4:8] == b"ftyp" and encoded[8:12] in _HEIC_BRANDS:
@@ -140,34 +147,55 @@ def _orientation(image: Image.Image) -> int:
     return stated if isinstance(stated, int) and stated in _TURNS else 1
 
 
-def _eight_bit(image: Image.Image, least_bits: int) -> tuple[Image.Image, int | None, int | None]:
+def _eight_bit(
+    image: Image.Image, least_bits: int, states_white: bool
+) -> tuple[Image.Image, int | None, int | None]:
     """Deep greys brought to 8 bits, with their largest value and by how many bits, None where the
     file states its white. Pillow's own conversion would clip them to white."""
     if image.mode == "F":
-        raise ValueError("floating point pixels have no known range; store them in 8 or 16 bits")
+        raise UnsupportedImageError("floating point pixels have no known range")
     if not image.mode.startswith("I"):
         return image, None, None
     deep: NDArray[np.int64] = np.asarray(image).astype(np.int64)
     lowest, top = int(deep.min()), int(deep.max())
     if lowest < 0 or top > 65535:
         wrong = lowest if lowest < 0 else top
-        raise ValueError(f"a value of {wrong}, where greys of up to 16 bits have 0 to 65535")
-    states_white = image.format in _STATE_WHITE
+        raise UnsupportedImageError(
+            f"a value of {wrong}, where greys of up to 16 bits have 0 to 65535"
+        )
     bits = 16 if states_white else max(least_bits, bits_of(top))
     white = (1 << bits) - 1
     plain = Image.fromarray(((deep * 255 + white // 2) // white).astype(np.uint8))
     return (plain, None, None) if states_white else (plain, top, bits)
 
 
-def _is_wide(image: Image.Image) -> bool:
-    """Whether the channels of an opened colour image have 16 bits in the file."""
+def _stored(image: Image.Image) -> Any:
+    """How an opened image's file stores its pixels, in Pillow's terms: "RGB;16B", ("I", 4095), …"""
     tiles: list[Any] = getattr(image, "tile", [])
-    return bool(tiles) and ";16" in str(tiles[0][3])
+    return tiles[0][3] if tiles else ""
 
 
-def _channels(image: Image.Image) -> Any:
-    """(smallest, largest) value of each channel."""
-    return image.getextrema()
+def _is_grey(image: Image.Image) -> bool:
+    """Of an opened image. Pillow reads grey PNG images with transparency of 16 bits as RGBA."""
+    return image.mode in GREY or str(_stored(image)).startswith("LA;16")
+
+
+def _stated_white(image: Image.Image, encoded: bytes) -> int | None:
+    """The largest value that an opened image's PPM or JPEG 2000 header allows; Pillow scales it to
+    65535 in greys, to 255 in colours. None for 8 bits and other formats."""
+    if image.format == "JPEG2000":
+        depth = encoded.find(b"\xff\x4f\xff\x51") + 42  # of the first channel, after SOC and SIZ
+        return (2 << (int.from_bytes(encoded[depth : depth + 1]) & 127)) - 1
+    if image.format == "PPM":
+        stored = _stored(image)
+        return stored[1] if isinstance(stored, tuple) else {"I;16B": 65535}.get(stored)
+    return None
+
+
+def _largest(image: Image.Image) -> int:
+    """The largest value of all channels but alpha."""
+    channels: Any = image.getextrema()
+    return int(max(top for _, top in channels[: 1 if image.mode == "LA" else 3]))
 
 
 def _over_white(image: Image.Image) -> Image.Image:

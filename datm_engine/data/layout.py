@@ -1,17 +1,17 @@
 """Where the training, validation and test part of a folder of images are.
 
-FOLDER/train/CLASS/… and FOLDER/test/CLASS/…, by any usual name (`parts.py`), also one level deeper
-as archives unpack them; or class folders directly in FOLDER.
+FOLDER/train/CLASS/… and FOLDER/test/CLASS/…, by any usual name (`parts.py`); FOLDER/CLASS/train/…;
+or class folders directly in FOLDER. All also below folders that hold one folder, as archives do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from datm_engine.data.parts import Part, by_part, part_of
-from datm_engine.data.scanning import folders_in
+from datm_engine.data.parts import NAMES, Part, by_part, part_of
+from datm_engine.data.scanning import Scanner, folders_in
 from datm_engine.errors import DataError
 from datm_engine.hints import command
 
@@ -19,14 +19,22 @@ from datm_engine.hints import command
 @dataclass(frozen=True)
 class Layout:
     """`parts`: the folder of each part; "train" is `root` itself where class folders are directly
-    in it. `beside`: other folders in `root`. `around`: the folders that hold a part, but nothing
-    that is used. `notes`: what was decided."""
+    in it, and only a name, "CLASS/train", where `by_class` has the parts inside of class folders:
+    each class's folder of images. `beside`: other folders in `root`. `around`: the folders that
+    hold a part, but nothing that is used. `notes`: what was decided."""
 
     root: Path
     parts: Mapping[Part, Path]
     beside: tuple[Path, ...] = ()
     around: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
+    by_class: Mapping[Part, Mapping[str, Path]] = field(default_factory=dict)
+
+    def class_folders(self, part: Part) -> Mapping[str, Path]:
+        """The folder of each class's images. Raises OSError."""
+        if self.by_class:
+            return self.by_class[part]
+        return {path.name: path for path in folders_in(self.parts[part])}
 
     @property
     def is_split(self) -> bool:
@@ -39,12 +47,14 @@ def find_layout(root: Path) -> Layout:
     around: tuple[Path, ...] = ()
     place = _unpacked(root)
     if place != root:
-        notes, around = (f"{root} holds one folder, {place.name}/: that is the dataset",), (root,)
+        passed = (*reversed(place.relative_to(root).parents),)
+        around = tuple(root / folder for folder in passed)
+        notes = (f"{root} holds one folder, {place.relative_to(root)}/: that is the dataset",)
     parts = _parts(place)
     if "train" not in parts:
         if parts or len(folders_in(place)) < 2:
             raise incomplete(place)
-        return Layout(place, {"train": place}, around=around, notes=notes)
+        return _class_folders(place, around, notes)
     around += (place,)
     found: dict[Part, Path] = {}
     for part, folder in parts.items():
@@ -54,6 +64,29 @@ def find_layout(root: Path) -> Layout:
             around += (folder,)
     beside = tuple(path for path in folders_in(place) if path not in parts.values())
     return Layout(place, found, beside, around, notes)
+
+
+def _class_folders(place: Path, around: tuple[Path, ...], notes: tuple[str, ...]) -> Layout:
+    """PLACE/CLASS/…, or PLACE/CLASS/PART/… where that holds for all classes and parts."""
+    inner = {path: folders_in(path) for path in folders_in(place)}
+    parted = [path for path, below in inner.items() if any(part_of(one.name) for one in below)]
+    if not parted:
+        return Layout(place, {"train": place}, around=around, notes=notes)
+    only_parts = len(parted) == len(inner) and not any(
+        Scanner().images_in(path) or any(part_of(one.name) is None for one in below)
+        for path, below in inner.items()
+    )
+    if only_parts:
+        found = {path.name: _parts(path) for path in parted}
+        common = {frozenset(parts) for parts in found.values()}
+        if len(common) == 1 and "train" in (parts := common.pop()):
+            named = {part: place / "CLASS" / part for part in NAMES if part in parts}
+            by_class = {part: {name: found[name][part] for name in found} for part in named}
+            notes += (f"{place} has the parts inside of its class folders: {', '.join(named)}",)
+            return Layout(place, named, (), (*around, place), notes, by_class)
+    which = f"{parted[0]} and {len(parted) - 1} more" if len(parted) > 1 else f"{parted[0]}"
+    notes += (f"class folders with part folders inside are read as one part: {which}",)
+    return Layout(place, {"train": place}, around=around, notes=notes)
 
 
 def incomplete(root: Path) -> DataError:
@@ -80,13 +113,14 @@ def _parts(place: Path) -> dict[Part, Path]:
 
 
 def _unpacked(root: Path) -> Path:
-    """The only folder in `root`, where that holds the parts or class folders."""
-    folders = folders_in(root)
-    if len(folders) != 1 or part_of(folders[0].name) is not None:
-        return root
-    inner = folders_in(folders[0])
+    """Below folders that hold one folder: the one that holds the parts or class folders."""
+    place, inner = root, folders_in(root)
+    while len(inner) == 1 and part_of(inner[0].name) is None:
+        if place != root and Scanner().images_in(place):  # it is a class, not what is around one
+            return root
+        place, inner = inner[0], folders_in(inner[0])
     holds_parts = any(part_of(path.name) == "train" for path in inner)
-    return folders[0] if holds_parts or len(inner) >= 2 else root
+    return place if holds_parts or len(inner) >= 2 else root
 
 
 def _same_part_inside(part: Part, folder: Path) -> Path:

@@ -20,7 +20,7 @@ from datm_engine.data.decoding_report import counted
 from datm_engine.data.images import EXTENSIONS, HEIC_EXTENSIONS
 from datm_engine.data.layout import Layout, find_layout, incomplete
 from datm_engine.data.parts import Part
-from datm_engine.data.scanning import HEIC_HINT, Scanner, folders_in
+from datm_engine.data.scanning import HEIC_HINT, Scanner
 from datm_engine.errors import DataError
 from datm_engine.files import cannot_read
 from datm_engine.hints import command
@@ -65,7 +65,7 @@ def peek(root: Path) -> Shape:
     grey. `load` names the others."""
     try:
         layout, scanner = find_layout(root), Scanner()
-        folders = folders_in(layout.parts["train"])
+        folders = list(layout.class_folders("train").values())
         firsts = [decoding.first_size(scanner.images_below(folder)) for folder in folders]
         if not layout.is_split and not any(any(scanner.images_below(f)) for f in folders):
             raise incomplete(layout.root)
@@ -102,8 +102,7 @@ class _Lister:
     notes: list[str] = field(default_factory=list)
 
     def listing(self) -> Listing:
-        root, train_folder = self.layout.root, self.layout.parts["train"]
-        train = self._train(train_folder)
+        root, train = self.layout.root, self._train(self.layout.parts["train"])
         test, validation = self._others(set(train))
         names = sorted(train)
         parts = {
@@ -118,19 +117,27 @@ class _Lister:
         return Listing(root, _readable_names(root, names), parts, notes)
 
     def _train(self, folder: Path) -> ByClass:
-        train = {path.name: list(self.scanner.images_below(path)) for path in folders_in(folder)}
+        train = self._images("train")
         if not self.layout.is_split and not any(train.values()):
             raise incomplete(folder)
         for name, images in train.items():
             if not images:
-                raise self._empty_class(folder / name)
+                raise self._empty_class(self.layout.class_folders("train")[name])
         if len(train) < 2:
             raise DataError(
                 f"{folder} has {len(train)} class folders, at least 2 are needed",
                 command("ls", folder),
             )
-        self._note_flat(folder, len(self.scanner.images_in(folder)))
+        self._note_flat(folder, self._flat(folder))
         return train
+
+    def _images(self, part: Part) -> ByClass:
+        folders = self.layout.class_folders(part)
+        return {name: list(self.scanner.images_below(path)) for name, path in folders.items()}
+
+    def _flat(self, folder: Path) -> int:
+        """Images of no class in a part's folder, which is no folder if classes hold the parts."""
+        return 0 if self.layout.by_class else len(self.scanner.images_in(folder))
 
     def _empty_class(self, folder: Path) -> DataError:
         scanner = Scanner()
@@ -167,19 +174,15 @@ class _Lister:
             _check_same_classes(self.layout, test.folder, classes, test.images.keys())
         if validation is not None:
             self._check_validation(validation, classes)
-        return (
-            None if test is None else test.images,
-            None if validation is None else validation.images,
-        )
+        return test.images if test else None, validation.images if validation else None
 
     def _labelled(self, part: Part, classes: set[str]) -> _Labelled | None:
         """None without images in at least one class folder or two other folders."""
         folder = self.layout.parts.get(part)
         if folder is None:
             return None
-        listed = {path.name: list(self.scanner.images_below(path)) for path in folders_in(folder)}
-        listed = {name: images for name, images in listed.items() if images}
-        flat = len(self.scanner.images_in(folder))
+        flat = self._flat(folder)
+        listed = {name: images for name, images in self._images(part).items() if images}
         images = self._by_class(folder, listed, classes)
         if images.keys() & classes or len(images) > 1:
             self._note_flat(folder, flat)
@@ -269,7 +272,7 @@ def _check_same_classes(
             raise DataError(
                 f"classes differ: {some} in {one} but not in {lacks}"
                 f" ({len(train)} classes in {where.name}, {len(other)} in {folder.name})",
-                command("ls", where, folder),
+                command("ls", *([layout.root] if layout.by_class else [where, folder])),
             )
 
 

@@ -26,6 +26,13 @@ from datm_engine.events import Event
 from datm_engine.files import cannot_read
 from datm_engine.hints import command
 
+# Archives that neither zipfile nor tarfile reads.
+_UNPACKED_BY = {
+    ".rar": ("unrar", "x"),
+    ".7z": ("7z", "x"),
+    ".tar.zst": ("tar", "--zstd", "-xf"),
+    ".tzst": ("tar", "--zstd", "-xf"),
+}
 Load = Callable[[Path, str, Path, decoding.Size | None, bool], Generator[Event, None, FullSet]]
 
 
@@ -56,8 +63,16 @@ def reader_of(place: Path) -> Reader:
     raise ConfigError(
         f"{place} is neither a folder of images or parquet files nor a file that is read: "
         f".safetensors, .npz, .mat, .parquet, {', '.join(archives.SUFFIXES[:5])}, …",
-        command("ls", "-l", place),
+        _unpacking(place) or command("ls", "-l", place),
     )
+
+
+def _unpacking(place: Path) -> str | None:
+    """The command that unpacks an archive of a kind that is not read."""
+    for suffix, words in _UNPACKED_BY.items():
+        if place.is_file() and place.name.lower().endswith(suffix):
+            return command(*words, place)
+    return None
 
 
 def name_of(place: Path) -> str:

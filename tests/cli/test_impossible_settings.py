@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,13 +57,16 @@ def test_an_impossible_ipc_of_a_folder_is_known_without_decoding(
         assert_two_lines(study, 1, "ipc 50 is more than class class1", "--ipc 9")
     tune = datm("tune", *words, "--ipc", 50)
     assert_two_lines(tune, 1, "ipc 50 is more than class class1", "--ipc 9")
+    packed = shutil.make_archive(str(tmp_path / "packed"), "zip", folder)
+    answer = datm("distill", "--dataset", packed, *words[2:], "--ipc", 50)
+    assert_two_lines(answer, 1, "ipc 50 is more than class class1 has: 9 training", "--ipc 9")
     assert not any(Path(made).exists() for made in ("runs", "studies", "tunes"))
 
 
 def test_what_comes_out_later_leaves_no_run_that_holds_nothing(
     datm: Datm, settings: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("datm_cli.starting.smallest_class", lambda _: None)
+    monkeypatch.setattr("datm_cli.starting.smallest_class", lambda *_: None)
     answer = datm("distill", "--config", settings, "--ipc", 5000, "--quiet")
     assert_two_lines(answer, 1, "ipc 5000 is more than class", "--ipc ")
     assert list(Path("runs").iterdir()) == []
@@ -115,7 +119,7 @@ def test_the_number_that_is_known_is_the_number_that_is_loaded(
                 next(loading)
         except StopIteration as done:
             counts = done.value.train.labels.bincount()
-        known = smallest_class(settings)
+        known = smallest_class(settings, tmp_path)
         assert known is not None
         assert known[1] == int(counts.min()), (name, counts)
 
@@ -143,7 +147,11 @@ def test_the_classes_of_digits_have_as_many_images_as_are_known(tmp_path: Path) 
 
 def test_what_only_loading_shows_is_not_guessed(tmp_path: Path) -> None:
     over = {"dataset": {"name": "hf:someone/else"}}
-    assert smallest_class(build(overlay(load("digits-ipc1"), over), "here").dataset) is None
+    assert (
+        smallest_class(build(overlay(load("digits-ipc1"), over), "here").dataset, tmp_path) is None
+    )
     (tmp_path / "empty").mkdir()
     over = {"dataset": {"name": str(tmp_path / "empty")}}
-    assert smallest_class(build(overlay(load("digits-ipc1"), over), "here").dataset) is None
+    assert (
+        smallest_class(build(overlay(load("digits-ipc1"), over), "here").dataset, tmp_path) is None
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -69,9 +70,40 @@ def test_the_first_ten_are_named_and_the_others_counted(load: Load, folder: Path
 def test_very_many_are_answered_with_the_setting(load: Load, folder: Path) -> None:
     for n in range(101):
         (folder / "train" / "cat" / f"bad{n}.png").write_bytes(b"bad")
+        Image.new("RGB", (6, 6)).save(folder / "train" / "cat" / f"good{n}.png")
     with pytest.raises(DataError, match="101 images are not readable") as error:
         load(folder)
     assert error.value.hint == "--set dataset.skip_damaged=true"
+
+
+def test_where_most_are_unreadable_the_hint_removes_none(load: Load, folder: Path) -> None:
+    for n in range(13):
+        (folder / "train" / "cat" / f"bad{n:02}.png").write_bytes(b"bad")
+    with pytest.raises(DataError, match="13 images are not readable") as error:
+        load(folder)
+    assert error.value.hint == f"ls -l {folder}/train/cat/bad00.png"
+
+
+@pytest.mark.parametrize("skip_damaged", [False, True])
+@pytest.mark.parametrize("resolution", ["native", 6])
+@pytest.mark.parametrize(("mode", "value"), [("F", 0.5), ("I", -3)])
+def test_intact_images_of_an_unsupported_kind_are_not_called_damaged(
+    load: Load, folder: Path, mode: str, value: float, resolution: str | int, skip_damaged: bool
+) -> None:
+    for path in sorted((folder / "train").rglob("*.png")):
+        Image.new(mode, (6, 6), value).save(path.with_suffix(".tif"))
+        path.unlink()
+    with pytest.raises(DataError) as error:
+        load(folder, resolution=resolution, skip_damaged=skip_damaged)
+    first = folder / "train" / "cat" / "0.tif"
+    reason = {
+        "F": "floating point pixels have no known range",
+        "I": "a value of -3, where greys of up to 16 bits have 0 to 65535",
+    }[mode]
+    assert error.value.message.startswith(
+        f"8 images of a kind that is not supported, though intact: {first} ({reason}), "
+    )
+    assert error.value.hint == f"ls -l {first}   # then convert all of them"
 
 
 def test_they_are_skipped_on_request_and_reported(
@@ -158,6 +190,19 @@ class TestParquet:
             f"{rows}/train.parquet row 5 ("
         )
         assert error.value.hint == "--set dataset.skip_damaged=true"
+
+    def test_rows_of_an_unsupported_kind_are_named(self, load: Load, tmp_path: Path) -> None:
+        arrow = pytest.importorskip("pyarrow")
+        parquet = pytest.importorskip("pyarrow.parquet")
+        file = io.BytesIO()
+        Image.new("F", (6, 6), 0.5).save(file, "TIFF")
+        cells = [{"bytes": file.getvalue(), "path": None}] * 4
+        parquet.write_table(
+            arrow.table({"image": cells, "label": [0, 1] * 2}), tmp_path / "train.parquet"
+        )
+        with pytest.raises(DataError, match=r"4 images of a kind .* row 0 ") as error:
+            load(tmp_path / "train.parquet")
+        assert error.value.hint == f"ls -l {tmp_path}   # then convert all of them"
 
     def test_peeking_looks_at_the_first_readable_row(self, rows: Path, tmp_path: Path) -> None:
         assert datasets.peek(str(rows), data_dir=tmp_path) == Shape(2, 3, 6, 6)

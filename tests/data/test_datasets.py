@@ -208,6 +208,37 @@ def test_a_typo_in_an_absolute_path_is_answered_with_an_absolute_path(
     assert error.value.hint == f"--dataset {tmp_path / 'photos'}"
 
 
+@pytest.mark.parametrize("name", ["digits/", "./digits", "./digits/"])
+def test_a_built_in_name_that_was_completed_as_a_path_is_recognised(
+    load: Load, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError) as error:
+        load(name)
+    assert error.value.hint == "--dataset digits"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("p.rar", "unrar x"),
+        ("p.7Z", "7z x"),
+        ("p.tar.zst", "tar --zstd -xf"),
+        ("p.npy", "ls -l"),
+        ("p.h5", "ls -l"),
+    ],
+)
+def test_other_archives_are_answered_with_what_unpacks_them_and_arrays_with_what_is_read(
+    load: Load, tmp_path: Path, name: str, hint: str
+) -> None:
+    (tmp_path / name).write_bytes(b"packed")
+    with pytest.raises(
+        ConfigError, match=r"nor a file that is read: \.safetensors, \.npz"
+    ) as error:
+        load(tmp_path / name)
+    assert error.value.hint == f"{hint} {tmp_path / name}"
+
+
 def test_a_file_that_is_no_dataset_is_refused(load: Load, tmp_path: Path) -> None:
     (tmp_path / "pets.pkl").write_bytes(b"PK")
     with pytest.raises(ConfigError, match=r"pets\.pkl is neither a folder of images"):

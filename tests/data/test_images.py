@@ -204,10 +204,38 @@ class TestDeepGreys:
                 "1 grey image of more than 8 bits in PGM or JPEG 2000: divided by the stated white",
             ]
 
+    @pytest.mark.parametrize("plain", [False, True])
+    def test_a_pgm_file_of_fewer_bits_than_its_header_allows_has_the_range_of_its_bits(
+        self, plain: bool
+    ) -> None:
+        content = b"P2\n3 1\n65535\n0 2007 4014\n" if plain else pgm(65535, [0, 2007, 4014])
+        pixels, notes = read(content)
+        assert pixels.tolist() == [[[[0, 125, 250]]]]
+        assert notes == [
+            "1 grey image of more than 8 bits: values are divided by 4095, the largest of 12 bits, "
+            "because their largest is 4014"
+        ]
+
+    def test_so_has_a_jpeg_2000_file(self) -> None:
+        deep = np.array([[0, 2007, 4014]], np.uint16)
+        pixels, notes = read(encoded(Image.fromarray(deep), "JPEG2000"))
+        assert pixels.tolist() == [[[[0, 125, 250]]]]
+        assert "12 bits, because their largest is 4014" in notes[0]
+
+    def test_a_jpeg_2000_file_of_twelve_bits_is_divided_by_its_white(self) -> None:
+        deep = np.array([[0, 2007, 4014]], np.uint16) + 2**15 - 2**11  # stored around the middle
+        content = bytearray(encoded(Image.fromarray(deep), "JPEG2000", no_jp2=True))
+        content[42] = 12 - 1
+        pixels, notes = read(bytes(content))
+        assert pixels.tolist() == [[[[0, 125, 250]]]]
+        assert notes == [
+            "1 grey image of more than 8 bits in PGM or JPEG 2000: divided by the stated white"
+        ]
+
     @pytest.mark.parametrize("value", [-1, 65536, 100_000])
     def test_values_of_more_than_sixteen_bits_are_refused(self, value: int) -> None:
         content = encoded(Image.fromarray(np.array([[0, value]], np.int32)), "TIFF")
-        with pytest.raises(DataError, match=f"image 0 is not a readable image: a value of {value}"):
+        with pytest.raises(DataError, match=rf"1 image of a kind .*image 0 \(a value of {value}"):
             read(content)
 
 
@@ -227,6 +255,45 @@ class TestDeepColours:
             read(png(values, {3: 2, 4: 6}[channels]))
         assert f"values below {(top // 256 + 1) * 256}: only" in error.value.message
         assert f"-evaluate multiply {factor} -depth 8 'image 0'" in error.value.hint
+
+    def test_few_used_bits_of_a_ppm_file_are_refused(self) -> None:
+        dark = np.full((1, 1, 3), 4014, ">u2").tobytes()
+        with pytest.raises(DataError, match="1 colour image of 16 bits a channel with"):
+            read(b"P6\n1 1\n65535\n" + dark)
+
+    def test_the_depth_of_a_jpeg_2000_file_is_recognised(self) -> None:
+        content = bytearray(encoded(Image.new("RGB", (1, 1)), "JPEG2000", no_jp2=True))
+        for channel in range(3):
+            content[42 + 3 * channel] = 16 - 1
+        assert read(bytes(content))[1] == [
+            "1 colour image of 16 bits a channel: the upper 8 bits are used"
+        ]
+
+
+class TestDeepGreysWithTransparency:
+    def test_are_grey_over_white_and_that_is_reported(self) -> None:
+        deep = np.array([[[65535, 65535], [32896, 65535], [0, 0]]], np.uint16)
+        content = png(deep, 4)
+        assert decoding.encoded_size(PLACE, content) == ((3, 1), True)
+        pixels, notes = read(content)
+        assert pixels.tolist() == [[[[255, 128, 255]]]]
+        assert notes == [
+            "1 grey image with transparency of 16 bits a channel: the upper 8 bits are used"
+        ]
+
+    def test_few_used_bits_are_refused(self) -> None:
+        with pytest.raises(DataError, match="1 grey image with transparency of 16 bits") as error:
+            read(png(np.array([[[4095, 65535]]], np.uint16), 4))
+        assert "-evaluate multiply 16 -depth 8 'image 0'" in error.value.hint
+
+    def test_beside_others_each_kind_is_counted(self) -> None:
+        white = np.full((1, 1, 4), 65535, np.uint16)
+        deep = encoded(Image.fromarray(white[..., 0]), "PNG")
+        _, notes = read(deep, png(white[..., :3], 2), png(white[..., :2], 4))
+        assert notes[1:] == [
+            "1 colour image of 16 bits a channel: the upper 8 bits are used",
+            "1 grey image with transparency of 16 bits a channel: the upper 8 bits are used",
+        ]
 
 
 def test_print_colours_of_a_jpeg_are_not_inverted() -> None:

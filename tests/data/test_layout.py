@@ -157,6 +157,73 @@ def test_an_unpacked_archive_is_found_one_folder_deeper(
     agrees(root, data, tmp_path)
 
 
+@pytest.mark.parametrize("part", ["train", "root"])
+def test_so_it_is_several_folders_deeper(
+    load: Load, photos: Photos, fill: Fill, tmp_path: Path, part: str
+) -> None:
+    root = photos(**{f"data/images/{part}": 5}).rename(tmp_path / "unpacked")
+    data, events = load(root)
+    assert counts(data) == (8, 0, 2)
+    assert notes(events)[0] == f"{root} holds one folder, data/images/: that is the dataset"
+    agrees(root, data, tmp_path)
+    fill(root / "data", 1)  # a class then, not what is around a dataset
+    with pytest.raises(DataError, match="unpacked has no train/ folder"):
+        load(root)
+
+
+@pytest.mark.parametrize(("train", "test"), [("train", "test"), ("Training", "val")])
+def test_parts_inside_of_class_folders_are_used(
+    load: Load, fill: Fill, tmp_path: Path, train: str, test: str
+) -> None:
+    root = tmp_path / "photos"
+    for name in ("cat", "dog"):
+        fill(root / name / train, 3)
+        fill(root / name / test, 2)
+    fill(root, 1)
+    data, events = load(root)
+    assert counts(data) == (6, 0, 4)
+    assert data.class_names == ("cat", "dog")
+    assert data.train.labels.tolist() == [0] * 3 + [1] * 3
+    assert data.test.labels.tolist() == [0] * 2 + [1] * 2
+    first = np.asarray(Image.open(root / "dog" / test / "0.png"))
+    assert data.test.images[2].permute(1, 2, 0).tolist() == first.tolist()
+    part = {"test": "test", "val": "validation"}[test]
+    assert notes(events)[0] == f"{root} has the parts inside of its class folders: train, {part}"
+    assert notes(events)[-1] == f"1 image directly in {root}: not used"
+    agrees(root, data, tmp_path)
+
+
+def test_a_class_without_images_in_a_part_of_its_own_is_named(
+    load: Load, fill: Fill, tmp_path: Path
+) -> None:
+    root = tmp_path / "photos"
+    for name in ("cat", "dog"):
+        fill(root / name / "train", 3)
+        fill(root / name / "test", 2 if name == "cat" else 0)
+    with pytest.raises(
+        DataError, match=r"classes differ: dog in .*CLASS/train but not in"
+    ) as error:
+        load(root)
+    assert error.value.hint == f"ls {root}"
+
+
+@pytest.mark.parametrize("beside", ["image", "folder", "class", "part"])
+def test_part_folders_inside_of_some_class_folders_are_read_as_one_and_reported(
+    load: Load, fill: Fill, tmp_path: Path, beside: str
+) -> None:
+    root = tmp_path / "photos"
+    for name in ("cat", "dog"):
+        fill(root / name / "train", 3)
+        fill(root / name / "test", 2)
+    place = {"image": "dog", "folder": "dog/other", "class": "owl", "part": "dog/val"}[beside]
+    fill(root / place, 5)
+    data, events = load(root)
+    assert counts(data) == (12, 0, 3)
+    assert notes(events)[0] == (
+        f"class folders with part folders inside are read as one part: {root}/cat and 1 more"
+    )
+
+
 def test_images_around_an_unpacked_archive_are_reported(
     load: Load, photos: Photos, fill: Fill, tmp_path: Path
 ) -> None:
