@@ -43,8 +43,8 @@ def softly_labelled(data: PreparedData, ipc: int = 10) -> SyntheticSet:
 @pytest.fixture
 def raw_test(data_dir: Path, finished: Callable[..., Any]) -> tuple[torch.Tensor, torch.Tensor]:
     """Test images as uint8, which have seen no preprocessing."""
-    everything = {"resolution": "native", "train_images": "all", "validation": 0.0, "seed": 0}
-    _, data = finished(load("digits", data_dir=data_dir, **everything))
+    everything = {"resolution": "native", "train_images": "all", "validation": 0.0, "test": 0.2}
+    _, data = finished(load("digits", data_dir=data_dir, seed=0, **everything))
     return data.test.images, data.test.labels
 
 

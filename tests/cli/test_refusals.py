@@ -183,7 +183,9 @@ def test_damaged_images_are_refused_or_skipped_and_kept_with_the_run(
     (folder / "train/class0/000.png").write_bytes(b"")
     words = ("--dataset", folder, *FOLDER, "--config", settings)
     answer = datm("experts", *words)
-    assert_two_lines(answer, 1, "000.png is not a readable image", "add --skip-damaged")
+    assert_two_lines(
+        answer, 1, "000.png is not a readable image", "add --set dataset.skip_damaged=true"
+    )
     assert datm("experts", *words, "--skip-damaged").code == 0
     assert datm("distill", *words, "--skip-damaged", "--quiet").code == 0
     run = Path("runs/photos-ipc1")
