@@ -18,7 +18,6 @@ import hashlib
 import json
 import os
 import platform
-import re
 import shlex
 import subprocess
 import sys
@@ -71,10 +70,21 @@ COMMANDS = {
     "a command that does not exist": "nothing",
 }
 # What differs from one run of the same command to the next, or from one machine to another.
-VOLATILE = re.compile(
-    r"(seconds|time|age|created|duration|memory|bytes|size|host|process|disk|elapsed|version|torch|"
-    r"compiler|platform|estimate|cost)"
-)
+VOLATILE = {
+    *(
+        "seconds",
+        "time",
+        "age",
+        "created",
+        "duration",
+        "memory",
+        "bytes",
+        "size",
+        "host",
+        "process",
+    ),
+    *("disk", "elapsed", "version", "torch", "compiler", "platform", "estimate", "cost"),
+}
 
 
 def machine() -> dict[str, str]:
@@ -144,7 +154,7 @@ def _steady(stated: Any, folder: Path) -> Any:
     """Without what differs from one run of the same command to the next."""
     if isinstance(stated, Mapping):
         return {
-            key: "…" if VOLATILE.search(key) else _steady(value, folder)
+            key: "…" if VOLATILE & set(key.split("_")) else _steady(value, folder)
             for key, value in stated.items()
         }
     if isinstance(stated, list):
