@@ -2,7 +2,7 @@
 
     python -m benchmarks.threads [--json] [--size small|full]
 
-`demo`: the demo's run, `datm distill` on digits with its experts at hand, as a command: with the
+`demo`: the demo's run, `datm distill` on digits with its experts on disk, as a command: with the
 number of threads that datm chooses, and with a thread for each core that spins as OpenMP does by
 default. `waiting`: a student's step forward and backward with two threads, on 32×32 images, by how
 threads wait for each other: spinning as by default, for a set number of rounds, or not at all.

@@ -100,7 +100,9 @@ def run() -> None:
     limit_spinning(os.environ)  # before any command imports torch
     output.have_streams()
     sys.excepthook = output.print_traceback
-    if "WORLD_SIZE" in os.environ:  # a lost rank is told in two lines, not by torch's C++ frames
+    if (
+        "WORLD_SIZE" in os.environ
+    ):  # a lost rank is reported in two lines, not by torch's C++ frames
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     as_json = "--json" in sys.argv
     for stream in (sys.stdout, sys.stderr):
@@ -160,13 +162,13 @@ def _usage(error: TyperException) -> str:
 
 
 def _tell(message: str, hint: str, as_json: bool) -> None:
-    """Of several ranks, what went wrong first is told, once; torchrun says it again at its end."""
+    """Report the first failure of several ranks, once; torchrun prints it again at its end."""
     if ranks.current().tells(message, hint):
         output.tell_error(message, hint, as_json)
     if report := os.environ.get("TORCHELASTIC_ERROR_FILE"):
         words = printable(f"{message}\n  {hint}", lines=True)  # torchrun prints them
         said = {"message": words, "extraInfo": {"timestamp": str(int(time()))}}
-        with suppress(OSError):  # it has been told
+        with suppress(OSError):  # it has been reported
             Path(report).write_text(json.dumps({"message": said}), encoding="utf-8")
 
 

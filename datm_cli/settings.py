@@ -29,7 +29,7 @@ Tables = dict[str, Any]
 class Settings:
     """`source` says which presets the configuration came from; `notes`, what was derived;
     `variant`, the switches that make it another than the preset, for the run's name: "-mtt";
-    `derive`, the keys of [distill] that hold until its experts tell them; `shape`, of the
+    `derive`, the keys of [distill] that hold until they are derived from its experts; `shape`, of the
     dataset's images as they are used, where reading its files has shown it."""
 
     config: Config
