@@ -100,9 +100,7 @@ def run() -> None:
     limit_spinning(os.environ)  # before any command imports torch
     output.have_streams()
     sys.excepthook = output.print_traceback
-    if (
-        "WORLD_SIZE" in os.environ
-    ):  # a lost rank is reported in two lines, not by torch's C++ frames
+    if "WORLD_SIZE" in os.environ:  # a lost rank: two lines, no C++ frames
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     as_json = "--json" in sys.argv
     for stream in (sys.stdout, sys.stderr):
