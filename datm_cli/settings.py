@@ -29,10 +29,10 @@ Tables = dict[str, Any]
 class Settings:
     """The resolved configuration of a run, and where it comes from.
 
-    `source`: the presets it comes from. `notes`: what was derived. `variant`: the switches that make
-    it another than the preset, for the run's name: "-mtt". `derive`: the keys of [distill] that hold
-    until they are derived from the experts. `shape`: of the dataset's images as they are used, where
-    reading its files has shown it.
+    `source`: the presets it comes from. `notes`: what was derived. `variant`: the switches that
+    make it another than the preset, for the run's name: "-mtt". `derive`: the keys of [distill]
+    that hold until they are derived from the experts. `shape`: of the dataset's images as they are
+    used, where reading its files has shown it.
     """
 
     config: Config
