@@ -256,7 +256,11 @@ def full_disk(*_: Any, **__: Any) -> None:
         ("print(28); import sys; sys.exit(4)", FileError, "cannot be written: No space left"),
         ("import sys; sys.exit(3)", MemoryError, "no memory"),
         ("import os; os.kill(os.getpid(), 9)", MemoryError, "no memory"),
-        ("import os; os.kill(os.getpid(), 2)", KeyboardInterrupt, "^$"),
+        (
+            "import os, signal; signal.signal(2, signal.SIG_DFL); os.kill(os.getpid(), 2)",
+            KeyboardInterrupt,
+            "^$",
+        ),
         ("import os; os.kill(os.getpid(), 15)", KeyboardInterrupt, "^$"),
     ],
 )
