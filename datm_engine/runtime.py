@@ -196,8 +196,9 @@ def _set_threads(given: str, work: float, before: Mapping[str, Any] | None, rank
     if kept is not None:
         _check_same("--threads", "auto" if count is None else count, kept)
         count = kept
-    if count is None and "OMP_NUM_THREADS" in os.environ:
-        count = torch.get_num_threads()
+    if count is None:  # not torch's number, which an earlier run of this process may have set
+        stated = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+        count = int(stated) if stated.isdecimal() and int(stated) > 0 else None
     sharing = _sharing_cores(ranks)
     if count is None:
         count = threads_for(work, max(1, available_cores() // sharing))

@@ -186,4 +186,4 @@ def _tell(made: ExpertSet, wanted: int, as_json: bool, quiet: bool) -> None:
         else:
             output.print_line(made.folder)
     if not (as_json or quiet) and ready < wanted:
-        output.remark(f"stopped with {ready} of {wanted} experts; the same command goes on")
+        output.remark(f"stopped with {ready} of {wanted} experts; the same command continues")
