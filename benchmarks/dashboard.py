@@ -33,9 +33,10 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from datm_cli import launch
-from datm_engine import events, presets
-from datm_engine.config import build, overlay
+from datm_engine import events
 from datm_engine.runs import Run
+from datm_engine.settings import presets
+from datm_engine.settings.config import build, overlay
 
 ITERATIONS = 10_000
 SIZE = (120, 40)

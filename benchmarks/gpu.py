@@ -26,9 +26,7 @@ import torch
 
 from benchmarks import experts, matching, several
 from benchmarks.problem import made_ready, runtime
-from datm_engine import presets
 from datm_engine.compilation import graph_size
-from datm_engine.config import build
 from datm_engine.data.augmentation import OPERATIONS, draw
 from datm_engine.distillation.matching import (
     Step,
@@ -40,6 +38,8 @@ from datm_engine.distillation.matching import (
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build as build_network
 from datm_engine.runtime import generator
+from datm_engine.settings import presets
+from datm_engine.settings.config import build
 
 RESULTS = Path("gpu", "results.json")  # of all parts so far, however they were run
 LARGEST = {"cifar100-ipc100": (100, 32), "tinyimagenet-ipc50": (200, 64)}

@@ -38,7 +38,7 @@ from datm_cli.commands.tune import tune
 from datm_cli.text import printable
 from datm_engine import hints, ranks
 from datm_engine.errors import DatmError
-from datm_engine.published_names import counterpart
+from datm_engine.settings.published_names import counterpart
 from datm_engine.threads import limit_spinning
 from datm_engine.version import __version__
 

@@ -11,11 +11,11 @@ from typing import Any
 from datm_cli.dashboard.state import State, fold
 from datm_cli.subject import find
 from datm_engine import events
-from datm_engine.config import Config
 from datm_engine.errors import ConfigError
 from datm_engine.events import Event
 from datm_engine.hints import command
 from datm_engine.runs import Run
+from datm_engine.settings.config import Config
 
 STAGES = ("dataset", "experts", "references", "distill", "selection", "evaluate")
 # What a network is trained on, by the name of its row.

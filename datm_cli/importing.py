@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from datm_cli import options, settings
 from datm_cli.driving import Reader, drive
 from datm_engine import runtime
-from datm_engine.config import Config, overlay
 from datm_engine.data import datasets
 from datm_engine.errors import ConfigError
 from datm_engine.events import Noted
@@ -21,6 +20,7 @@ from datm_engine.formats.buffers import import_buffers
 from datm_engine.formats.expert_accuracy import check_accuracy
 from datm_engine.hints import command
 from datm_engine.names import checked
+from datm_engine.settings.config import Config, overlay
 
 if TYPE_CHECKING:
     from datm_engine.formats.tensors import Foreign

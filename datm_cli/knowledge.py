@@ -15,7 +15,7 @@ from datm_cli.plots import Curve, Curves, Span, short
 from datm_cli.sentences import plural
 from datm_cli.text import printable
 from datm_engine.alignment.course import Course
-from datm_engine.config import Config
+from datm_engine.settings.config import Config
 
 UNKNOWN = "–"
 LINES = {"training": "t", "held out": "o", "easy": "e", "hard": "h"}  # whose, and its letter

@@ -21,7 +21,7 @@ def _known_colours(wanted: str) -> str:
 
 
 def _known_resolution(wanted: str | None) -> str | None:
-    from datm_engine import resolutions
+    from datm_engine.settings import resolutions
 
     try:
         return None if wanted is None else str(resolutions.normalized(wanted))

@@ -8,9 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from datm_engine import presets, resolutions, threads, unpublished
-from datm_engine.config import Config, DatasetConfig, build, overlay, parse_assignments, read_toml
-from datm_engine.config_messages import shown
+from datm_engine import threads, unpublished
 from datm_engine.data import datasets
 from datm_engine.data.arrays import Shape
 from datm_engine.data.class_sizes import remaining
@@ -18,9 +16,19 @@ from datm_engine.distillation.window import Third, third
 from datm_engine.errors import ConfigError
 from datm_engine.files import parse_json
 from datm_engine.hints import HELP, command
-from datm_engine.presets import Chosen
-from datm_engine.published_names import counterpart
-from datm_engine.published_yaml import read_published_yaml
+from datm_engine.settings import presets, resolutions
+from datm_engine.settings.config import (
+    Config,
+    DatasetConfig,
+    build,
+    overlay,
+    parse_assignments,
+    read_toml,
+)
+from datm_engine.settings.messages import shown
+from datm_engine.settings.presets import Chosen
+from datm_engine.settings.published_names import counterpart
+from datm_engine.settings.published_yaml import read_published_yaml
 
 Tables = dict[str, Any]
 

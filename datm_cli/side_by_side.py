@@ -20,9 +20,9 @@ from datm_cli.course import SETS, STAGES, Course
 from datm_cli.plots import SEVERAL, Curves
 from datm_cli.sentences import pace, percent, setting, size
 from datm_cli.text import printable
-from datm_engine.config import differences
 from datm_engine.events import Evaluated
-from datm_engine.presets import APPROXIMATE
+from datm_engine.settings.config import differences
+from datm_engine.settings.presets import APPROXIMATE
 
 NARROWEST = 16  # columns that a run has at least, if it needs them: "61.25 ± 0.50 (3)"
 UNKNOWN = "–"

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from datm_cli import settings
 from datm_cli.settings import Settings
-from datm_engine.config import Config, build, differences, overlay
 from datm_engine.data.class_sizes import smallest_class
 from datm_engine.distilled import progress
 from datm_engine.errors import ConfigError, DataError, FileError
@@ -19,6 +18,7 @@ from datm_engine.files import or_elsewhere
 from datm_engine.names import made
 from datm_engine.runs import Run, free_name
 from datm_engine.runtime import Runtime, environment
+from datm_engine.settings.config import Config, build, differences, overlay
 
 if TYPE_CHECKING:
     from datm_engine.pipeline import Folders

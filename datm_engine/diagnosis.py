@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from datm_engine.compilation import compiled, graph_size
-from datm_engine.config import Config
 from datm_engine.data.augmentation import Draw
 from datm_engine.distillation.matching import Gradient, Step, build_graph, student_gradient
 from datm_engine.evaluation.expert_selection import passes
@@ -24,6 +23,7 @@ from datm_engine.memory import wanted_for
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
 from datm_engine.runtime import Runtime
+from datm_engine.settings.config import Config
 
 _MOST = 128  # images a calibrated step; larger batches are taken to cost in proportion
 

@@ -11,7 +11,6 @@ from datm_engine.alignment.course import Course
 from datm_engine.alignment.measurement import measure_course
 from datm_engine.alignment.settling import Settled, align, settle_by_experts
 from datm_engine.checkpoint import Checkpoint
-from datm_engine.config import Config
 from datm_engine.data.prepared import PreparedData, prepare
 from datm_engine.data.preprocessing import Preprocessing
 from datm_engine.derivation import ALIGNED
@@ -35,6 +34,7 @@ from datm_engine.networks.weights import FlatNetwork
 from datm_engine.ranks import ALONE
 from datm_engine.runs import Run
 from datm_engine.runtime import Runtime
+from datm_engine.settings.config import Config
 from datm_engine.soundness import losses
 from datm_engine.synthetic import SyntheticSet
 from datm_engine.version import __version__

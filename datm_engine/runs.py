@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datm_engine.config import Config, build
 from datm_engine.errors import FileError, RunError
 from datm_engine.events import (
     Event,
@@ -39,6 +38,7 @@ from datm_engine.names import checked, normalized, numbered, same_but_for_case
 from datm_engine.process import Process, beating, shows_life
 from datm_engine.recorder import Recorder, end_line
 from datm_engine.retelling import still_true
+from datm_engine.settings.config import Config, build
 from datm_engine.tail import EventTail
 
 

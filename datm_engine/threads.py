@@ -11,8 +11,8 @@ import os
 import sys
 from collections.abc import MutableMapping
 
-from datm_engine.config import Config, NetworkConfig
 from datm_engine.errors import ConfigError
+from datm_engine.settings.config import Config, NetworkConfig
 
 Size = tuple[int, int, int]  # channels, height, width
 

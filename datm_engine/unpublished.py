@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from datm_engine.config import overlay
 from datm_engine.derivation import DERIVABLE, WINDOW, Derived, experts_settings
-from datm_engine.presets import Chosen, Tables
+from datm_engine.settings.config import overlay
+from datm_engine.settings.presets import Chosen, Tables
 
 NOTE = (
     "that holds until the experts are there: then {} are derived from what they learn and when "

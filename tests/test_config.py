@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from datm_engine import presets
-from datm_engine.config import (
+from datm_engine.errors import ConfigError
+from datm_engine.settings import presets
+from datm_engine.settings.config import (
     Config,
     build,
     differences,
@@ -17,7 +18,6 @@ from datm_engine.config import (
     parse_assignments,
     read_toml,
 )
-from datm_engine.errors import ConfigError
 
 Make = Callable[..., Config]
 

@@ -6,8 +6,9 @@ import itertools
 
 import pytest
 
-from datm_engine import derivation, presets
+from datm_engine import derivation
 from datm_engine.derivation import Derived, Experts, aligned, progress, published_window, rates_for
+from datm_engine.settings import presets
 
 PUBLISHED = [
     name

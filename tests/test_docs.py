@@ -20,11 +20,11 @@ from datm_cli.app import app
 from datm_cli.commands.export import FORMATS
 from datm_cli.study.asking import Asked
 from datm_engine import runtime, threads
-from datm_engine.config import build, overlay
 from datm_engine.data.datasets import NAMES
 from datm_engine.data.prepared import PreparedData
 from datm_engine.errors import ConfigError
 from datm_engine.formats import tracking
+from datm_engine.settings.config import build, overlay
 from datm_engine.synthetic import SyntheticSet
 from datm_engine.tuning.budget import parse_budget
 

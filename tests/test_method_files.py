@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from datm_engine import config, presets
 from datm_engine.errors import ConfigError
+from datm_engine.settings import config, presets
 from tests.test_presets import built
 
 

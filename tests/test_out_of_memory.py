@@ -14,7 +14,6 @@ from torch import Tensor
 
 from datm_engine.alignment import settling
 from datm_engine.checkpoint import Checkpoint
-from datm_engine.config import Config
 from datm_engine.data.prepared import PreparedData
 from datm_engine.distillation import iteration
 from datm_engine.distillation.iteration import Distillation
@@ -27,6 +26,7 @@ from datm_engine.memory import OutOfMemory, is_out_of_memory, noticed, wanted_fo
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs import Run
 from datm_engine.runtime import Compiler, Runtime
+from datm_engine.settings.config import Config
 from tests.distillation.test_division import short_of_memory
 
 Make = Callable[..., Config]

@@ -17,7 +17,6 @@ import pytest
 import torch
 
 from datm_engine.checkpoint import Checkpoint
-from datm_engine.config import Config
 from datm_engine.distilled import read_distilled
 from datm_engine.events import (
     CandidateScored,
@@ -31,6 +30,7 @@ from datm_engine.events import (
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs import Run
 from datm_engine.runtime import Compiler, Runtime
+from datm_engine.settings.config import Config
 from datm_engine.synthetic import SyntheticSet
 
 Make = Callable[..., Config]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from datm_engine import config, presets
+from datm_engine.settings import config, presets
 
 # T⁻, T, T⁺ and the iterations of the expansion; N, M; batch; rates of labels, images and η.
 PUBLISHED = {

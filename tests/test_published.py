@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from datm_engine import presets
-from datm_engine.config import build
-from datm_engine.published import departures, known_as, published, source
+from datm_engine.settings import presets
+from datm_engine.settings.config import build
+from datm_engine.settings.published import departures, known_as, published, source
 
 
 @pytest.mark.parametrize("dataset", ["cifar10", "cifar100", "tinyimagenet"])

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from datm_engine import presets
-from datm_engine.config import Config, build, overlay, parse_assignments
-from datm_engine.config_messages import fields
 from datm_engine.errors import ConfigError
-from datm_engine.published_names import PUBLISHED, counterpart, published_name
-from datm_engine.published_yaml import read_published_yaml
+from datm_engine.settings import presets
+from datm_engine.settings.config import Config, build, overlay, parse_assignments
+from datm_engine.settings.messages import fields
+from datm_engine.settings.published_names import PUBLISHED, counterpart, published_name
+from datm_engine.settings.published_yaml import read_published_yaml
 
 CIFAR10_IPC10 = """\
 dataset: CIFAR10

@@ -14,10 +14,10 @@ import torch
 
 from datm_cli.settings import Settings
 from datm_engine import runtime, threads
-from datm_engine.config import Config
 from datm_engine.data.arrays import Shape
 from datm_engine.errors import ConfigError
 from datm_engine.ranks import Ranks
+from datm_engine.settings.config import Config
 
 ROOT = str(Path(__file__).resolve().parent.parent)
 

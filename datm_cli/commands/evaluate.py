@@ -11,7 +11,7 @@ import typer
 from datm_cli import options
 
 if TYPE_CHECKING:
-    from datm_engine.config import Config
+    from datm_engine.settings.config import Config
     from datm_engine.synthetic import SyntheticSet
 
 
@@ -54,9 +54,9 @@ def evaluate(
     from datm_cli.progress import reader
     from datm_cli.settings import full_name, overrides, with_names
     from datm_engine import ranks, runtime
-    from datm_engine.config import build, overlay
     from datm_engine.hints import command
     from datm_engine.pipeline import Trained, evaluate_again
+    from datm_engine.settings.config import build, overlay
 
     together = ranks.join()
     subject = _subject(target, runs_dir)
@@ -133,10 +133,10 @@ def _subject(target: str, runs_dir: Path) -> Subject:
     """A run's settings and sets; or those that a file of its own carries."""
     from datm_cli.starting import arithmetic_of
     from datm_cli.subject import find
-    from datm_engine.config import build
     from datm_engine.distilled import distilled_sets
     from datm_engine.errors import FileError
     from datm_engine.hints import command
+    from datm_engine.settings.config import build
     from datm_engine.synthetic import SyntheticSet
 
     run = find(target, runs_dir)

@@ -13,13 +13,13 @@ from datm_cli.html_report.markup import Html, html, tag
 from datm_cli.html_report.page import facts, remark, table
 from datm_cli.knowledge import Knowledge
 from datm_cli.sentences import duration, pace, percent, plural, setting, size
-from datm_engine import presets
 from datm_engine.alignment.course import read_course
-from datm_engine.config import Config, build, differences
 from datm_engine.derivation import reasons
 from datm_engine.errors import RunError
 from datm_engine.events import Evaluated
-from datm_engine.presets import APPROXIMATE
+from datm_engine.settings import presets
+from datm_engine.settings.config import Config, build, differences
+from datm_engine.settings.presets import APPROXIMATE
 
 STAGE_NAMES = {
     "dataset": "loading the dataset",

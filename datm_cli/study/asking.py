@@ -11,11 +11,11 @@ from typing import Any
 
 from datm_cli import settings
 from datm_cli.settings import Settings, Tables
-from datm_engine import presets
-from datm_engine.config import parse_assignments
 from datm_engine.errors import ConfigError
 from datm_engine.hints import command
 from datm_engine.names import checked
+from datm_engine.settings import presets
+from datm_engine.settings.config import parse_assignments
 from datm_engine.study.planning import (
     LONGEST,
     WINDOWS,

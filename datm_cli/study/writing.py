@@ -13,10 +13,10 @@ from datm_cli.html_report.page import page, remark, section, table
 from datm_cli.study import figures, tables
 from datm_cli.study.strips import read_strips, save_strips
 from datm_cli.text import json_text, printable
-from datm_engine import published
 from datm_engine.errors import ConfigError
 from datm_engine.files import check_writable, make_folder, or_elsewhere, parse_json, save_text
 from datm_engine.hints import command
+from datm_engine.settings import published
 from datm_engine.study.findings import CAVEAT, findings
 from datm_engine.study.planning import Plan
 from datm_engine.study.results import Study

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from datm_cli.settings import Settings
-from datm_engine.config import Config, parse_assignments
 from datm_engine.names import made
+from datm_engine.settings.config import Config, parse_assignments
 from datm_engine.tuning.rungs import Rungs
 from datm_engine.tuning.shortening import shortened
 from datm_engine.tuning.space import KEYS, WINDOW, Space

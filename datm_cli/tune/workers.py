@@ -18,9 +18,9 @@ from typing import Any, Protocol
 from datm_cli.driving import Reader
 from datm_cli.progress import Nothing
 from datm_cli.tune.work import Work
-from datm_engine.config import Config
 from datm_engine.errors import DatmError, RunError
 from datm_engine.hints import HELP
+from datm_engine.settings.config import Config
 from datm_engine.tuning.conductor import Conductor
 from datm_engine.tuning.trials import Trial
 

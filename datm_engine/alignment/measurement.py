@@ -22,7 +22,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from datm_engine.alignment.course import Course
-from datm_engine.config import Config
 from datm_engine.data.prepared import Part, PreparedData
 from datm_engine.errors import FileError
 from datm_engine.evaluation.selection import forgetting
@@ -32,6 +31,7 @@ from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.hints import command
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runtime import Runtime, generator
+from datm_engine.settings.config import Config
 
 MEASURED = 2  # experts: they differ in little but their draws
 MOST = 5000  # training images a pass

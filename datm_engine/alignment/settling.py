@@ -14,7 +14,6 @@ from torch import Tensor
 from datm_engine import derivation
 from datm_engine.alignment.course import Course
 from datm_engine.alignment.measurement import measure_course
-from datm_engine.config import Config, build, overlay
 from datm_engine.data.prepared import PreparedData
 from datm_engine.derivation import ALIGNED, FITTING, HALVINGS, RATES, Derived
 from datm_engine.distillation.iteration import Distillation
@@ -25,6 +24,7 @@ from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.memory import OutOfMemory
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runtime import Runtime
+from datm_engine.settings.config import Config, build, overlay
 from datm_engine.synthetic import SyntheticSet
 
 SEGMENTS = 6  # matched without a step being taken, for the sizes of the gradients

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from datm_engine.config import DatasetConfig
 from datm_engine.data import datasets, naming, splitting
 from datm_engine.data.arrays import TrainingLabels
 from datm_engine.errors import DatmError
+from datm_engine.settings.config import DatasetConfig
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from datm_engine.config import Config
 from datm_engine.data.augmentation import draw
 from datm_engine.distillation.matching import Step
 from datm_engine.runtime import Runtime, generator
+from datm_engine.settings.config import Config
 
 
 def student_steps(config: Config, images: int, iteration: int, runtime: Runtime) -> list[Step]:

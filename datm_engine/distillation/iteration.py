@@ -13,7 +13,6 @@ from torch import Tensor
 
 from datm_engine.checkpoint import Checkpoint, Progress
 from datm_engine.compilation import compiled, graph_size
-from datm_engine.config import Config
 from datm_engine.distillation.batches import student_steps
 from datm_engine.distillation.division import Division
 from datm_engine.distillation.matching import (
@@ -43,6 +42,7 @@ from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.memory import OutOfMemory, noticed
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runtime import Runtime
+from datm_engine.settings.config import Config
 
 
 @dataclass(frozen=True)

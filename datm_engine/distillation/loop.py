@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from datm_engine.checkpoint import Checkpoint, Progress
-from datm_engine.config import Config
 from datm_engine.data.prepared import PreparedData
 from datm_engine.distillation.initialization import (
     Selection,
@@ -35,9 +34,10 @@ from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.hints import command
 from datm_engine.memory import OutOfMemory
 from datm_engine.networks.weights import FlatNetwork
-from datm_engine.presets import APPROXIMATE
 from datm_engine.runs import Run
 from datm_engine.runtime import Runtime, generator
+from datm_engine.settings.config import Config
+from datm_engine.settings.presets import APPROXIMATE
 from datm_engine.synthetic import SyntheticSet
 
 PREVIEW_SECONDS = 10.0  # between previews

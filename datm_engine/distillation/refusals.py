@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from datm_engine.config import DistillConfig
+from datm_engine.settings.config import DistillConfig
 
 DIVERGED = "the matching loss is not finite, the student diverged"
 ABOVE_THRESHOLD = "the matching loss is above the threshold"

@@ -30,13 +30,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from datm_engine.config import Config
 from datm_engine.data.prepared import PreparedData
 from datm_engine.events import DifficultyProgress, Event, Noted
 from datm_engine.experts.steps import check_finite, expert_step, train_epoch
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.ranks import Ranks
 from datm_engine.runtime import generator
+from datm_engine.settings.config import Config
 
 SCORERS = 5
 AT_FIRST, ADDED_BY = 0.75, 0.2  # share of a class; share of the epochs that are done

@@ -22,7 +22,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datm_engine.config import Config
 from datm_engine.data.arrays import Shape
 from datm_engine.errors import ConfigError, FileError
 from datm_engine.events import DatasetProgress, Event
@@ -33,6 +32,7 @@ from datm_engine.formats import pickles
 from datm_engine.hints import HELP, command
 from datm_engine.networks.weights import Layout
 from datm_engine.networks.zoo import build
+from datm_engine.settings.config import Config
 
 Shapes = Sequence[tuple[int, ...]]
 

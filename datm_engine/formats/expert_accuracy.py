@@ -11,7 +11,6 @@ from pathlib import Path
 
 import torch
 
-from datm_engine.config import Config
 from datm_engine.data.prepared import prepare
 from datm_engine.errors import DatmError
 from datm_engine.events import Event, Noted
@@ -20,6 +19,7 @@ from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.hints import HELP
 from datm_engine.memory import wanted_for
 from datm_engine.runtime import Runtime, generator
+from datm_engine.settings.config import Config
 
 MEASURED = 1000  # training images
 

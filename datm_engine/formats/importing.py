@@ -13,7 +13,6 @@ from pathlib import Path
 
 import torch
 
-from datm_engine.config import Config
 from datm_engine.data.prepared import prepare
 from datm_engine.data.preprocessing import Normalization, Preprocessing, Unknown, to_unit
 from datm_engine.distillation.matching import hard_labels
@@ -21,6 +20,7 @@ from datm_engine.errors import ConfigError, DataError
 from datm_engine.events import Event, Noted
 from datm_engine.formats.tensors import Foreign
 from datm_engine.runtime import Runtime
+from datm_engine.settings.config import Config
 from datm_engine.synthetic import SyntheticSet
 
 # Mean and deviation a channel. Source: get_dataset in the published codes of DC and MTT.

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from datm_engine.config import Config, build, overlay
 from datm_engine.distillation.window import Third, third
 from datm_engine.names import made
+from datm_engine.settings.config import Config, build, overlay
 
 WINDOWS: tuple[Third, ...] = get_args(Third)
 LONGEST = 60  # letters of a study's name, which its runs' names hold

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from datm_engine.config import Config
+from datm_engine.settings.config import Config
 
 
 def preset_text(config: Config, head: Sequence[str]) -> str:

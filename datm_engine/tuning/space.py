@@ -9,8 +9,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from datm_engine.config import Config, build, differences, overlay
 from datm_engine.errors import ConfigError
+from datm_engine.settings.config import Config, build, differences, overlay
 
 Draw = dict[str, float]  # a dimension's name → where in it
 

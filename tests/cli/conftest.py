@@ -18,9 +18,10 @@ from typer.main import get_command
 
 from datm_cli.app import app
 from datm_cli.main import main
-from datm_engine import events, lines, presets
-from datm_engine.config import build, overlay
+from datm_engine import events, lines
 from datm_engine.runs import Run
+from datm_engine.settings import presets
+from datm_engine.settings.config import build, overlay
 from tests.conftest import TINY
 
 SHELL = {"cp", "mkdir", "rm", "mv", "df", "chmod", "pip", "ls", "tar", "wget", "unzip"}

@@ -10,11 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
-from datm_engine.config import build, overlay
 from datm_engine.data import datasets, sources
 from datm_engine.data.arrays import FullSet, ImageSet, save
 from datm_engine.data.class_sizes import smallest_class
-from datm_engine.presets import load
+from datm_engine.settings.config import build, overlay
+from datm_engine.settings.presets import load
 from tests.cli.conftest import FOLDER, Answer, assert_two_lines, image_folder
 
 Datm = Callable[..., Answer]

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datm_engine import presets
-from datm_engine.config import build, overlay
 from datm_engine.data import datasets
 from datm_engine.data.class_sizes import remaining
 from datm_engine.data.datasets import RealData
 from datm_engine.events import Event
+from datm_engine.settings import presets
+from datm_engine.settings.config import build, overlay
 
 Loaded = tuple[RealData, list[Event]]
 

@@ -12,7 +12,6 @@ import torch
 
 from datm_engine.checkpoint import Checkpoint
 from datm_engine.compilation import graph_size
-from datm_engine.config import Config
 from datm_engine.data.prepared import PreparedData
 from datm_engine.distillation.batches import student_steps
 from datm_engine.distillation.iteration import Distillation
@@ -23,6 +22,7 @@ from datm_engine.errors import FileError
 from datm_engine.events import Noted
 from datm_engine.experts.training import expert_network, train_experts
 from datm_engine.runtime import Runtime
+from datm_engine.settings.config import Config
 
 Make = Callable[..., Config]
 Finished = Callable[[Any], tuple[list[Any], Any]]

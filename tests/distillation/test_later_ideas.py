@@ -13,7 +13,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from datm_engine.config import Config
 from datm_engine.data.augmentation import OPERATIONS, Draw, augment
 from datm_engine.data.prepared import PreparedData
 from datm_engine.distillation.division import Division
@@ -30,6 +29,7 @@ from datm_engine.distillation.window import Window
 from datm_engine.experts.training import train_experts
 from datm_engine.ranks import Ranks
 from datm_engine.runtime import Runtime
+from datm_engine.settings.config import Config
 from tests.distillation.test_matching import Problem, assert_equal
 from tests.on_ranks import on_ranks
 

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from datm_engine.checkpoint import Checkpoint
-from datm_engine.config import Config
 from datm_engine.data.prepared import PreparedData
 from datm_engine.distillation.batches import student_steps
 from datm_engine.distillation.loop import APPROXIMATE, distill
@@ -28,6 +27,7 @@ from datm_engine.experts.training import expert_network, train_experts
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.runs import Run
 from datm_engine.runtime import Runtime
+from datm_engine.settings.config import Config
 from datm_engine.synthetic import SyntheticSet
 from datm_engine.tensors import read_tensors
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from datm_engine.config import Config
 from datm_engine.distillation import refusals
 from datm_engine.distillation.refusals import change_for
 from datm_engine.errors import ConfigError
+from datm_engine.settings.config import Config
 
 Make = Callable[..., Config]
 

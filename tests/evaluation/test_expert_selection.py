@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from datm_engine.config import Config
 from datm_engine.data.prepared import Part, PreparedData
 from datm_engine.errors import FileError
 from datm_engine.evaluation.expert_selection import (
@@ -26,6 +25,7 @@ from datm_engine.experts.training import expert_network, open_experts, train_exp
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runtime import Runtime
+from datm_engine.settings.config import Config
 
 Make = Callable[..., Config]
 Finished = Callable[[Any], tuple[list[Any], Any]]

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import torch
 
-from datm_engine.config import Config
 from datm_engine.data.prepared import PreparedData, prepare
 from datm_engine.errors import DatmError
 from datm_engine.events import DifficultyProgress, ExpertEpoch, ExpertsPlanned, Noted
@@ -29,6 +28,7 @@ from datm_engine.experts.training import expert_facts, train_experts
 from datm_engine.experts.trajectories import fingerprint
 from datm_engine.ranks import Ranks
 from datm_engine.runtime import Runtime, generator
+from datm_engine.settings.config import Config
 from tests.conftest import finish, tiny_config
 from tests.on_ranks import on_ranks
 

@@ -26,8 +26,8 @@ import torch
 
 import datm_cli.main
 from datm_engine import events
-from datm_engine.config import overlay
 from datm_engine.runs import Run
+from datm_engine.settings.config import overlay
 from tests.conftest import TINY
 
 SETTINGS = overlay(

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 
-from datm_engine.config import Config
 from datm_engine.data.arrays import Shape
 from datm_engine.data.prepared import PreparedData
 from datm_engine.errors import ConfigError, DatmError, FileError
@@ -23,6 +22,7 @@ from datm_engine.formats.expert_accuracy import check_accuracy, lowest_plausible
 from datm_engine.networks.weights import FlatNetwork, Layout
 from datm_engine.networks.zoo import build
 from datm_engine.runtime import Runtime
+from datm_engine.settings.config import Config
 from tests.conftest import finish
 from tests.formats.conftest import CLASSES, official_buffer
 

@@ -11,9 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from datm_cli import settings
-from datm_engine import presets
-from datm_engine.config import Config, build, parse_assignments, read_toml
 from datm_engine.errors import ConfigError, DataError
+from datm_engine.settings import presets
+from datm_engine.settings.config import Config, build, parse_assignments, read_toml
 from tests.fuzz.conftest import JUNK, TOO_DEEP, damaged
 
 WHOLE = presets.load("digits-ipc1")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from datm_engine.config import Config
 from datm_engine.events import Event, Matched, RunStarted
 from datm_engine.runs import Run
+from datm_engine.settings.config import Config
 
 Make = Callable[..., Config]
 

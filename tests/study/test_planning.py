@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from datm_engine.config import differences
 from datm_engine.errors import ConfigError
+from datm_engine.settings.config import differences
 from datm_engine.study.planning import (
     Plan,
     plan_methods,

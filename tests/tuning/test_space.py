@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from datm_engine import presets
-from datm_engine.config import Config, build, differences
 from datm_engine.errors import ConfigError
+from datm_engine.settings import presets
+from datm_engine.settings.config import Config, build, differences
 from datm_engine.tuning.space import KEYS, WINDOW, Choice, Draw, Space, changes
 from tests.conftest import tiny_config
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from datm_engine.published_names import counterpart
+from datm_engine.settings.published_names import counterpart
 
 _ALIKE = 0.75  # below it a likeness would name keys of another meaning
 _BOUNDS = {"ge": "of at least", "gt": "above", "le": "of at most", "lt": "below"}

@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datm_engine.config import overlay, read_toml
 from datm_engine.derivation import DERIVABLE
 from datm_engine.errors import ConfigError, FileError
+from datm_engine.settings.config import overlay, read_toml
 
 if TYPE_CHECKING:
     from datm_engine.data.datasets import Shape
@@ -55,7 +55,7 @@ class Chosen:
 
 def folder() -> Path:
     """Where the presets are: inside the installed package, or beside it in a checkout."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     for place in (package / "presets", package.parent / "presets"):
         if place.is_dir():
             return place

@@ -13,7 +13,7 @@ import yaml
 from datm_engine.data.sources import BUILT_IN
 from datm_engine.errors import ConfigError
 from datm_engine.hints import command
-from datm_engine.published_names import PUBLISHED, published_name
+from datm_engine.settings.published_names import PUBLISHED, published_name
 
 Keys = dict[str, Any]  # "table.key" → value
 

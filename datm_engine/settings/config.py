@@ -14,11 +14,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from datm_engine.config_messages import explain, fields, is_list
 from datm_engine.errors import ConfigError
 from datm_engine.hints import HELP, command
-from datm_engine.published_names import counterpart
-from datm_engine.resolutions import Resolution
+from datm_engine.settings.messages import explain, fields, is_list
+from datm_engine.settings.published_names import counterpart
+from datm_engine.settings.resolutions import Resolution
 
 Augmentation = Literal["color", "crop", "cutout", "flip", "scale", "rotate"]
 NetworkName = Literal["convnet", "convnetbn", "mlp", "lenet", "alexnet", "vgg11", "resnet18", "vit"]
