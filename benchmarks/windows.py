@@ -8,8 +8,8 @@ well they fit the number of images, and not what experts of these datasets would
 
 from __future__ import annotations
 
-from datm_engine.derivation import PUBLISHED_LR, PUBLISHED_STEPS, Experts, aligned, reached
 from datm_engine.settings import presets
+from datm_engine.settings.derived import PUBLISHED_LR, PUBLISHED_STEPS, Experts, aligned, reached
 
 CELLS = {
     "CIFAR-10": ("cifar10", 10, (1, 10, 50, 500, 1000)),

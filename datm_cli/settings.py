@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from datm_engine import threads, unpublished
+from datm_engine import threads
 from datm_engine.data import datasets
 from datm_engine.data.arrays import Shape
 from datm_engine.data.class_sizes import remaining
@@ -25,6 +25,7 @@ from datm_engine.settings.config import (
     parse_assignments,
     read_toml,
 )
+from datm_engine.settings.derived import provisional
 from datm_engine.settings.messages import shown
 from datm_engine.settings.presets import Chosen
 from datm_engine.settings.published_names import counterpart
@@ -113,7 +114,7 @@ def settle(
         else:
             chosen = _awaiting_experts(chosen, over, is_window_stated=window is not None)
     tables = overlay(overlay(chosen.tables, over), with_names({}, dataset, ipc))
-    tables = unpublished.within_epochs(tables, chosen.derive)
+    tables = provisional.within_epochs(tables, chosen.derive)
     source = ", ".join([chosen.source, *([str(config_file)] if config_file else [])])
     if window is not None:
         tables = overlay(tables, _window(tables, source, window, assignments))
@@ -149,7 +150,7 @@ def _experts_settings(
     iterations = stated["distill"]["iterations"]
     if not isinstance(iterations, int):  # it is refused in a moment
         return chosen
-    return unpublished.with_experts(chosen, images, iterations)
+    return provisional.with_experts(chosen, images, iterations)
 
 
 def _check_selection(config: Config, data_dir: Path) -> None:
@@ -185,7 +186,7 @@ def _awaiting_experts(chosen: Chosen, over: Tables, *, is_window_stated: bool) -
     keys = [*over.get("distill", {})]
     if overlay(chosen.tables, over)["distill"]["labels"] == "hard":
         keys.append("lr_labels")  # these are not learned
-    return unpublished.still_to_derive(chosen, keys, is_window_stated=is_window_stated)
+    return provisional.still_to_derive(chosen, keys, is_window_stated=is_window_stated)
 
 
 def _is_moot(note: str, over: Tables) -> bool:

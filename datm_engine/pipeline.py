@@ -13,7 +13,6 @@ from datm_engine.alignment.settling import Settled, align, settle_by_experts
 from datm_engine.checkpoint import Checkpoint
 from datm_engine.data.prepared import PreparedData, prepare
 from datm_engine.data.preprocessing import Preprocessing
-from datm_engine.derivation import ALIGNED
 from datm_engine.distillation.initialization import check_ipc
 from datm_engine.distillation.loop import distill
 from datm_engine.distilled import distilled_sets, progress
@@ -35,6 +34,7 @@ from datm_engine.ranks import ALONE
 from datm_engine.runs import Run
 from datm_engine.runtime import Runtime
 from datm_engine.settings.config import Config
+from datm_engine.settings.derived import ALIGNED
 from datm_engine.soundness import losses
 from datm_engine.synthetic import SyntheticSet
 from datm_engine.version import __version__

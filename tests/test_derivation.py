@@ -6,9 +6,15 @@ import itertools
 
 import pytest
 
-from datm_engine import derivation
-from datm_engine.derivation import Derived, Experts, aligned, progress, published_window, rates_for
-from datm_engine.settings import presets
+from datm_engine.settings import derived, presets
+from datm_engine.settings.derived import (
+    Derived,
+    Experts,
+    aligned,
+    progress,
+    published_window,
+    rates_for,
+)
 
 PUBLISHED = [
     name
@@ -20,7 +26,7 @@ CLASSES = {"cifar10": 10, "cifar100": 100, "tinyimagenet": 200}
 
 def learning(epochs: int, *, steps: int = 195, lr: float = 0.01) -> Experts:
     """Experts that learn as the published ones do, whatever their length."""
-    learned = [derivation.reached(100 * epoch / epochs) for epoch in range(epochs + 1)]
+    learned = [derived.reached(100 * epoch / epochs) for epoch in range(epochs + 1)]
     accuracy = [10 + 80 * share for share in learned]
     loss = [2.3 * (1 - share) for share in learned]
     return Experts(loss, accuracy, accuracy, steps, lr)
@@ -42,7 +48,7 @@ def test_published_cells_get_windows_close_to_the_published_ones(name: str) -> N
     assert told["expert_epochs"] == 2
     assert told["batch_syn"] == min(stated["ipc"] * classes, 1000)
     assert told["syn_steps"] == 80
-    assert derivation.student_rate(0.01, 390, 80) == pytest.approx(stated["syn_lr"], rel=0.6)
+    assert derived.student_rate(0.01, 390, 80) == pytest.approx(stated["syn_lr"], rel=0.6)
 
 
 def test_more_images_never_get_an_earlier_window() -> None:
@@ -60,7 +66,7 @@ def test_whatever_there_is_the_window_is_one(
     images: int, epochs: int, random: float | None
 ) -> None:
     told = values(aligned(images, 3, 50, learning(epochs, steps=4), random, {}))
-    lower, initial, final = (told[key] for key in derivation.WINDOW[:3])
+    lower, initial, final = (told[key] for key in derived.WINDOW[:3])
     assert 0 <= lower < initial <= final
     assert final - 1 + told["expert_epochs"] <= epochs
     assert told["expert_epochs"] >= 1
@@ -118,14 +124,14 @@ def test_what_is_stated_is_kept_and_the_rest_made_to_fit() -> None:
     assert told["min_start_epoch"] < told["initial_max_start_epoch"] <= 3
     lower = values(aligned(10, 1, 1000, learning(100), None, {"min_start_epoch": 50}))
     assert 50 < lower["initial_max_start_epoch"] <= lower["max_start_epoch"]
-    every = dict.fromkeys(derivation.ALIGNED, 4) | {"min_start_epoch": 0}
+    every = dict.fromkeys(derived.ALIGNED, 4) | {"min_start_epoch": 0}
     assert aligned(10, 1, 1000, learning(100), None, every) == []
 
 
 def test_every_value_comes_with_its_reason() -> None:
     told = aligned(300, 1, 1000, learning(50, steps=10), 40.0, {})
     told += rates_for(1000, 0.05, 0, {"images": 0.1, "labels": 0.1, "syn_lr": 0.1}, 0.5, {})
-    assert {one.key for one in told} == set(derivation.DERIVABLE)
+    assert {one.key for one in told} == set(derived.DERIVABLE)
     assert all(len(one.reason) > 15 for one in told)
 
 
@@ -140,12 +146,12 @@ def test_rates_move_what_is_learned_by_a_share_of_its_size() -> None:
     steps = {"images": 0.002, "labels": 0.5, "syn_lr": 40.0}
     told = values(rates_for(100, 0.05, 1, steps, 0.7, {}))
     assert told["lr_images"] * steps["images"] == pytest.approx(
-        derivation.STEP_OF_IMAGES / 10, rel=0.05
+        derived.STEP_OF_IMAGES / 10, rel=0.05
     )
     assert told["lr_labels"] * steps["labels"] == pytest.approx(
-        derivation.STEP_OF_LABELS / 10, rel=0.05
+        derived.STEP_OF_LABELS / 10, rel=0.05
     )
-    assert told["lr_lr"] * steps["syn_lr"] == pytest.approx(derivation.STEP_OF_RATE / 10, rel=0.05)
+    assert told["lr_lr"] * steps["syn_lr"] == pytest.approx(derived.STEP_OF_RATE / 10, rel=0.05)
     assert told["threshold"] == 1.0
     longer = values(rates_for(10_000, 0.05, 1, steps, 0.7, {}))
     assert longer["lr_images"] == pytest.approx(told["lr_images"] / 10, rel=0.05)
@@ -154,7 +160,7 @@ def test_rates_move_what_is_learned_by_a_share_of_its_size() -> None:
         "lr_labels": 0.0,
         "threshold": 1.43,
     }
-    assert rates_for(100, 0.05, 1, steps, 0.7, dict.fromkeys(derivation.RATES, 1.0)) == []
+    assert rates_for(100, 0.05, 1, steps, 0.7, dict.fromkeys(derived.RATES, 1.0)) == []
 
 
 def test_progress_never_falls_and_ends_at_one() -> None:
@@ -167,6 +173,6 @@ def test_progress_never_falls_and_ends_at_one() -> None:
     [(50_000, 256, 0.01, 100), (9_000, 256, 0.05, 100), (1_000, 32, 0.05, 100), (7, 4, 0.05, 100)],
 )
 def test_experts_for_a_number_of_images(images: int, batch: int, lr: float, count: int) -> None:
-    told = values(derivation.experts_settings(images, 10_000))
+    told = values(derived.experts_settings(images, 10_000))
     assert told == {"batch": batch, "lr": lr, "count": count}
-    assert values(derivation.experts_settings(images, 300))["count"] == 8
+    assert values(derived.experts_settings(images, 300))["count"] == 8

@@ -19,7 +19,6 @@ import torch
 
 from datm_engine.alignment import settling
 from datm_engine.checkpoint import Checkpoint
-from datm_engine.derivation import DERIVABLE
 from datm_engine.errors import ConfigError, DatmError
 from datm_engine.events import (
     CheckpointSaved,
@@ -35,6 +34,7 @@ from datm_engine.recorder import Recorder
 from datm_engine.runs import Run
 from datm_engine.runtime import Runtime, start
 from datm_engine.settings.config import Config
+from datm_engine.settings.derived import DERIVABLE
 from tests.conftest import finish, tiny_config
 from tests.on_ranks import on_ranks
 

@@ -1,4 +1,4 @@
-"""Settings by the data's own experts: what the rules of `datm_engine.derivation` ask for is
+"""Settings by the data's own experts: what the rules of `datm_engine.settings.derived` ask for is
 measured, and what they say is stated, each value with its reason."""
 
 from __future__ import annotations
@@ -11,11 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datm_engine import derivation
 from datm_engine.alignment.course import Course
 from datm_engine.alignment.measurement import measure_course
 from datm_engine.data.prepared import PreparedData
-from datm_engine.derivation import ALIGNED, FITTING, HALVINGS, RATES, Derived
 from datm_engine.distillation.iteration import Distillation
 from datm_engine.distillation.loop import at_first, initial_set
 from datm_engine.evaluation.comparison import Evaluation
@@ -24,7 +22,9 @@ from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.memory import OutOfMemory
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runtime import Runtime
+from datm_engine.settings import derived
 from datm_engine.settings.config import Config, build, overlay
+from datm_engine.settings.derived import ALIGNED, FITTING, HALVINGS, RATES, Derived
 from datm_engine.synthetic import SyntheticSet
 
 SEGMENTS = 6  # matched without a step being taken, for the sizes of the gradients
@@ -77,7 +77,7 @@ def settle_by_experts(
     if set(derive) & set(RATES):
         syn_lrs = _syn_lrs(config, derive, _learned(config, data, course))
         matched = yield from _matched(config, syn_lrs, data, experts, network, runtime)
-        rates = derivation.rates_for(
+        rates = derived.rates_for(
             config.distill.iterations,
             matched.syn_lr,
             matched.halvings,
@@ -102,7 +102,7 @@ def align(
     if evaluation.runtime.ranks.any(random is None) or random is None:
         return None
     settings = config.distill
-    told = derivation.aligned(
+    told = derived.aligned(
         settings.ipc,
         data.classes,
         settings.iterations,
@@ -114,8 +114,8 @@ def align(
     return Settled(_with(config, told), tuple(told), course, random)
 
 
-def _learned(config: Config, data: PreparedData, course: Course) -> derivation.Experts:
-    return derivation.Experts(
+def _learned(config: Config, data: PreparedData, course: Course) -> derived.Experts:
+    return derived.Experts(
         loss=course.loss,
         accuracy=course.accuracy,
         held_out=course.held_out,
@@ -124,14 +124,14 @@ def _learned(config: Config, data: PreparedData, course: Course) -> derivation.E
     )
 
 
-def _syn_lrs(config: Config, derive: Sequence[str], learned: derivation.Experts) -> list[float]:
+def _syn_lrs(config: Config, derive: Sequence[str], learned: derived.Experts) -> list[float]:
     """The rates η to try, the largest first; the one that is stated, if one is."""
     settings = config.distill
     if "syn_lr" not in derive:
         return [settings.syn_lr]
     steps = settings.expert_epochs * learned.steps
-    rate = derivation.student_rate(learned.lr, steps, settings.syn_steps)
-    return [derivation.rounded(rate / 2**halvings) for halvings in range(HALVINGS + 1)]
+    rate = derived.student_rate(learned.lr, steps, settings.syn_steps)
+    return [derived.rounded(rate / 2**halvings) for halvings in range(HALVINGS + 1)]
 
 
 def _random(

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from datm_engine.compilation import compiled
 from datm_engine.data.prepared import PreparedData
-from datm_engine.derivation import WINDOW
 from datm_engine.errors import FileError
 from datm_engine.events import Event, ExpertEpoch, ExpertsPlanned, ExpertTrained, Noted
 from datm_engine.experts.curriculum import Curriculum, difficulty, scoring_epochs
@@ -33,6 +32,7 @@ from datm_engine.networks.weights import FlatNetwork, Layout
 from datm_engine.networks.zoo import build
 from datm_engine.runtime import Runtime, derive_seed, generator
 from datm_engine.settings.config import Config, ExpertsConfig
+from datm_engine.settings.derived import WINDOW
 
 # (epoch, generator) → indices of the images to train on, one after the other
 Order: TypeAlias = Callable[[int, torch.Generator], Tensor]

@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datm_engine.derivation import DERIVABLE
 from datm_engine.errors import ConfigError, FileError
 from datm_engine.settings.config import overlay, read_toml
+from datm_engine.settings.derived import DERIVABLE
 
 if TYPE_CHECKING:
     from datm_engine.data.datasets import Shape

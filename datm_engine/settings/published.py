@@ -12,9 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from datm_engine.derivation import WINDOW
 from datm_engine.settings import presets
 from datm_engine.settings.config import Config, build, differences, read_toml
+from datm_engine.settings.derived import WINDOW
 
 # Names and seeds, what is looked at on the way, and what stands beside the set.
 _ASIDE = {

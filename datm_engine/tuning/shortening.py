@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from datm_engine.derivation import STEPPED, for_length
 from datm_engine.errors import ConfigError
 from datm_engine.settings.config import Config, build, differences, overlay
+from datm_engine.settings.derived import STEPPED, for_length
 from datm_engine.tuning.rungs import Rungs
 
 LEAST_REPEATS = 2  # networks a score: fewer make it a matter of chance

@@ -14,10 +14,10 @@ import torch
 from PIL import Image
 
 from datm_cli.settings import Settings, _images_used, settle
-from datm_engine.derivation import DERIVABLE, WINDOW
 from datm_engine.errors import ConfigError
 from datm_engine.runs import Run
 from datm_engine.settings import presets
+from datm_engine.settings.derived import DERIVABLE, WINDOW
 from tests.cli.conftest import Answer, assert_two_lines, image_folder
 
 Datm = Callable[..., Answer]

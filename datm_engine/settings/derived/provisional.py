@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from datm_engine.derivation import DERIVABLE, WINDOW, Derived, experts_settings
 from datm_engine.settings.config import overlay
+from datm_engine.settings.derived import DERIVABLE, WINDOW, Derived, experts_settings
 from datm_engine.settings.presets import Chosen, Tables
 
 NOTE = (

@@ -13,8 +13,8 @@ set. Two readings of it are taken together, the later of both:
 Nothing here reads a file or trains; `datm_engine.alignment` measures what the rules ask for.
 """
 
-from datm_engine.derivation.clock import PROGRESS, progress, reached
-from datm_engine.derivation.derived import (
+from datm_engine.settings.derived.clock import PROGRESS, progress, reached
+from datm_engine.settings.derived.derived import (
     ALIGNED,
     DERIVABLE,
     RATES,
@@ -24,8 +24,8 @@ from datm_engine.derivation.derived import (
     reasons,
     rounded,
 )
-from datm_engine.derivation.experts import PUBLISHED_LR, PUBLISHED_STEPS, experts_settings
-from datm_engine.derivation.rates import (
+from datm_engine.settings.derived.experts import PUBLISHED_LR, PUBLISHED_STEPS, experts_settings
+from datm_engine.settings.derived.rates import (
     FITTING,
     HALVINGS,
     STEP_OF_IMAGES,
@@ -36,7 +36,7 @@ from datm_engine.derivation.rates import (
     rates_for,
     student_rate,
 )
-from datm_engine.derivation.window import Experts, aligned, published_window
+from datm_engine.settings.derived.window import Experts, aligned, published_window
 
 __all__ = [
     "ALIGNED",
