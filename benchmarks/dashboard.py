@@ -33,8 +33,8 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from datm_cli import launch
-from datm_engine import events
-from datm_engine.runs import Run
+from datm_engine.runs import events
+from datm_engine.runs.directory import Run
 from datm_engine.settings import presets
 from datm_engine.settings.config import build, overlay
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from datm_cli.dashboard.state import State, fold
 from datm_cli.subject import find
-from datm_engine import events
 from datm_engine.errors import ConfigError
-from datm_engine.events import Event
 from datm_engine.hints import command
-from datm_engine.runs import Run
+from datm_engine.runs import events
+from datm_engine.runs.directory import Run
+from datm_engine.runs.events import Event
 from datm_engine.settings.config import Config
 
 STAGES = ("dataset", "experts", "references", "distill", "selection", "evaluate")

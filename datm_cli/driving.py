@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Protocol, TypeVar
 
-from datm_engine.events import Event
+from datm_engine.runs.events import Event
 
 Result = TypeVar("Result")
 

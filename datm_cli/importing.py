@@ -13,13 +13,13 @@ from datm_cli.driving import Reader, drive
 from datm_engine import runtime
 from datm_engine.data import datasets
 from datm_engine.errors import ConfigError
-from datm_engine.events import Noted
 from datm_engine.files import or_elsewhere
 from datm_engine.formats import importing, tensors
 from datm_engine.formats.buffers import import_buffers
 from datm_engine.formats.expert_accuracy import check_accuracy
 from datm_engine.hints import command
-from datm_engine.names import checked
+from datm_engine.runs.events import Noted
+from datm_engine.runs.names import checked
 from datm_engine.settings.config import Config, overlay
 
 if TYPE_CHECKING:

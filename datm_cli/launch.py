@@ -21,8 +21,8 @@ from datm_cli import output
 from datm_engine.errors import RunError
 from datm_engine.files import cannot_write
 from datm_engine.hints import command
-from datm_engine.process import Process
-from datm_engine.runs import Run
+from datm_engine.runs.directory import Run
+from datm_engine.runs.process import Process
 
 LOG_BYTES = 2_000_000  # of engine.log at a start; a process adds about a line every 30 s
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.segment import Segment
     from rich.text import Text
 
-    from datm_engine.events import Evaluated
+    from datm_engine.runs.events import Evaluated
 
 
 class Unwritable(OSError):

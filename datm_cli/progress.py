@@ -20,8 +20,8 @@ from rich.table import Column
 
 from datm_cli.sentences import Refusals, duration, progress, sentence
 from datm_cli.text import printable
-from datm_engine import events
-from datm_engine.events import Event
+from datm_engine.runs import events
+from datm_engine.runs.events import Event
 
 LINE_SECONDS = 30.0  # between lines of progress
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from datm_cli.text import printable
-from datm_engine import events
-from datm_engine.events import Event
+from datm_engine.runs import events
+from datm_engine.runs.events import Event
 
 
 def duration(seconds: float) -> str:

@@ -20,7 +20,7 @@ from datm_cli.course import SETS, STAGES, Course
 from datm_cli.plots import SEVERAL, Curves
 from datm_cli.sentences import pace, percent, setting, size
 from datm_cli.text import printable
-from datm_engine.events import Evaluated
+from datm_engine.runs.events import Evaluated
 from datm_engine.settings.config import differences
 from datm_engine.settings.presets import APPROXIMATE
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from datm_engine.errors import ConfigError, FileError
 from datm_engine.hints import command
-from datm_engine.runs import Run
+from datm_engine.runs.directory import Run
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,7 +54,7 @@ def find(target: str, runs_dir: Path, *, last: bool = False) -> Path | Run:
 
 def read(target: str, found: Path | Run, *, last: bool = False) -> Subject:
     """The set that `target` was found to be. Raises FileError if it cannot be read."""
-    from datm_engine.distilled import read_distilled
+    from datm_engine.distillation.distilled_sets import read_distilled
     from datm_engine.inspection import history, read_pictures
     from datm_engine.synthetic import SyntheticSet
 

@@ -16,8 +16,8 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from datm_engine.errors import FileError
-from datm_engine.events import CandidateScored, Evaluated, Event, Matched
 from datm_engine.hints import command
+from datm_engine.runs.events import CandidateScored, Evaluated, Event, Matched
 from datm_engine.synthetic import SyntheticSet, to_pictures
 from datm_engine.tensors import read_tensors
 

@@ -10,16 +10,14 @@ from typing import TypeVar
 from datm_engine.alignment.course import Course
 from datm_engine.alignment.measurement import measure_course
 from datm_engine.alignment.settling import Settled, align, settle_by_experts
-from datm_engine.checkpoint import Checkpoint
 from datm_engine.data.prepared import PreparedData, prepare
 from datm_engine.data.preprocessing import Preprocessing
+from datm_engine.distillation.distilled_sets import distilled_sets, progress
 from datm_engine.distillation.initialization import check_ipc
 from datm_engine.distillation.loop import distill
-from datm_engine.distilled import distilled_sets, progress
 from datm_engine.errors import ConfigError, DataError, RunError
 from datm_engine.evaluation.comparison import Evaluation
 from datm_engine.evaluation.expert_selection import BY_EXPERTS, ExpertSelection
-from datm_engine.events import Evaluated, Event, Noted, RunEnded, RunStarted
 from datm_engine.experts.training import (
     expert_facts,
     expert_network,
@@ -31,11 +29,13 @@ from datm_engine.files import or_elsewhere
 from datm_engine.memory import wanted_for
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.ranks import ALONE
-from datm_engine.runs import Run
+from datm_engine.runs.checkpoint import Checkpoint
+from datm_engine.runs.directory import Run
+from datm_engine.runs.events import Evaluated, Event, Noted, RunEnded, RunStarted
+from datm_engine.runs.integrity import losses
 from datm_engine.runtime import Runtime
 from datm_engine.settings.config import Config
 from datm_engine.settings.derived import ALIGNED
-from datm_engine.soundness import losses
 from datm_engine.synthetic import SyntheticSet
 from datm_engine.version import __version__
 

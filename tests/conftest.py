@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from datm_engine.data.prepared import PreparedData, prepare
-from datm_engine.events import Event
 from datm_engine.pipeline import Folders
+from datm_engine.runs.events import Event
 from datm_engine.runtime import Runtime
 from datm_engine.settings import presets
 from datm_engine.settings.config import Config, build, overlay

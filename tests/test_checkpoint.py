@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from datm_engine.checkpoint import Checkpoint, Progress, earlier
 from datm_engine.errors import FileError
+from datm_engine.runs.checkpoint import Checkpoint, Progress, earlier
 
 
 def checkpoint(iteration: int) -> Checkpoint:

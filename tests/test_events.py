@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from datm_cli.sentences import sentence
-from datm_engine.events import KINDS, Event, Matched, Noted
-from datm_engine.lines import from_json, to_json
+from datm_engine.runs.event_json import from_json, to_json
+from datm_engine.runs.events import KINDS, Event, Matched, Noted
 
 SAMPLES: dict[type, Any] = {str: "fünf ⁺ \n", int: 3, float: 1.5, bool: True}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from datm_engine.errors import RunError
-from datm_engine.facts import read_facts, write_facts
+from datm_engine.runs.manifest import read_facts, write_facts
 
 FACTS = {"config": {"distill": {"seed": 0, "syn_lr": 0.01}}, "created": 1.5, "source": "é\udcff"}
 

@@ -11,11 +11,11 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from datm_engine.checkpoint import Checkpoint, Progress
 from datm_engine.errors import FileError
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.files import Unreadable, remove_leftovers, save_text
 from datm_engine.networks.weights import Layout
+from datm_engine.runs.checkpoint import Checkpoint, Progress
 from datm_engine.tensors import read_tensors, save_tensors
 
 FACTS = {f"key {i}": 'θ "quoted" \\ \n' * i for i in range(12)}

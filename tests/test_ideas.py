@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.ideas import IDEAS, SAME, run_name, told
-from datm_engine.runs import Run
+from datm_engine.runs.directory import Run
 from datm_engine.settings import presets
 from datm_engine.settings.config import build, differences, overlay, parse_assignments
 

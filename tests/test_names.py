@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datm_engine import names
 from datm_engine.errors import ConfigError
+from datm_engine.runs import names
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,11 @@ from typing import Any
 import pytest
 import torch
 
-from datm_engine.checkpoint import Checkpoint
-from datm_engine.distilled import read_distilled
-from datm_engine.events import (
+from datm_engine.distillation.distilled_sets import read_distilled
+from datm_engine.pipeline import Folders, make_distilled_set
+from datm_engine.runs.checkpoint import Checkpoint
+from datm_engine.runs.directory import Run
+from datm_engine.runs.events import (
     CandidateScored,
     Evaluated,
     EvaluationChanged,
@@ -27,8 +29,6 @@ from datm_engine.events import (
     RunStarted,
     SampleSaved,
 )
-from datm_engine.pipeline import Folders, make_distilled_set
-from datm_engine.runs import Run
 from datm_engine.runtime import Compiler, Runtime
 from datm_engine.settings.config import Config
 from datm_engine.synthetic import SyntheticSet

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from datm_engine.events import CandidateScored, Matched, RunStarted, SampleSaved
-from datm_engine.runs import Run
+from datm_engine.runs.directory import Run
+from datm_engine.runs.events import CandidateScored, Matched, RunStarted, SampleSaved
+from datm_engine.runs.integrity import losses
 from datm_engine.settings.config import Config
-from datm_engine.soundness import losses
 from datm_engine.tensors import save_tensors
 from tests.runs.conftest import matched, started
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from datm_engine.events import Event, Noted
-from datm_engine.lines import to_json
-from datm_engine.tail import EventTail
+from datm_engine.runs.event_json import to_json
+from datm_engine.runs.event_tail import EventTail
+from datm_engine.runs.events import Event, Noted
 
 
 @pytest.fixture

@@ -60,13 +60,13 @@ def distill(
     from datm_cli.stuck import PATIENCE, ended_if_stuck
     from datm_cli.terminal import is_interactive
     from datm_engine import ranks, runtime
-    from datm_engine.distilled import progress
+    from datm_engine.distillation.distilled_sets import progress
     from datm_engine.errors import ConfigError
     from datm_engine.formats.tracking import parse, tracking
     from datm_engine.hints import command
     from datm_engine.pipeline import make_distilled_set
-    from datm_engine.recorder import Recorder
-    from datm_engine.runs import Run
+    from datm_engine.runs.directory import Run
+    from datm_engine.runs.event_writer import Recorder
 
     together = ranks.join()
     if resume and log is None:

@@ -133,7 +133,7 @@ def _subject(target: str, runs_dir: Path) -> Subject:
     """A run's settings and sets; or those that a file of its own carries."""
     from datm_cli.starting import arithmetic_of
     from datm_cli.subject import find
-    from datm_engine.distilled import distilled_sets
+    from datm_engine.distillation.distilled_sets import distilled_sets
     from datm_engine.errors import FileError
     from datm_engine.hints import command
     from datm_engine.settings.config import build

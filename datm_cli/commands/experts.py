@@ -61,8 +61,8 @@ def experts(
     from datm_cli.knowledge import Knowledge
     from datm_cli.progress import reader
     from datm_engine import ranks, runtime
-    from datm_engine.events import Noted
     from datm_engine.pipeline import inspect_experts, make_experts
+    from datm_engine.runs.events import Noted
 
     _check(save, inspect)
     together = ranks.join()

@@ -46,7 +46,7 @@ def export(
     from datm_engine.errors import ConfigError
     from datm_engine.files import make_folder, or_elsewhere
     from datm_engine.hints import command
-    from datm_engine.runs import Run
+    from datm_engine.runs.directory import Run
 
     if form not in FORMATS:
         raise ConfigError(f"--format {form}: not one of {', '.join(FORMATS)}", "--format official")

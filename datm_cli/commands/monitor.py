@@ -12,7 +12,7 @@ import typer
 from datm_cli import options
 
 if TYPE_CHECKING:
-    from datm_engine.runs import Run
+    from datm_engine.runs.directory import Run
 
 
 def monitor(
@@ -33,7 +33,7 @@ def monitor(
     from datm_cli import output, terminal
     from datm_engine.errors import RunError
     from datm_engine.hints import command
-    from datm_engine.runs import Run
+    from datm_engine.runs.directory import Run
     from datm_engine.tuning.tunes import Tune
 
     tune = Tune.find(run, tunes_dir) if run and not (runs_dir / run / "run.json").exists() else None
@@ -68,7 +68,7 @@ def _latest(runs_dir: Path) -> Run:
     """The run that was started last; of those that are running, if any is."""
     from datm_engine.errors import RunError
     from datm_engine.hints import command
-    from datm_engine.runs import Run
+    from datm_engine.runs.directory import Run
 
     known = Run.all(runs_dir)
     if not known:

@@ -10,7 +10,7 @@ from datm_cli import options
 from datm_cli.text import printable
 
 if TYPE_CHECKING:
-    from datm_engine.runs import Run
+    from datm_engine.runs.directory import Run
 
 
 def runs(runs_dir: options.RunsDir = options.RUNS_DIR, as_json: options.AsJson = False) -> None:
@@ -20,7 +20,7 @@ def runs(runs_dir: options.RunsDir = options.RUNS_DIR, as_json: options.AsJson =
 
     from datm_cli import output
     from datm_cli.sentences import duration
-    from datm_engine.runs import Run
+    from datm_engine.runs.directory import Run
 
     rows = [_row(run) for run in Run.all(runs_dir)]
     if as_json:
@@ -71,7 +71,7 @@ def _row(run: Run) -> dict[str, Any]:
 
 
 def _told(run: Run) -> dict[str, Any]:
-    from datm_engine.events import CandidateScored, Evaluated, Matched
+    from datm_engine.runs.events import CandidateScored, Evaluated, Matched
 
     config, facts = run.config(), run.facts()
     row = {

@@ -22,7 +22,7 @@ def stop(
 ) -> None:
     """Stop a run cleanly: it ends after its step, with a checkpoint."""
     from datm_cli import launch, output
-    from datm_engine.runs import Run
+    from datm_engine.runs.directory import Run
     from datm_engine.tuning.tunes import Tune
 
     def tell(words: str) -> None:

@@ -37,10 +37,10 @@ from datm_cli.picture_grid import PictureGrid
 from datm_cli.picture_widgets import Picture
 from datm_cli.text import printable
 from datm_engine.errors import DatmError
-from datm_engine.events import Event, RunEnded, RunStarted
 from datm_engine.hints import command
-from datm_engine.runs import Run, status_after
-from datm_engine.tail import EventTail
+from datm_engine.runs.directory import Run, status_after
+from datm_engine.runs.event_tail import EventTail
+from datm_engine.runs.events import Event, RunEnded, RunStarted
 
 POLL_SECONDS = 0.5
 # How long until it is drawn again: as painting what was drawn takes about as long once more, this

@@ -15,9 +15,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from datm_cli.sentences import Refusals, sentence
-from datm_engine import events
-from datm_engine.events import Event
-from datm_engine.retelling import is_undone
+from datm_engine.runs import events
+from datm_engine.runs.event_replay import is_undone
+from datm_engine.runs.events import Event
 
 STAGES = ("dataset", "experts", "references", "distill", "evaluate")
 LOG_LINES = 1000

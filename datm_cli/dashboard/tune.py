@@ -15,10 +15,10 @@ from datm_cli.dashboard.widgets.headline import Headline
 from datm_cli.dashboard.widgets.pictures import Pictures
 from datm_cli.dashboard.widgets.trials import TrialTable
 from datm_cli.picture_widgets import Picture
-from datm_engine.events import RunEnded, RunStarted
 from datm_engine.hints import command
-from datm_engine.runs import Run
-from datm_engine.tail import EventTail
+from datm_engine.runs.directory import Run
+from datm_engine.runs.event_tail import EventTail
+from datm_engine.runs.events import RunEnded, RunStarted
 from datm_engine.tuning.trials import Trials
 from datm_engine.tuning.tunes import Tune
 

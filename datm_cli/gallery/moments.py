@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 
 from datm_engine.errors import FileError
 from datm_engine.hints import command
-from datm_engine.runs import Run
+from datm_engine.runs.directory import Run
 
 Pixels = NDArray[np.uint8]
 

@@ -15,7 +15,7 @@ from datm_cli.knowledge import Knowledge
 from datm_cli.sentences import duration, pace, percent, plural, setting, size
 from datm_engine.alignment.course import read_course
 from datm_engine.errors import RunError
-from datm_engine.events import Evaluated
+from datm_engine.runs.events import Evaluated
 from datm_engine.settings import presets
 from datm_engine.settings.config import Config, build, differences
 from datm_engine.settings.derived import reasons

@@ -72,7 +72,7 @@ def _gallery(targets: list[str], runs_dir: Path) -> Opened:
 
 def _dashboard(targets: list[str], runs_dir: Path) -> Opened:
     from datm_cli.dashboard.app import Dashboard
-    from datm_engine.runs import Run
+    from datm_engine.runs.directory import Run
 
     dashboard = Dashboard(Run.open(runs_dir, targets[0]))
     return dashboard, lambda: dashboard.is_drawn

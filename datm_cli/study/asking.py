@@ -13,7 +13,7 @@ from datm_cli import settings
 from datm_cli.settings import Settings, Tables
 from datm_engine.errors import ConfigError
 from datm_engine.hints import command
-from datm_engine.names import checked
+from datm_engine.runs.names import checked
 from datm_engine.settings import presets
 from datm_engine.settings.config import parse_assignments
 from datm_engine.study.planning import (

@@ -18,7 +18,7 @@ from datm_engine import runtime
 from datm_engine.errors import ConfigError, MatchingError
 from datm_engine.hints import command
 from datm_engine.pipeline import Folders, make_distilled_set
-from datm_engine.runs import Run
+from datm_engine.runs.directory import Run
 from datm_engine.runtime import Runtime
 from datm_engine.settings.config import differences
 from datm_engine.study.planning import Plan, PlannedRun

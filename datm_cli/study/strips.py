@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from datm_cli.gallery.moments import Samples
 from datm_cli.sheet import Row, save_sheet
 from datm_engine.inspection import read_pictures
-from datm_engine.runs import Run
+from datm_engine.runs.directory import Run
 from datm_engine.study.planning import SAMPLES, WINDOWS, Plan
 from datm_engine.synthetic import SyntheticSet
 

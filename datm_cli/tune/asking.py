@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from datm_cli.settings import Settings
-from datm_engine.names import made
+from datm_engine.runs.names import made
 from datm_engine.settings.config import Config, parse_assignments
 from datm_engine.tuning.rungs import Rungs
 from datm_engine.tuning.shortening import shortened

@@ -16,10 +16,10 @@ from datm_cli.tune.asking import Asked
 from datm_cli.tune.reading import Watching
 from datm_cli.tune.work import Work, folders_of
 from datm_engine.errors import DatmError, FileError
-from datm_engine.events import Event, RunEnded, RunStarted
 from datm_engine.hints import command
 from datm_engine.pipeline import Folders
-from datm_engine.recorder import Recorder
+from datm_engine.runs.event_writer import Recorder
+from datm_engine.runs.events import Event, RunEnded, RunStarted
 from datm_engine.tuning.budget import Budget
 from datm_engine.tuning.conductor import Conductor
 from datm_engine.tuning.trials import Trial, Trials

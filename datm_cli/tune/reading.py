@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from datm_cli.driving import Reader
 from datm_cli.sentences import sentence
-from datm_engine.events import CandidateScored, Event, Noted
+from datm_engine.runs.events import CandidateScored, Event, Noted
 
 
 @dataclass

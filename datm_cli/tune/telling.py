@@ -11,9 +11,9 @@ from rich.table import Table
 
 from datm_cli.sentences import plural
 from datm_cli.text import printable
-from datm_engine import events
 from datm_engine.files import make_folder, or_elsewhere, save_text
 from datm_engine.hints import command
+from datm_engine.runs import events
 from datm_engine.settings.derived import STEPPED
 from datm_engine.tuning.findings import finding
 from datm_engine.tuning.presets import preset_text

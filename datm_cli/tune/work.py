@@ -12,10 +12,10 @@ from datm_cli.driving import Reader
 from datm_cli.settings import Settings
 from datm_cli.study.making import Computing
 from datm_engine.errors import ConfigError, MatchingError
-from datm_engine.events import CandidateScored, DatasetReady
 from datm_engine.hints import HELP, retyped
 from datm_engine.pipeline import Folders, make_distilled_set
-from datm_engine.runs import Run
+from datm_engine.runs.directory import Run
+from datm_engine.runs.events import CandidateScored, DatasetReady
 from datm_engine.settings.config import Config
 
 Scored = Callable[[int, float], bool]  # of an iteration: whether the trial goes on

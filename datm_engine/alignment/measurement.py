@@ -25,11 +25,11 @@ from datm_engine.alignment.course import Course
 from datm_engine.data.prepared import Part, PreparedData
 from datm_engine.errors import FileError
 from datm_engine.evaluation.selection import forgetting
-from datm_engine.events import CourseProgress, Event
 from datm_engine.experts.curriculum import early, el2n
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.hints import command
 from datm_engine.networks.weights import FlatNetwork
+from datm_engine.runs.events import CourseProgress, Event
 from datm_engine.runtime import Runtime, generator
 from datm_engine.settings.config import Config
 

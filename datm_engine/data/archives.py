@@ -21,9 +21,9 @@ from typing import BinaryIO
 
 from datm_engine.data.parts import part_of
 from datm_engine.errors import DataError
-from datm_engine.events import DatasetProgress
 from datm_engine.files import cannot_read, cannot_write, make_folder, passing, remove_leftovers
 from datm_engine.hints import READ_ONLY, command
+from datm_engine.runs.events import DatasetProgress
 
 _ZIP = (".zip",)
 _TAR = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2", ".tbz")

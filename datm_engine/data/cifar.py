@@ -14,8 +14,8 @@ from datm_engine.data import containers
 from datm_engine.data.arrays import FullSet, Shape, TrainingLabels
 from datm_engine.data.sources import BUILT_IN, image_set
 from datm_engine.errors import DataError
-from datm_engine.events import DatasetProgress, Event
 from datm_engine.hints import command
+from datm_engine.runs.events import DatasetProgress, Event
 
 
 def is_here(place: Path) -> bool:

@@ -23,9 +23,9 @@ from datm_engine.data.arrays import FullSet, ImageSet, Shape, TrainingLabels
 from datm_engine.data.images import bits_of
 from datm_engine.data.parts import Part, part_of
 from datm_engine.errors import DataError, DatmError
-from datm_engine.events import Event, Noted
 from datm_engine.files import cannot_read
 from datm_engine.hints import command
+from datm_engine.runs.events import Event, Noted
 
 Array = NDArray[Any]
 _IMAGES = {"images", "image", "imgs", "x", "data"}

@@ -15,8 +15,8 @@ from datm_engine.data import archives, arrays, hub, naming, readers, sources, sp
 from datm_engine.data.arrays import FullSet, ImageSet, Shape, TrainingLabels
 from datm_engine.data.naming import NAMES
 from datm_engine.errors import ConfigError, DataError
-from datm_engine.events import Event, Noted
 from datm_engine.hints import command
+from datm_engine.runs.events import Event, Noted
 from datm_engine.settings import resolutions
 
 __all__ = ["NAMES", "ImageSet", "RealData", "Shape", "load", "peek"]

@@ -29,9 +29,9 @@ from datm_engine.data.decoding_report import (
 )
 from datm_engine.data.images import DamagedImageError, Facts, UnsupportedImageError
 from datm_engine.errors import ConfigError, DataError
-from datm_engine.events import DatasetProgress, Event, Noted
 from datm_engine.files import cannot_read
 from datm_engine.hints import command
+from datm_engine.runs.events import DatasetProgress, Event, Noted
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")

@@ -17,9 +17,9 @@ from datm_engine.data.arrays import FullSet, ImageSet
 from datm_engine.data.decoding_report import damaged_error, skipped_note
 from datm_engine.data.listing import Listing, list_images
 from datm_engine.errors import DataError
-from datm_engine.events import Event, Noted
 from datm_engine.files import cannot_write, make_folder
 from datm_engine.hints import command
+from datm_engine.runs.events import Event, Noted
 
 _DECODER = "3"  # to be raised when the same files come to give other pixels
 

@@ -22,9 +22,9 @@ from datm_engine.data import (
 )
 from datm_engine.data.arrays import FullSet, Shape, TrainingLabels
 from datm_engine.errors import ConfigError
-from datm_engine.events import Event
 from datm_engine.files import cannot_read
 from datm_engine.hints import command
+from datm_engine.runs.events import Event
 
 # Archives that neither zipfile nor tarfile reads.
 _UNPACKED_BY = {

@@ -15,8 +15,8 @@ from datm_engine.data import decoding, labels
 from datm_engine.data.arrays import FullSet, ImageSet, Shape
 from datm_engine.data.parts import Part
 from datm_engine.errors import DataError
-from datm_engine.events import Event, Noted
 from datm_engine.hints import command
+from datm_engine.runs.events import Event, Noted
 
 # In the order in which they are looked for, in any letter case.
 IMAGE_COLUMNS = (

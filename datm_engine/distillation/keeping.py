@@ -6,11 +6,11 @@ from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
+from datm_engine.distillation.distilled_sets import set_aside
 from datm_engine.distillation.iteration import Distillation
 from datm_engine.distillation.samples import sampled, save_sample, save_start, spacing, thin
-from datm_engine.distilled import set_aside
-from datm_engine.events import CheckpointSaved, Event, SampleSaved
-from datm_engine.runs import Run
+from datm_engine.runs.directory import Run
+from datm_engine.runs.events import CheckpointSaved, Event, SampleSaved
 from datm_engine.synthetic import SyntheticSet
 
 Told = Generator[Event, None, None]

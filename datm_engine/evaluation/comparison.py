@@ -16,10 +16,10 @@ from datm_engine.distillation.matching import hard_labels
 from datm_engine.evaluation.expert_selection import ExpertSelection
 from datm_engine.evaluation.selection import random_subset
 from datm_engine.evaluation.training import Material, Schedule, TrainingStep, train, training_step
-from datm_engine.events import Evaluated, EvaluationProgress, Event
 from datm_engine.networks.batchnorm import measure_statistics
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
+from datm_engine.runs.events import Evaluated, EvaluationProgress, Event
 from datm_engine.runtime import Runtime, derive_seed
 from datm_engine.settings.config import Config
 from datm_engine.synthetic import SyntheticSet

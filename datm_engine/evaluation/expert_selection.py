@@ -17,11 +17,11 @@ from torch import Tensor
 
 from datm_engine.data.prepared import Part
 from datm_engine.evaluation.selection import Choice, forgetting, herding, highest, k_center
-from datm_engine.events import Event, Noted, SelectionProgress
 from datm_engine.experts.curriculum import early, el2n
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.convnet import ConvNet
 from datm_engine.networks.weights import FlatNetwork
+from datm_engine.runs.events import Event, Noted, SelectionProgress
 
 BY_FEATURES: dict[str, Choice] = {"herding": herding, "kcenter": k_center}
 BY_SCORES = ("forgetting", "el2n")

@@ -15,11 +15,11 @@ import torch
 
 from datm_engine.data.prepared import PreparedData
 from datm_engine.errors import ConfigError, FileError
-from datm_engine.events import Event, ExpertsPlanned, Noted
 from datm_engine.experts.trajectories import ExpertSet, fingerprint
 from datm_engine.files import parse_json, save_text
 from datm_engine.hints import command
 from datm_engine.networks.weights import Layout
+from datm_engine.runs.events import Event, ExpertsPlanned, Noted
 from datm_engine.settings.config import Config
 
 FORMAT = "datm-imported-experts/1"

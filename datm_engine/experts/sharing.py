@@ -17,9 +17,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from datm_engine.events import Event, Noted
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.files import cannot_write
+from datm_engine.runs.events import Event, Noted
 
 POLL_SECONDS = 0.5
 NOTE_SECONDS = 300.0  # between notes that this process still waits

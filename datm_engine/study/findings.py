@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from datm_engine.events import Evaluated
+from datm_engine.runs.events import Evaluated
 from datm_engine.study.results import FULL, Study
 
 CAVEAT = (

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from datm_engine.distillation.window import Third, third
-from datm_engine.names import made
+from datm_engine.runs.names import made
 from datm_engine.settings.config import Config, build, overlay
 
 WINDOWS: tuple[Third, ...] = get_args(Third)

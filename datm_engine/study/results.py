@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from datm_engine.events import Evaluated, Matched, RunEnded
-from datm_engine.runs import Run
+from datm_engine.runs.directory import Run
+from datm_engine.runs.events import Evaluated, Matched, RunEnded
 from datm_engine.settings import published
 from datm_engine.settings.published import Published
 from datm_engine.study.planning import Plan, PlannedRun

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from datm_engine.events import Evaluated
-from datm_engine.runs import Run
+from datm_engine.runs.directory import Run
+from datm_engine.runs.events import Evaluated
 from datm_engine.settings.config import Config
 from datm_engine.study.planning import OF_IMAGES_ALONE
 

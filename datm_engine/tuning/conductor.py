@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Set
 
-from datm_engine.events import Event, TrialBegan, TrialEnded, TrialScored
+from datm_engine.runs.events import Event, TrialBegan, TrialEnded, TrialScored
 from datm_engine.settings.config import Config
 from datm_engine.tuning.budget import Budget
 from datm_engine.tuning.rungs import Rungs

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from datm_engine import events
-from datm_engine.events import Event
+from datm_engine.runs import events
+from datm_engine.runs.events import Event
 from datm_engine.tuning.space import Draw
 
 

@@ -16,8 +16,8 @@ from typing import Any
 from datm_engine.errors import ConfigError, FileError
 from datm_engine.files import make_folder, or_elsewhere, parse_json, save_text
 from datm_engine.hints import command
-from datm_engine.names import checked, numbered, same_but_for_case
-from datm_engine.runs import Run
+from datm_engine.runs.directory import Run
+from datm_engine.runs.names import checked, numbered, same_but_for_case
 from datm_engine.settings.config import Config, build, differences
 from datm_engine.tuning.trials import Trials, fold_trials
 

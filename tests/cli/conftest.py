@@ -18,8 +18,8 @@ from typer.main import get_command
 
 from datm_cli.app import app
 from datm_cli.main import main
-from datm_engine import events, lines
-from datm_engine.runs import Run
+from datm_engine.runs import event_json, events
+from datm_engine.runs.directory import Run
 from datm_engine.settings import presets
 from datm_engine.settings.config import build, overlay
 from tests.conftest import TINY
@@ -93,7 +93,7 @@ def recorded(runs_dir: Path, name: str, told: list[events.Event], **over: dict[s
         },
     }
     run = Run.create(runs_dir, name, config, facts)
-    run.event_log.write_text("".join(lines.to_json(event) + "\n" for event in told))
+    run.event_log.write_text("".join(event_json.to_json(event) + "\n" for event in told))
     return run
 
 

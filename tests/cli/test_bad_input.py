@@ -168,7 +168,7 @@ def test_a_full_disk_while_events_are_written(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("datm_engine.recorder._write_all", full)
+    monkeypatch.setattr("datm_engine.runs.event_writer._write_all", full)
     answer = datm("distill", "--resume", run, "--iterations", 9, "--quiet")
     assert_two_lines(
         answer, 1, "events.jsonl cannot be written: No space left", "df -h 'my runs/r'"

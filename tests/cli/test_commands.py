@@ -122,7 +122,7 @@ def test_a_full_disk_keeps_the_earlier_checkpoint(
 ) -> None:
     """The fifth checkpoint meets a full disk: two lines, and the run goes on from the fourth."""
     from datm_engine import tensors
-    from datm_engine.checkpoint import Checkpoint
+    from datm_engine.runs.checkpoint import Checkpoint
 
     whole = datm("distill", "--config", settings, "--name", "whole", "--json").json
     written: list[Path] = []

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from datm_cli.course import Course, spent
-from datm_engine import events
-from datm_engine.facts import write_facts
+from datm_engine.runs import events
+from datm_engine.runs.manifest import write_facts
 from datm_engine.settings.config import differences
 from tests.cli.conftest import Answer, assert_two_lines, recorded
 from tests.cli.dashboard.conftest import BEGAN, matched, story

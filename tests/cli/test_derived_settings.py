@@ -15,7 +15,7 @@ from PIL import Image
 
 from datm_cli.settings import Settings, _images_used, settle
 from datm_engine.errors import ConfigError
-from datm_engine.runs import Run
+from datm_engine.runs.directory import Run
 from datm_engine.settings import presets
 from datm_engine.settings.derived import DERIVABLE, WINDOW
 from tests.cli.conftest import Answer, assert_two_lines, image_folder

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from datm_engine import diagnosis
-from datm_engine.events import Noted
+from datm_engine.runs.events import Noted
 
 from .conftest import Answer, assert_two_lines
 

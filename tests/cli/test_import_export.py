@@ -14,8 +14,8 @@ from PIL import Image
 
 from datm_engine.data import sources
 from datm_engine.data.arrays import Shape
-from datm_engine.events import Event, Matched
 from datm_engine.formats import tracking
+from datm_engine.runs.events import Event, Matched
 from datm_engine.synthetic import SyntheticSet
 from tests.cli.conftest import FOLDER, Answer, assert_two_lines, image_folder
 from tests.formats.conftest import official_buffer, official_images, write_datm, write_dc, write_mtt

@@ -9,8 +9,8 @@ import pytest
 
 from datm_cli import launch
 from datm_engine.errors import FileError, RunError
-from datm_engine.process import Process
-from datm_engine.runs import Run
+from datm_engine.runs.directory import Run
+from datm_engine.runs.process import Process
 
 
 def test_options_of_the_environment_are_not_heeded_twice(monkeypatch: pytest.MonkeyPatch) -> None:

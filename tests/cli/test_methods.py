@@ -13,8 +13,8 @@ from typer.models import OptionInfo
 from datm_cli.options import Method
 from datm_cli.settings import Settings, settle
 from datm_engine.errors import ConfigError
-from datm_engine.events import Matched
-from datm_engine.runs import Run
+from datm_engine.runs.directory import Run
+from datm_engine.runs.events import Matched
 from datm_engine.settings import presets
 from datm_engine.settings.config import Config
 from tests.cli.conftest import Answer, assert_two_lines

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from datm_cli.progress import Bars, Lines, Nothing, reader
 from datm_cli.sentences import duration, percent, sentence, size
-from datm_engine.events import (
+from datm_engine.runs.events import (
     DifficultyProgress,
     Evaluated,
     EvaluationProgress,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from datm_engine.runs import Run
+from datm_engine.runs.directory import Run
 from tests.cli.conftest import Answer, assert_two_lines
 
 Datm = Callable[..., Answer]

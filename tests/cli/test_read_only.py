@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from datm_engine.events import RunEnded
+from datm_engine.runs.events import RunEnded
 from tests.cli.conftest import FOLDER, Answer, assert_two_lines, image_folder, recorded
 
 Datm = Callable[..., Answer]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from datm_engine.events import RunEnded
+from datm_engine.runs.events import RunEnded
 from tests.cli.conftest import Answer, assert_can_be_typed, recorded
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -19,8 +19,8 @@ from datm_cli.html_report.markup import tag
 from datm_cli.pictures import Grid
 from datm_cli.progress import Bars, Lines
 from datm_cli.text import json_text, printable, typeable
-from datm_engine import events
 from datm_engine.hints import command
+from datm_engine.runs import events
 from datm_engine.tuning.presets import preset_text
 from tests.cli.conftest import Answer, image_folder
 from tests.conftest import tiny_config

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from datm_engine.checkpoint import Checkpoint
-from datm_engine.process import Process
-from datm_engine.runs import Run
+from datm_engine.runs.checkpoint import Checkpoint
+from datm_engine.runs.directory import Run
+from datm_engine.runs.process import Process
 from tests.on_ranks import environment, free_port
 
 ROOT = str(Path(__file__).parents[2])

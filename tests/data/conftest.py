@@ -15,7 +15,7 @@ from PIL import Image
 from datm_engine.data import datasets
 from datm_engine.data.class_sizes import remaining
 from datm_engine.data.datasets import RealData
-from datm_engine.events import Event
+from datm_engine.runs.events import Event
 from datm_engine.settings import presets
 from datm_engine.settings.config import build, overlay
 

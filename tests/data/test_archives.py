@@ -18,7 +18,7 @@ import pytest
 from datm_engine.data import datasets
 from datm_engine.data.arrays import Shape
 from datm_engine.errors import DataError, FileError
-from datm_engine.events import DatasetProgress
+from datm_engine.runs.events import DatasetProgress
 
 from .conftest import counted
 

@@ -19,7 +19,7 @@ from scipy.io import savemat
 from datm_engine.data import containers, datasets, matfile
 from datm_engine.data.arrays import Shape
 from datm_engine.errors import DataError, FileError
-from datm_engine.events import Noted
+from datm_engine.runs.events import Noted
 
 from .conftest import counted
 from .test_sources import write_cifar

@@ -13,7 +13,7 @@ import torch
 from datm_engine.data import datasets
 from datm_engine.data.datasets import ImageSet, RealData
 from datm_engine.errors import ConfigError, DataError
-from datm_engine.events import Noted
+from datm_engine.runs.events import Noted
 
 Load = Callable[..., tuple[RealData, list[Any]]]
 

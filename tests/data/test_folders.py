@@ -15,7 +15,7 @@ from datm_engine.data import decoding, folders
 from datm_engine.data.datasets import RealData
 from datm_engine.data.listing import list_images
 from datm_engine.errors import ConfigError, DataError, FileError
-from datm_engine.events import DatasetProgress, Noted
+from datm_engine.runs.events import DatasetProgress, Noted
 
 Load = Callable[..., tuple[RealData, list[Any]]]
 Picture = Callable[..., np.ndarray]

@@ -14,7 +14,7 @@ import pytest
 from datm_engine.data import datasets
 from datm_engine.data.arrays import Shape
 from datm_engine.errors import DataError, DatmError
-from datm_engine.events import Noted
+from datm_engine.runs.events import Noted
 
 from .conftest import LABELS, encoded
 

@@ -15,7 +15,7 @@ from PIL import Image
 from datm_engine.data import datasets
 from datm_engine.data.datasets import RealData
 from datm_engine.errors import DataError
-from datm_engine.events import Noted
+from datm_engine.runs.events import Noted
 
 from .conftest import counted
 

@@ -18,7 +18,7 @@ from datm_engine.data import datasets
 from datm_engine.data.datasets import RealData
 from datm_engine.data.sources import _DOWNLOADS
 from datm_engine.errors import DataError
-from datm_engine.events import DatasetProgress
+from datm_engine.runs.events import DatasetProgress
 
 torchvision_datasets = pytest.importorskip("torchvision.datasets")
 

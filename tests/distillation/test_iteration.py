@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 
-from datm_engine.checkpoint import Checkpoint
 from datm_engine.compilation import graph_size
 from datm_engine.data.prepared import PreparedData
 from datm_engine.distillation.batches import student_steps
@@ -19,8 +18,9 @@ from datm_engine.distillation.matching import build_graph
 from datm_engine.distillation.segments import Segments
 from datm_engine.distillation.window import expert_for
 from datm_engine.errors import FileError
-from datm_engine.events import Noted
 from datm_engine.experts.training import expert_network, train_experts
+from datm_engine.runs.checkpoint import Checkpoint
+from datm_engine.runs.events import Noted
 from datm_engine.runtime import Runtime
 from datm_engine.settings.config import Config
 

@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 import torch
 
-from datm_engine.checkpoint import Checkpoint
 from datm_engine.data.prepared import PreparedData
 from datm_engine.distillation.batches import student_steps
+from datm_engine.distillation.distilled_sets import read_distilled
 from datm_engine.distillation.loop import APPROXIMATE, distill
-from datm_engine.distilled import read_distilled
 from datm_engine.errors import MatchingError
-from datm_engine.events import (
+from datm_engine.experts.training import expert_network, train_experts
+from datm_engine.experts.trajectories import ExpertSet
+from datm_engine.runs.checkpoint import Checkpoint
+from datm_engine.runs.directory import Run
+from datm_engine.runs.events import (
     CandidateScored,
     ClassesFilledUp,
     Event,
@@ -23,9 +26,6 @@ from datm_engine.events import (
     Matched,
     Noted,
 )
-from datm_engine.experts.training import expert_network, train_experts
-from datm_engine.experts.trajectories import ExpertSet
-from datm_engine.runs import Run
 from datm_engine.runtime import Runtime
 from datm_engine.settings.config import Config
 from datm_engine.synthetic import SyntheticSet

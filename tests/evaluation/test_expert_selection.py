@@ -19,11 +19,11 @@ from datm_engine.evaluation.expert_selection import (
     passes,
 )
 from datm_engine.evaluation.selection import forgetting, herding, k_center
-from datm_engine.events import Noted, SelectionProgress
 from datm_engine.experts.curriculum import el2n
 from datm_engine.experts.training import expert_network, open_experts, train_experts
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import FlatNetwork
+from datm_engine.runs.events import Noted, SelectionProgress
 from datm_engine.runtime import Runtime
 from datm_engine.settings.config import Config
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from datm_engine import events
-from datm_engine.checkpoint import earlier
+from datm_engine.runs import events
+from datm_engine.runs.checkpoint import earlier
 from tests.faults.lab import Lab, follow
 
 SAME = "resumed, bit for bit"

@@ -25,8 +25,8 @@ from typing import Any, TextIO
 import torch
 
 import datm_cli.main
-from datm_engine import events
-from datm_engine.runs import Run
+from datm_engine.runs import events
+from datm_engine.runs.directory import Run
 from datm_engine.settings.config import overlay
 from tests.conftest import TINY
 

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 import datm_engine.pipeline
-from datm_engine.checkpoint import Checkpoint
 from datm_engine.distillation.iteration import Distillation
 from datm_engine.experts.trajectories import ExpertSet
+from datm_engine.runs.checkpoint import Checkpoint
 from tests.faults import company, damage, kills
 from tests.faults.__main__ import outcomes
 from tests.faults.judging import LOSS, Outcome, judge

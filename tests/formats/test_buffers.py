@@ -13,7 +13,6 @@ import torch
 from datm_engine.data.arrays import Shape
 from datm_engine.data.prepared import PreparedData
 from datm_engine.errors import ConfigError, DatmError, FileError
-from datm_engine.events import Noted
 from datm_engine.experts.imported import open_imported
 from datm_engine.experts.training import train_experts
 from datm_engine.experts.trajectories import ExpertSet
@@ -21,6 +20,7 @@ from datm_engine.formats.buffers import import_buffers
 from datm_engine.formats.expert_accuracy import check_accuracy, lowest_plausible
 from datm_engine.networks.weights import FlatNetwork, Layout
 from datm_engine.networks.zoo import build
+from datm_engine.runs.events import Noted
 from datm_engine.runtime import Runtime
 from datm_engine.settings.config import Config
 from tests.conftest import finish

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from datm_engine.errors import ConfigError, DatmError
-from datm_engine.events import CandidateScored, Evaluated, Event, Matched, Noted
 from datm_engine.formats import tracking
-from datm_engine.runs import Run
+from datm_engine.runs.directory import Run
+from datm_engine.runs.events import CandidateScored, Evaluated, Event, Matched, Noted
 from datm_engine.settings.config import Config
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import torch
 
-from datm_engine import events, lines
 from datm_engine.data.preprocessing import Normalization
-from datm_engine.events import KINDS, Event
-from datm_engine.facts import write_facts
-from datm_engine.runs import Run
+from datm_engine.runs import event_json, events
+from datm_engine.runs.directory import Run
+from datm_engine.runs.events import KINDS, Event
+from datm_engine.runs.manifest import write_facts
 from datm_engine.synthetic import SyntheticSet
 from datm_engine.tensors import save_tensors
 from datm_engine.tuning.tunes import Tune
@@ -93,7 +93,7 @@ def make_run(path: Path, log: list[Event], text: str = HOSTILE) -> Run:
 
 
 def write_log(run: Run, told: list[Event]) -> None:
-    run.event_log.write_text("".join(lines.to_json(event) + "\n" for event in told))
+    run.event_log.write_text("".join(event_json.to_json(event) + "\n" for event in told))
 
 
 def make_tune(folder: Path) -> Tune:

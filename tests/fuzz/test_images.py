@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 
 from datm_engine.data import datasets, decoding
 from datm_engine.errors import DataError, DatmError
-from datm_engine.events import Noted
+from datm_engine.runs.events import Noted
 from tests.conftest import finish
 from tests.fuzz.conftest import damaged, write
 

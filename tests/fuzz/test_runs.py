@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from datm_cli.dashboard.state import fold
 from datm_engine.data.preprocessing import Normalization
 from datm_engine.errors import DatmError
-from datm_engine.runs import Run
+from datm_engine.runs.directory import Run
 from datm_engine.synthetic import SyntheticSet
 from tests.conftest import tiny_config
 from tests.fuzz.conftest import JUNK, TOO_DEEP, Answer, assert_fine_or_two_lines, write

@@ -17,8 +17,8 @@ from datm_cli import output
 from datm_cli.progress import Bars, Lines
 from datm_cli.study import tables, writing
 from datm_cli.tune import telling
-from datm_engine import events
-from datm_engine.runs import Run
+from datm_engine.runs import events
+from datm_engine.runs.directory import Run
 from datm_engine.study.planning import plan_windows
 from datm_engine.study.results import read_study
 from tests.cli.dashboard.conftest import story

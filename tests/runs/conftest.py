@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from datm_engine.events import Event, Matched, RunStarted
-from datm_engine.runs import Run
+from datm_engine.runs.directory import Run
+from datm_engine.runs.events import Event, Matched, RunStarted
 from datm_engine.settings.config import Config
 
 Make = Callable[..., Config]

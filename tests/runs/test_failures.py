@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from datm_engine.errors import DatmError, FileError, RunError
-from datm_engine.events import Event, Noted, RunEnded
-from datm_engine.runs import Run, free_name
+from datm_engine.runs.directory import Run, free_name
+from datm_engine.runs.events import Event, Noted, RunEnded
 from tests.runs.conftest import Make, matched, plain, started, write
 
 

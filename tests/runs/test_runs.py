@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from datm_engine.errors import ConfigError, RunError
-from datm_engine.events import CandidateScored, Matched, Noted, RunEnded
-from datm_engine.names import made
-from datm_engine.process import Process, beating, shows_life
-from datm_engine.runs import Run, free_name
+from datm_engine.runs.directory import Run, free_name
+from datm_engine.runs.events import CandidateScored, Matched, Noted, RunEnded
+from datm_engine.runs.names import made
+from datm_engine.runs.process import Process, beating, shows_life
 from tests.runs.conftest import Make, matched, plain, started, write
 
 
@@ -110,7 +110,7 @@ def test_a_zombie_is_not_alive() -> None:
 
 
 def test_a_heartbeat_shows_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("datm_engine.process.BEAT_SECONDS", 0.01)
+    monkeypatch.setattr("datm_engine.runs.process.BEAT_SECONDS", 0.01)
     path = tmp_path / "process.json"
     assert not shows_life(path)
     path.touch()

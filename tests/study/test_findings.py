@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from datm_engine.events import Matched
-from datm_engine.runs import Run
+from datm_engine.runs.directory import Run
+from datm_engine.runs.events import Matched
 from datm_engine.study.findings import findings, judge
 from datm_engine.study.planning import Plan, plan_methods, plan_windows
 from datm_engine.study.results import read_study

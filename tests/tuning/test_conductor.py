@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("optuna")
 
-from datm_engine.events import Event, RunStarted, TrialBegan, TrialEnded, TrialScored
+from datm_engine.runs.events import Event, RunStarted, TrialBegan, TrialEnded, TrialScored
 from datm_engine.settings.config import Config
 from datm_engine.tuning.budget import Budget
 from datm_engine.tuning.conductor import Conductor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from datm_engine.events import TrialBegan, TrialEnded, TrialScored
+from datm_engine.runs.events import TrialBegan, TrialEnded, TrialScored
 from datm_engine.tuning.findings import finding, sampling_deviation
 from datm_engine.tuning.trials import Trials
 

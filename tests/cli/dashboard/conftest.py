@@ -18,9 +18,9 @@ from textual.pilot import Pilot
 
 from datm_cli.dashboard.app import Dashboard
 from datm_cli.dashboard.tune import TuneDashboard
-from datm_engine import events, lines
-from datm_engine.events import Event
-from datm_engine.runs import Run
+from datm_engine.runs import event_json, events
+from datm_engine.runs.directory import Run
+from datm_engine.runs.events import Event
 
 BEGAN = 1_700_000_000.0
 CLASSES = ("cat", "dog", "owl")
@@ -181,7 +181,7 @@ def make_run(tmp_path: Path) -> Callable[..., Run]:
             "distill": {"ipc": 2},
         }
         (run.path / "run.json").write_text(json.dumps({"config": config, "created": BEGAN}))
-        run.event_log.write_text("".join(lines.to_json(event) + "\n" for event in told))
+        run.event_log.write_text("".join(event_json.to_json(event) + "\n" for event in told))
         start = np.stack([picture(k) for k in range(6)])
         save_file({"pictures": start}, run.samples / "initial.safetensors")
         for event in told:

@@ -9,7 +9,7 @@ import pytest
 from textual.pilot import Pilot
 
 from datm_cli.dashboard.app import Dashboard
-from datm_engine.process import Process
+from datm_engine.runs.process import Process
 
 from .conftest import Make, ended, screen_text, shown, story, until
 

@@ -8,7 +8,7 @@ import pytest
 
 from datm_cli.course import spent
 from datm_cli.dashboard.state import State, fold
-from datm_engine import events
+from datm_engine.runs import events
 
 from .conftest import BEGAN, matched, story
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from datm_engine.distilled import progress
-from datm_engine.process import Process
-from datm_engine.runs import Run
+from datm_engine.distillation.distilled_sets import progress
+from datm_engine.runs.directory import Run
+from datm_engine.runs.process import Process
 from tests.conftest import tiny_config
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")

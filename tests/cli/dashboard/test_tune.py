@@ -13,9 +13,9 @@ from textual.pilot import Pilot
 from datm_cli.dashboard.tune import TuneDashboard
 from datm_cli.dashboard.widgets.pictures import Pictures
 from datm_cli.dashboard.widgets.trials import TrialTable
-from datm_engine import events, lines
-from datm_engine.events import Event
-from datm_engine.process import Process
+from datm_engine.runs import event_json, events
+from datm_engine.runs.events import Event
+from datm_engine.runs.process import Process
 from datm_engine.tuning.tunes import Tune
 
 from .conftest import BEGAN, Make, Size, played, screen_text, story
@@ -82,7 +82,7 @@ def make_tune(make_run: Make, tmp_path: Path) -> Callable[..., Tune]:
 
 def say(tune: Tune, told: list[Event]) -> None:
     with tune.log.event_log.open("a") as log:
-        log.write("".join(lines.to_json(event) + "\n" for event in told))
+        log.write("".join(event_json.to_json(event) + "\n" for event in told))
 
 
 def shown(tune: Tune, act: Act, size: Size = (120, 40)) -> TuneDashboard:

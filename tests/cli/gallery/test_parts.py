@@ -19,7 +19,7 @@ from datm_cli.pictures import size_in_cells
 from datm_cli.screenshot import photograph
 from datm_cli.screenshot.naming import free_path
 from datm_engine.errors import ConfigError, FileError
-from datm_engine.runs import Run
+from datm_engine.runs.directory import Run
 
 from .conftest import grey
 

@@ -15,9 +15,9 @@ from rich.console import Console
 from safetensors.torch import save_file
 
 from datm_cli import report
-from datm_engine.checkpoint import Checkpoint, Progress
 from datm_engine.errors import ConfigError, FileError, RunError
 from datm_engine.inspection import summarize
+from datm_engine.runs.checkpoint import Checkpoint, Progress
 from tests.cli.inspect.conftest import IPC, NAMES
 
 

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from datm_cli.study import making
-from datm_engine.events import Evaluated, EvaluationProgress, Event, Matched, RunStarted
-from datm_engine.runs import Run
+from datm_engine.runs.directory import Run
+from datm_engine.runs.events import Evaluated, EvaluationProgress, Event, Matched, RunStarted
 from tests.cli.conftest import Answer, assert_two_lines
 
 Datm = Callable[..., Answer]

@@ -10,7 +10,7 @@ import pytest
 
 from datm_cli.study import figures, tables, writing
 from datm_engine.errors import ConfigError, FileError
-from datm_engine.events import Evaluated
+from datm_engine.runs.events import Evaluated
 from datm_engine.study.planning import Plan, plan_methods, plan_windows
 from datm_engine.study.results import Study, read_study
 from tests.conftest import tiny_config

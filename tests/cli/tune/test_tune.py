@@ -19,9 +19,9 @@ pytest.importorskip("optuna")
 
 from datm_cli import starting
 from datm_cli.tune import work
-from datm_engine.events import CandidateScored, Evaluated, Event, Matched, RunStarted
-from datm_engine.recorder import Recorder
-from datm_engine.runs import Run
+from datm_engine.runs.directory import Run
+from datm_engine.runs.event_writer import Recorder
+from datm_engine.runs.events import CandidateScored, Evaluated, Event, Matched, RunStarted
 from datm_engine.settings.config import build
 from datm_engine.tuning.tunes import Tune
 from tests.cli.conftest import Answer, assert_two_lines

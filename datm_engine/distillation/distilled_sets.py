@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from datm_engine.checkpoint import Checkpoint, Progress
 from datm_engine.errors import FileError
 from datm_engine.files import Unreadable
 from datm_engine.hints import command
-from datm_engine.runs import Run
+from datm_engine.runs.checkpoint import Checkpoint, Progress
+from datm_engine.runs.directory import Run
 from datm_engine.synthetic import SyntheticSet
 
 

@@ -10,13 +10,13 @@ from dataclasses import replace
 from io import FileIO
 from typing import TYPE_CHECKING, TypeVar
 
-from datm_engine import lines
 from datm_engine.errors import DatmError, FileError
-from datm_engine.events import Event, RunEnded
 from datm_engine.files import cannot_write
+from datm_engine.runs import event_json
+from datm_engine.runs.events import Event, RunEnded
 
 if TYPE_CHECKING:
-    from datm_engine.runs import Run
+    from datm_engine.runs.directory import Run
 
 Result = TypeVar("Result")
 
@@ -35,7 +35,7 @@ class Recorder:
             return stamped
         end = self._file.seek(0, os.SEEK_END)
         try:
-            _write_all(self._file, lines.to_json(stamped).encode() + b"\n")
+            _write_all(self._file, event_json.to_json(stamped).encode() + b"\n")
         except OSError as problem:
             with suppress(OSError):  # what was not written whole is not to be read
                 self._file.truncate(end)

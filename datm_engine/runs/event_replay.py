@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from datm_engine.events import (
+from datm_engine.runs.events import (
     CandidateScored,
     Evaluated,
     EvaluationChanged,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from datm_engine import lines
-from datm_engine.events import Event
+from datm_engine.runs import event_json
+from datm_engine.runs.events import Event
 
 
 class EventTail:
@@ -41,7 +41,7 @@ class EventTail:
         read = []
         for line in whole:
             try:
-                read.append(lines.from_json(line.decode(errors="replace")))
+                read.append(event_json.from_json(line.decode(errors="replace")))
             except ValueError:  # cut short when a process died, and closed by the next one
                 self.unreadable += bool(line.strip())
         return read

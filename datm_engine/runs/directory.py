@@ -20,12 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from datm_engine.errors import FileError, RunError
-from datm_engine.events import (
-    Event,
-    RunEnded,
-    RunStarted,
-)
-from datm_engine.facts import read_facts, write_facts
 from datm_engine.files import (
     cannot_write,
     make_folder,
@@ -34,12 +28,14 @@ from datm_engine.files import (
     remove_leftovers,
 )
 from datm_engine.hints import command, retyped
-from datm_engine.names import checked, normalized, numbered, same_but_for_case
-from datm_engine.process import Process, beating, shows_life
-from datm_engine.recorder import Recorder, end_line
-from datm_engine.retelling import still_true
+from datm_engine.runs.event_replay import still_true
+from datm_engine.runs.event_tail import EventTail
+from datm_engine.runs.event_writer import Recorder, end_line
+from datm_engine.runs.events import Event, RunEnded, RunStarted
+from datm_engine.runs.manifest import read_facts, write_facts
+from datm_engine.runs.names import checked, normalized, numbered, same_but_for_case
+from datm_engine.runs.process import Process, beating, shows_life
 from datm_engine.settings.config import Config, build
-from datm_engine.tail import EventTail
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import zlib
 from dataclasses import Field, asdict, fields
 from typing import Any
 
-from datm_engine.events import KINDS, Event
+from datm_engine.runs.events import KINDS, Event
 
 _CHECK = ', "check": "'  # what stands before the last ten characters, `1a2b3c4d"}`
 _SCALARS = {"bool": (bool,), "int": (int,), "float": (int, float), "str": (str,)}

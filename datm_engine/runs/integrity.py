@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from safetensors import SafetensorError
 
-from datm_engine.events import Matched
 from datm_engine.files import Unreadable
 from datm_engine.hints import command
-from datm_engine.runs import Run
-from datm_engine.tail import EventTail
+from datm_engine.runs.directory import Run
+from datm_engine.runs.event_tail import EventTail
+from datm_engine.runs.events import Matched
 from datm_engine.tensors import read_tensors
 
 
