@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from benchmarks.report import html, lines
-from datm_engine.runtime import CPU_HAS_BFLOAT16, environment
+from datm_engine.compute.runtime import CPU_HAS_BFLOAT16, environment
 
 Measure = Callable[[str], dict[str, Any]]
 

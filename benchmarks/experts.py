@@ -17,9 +17,9 @@ import torch
 from benchmarks import plain_training
 from benchmarks.alternation import TURNS, in_turn, ratios
 from benchmarks.problem import CLASSES, made_ready, network, runtime
+from datm_engine.compute.runtime import generator
 from datm_engine.data.augmentation import OPERATIONS, augment, draw
 from datm_engine.experts.steps import expert_step
-from datm_engine.runtime import generator
 from datm_engine.settings.config import ExpertsConfig
 
 STEPS = {"small": 4, "full": 40}

@@ -26,7 +26,8 @@ import torch
 
 from benchmarks import experts, matching, several
 from benchmarks.problem import made_ready, runtime
-from datm_engine.compilation import graph_size
+from datm_engine.compute.compilation import graph_size
+from datm_engine.compute.runtime import generator
 from datm_engine.data.augmentation import OPERATIONS, draw
 from datm_engine.distillation.matching import (
     Step,
@@ -37,7 +38,6 @@ from datm_engine.distillation.matching import (
 )
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build as build_network
-from datm_engine.runtime import generator
 from datm_engine.settings import presets
 from datm_engine.settings.config import build
 

@@ -21,12 +21,12 @@ from typing import Any
 import torch
 
 from datm_cli.launch import LOG_BYTES
+from datm_engine.compute.runtime import Runtime
 from datm_engine.data.sources import BUILT_IN
 from datm_engine.distillation.samples import START_BYTES, sampled, spacing
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs import events
 from datm_engine.runs.directory import Run
-from datm_engine.runtime import Runtime
 from datm_engine.settings import presets
 from datm_engine.settings.config import Config, build, overlay
 

@@ -19,7 +19,7 @@ import torch
 from benchmarks.alternation import TURNS, in_turn, ratios
 from benchmarks.plain import unrolled_gradient
 from benchmarks.problem import Matching, made_ready, network, runtime
-from datm_engine.compilation import graph_size
+from datm_engine.compute.compilation import graph_size
 from datm_engine.distillation.matching import (
     Gradient,
     Step,

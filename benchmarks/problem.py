@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datm_engine.compilation import compiled
+from datm_engine.compute.compilation import compiled
+from datm_engine.compute.runtime import Compiler, Runtime, generator
 from datm_engine.data.augmentation import OPERATIONS, draw
 from datm_engine.distillation.matching import Step
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
-from datm_engine.runtime import Compiler, Runtime, generator
 
 CLASSES = 10
 

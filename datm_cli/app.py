@@ -36,10 +36,11 @@ from datm_cli.commands.stop import stop
 from datm_cli.commands.study import study
 from datm_cli.commands.tune import tune
 from datm_cli.text import printable
-from datm_engine import hints, ranks
+from datm_engine import hints
+from datm_engine.compute import ranks
+from datm_engine.compute.threads import limit_spinning
 from datm_engine.errors import DatmError
 from datm_engine.settings.published_names import counterpart
-from datm_engine.threads import limit_spinning
 from datm_engine.version import __version__
 
 app = typer.Typer(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from datm_cli import options, settings
 from datm_cli.driving import Reader, drive
-from datm_engine import runtime
+from datm_engine.compute import runtime
 from datm_engine.data import datasets
 from datm_engine.errors import ConfigError
 from datm_engine.files import or_elsewhere

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from datm_engine import threads
+from datm_engine.compute import threads
 from datm_engine.data import datasets
 from datm_engine.data.arrays import Shape
 from datm_engine.data.class_sizes import remaining

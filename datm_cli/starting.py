@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from datm_cli import settings
 from datm_cli.settings import Settings
+from datm_engine.compute.runtime import Runtime, environment
 from datm_engine.data.class_sizes import smallest_class
 from datm_engine.distillation.distilled_sets import progress
 from datm_engine.errors import ConfigError, DataError, FileError
@@ -17,7 +18,6 @@ from datm_engine.files import or_elsewhere
 from datm_engine.runs.directory import Run, free_name
 from datm_engine.runs.events import EvaluationChanged, Noted
 from datm_engine.runs.names import made
-from datm_engine.runtime import Runtime, environment
 from datm_engine.settings.config import Config, build, differences, overlay
 
 if TYPE_CHECKING:

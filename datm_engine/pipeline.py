@@ -10,6 +10,9 @@ from typing import TypeVar
 from datm_engine.alignment.course import Course
 from datm_engine.alignment.measurement import measure_course
 from datm_engine.alignment.settling import Settled, align, settle_by_experts
+from datm_engine.compute.out_of_memory import wanted_for
+from datm_engine.compute.ranks import ALONE
+from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import PreparedData, prepare
 from datm_engine.data.preprocessing import Preprocessing
 from datm_engine.distillation.distilled_sets import distilled_sets, progress
@@ -26,14 +29,11 @@ from datm_engine.experts.training import (
 )
 from datm_engine.experts.trajectories import ExpertSet, fingerprint
 from datm_engine.files import or_elsewhere
-from datm_engine.memory import wanted_for
 from datm_engine.networks.weights import FlatNetwork
-from datm_engine.ranks import ALONE
 from datm_engine.runs.checkpoint import Checkpoint
 from datm_engine.runs.directory import Run
 from datm_engine.runs.events import Evaluated, Event, Noted, RunEnded, RunStarted
 from datm_engine.runs.integrity import losses
-from datm_engine.runtime import Runtime
 from datm_engine.settings.config import Config
 from datm_engine.settings.derived import ALIGNED
 from datm_engine.synthetic import SyntheticSet

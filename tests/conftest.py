@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 import pytest
 import torch
 
+from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import PreparedData, prepare
 from datm_engine.pipeline import Folders
 from datm_engine.runs.events import Event
-from datm_engine.runtime import Runtime
 from datm_engine.settings import presets
 from datm_engine.settings.config import Config, build, overlay
 

@@ -55,7 +55,7 @@ def on_ranks(
 if __name__ == "__main__":
     import torch
 
-    from datm_engine import ranks
+    from datm_engine.compute import ranks
 
     torch.set_num_threads(1)
     called, folder = getattr(importlib.import_module(sys.argv[1]), sys.argv[2]), Path(sys.argv[3])

@@ -13,16 +13,16 @@ from torch._dynamo.exc import BackendCompilerFailed
 from torch._inductor.exc import CppCompileError, InductorError
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
-from datm_engine import compilation
-from datm_engine.compilation import compiled, graph_size
+from datm_engine.compute import compilation
+from datm_engine.compute.compilation import compiled, graph_size
+from datm_engine.compute.out_of_memory import OutOfMemory
+from datm_engine.compute.runtime import Compiler, Runtime
 from datm_engine.data.augmentation import OPERATIONS, draw
 from datm_engine.distillation.matching import Step, build_graph, student_gradient
 from datm_engine.evaluation.training import training_step
 from datm_engine.experts.steps import expert_step
-from datm_engine.memory import OutOfMemory
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import NAMES, build
-from datm_engine.runtime import Compiler, Runtime
 from tests.conftest import tiny_config
 
 Finished = Callable[[Any], tuple[list[Any], Any]]

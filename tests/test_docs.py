@@ -19,7 +19,7 @@ from datm_cli import settings
 from datm_cli.app import app
 from datm_cli.commands.export import FORMATS
 from datm_cli.study.asking import Asked
-from datm_engine import runtime, threads
+from datm_engine.compute import runtime, threads
 from datm_engine.data.datasets import NAMES
 from datm_engine.data.prepared import PreparedData
 from datm_engine.errors import ConfigError

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from datm_engine.alignment import settling
+from datm_engine.compute.out_of_memory import OutOfMemory, is_out_of_memory, noticed, wanted_for
+from datm_engine.compute.runtime import Compiler, Runtime
 from datm_engine.data.prepared import PreparedData
 from datm_engine.distillation import iteration
 from datm_engine.distillation.iteration import Distillation
@@ -20,12 +22,10 @@ from datm_engine.distillation.loop import at_first
 from datm_engine.distillation.matching import Gradient
 from datm_engine.errors import DatmError
 from datm_engine.experts.training import expert_network, train_experts
-from datm_engine.memory import OutOfMemory, is_out_of_memory, noticed, wanted_for
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs.checkpoint import Checkpoint
 from datm_engine.runs.directory import Run
 from datm_engine.runs.events import Matched, Noted
-from datm_engine.runtime import Compiler, Runtime
 from datm_engine.settings.config import Config
 from tests.distillation.test_division import short_of_memory
 

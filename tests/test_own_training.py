@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from datm_engine import SyntheticSet
+from datm_engine.compute.runtime import Runtime, derive_seed
 from datm_engine.data.datasets import load
 from datm_engine.data.prepared import PreparedData, prepare
 from datm_engine.evaluation.comparison import Evaluation
 from datm_engine.networks.zoo import build
-from datm_engine.runtime import Runtime, derive_seed
 from datm_engine.settings.config import Config
 
 README = Path(__file__).parents[1] / "README.md"

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import torch
 
+from datm_engine.compute.runtime import Compiler, Runtime
 from datm_engine.distillation.distilled_sets import read_distilled
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs.checkpoint import Checkpoint
@@ -29,7 +30,6 @@ from datm_engine.runs.events import (
     RunStarted,
     SampleSaved,
 )
-from datm_engine.runtime import Compiler, Runtime
 from datm_engine.settings.config import Config
 from datm_engine.synthetic import SyntheticSet
 

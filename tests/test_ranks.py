@@ -18,9 +18,10 @@ import pytest
 import torch
 
 from datm_engine.alignment import settling
+from datm_engine.compute.ranks import ALONE, RankLost, Ranks, _on_this_machine, join
+from datm_engine.compute.runtime import Runtime, start
 from datm_engine.errors import ConfigError, DatmError
 from datm_engine.pipeline import Folders, make_distilled_set
-from datm_engine.ranks import ALONE, RankLost, Ranks, _on_this_machine, join
 from datm_engine.runs.checkpoint import Checkpoint
 from datm_engine.runs.directory import Run
 from datm_engine.runs.event_writer import Recorder
@@ -32,7 +33,6 @@ from datm_engine.runs.events import (
     Matched,
     RunEnded,
 )
-from datm_engine.runtime import Runtime, start
 from datm_engine.settings.config import Config
 from datm_engine.settings.derived import DERIVABLE
 from tests.conftest import finish, tiny_config

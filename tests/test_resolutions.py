@@ -12,12 +12,12 @@ import torch
 from PIL import Image
 
 from datm_cli.settings import at_resolution
+from datm_engine.compute.runtime import Runtime
 from datm_engine.data import datasets
 from datm_engine.data.arrays import Shape
 from datm_engine.data.augmentation import ROTATION, Draw, augment
 from datm_engine.data.prepared import prepare
 from datm_engine.errors import ConfigError
-from datm_engine.runtime import Runtime
 from datm_engine.settings import presets, resolutions
 from datm_engine.settings.config import Config
 from tests.conftest import finish

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from datm_engine import runtime
+from datm_engine.compute import runtime
+from datm_engine.compute.runtime import Runtime, free_memory, start
 from datm_engine.errors import ConfigError
-from datm_engine.runtime import Runtime, free_memory, start
 
 
 def test_what_is_asked_for_is_taken() -> None:

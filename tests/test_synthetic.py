@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+from datm_engine.compute.runtime import generator
 from datm_engine.data import preprocessing
 from datm_engine.errors import FileError
-from datm_engine.runtime import generator
 from datm_engine.synthetic import FORMAT, SyntheticSet
 from datm_engine.tensors import save_tensors
 

@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from datm_cli.settings import Settings
-from datm_engine import runtime, threads
+from datm_engine.compute import runtime, threads
+from datm_engine.compute.ranks import Ranks
 from datm_engine.data.arrays import Shape
 from datm_engine.errors import ConfigError
-from datm_engine.ranks import Ranks
 from datm_engine.settings.config import Config
 
 ROOT = str(Path(__file__).resolve().parent.parent)
@@ -104,7 +104,7 @@ def test_ranks_divide_the_cores_that_they_share(
 
 def test_cores_are_those_of_the_affinity_mask() -> None:
     code = "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); "
-    code += "from datm_engine.threads import available_cores; print(available_cores())"
+    code += "from datm_engine.compute.threads import available_cores; print(available_cores())"
     environment = {**os.environ, "PYTHONPATH": ROOT}
     found = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True

@@ -59,7 +59,7 @@ def distill(
     from datm_cli.progress import reader
     from datm_cli.stuck import PATIENCE, ended_if_stuck
     from datm_cli.terminal import is_interactive
-    from datm_engine import ranks, runtime
+    from datm_engine.compute import ranks, runtime
     from datm_engine.distillation.distilled_sets import progress
     from datm_engine.errors import ConfigError
     from datm_engine.formats.tracking import parse, tracking

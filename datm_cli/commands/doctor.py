@@ -12,8 +12,8 @@ from datm_cli import options
 
 if TYPE_CHECKING:
     from datm_cli.settings import Settings
+    from datm_engine.compute.runtime import Runtime
     from datm_engine.pipeline import Folders
-    from datm_engine.runtime import Runtime
 
 _ASSUMED = 50_000  # training images, where only reading the dataset would tell
 
@@ -38,7 +38,7 @@ def doctor(
 ) -> None:
     """Report device, precision, compiler, memory and disk; with a preset, its cost here."""
     from datm_cli import output, settings
-    from datm_engine import runtime
+    from datm_engine.compute import runtime
 
     folders = options.folders(data_dir, experts_dir, runs_dir)
     settled = None
@@ -69,8 +69,8 @@ def doctor(
 def _machine(on: Runtime, folders: Folders) -> dict[str, Any]:
     import torch
 
+    from datm_engine.compute.runtime import free_memory
     from datm_engine.diagnosis import compiler_fault
-    from datm_engine.runtime import free_memory
 
     fault = compiler_fault(on)
     places = {"data": folders.data, "experts": folders.experts, "runs": folders.runs}

@@ -53,7 +53,7 @@ def evaluate(
     from datm_cli.driving import StopRequest, UntilLost, drive
     from datm_cli.progress import reader
     from datm_cli.settings import full_name, overrides, with_names
-    from datm_engine import ranks, runtime
+    from datm_engine.compute import ranks, runtime
     from datm_engine.hints import command
     from datm_engine.pipeline import Trained, evaluate_again
     from datm_engine.settings.config import build, overlay
@@ -122,7 +122,7 @@ class Subject:
 
     def work(self, config: Config) -> float:
         """Multiply-adds of the forward pass of a step of what `config` trains."""
-        from datm_engine.threads import evaluation_work
+        from datm_engine.compute.threads import evaluation_work
 
         images = next(iter(self.distilled.values())).images
         channels, height, width = images.shape[1:]

@@ -60,7 +60,7 @@ def experts(
     from datm_cli.driving import StopRequest, UntilLost, drive
     from datm_cli.knowledge import Knowledge
     from datm_cli.progress import reader
-    from datm_engine import ranks, runtime
+    from datm_engine.compute import ranks, runtime
     from datm_engine.pipeline import inspect_experts, make_experts
     from datm_engine.runs.events import Noted
 

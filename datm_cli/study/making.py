@@ -14,12 +14,12 @@ from datm_cli import output, starting
 from datm_cli.driving import drive
 from datm_cli.progress import reader
 from datm_cli.settings import Settings
-from datm_engine import runtime
+from datm_engine.compute import runtime
+from datm_engine.compute.runtime import Runtime
 from datm_engine.errors import ConfigError, MatchingError
 from datm_engine.hints import command
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs.directory import Run
-from datm_engine.runtime import Runtime
 from datm_engine.settings.config import differences
 from datm_engine.study.planning import Plan, PlannedRun
 from datm_engine.study.sharing import shared_rows

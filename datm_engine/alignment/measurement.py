@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from datm_engine.alignment.course import Course
+from datm_engine.compute.runtime import Runtime, generator
 from datm_engine.data.prepared import Part, PreparedData
 from datm_engine.errors import FileError
 from datm_engine.evaluation.selection import forgetting
@@ -30,7 +31,6 @@ from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.hints import command
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.events import CourseProgress, Event
-from datm_engine.runtime import Runtime, generator
 from datm_engine.settings.config import Config
 
 MEASURED = 2  # experts: they differ in little but their draws

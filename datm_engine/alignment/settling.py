@@ -13,15 +13,15 @@ from torch import Tensor
 
 from datm_engine.alignment.course import Course
 from datm_engine.alignment.measurement import measure_course
+from datm_engine.compute.out_of_memory import OutOfMemory
+from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import PreparedData
 from datm_engine.distillation.iteration import Distillation
 from datm_engine.distillation.loop import at_first, initial_set
 from datm_engine.evaluation.comparison import Evaluation
 from datm_engine.experts.trajectories import ExpertSet
-from datm_engine.memory import OutOfMemory
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.events import Evaluated, Event, SettingDerived
-from datm_engine.runtime import Runtime
 from datm_engine.settings import derived
 from datm_engine.settings.config import Config, build, overlay
 from datm_engine.settings.derived import ALIGNED, FITTING, HALVINGS, RATES, Derived

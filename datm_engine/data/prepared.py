@@ -11,12 +11,12 @@ from pathlib import Path
 from safetensors import SafetensorError
 from torch import Tensor
 
+from datm_engine.compute.runtime import Runtime
 from datm_engine.data import datasets, preprocessing
 from datm_engine.data.datasets import ImageSet, RealData
 from datm_engine.errors import DataError
 from datm_engine.files import make_folder, parse_json
 from datm_engine.runs.events import DatasetReady, Event, Noted
-from datm_engine.runtime import Runtime
 from datm_engine.settings.config import DatasetConfig
 from datm_engine.tensors import read_tensors, save_tensors
 

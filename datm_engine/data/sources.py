@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from datm_engine.compute.runtime import generator
 from datm_engine.data import decoding, folders
 from datm_engine.data.arrays import FullSet, ImageSet, Shape, TrainingLabels
 from datm_engine.data.splitting import ranks_within_class
 from datm_engine.errors import DataError
 from datm_engine.hints import command, remedy
 from datm_engine.runs.events import DatasetProgress, Event
-from datm_engine.runtime import generator
 
 
 @dataclass(frozen=True)

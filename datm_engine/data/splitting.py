@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from datm_engine.runtime import generator
+from datm_engine.compute.runtime import generator
 
 
 def split(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from datm_engine.compute.runtime import Runtime, generator
 from datm_engine.data.augmentation import draw
 from datm_engine.distillation.matching import Step
-from datm_engine.runtime import Runtime, generator
 from datm_engine.settings.config import Config
 
 

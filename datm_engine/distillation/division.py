@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from datm_engine.memory import OutOfMemory, noticed
-from datm_engine.ranks import ALONE, Ranks
+from datm_engine.compute.out_of_memory import OutOfMemory, noticed
+from datm_engine.compute.ranks import ALONE, Ranks
 
 if TYPE_CHECKING:
     from datm_engine.distillation.matching import Step

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from datm_engine.compute.runtime import generator
 from datm_engine.errors import DataError
 from datm_engine.networks.weights import FlatNetwork
-from datm_engine.runtime import generator
 
 
 @dataclass(frozen=True)

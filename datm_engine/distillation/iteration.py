@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from datm_engine.compilation import compiled, graph_size
+from datm_engine.compute.compilation import compiled, graph_size
+from datm_engine.compute.out_of_memory import OutOfMemory, noticed
+from datm_engine.compute.runtime import Runtime
 from datm_engine.distillation.batches import student_steps
 from datm_engine.distillation.division import Division
 from datm_engine.distillation.matching import (
@@ -37,11 +39,9 @@ from datm_engine.distillation.window import Window
 from datm_engine.errors import DatmError
 from datm_engine.experts.optimizers import Descent
 from datm_engine.experts.trajectories import ExpertSet
-from datm_engine.memory import OutOfMemory, noticed
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.checkpoint import Checkpoint, Progress
 from datm_engine.runs.events import Event, Matched, Noted
-from datm_engine.runtime import Runtime
 from datm_engine.settings.config import Config
 
 

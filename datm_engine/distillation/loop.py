@@ -9,6 +9,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from datm_engine.compute.out_of_memory import OutOfMemory
+from datm_engine.compute.runtime import Runtime, generator
 from datm_engine.data.prepared import PreparedData
 from datm_engine.distillation.distilled_sets import read_selected
 from datm_engine.distillation.initialization import (
@@ -24,12 +26,10 @@ from datm_engine.distillation.refusals import change_for
 from datm_engine.errors import FileError, MatchingError
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.hints import command
-from datm_engine.memory import OutOfMemory
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.checkpoint import Checkpoint, Progress
 from datm_engine.runs.directory import Run
 from datm_engine.runs.events import CandidateScored, ClassesFilledUp, Event, Initialized, Noted
-from datm_engine.runtime import Runtime, generator
 from datm_engine.settings.config import Config
 from datm_engine.settings.presets import APPROXIMATE
 from datm_engine.synthetic import SyntheticSet

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
+from datm_engine.compute.runtime import Runtime
 from datm_engine.distillation.window import Window, expert_for
 from datm_engine.experts.trajectories import ExpertSet
-from datm_engine.runtime import Runtime
 from datm_engine.settings.config import Config
 
 

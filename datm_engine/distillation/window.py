@@ -7,8 +7,8 @@ from typing import Literal, get_args
 
 import torch
 
+from datm_engine.compute.runtime import generator
 from datm_engine.errors import ConfigError
-from datm_engine.runtime import generator
 
 Third = Literal["early", "middle", "late"]
 

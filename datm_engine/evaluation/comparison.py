@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 import torch
 
-from datm_engine.compilation import compiled
+from datm_engine.compute.compilation import compiled
+from datm_engine.compute.runtime import Runtime, derive_seed
 from datm_engine.data.prepared import Part, PreparedData
 from datm_engine.distillation.matching import hard_labels
 from datm_engine.evaluation.expert_selection import ExpertSelection
@@ -20,7 +21,6 @@ from datm_engine.networks.batchnorm import measure_statistics
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
 from datm_engine.runs.events import Evaluated, EvaluationProgress, Event
-from datm_engine.runtime import Runtime, derive_seed
 from datm_engine.settings.config import Config
 from datm_engine.synthetic import SyntheticSet
 

@@ -30,12 +30,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from datm_engine.compute.ranks import Ranks
+from datm_engine.compute.runtime import generator
 from datm_engine.data.prepared import PreparedData
 from datm_engine.experts.steps import check_finite, expert_step, train_epoch
 from datm_engine.networks.weights import FlatNetwork
-from datm_engine.ranks import Ranks
 from datm_engine.runs.events import DifficultyProgress, Event, Noted
-from datm_engine.runtime import generator
 from datm_engine.settings.config import Config
 
 SCORERS = 5

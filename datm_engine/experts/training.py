@@ -11,7 +11,8 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from datm_engine.compilation import compiled
+from datm_engine.compute.compilation import compiled
+from datm_engine.compute.runtime import Runtime, derive_seed, generator
 from datm_engine.data.prepared import PreparedData
 from datm_engine.errors import FileError
 from datm_engine.experts.curriculum import Curriculum, difficulty, scoring_epochs
@@ -30,7 +31,6 @@ from datm_engine.files import remove_leftovers
 from datm_engine.networks.weights import FlatNetwork, Layout
 from datm_engine.networks.zoo import build
 from datm_engine.runs.events import Event, ExpertEpoch, ExpertsPlanned, ExpertTrained, Noted
-from datm_engine.runtime import Runtime, derive_seed, generator
 from datm_engine.settings.config import Config, ExpertsConfig
 from datm_engine.settings.derived import WINDOW
 

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import torch
 
+from datm_engine.compute.out_of_memory import wanted_for
+from datm_engine.compute.runtime import Runtime, generator
 from datm_engine.data.prepared import prepare
 from datm_engine.errors import DatmError
 from datm_engine.experts.training import expert_network
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.hints import HELP
-from datm_engine.memory import wanted_for
 from datm_engine.runs.events import Event, Noted
-from datm_engine.runtime import Runtime, generator
 from datm_engine.settings.config import Config
 
 MEASURED = 1000  # training images

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from datm_engine.runtime import CPU_HAS_BFLOAT16
+from datm_engine.compute.runtime import CPU_HAS_BFLOAT16
 
 # Stride 1, padding 1, dilation 1, not transposed, no output padding, one group.
 _SHAPE: tuple[Any, ...] = ([1, 1], [1, 1], [1, 1], False, [0, 0], 1)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from datm_engine.compute.runtime import CPU_HAS_BFLOAT16
 from datm_engine.networks.convolution import Convolution
-from datm_engine.runtime import CPU_HAS_BFLOAT16
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from datm_engine.compute.threads import MAX_THREADS
 from datm_engine.errors import RunError
 from datm_engine.files import parse_json, save_text
 from datm_engine.hints import command
-from datm_engine.threads import MAX_THREADS
 
 FILE, COPY = "run.json", "run.json.copy"
 DIGEST = "digest"  # its key

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from datm_engine.compute.runtime import derive_seed
 from datm_engine.extras import require
-from datm_engine.runtime import derive_seed
 from datm_engine.tuning.rungs import REDUCTION
 from datm_engine.tuning.space import Choice, Draw, Range, Space
 

@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from datm_engine.alignment import measurement
 from datm_engine.alignment.course import Course, read_course
 from datm_engine.alignment.measurement import difficulty, measure_course
+from datm_engine.compute.ranks import Ranks
+from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import Part, PreparedData
 from datm_engine.errors import FileError
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import FlatNetwork
-from datm_engine.ranks import Ranks
 from datm_engine.runs.events import CourseProgress
-from datm_engine.runtime import Runtime
 from datm_engine.settings.config import Config
 from tests.conftest import finish, tiny_config
 from tests.on_ranks import on_ranks

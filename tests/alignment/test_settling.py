@@ -10,10 +10,10 @@ import pytest
 
 from datm_engine.alignment import settling
 from datm_engine.alignment.course import read_course
+from datm_engine.compute.runtime import Runtime
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs.directory import Run
 from datm_engine.runs.events import CourseProgress, Evaluated, Event, Matched, SettingDerived
-from datm_engine.runtime import Runtime
 from datm_engine.settings.config import Config, differences
 from datm_engine.settings.derived import DERIVABLE
 

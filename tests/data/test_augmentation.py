@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from datm_engine.compute.runtime import generator
 from datm_engine.data.augmentation import OPERATIONS, Draw, augment, draw
-from datm_engine.runtime import generator
 
 N, SIZE = 6, 16
 

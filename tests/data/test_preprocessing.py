@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from datm_engine.compute.runtime import Runtime, generator
 from datm_engine.data import preprocessing
 from datm_engine.data.prepared import prepare
 from datm_engine.data.preprocessing import Normalization, Whitening, to_unit
-from datm_engine.runtime import Runtime, generator
 from tests.conftest import tiny_config
 
 

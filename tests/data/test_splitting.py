@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from datm_engine.compute.runtime import generator
 from datm_engine.data.splitting import choose, hold_out, ranks_within_class
-from datm_engine.runtime import generator
 
 LABELS = torch.tensor([0] * 50 + [1] * 30 + [2] * 4).flip(0)
 

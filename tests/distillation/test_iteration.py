@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from datm_engine.compilation import graph_size
+from datm_engine.compute.compilation import graph_size
+from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import PreparedData
 from datm_engine.distillation.batches import student_steps
 from datm_engine.distillation.iteration import Distillation
@@ -21,7 +22,6 @@ from datm_engine.errors import FileError
 from datm_engine.experts.training import expert_network, train_experts
 from datm_engine.runs.checkpoint import Checkpoint
 from datm_engine.runs.events import Noted
-from datm_engine.runtime import Runtime
 from datm_engine.settings.config import Config
 
 Make = Callable[..., Config]

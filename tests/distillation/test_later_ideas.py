@@ -13,6 +13,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from datm_engine.compute.ranks import Ranks
+from datm_engine.compute.runtime import Runtime
 from datm_engine.data.augmentation import OPERATIONS, Draw, augment
 from datm_engine.data.prepared import PreparedData
 from datm_engine.distillation.division import Division
@@ -27,8 +29,6 @@ from datm_engine.distillation.matching import (
 from datm_engine.distillation.segments import Segments
 from datm_engine.distillation.window import Window
 from datm_engine.experts.training import train_experts
-from datm_engine.ranks import Ranks
-from datm_engine.runtime import Runtime
 from datm_engine.settings.config import Config
 from tests.distillation.test_matching import Problem, assert_equal
 from tests.on_ranks import on_ranks

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import PreparedData
 from datm_engine.distillation.batches import student_steps
 from datm_engine.distillation.distilled_sets import read_distilled
@@ -26,7 +27,6 @@ from datm_engine.runs.events import (
     Matched,
     Noted,
 )
-from datm_engine.runtime import Runtime
 from datm_engine.settings.config import Config
 from datm_engine.synthetic import SyntheticSet
 from datm_engine.tensors import read_tensors

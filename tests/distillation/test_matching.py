@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.plain import unrolled_gradient
-from datm_engine.compilation import compiled
+from datm_engine.compute.compilation import compiled
+from datm_engine.compute.runtime import Compiler, Runtime, generator
 from datm_engine.data.augmentation import OPERATIONS, augment, draw
 from datm_engine.distillation.matching import (
     Gradient,
@@ -24,7 +25,6 @@ from datm_engine.distillation.matching import (
 )
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
-from datm_engine.runtime import Compiler, Runtime, generator
 from tests.conftest import finish
 
 CLASSES, IMAGES = 3, 7

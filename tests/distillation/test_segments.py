@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from datm_engine.compute.runtime import Runtime
 from datm_engine.distillation.segments import Segment, Segments
 from datm_engine.distillation.window import Window
 from datm_engine.errors import FileError
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import Layout
-from datm_engine.runtime import Runtime
 from datm_engine.settings.config import Config
 
 Make = Callable[..., Segments]

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import Part, PreparedData
 from datm_engine.errors import FileError
 from datm_engine.evaluation.expert_selection import (
@@ -24,7 +25,6 @@ from datm_engine.experts.training import expert_network, open_experts, train_exp
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.events import Noted, SelectionProgress
-from datm_engine.runtime import Runtime
 from datm_engine.settings.config import Config
 
 Make = Callable[..., Config]

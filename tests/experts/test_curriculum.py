@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import torch
 
+from datm_engine.compute.ranks import Ranks
+from datm_engine.compute.runtime import Runtime, generator
 from datm_engine.data.prepared import PreparedData, prepare
 from datm_engine.errors import DatmError
 from datm_engine.experts.curriculum import (
@@ -25,9 +27,7 @@ from datm_engine.experts.curriculum import (
 )
 from datm_engine.experts.training import expert_facts, train_experts
 from datm_engine.experts.trajectories import fingerprint
-from datm_engine.ranks import Ranks
 from datm_engine.runs.events import DifficultyProgress, ExpertEpoch, ExpertsPlanned, Noted
-from datm_engine.runtime import Runtime, generator
 from datm_engine.settings.config import Config
 from tests.conftest import finish, tiny_config
 from tests.on_ranks import on_ranks

@@ -17,13 +17,13 @@ from typing import Any
 import pytest
 import torch
 
+from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import PreparedData, prepare
 from datm_engine.errors import FileError
 from datm_engine.experts import sharing
 from datm_engine.experts.training import train_experts
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.runs.events import Event, ExpertEpoch, ExpertTrained, Noted
-from datm_engine.runtime import Runtime
 from datm_engine.settings.config import Config
 from tests.conftest import finish, tiny_config
 

@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import PreparedData
 from datm_engine.errors import DatmError, FileError
 from datm_engine.experts.training import expert_facts, expert_network, train_experts
 from datm_engine.experts.trajectories import ExpertSet, fingerprint
 from datm_engine.runs.events import ExpertEpoch, ExpertsPlanned, ExpertTrained, Noted
-from datm_engine.runtime import Runtime
 from datm_engine.settings.config import Config
 
 Make = Callable[..., Config]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from datm_engine.compute.runtime import Runtime
 from datm_engine.data.arrays import Shape
 from datm_engine.data.prepared import PreparedData
 from datm_engine.errors import ConfigError, DatmError, FileError
@@ -21,7 +22,6 @@ from datm_engine.formats.expert_accuracy import check_accuracy, lowest_plausible
 from datm_engine.networks.weights import FlatNetwork, Layout
 from datm_engine.networks.zoo import build
 from datm_engine.runs.events import Noted
-from datm_engine.runtime import Runtime
 from datm_engine.settings.config import Config
 from tests.conftest import finish
 from tests.formats.conftest import CLASSES, official_buffer

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from datm_engine.compute.runtime import Runtime
 from datm_engine.runs.directory import Run
 from datm_engine.runs.events import Evaluated, RunEnded
-from datm_engine.runtime import Runtime
 from datm_engine.study.planning import Plan, PlannedRun, plan_windows
 from tests.conftest import tiny_config
 

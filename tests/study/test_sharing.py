@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
+from datm_engine.compute.runtime import Runtime
 from datm_engine.runs.directory import Run
-from datm_engine.runtime import Runtime
 from datm_engine.study.planning import PlannedRun
 from datm_engine.study.sharing import shared_rows
 from tests.conftest import tiny_config

@@ -15,9 +15,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 from torch.utils.flop_counter import flop_registry
 
-from datm_engine.memory import OutOfMemory, is_out_of_memory, noticed
+from datm_engine.compute.out_of_memory import OutOfMemory, is_out_of_memory, noticed
+from datm_engine.compute.runtime import Runtime
 from datm_engine.runs.events import Event, Noted
-from datm_engine.runtime import Runtime
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from datm_engine.compute.ranks import ALONE, Ranks
+from datm_engine.compute.threads import available_cores, core_numbers, parse_threads, threads_for
 from datm_engine.errors import ConfigError
-from datm_engine.ranks import ALONE, Ranks
-from datm_engine.threads import available_cores, core_numbers, parse_threads, threads_for
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
 PRECISIONS = ("auto", "float32", "tf32", "bfloat16")
