@@ -14,7 +14,7 @@ from rich.text import Text
 from datm_cli.plots import Curve, Curves, Span, short
 from datm_cli.sentences import plural
 from datm_cli.text import printable
-from datm_engine.alignment.course import Course
+from datm_engine.experts.learning_curves import Course
 from datm_engine.settings.config import Config
 
 UNKNOWN = "–"

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from datm_engine.alignment.course import Course
-from datm_engine.alignment.measurement import measure_course
-from datm_engine.alignment.settling import Settled, align, settle_by_experts
+from datm_engine.calibration.derivation import Settled, align, settle_by_experts
+from datm_engine.calibration.measurement import measure_course
 from datm_engine.compute.out_of_memory import wanted_for
 from datm_engine.compute.ranks import ALONE
 from datm_engine.compute.runtime import Runtime
@@ -21,6 +20,7 @@ from datm_engine.distillation.loop import distill
 from datm_engine.errors import ConfigError, DataError, RunError
 from datm_engine.evaluation.comparison import Evaluation
 from datm_engine.evaluation.expert_selection import BY_EXPERTS, ExpertSelection
+from datm_engine.experts.learning_curves import Course
 from datm_engine.experts.training import (
     expert_facts,
     expert_network,

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from datm_engine.alignment import settling
+from datm_engine.calibration import derivation
 from datm_engine.compute.out_of_memory import OutOfMemory, is_out_of_memory, noticed, wanted_for
 from datm_engine.compute.runtime import Compiler, Runtime
 from datm_engine.data.prepared import PreparedData
@@ -243,7 +243,7 @@ def test_compiled_student_steps_that_run_out_are_compiled_in_pieces(
     on = compiling(5)
     network = expert_network(config, digits, 0, on)
     distillation = Distillation(config, experts, network, on)
-    start = settling._start(config, digits, experts, network, on)
+    start = derivation._start(config, digits, experts, network, on)
     distillation.restore(at_first(start, experts))
     seen, _ = finished(distillation.prepare())
     texts = [event.text for event in seen]

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import torch
 
-from datm_engine.alignment import settling
+from datm_engine.calibration import derivation
 from datm_engine.compute.ranks import ALONE, RankLost, Ranks, _on_this_machine, join
 from datm_engine.compute.runtime import Runtime, start
 from datm_engine.errors import ConfigError, DatmError
@@ -255,13 +255,13 @@ def test_dealing_leaves_nothing_out() -> None:
 def derived(ranks: Ranks, folder: Path) -> None:
     """A run whose settings are derived from its experts, in float32; a rank that matches segments
     for it leaves a file."""
-    plainly = settling._measured
+    plainly = derivation._measured
 
     def noted(*given: Any) -> dict[str, float]:
         (folder / f"measures-{ranks.rank}").touch()
         return plainly(*given)
 
-    settling._measured = noted
+    derivation._measured = noted
     settings = tiny_config(experts={"count": 3, "epochs": 6}, **EXACT)
     folders = places(folder)
     run = Run(folders.runs / "derived")
@@ -281,7 +281,7 @@ def derived(ranks: Ranks, folder: Path) -> None:
 def test_two_ranks_derive_the_settings_that_one_derives(
     tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(settling, "_measured", settling._measured)  # undone at the end
+    monkeypatch.setattr(derivation, "_measured", derivation._measured)  # undone at the end
     for name in ("two", "one"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "data").symlink_to(data_dir)

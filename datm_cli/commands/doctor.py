@@ -69,8 +69,8 @@ def doctor(
 def _machine(on: Runtime, folders: Folders) -> dict[str, Any]:
     import torch
 
+    from datm_engine.calibration.cost import compiler_fault
     from datm_engine.compute.runtime import free_memory
-    from datm_engine.diagnosis import compiler_fault
 
     fault = compiler_fault(on)
     places = {"data": folders.data, "experts": folders.experts, "runs": folders.runs}
@@ -97,10 +97,10 @@ def _plan(on: Runtime, settled: Settings, data_dir: Path, as_json: bool) -> dict
     from datm_cli import output, settings
     from datm_cli.driving import drive
     from datm_cli.progress import reader
+    from datm_engine.calibration.cost import estimate
     from datm_engine.data import datasets
     from datm_engine.data.class_sizes import remaining
     from datm_engine.data.sources import BuiltIn
-    from datm_engine.diagnosis import estimate
 
     config, dataset = settled.config, settled.config.dataset
     shape = datasets.peek(dataset.name, data_dir=data_dir)

@@ -13,8 +13,8 @@ from datm_cli.html_report.markup import Html, html, tag
 from datm_cli.html_report.page import facts, remark, table
 from datm_cli.knowledge import Knowledge
 from datm_cli.sentences import duration, pace, percent, plural, setting, size
-from datm_engine.alignment.course import read_course
 from datm_engine.errors import RunError
+from datm_engine.experts.learning_curves import read_course
 from datm_engine.runs.events import Evaluated
 from datm_engine.settings import presets
 from datm_engine.settings.config import Config, build, differences

@@ -13,13 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from datm_engine.alignment import measurement
-from datm_engine.alignment.course import Course, read_course
-from datm_engine.alignment.measurement import difficulty, measure_course
+from datm_engine.calibration import measurement
+from datm_engine.calibration.measurement import difficulty, measure_course
 from datm_engine.compute.ranks import Ranks
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import Part, PreparedData
 from datm_engine.errors import FileError
+from datm_engine.experts.learning_curves import Course, read_course
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.events import CourseProgress

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from datm_engine.alignment import settling
-from datm_engine.alignment.course import read_course
+from datm_engine.calibration import derivation
 from datm_engine.compute.runtime import Runtime
+from datm_engine.experts.learning_curves import read_course
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs.directory import Run
 from datm_engine.runs.events import CourseProgress, Evaluated, Event, Matched, SettingDerived
@@ -145,7 +145,7 @@ def test_the_rate_is_halved_where_matching_begins_too_high(
         steps = {"images": 1.0, "labels": 1.0, "syn_lr": 1.0}
         return steps | {"loss": losses[tried.index(syn_lr)]}
 
-    monkeypatch.setattr(settling, "_measured", measured)
+    monkeypatch.setattr(derivation, "_measured", measured)
     run, _ = road(make_config(), folders, ["syn_lr", "threshold"], cpu, until=Matched)
     assert len(tried) == len(losses)
     assert run.config().distill.syn_lr == pytest.approx(tried[0] / 2**times, rel=0.05)

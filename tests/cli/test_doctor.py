@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from datm_engine import diagnosis
+from datm_engine.calibration import cost
 from datm_engine.runs.events import Noted
 
 from .conftest import Answer, assert_two_lines
@@ -16,7 +16,7 @@ from .conftest import Answer, assert_two_lines
 @pytest.fixture(autouse=True)
 def no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compiling even a tiny function takes many seconds."""
-    monkeypatch.setattr(diagnosis, "compiler_fault", lambda runtime: "none here")
+    monkeypatch.setattr(cost, "compiler_fault", lambda runtime: "none here")
 
 
 def test_the_machine(datm: Callable[..., Answer]) -> None:
@@ -64,7 +64,7 @@ def test_times_are_of_the_steps_as_a_run_would_compile_them(
         yield Noted(text=f"{what}: compiled")
         return function
 
-    monkeypatch.setattr(diagnosis, "compiled", compiled)
+    monkeypatch.setattr(cost, "compiled", compiled)
     shown = datm("doctor", "--preset", "digits-ipc1", "--compile", "on")
     steps = "expert steps", "student steps", "steps of convnet on 10 images"
     assert exercised == [*steps, "steps of convnet on 1,295 images"]

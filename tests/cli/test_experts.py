@@ -12,9 +12,9 @@ import pytest
 from rich.console import Console
 
 from datm_cli.knowledge import Knowledge, printed, shown_epochs
-from datm_engine.alignment.course import Course, read_course
 from datm_engine.compute.ranks import Ranks
 from datm_engine.errors import ConfigError
+from datm_engine.experts.learning_curves import Course, read_course
 from datm_engine.runs.directory import Run
 from datm_engine.settings.config import Config
 from tests.cli.html_report.conftest import assert_stands_alone

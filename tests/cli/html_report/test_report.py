@@ -17,8 +17,8 @@ from PIL import Image
 
 from datm_cli.html_report.images import MOST_BYTES, shown
 from datm_cli.html_report.pictures import strip
-from datm_engine.alignment.course import Course
 from datm_engine.data.preprocessing import Normalization
+from datm_engine.experts.learning_curves import Course
 from datm_engine.runs import events
 from datm_engine.runs.directory import Run
 from datm_engine.runs.manifest import read_facts, write_facts

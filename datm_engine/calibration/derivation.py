@@ -11,14 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datm_engine.alignment.course import Course
-from datm_engine.alignment.measurement import measure_course
+from datm_engine.calibration.measurement import measure_course
 from datm_engine.compute.out_of_memory import OutOfMemory
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import PreparedData
 from datm_engine.distillation.iteration import Distillation
 from datm_engine.distillation.loop import at_first, initial_set
 from datm_engine.evaluation.comparison import Evaluation
+from datm_engine.experts.learning_curves import Course
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.events import Evaluated, Event, SettingDerived
