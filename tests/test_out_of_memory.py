@@ -131,7 +131,7 @@ def test_kept_graphs_go_first(make_config: Make, road: Any, cpu: Runtime) -> Non
 @pytest.mark.parametrize(
     "place",
     [
-        "datm_engine.distillation.segments.Segments.__call__",
+        "datm_engine.distillation.segment_reader.Segments.__call__",
         "datm_engine.distillation.matching._distance",
         "datm_engine.experts.optimizers.Descent.step",
     ],

@@ -15,7 +15,6 @@ from datm_engine.compute.compilation import compiled, graph_size
 from datm_engine.compute.out_of_memory import OutOfMemory, noticed
 from datm_engine.compute.runtime import Runtime
 from datm_engine.distillation.batches import student_steps
-from datm_engine.distillation.division import Division
 from datm_engine.distillation.matching import (
     Gradient,
     MetaGradient,
@@ -27,14 +26,15 @@ from datm_engine.distillation.matching import (
     student_gradient,
     train_student,
 )
-from datm_engine.distillation.refusals import (
+from datm_engine.distillation.segment_reader import Segment, Segments
+from datm_engine.distillation.sharding import Division
+from datm_engine.distillation.skip_reasons import (
     ABOVE_THRESHOLD,
     DIVERGED,
     NEGATIVE_RATE,
     NOT_FINITE,
     OVERSHOT,
 )
-from datm_engine.distillation.segments import Segment, Segments
 from datm_engine.distillation.window import Window
 from datm_engine.errors import DatmError
 from datm_engine.experts.optimizers import Descent

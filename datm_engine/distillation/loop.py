@@ -12,6 +12,7 @@ from torch import Tensor
 from datm_engine.compute.out_of_memory import OutOfMemory
 from datm_engine.compute.runtime import Runtime, generator
 from datm_engine.data.prepared import PreparedData
+from datm_engine.distillation.artifacts import Keeper
 from datm_engine.distillation.distilled_sets import read_selected
 from datm_engine.distillation.initialization import (
     Selection,
@@ -20,9 +21,8 @@ from datm_engine.distillation.initialization import (
     random_images,
 )
 from datm_engine.distillation.iteration import Distillation
-from datm_engine.distillation.keeping import Keeper
 from datm_engine.distillation.matching import hard_labels
-from datm_engine.distillation.refusals import change_for
+from datm_engine.distillation.skip_reasons import change_for
 from datm_engine.errors import FileError, MatchingError
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.hints import command

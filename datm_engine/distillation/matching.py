@@ -39,7 +39,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from datm_engine.data.augmentation import Draw, augment
-from datm_engine.distillation.division import WHOLE, Division
+from datm_engine.distillation.sharding import WHOLE, Division
 from datm_engine.networks.gradients import gradient_of
 from datm_engine.networks.weights import FlatNetwork
 

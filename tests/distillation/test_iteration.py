@@ -16,7 +16,7 @@ from datm_engine.data.prepared import PreparedData
 from datm_engine.distillation.batches import student_steps
 from datm_engine.distillation.iteration import Distillation
 from datm_engine.distillation.matching import build_graph
-from datm_engine.distillation.segments import Segments
+from datm_engine.distillation.segment_reader import Segments
 from datm_engine.distillation.window import expert_for
 from datm_engine.errors import FileError
 from datm_engine.experts.training import expert_network, train_experts

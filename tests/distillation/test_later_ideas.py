@@ -17,7 +17,6 @@ from datm_engine.compute.ranks import Ranks
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.augmentation import OPERATIONS, Draw, augment
 from datm_engine.data.prepared import PreparedData
-from datm_engine.distillation.division import Division
 from datm_engine.distillation.matching import (
     Student,
     first_matched,
@@ -26,7 +25,8 @@ from datm_engine.distillation.matching import (
     student_gradient,
     train_student,
 )
-from datm_engine.distillation.segments import Segments
+from datm_engine.distillation.segment_reader import Segments
+from datm_engine.distillation.sharding import Division
 from datm_engine.distillation.window import Window
 from datm_engine.experts.training import train_experts
 from datm_engine.settings.config import Config

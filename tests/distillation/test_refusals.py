@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from datm_engine.distillation import refusals
-from datm_engine.distillation.refusals import change_for
+from datm_engine.distillation import skip_reasons
+from datm_engine.distillation.skip_reasons import change_for
 from datm_engine.errors import ConfigError
 from datm_engine.settings.config import Config
 
@@ -23,19 +23,19 @@ def learned(**values: float) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize(
     ("refused", "now", "loss", "expected"),
     [
-        (refusals.ABOVE_THRESHOLD, {}, 1.02, "threshold=1.12"),
-        (refusals.ABOVE_THRESHOLD, {}, 50.0, "syn_lr=0.005"),
-        (refusals.ABOVE_THRESHOLD, {"syn_lr": 0.5}, 50.0, "lr_lr=1e-06"),
-        (refusals.ABOVE_THRESHOLD, {"images": 1e6}, 50.0, "lr_images=10"),
-        (refusals.DIVERGED, {}, None, "syn_lr=0.005"),
-        (refusals.DIVERGED, {"syn_lr": 9.0}, None, "lr_lr=1e-06"),
-        (refusals.DIVERGED, {"images": 1e30}, None, "lr_images=10"),
-        (refusals.DIVERGED, {"labels": 1e30}, None, "lr_labels=0.2"),
-        (refusals.NOT_FINITE, {}, 0.9, "syn_lr=0.005"),
-        (refusals.NEGATIVE_RATE, {}, 0.9, "lr_lr=1e-06"),
-        (refusals.OVERSHOT["images"], {}, 0.9, "lr_images=10"),
-        (refusals.OVERSHOT["labels"], {}, 0.9, "lr_labels=0.2"),
-        (refusals.OVERSHOT["syn_lr"], {}, 0.9, "lr_lr=1e-06"),
+        (skip_reasons.ABOVE_THRESHOLD, {}, 1.02, "threshold=1.12"),
+        (skip_reasons.ABOVE_THRESHOLD, {}, 50.0, "syn_lr=0.005"),
+        (skip_reasons.ABOVE_THRESHOLD, {"syn_lr": 0.5}, 50.0, "lr_lr=1e-06"),
+        (skip_reasons.ABOVE_THRESHOLD, {"images": 1e6}, 50.0, "lr_images=10"),
+        (skip_reasons.DIVERGED, {}, None, "syn_lr=0.005"),
+        (skip_reasons.DIVERGED, {"syn_lr": 9.0}, None, "lr_lr=1e-06"),
+        (skip_reasons.DIVERGED, {"images": 1e30}, None, "lr_images=10"),
+        (skip_reasons.DIVERGED, {"labels": 1e30}, None, "lr_labels=0.2"),
+        (skip_reasons.NOT_FINITE, {}, 0.9, "syn_lr=0.005"),
+        (skip_reasons.NEGATIVE_RATE, {}, 0.9, "lr_lr=1e-06"),
+        (skip_reasons.OVERSHOT["images"], {}, 0.9, "lr_images=10"),
+        (skip_reasons.OVERSHOT["labels"], {}, 0.9, "lr_labels=0.2"),
+        (skip_reasons.OVERSHOT["syn_lr"], {}, 0.9, "lr_lr=1e-06"),
     ],
 )
 def test_the_advice_fits_the_reason(

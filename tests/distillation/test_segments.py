@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from datm_engine.compute.runtime import Runtime
-from datm_engine.distillation.segments import Segment, Segments
+from datm_engine.distillation.segment_reader import Segment, Segments
 from datm_engine.distillation.window import Window
 from datm_engine.errors import FileError
 from datm_engine.experts.trajectories import ExpertSet
