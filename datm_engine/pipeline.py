@@ -18,15 +18,10 @@ from datm_engine.distillation.distilled_sets import distilled_sets, progress
 from datm_engine.distillation.initialization import check_ipc
 from datm_engine.distillation.loop import distill
 from datm_engine.errors import ConfigError, DataError, RunError
-from datm_engine.evaluation.comparison import Evaluation
-from datm_engine.evaluation.expert_selection import BY_EXPERTS, ExpertSelection
+from datm_engine.evaluation.evaluate import Evaluation
+from datm_engine.evaluation.expert_baselines import BY_EXPERTS, ExpertSelection
 from datm_engine.experts.learning_curves import Course
-from datm_engine.experts.training import (
-    expert_facts,
-    expert_network,
-    open_experts,
-    train_experts,
-)
+from datm_engine.experts.train import expert_facts, expert_network, open_experts, train_experts
 from datm_engine.experts.trajectories import ExpertSet, fingerprint
 from datm_engine.files import or_elsewhere
 from datm_engine.networks.weights import FlatNetwork

@@ -21,7 +21,7 @@ from datm_engine.distillation.iteration import Distillation
 from datm_engine.distillation.loop import at_first
 from datm_engine.distillation.matching import Gradient
 from datm_engine.errors import DatmError
-from datm_engine.experts.training import expert_network, train_experts
+from datm_engine.experts.train import expert_network, train_experts
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs.checkpoint import Checkpoint
 from datm_engine.runs.directory import Run
@@ -172,8 +172,8 @@ def test_not_even_one_image(make_config: Make, road: Any, folders: Folders) -> N
 @pytest.mark.parametrize(
     ("module", "function", "hint"),
     [
-        ("datm_engine.experts.training", "expert_step", "--set experts.batch=32"),
-        ("datm_engine.evaluation.comparison", "training_step", "--set evaluate.batch=64"),
+        ("datm_engine.experts.train", "expert_step", "--set experts.batch=32"),
+        ("datm_engine.evaluation.evaluate", "training_step", "--set evaluate.batch=64"),
     ],
 )
 def test_other_stages_name_the_setting(

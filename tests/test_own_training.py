@@ -15,7 +15,7 @@ from datm_engine import SyntheticSet
 from datm_engine.compute.runtime import Runtime, derive_seed
 from datm_engine.data.datasets import load
 from datm_engine.data.prepared import PreparedData, prepare
-from datm_engine.evaluation.comparison import Evaluation
+from datm_engine.evaluation.evaluate import Evaluation
 from datm_engine.networks.zoo import build
 from datm_engine.settings.config import Config
 

@@ -15,11 +15,11 @@ from datm_engine.compute.out_of_memory import wanted_for
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.augmentation import Draw
 from datm_engine.distillation.matching import Gradient, Step, build_graph, student_gradient
-from datm_engine.evaluation.expert_selection import passes
+from datm_engine.evaluation.expert_baselines import passes
 from datm_engine.evaluation.training import training_step
 from datm_engine.experts.curriculum import scoring_epochs
 from datm_engine.experts.steps import expert_step
-from datm_engine.experts.training import expert_precision
+from datm_engine.experts.train import expert_precision
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
 from datm_engine.runs.events import Event

@@ -17,7 +17,7 @@ from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import PreparedData
 from datm_engine.distillation.iteration import Distillation
 from datm_engine.distillation.loop import at_first, initial_set
-from datm_engine.evaluation.comparison import Evaluation
+from datm_engine.evaluation.evaluate import Evaluation
 from datm_engine.experts.learning_curves import Course
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import FlatNetwork

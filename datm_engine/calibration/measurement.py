@@ -24,7 +24,7 @@ from torch import Tensor
 from datm_engine.compute.runtime import Runtime, generator
 from datm_engine.data.prepared import Part, PreparedData
 from datm_engine.errors import FileError
-from datm_engine.evaluation.selection import forgetting
+from datm_engine.evaluation.baselines import forgetting
 from datm_engine.experts.curriculum import early, el2n
 from datm_engine.experts.learning_curves import Course
 from datm_engine.experts.trajectories import ExpertSet

@@ -15,7 +15,7 @@ from datm_engine.compute.out_of_memory import wanted_for
 from datm_engine.compute.runtime import Runtime, generator
 from datm_engine.data.prepared import prepare
 from datm_engine.errors import DatmError
-from datm_engine.experts.training import expert_network
+from datm_engine.experts.train import expert_network
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.hints import HELP
 from datm_engine.runs.events import Event, Noted

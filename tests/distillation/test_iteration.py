@@ -19,7 +19,7 @@ from datm_engine.distillation.matching import build_graph
 from datm_engine.distillation.segment_reader import Segments
 from datm_engine.distillation.window import expert_for
 from datm_engine.errors import FileError
-from datm_engine.experts.training import expert_network, train_experts
+from datm_engine.experts.train import expert_network, train_experts
 from datm_engine.runs.checkpoint import Checkpoint
 from datm_engine.runs.events import Noted
 from datm_engine.settings.config import Config

@@ -28,7 +28,7 @@ from datm_engine.distillation.matching import (
 from datm_engine.distillation.segment_reader import Segments
 from datm_engine.distillation.sharding import Division
 from datm_engine.distillation.window import Window
-from datm_engine.experts.training import train_experts
+from datm_engine.experts.train import train_experts
 from datm_engine.settings.config import Config
 from tests.distillation.test_matching import Problem, assert_equal
 from tests.on_ranks import on_ranks

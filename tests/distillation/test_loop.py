@@ -15,7 +15,7 @@ from datm_engine.distillation.batches import student_steps
 from datm_engine.distillation.distilled_sets import read_distilled
 from datm_engine.distillation.loop import APPROXIMATE, distill
 from datm_engine.errors import MatchingError
-from datm_engine.experts.training import expert_network, train_experts
+from datm_engine.experts.train import expert_network, train_experts
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.runs.checkpoint import Checkpoint
 from datm_engine.runs.directory import Run

@@ -13,15 +13,10 @@ from torch import Tensor
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import Part, PreparedData
 from datm_engine.errors import FileError
-from datm_engine.evaluation.expert_selection import (
-    BY_EXPERTS,
-    ExpertSelection,
-    features,
-    passes,
-)
-from datm_engine.evaluation.selection import forgetting, herding, k_center
+from datm_engine.evaluation.baselines import forgetting, herding, k_center
+from datm_engine.evaluation.expert_baselines import BY_EXPERTS, ExpertSelection, features, passes
 from datm_engine.experts.curriculum import el2n
-from datm_engine.experts.training import expert_network, open_experts, train_experts
+from datm_engine.experts.train import expert_network, open_experts, train_experts
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.events import Noted, SelectionProgress

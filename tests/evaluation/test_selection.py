@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from datm_engine.data.prepared import Part
-from datm_engine.evaluation import selection
-from datm_engine.evaluation.selection import forgetting, herding, highest, k_center
+from datm_engine.evaluation import baselines
+from datm_engine.evaluation.baselines import forgetting, herding, highest, k_center
 
 
 def points(count: int, dimensions: int = 3, seed: int = 0) -> Tensor:
@@ -60,7 +60,7 @@ def test_k_center_by_hand() -> None:
     ("choice", "naive"), [(herding, naive_herding), (k_center, naive_k_center)]
 )
 def test_choices_by_features_are_what_plain_loops_find(
-    choice: selection.Choice, naive: Callable[[Tensor, int], list[int]], seed: int
+    choice: baselines.Choice, naive: Callable[[Tensor, int], list[int]], seed: int
 ) -> None:
     features = points(12, seed=seed).double()
     assert choice(features, 7).tolist() == naive(features, 7)
@@ -70,7 +70,7 @@ def test_choices_by_features_are_what_plain_loops_find(
 
 @pytest.mark.parametrize("choice", [herding, k_center])
 def test_a_class_that_is_too_small_is_taken_whole_and_nothing_twice(
-    choice: selection.Choice,
+    choice: baselines.Choice,
 ) -> None:
     assert sorted(choice(points(4), 9).tolist()) == [0, 1, 2, 3]
     twins = torch.ones(5, 2)
@@ -103,7 +103,7 @@ def test_the_highest_of_each_class_the_first_of_equals() -> None:
 def test_random_subsets_are_drawn_anew_for_each_seed() -> None:
     labels = torch.arange(3).repeat(20)
     train = Part(torch.arange(60.0)[:, None], labels)
-    first, again, other = (selection.random_subset(train, 3, 4, seed) for seed in (1, 1, 2))
+    first, again, other = (baselines.random_subset(train, 3, 4, seed) for seed in (1, 1, 2))
     assert first.labels.bincount().tolist() == [4, 4, 4]
     assert first.images.equal(again.images)
     assert not first.images.equal(other.images)

@@ -25,7 +25,7 @@ from datm_engine.experts.curriculum import (
     places,
     scoring_epochs,
 )
-from datm_engine.experts.training import expert_facts, train_experts
+from datm_engine.experts.train import expert_facts, train_experts
 from datm_engine.experts.trajectories import fingerprint
 from datm_engine.runs.events import DifficultyProgress, ExpertEpoch, ExpertsPlanned, Noted
 from datm_engine.settings.config import Config

@@ -20,8 +20,8 @@ import torch
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import PreparedData, prepare
 from datm_engine.errors import FileError
-from datm_engine.experts import sharing
-from datm_engine.experts.training import train_experts
+from datm_engine.experts import locks
+from datm_engine.experts.train import train_experts
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.runs.events import Event, ExpertEpoch, ExpertTrained, Noted
 from datm_engine.settings.config import Config
@@ -61,7 +61,7 @@ def empty(whole: ExpertSet, tmp_path: Path) -> ExpertSet:
 @contextmanager
 def locked(experts: ExpertSet, expert: int) -> Iterator[None]:
     """As another process locks an expert."""
-    with sharing.lock_path(experts, expert).open("a+b") as lock:
+    with locks.lock_path(experts, expert).open("a+b") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         lock.write(b"process 4711 on node9")
         lock.flush()
@@ -100,7 +100,7 @@ def test_an_expert_that_another_process_trains_is_left_to_it(
             "waiting for expert 2 of 3, which another process trains (process 4711 on node9)"
         ]
         empty.path(1).write_bytes(whole.path(1).read_bytes())
-    sharing.lock_path(empty, 1).unlink()
+    locks.lock_path(empty, 1).unlink()
     rest, experts = finish(stage)
     assert experts.ready(3) == [0, 1, 2]
     assert epochs_of(rest) == set(), "it is not trained twice"
@@ -115,7 +115,7 @@ def test_an_expert_that_another_process_trains_is_left_to_it(
 def test_an_expert_whose_process_was_killed_is_taken_over(
     config: Config, digits: PreparedData, whole: ExpertSet, empty: ExpertSet
 ) -> None:
-    command = [sys.executable, "-c", HOLDER, str(sharing.lock_path(empty, 0))]
+    command = [sys.executable, "-c", HOLDER, str(locks.lock_path(empty, 0))]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "locked\n"
@@ -159,8 +159,8 @@ def test_waiting_can_be_stopped(config: Config, digits: PreparedData, empty: Exp
 def test_waiting_is_noted_again_and_again(
     config: Config, digits: PreparedData, empty: ExpertSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sharing, "NOTE_SECONDS", 0.01)
-    monkeypatch.setattr(sharing, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(locks, "NOTE_SECONDS", 0.01)
+    monkeypatch.setattr(locks, "POLL_SECONDS", 0.02)
     seen: list[Event] = []
     with locked(empty, 0), locked(empty, 2):
         for event in training(config, digits, empty, stop=lambda: len(waits(seen)) == 3):
@@ -191,7 +191,7 @@ def test_an_expert_saved_between_the_look_and_the_lock_is_not_trained(
         plainly(*given)
 
     monkeypatch.setattr("fcntl.flock", late)
-    _, claim = finish(sharing.claim_next(empty, [0], 3, lambda: False))
+    _, claim = finish(locks.claim_next(empty, [0], 3, lambda: False))
     assert claim.is_trained
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import PreparedData
 from datm_engine.errors import DatmError, FileError
-from datm_engine.experts.training import expert_facts, expert_network, train_experts
+from datm_engine.experts.train import expert_facts, expert_network, train_experts
 from datm_engine.experts.trajectories import ExpertSet, fingerprint
 from datm_engine.runs.events import ExpertEpoch, ExpertsPlanned, ExpertTrained, Noted
 from datm_engine.settings.config import Config
@@ -229,7 +229,7 @@ def test_one_that_diverges_in_its_last_step_is_not_kept(
     def ends_beyond(_: Any, theta: Tensor, velocity: Tensor, *__: Any) -> Any:
         return theta * torch.inf, velocity, 0.5, 0.9
 
-    monkeypatch.setattr("datm_engine.experts.training.train_epoch", ends_beyond)
+    monkeypatch.setattr("datm_engine.experts.train.train_epoch", ends_beyond)
     with pytest.raises(DatmError, match="expert 0 diverged in epoch 1: its largest weight is"):
         finished(train_experts(make_config(), digits, tmp_path, cpu))
     assert not [*tmp_path.rglob("*.safetensors")]

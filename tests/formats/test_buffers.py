@@ -15,7 +15,7 @@ from datm_engine.data.arrays import Shape
 from datm_engine.data.prepared import PreparedData
 from datm_engine.errors import ConfigError, DatmError, FileError
 from datm_engine.experts.imported import open_imported
-from datm_engine.experts.training import train_experts
+from datm_engine.experts.train import train_experts
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.formats.buffers import import_buffers
 from datm_engine.formats.expert_accuracy import check_accuracy, lowest_plausible

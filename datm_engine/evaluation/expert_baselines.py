@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from datm_engine.data.prepared import Part
-from datm_engine.evaluation.selection import Choice, forgetting, herding, highest, k_center
+from datm_engine.evaluation.baselines import Choice, forgetting, herding, highest, k_center
 from datm_engine.experts.curriculum import early, el2n
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.convnet import ConvNet

@@ -14,8 +14,8 @@ from datm_engine.compute.compilation import compiled
 from datm_engine.compute.runtime import Runtime, derive_seed
 from datm_engine.data.prepared import Part, PreparedData
 from datm_engine.distillation.matching import hard_labels
-from datm_engine.evaluation.expert_selection import ExpertSelection
-from datm_engine.evaluation.selection import random_subset
+from datm_engine.evaluation.baselines import random_subset
+from datm_engine.evaluation.expert_baselines import ExpertSelection
 from datm_engine.evaluation.training import Material, Schedule, TrainingStep, train, training_step
 from datm_engine.networks.batchnorm import measure_statistics
 from datm_engine.networks.weights import FlatNetwork

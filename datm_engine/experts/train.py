@@ -17,7 +17,7 @@ from datm_engine.data.prepared import PreparedData
 from datm_engine.errors import FileError
 from datm_engine.experts.curriculum import Curriculum, difficulty, scoring_epochs
 from datm_engine.experts.imported import imported_experts, open_imported
-from datm_engine.experts.sharing import Claim, claim_next
+from datm_engine.experts.locks import Claim, claim_next
 from datm_engine.experts.steps import (
     ExpertStep,
     check_finite,
