@@ -14,16 +14,16 @@ from datm_engine.compute import runtime
 from datm_engine.data import datasets
 from datm_engine.errors import ConfigError
 from datm_engine.files import or_elsewhere
-from datm_engine.formats import importing, tensors
-from datm_engine.formats.buffers import import_buffers
-from datm_engine.formats.expert_accuracy import check_accuracy
 from datm_engine.hints import command
+from datm_engine.interop import importing, tensors
+from datm_engine.interop.buffers import import_buffers
+from datm_engine.interop.expert_accuracy import check_accuracy
 from datm_engine.runs.events import Noted
 from datm_engine.runs.names import checked
 from datm_engine.settings.config import Config, overlay
 
 if TYPE_CHECKING:
-    from datm_engine.formats.tensors import Foreign
+    from datm_engine.interop.tensors import Foreign
     from datm_engine.pipeline import Folders
 
 Told = dict[str, Any]  # what --json prints

@@ -11,8 +11,8 @@ from rich.text import Text
 from datm_cli.plots import ACCENT, DATA, GOOD, MARK, Curve, bar, short
 from datm_cli.sentences import percent
 from datm_cli.text import printable
-from datm_engine.inspection import History, ImageSummary, Summary
 from datm_engine.runs.events import Evaluated
+from datm_engine.summary import History, ImageSummary, Summary
 
 NARROWEST_CURVE = 36  # columns; curves stand beside each other where there is room for more
 

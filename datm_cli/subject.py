@@ -15,7 +15,7 @@ from datm_engine.runs.directory import Run
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from datm_engine.inspection import History
+    from datm_engine.summary import History
     from datm_engine.synthetic import SyntheticSet
 
 
@@ -55,7 +55,7 @@ def find(target: str, runs_dir: Path, *, last: bool = False) -> Path | Run:
 def read(target: str, found: Path | Run, *, last: bool = False) -> Subject:
     """The set that `target` was found to be. Raises FileError if it cannot be read."""
     from datm_engine.distillation.distilled_sets import read_distilled
-    from datm_engine.inspection import history, read_pictures
+    from datm_engine.summary import history, read_pictures
     from datm_engine.synthetic import SyntheticSet
 
     if isinstance(found, Path):

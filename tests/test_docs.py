@@ -23,7 +23,7 @@ from datm_engine.compute import runtime, threads
 from datm_engine.data.datasets import NAMES
 from datm_engine.data.prepared import PreparedData
 from datm_engine.errors import ConfigError
-from datm_engine.formats import tracking
+from datm_engine.interop import tracking
 from datm_engine.settings.config import build, overlay
 from datm_engine.synthetic import SyntheticSet
 from datm_engine.tuning.budget import parse_budget

@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 
 from datm_engine.data.preprocessing import Normalization, Whitening
 from datm_engine.errors import FileError
-from datm_engine.inspection import history, pictures_of, read_pictures, summarize
 from datm_engine.runs.events import CandidateScored, Evaluated, Matched, Noted
+from datm_engine.summary import history, pictures_of, read_pictures, summarize
 from datm_engine.synthetic import SyntheticSet
 
 NAMES = ("ant", "bee", "cow", "dog")

@@ -62,8 +62,8 @@ def distill(
     from datm_engine.compute import ranks, runtime
     from datm_engine.distillation.distilled_sets import progress
     from datm_engine.errors import ConfigError
-    from datm_engine.formats.tracking import parse, tracking
     from datm_engine.hints import command
+    from datm_engine.interop.tracking import parse, tracking
     from datm_engine.pipeline import make_distilled_set
     from datm_engine.runs.directory import Run
     from datm_engine.runs.event_writer import Recorder

@@ -56,7 +56,7 @@ def export(
     found = find(target, runs_dir, last=last)
     with or_elsewhere(to, "--to"):
         if form == "tensorboard":
-            from datm_engine.formats import tracking
+            from datm_engine.interop import tracking
 
             if not isinstance(found, Run):
                 wrong = f"{target} is a file: only runs have events to show in TensorBoard"
@@ -76,7 +76,7 @@ def export(
 
 
 def _writer(form: str) -> Callable[[Path, Subject], list[Path]]:
-    from datm_engine.formats import ddranking, pictures, tensors
+    from datm_engine.interop import ddranking, pictures, tensors
 
     if form == "grid":
         return _save_grid

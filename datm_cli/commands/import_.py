@@ -49,8 +49,8 @@ def import_(
     from datm_cli import importing, output
     from datm_cli.progress import reader
     from datm_engine.errors import ConfigError
-    from datm_engine.formats import tensors
     from datm_engine.hints import HELP, command
+    from datm_engine.interop import tensors
 
     folders = options.folders(data_dir, experts_dir, options.RUNS_DIR)
     kinds = {tensors.kind_of(path) for path in files}

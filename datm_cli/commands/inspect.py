@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from datm_cli.subject import Subject
-    from datm_engine.inspection import Summary
+    from datm_engine.summary import Summary
     from datm_engine.synthetic import SyntheticSet
 
 MOST_PICTURES = 100  # in the terminal, unless more are asked for
@@ -84,7 +84,7 @@ def inspect(
     from datm_engine.errors import ConfigError
     from datm_engine.files import or_elsewhere
     from datm_engine.hints import command
-    from datm_engine.inspection import summarize
+    from datm_engine.summary import summarize
 
     if other:
         raise ConfigError(
@@ -225,7 +225,7 @@ def _show(
 
 def _pictures(synthetic: SyntheticSet, indices: list[int], *, clip: bool) -> Any:
     """uint8 [n, height, width, channels], an array."""
-    from datm_engine.inspection import pictures_of
+    from datm_engine.summary import pictures_of
 
     pictures = pictures_of(synthetic, indices, clip=2.5 if clip else None)
     return pictures.permute(0, 2, 3, 1).numpy()

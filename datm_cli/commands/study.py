@@ -142,8 +142,8 @@ def _tell(making: Making, folder: Path, as_json: bool, quiet: bool) -> None:
     from datm_cli.study import tables, writing
     from datm_cli.text import printable
     from datm_engine.hints import command
-    from datm_engine.study.findings import findings
-    from datm_engine.study.results import read_study
+    from datm_engine.studies.findings import findings
+    from datm_engine.studies.results import read_study
 
     plan, runs_dir = making.plan, making.folders.runs
     result = read_study(plan, runs_dir)

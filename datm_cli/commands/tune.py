@@ -90,8 +90,8 @@ def tune(
     from datm_cli.tune.asking import ask
     from datm_cli.tune.conducting import Conducting
     from datm_engine.errors import ConfigError
-    from datm_engine.extras import require
     from datm_engine.hints import command
+    from datm_engine.optional_imports import require
     from datm_engine.tuning.budget import parse_budget
     from datm_engine.tuning.tunes import Tune
 

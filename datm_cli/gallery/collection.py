@@ -14,7 +14,7 @@ from datm_cli.subject import Subject
 from datm_cli.text import printable
 from datm_engine.errors import ConfigError
 from datm_engine.hints import command
-from datm_engine.inspection import changes, entropies, pictures_of
+from datm_engine.summary import changes, entropies, pictures_of
 
 CLIP = 2.5  # standard deviations of each image's own values
 

@@ -10,7 +10,7 @@ import torch
 from datm_cli.html_report.markup import Html, html, tag
 from datm_cli.html_report.page import remark, table
 from datm_cli.html_report.pictures import heat_map, strip
-from datm_engine.inspection import entropies, pictures_of
+from datm_engine.summary import entropies, pictures_of
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,7 +9,7 @@ from datm_cli import html_report
 from datm_cli.html_report.charts import HEIGHT, LETTER, LOOKS, WIDTH, Chart, Series, swatch
 from datm_cli.html_report.markup import Html, tag
 from datm_cli.study.tables import label
-from datm_engine.study.results import FULL, Study
+from datm_engine.studies.results import FULL, Study
 
 _ENTRY, _TITLE = 18, 22  # lines of the legend, and of the title
 

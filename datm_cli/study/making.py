@@ -21,8 +21,8 @@ from datm_engine.hints import command
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs.directory import Run
 from datm_engine.settings.config import differences
-from datm_engine.study.planning import Plan, PlannedRun
-from datm_engine.study.sharing import shared_rows
+from datm_engine.studies.planning import Plan, PlannedRun
+from datm_engine.studies.shared_rows import shared_rows
 
 
 @dataclass(frozen=True)

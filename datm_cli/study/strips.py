@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from datm_cli.gallery.moments import Samples
 from datm_cli.sheet import Row, save_sheet
-from datm_engine.inspection import read_pictures
 from datm_engine.runs.directory import Run
-from datm_engine.study.planning import SAMPLES, WINDOWS, Plan
+from datm_engine.studies.planning import SAMPLES, WINDOWS, Plan
+from datm_engine.summary import read_pictures
 from datm_engine.synthetic import SyntheticSet
 
 IMAGES = 3  # of each ipc, each of another class

@@ -17,9 +17,9 @@ from datm_engine.errors import ConfigError
 from datm_engine.files import check_writable, make_folder, or_elsewhere, parse_json, save_text
 from datm_engine.hints import command
 from datm_engine.settings import published
-from datm_engine.study.findings import CAVEAT, findings
-from datm_engine.study.planning import Plan
-from datm_engine.study.results import Study
+from datm_engine.studies.findings import CAVEAT, findings
+from datm_engine.studies.planning import Plan
+from datm_engine.studies.results import Study
 from datm_engine.version import __version__
 
 TITLES = {

@@ -17,8 +17,8 @@ from datm_engine.data.arrays import FullSet, Shape
 from datm_engine.data.parts import Part, part_of
 from datm_engine.data.rows import Columns, Rows
 from datm_engine.errors import DataError
-from datm_engine.extras import require
 from datm_engine.hints import command
+from datm_engine.optional_imports import require
 from datm_engine.runs.events import Event, Noted
 
 PREFIX = "hf:"

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from datm_engine.extras import require
+from datm_engine.optional_imports import require
 
 Size = tuple[int, int]  # width, height, as Pillow has it
 

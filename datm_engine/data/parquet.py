@@ -15,9 +15,9 @@ from datm_engine.data import decoding, labels, parquet_files, rows
 from datm_engine.data.arrays import PARTS, FullSet, Shape, TrainingLabels
 from datm_engine.data.parquet_files import is_here
 from datm_engine.data.rows import Columns, Rows
-from datm_engine.extras import require
 from datm_engine.files import cannot_read, parse_json
 from datm_engine.hints import command
+from datm_engine.optional_imports import require
 from datm_engine.runs.events import Event, Noted
 
 __all__ = ["is_here", "load", "peek", "training_labels"]

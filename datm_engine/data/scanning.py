@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from datm_engine.data.images import EXTENSIONS, HEIC_EXTENSIONS
-from datm_engine.extras import is_installed
 from datm_engine.hints import command
+from datm_engine.optional_imports import is_installed
 
 # Compared in lower case. Names that begin with a dot are skipped as well.
 SYSTEM_FOLDERS = frozenset((

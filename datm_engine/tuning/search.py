@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from datm_engine.compute.runtime import derive_seed
-from datm_engine.extras import require
+from datm_engine.optional_imports import require
 from datm_engine.tuning.rungs import REDUCTION
 from datm_engine.tuning.space import Choice, Draw, Range, Space
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from datm_engine.data import sources
 from datm_engine.data.arrays import Shape
-from datm_engine.formats import tracking
+from datm_engine.interop import tracking
 from datm_engine.runs.events import Event, Matched
 from datm_engine.synthetic import SyntheticSet
 from tests.cli.conftest import FOLDER, Answer, assert_two_lines, image_folder

@@ -20,7 +20,7 @@ from datm_engine.distillation.samples import (
     spacing,
     thin,
 )
-from datm_engine.inspection import read_pictures
+from datm_engine.summary import read_pictures
 
 
 def test_all_images_where_they_are_few() -> None:

@@ -238,7 +238,7 @@ def _import_all() -> None:
     """What a command imports where it is used, so that a child need not."""
     import sklearn.datasets
 
-    import datm_engine.formats.tracking
+    import datm_engine.interop.tracking
     import datm_engine.pipeline
 
     assert sklearn.datasets

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from datm_engine.errors import ConfigError
-from datm_engine.formats import ddranking, tensors
+from datm_engine.interop import ddranking, tensors
 from datm_engine.synthetic import SyntheticSet
 
 MakeSet = Callable[..., SyntheticSet]

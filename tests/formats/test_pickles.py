@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from datm_engine.errors import FileError
-from datm_engine.formats import pickles
+from datm_engine.interop import pickles
 
 
 class Bomb:

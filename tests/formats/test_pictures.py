@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from datm_engine.errors import DatmError
-from datm_engine.formats import pictures
+from datm_engine.interop import pictures
 from datm_engine.synthetic import SyntheticSet
 
 MakeSet = Callable[..., SyntheticSet]

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from datm_engine.errors import ConfigError, DataError, FileError
-from datm_engine.formats import importing, tensors
+from datm_engine.interop import importing, tensors
 from tests.formats.conftest import (
     hard,
     official_images,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from datm_engine.errors import ConfigError, DatmError
-from datm_engine.formats import tracking
+from datm_engine.interop import tracking
 from datm_engine.runs.directory import Run
 from datm_engine.runs.events import CandidateScored, Evaluated, Event, Matched, Noted
 from datm_engine.settings.config import Config

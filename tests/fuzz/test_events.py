@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from datm_cli.dashboard.state import fold
 from datm_cli.progress import advance
 from datm_cli.sentences import sentence
-from datm_engine.inspection import history
 from datm_engine.runs.event_json import from_json, to_json
 from datm_engine.runs.events import KINDS, Event, Matched, Noted
+from datm_engine.summary import history
 from tests.fuzz.conftest import JUNK, TOO_DEEP
 
 ANY_TEXT = st.text(st.characters(codec=None), max_size=20)  # lone surrogates too, as paths have

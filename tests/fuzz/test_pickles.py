@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datm_engine.errors import DatmError, FileError
-from datm_engine.formats import pickles, tensors
+from datm_engine.interop import pickles, tensors
 from tests.fuzz.conftest import Answer, assert_fine_or_two_lines, damaged, write
 
 N, CLASSES = 4, 2

@@ -21,10 +21,10 @@ from datm_engine.data.arrays import FullSet, ImageSet
 from datm_engine.data.preprocessing import Normalization
 from datm_engine.errors import DatmError
 from datm_engine.experts.trajectories import ExpertSet
-from datm_engine.inspection import read_pictures, summarize
 from datm_engine.networks.weights import Layout
 from datm_engine.runs.checkpoint import Checkpoint, Progress
 from datm_engine.runs.directory import Run
+from datm_engine.summary import read_pictures, summarize
 from datm_engine.synthetic import SyntheticSet
 from datm_engine.tensors import save_tensors
 from tests.fuzz.conftest import JUNK, TOO_DEEP, damaged, write

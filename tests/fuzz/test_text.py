@@ -19,8 +19,8 @@ from datm_cli.study import tables, writing
 from datm_cli.tune import telling
 from datm_engine.runs import events
 from datm_engine.runs.directory import Run
-from datm_engine.study.planning import plan_windows
-from datm_engine.study.results import read_study
+from datm_engine.studies.planning import plan_windows
+from datm_engine.studies.results import read_study
 from tests.cli.dashboard.conftest import story
 from tests.conftest import tiny_config
 from tests.fuzz.conftest import Answer, assert_fine_or_two_lines

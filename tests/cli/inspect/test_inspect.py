@@ -16,8 +16,8 @@ from safetensors.torch import save_file
 
 from datm_cli import report
 from datm_engine.errors import ConfigError, FileError, RunError
-from datm_engine.inspection import summarize
 from datm_engine.runs.checkpoint import Checkpoint, Progress
+from datm_engine.summary import summarize
 from tests.cli.inspect.conftest import IPC, NAMES
 
 

@@ -11,8 +11,8 @@ import pytest
 from datm_cli.study import figures, tables, writing
 from datm_engine.errors import ConfigError, FileError
 from datm_engine.runs.events import Evaluated
-from datm_engine.study.planning import Plan, plan_methods, plan_windows
-from datm_engine.study.results import Study, read_study
+from datm_engine.studies.planning import Plan, plan_methods, plan_windows
+from datm_engine.studies.results import Study, read_study
 from tests.conftest import tiny_config
 from tests.study.conftest import row, told_run, told_study
 

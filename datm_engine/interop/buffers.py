@@ -27,8 +27,8 @@ from datm_engine.errors import ConfigError, FileError
 from datm_engine.experts.imported import FORMAT, Origin, state
 from datm_engine.experts.trajectories import ExpertSet, fingerprint
 from datm_engine.files import make_folder
-from datm_engine.formats import pickles
 from datm_engine.hints import HELP, command
+from datm_engine.interop import pickles
 from datm_engine.networks.weights import Layout
 from datm_engine.networks.zoo import build
 from datm_engine.runs.events import DatasetProgress, Event

@@ -25,9 +25,9 @@ from torch import Tensor
 
 from datm_engine.errors import ConfigError, FileError
 from datm_engine.files import make_folder, replacing
-from datm_engine.formats import pickles
-from datm_engine.formats.conversion import class_order, convert_images, convert_labels
 from datm_engine.hints import HELP, command
+from datm_engine.interop import pickles
+from datm_engine.interop.conversion import class_order, convert_images, convert_labels
 from datm_engine.synthetic import SyntheticSet
 
 _PARTS = re.compile(

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from datm_engine.errors import ConfigError, DatmError
-from datm_engine.extras import require
 from datm_engine.hints import command
+from datm_engine.optional_imports import require
 from datm_engine.runs import events
 from datm_engine.runs.directory import Run
 from datm_engine.runs.events import Event

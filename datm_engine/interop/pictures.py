@@ -15,8 +15,8 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
-from datm_engine.extras import require
 from datm_engine.files import make_folder, replacing
+from datm_engine.optional_imports import require
 from datm_engine.synthetic import SyntheticSet
 
 
