@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-from datm_cli import launch
+from datm_cli.session import detach
 from datm_engine.runs import events
 from datm_engine.runs.directory import Run
 from datm_engine.settings import presets
@@ -168,7 +168,7 @@ def overhead(folder: Path, turns: int, seconds: float) -> dict[str, Any]:
     config = build(overlay(presets.load("digits-ipc10"), endless), "the benchmark")
     run = Run.create(folder, "watched", config, {})
     places = ("--runs-dir", str(folder), "--experts-dir", str(folder / "experts"))
-    launch.start_engine(run, ["distill", "--resume", "watched", *places, "--no-tui"])
+    detach.start_engine(run, ["distill", "--resume", "watched", *places, "--no-tui"])
     while not run.preview.exists():
         if run.status() != "running":
             raise RuntimeError(run.engine_log.read_text())
@@ -182,7 +182,7 @@ def overhead(folder: Path, turns: int, seconds: float) -> dict[str, Any]:
         spans[viewer is not None].append((began, time.time()))
         if viewer:
             viewer.close()
-    launch.stop_engine(run, 60.0, lambda words: None)
+    detach.stop_engine(run, 60.0, lambda words: None)
     told = [event for event in run.events() if isinstance(event, events.Matched)]
     lengths = {
         watched: [

@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from datm_cli.launch import LOG_BYTES
+from datm_cli.session.detach import LOG_BYTES
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.sources import BUILT_IN
 from datm_engine.distillation.samples import START_BYTES, sampled, spacing

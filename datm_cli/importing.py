@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datm_cli import options, settings
-from datm_cli.driving import Reader, drive
+from datm_cli import options, resolve
+from datm_cli.session.run_stage import Reader, drive
 from datm_engine.compute import runtime
 from datm_engine.data import datasets
 from datm_engine.errors import ConfigError
@@ -46,12 +46,12 @@ class Given:
 
     def config(self, ipc: int | None, folders: Folders) -> Config:
         flags = {"dataset": {"resolution": self.resolution}} if self.resolution else {}
-        return settings.settle(
+        return resolve.settle(
             dataset=self.dataset,
             ipc=ipc,
             preset=self.preset,
             config_file=self.config_file,
-            flags=overlay(_THEIRS, settings.overrides(flags, self.assignments)),
+            flags=overlay(_THEIRS, resolve.overrides(flags, self.assignments)),
             assignments=[],
             data_dir=folders.data,
         ).config
@@ -77,7 +77,7 @@ def import_experts(
     name = checked(name, "theirs", option="--to", most=80)
     config = given.config(None, folders)
     shape = datasets.peek(config.dataset.name, data_dir=folders.data)
-    shape = settings.at_resolution(shape, given.resolution)
+    shape = resolve.at_resolution(shape, given.resolution)
     made = import_buffers(files, name, config, shape, folders.experts)
     with or_elsewhere(folders.experts, "--experts-dir"):
         experts, count = drive(made, screen)
@@ -123,7 +123,7 @@ def import_set(
         synthetic = importing.without_dataset(foreign, eta)
         following = f"pass it on: {command('datm', 'export', path, '--help')}"
     else:
-        shape = datasets.peek(settings.full_name(given.dataset), data_dir=folders.data)
+        shape = datasets.peek(resolve.full_name(given.dataset), data_dir=folders.data)
         config = given.config(max(1, len(foreign.images) // shape.classes), folders)
         eta, source = _rate(foreign, rate, config.evaluate.real_lr)
         on = runtime.start("cpu")

@@ -15,7 +15,7 @@ import typer
 from typer.exceptions import TyperException
 from typer.testing import CliRunner
 
-from datm_cli import settings
+from datm_cli import resolve
 from datm_cli.app import app
 from datm_cli.commands.export import FORMATS
 from datm_cli.study.asking import Asked
@@ -103,7 +103,7 @@ def settle(parameters: dict[str, Any], data_dir: Path) -> None:
     flags: dict[str, Any] = {}
     if parameters.get("resolution"):
         flags["dataset"] = {"resolution": parameters["resolution"]}
-    settings.settle(
+    resolve.settle(
         dataset="digits" if dataset not in (None, *NAMES) else dataset,
         config_file=None,  # files of the reader's own
         flags=flags,
@@ -142,7 +142,7 @@ def check_values(parameters: dict[str, Any], data_dir: Path) -> None:
         "networks": listed(parameters.get("networks")) or ["convnet"],
         "against": listed(parameters.get("against")),
     }
-    base = settings.settle(
+    base = resolve.settle(
         dataset="digits",
         ipc=1,
         preset=None,
@@ -151,7 +151,7 @@ def check_values(parameters: dict[str, Any], data_dir: Path) -> None:
         assignments=[],
         data_dir=data_dir,
     ).config
-    stated = settings.overrides({"evaluate": own}, parameters.get("assignments") or [])
+    stated = resolve.overrides({"evaluate": own}, parameters.get("assignments") or [])
     names = overlay(base.model_dump()["evaluate"], stated["evaluate"])
     build(overlay(base.model_dump(), {"evaluate": names}), "the page")
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from datm_cli.settings import at_resolution
+from datm_cli.resolve import at_resolution
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data import datasets
 from datm_engine.data.arrays import Shape

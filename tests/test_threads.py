@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from datm_cli.settings import Settings
+from datm_cli.resolve import Settings
 from datm_engine.compute import runtime, threads
 from datm_engine.compute.ranks import Ranks
 from datm_engine.data.arrays import Shape

@@ -54,10 +54,11 @@ def distill(
     color: options.Color = "auto",
 ) -> None:
     """Distil a dataset: train missing experts, match their trajectories, evaluate the result."""
-    from datm_cli import launch, output, report, settings, starting
-    from datm_cli.driving import Several, StopRequest, UntilLost, drive
+    from datm_cli import output, report, resolve
     from datm_cli.progress import reader
-    from datm_cli.stuck import PATIENCE, ended_if_stuck
+    from datm_cli.session import detach, prepare_run
+    from datm_cli.session.run_stage import Several, StopRequest, UntilLost, drive
+    from datm_cli.session.watchdog import PATIENCE, ended_if_stuck
     from datm_cli.terminal import is_interactive
     from datm_engine.compute import ranks, runtime
     from datm_engine.distillation.distilled_sets import progress
@@ -73,12 +74,12 @@ def distill(
         log = together.first(lambda: Run.open(runs_dir, resume).facts().get("log", ""))
     logs = parse(log)  # before any work
     if resume:
-        data_dir, experts_dir, device = starting.places(
+        data_dir, experts_dir, device = prepare_run.places(
             runs_dir, resume, data_dir, experts_dir, device
         )
     folders = options.folders(data_dir, experts_dir, runs_dir)
     device = device or "auto"
-    before = starting.arithmetic(folders, resume) if resume else None
+    before = prepare_run.arithmetic(folders, resume) if resume else None
     flags: dict[str, Any] = options.dataset_flags(resolution, skip_damaged)
     own = {"iterations": iterations, "seed": seed}
     if stated := {key: value for key, value in own.items() if value is not None}:
@@ -95,7 +96,7 @@ def distill(
         "data_dir": folders.data,
     }
 
-    settled = None if resume else together.first(lambda: settings.settle(**given))
+    settled = None if resume else together.first(lambda: resolve.settle(**given))
     work = settled.run_work if settled else math.inf
     on = runtime.start(
         device, precision, compiling, memory, before, together, threads=threads, work=work
@@ -103,7 +104,7 @@ def distill(
 
     def begun() -> Run:
         if settled is not None:
-            return starting.new_run(folders, name, settled, device, on)
+            return prepare_run.new_run(folders, name, settled, device, on)
         assert resume is not None
         if name or preset or method or window:
             raise ConfigError(
@@ -111,15 +112,15 @@ def distill(
                 "for a new one",
                 command("datm", "distill", "--resume", resume) + options.elsewhere(runs_dir),
             )
-        return starting.resumed_run(folders, resume, given, device)
+        return prepare_run.resumed_run(folders, resume, given, device)
 
     run = together.first(begun)
     silent = quiet or as_json or not together.leads
     if is_interactive() and not (no_tui or silent or together.count > 1):
         where = ["--runs-dir", str(run.path.parent.resolve())]
         where += ["--log", ",".join(logs)]  # none of them, too: the run may have had some before
-        launch.start_engine(run, ["distill", "--resume", run.name, *where, "--no-tui"])
-        launch.become_monitor(run, ["--color", color])
+        detach.start_engine(run, ["distill", "--resume", run.name, *where, "--no-tui"])
+        detach.become_monitor(run, ["--color", color])
 
     def stuck() -> None:
         message = (
@@ -130,7 +131,7 @@ def distill(
             output.tell_error(message, run.resuming, as_json)
 
     with (
-        starting.discarded_if_refused(run, is_new=together.leads and not resume),
+        prepare_run.discarded_if_refused(run, is_new=together.leads and not resume),
         StopRequest(silent=silent, file=run.stop_file).listening() as stop,
         reader(output.remarks(), silent=silent) as shown,
         run.recording() if together.leads else nullcontext(Recorder(run)) as record,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from datm_cli import options
 
 if TYPE_CHECKING:
-    from datm_cli.settings import Settings
+    from datm_cli.resolve import Settings
     from datm_engine.compute.runtime import Runtime
     from datm_engine.pipeline import Folders
 
@@ -37,7 +37,7 @@ def doctor(
     as_json: options.AsJson = False,
 ) -> None:
     """Report device, precision, compiler, memory and disk; with a preset, its cost here."""
-    from datm_cli import output, settings
+    from datm_cli import output, resolve
     from datm_engine.compute import runtime
 
     folders = options.folders(data_dir, experts_dir, runs_dir)
@@ -54,7 +54,7 @@ def doctor(
             "assignments": assignments or [],
             "data_dir": folders.data,
         }
-        settled = settings.settle(**given)
+        settled = resolve.settle(**given)
     work = settled.run_work if settled else math.inf
     on = runtime.start(device or "auto", precision, compiling, memory, threads=threads, work=work)
     told = _machine(on, folders)
@@ -94,9 +94,9 @@ def _free_disk(folder: Path) -> int:
 
 
 def _plan(on: Runtime, settled: Settings, data_dir: Path, as_json: bool) -> dict[str, Any]:
-    from datm_cli import output, settings
-    from datm_cli.driving import drive
+    from datm_cli import output, resolve
     from datm_cli.progress import reader
+    from datm_cli.session.run_stage import drive
     from datm_engine.calibration.cost import estimate
     from datm_engine.data import datasets
     from datm_engine.data.class_sizes import remaining
@@ -104,7 +104,7 @@ def _plan(on: Runtime, settled: Settings, data_dir: Path, as_json: bool) -> dict
 
     config, dataset = settled.config, settled.config.dataset
     shape = datasets.peek(dataset.name, data_dir=data_dir)
-    shape = settings.at_resolution(shape, dataset.resolution)
+    shape = resolve.at_resolution(shape, dataset.resolution)
     size = (shape.height or 32, shape.width or 32)
     known = datasets.training_labels(dataset.name, data_dir=data_dir)
     each = (_ASSUMED // shape.classes,) * shape.classes

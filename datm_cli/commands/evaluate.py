@@ -50,9 +50,9 @@ def evaluate(
 ) -> None:
     """Train networks on a distilled set and test them, beside networks trained on real images."""
     from datm_cli import output, report
-    from datm_cli.driving import StopRequest, UntilLost, drive
     from datm_cli.progress import reader
-    from datm_cli.settings import full_name, overrides, with_names
+    from datm_cli.resolve import full_name, overrides, with_names
+    from datm_cli.session.run_stage import StopRequest, UntilLost, drive
     from datm_engine.compute import ranks, runtime
     from datm_engine.hints import command
     from datm_engine.pipeline import Trained, evaluate_again
@@ -131,7 +131,7 @@ class Subject:
 
 def _subject(target: str, runs_dir: Path) -> Subject:
     """A run's settings and sets; or those that a file of its own carries."""
-    from datm_cli.starting import arithmetic_of
+    from datm_cli.session.prepare_run import arithmetic_of
     from datm_cli.subject import find
     from datm_engine.distillation.distilled_sets import distilled_sets
     from datm_engine.errors import FileError

@@ -56,10 +56,10 @@ def experts(
     quiet: options.Quiet = False,
 ) -> None:
     """Train the experts that are missing; with --inspect, see how hard the window is for them."""
-    from datm_cli import output, settings
-    from datm_cli.driving import StopRequest, UntilLost, drive
+    from datm_cli import output, resolve
     from datm_cli.knowledge import Knowledge
     from datm_cli.progress import reader
+    from datm_cli.session.run_stage import StopRequest, UntilLost, drive
     from datm_engine.compute import ranks, runtime
     from datm_engine.pipeline import inspect_experts, make_experts
     from datm_engine.runs.events import Noted
@@ -72,7 +72,7 @@ def experts(
     if stated := {key: value for key, value in own.items() if value is not None}:
         flags["experts"] = stated
     settled = together.first(
-        lambda: settings.settle(
+        lambda: resolve.settle(
             dataset=dataset,
             ipc=ipc,
             preset=preset,

@@ -21,7 +21,8 @@ def stop(
     as_json: options.AsJson = False,
 ) -> None:
     """Stop a run cleanly: it ends after its step, with a checkpoint."""
-    from datm_cli import launch, output
+    from datm_cli import output
+    from datm_cli.session import detach
     from datm_engine.runs.directory import Run
     from datm_engine.tuning.tunes import Tune
 
@@ -31,7 +32,7 @@ def stop(
 
     tune = None if (runs_dir / run / "run.json").exists() else Tune.find(run, tunes_dir)
     found = tune.log if tune else Run.open(runs_dir, run)
-    status = launch.stop_engine(found, wait, tell)
+    status = detach.stop_engine(found, wait, tell)
     if as_json:
         output.print_json({"run": found.name, "status": status})
         return

@@ -86,7 +86,7 @@ def study(
     The runs are ordinary ones, and share experts. What is done is not done again: the same command
     goes on with a study that was stopped.
     """
-    from datm_cli.driving import StopRequest
+    from datm_cli.session.run_stage import StopRequest
     from datm_cli.study import writing
     from datm_cli.study.asking import Asked, flags, listed
     from datm_cli.study.making import Computing, Making

@@ -83,8 +83,9 @@ def tune(
     """
     import sys
 
-    from datm_cli import settings, starting
-    from datm_cli.driving import StopRequest
+    from datm_cli import resolve
+    from datm_cli.session import prepare_run
+    from datm_cli.session.run_stage import StopRequest
     from datm_cli.study.asking import flags
     from datm_cli.study.making import Computing
     from datm_cli.tune.asking import ask
@@ -103,7 +104,7 @@ def tune(
         dataset__skip_damaged=skip_damaged or None,
         distill__seed=seed,
     )
-    settled = settings.settle(
+    settled = resolve.settle(
         dataset=dataset,
         ipc=ipc,
         preset=preset,
@@ -126,7 +127,7 @@ def tune(
             asked, folders, computing, places, limit, stop, keep=keep, silent=quiet or as_json
         )
         conducting.check()
-        starting.check_ipc(asked.config, folders.data)
+        prepare_run.check_ipc(asked.config, folders.data)
         called = asked.name if name is None else name
         made = Tune.begin(tunes_dir, called, asked.config, asked.facts, typed)
         trials = conducting.make(made)

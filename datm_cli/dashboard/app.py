@@ -17,9 +17,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Footer
 
-from datm_cli import launch
 from datm_cli.dashboard.enlarged import Enlarged
-from datm_cli.dashboard.last_words import last_words
 from datm_cli.dashboard.question import Question
 from datm_cli.dashboard.state import State
 from datm_cli.dashboard.widgets.accuracy import Accuracy
@@ -35,6 +33,8 @@ from datm_cli.dashboard.widgets.window import Window
 from datm_cli.fullscreen import FullScreen
 from datm_cli.picture_grid import PictureGrid
 from datm_cli.picture_widgets import Picture
+from datm_cli.session import detach
+from datm_cli.session.engine_log_tail import last_words
 from datm_cli.text import printable
 from datm_engine.errors import DatmError
 from datm_engine.hints import command
@@ -278,7 +278,7 @@ class Dashboard(FullScreen):
             if not yes:
                 return
             try:
-                launch.ask_to_stop(self.watched)
+                detach.ask_to_stop(self.watched)
             except DatmError as problem:
                 self.notify(printable(problem.message), severity="error", markup=False)
             else:

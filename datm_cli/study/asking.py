@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from datm_cli import settings
-from datm_cli.settings import Settings, Tables
+from datm_cli import resolve
+from datm_cli.resolve import Settings, Tables
 from datm_engine.errors import ConfigError
 from datm_engine.hints import command
 from datm_engine.runs.names import checked
@@ -68,7 +68,7 @@ class Asked:
         typed = parse_assignments(self.assignments).get("distill", {})
         if "sample_interval" not in typed:
             configs = {ipc: with_samples(config) for ipc, config in configs.items()}
-        file = settings.read_file(self.config_file) if self.config_file else {}
+        file = resolve.read_file(self.config_file) if self.config_file else {}
         if "threshold" not in {**file.get("distill", {}), **typed}:
             configs = {ipc: with_every_step(config) for ipc, config in configs.items()}
         plan = plan_windows(self._name(settled.values()), configs)
@@ -113,7 +113,7 @@ class Asked:
     def _settle(
         self, ipc: int, *, method: str | None = None, window: str | None = None
     ) -> Settings:
-        return settings.settle(
+        return resolve.settle(
             dataset=self.dataset,
             ipc=ipc,
             preset=self.preset,

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from datm_cli import output, starting
-from datm_cli.driving import drive
+from datm_cli import output
 from datm_cli.progress import reader
-from datm_cli.settings import Settings
+from datm_cli.resolve import Settings
+from datm_cli.session import prepare_run
+from datm_cli.session.run_stage import drive
 from datm_engine.compute import runtime
 from datm_engine.compute.runtime import Runtime
 from datm_engine.errors import ConfigError, MatchingError
@@ -68,13 +69,13 @@ class Making:
         failed before it had made anything gives its place. Raises DataError for an impossible
         ipc."""
         largest = max((run.config for run in self.plan.runs), key=lambda c: c.distill.ipc)
-        starting.check_ipc(largest, self.folders.data)
+        prepare_run.check_ipc(largest, self.folders.data)
         for planned in self.plan.runs:
             run = self._run(planned)
             if self._is_new(run):
                 continue
             changed = differences(run.config(), planned.config).items()
-            fixed = [(key, both) for key, both in changed if key not in starting.COMPARED]
+            fixed = [(key, both) for key, both in changed if key not in prepare_run.COMPARED]
             if fixed:
                 told = ", ".join(f"{key} was {was!r}, not {now!r}" for key, (was, now) in fixed)
                 raise ConfigError(
@@ -108,21 +109,21 @@ class Making:
         device = asked.device or "auto"
         others = [self._run(other) for other in self.plan.runs if other != planned]
         new = self._is_new(run)
-        before = None if new else starting.arithmetic(self.folders, run.name)
+        before = None if new else prepare_run.arithmetic(self.folders, run.name)
         origin = replace(self.origins[planned.name], config=planned.config)
         on = asked.start(device, before, origin.run_work)
         if new:
-            run = starting.new_run(self.folders, planned.name, origin, device, on)
+            run = prepare_run.new_run(self.folders, planned.name, origin, device, on)
         else:
             given: dict[str, Any] = dict.fromkeys(("dataset", "ipc", "config_file"))
             given |= {"assignments": [], "flags": planned.config.model_dump()}
-            run = starting.resumed_run(self.folders, run.name, given, device)
+            run = prepare_run.resumed_run(self.folders, run.name, given, device)
 
         def stop() -> bool:
             return self.stop() or run.stop_file.exists()
 
         with (
-            starting.discarded_if_refused(run, is_new=new),
+            prepare_run.discarded_if_refused(run, is_new=new),
             reader(output.remarks(), silent=self.silent) as screen,
             run.recording() as record,
         ):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from datm_cli.settings import Settings
+from datm_cli.resolve import Settings
 from datm_engine.runs.names import made
 from datm_engine.settings.config import Config, parse_assignments
 from datm_engine.tuning.rungs import Rungs

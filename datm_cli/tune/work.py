@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from datm_cli import starting
-from datm_cli.driving import Reader
-from datm_cli.settings import Settings
+from datm_cli.resolve import Settings
+from datm_cli.session import prepare_run
+from datm_cli.session.run_stage import Reader
 from datm_cli.study.making import Computing
 from datm_engine.errors import ConfigError, MatchingError
 from datm_engine.hints import HELP, retyped
@@ -65,7 +65,7 @@ class Work:
             if not scored(candidate.iteration, candidate.accuracy):
                 return Ending(over=True)
         asked, device = self.computing, self.computing.device or "auto"
-        before = None if new else starting.arithmetic_of(run)
+        before = None if new else prepare_run.arithmetic_of(run)
         settled = (
             self.first
             if config is None
@@ -73,7 +73,7 @@ class Work:
         )
         on = asked.start(device, before, settled.run_work)
         if new:
-            starting.new_run(self.folders, run.name, settled, device, on)
+            prepare_run.new_run(self.folders, run.name, settled, device, on)
         by_score = False
 
         def ends() -> bool:

@@ -199,7 +199,7 @@ def test_a_bit_that_flipped_is_told(name: str, datm: Datm, run: Path) -> None:
 def test_an_interrupted_evaluation_prints_no_empty_table(
     datm: Datm, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("datm_cli.driving.StopRequest.__call__", lambda _: True)
+    monkeypatch.setattr("datm_cli.session.run_stage.StopRequest.__call__", lambda _: True)
     answer = datm("evaluate", run)
     assert answer.out == ""
 

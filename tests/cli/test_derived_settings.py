@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from datm_cli.settings import Settings, _images_used, settle
+from datm_cli.resolve import Settings, _images_used, settle
 from datm_engine.errors import ConfigError
 from datm_engine.runs.directory import Run
 from datm_engine.settings import presets

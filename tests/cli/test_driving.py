@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from datm_cli.driving import StopRequest
-from datm_cli.stuck import ended_if_stuck
+from datm_cli.session.run_stage import StopRequest
+from datm_cli.session.watchdog import ended_if_stuck
 
 
 def test_usr1_asks_for_a_checkpoint_once_and_ends_nothing(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from datm_cli import launch
+from datm_cli.session import detach
 from datm_engine.errors import FileError, RunError
 from datm_engine.runs.directory import Run
 from datm_engine.runs.process import Process
@@ -19,7 +19,7 @@ def test_options_of_the_environment_are_not_heeded_twice(monkeypatch: pytest.Mon
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("DATM_DEBUG", "1")
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
-    given = launch._environment()
+    given = detach._environment()
     assert [name for name in given if name.startswith("DATM_")] == ["DATM_DEBUG"]
     assert given["PYTHONPATH"].endswith(os.pathsep + "/elsewhere")
 
@@ -31,7 +31,7 @@ def test_the_monitor_takes_the_place_of_what_started_the_run(
     ignored: list[object] = []
     monkeypatch.setattr("os.execve", lambda path, words, env: replaced.append(words))
     monkeypatch.setattr("signal.signal", lambda number, what: ignored.append(number))
-    launch.become_monitor(Run(tmp_path / "a b"), ["--color", "16"])
+    detach.become_monitor(Run(tmp_path / "a b"), ["--color", "16"])
     assert replaced[0][-4:] == ["monitor", str(tmp_path / "a b"), "--color", "16"]
     assert ignored, "ctrl+c before the screen is there may not leave a run that nobody mentions"
     told = capsys.readouterr().err
@@ -42,7 +42,7 @@ def test_the_monitor_takes_the_place_of_what_started_the_run(
 def test_nothing_to_stop(tmp_path: Path) -> None:
     (tmp_path / "r").mkdir()
     with pytest.raises(RunError, match="is not running: it is new"):
-        launch.stop_engine(Run(tmp_path / "r"), 1.0, print)
+        detach.stop_engine(Run(tmp_path / "r"), 1.0, print)
 
 
 def test_one_that_does_not_stop_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,21 +50,21 @@ def test_one_that_does_not_stop_is_told(tmp_path: Path, monkeypatch: pytest.Monk
     Process.of(os.getpid()).write(run.process_file)
     monkeypatch.setattr("os.kill", lambda pid, number: None)
     with pytest.raises(RunError, match="has not stopped within"):
-        launch.stop_engine(run, 0.0, lambda words: None)
+        detach.stop_engine(run, 0.0, lambda words: None)
     assert run.stop_file.exists()
 
 
 def test_where_nothing_can_be_written_it_is_told(tmp_path: Path) -> None:
     run = Run(tmp_path / "no such folder")
     with pytest.raises(FileError, match="STOP cannot be written"):
-        launch.ask_to_stop(run)
+        detach.ask_to_stop(run)
     with pytest.raises(FileError, match="cannot be written"):
-        launch.start_engine(run, ["--version"])
+        detach.start_engine(run, ["--version"])
 
 
 def test_an_engine_is_stated_until_it_states_itself(tmp_path: Path) -> None:
     run = Run(tmp_path)
-    launch.start_engine(run, ["--version"])
+    detach.start_engine(run, ["--version"])
     stated = Process.read(run.process_file)
     assert stated is not None
     assert stated.pid != os.getpid()

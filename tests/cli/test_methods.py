@@ -11,7 +11,7 @@ import pytest
 from typer.models import OptionInfo
 
 from datm_cli.options import Method
-from datm_cli.settings import Settings, settle
+from datm_cli.resolve import Settings, settle
 from datm_engine.errors import ConfigError
 from datm_engine.runs.directory import Run
 from datm_engine.runs.events import Matched

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from datm_cli import settings
+from datm_cli import resolve
 from datm_engine.errors import ConfigError, DataError
 from datm_engine.settings import presets
 from datm_engine.settings.config import Config, build, parse_assignments, read_toml
@@ -120,7 +120,7 @@ def test_any_choice_of_settings(
     rest: dict[str, Any] = {"flags": {}, "assignments": [], "data_dir": tmp_path}
     for file in (path, None):
         try:
-            settings.settle(**given_, config_file=file, **rest)
+            resolve.settle(**given_, config_file=file, **rest)
         except ConfigError:
             continue
         except DataError:  # a folder that happens to be there is no dataset
@@ -132,4 +132,4 @@ def test_any_run_json_as_settings(content: str, tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     path.write_bytes(content.encode(errors="surrogateescape"))
     with pytest.raises(ConfigError):
-        settings.read_file(path)
+        resolve.read_file(path)

@@ -17,7 +17,7 @@ import pytest
 
 pytest.importorskip("optuna")
 
-from datm_cli import starting
+from datm_cli.session import prepare_run
 from datm_cli.tune import work
 from datm_engine.runs.directory import Run
 from datm_engine.runs.event_writer import Recorder
@@ -138,7 +138,7 @@ def test_settings_that_the_first_trial_derives_are_the_centre(
     tune: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its run.json may be stated anew before its first iteration."""
-    new_run = starting.new_run
+    new_run = prepare_run.new_run
 
     def deriving(folders: Any, name: str, settled: Any, device: str, on: Any) -> Run:
         run = new_run(folders, name, settled, device, on)

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datm_cli import settings
-from datm_cli.settings import Settings
+from datm_cli import resolve
+from datm_cli.resolve import Settings
 from datm_engine.compute.runtime import Runtime, environment
 from datm_engine.data.class_sizes import smallest_class
 from datm_engine.distillation.distilled_sets import progress
@@ -124,10 +124,10 @@ def resumed_run(folders: Folders, name: str, given: dict[str, Any], device: str)
     before = run.config()
     over: dict[str, Any] = {}
     if given["config_file"]:
-        over = settings.read_file(given["config_file"])
-    dataset = settings.full_name(given["dataset"]) if given["dataset"] is not None else None
-    flags = settings.with_names(given["flags"], dataset, given["ipc"])
-    over = overlay(over, settings.overrides(flags, given["assignments"]))
+        over = resolve.read_file(given["config_file"])
+    dataset = resolve.full_name(given["dataset"]) if given["dataset"] is not None else None
+    flags = resolve.with_names(given["flags"], dataset, given["ipc"])
+    over = overlay(over, resolve.overrides(flags, given["assignments"]))
     after = build(overlay(before.model_dump(), over), f"--resume {name}")
     changed = differences(before, after)
     if fixed := {key: values for key, values in changed.items() if key not in _FREE}:
