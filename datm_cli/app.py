@@ -20,7 +20,6 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from datm_cli import output
 from datm_cli.commands.compare import compare
 from datm_cli.commands.distill import distill
 from datm_cli.commands.doctor import doctor
@@ -35,7 +34,8 @@ from datm_cli.commands.runs import runs
 from datm_cli.commands.stop import stop
 from datm_cli.commands.study import study
 from datm_cli.commands.tune import tune
-from datm_cli.text import printable
+from datm_cli.text import output
+from datm_cli.text.escapes import printable
 from datm_engine import hints
 from datm_engine.compute import ranks
 from datm_engine.compute.threads import limit_spinning

@@ -25,8 +25,8 @@ from textual.screen import ModalScreen, Screen
 from textual.theme import Theme
 from textual.widgets import Static
 
-from datm_cli.plots import ACCENT, BAD, DATA, GOOD, RAW
-from datm_cli.text import printable
+from datm_cli.text.escapes import printable
+from datm_cli.text.plots import ACCENT, BAD, DATA, GOOD, RAW
 from datm_engine.errors import DatmError
 
 DARK = Theme(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from datm_cli.terminal import COLOURS
+from datm_cli.text.terminal import COLOURS
 
 if TYPE_CHECKING:
     from datm_engine.pipeline import Folders

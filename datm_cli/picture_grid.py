@@ -16,9 +16,9 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from datm_cli.picture_widgets import sharp_size
-from datm_cli.pictures import SMALL, Line, quadrants
-from datm_cli.plots import MARK
-from datm_cli.text import printable
+from datm_cli.text.escapes import printable
+from datm_cli.text.pictures import SMALL, Line, quadrants
+from datm_cli.text.plots import MARK
 from datm_cli.wall import Wall
 
 Pixels = NDArray[np.uint8]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from datm_cli.sentences import sentence
+from datm_cli.text.sentences import sentence
 from datm_engine.runs.event_json import from_json, to_json
 from datm_engine.runs.events import KINDS, Event, Matched, Noted
 

@@ -17,8 +17,8 @@ def compare(
     as_json: options.AsJson = False,
 ) -> None:
     """Runs side by side: settings that differ, losses, accuracy, cost."""
-    from datm_cli import output, side_by_side
     from datm_cli.course import Course, find_run
+    from datm_cli.text import output, run_comparison
     from datm_engine.errors import ConfigError
     from datm_engine.hints import command
 
@@ -30,10 +30,10 @@ def compare(
     runs = [find_run(target, runs_dir, "settings and curves to compare") for target in targets]
     courses = [Course.of(run) for run in runs]
     if as_json:
-        output.print_json(side_by_side.as_json(courses))
+        output.print_json(run_comparison.as_json(courses))
         return
     console = output.results()
-    for number, part in enumerate(side_by_side.printed(courses)):
+    for number, part in enumerate(run_comparison.printed(courses)):
         if number:
             console.print()
         console.print(part)

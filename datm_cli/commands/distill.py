@@ -54,12 +54,13 @@ def distill(
     color: options.Color = "auto",
 ) -> None:
     """Distil a dataset: train missing experts, match their trajectories, evaluate the result."""
-    from datm_cli import output, report, resolve
-    from datm_cli.progress import reader
+    from datm_cli import resolve
     from datm_cli.session import detach, prepare_run
     from datm_cli.session.run_stage import Several, StopRequest, UntilLost, drive
     from datm_cli.session.watchdog import PATIENCE, ended_if_stuck
-    from datm_cli.terminal import is_interactive
+    from datm_cli.text import output, results
+    from datm_cli.text.progress import reader
+    from datm_cli.text.terminal import is_interactive
     from datm_engine.compute import ranks, runtime
     from datm_engine.distillation.distilled_sets import progress
     from datm_engine.errors import ConfigError
@@ -163,7 +164,7 @@ def distill(
                 }
             )
         elif outcome.results:
-            output.results().print(report.results(outcome.results))
+            output.results().print(results.results(outcome.results))
     if not silent:
         following = (
             f"look at it: {looking}"

@@ -37,7 +37,8 @@ def doctor(
     as_json: options.AsJson = False,
 ) -> None:
     """Report device, precision, compiler, memory and disk; with a preset, its cost here."""
-    from datm_cli import output, resolve
+    from datm_cli import resolve
+    from datm_cli.text import output
     from datm_engine.compute import runtime
 
     folders = options.folders(data_dir, experts_dir, runs_dir)
@@ -94,9 +95,10 @@ def _free_disk(folder: Path) -> int:
 
 
 def _plan(on: Runtime, settled: Settings, data_dir: Path, as_json: bool) -> dict[str, Any]:
-    from datm_cli import output, resolve
-    from datm_cli.progress import reader
+    from datm_cli import resolve
     from datm_cli.session.run_stage import drive
+    from datm_cli.text import output
+    from datm_cli.text.progress import reader
     from datm_engine.calibration.cost import estimate
     from datm_engine.data import datasets
     from datm_engine.data.class_sizes import remaining
@@ -123,9 +125,9 @@ def _plan(on: Runtime, settled: Settings, data_dir: Path, as_json: bool) -> dict
 def _show(told: dict[str, Any]) -> None:
     from rich.table import Table
 
-    from datm_cli import output
-    from datm_cli.sentences import duration, size
-    from datm_cli.text import printable
+    from datm_cli.text import output
+    from datm_cli.text.escapes import printable
+    from datm_cli.text.sentences import duration, size
 
     facts = Table.grid(padding=(0, 2, 0, 0))
     facts.add_row("device", printable(told["device"]))

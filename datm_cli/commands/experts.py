@@ -12,7 +12,7 @@ import typer
 from datm_cli import options
 
 if TYPE_CHECKING:
-    from datm_cli.knowledge import Knowledge
+    from datm_cli.text.expert_report import Knowledge
     from datm_engine.experts.trajectories import ExpertSet
 
 
@@ -56,10 +56,11 @@ def experts(
     quiet: options.Quiet = False,
 ) -> None:
     """Train the experts that are missing; with --inspect, see how hard the window is for them."""
-    from datm_cli import output, resolve
-    from datm_cli.knowledge import Knowledge
-    from datm_cli.progress import reader
+    from datm_cli import resolve
     from datm_cli.session.run_stage import StopRequest, UntilLost, drive
+    from datm_cli.text import output
+    from datm_cli.text.expert_report import Knowledge
+    from datm_cli.text.progress import reader
     from datm_engine.compute import ranks, runtime
     from datm_engine.pipeline import inspect_experts, make_experts
     from datm_engine.runs.events import Noted
@@ -149,9 +150,9 @@ def _training() -> str:
 
 
 def _show(knowledge: Knowledge, save: Path | None, as_json: bool) -> None:
-    from datm_cli import output
     from datm_cli.html_report.knowledge import knowledge_page
-    from datm_cli.knowledge import printed
+    from datm_cli.text import output
+    from datm_cli.text.expert_report import printed
     from datm_engine.files import or_elsewhere, save_text
 
     if save is not None:
@@ -169,7 +170,7 @@ def _show(knowledge: Knowledge, save: Path | None, as_json: bool) -> None:
 
 def _tell(made: ExpertSet, wanted: int, as_json: bool, quiet: bool) -> None:
     """How many experts there are now."""
-    from datm_cli import output
+    from datm_cli.text import output
     from datm_engine.hints import command
 
     ready = len(made.present(wanted))

@@ -41,8 +41,8 @@ def export(
     as_json: options.AsJson = False,
 ) -> None:
     """Write a distilled set, or the curves of a run, in the form that other programs read."""
-    from datm_cli import output
     from datm_cli.subject import find, read
+    from datm_cli.text import output
     from datm_engine.errors import ConfigError
     from datm_engine.files import make_folder, or_elsewhere
     from datm_engine.hints import command
@@ -92,7 +92,7 @@ def _writer(form: str) -> Callable[[Path, Subject], list[Path]]:
 
 
 def _save_grid(path: Path, subject: Subject) -> list[Path]:
-    from datm_cli.sheet import KINDS, Row, save_sheet
+    from datm_cli.text.contact_sheet import KINDS, Row, save_sheet
     from datm_engine.errors import ConfigError
     from datm_engine.hints import command
 

@@ -46,8 +46,9 @@ def import_(
     quiet: options.Quiet = False,
 ) -> None:
     """Read what other codes wrote: distilled sets, or expert trajectories."""
-    from datm_cli import importing, output
-    from datm_cli.progress import reader
+    from datm_cli import importing
+    from datm_cli.text import output
+    from datm_cli.text.progress import reader
     from datm_engine.errors import ConfigError
     from datm_engine.hints import HELP, command
     from datm_engine.interop import tensors

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from datm_cli import options, output
+from datm_cli import options
+from datm_cli.text import output
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -71,7 +72,7 @@ def inspect(
     On a terminal this opens a gallery. What is printed instead elsewhere, or with --no-tui, is
     also what --per-class, --all, --start, --large, --save and --json ask for.
     """
-    from datm_cli import terminal
+    from datm_cli.text import terminal
 
     printed = bool(no_tui or as_json or save or per_class or every or start or large)
     if not printed and terminal.is_interactive():
@@ -93,7 +94,7 @@ def inspect(
             command("datm", "inspect", target) + options.elsewhere(runs_dir),
         )
     if save is not None:
-        from datm_cli.sheet import check_kind
+        from datm_cli.text.contact_sheet import check_kind
 
         check_kind(save)  # before any work
     subject = read(target, find(target, runs_dir, last=last), last=last)
@@ -159,7 +160,7 @@ def _save(
     clip: bool,
     captions: bool,
 ) -> None:
-    from datm_cli.sheet import Row, save_sheet
+    from datm_cli.text.contact_sheet import Row, save_sheet
 
     rows, first = [], 0
     for indices in wanted:
@@ -185,23 +186,23 @@ def _show(
     large: bool,
     limit: int | None,
 ) -> None:
-    from datm_cli import report
-    from datm_cli.pictures import LARGE, SMALL, Grid
+    from datm_cli.text import results
+    from datm_cli.text.pictures import LARGE, SMALL, Grid
 
     chosen = [index for indices in shown for index in indices]
     history = subject.history
-    console.print(report.facts(subject.name, summary, history))
+    console.print(results.facts(subject.name, summary, history))
     if history is not None:
-        curves = report.curves(history)
+        curves = results.curves(history)
         if curves:
             console.print()
-            console.print(report.Beside(curves, report.NARROWEST_CURVE))
+            console.print(results.Beside(curves, results.NARROWEST_CURVE))
         if history.results:
             console.print()
-            console.print(report.results(history.results))
+            console.print(results.results(history.results))
     console.print()
     images = [summary.images[index] for index in chosen]
-    console.print(report.labels(images, ascii_only=console.options.ascii_only))
+    console.print(results.labels(images, ascii_only=console.options.ascii_only))
     console.print()
     several = len(shown[0]) > 1
     drawn = chosen[:limit]

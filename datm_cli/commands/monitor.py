@@ -30,7 +30,7 @@ def monitor(
     pixels: options.Pixels = False,
 ) -> None:
     """Watch a run or a tune: loss, window, accuracy, pictures. Leaving it does not stop it."""
-    from datm_cli import output, terminal
+    from datm_cli.text import output, terminal
     from datm_engine.errors import RunError
     from datm_engine.hints import command
     from datm_engine.runs.directory import Run

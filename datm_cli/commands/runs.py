@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datm_cli import options
-from datm_cli.text import printable
+from datm_cli.text.escapes import printable
 
 if TYPE_CHECKING:
     from datm_engine.runs.directory import Run
@@ -18,8 +18,8 @@ def runs(runs_dir: options.RunsDir = options.RUNS_DIR, as_json: options.AsJson =
     from rich.table import Table
     from rich.text import Text
 
-    from datm_cli import output
-    from datm_cli.sentences import duration
+    from datm_cli.text import output
+    from datm_cli.text.sentences import duration
     from datm_engine.runs.directory import Run
 
     rows = [_row(run) for run in Run.all(runs_dir)]

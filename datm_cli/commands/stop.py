@@ -21,8 +21,8 @@ def stop(
     as_json: options.AsJson = False,
 ) -> None:
     """Stop a run cleanly: it ends after its step, with a checkpoint."""
-    from datm_cli import output
     from datm_cli.session import detach
+    from datm_cli.text import output
     from datm_engine.runs.directory import Run
     from datm_engine.tuning.tunes import Tune
 

@@ -138,9 +138,9 @@ def _tell(making: Making, folder: Path, as_json: bool, quiet: bool) -> None:
     """Write and print what there is, whether it is all or not."""
     import sys
 
-    from datm_cli import output
     from datm_cli.study import tables, writing
-    from datm_cli.text import printable
+    from datm_cli.text import output
+    from datm_cli.text.escapes import printable
     from datm_engine.hints import command
     from datm_engine.studies.findings import findings
     from datm_engine.studies.results import read_study

@@ -140,9 +140,9 @@ def _tell(
     tune: Tune, trials: Trials, typed: str, to: Path | None, as_json: bool, quiet: bool
 ) -> None:
     """Write and print what there is, whether it is all or not."""
-    from datm_cli import output
-    from datm_cli.sentences import plural
-    from datm_cli.text import printable
+    from datm_cli.text import output
+    from datm_cli.text.escapes import printable
+    from datm_cli.text.sentences import plural
     from datm_cli.tune import telling
     from datm_engine.hints import command
     from datm_engine.tuning.findings import finding

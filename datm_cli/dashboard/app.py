@@ -35,7 +35,7 @@ from datm_cli.picture_grid import PictureGrid
 from datm_cli.picture_widgets import Picture
 from datm_cli.session import detach
 from datm_cli.session.engine_log_tail import last_words
-from datm_cli.text import printable
+from datm_cli.text.escapes import printable
 from datm_engine.errors import DatmError
 from datm_engine.hints import command
 from datm_engine.runs.directory import Run, status_after

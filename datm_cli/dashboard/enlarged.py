@@ -15,7 +15,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from datm_cli.picture_widgets import Picture
-from datm_cli.text import printable
+from datm_cli.text.escapes import printable
 
 Titled = tuple[str, NDArray[np.uint8]]
 

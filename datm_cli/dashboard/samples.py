@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from datm_cli.text import printable
+from datm_cli.text.escapes import printable
 from datm_engine.errors import FileError
 from datm_engine.files import parse_json
 

@@ -14,7 +14,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from datm_cli.sentences import Refusals, sentence
+from datm_cli.text.sentences import Refusals, sentence
 from datm_engine.runs import events
 from datm_engine.runs.event_replay import is_undone
 from datm_engine.runs.events import Event

@@ -18,7 +18,7 @@ from datm_cli.gallery.widgets.heading import Heading
 from datm_cli.gallery.widgets.image_view import ImageView
 from datm_cli.picture_grid import PictureGrid
 from datm_cli.picture_widgets import Picture
-from datm_cli.text import printable
+from datm_cli.text.escapes import printable
 
 if TYPE_CHECKING:
     from datm_cli.gallery.collection import Collection

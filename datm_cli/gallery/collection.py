@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from datm_cli.gallery.moments import Moment, Samples
 from datm_cli.subject import Subject
-from datm_cli.text import printable
+from datm_cli.text.escapes import printable
 from datm_engine.errors import ConfigError
 from datm_engine.hints import command
 from datm_engine.summary import changes, entropies, pictures_of

@@ -10,7 +10,7 @@ from datm_cli.course import Course
 from datm_cli.html_report.charts import Chart, Series
 from datm_cli.html_report.markup import Html
 from datm_cli.html_report.page import remark
-from datm_cli.sentences import plural
+from datm_cli.text.sentences import plural
 from datm_engine.runs.events import Matched
 
 DECADE = 10.0  # a loss that spans so much is drawn on a log scale

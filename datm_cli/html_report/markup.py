@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from html import escape
 
-from datm_cli.text import printable
+from datm_cli.text.escapes import printable
 
 _VOID = frozenset({"br", "col", "img", "meta"})
 

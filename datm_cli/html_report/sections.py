@@ -11,8 +11,8 @@ from datm_cli.course import SETS, STAGES, Course
 from datm_cli.html_report.knowledge import charts
 from datm_cli.html_report.markup import Html, html, tag
 from datm_cli.html_report.page import facts, remark, table
-from datm_cli.knowledge import Knowledge
-from datm_cli.sentences import duration, pace, percent, plural, setting, size
+from datm_cli.text.expert_report import Knowledge
+from datm_cli.text.sentences import duration, pace, percent, plural, setting, size
 from datm_engine.errors import RunError
 from datm_engine.experts.learning_curves import read_course
 from datm_engine.runs.events import Evaluated

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from datm_cli import options, output
+from datm_cli import options
+from datm_cli.text import output
 from datm_engine.errors import ConfigError, DatmError
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import datm_cli
-from datm_cli import output
+from datm_cli.text import output
 from datm_engine.errors import RunError
 from datm_engine.files import cannot_write
 from datm_engine.hints import command

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from datm_cli import output
-from datm_cli.progress import reader
 from datm_cli.resolve import Settings
 from datm_cli.session import prepare_run
 from datm_cli.session.run_stage import drive
+from datm_cli.text import output
+from datm_cli.text.progress import reader
 from datm_engine.compute import runtime
 from datm_engine.compute.runtime import Runtime
 from datm_engine.errors import ConfigError, MatchingError

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datm_cli.gallery.moments import Samples
-from datm_cli.sheet import Row, save_sheet
+from datm_cli.text.contact_sheet import Row, save_sheet
 from datm_engine.runs.directory import Run
 from datm_engine.studies.planning import SAMPLES, WINDOWS, Plan
 from datm_engine.summary import read_pictures

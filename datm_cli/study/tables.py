@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from datm_cli.text import printable
+from datm_cli.text.escapes import printable
 from datm_engine.settings.presets import APPROXIMATE
 from datm_engine.settings.published import Published, known_as, source
 from datm_engine.studies.results import FULL, Study

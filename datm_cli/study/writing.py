@@ -12,7 +12,7 @@ from datm_cli.html_report.markup import Html, tag
 from datm_cli.html_report.page import page, remark, section, table
 from datm_cli.study import figures, tables
 from datm_cli.study.strips import read_strips, save_strips
-from datm_cli.text import json_text, printable
+from datm_cli.text.escapes import json_text, printable
 from datm_engine.errors import ConfigError
 from datm_engine.files import check_writable, make_folder, or_elsewhere, parse_json, save_text
 from datm_engine.hints import command

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from datm_cli import output
-from datm_cli.progress import reader
 from datm_cli.session.run_stage import StopRequest, UntilLost
 from datm_cli.study.making import Computing
+from datm_cli.text import output
+from datm_cli.text.progress import reader
 from datm_cli.tune import telling, workers
 from datm_cli.tune.asking import Asked
 from datm_cli.tune.reading import Watching

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from datm_cli.sentences import sentence
 from datm_cli.session.run_stage import Reader
+from datm_cli.text.sentences import sentence
 from datm_engine.runs.events import CandidateScored, Event, Noted
 
 

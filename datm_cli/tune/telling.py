@@ -9,8 +9,8 @@ from typing import Any
 
 from rich.table import Table
 
-from datm_cli.sentences import plural
-from datm_cli.text import printable
+from datm_cli.text.escapes import printable
+from datm_cli.text.sentences import plural
 from datm_engine.files import make_folder, or_elsewhere, save_text
 from datm_engine.hints import command
 from datm_engine.runs import events

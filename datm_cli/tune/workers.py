@@ -15,8 +15,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
-from datm_cli.progress import Nothing
 from datm_cli.session.run_stage import Reader
+from datm_cli.text.progress import Nothing
 from datm_cli.tune.work import Work
 from datm_engine.errors import DatmError, RunError
 from datm_engine.hints import HELP

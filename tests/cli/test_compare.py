@@ -230,6 +230,6 @@ def test_a_course_reads_what_an_older_run_states(runs: Path) -> None:
 
 
 def test_it_is_quick_to_load() -> None:
-    code = "import sys, datm_cli.side_by_side; print('torch' in sys.modules)"
+    code = "import sys, datm_cli.text.run_comparison; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

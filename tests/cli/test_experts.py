@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from datm_cli.knowledge import Knowledge, printed, shown_epochs
+from datm_cli.text.expert_report import Knowledge, printed, shown_epochs
 from datm_engine.compute.ranks import Ranks
 from datm_engine.errors import ConfigError
 from datm_engine.experts.learning_curves import Course, read_course

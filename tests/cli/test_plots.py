@@ -9,7 +9,7 @@ import re
 import pytest
 from rich.console import Console
 
-from datm_cli.plots import Bars, Curve, Curves, bar, distinct, short
+from datm_cli.text.plots import Bars, Curve, Curves, bar, distinct, short
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from datm_cli.progress import Bars, Lines, Nothing, reader
-from datm_cli.sentences import duration, percent, sentence, size
+from datm_cli.text.progress import Bars, Lines, Nothing, reader
+from datm_cli.text.sentences import duration, percent, sentence, size
 from datm_engine.runs.events import (
     DifficultyProgress,
     Evaluated,

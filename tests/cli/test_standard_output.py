@@ -78,13 +78,13 @@ def test_a_run_that_was_made_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Also where the first byte that cannot be written is that of the result."""
-    from datm_cli import output
+    from datm_cli.text import output
 
     def full(*_: object, **__: object) -> None:
         raise output.Unwritable(28, "No space left on device")
 
-    monkeypatch.setattr("datm_cli.output.discard_stdout", lambda: None)
-    monkeypatch.setattr("datm_cli.output.print_json", full)
+    monkeypatch.setattr("datm_cli.text.output.discard_stdout", lambda: None)
+    monkeypatch.setattr("datm_cli.text.output.print_json", full)
     monkeypatch.setattr("rich.console.Console._check_buffer", full)
     words = ["--config", settings, "--name", "my run", "--runs-dir", "my runs", "--quiet"]
     answer = datm("distill", *words, *(["--json"] if as_json else []))
@@ -119,7 +119,7 @@ def test_help_into_a_closed_pipe_ends_with_141_and_nothing_said(
     assert (left.returncode, left.stderr) == (141, "")
 
 
-@pytest.mark.parametrize("module", ["typer", "datm_cli.output", "pydantic", "torch"])
+@pytest.mark.parametrize("module", ["typer", "datm_cli.text.output", "pydantic", "torch"])
 def test_an_interrupt_while_modules_are_imported_ends_quietly_with_130(
     module: str, tmp_path: Path
 ) -> None:

@@ -14,11 +14,11 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from datm_cli import output
 from datm_cli.html_report.markup import tag
-from datm_cli.pictures import Grid
-from datm_cli.progress import Bars, Lines
-from datm_cli.text import json_text, printable, typeable
+from datm_cli.text import output
+from datm_cli.text.escapes import json_text, printable, typeable
+from datm_cli.text.pictures import Grid
+from datm_cli.text.progress import Bars, Lines
 from datm_engine.hints import command
 from datm_engine.runs import events
 from datm_engine.tuning.presets import preset_text

@@ -13,8 +13,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from datm_cli.dashboard.state import fold
-from datm_cli.progress import advance
-from datm_cli.sentences import sentence
+from datm_cli.text.progress import advance
+from datm_cli.text.sentences import sentence
 from datm_engine.runs.event_json import from_json, to_json
 from datm_engine.runs.events import KINDS, Event, Matched, Noted
 from datm_engine.summary import history

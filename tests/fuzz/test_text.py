@@ -13,9 +13,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from datm_cli import output
-from datm_cli.progress import Bars, Lines
 from datm_cli.study import tables, writing
+from datm_cli.text import output
+from datm_cli.text.progress import Bars, Lines
 from datm_cli.tune import telling
 from datm_engine.runs import events
 from datm_engine.runs.directory import Run

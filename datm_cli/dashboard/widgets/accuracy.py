@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datm_cli.dashboard.state import State
 from datm_cli.dashboard.widgets.region import Region
-from datm_cli.plots import GOOD, Curve
-from datm_cli.text import printable
+from datm_cli.text.escapes import printable
+from datm_cli.text.plots import GOOD, Curve
 
 
 class Accuracy(Region):

@@ -6,9 +6,9 @@ from rich.text import Text
 
 from datm_cli.dashboard.state import State
 from datm_cli.dashboard.widgets.region import Region
-from datm_cli.plots import ACCENT, BAD, DATA, GOOD
-from datm_cli.sentences import duration, size
-from datm_cli.text import printable
+from datm_cli.text.escapes import printable
+from datm_cli.text.plots import ACCENT, BAD, DATA, GOOD
+from datm_cli.text.sentences import duration, size
 
 # Each state with a shape of its own, to be told apart without colour.
 MARKS = {

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 
 from datm_cli.dashboard.state import State
 from datm_cli.dashboard.widgets.region import Region
-from datm_cli.plots import ACCENT, DATA, Curve
+from datm_cli.text.plots import ACCENT, DATA, Curve
 
 
 class Learning(Region):

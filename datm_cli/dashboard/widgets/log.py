@@ -8,8 +8,8 @@ from rich.text import Text
 
 from datm_cli.dashboard.state import State
 from datm_cli.dashboard.widgets.region import Region
-from datm_cli.plots import BAD
-from datm_cli.text import printable
+from datm_cli.text.escapes import printable
+from datm_cli.text.plots import BAD
 
 
 class Log(Region):

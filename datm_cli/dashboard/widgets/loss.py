@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datm_cli.dashboard.state import State
 from datm_cli.dashboard.widgets.region import Region
-from datm_cli.plots import Curve, short
+from datm_cli.text.plots import Curve, short
 
 
 class Loss(Region):

@@ -8,8 +8,8 @@ from textual.content import Content
 from textual.widgets import Static
 
 from datm_cli.dashboard.state import State
-from datm_cli.plots import BAD
-from datm_cli.text import printable
+from datm_cli.text.escapes import printable
+from datm_cli.text.plots import BAD
 from datm_engine.errors import DatmError
 
 

@@ -6,9 +6,9 @@ from rich.text import Text
 
 from datm_cli.dashboard.state import STAGES, State
 from datm_cli.dashboard.widgets.region import Region
-from datm_cli.plots import ACCENT, DATA, GOOD
-from datm_cli.sentences import duration
-from datm_cli.text import printable
+from datm_cli.text.escapes import printable
+from datm_cli.text.plots import ACCENT, DATA, GOOD
+from datm_cli.text.sentences import duration
 
 WIDE = 100  # columns
 

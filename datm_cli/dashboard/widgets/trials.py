@@ -6,8 +6,8 @@ from rich.text import Text
 
 from datm_cli.dashboard.state import State
 from datm_cli.dashboard.widgets.region import Region
-from datm_cli.plots import ACCENT, BAD, DATA, GOOD
-from datm_cli.text import printable
+from datm_cli.text.escapes import printable
+from datm_cli.text.plots import ACCENT, BAD, DATA, GOOD
 from datm_engine.tuning.trials import Trial, Trials
 
 # Each state with a shape of its own, to be told apart without colour.

@@ -8,8 +8,8 @@ from rich.text import Text
 
 from datm_cli.dashboard.state import State
 from datm_cli.dashboard.widgets.region import Region
-from datm_cli.plots import ACCENT, DATA, RAW
-from datm_cli.text import printable
+from datm_cli.text.escapes import printable
+from datm_cli.text.plots import ACCENT, DATA, RAW
 
 RECENT = 200  # starts in the histogram
 _HEIGHTS = " ▁▂▃▄▅▆▇█"

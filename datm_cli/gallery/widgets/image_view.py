@@ -18,7 +18,7 @@ from datm_cli.gallery.difference import signed_difference
 from datm_cli.gallery.widgets.label_bars import LabelBars
 from datm_cli.picture_grid import PictureGrid
 from datm_cli.picture_widgets import Picture
-from datm_cli.text import printable
+from datm_cli.text.escapes import printable
 from datm_cli.wall import Caption
 from datm_engine.errors import FileError
 

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 from textual.widget import Widget
 
-from datm_cli.plots import MARK, Bars
+from datm_cli.text.plots import MARK, Bars
 
 
 class LabelBars(Widget):

@@ -13,9 +13,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from datm_cli import terminal
 from datm_cli.commands.inspect import inspect
 from datm_cli.gallery.app import Gallery
+from datm_cli.text import terminal
 from datm_engine.errors import ConfigError, FileError, RunError
 
 ROOT = Path(__file__).parents[3]

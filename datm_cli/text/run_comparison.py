@@ -15,11 +15,11 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from datm_cli import output
 from datm_cli.course import SETS, STAGES, Course
-from datm_cli.plots import SEVERAL, Curves
-from datm_cli.sentences import pace, percent, setting, size
-from datm_cli.text import printable
+from datm_cli.text import output
+from datm_cli.text.escapes import printable
+from datm_cli.text.plots import SEVERAL, Curves
+from datm_cli.text.sentences import pace, percent, setting, size
 from datm_engine.runs.events import Evaluated
 from datm_engine.settings.config import differences
 from datm_engine.settings.presets import APPROXIMATE

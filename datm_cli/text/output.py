@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from datm_cli.text import json_text, printable, typeable
+from datm_cli.text.escapes import json_text, printable, typeable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

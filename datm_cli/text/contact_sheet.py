@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from datm_cli.text import printable
+from datm_cli.text.escapes import printable
 from datm_engine.errors import ConfigError
 from datm_engine.files import replacing
 from datm_engine.hints import command

@@ -19,7 +19,7 @@ from rich.measure import Measurement
 from rich.segment import Segment
 from rich.style import Style
 
-from datm_cli.text import printable
+from datm_cli.text.escapes import printable
 
 SMALL = (12, 6)  # columns, rows
 LARGE = (16, 8)

@@ -18,8 +18,8 @@ from rich.progress import (
 )
 from rich.table import Column
 
-from datm_cli.sentences import Refusals, duration, progress, sentence
-from datm_cli.text import printable
+from datm_cli.text.escapes import printable
+from datm_cli.text.sentences import Refusals, duration, progress, sentence
 from datm_engine.runs import events
 from datm_engine.runs.events import Event
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datm_cli.text import printable
+from datm_cli.text.escapes import printable
 from datm_engine.runs import events
 from datm_engine.runs.events import Event
 

@@ -8,9 +8,9 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from datm_cli.plots import ACCENT, DATA, GOOD, MARK, Curve, bar, short
-from datm_cli.sentences import percent
-from datm_cli.text import printable
+from datm_cli.text.escapes import printable
+from datm_cli.text.plots import ACCENT, DATA, GOOD, MARK, Curve, bar, short
+from datm_cli.text.sentences import percent
 from datm_engine.runs.events import Evaluated
 from datm_engine.summary import History, ImageSummary, Summary
 

@@ -11,9 +11,9 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from datm_cli.plots import Curve, Curves, Span, short
-from datm_cli.sentences import plural
-from datm_cli.text import printable
+from datm_cli.text.escapes import printable
+from datm_cli.text.plots import Curve, Curves, Span, short
+from datm_cli.text.sentences import plural
 from datm_engine.experts.learning_curves import Course
 from datm_engine.settings.config import Config
 

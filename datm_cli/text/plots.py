@@ -20,7 +20,7 @@ from rich.measure import Measurement
 from rich.segment import Segment
 from rich.style import Style
 
-from datm_cli.canvas import Canvas, Floats, Frame, character
+from datm_cli.text.canvas import Canvas, Floats, Frame, character
 
 DATA = "#56B4E9"
 RAW = "#0072B2"
