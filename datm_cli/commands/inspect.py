@@ -133,7 +133,7 @@ def _open_gallery(
     """Show it until it is left; the sets are read meanwhile, in its thread."""
     from datm_cli.gallery.app import Gallery
     from datm_cli.gallery.loading import loader
-    from datm_cli.picture_widgets import picture_maker
+    from datm_cli.screen.picture_widgets import picture_maker
     from datm_engine.hints import command
 
     load = loader(targets, class_names, runs_dir, last=last)

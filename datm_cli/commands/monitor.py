@@ -46,7 +46,7 @@ def monitor(
     (tune.asked if tune else found.config)()  # a damaged one is told before the screen changes
     terminal.set_colours(color)
     from datm_cli.dashboard.app import Dashboard
-    from datm_cli.picture_widgets import picture_maker
+    from datm_cli.screen.picture_widgets import picture_maker
 
     make_picture = picture_maker(pixels, command("datm", "monitor", *([run] if run else [])))
 

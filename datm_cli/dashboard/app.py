@@ -30,9 +30,9 @@ from datm_cli.dashboard.widgets.rate import Rate
 from datm_cli.dashboard.widgets.region import Region
 from datm_cli.dashboard.widgets.stages import Stages
 from datm_cli.dashboard.widgets.window import Window
-from datm_cli.fullscreen import FullScreen
-from datm_cli.picture_grid import PictureGrid
-from datm_cli.picture_widgets import Picture
+from datm_cli.screen.app import FullScreen
+from datm_cli.screen.picture_grid import PictureGrid
+from datm_cli.screen.picture_widgets import Picture
 from datm_cli.session import detach
 from datm_cli.session.engine_log_tail import last_words
 from datm_cli.text.escapes import printable

@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from datm_cli.picture_widgets import Picture
+from datm_cli.screen.picture_widgets import Picture
 from datm_cli.text.escapes import printable
 
 Titled = tuple[str, NDArray[np.uint8]]

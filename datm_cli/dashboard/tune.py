@@ -14,7 +14,7 @@ from datm_cli.dashboard.state import State
 from datm_cli.dashboard.widgets.headline import Headline
 from datm_cli.dashboard.widgets.pictures import Pictures
 from datm_cli.dashboard.widgets.trials import TrialTable
-from datm_cli.picture_widgets import Picture
+from datm_cli.screen.picture_widgets import Picture
 from datm_engine.hints import command
 from datm_engine.runs.directory import Run
 from datm_engine.runs.event_tail import EventTail

@@ -11,13 +11,13 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import ContentSwitcher, Footer, Static
 from textual.worker import get_current_worker
 
-from datm_cli.fullscreen import FullScreen
 from datm_cli.gallery.widgets.class_list import ClassList
 from datm_cli.gallery.widgets.comparison import Comparison
 from datm_cli.gallery.widgets.heading import Heading
 from datm_cli.gallery.widgets.image_view import ImageView
-from datm_cli.picture_grid import PictureGrid
-from datm_cli.picture_widgets import Picture
+from datm_cli.screen.app import FullScreen
+from datm_cli.screen.picture_grid import PictureGrid
+from datm_cli.screen.picture_widgets import Picture
 from datm_cli.text.escapes import printable
 
 if TYPE_CHECKING:

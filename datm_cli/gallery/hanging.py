@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datm_cli.gallery.collection import Collection
-from datm_cli.wall import Caption
+from datm_cli.screen.picture_wall import Caption
 
 Pixels = NDArray[np.uint8]
 

@@ -12,10 +12,10 @@ from textual.pilot import Pilot
 
 from datm_cli.dashboard.app import Dashboard
 from datm_cli.dashboard.tune import TuneDashboard
-from datm_cli.fullscreen import FullScreen
 from datm_cli.gallery.app import Gallery
 from datm_cli.gallery.loading import loader
-from datm_cli.screenshot import capture, save
+from datm_cli.screen.app import FullScreen
+from datm_cli.screen.screenshot import capture, save
 from tests.cli.dashboard.conftest import story
 from tests.fuzz.hostile import FILE, HOSTILE, NAME, assert_clean, make_run, make_tune, told
 

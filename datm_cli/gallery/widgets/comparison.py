@@ -11,7 +11,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Static
 
 from datm_cli.gallery.widgets.label_bars import LabelBars
-from datm_cli.picture_widgets import Picture
+from datm_cli.screen.picture_widgets import Picture
 
 if TYPE_CHECKING:
     from datm_cli.gallery.collection import Collection

@@ -16,10 +16,10 @@ from textual.widgets import Static
 
 from datm_cli.gallery.difference import signed_difference
 from datm_cli.gallery.widgets.label_bars import LabelBars
-from datm_cli.picture_grid import PictureGrid
-from datm_cli.picture_widgets import Picture
+from datm_cli.screen.picture_grid import PictureGrid
+from datm_cli.screen.picture_wall import Caption
+from datm_cli.screen.picture_widgets import Picture
 from datm_cli.text.escapes import printable
-from datm_cli.wall import Caption
 from datm_engine.errors import FileError
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from textual.pilot import Pilot
 
 from datm_cli.gallery.app import Gallery
 from datm_cli.gallery.loading import loader
-from datm_cli.screenshot import capture
+from datm_cli.screen.screenshot import capture
 from datm_engine.data.preprocessing import Normalization
 from datm_engine.distillation.samples import save_sample
 from datm_engine.synthetic import SyntheticSet

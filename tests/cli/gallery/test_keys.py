@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from datm_cli.screenshot import capture
+from datm_cli.screen.screenshot import capture
 
 from .conftest import captions, press, until, walk
 
@@ -199,7 +199,7 @@ def test_the_view_is_saved_under_a_free_name(make_run, tmp_path):
 def test_a_view_that_cannot_be_saved_says_why(make_run, monkeypatch):
     async def play(gallery, pilot):
         nowhere = Path("none") / "a.png"
-        monkeypatch.setattr("datm_cli.screenshot.naming.free_path", lambda *_: nowhere)
+        monkeypatch.setattr("datm_cli.screen.screenshot.naming.free_path", lambda *_: nowhere)
         await press(pilot, "s")
         await until(pilot, lambda: "cannot be written" in capture(gallery).text())
 

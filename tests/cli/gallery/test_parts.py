@@ -14,9 +14,9 @@ from textual.widget import Widget
 from datm_cli.gallery.difference import DARKER, LIGHTER, SAME, signed_difference
 from datm_cli.gallery.moments import Samples
 from datm_cli.gallery.widgets.label_bars import LabelBars
-from datm_cli.picture_widgets import Picture, PixelPicture, picture_maker, sharp_size
-from datm_cli.screenshot import photograph
-from datm_cli.screenshot.naming import free_path
+from datm_cli.screen.picture_widgets import Picture, PixelPicture, picture_maker, sharp_size
+from datm_cli.screen.screenshot import photograph
+from datm_cli.screen.screenshot.naming import free_path
 from datm_cli.text.pictures import size_in_cells
 from datm_engine.errors import ConfigError, FileError
 from datm_engine.runs.directory import Run

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from datm_cli.screenshot import capture
+from datm_cli.screen.screenshot import capture
 
 from .conftest import assert_golden, press, walk
 

@@ -15,10 +15,10 @@ from textual.app import App
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from datm_cli.screenshot import Cell, Cells, capture, photograph, save
-from datm_cli.screenshot.glyphs import HEIGHT, WIDTH, glyph
-from datm_cli.screenshot.png import MARGIN, TALL, WIDE, to_png
-from datm_cli.screenshot.svg import to_svg
+from datm_cli.screen.screenshot import Cell, Cells, capture, photograph, save
+from datm_cli.screen.screenshot.glyphs import HEIGHT, WIDTH, glyph
+from datm_cli.screen.screenshot.png import MARGIN, TALL, WIDE, to_png
+from datm_cli.screen.screenshot.svg import to_svg
 from datm_engine.errors import ConfigError, FileError
 
 RED, BLUE, BLACK = ColorTriplet(255, 0, 0), ColorTriplet(0, 0, 255), ColorTriplet(0, 0, 0)
@@ -204,7 +204,7 @@ def test_neighbouring_blocks_leave_no_gap():
 
 
 def test_text_is_drawn_with_whatever_font_there_is(monkeypatch):
-    from datm_cli.screenshot import png
+    from datm_cli.screen.screenshot import png
 
     for fonts in (png.FONTS, []):
         monkeypatch.setattr(png, "FONTS", fonts)

@@ -1,6 +1,6 @@
 """Pictures of datm's own screens, for its documentation, taken without a terminal.
 
-python -m datm_cli.screenshot inspect RUN --press enter,right,enter --out docs/gallery.svg
+python -m datm_cli.screen.screenshot inspect RUN --press enter,right,enter --out docs/gallery.svg
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from datm_cli.text import output
 from datm_engine.errors import ConfigError, DatmError
 
 if TYPE_CHECKING:
-    from datm_cli.fullscreen import FullScreen
+    from datm_cli.screen.app import FullScreen
 
-HELP = "python -m datm_cli.screenshot --help"
+HELP = "python -m datm_cli.screen.screenshot --help"
 
 # A screen of runs or files, and when it is ready to be seen.
 Opened = tuple["FullScreen", Callable[[], bool]]
@@ -36,8 +36,8 @@ def screenshot(
     runs_dir: options.RunsDir = options.RUNS_DIR,
 ) -> None:
     """Take a picture of one of datm's screens."""
-    from datm_cli.fullscreen import LIGHT
-    from datm_cli.screenshot import photograph, save
+    from datm_cli.screen.app import LIGHT
+    from datm_cli.screen.screenshot import photograph, save
 
     if screen not in SCREENS:
         raise ConfigError(f"{screen}: the screens are {', '.join(SCREENS)}", HELP)

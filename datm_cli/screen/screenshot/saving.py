@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from datm_cli.screenshot.cells import Cells
+from datm_cli.screen.screenshot.cells import Cells
 from datm_engine.errors import ConfigError
 from datm_engine.files import replacing
 from datm_engine.hints import command
@@ -23,11 +23,11 @@ def save(cells: Cells, path: Path) -> None:
             command("--out", path.with_suffix(".svg")),
         )
     if kind == ".svg":
-        from datm_cli.screenshot.svg import to_svg
+        from datm_cli.screen.screenshot.svg import to_svg
 
         content = to_svg(cells).encode()
     else:
-        from datm_cli.screenshot.png import to_png
+        from datm_cli.screen.screenshot.png import to_png
 
         encoded = io.BytesIO()
         to_png(cells).save(encoded, "PNG", optimize=True)

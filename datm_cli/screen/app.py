@@ -137,8 +137,8 @@ class FullScreen(App[int]):
 
     def action_save(self, kind: str) -> None:
         """Write the screen as it is where datm was called, under a name that is free."""
-        from datm_cli.screenshot import capture, save
-        from datm_cli.screenshot.naming import free_path
+        from datm_cli.screen.screenshot import capture, save
+        from datm_cli.screen.screenshot.naming import free_path
 
         def save_it() -> None:
             path = free_path(Path(), self.called, kind)

@@ -4,10 +4,10 @@
     save(cells, Path("screen.svg"))       # or .png
 
 `photograph` does the same for an app that is not running yet, without a terminal. For the
-pictures in the README: `python -m datm_cli.screenshot --help`.
+pictures in the README: `python -m datm_cli.screen.screenshot --help`.
 """
 
-from datm_cli.screenshot.cells import Cell, Cells, capture, photograph
-from datm_cli.screenshot.saving import save
+from datm_cli.screen.screenshot.cells import Cell, Cells, capture, photograph
+from datm_cli.screen.screenshot.saving import save
 
 __all__ = ["Cell", "Cells", "capture", "photograph", "save"]

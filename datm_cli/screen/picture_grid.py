@@ -15,11 +15,11 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from datm_cli.picture_widgets import sharp_size
+from datm_cli.screen.picture_wall import Wall
+from datm_cli.screen.picture_widgets import sharp_size
 from datm_cli.text.escapes import printable
 from datm_cli.text.pictures import SMALL, Line, quadrants
 from datm_cli.text.plots import MARK
-from datm_cli.wall import Wall
 
 Pixels = NDArray[np.uint8]
 ZOOMS = (4, 6, 8, 10, 12, 16, 20, 24, 32, 48)  # rows of a picture, and twice as many columns
