@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from datm_cli.html_report.charts import Chart, Series
-from datm_cli.html_report.markup import tag
-from datm_cli.html_report.page import page, section
+from datm_cli.report.charts import Chart, Series
+from datm_cli.report.markup import tag
+from datm_cli.report.page import page, section
 
 
 def lines(name: str, found: dict[str, Any]) -> Iterator[str]:

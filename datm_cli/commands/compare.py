@@ -17,7 +17,7 @@ def compare(
     as_json: options.AsJson = False,
 ) -> None:
     """Runs side by side: settings that differ, losses, accuracy, cost."""
-    from datm_cli.course import Course, find_run
+    from datm_cli.run_summary import Course, find_run
     from datm_cli.text import output, run_comparison
     from datm_engine.errors import ConfigError
     from datm_engine.hints import command

@@ -132,7 +132,7 @@ class Subject:
 def _subject(target: str, runs_dir: Path) -> Subject:
     """A run's settings and sets; or those that a file of its own carries."""
     from datm_cli.session.prepare_run import arithmetic_of
-    from datm_cli.subject import find
+    from datm_cli.target import find
     from datm_engine.distillation.distilled_sets import distilled_sets
     from datm_engine.errors import FileError
     from datm_engine.hints import command

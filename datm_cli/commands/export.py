@@ -11,7 +11,7 @@ import typer
 from datm_cli import options
 
 if TYPE_CHECKING:
-    from datm_cli.subject import Subject
+    from datm_cli.target import Subject
 
 FORMATS = (
     "official", "mtt", "dcbench", "ddranking", "images", "parquet", "tensorboard", "grid"
@@ -41,7 +41,7 @@ def export(
     as_json: options.AsJson = False,
 ) -> None:
     """Write a distilled set, or the curves of a run, in the form that other programs read."""
-    from datm_cli.subject import find, read
+    from datm_cli.target import find, read
     from datm_cli.text import output
     from datm_engine.errors import ConfigError
     from datm_engine.files import make_folder, or_elsewhere

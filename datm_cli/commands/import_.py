@@ -46,7 +46,7 @@ def import_(
     quiet: options.Quiet = False,
 ) -> None:
     """Read what other codes wrote: distilled sets, or expert trajectories."""
-    from datm_cli import importing
+    from datm_cli import imports
     from datm_cli.text import output
     from datm_cli.text.progress import reader
     from datm_engine.errors import ConfigError
@@ -58,14 +58,14 @@ def import_(
     if "replay_buffer" in kinds and (len(kinds) > 1 or dataset is None):
         wrong = "buffers are imported by themselves, and with the dataset they were trained on"
         raise ConfigError(wrong, HELP if len(kinds) > 1 else "--dataset cifar10")
-    given = importing.Given(
+    given = imports.Given(
         dataset, preset, config_file, tuple(assignments or ()), resolution, data_dir, experts_dir
     )
     with reader(output.remarks(), silent=quiet or as_json) as screen:
         if "replay_buffer" in kinds:
-            told, following = importing.import_experts(files, to, given, folders, screen)
+            told, following = imports.import_experts(files, to, given, folders, screen)
         else:
-            told, following = importing.import_set(
+            told, following = imports.import_set(
                 files, to, given, folders, screen, rate=rate, experiment=experiment
             )
     made = str(told.get("folder") or told["file"])

@@ -13,7 +13,7 @@ from datm_cli.text import output
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from datm_cli.subject import Subject
+    from datm_cli.target import Subject
     from datm_engine.summary import Summary
     from datm_engine.synthetic import SyntheticSet
 
@@ -81,7 +81,7 @@ def inspect(
         _open_gallery(targets, class_names, runs_dir, clip=clip, last=last, pixels=pixels)
         return
 
-    from datm_cli.subject import choose_classes, find, read
+    from datm_cli.target import choose_classes, find, read
     from datm_engine.errors import ConfigError
     from datm_engine.files import or_elsewhere
     from datm_engine.hints import command

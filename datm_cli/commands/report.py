@@ -24,11 +24,11 @@ def report(
     as_json: options.AsJson = False,
 ) -> None:
     """A run on one page of HTML that needs no network: curves, images, labels, results."""
-    from datm_cli.course import Course, find_run
-    from datm_cli.html_report.page import check_place
-    from datm_cli.html_report.report import KIND
-    from datm_cli.html_report.report import report as page_of
-    from datm_cli.subject import read
+    from datm_cli.report.page import check_place
+    from datm_cli.report.report import KIND
+    from datm_cli.report.report import report as page_of
+    from datm_cli.run_summary import Course, find_run
+    from datm_cli.target import read
     from datm_cli.text import output
     from datm_engine.errors import ConfigError
     from datm_engine.files import or_elsewhere, save_text

@@ -10,7 +10,7 @@ import typer
 from datm_cli import options
 
 if TYPE_CHECKING:
-    from datm_cli.study.making import Making
+    from datm_cli.studies.runner import Making
 
 
 def study(
@@ -87,9 +87,9 @@ def study(
     goes on with a study that was stopped.
     """
     from datm_cli.session.run_stage import StopRequest
-    from datm_cli.study import writing
-    from datm_cli.study.asking import Asked, flags, listed
-    from datm_cli.study.making import Computing, Making
+    from datm_cli.studies import writing
+    from datm_cli.studies.plan import Asked, flags, listed
+    from datm_cli.studies.runner import Computing, Making
 
     if to is not None:
         options.named("--to", to, "studies/mine")
@@ -138,7 +138,7 @@ def _tell(making: Making, folder: Path, as_json: bool, quiet: bool) -> None:
     """Write and print what there is, whether it is all or not."""
     import sys
 
-    from datm_cli.study import tables, writing
+    from datm_cli.studies import tables, writing
     from datm_cli.text import output
     from datm_cli.text.escapes import printable
     from datm_engine.hints import command

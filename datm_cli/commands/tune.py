@@ -86,10 +86,10 @@ def tune(
     from datm_cli import resolve
     from datm_cli.session import prepare_run
     from datm_cli.session.run_stage import StopRequest
-    from datm_cli.study.asking import flags
-    from datm_cli.study.making import Computing
-    from datm_cli.tune.asking import ask
-    from datm_cli.tune.conducting import Conducting
+    from datm_cli.studies.plan import flags
+    from datm_cli.studies.runner import Computing
+    from datm_cli.tuning.plan import ask
+    from datm_cli.tuning.runner import Conducting
     from datm_engine.errors import ConfigError
     from datm_engine.hints import command
     from datm_engine.optional_imports import require
@@ -143,18 +143,18 @@ def _tell(
     from datm_cli.text import output
     from datm_cli.text.escapes import printable
     from datm_cli.text.sentences import plural
-    from datm_cli.tune import telling
+    from datm_cli.tuning import results
     from datm_engine.hints import command
     from datm_engine.tuning.findings import finding
 
-    written = telling.write_preset(tune, trials, typed, to) if trials.best else None
+    written = results.write_preset(tune, trials, typed, to) if trials.best else None
     console = output.results()
     with output.kept(f"the tune is kept in {tune.path}", command("ls", tune.path)):
         if as_json:
-            output.print_json(telling.told(tune, trials))
+            output.print_json(results.told(tune, trials))
         elif written:
-            console.print(telling.table(trials))
-            console.print("\n" + printable(finding(trials, telling.held_out(tune))))
+            console.print(results.table(trials))
+            console.print("\n" + printable(finding(trials, results.held_out(tune))))
             distilling = command("datm", "distill", "--config", written)
             console.print(printable(f"distil with it: {distilling}"), soft_wrap=True)
     if as_json or quiet:

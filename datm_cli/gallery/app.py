@@ -22,7 +22,7 @@ from datm_cli.text.escapes import printable
 
 if TYPE_CHECKING:
     from datm_cli.gallery.collection import Collection
-    from datm_cli.gallery.hanging import Hanging
+    from datm_cli.gallery.grid_order import Hanging
 
 Loaded = tuple[Sequence["Collection"], Sequence[int]]
 
@@ -146,14 +146,14 @@ class Gallery(FullScreen):
 
     def _show_grid(self, number: int | None, picked: int = 0) -> None:
         """One image of every class, or the images of a class."""
-        from datm_cli.gallery import hanging
+        from datm_cli.gallery import grid_order
 
         self._number = number
-        order = list(hanging.Order)[self._order]
+        order = list(grid_order.Order)[self._order]
         if number is None:
-            made = hanging.one_a_class(self._collections, self._numbers, order, clip=self.clip)
+            made = grid_order.one_a_class(self._collections, self._numbers, order, clip=self.clip)
         else:
-            made = hanging.of_class(self._collections, number, order, clip=self.clip)
+            made = grid_order.of_class(self._collections, number, order, clip=self.clip)
         self._hanging = made
         self._grid.hang(made, picked)
         self._list.choose(number)
@@ -192,7 +192,7 @@ class Gallery(FullScreen):
         return next((one.class_of(at), at % one.ipc) for one, at in found if at is not None)
 
     def _tell(self) -> None:
-        from datm_cli.gallery.hanging import Order
+        from datm_cli.gallery.grid_order import Order
 
         first = self._collections[0]
         where = [] if self._number is None else [first.class_names[self._number]]
@@ -253,7 +253,7 @@ class Gallery(FullScreen):
             self._show_grid(around[place])
 
     def action_order(self) -> None:
-        from datm_cli.gallery.hanging import Order
+        from datm_cli.gallery.grid_order import Order
 
         orders = len(Order) if self._collections[0].has_start else len(Order) - 1
         self._order = (self._order + 1) % orders

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from datm_cli.gallery.moments import Moment, Samples
-from datm_cli.subject import Subject
+from datm_cli.gallery.image_history import Moment, Samples
+from datm_cli.target import Subject
 from datm_cli.text.escapes import printable
 from datm_engine.errors import ConfigError
 from datm_engine.hints import command

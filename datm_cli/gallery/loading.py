@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datm_cli.subject import choose_classes, find, read
+from datm_cli.target import choose_classes, find, read
 
 if TYPE_CHECKING:
     from datm_cli.gallery.app import Loaded

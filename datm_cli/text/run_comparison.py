@@ -15,7 +15,7 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from datm_cli.course import SETS, STAGES, Course
+from datm_cli.run_summary import SETS, STAGES, Course
 from datm_cli.text import output
 from datm_cli.text.escapes import printable
 from datm_cli.text.plots import SEVERAL, Curves

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from datm_cli.course import Course, spent
+from datm_cli.run_summary import Course, spent
 from datm_engine.runs import events
 from datm_engine.runs.manifest import write_facts
 from datm_engine.settings.config import differences

@@ -179,7 +179,7 @@ def test_a_dataset_is_not_downloaded_to_check_experts(
 ) -> None:
     small = sources.BuiltIn(Shape(3, 3, 16, 16), (10, 10, 10))
     monkeypatch.setitem(sources.BUILT_IN, "cifar10", small)  # type: ignore[arg-type]
-    monkeypatch.delattr("datm_cli.importing.check_accuracy")
+    monkeypatch.delattr("datm_cli.imports.check_accuracy")
     official_buffer(tmp_path / "replay_buffer_0.pt", size=16, epochs=5)
     words = ["--dataset", "cifar10", "--config", settings, *FOLDER]
     answer = datm("import", "replay_buffer_0.pt", "--to", "mtt", *words)

@@ -14,7 +14,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from datm_cli.html_report.markup import tag
+from datm_cli.report.markup import tag
 from datm_cli.text import output
 from datm_cli.text.escapes import json_text, printable, typeable
 from datm_cli.text.pictures import Grid

@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from datm_cli.dashboard.samples import read_class_names, read_sample, read_start
-from datm_cli.gallery.moments import Samples
+from datm_cli.gallery.image_history import Samples
 from datm_engine.data import arrays
 from datm_engine.data.arrays import FullSet, ImageSet
 from datm_engine.data.preprocessing import Normalization

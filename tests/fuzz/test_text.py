@@ -13,10 +13,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from datm_cli.study import tables, writing
+from datm_cli.studies import tables, writing
 from datm_cli.text import output
 from datm_cli.text.progress import Bars, Lines
-from datm_cli.tune import telling
+from datm_cli.tuning import results
 from datm_engine.runs import events
 from datm_engine.runs.directory import Run
 from datm_engine.studies.planning import plan_windows
@@ -200,14 +200,14 @@ def test_no_tune_prints_a_control_character(
 ) -> None:
     tune = make_tune(place / "tune")
     trials = tune.trials()
-    output.results().print(telling.table(trials))
+    output.results().print(results.table(trials))
     with Lines(output.remarks()) as screen:
         for trial in trials.all.values():
-            screen.read(events.Noted(text=telling.line(trial)))
-    output.print_json(telling.told(tune, trials))
+            screen.read(events.Noted(text=results.line(trial)))
+    output.print_json(results.told(tune, trials))
     printed = capsys.readouterr()
     assert_clean(printed.out + printed.err)
-    telling.write_preset(tune, trials, HOSTILE, None)
+    results.write_preset(tune, trials, HOSTILE, None)
     text = tune.preset.read_text(encoding="utf-8")
     assert tomllib.loads(text)["dataset"]["name"] == HOSTILE
     assert_clean(text.partition("\n\n[")[0])

@@ -24,7 +24,7 @@ from datm_engine.errors import FileError
 
 if TYPE_CHECKING:
     from datm_cli.gallery.collection import Collection
-    from datm_cli.gallery.moments import Moment
+    from datm_cli.gallery.image_history import Moment
 
 Pixels = NDArray[np.uint8]
 

@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
-from datm_cli.course import spent
 from datm_cli.dashboard.state import State, fold
+from datm_cli.run_summary import spent
 from datm_engine.runs import events
 
 from .conftest import BEGAN, matched, story

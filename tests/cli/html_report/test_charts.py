@@ -9,10 +9,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from datm_cli.html_report.charts import HEIGHT, LEFT, LINE, WIDTH, Chart, Series
-from datm_cli.html_report.markup import Html, html, tag
-from datm_cli.html_report.page import facts, page, section, table
-from datm_cli.html_report.scales import Scale, linear_ticks, log_ticks, number
+from datm_cli.report.charts import HEIGHT, LEFT, LINE, WIDTH, Chart, Series
+from datm_cli.report.markup import Html, html, tag
+from datm_cli.report.page import facts, page, section, table
+from datm_cli.report.scales import Scale, linear_ticks, log_ticks, number
 from tests.cli.html_report.conftest import Reader, assert_stands_alone
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datm_cli.html_report import curves
-from datm_cli.html_report.pictures import heat_map
+from datm_cli.report import curves
+from datm_cli.report.pictures import heat_map
 from tests.cli.dashboard.conftest import matched
 from tests.cli.html_report.conftest import Reader
 

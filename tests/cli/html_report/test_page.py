@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from datm_cli.html_report.page import check_place, page
+from datm_cli.report.page import check_place, page
 from datm_engine.errors import ConfigError
 from tests.cli.conftest import Answer, assert_two_lines, recorded
 from tests.cli.dashboard.conftest import story

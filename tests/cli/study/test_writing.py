@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from datm_cli.study import figures, tables, writing
+from datm_cli.studies import figures, tables, writing
 from datm_engine.errors import ConfigError, FileError
 from datm_engine.runs.events import Evaluated
 from datm_engine.studies.planning import Plan, plan_methods, plan_windows

@@ -18,7 +18,7 @@ import pytest
 pytest.importorskip("optuna")
 
 from datm_cli.session import prepare_run
-from datm_cli.tune import work
+from datm_cli.tuning import trial_run
 from datm_engine.runs.directory import Run
 from datm_engine.runs.event_writer import Recorder
 from datm_engine.runs.events import CandidateScored, Evaluated, Event, Matched, RunStarted
@@ -151,7 +151,7 @@ def test_settings_that_the_first_trial_derives_are_the_centre(
             )
         return run
 
-    monkeypatch.setattr(work.starting, "new_run", deriving)
+    monkeypatch.setattr(trial_run.starting, "new_run", deriving)
     answer = tune("--json")
     assert answer.code == 0, answer.out
     for number in range(3):

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from datm_cli.session.run_stage import Reader
 from datm_cli.text.progress import Nothing
-from datm_cli.tune.work import Work
+from datm_cli.tuning.trial_run import Work
 from datm_engine.errors import DatmError, RunError
 from datm_engine.hints import HELP
 from datm_engine.settings.config import Config

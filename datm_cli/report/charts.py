@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 
-from datm_cli.html_report.markup import Html, tag
-from datm_cli.html_report.scales import Scale, number, spanning
+from datm_cli.report.markup import Html, tag
+from datm_cli.report.scales import Scale, number, spanning
 
 WIDTH, HEIGHT = 480, 280  # in the units of the drawing, which grows and shrinks with the page
 LEFT, RIGHT, TOP, BOTTOM = 52, 18, 24, 42

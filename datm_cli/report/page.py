@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from datm_cli.html_report.markup import Html, html, tag
+from datm_cli.report.markup import Html, html, tag
 from datm_engine.errors import ConfigError
 from datm_engine.hints import command
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from datm_cli.gallery.moments import Samples
+from datm_cli.gallery.image_history import Samples
 from datm_cli.text.contact_sheet import Row, save_sheet
 from datm_engine.runs.directory import Run
 from datm_engine.studies.planning import SAMPLES, WINDOWS, Plan

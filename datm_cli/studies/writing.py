@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from datm_cli.html_report.charts import Chart
-from datm_cli.html_report.markup import Html, tag
-from datm_cli.html_report.page import page, remark, section, table
-from datm_cli.study import figures, tables
-from datm_cli.study.strips import read_strips, save_strips
+from datm_cli.report.charts import Chart
+from datm_cli.report.markup import Html, tag
+from datm_cli.report.page import page, remark, section, table
+from datm_cli.studies import figures, tables
+from datm_cli.studies.strips import read_strips, save_strips
 from datm_cli.text.escapes import json_text, printable
 from datm_engine.errors import ConfigError
 from datm_engine.files import check_writable, make_folder, or_elsewhere, parse_json, save_text

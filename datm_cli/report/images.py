@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from datm_cli.html_report.markup import Html, html, tag
-from datm_cli.html_report.page import remark, table
-from datm_cli.html_report.pictures import heat_map, strip
+from datm_cli.report.markup import Html, html, tag
+from datm_cli.report.page import remark, table
+from datm_cli.report.pictures import heat_map, strip
 from datm_engine.summary import entropies, pictures_of
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from datm_cli.subject import Subject
+    from datm_cli.target import Subject
     from datm_engine.synthetic import SyntheticSet
 
 MOST_IMAGES = 8  # of a class

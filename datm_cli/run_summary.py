@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from datm_cli.dashboard.state import State, fold
-from datm_cli.subject import find
+from datm_cli.target import find
 from datm_engine.errors import ConfigError
 from datm_engine.hints import command
 from datm_engine.runs import events

@@ -7,10 +7,10 @@ import re
 from datetime import datetime
 from pathlib import Path
 
-from datm_cli.course import SETS, STAGES, Course
-from datm_cli.html_report.knowledge import charts
-from datm_cli.html_report.markup import Html, html, tag
-from datm_cli.html_report.page import facts, remark, table
+from datm_cli.report.knowledge import charts
+from datm_cli.report.markup import Html, html, tag
+from datm_cli.report.page import facts, remark, table
+from datm_cli.run_summary import SETS, STAGES, Course
 from datm_cli.text.expert_report import Knowledge
 from datm_cli.text.sentences import duration, pace, percent, plural, setting, size
 from datm_engine.errors import RunError

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from datm_cli import html_report
-from datm_cli.html_report.charts import HEIGHT, LETTER, LOOKS, WIDTH, Chart, Series, swatch
-from datm_cli.html_report.markup import Html, tag
-from datm_cli.study.tables import label
+from datm_cli import report
+from datm_cli.report.charts import HEIGHT, LETTER, LOOKS, WIDTH, Chart, Series, swatch
+from datm_cli.report.markup import Html, tag
+from datm_cli.studies.tables import label
 from datm_engine.studies.results import FULL, Study
 
 _ENTRY, _TITLE = 18, 22  # lines of the legend, and of the title
@@ -86,7 +86,7 @@ def _style() -> str:
 
 def _colours() -> tuple[dict[str, str], list[str]]:
     """The page's own, for white paper: by their names, and those of the series in their order."""
-    style = Path(html_report.__file__).with_name("page.css").read_text(encoding="utf-8")
+    style = Path(report.__file__).with_name("page.css").read_text(encoding="utf-8")
     stated = dict(re.findall(r"--(\w+): (#\w+)", style.partition("@media")[0]))
     looks = [colour for name, colour in stated.items() if name.startswith("look")]
     return {name: colour for name, colour in stated.items() if not name[-1].isdigit()}, looks

@@ -8,13 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from datm_cli.session.run_stage import StopRequest, UntilLost
-from datm_cli.study.making import Computing
+from datm_cli.studies.runner import Computing
 from datm_cli.text import output
 from datm_cli.text.progress import reader
-from datm_cli.tune import telling, workers
-from datm_cli.tune.asking import Asked
-from datm_cli.tune.reading import Watching
-from datm_cli.tune.work import Work, folders_of
+from datm_cli.tuning import results, workers
+from datm_cli.tuning.plan import Asked
+from datm_cli.tuning.trial_run import Work, folders_of
+from datm_cli.tuning.watching import Watching
 from datm_engine.errors import DatmError, FileError
 from datm_engine.hints import command
 from datm_engine.pipeline import Folders
@@ -98,7 +98,7 @@ class Conducting:
             return self.stop() or tune.log.stop_file.exists()
 
         def ended(trial: Trial) -> None:
-            screen.tell(telling.line(trial))
+            screen.tell(results.line(trial))
             best = conductor.trials.best
             if not self.keep:
                 tune.shed(conductor.trials, {0, best.number if best else 0})

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from datm_cli.html_report import curves, sections
-from datm_cli.html_report.images import before_and_after, soft_labels
-from datm_cli.html_report.markup import html, tag
-from datm_cli.html_report.page import page, remark, section
+from datm_cli.report import curves, sections
+from datm_cli.report.images import before_and_after, soft_labels
+from datm_cli.report.markup import html, tag
+from datm_cli.report.page import page, remark, section
 from datm_engine.version import __version__
 
 if TYPE_CHECKING:
-    from datm_cli.course import Course
-    from datm_cli.subject import Subject
+    from datm_cli.run_summary import Course
+    from datm_cli.target import Subject
 
 
 KIND = "report of a run"

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
-from datm_cli.course import Course
-from datm_cli.html_report.charts import Chart, Series
-from datm_cli.html_report.markup import Html
-from datm_cli.html_report.page import remark
+from datm_cli.report.charts import Chart, Series
+from datm_cli.report.markup import Html
+from datm_cli.report.page import remark
+from datm_cli.run_summary import Course
 from datm_cli.text.sentences import plural
 from datm_engine.runs.events import Matched
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from datm_cli.html_report.charts import LETTER
-from datm_cli.html_report.markup import Html, tag
+from datm_cli.report.charts import LETTER
+from datm_cli.report.markup import Html, tag
 
 WANTED_SIDE = 56  # CSS pixels that a picture is enlarged to, by a whole factor
 SHADE = (42, 138, 198)  # of a heat map's full share; to be seen on white and on black
