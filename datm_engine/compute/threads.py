@@ -12,6 +12,7 @@ import sys
 from collections.abc import MutableMapping
 
 from datm_engine.errors import ConfigError
+from datm_engine.runs.manifest import MAX_THREADS
 from datm_engine.settings.config import Config, NetworkConfig
 
 Size = tuple[int, int, int]  # channels, height, width
@@ -20,7 +21,6 @@ Size = tuple[int, int, int]  # channels, height, width
 # Two threads beside one, forward and backward, on two cores: 0.9 times as fast at 2 million, 1.3
 # at 20, 1.5 at 40, 1.8 at 500.
 WORK_OF_A_THREAD = 20e6
-MAX_THREADS = 4096
 HEAVY = frozenset({"resnet18", "vgg11", "alexnet", "vit"})  # at any size of image
 
 # OpenMP's threads spin while they wait for each other. A waiting thread that spins for long

@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from datm_engine.compute.threads import MAX_THREADS
 from datm_engine.errors import RunError
 from datm_engine.files import parse_json, save_text
 from datm_engine.hints import command
 
+MAX_THREADS = 4096
 FILE, COPY = "run.json", "run.json.copy"
 DIGEST = "digest"  # its key
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import yaml
 
-from datm_engine.data.sources import BUILT_IN
 from datm_engine.errors import ConfigError
 from datm_engine.hints import command
 from datm_engine.settings.published_names import PUBLISHED, published_name
@@ -34,7 +33,9 @@ _SET = {
     "lr_teacher": ("distill.syn_lr",),
     "batch_train": ("evaluate.batch",),
 }
-_DATASETS = {"tiny": "tinyimagenet"}
+# Names in lower case, without hyphens. Any other name is kept as it is written: it may be a folder.
+_DATASETS = {name: name for name in ("cifar10", "cifar100", "svhn", "mnist", "fashionmnist")}
+_DATASETS |= {"tiny": "tinyimagenet", "tinyimagenet": "tinyimagenet"}
 _IMAGES = {"real": "random", "noise": "noise", "samples_predicted_correctly": "correct"}
 _LABEL_EXPERTS = {"real": "one", "samples_predicted_correctly": "all"}
 _OPERATIONS = ("color", "crop", "cutout", "flip", "scale", "rotate")
@@ -153,7 +154,7 @@ def _switched(name: str, on: bool) -> Keys:
 
 def _dataset(path: Path, name: str, value: str) -> Keys:
     plain = value.lower().replace("-", "")
-    return {"dataset.name": _DATASETS.get(plain, plain if plain in BUILT_IN else value)}
+    return {"dataset.name": _DATASETS.get(plain, value)}
 
 
 def _model(path: Path, name: str, value: str) -> Keys:

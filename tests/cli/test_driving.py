@@ -31,7 +31,7 @@ def test_usr1_asks_for_a_checkpoint_once_and_ends_nothing(
 STUCK = """
 import os, signal, sys, time
 from pathlib import Path
-from datm_cli.stuck import ended_if_stuck
+from datm_cli.session.watchdog import ended_if_stuck
 
 signal.signal(signal.SIGTERM, lambda number, frame: None)
 with ended_if_stuck(lambda: print("told", flush=True), Path(sys.argv[1]), 0.1):

@@ -151,7 +151,7 @@ def test_settings_that_the_first_trial_derives_are_the_centre(
             )
         return run
 
-    monkeypatch.setattr(trial_run.starting, "new_run", deriving)
+    monkeypatch.setattr(trial_run.prepare_run, "new_run", deriving)
     answer = tune("--json")
     assert answer.code == 0, answer.out
     for number in range(3):
