@@ -18,6 +18,8 @@ from datm_engine.settings.config import Config, build, overlay
 
 Result = TypeVar("Result")
 
+ROOT = Path(__file__).parents[1]
+
 TINY: dict[str, dict[str, Any]] = {
     "dataset": {"train_images": 200, "validation": 0.2},
     "network": {"width": 4},

@@ -27,8 +27,8 @@ from datm_engine.interop import tracking
 from datm_engine.settings.config import build, overlay
 from datm_engine.synthetic import SyntheticSet
 from datm_engine.tuning.budget import parse_budget
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 PROGRAMS = ("datm", "make", "pip", "torchrun", "python", "sbatch")

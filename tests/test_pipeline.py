@@ -32,11 +32,11 @@ from datm_engine.runs.events import (
 )
 from datm_engine.settings.config import Config
 from datm_engine.synthetic import SyntheticSet
+from tests.conftest import ROOT
 
 Make = Callable[..., Config]
 Finished = Callable[[Any], tuple[list[Any], Any]]
 NEVER = lambda: False  # noqa: E731
-ROOT = str(Path(__file__).parents[1])
 
 
 def walk(
@@ -211,7 +211,7 @@ def test_killed_and_resumed_it_is_bit_for_bit_the_same(
     )
     on = replace(cpu, compiler=Compiler(compiling))
     whole, _, _ = walk(config, folders, "whole", on, finished)
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": ROOT}
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     places = ["--data-dir", str(folders.data), "--experts-dir", str(folders.experts)]
     places += ["--runs-dir", str(folders.runs)]
     start = [*COMMAND, *places, "--name", "killed", "--config", str(whole.path / "run.json")]

@@ -12,8 +12,8 @@ import pytest
 
 from datm_engine.runs.events import RunEnded
 from tests.cli.conftest import Answer, assert_can_be_typed, recorded
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 FULL = Path("/dev/full")
 WRONG = "error: standard output cannot be written: No space left on device"
 

@@ -25,10 +25,9 @@ from datm_engine.experts.train import train_experts
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.runs.events import Event, ExpertEpoch, ExpertTrained, Noted
 from datm_engine.settings.config import Config
-from tests.conftest import finish, tiny_config
+from tests.conftest import ROOT, finish, tiny_config
 
 Make = Callable[..., Config]
-ROOT = Path(__file__).parents[2]
 HOLDER = """
 import fcntl, sys, time
 lock = open(sys.argv[1], "a+b")

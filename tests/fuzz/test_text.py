@@ -36,7 +36,7 @@ from tests.fuzz.hostile import (
     told,
     write_log,
 )  # fmt: skip
-from tests.study.conftest import row, told_run
+from tests.studies.conftest import row, told_run
 
 Type = Callable[..., Answer]
 TEXTS = st.text(

@@ -16,11 +16,10 @@ import pytest
 from datm_engine.distillation.distilled_sets import progress
 from datm_engine.runs.directory import Run
 from datm_engine.runs.process import Process
-from tests.conftest import tiny_config
+from tests.conftest import ROOT, tiny_config
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 
-ROOT = Path(__file__).parents[3]
 DATM = f"{sys.executable} -m datm_cli"
 PATIENCE = 90.0  # seconds until a condition counts as never to come
 

@@ -17,8 +17,7 @@ from datm_cli.commands.inspect import inspect
 from datm_cli.gallery.app import Gallery
 from datm_cli.text import terminal
 from datm_engine.errors import ConfigError, FileError, RunError
-
-ROOT = Path(__file__).parents[3]
+from tests.conftest import ROOT
 
 
 @pytest.fixture

@@ -1,0 +1,85 @@
+"""`datm doctor`, and what is told of how a run computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from datm_engine.calibration import cost
+from datm_engine.runs.events import Noted
+from tests.cli.conftest import Answer, assert_two_lines
+
+
+@pytest.fixture(autouse=True)
+def no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiling even a tiny function takes many seconds."""
+    monkeypatch.setattr(cost, "compiler_fault", lambda runtime: "none here")
+
+
+def test_the_machine(datm: Callable[..., Answer]) -> None:
+    told = datm("doctor", "--json", "--memory", "2GB", "--precision", "bfloat16").json
+    assert told["device"].startswith("cpu")
+    assert told["precision"] == "bfloat16"
+    assert told["compiler"] == "fails, steps run without it: none here"
+    assert told["memory_for_graphs"] == 2_000_000_000
+    assert told["memory_free"] > 0
+    assert all(free > 0 for free in told["disk_free"].values())
+    assert "stages" not in told
+    shown = datm("doctor")
+    assert "precision" in shown.out
+    assert "datm doctor --preset" in shown.out
+
+
+def test_a_preset_on_it(datm: Callable[..., Answer]) -> None:
+    told = datm("doctor", "--preset", "digits-ipc1", "--json").json
+    stages = {stage["stage"]: stage for stage in told["stages"]}
+    assert list(stages) == ["experts", "distill", "evaluate"]
+    assert all(stage["seconds"] > 0 and stage["memory"] > 0 for stage in stages.values())
+    assert stages["experts"]["disk"] > 0
+    shown = datm("doctor", "--preset", "digits-ipc1", "--compile", "off")
+    assert "digits-ipc1" in shown.out
+    assert "1,295 images to train on, all anew" in shown.out
+    assert told["training_images"] == 1295
+    assert not told["training_images_assumed"]
+    half = datm(
+        "doctor", "--preset", "digits-ipc1", "--json", "--set", "experts.snapshots=bfloat16"
+    ).json
+    assert half["stages"][0]["disk"] * 2 == stages["experts"]["disk"]
+
+
+def test_times_are_of_the_steps_as_a_run_would_compile_them(
+    monkeypatch: pytest.MonkeyPatch, datm: Callable[..., Answer]
+) -> None:
+    exercised: list[str] = []
+
+    def compiled(
+        runtime: Any, what: str, function: Any, exercise: Any, repeats: int, **options: Any
+    ) -> Any:
+        exercise(function)
+        assert repeats > 0
+        exercised.append(what)
+        yield Noted(text=f"{what}: compiled")
+        return function
+
+    monkeypatch.setattr(cost, "compiled", compiled)
+    shown = datm("doctor", "--preset", "digits-ipc1", "--compile", "on")
+    steps = "expert steps", "student steps", "steps of convnet on 10 images"
+    assert exercised == [*steps, "steps of convnet on 1,295 images"]
+    assert "student steps: compiled" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "hint"),
+    [
+        ("--precision", "float16", "datm distill --precision auto"),
+        ("--precision", "tf32", "datm distill --precision float32"),
+        ("--compile", "maybe", "datm distill --compile auto"),
+        ("--memory", "much", "datm distill --memory auto"),
+    ],
+)
+def test_what_makes_no_sense_is_told_in_two_lines(
+    flag: str, value: str, hint: str, datm: Callable[..., Answer]
+) -> None:
+    assert_two_lines(datm("distill", flag, value), 2, f"{flag} {value}", hint)

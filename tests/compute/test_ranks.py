@@ -1,0 +1,413 @@
+"""The whole road on two ranks leads where it does on one; and a rank that fails takes nothing
+with it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import platform
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from datm_engine.calibration import derivation
+from datm_engine.compute.ranks import ALONE, RankLost, Ranks, _on_this_machine, join
+from datm_engine.compute.runtime import Runtime, start
+from datm_engine.errors import ConfigError, DatmError
+from datm_engine.pipeline import Folders, make_distilled_set
+from datm_engine.runs.checkpoint import Checkpoint
+from datm_engine.runs.directory import Run
+from datm_engine.runs.event_writer import Recorder
+from datm_engine.runs.events import (
+    CheckpointSaved,
+    Evaluated,
+    EvaluationProgress,
+    ExpertEpoch,
+    Matched,
+    RunEnded,
+)
+from datm_engine.settings.config import Config
+from datm_engine.settings.derived import DERIVABLE
+from tests.conftest import finish, tiny_config
+from tests.on_ranks import on_ranks
+
+EXACT: dict[str, Any] = {"distill": {"iterations": 6}, "evaluate": {"selection_interval": 4}}
+
+
+def places(folder: Path) -> Folders:
+    return Folders(data=folder / "data", experts=folder / "experts", runs=folder / "runs")
+
+
+def config() -> Config:
+    return tiny_config(experts={"count": 3}, **EXACT)
+
+
+def walk(
+    ranks: Ranks,
+    folders: Folders,
+    name: str,
+    stop: Callable[[], bool] = lambda: False,
+    save_now: Callable[[], bool] = lambda: False,
+) -> tuple[Run, list[Any], Any]:
+    """The road, or on with it, in float64, on all ranks; the one that leads writes the run."""
+    run = Run(folders.runs / name)
+    if ranks.leads and not run.path.exists():
+        Run.create(folders.runs, name, config(), {})
+    ranks.gather(None)
+    on = Runtime(torch.device("cpu"), torch.float64, ranks=ranks)
+    road = make_distilled_set(config(), run, folders, on, stop, save_now)
+    if not ranks.leads:
+        return run, *finish(Recorder(run).follow(road))
+    with run.recording() as record:
+        return run, *finish(record.follow(road))
+
+
+def both_roads(ranks: Ranks, folder: Path) -> None:
+    """One that is walked to its end, and one on which only the last rank is asked to stop."""
+    folders = places(folder)
+    _, seen, _ = walk(ranks, folders, "whole")
+    own = {
+        "matched": sum(isinstance(event, Matched) for event in seen),
+        "experts": sorted({event.expert for event in seen if isinstance(event, ExpertEpoch)}),
+        "repeats": sorted({e.repeat for e in seen if isinstance(e, EvaluationProgress)}),
+    }
+    (folder / f"rank-{ranks.rank}.json").write_text(json.dumps(own))
+
+    def asked() -> bool:
+        return ranks.rank == ranks.count - 1 and next(questions) >= 9
+
+    questions = itertools.count()
+    _, seen, outcome = walk(ranks, folders, "stopped", asked)
+    told = {"status": outcome.status, "iterations": outcome.iterations}
+    (folder / f"stopped-{ranks.rank}.json").write_text(json.dumps(told))
+
+
+@pytest.fixture(scope="module")
+def walked(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Path:
+    """Both roads on two ranks."""
+    folder = tmp_path_factory.mktemp("ranks")
+    (folder / "data").symlink_to(data_dir)
+    assert on_ranks(2, "tests.compute.test_ranks", "both_roads", folder) == [0, 0]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> tuple[Run, list[Any]]:
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("alone")
+    (folder / "data").symlink_to(data_dir)
+    run, seen, _ = walk(ALONE, places(folder), "whole")
+    return run, seen
+
+
+def assert_same_course(run: Run, other: Run) -> None:
+    ours, theirs = (Checkpoint.load(each.checkpoint) for each in (run, other))
+    assert {*theirs.learned} == {*theirs.velocities} == {"images", "labels", "syn_lr"}
+    for name, tensor in theirs.learned.items():
+        assert ours.learned[name].dtype == tensor.dtype == torch.float64
+        assert float(theirs.velocities[name].norm()) > 0, f"{name} was never learned"
+        assert float((ours.learned[name] - tensor).norm()) <= 1e-9 * float(tensor.norm()), name
+    for name, tensor in theirs.velocities.items():
+        assert float((ours.velocities[name] - tensor).norm()) <= 1e-8 * float(tensor.norm()), name
+
+
+def test_two_ranks_learn_what_one_learns(walked: Path, alone: tuple[Run, list[Any]]) -> None:
+    run = Run(walked / "runs" / "whole")
+    assert run.status() == "done"
+    assert_same_course(run, alone[0])
+    losses = [[e.loss for e in r.events() if isinstance(e, Matched)] for r in (run, alone[0])]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-9)
+    assert len(losses[0]) == 6
+    assert Checkpoint.load(run.checkpoint).progress.skipped == 0
+    assert run.config() == config()
+
+
+def of_rank(walked: Path, rank: int) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads((walked / f"rank-{rank}.json").read_text())
+    return told
+
+
+def test_experts_are_dealt_out_and_the_same(walked: Path, alone: tuple[Run, list[Any]]) -> None:
+    assert [of_rank(walked, rank)["experts"] for rank in range(2)] == [[0, 2], [1]]
+
+    def files(root: Path) -> dict[str, bytes]:
+        return {p.name: p.read_bytes() for p in root.glob("experts/*/expert-*")}
+
+    ours, theirs = files(walked), files(alone[0].path.parents[1])
+    assert len(theirs) == 3
+    assert ours == theirs
+
+
+def test_rows_of_accuracy_are_the_same(walked: Path, alone: tuple[Run, list[Any]]) -> None:
+    def rows(events: list[Any]) -> dict[str, tuple[Any, ...]]:
+        return {
+            row.set: (row.accuracy_mean, row.accuracy_std, row.validation_mean, row.images)
+            for row in events
+            if isinstance(row, Evaluated)
+        }
+
+    assert [of_rank(walked, rank)["repeats"] for rank in range(2)] == [[0], [1]], "dealt out"
+    ours, theirs = rows(Run(walked / "runs" / "whole").events()), rows(alone[1])
+    assert "random" in theirs
+    assert ours == theirs
+
+
+def test_the_rank_that_leads_writes_alone(walked: Path) -> None:
+    assert [of_rank(walked, rank)["matched"] for rank in range(2)] == [6, 6]
+    told = [e for e in Run(walked / "runs" / "whole").events() if isinstance(e, Matched)]
+    assert len(told) == 6
+
+
+def test_a_stop_on_one_rank_is_one_of_all_and_another_number_goes_on(
+    walked: Path, alone: tuple[Run, list[Any]]
+) -> None:
+    told = [json.loads((walked / f"stopped-{rank}.json").read_text()) for rank in range(2)]
+    assert told[0] == told[1]
+    assert told[0]["status"] == "stopped"
+    run = Run(walked / "runs" / "stopped")
+    assert run.status() == "stopped"
+    assert 0 < Checkpoint.load(run.checkpoint).progress.iteration < 6
+    torch.set_num_threads(1)
+    walk(ALONE, places(walked), "stopped")
+    assert run.status() == "done"
+    assert_same_course(run, alone[0])
+
+
+def test_a_checkpoint_when_it_is_asked_for(tmp_path: Path, data_dir: Path) -> None:
+    folders = Folders(data=data_dir, experts=tmp_path, runs=tmp_path / "runs")
+    asked = iter([False, True, False, False, False, False])
+    run = Run.create(folders.runs, "run", tiny_config(**EXACT), {})
+    config = tiny_config(**{**EXACT, "distill": {"iterations": 6, "checkpoint_seconds": 1e6}})
+    on = Runtime(torch.device("cpu"))
+    stage = make_distilled_set(config, run, folders, on, lambda: False, lambda: next(asked))
+    saved = [event.iteration for event in stage if isinstance(event, CheckpointSaved)]
+    assert saved == [2, 6]
+
+
+def lost(ranks: Ranks, folder: Path) -> None:
+    """The last rank dies in the middle, without a word."""
+    gone = iter([False] * 13)  # of which ten come before the first iteration
+
+    def dies() -> bool:
+        if ranks.rank == 1 and next(gone, True):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return False
+
+    with pytest.raises(RankLost, match="rank 0 of 2: another rank was lost") as raised:
+        walk(ranks, places(folder), "lost", dies)
+    assert "--resume" in raised.value.hint
+    os._exit(7)
+
+
+def failed(ranks: Ranks, folder: Path) -> None:
+    """The last rank meets a problem that it can tell of, as the command line does."""
+    problem = DatmError("the disk of rank 1 is full", "df -h")
+    if ranks.rank == 1:
+        assert ranks.tells(problem.message, problem.hint)
+        os._exit(1)
+    with pytest.raises(RankLost, match="rank 1: the disk of rank 1 is full") as raised:
+        ranks.sum(torch.ones(1000))
+    assert raised.value.hint == "df -h"
+    assert not ranks.tells(raised.value.message, raised.value.hint), "told once"
+    os._exit(7)
+
+
+def test_a_rank_that_dies_leaves_the_checkpoint(tmp_path: Path, data_dir: Path) -> None:
+    (tmp_path / "data").symlink_to(data_dir)
+    assert on_ranks(2, "tests.compute.test_ranks", "lost", tmp_path) == [7, -signal.SIGKILL]
+    run = Run(tmp_path / "runs" / "lost")
+    ended = run.events()[-1]
+    assert isinstance(ended, RunEnded)
+    assert ended.status == "failed"
+    assert "another rank was lost" in ended.message
+    assert ended.hint.startswith("datm distill --resume")
+    assert Checkpoint.load(run.checkpoint).progress.iteration > 0
+
+
+def test_what_went_wrong_first_is_told_once(tmp_path: Path) -> None:
+    assert on_ranks(2, "tests.compute.test_ranks", "failed", tmp_path) == [7, 1]
+
+
+def test_an_environment_that_lacks_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    monkeypatch.delenv("MASTER_PORT", raising=False)
+    with pytest.raises(ConfigError, match="MASTER_ADDR, MASTER_PORT not stated"):
+        join()
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    assert join() is ALONE
+
+
+def test_dealing_leaves_nothing_out() -> None:
+    dealt = [Ranks(rank, 3).deal(range(7)) for rank in range(3)]
+    assert dealt == [[0, 3, 6], [1, 4], [2, 5]]
+    assert Ranks(2, 3).deal([1]) == []
+
+
+def derived(ranks: Ranks, folder: Path) -> None:
+    """A run whose settings are derived from its experts, in float32; a rank that matches segments
+    for it leaves a file."""
+    plainly = derivation._measured
+
+    def noted(*given: Any) -> dict[str, float]:
+        (folder / f"measures-{ranks.rank}").touch()
+        return plainly(*given)
+
+    derivation._measured = noted
+    settings = tiny_config(experts={"count": 3, "epochs": 6}, **EXACT)
+    folders = places(folder)
+    run = Run(folders.runs / "derived")
+    if ranks.leads:
+        Run.create(folders.runs, "derived", settings, {"derive": list(DERIVABLE)})
+    ranks.gather(None)
+    on = Runtime(torch.device("cpu"), ranks=ranks)
+    road = make_distilled_set(run.config(), run, folders, on, lambda: False)
+    if ranks.leads:
+        with run.recording() as record:
+            finish(record.follow(road))
+    else:
+        finish(Recorder(run).follow(road))
+
+
+@pytest.mark.slow
+def test_two_ranks_derive_the_settings_that_one_derives(
+    tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(derivation, "_measured", derivation._measured)  # undone at the end
+    for name in ("two", "one"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "data").symlink_to(data_dir)
+    assert on_ranks(2, "tests.compute.test_ranks", "derived", tmp_path / "two") == [0, 0]
+    measuring = [path.name for path in (tmp_path / "two").glob("measures-*")]
+    assert measuring == ["measures-0"], "the first rank measures as one alone does"
+    torch.set_num_threads(1)
+    derived(ALONE, tmp_path / "one")
+    one, two = (Run(tmp_path / name / "runs" / "derived") for name in ("one", "two"))
+    assert one.facts()["derived"] == two.facts()["derived"]
+    assert set(one.facts()["derived"]) == {f"distill.{key}" for key in DERIVABLE}
+    assert one.config() == two.config()
+    images, others = (Checkpoint.load(run.checkpoint).learned["images"] for run in (one, two))
+    assert float((images - others).norm()) < 1e-6 * float(images.norm())
+
+
+@pytest.mark.parametrize(
+    ("ours", "expected"),
+    [
+        ({}, [[0, 2], [1, 2]]),
+        ({"SLURM_LOCALID": "5"}, [[5, 2], [5, 2]]),
+        ({"SLURM_LOCALID": "5", "LOCAL_RANK": "3"}, [[3, 2], [3, 2]]),
+        ({"LOCAL_WORLD_SIZE": "4"}, [[0, 4], [1, 4]]),
+    ],
+    ids=["by hosts", "by SLURM", "by torchrun", "torchrun's count"],
+)
+def test_a_ranks_number_on_its_machine(
+    ours: dict[str, str], expected: list[list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LOCAL_RANK", "LOCAL_WORLD_SIZE", "SLURM_LOCALID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in ours.items():
+        monkeypatch.setenv(name, value)
+    hosts = ["a", "a", "b"]
+    assert [list(_on_this_machine(rank, hosts)) for rank in range(2)] == expected
+
+
+def test_a_rank_that_is_alone_on_its_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOCAL_RANK", "LOCAL_WORLD_SIZE", "SLURM_LOCALID"):
+        monkeypatch.delenv(name, raising=False)
+    assert _on_this_machine(2, ["a", "a", "b"]) == (0, 1)
+
+
+@dataclass(frozen=True)
+class Gathering(Ranks):
+    """A rank that knows what the others gather."""
+
+    others: tuple[Any, ...] = ()
+
+    def gather(self, value: Any) -> list[Any]:
+        if isinstance(value[1], set):  # the cores that a rank may use, which all share here
+            return [value] * self.count
+        return [*self.others[: self.rank], value, *self.others[self.rank :]]
+
+
+@pytest.fixture
+def gpus(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[torch.device]]:
+    """This process sees GPUs of these uuids, on a host named node1; the devices that were set."""
+
+    def make(*uuids: str) -> list[torch.device]:
+        chosen: list[torch.device] = []
+        monkeypatch.setattr("platform.node", lambda: "node1")
+        for name, value in {
+            "is_available": lambda: True,
+            "device_count": lambda: len(uuids),
+            "get_device_properties": lambda on: SimpleNamespace(uuid=uuids[on.index]),
+            "set_device": chosen.append,
+            "get_device_capability": lambda on: (9, 0),
+            "mem_get_info": lambda on: (10**9, 10**9),
+        }.items():
+            monkeypatch.setattr(torch.cuda, name, value)
+        return chosen
+
+    return make
+
+
+def test_each_rank_takes_the_gpu_of_its_number(
+    gpus: Callable[..., list[torch.device]],
+) -> None:
+    chosen = gpus("GPU-a", "GPU-b")
+    others = (("node1", "cuda", "GPU-a"),)
+    on = start("cuda", "float32", ranks=Gathering(1, 2, 1, 2, others=others))
+    assert on.device == torch.device("cuda:1")
+    assert chosen == [on.device]
+
+
+def test_one_visible_gpu_a_task_is_each_ranks_own(
+    gpus: Callable[..., list[torch.device]],
+) -> None:
+    """As SLURM's --gpus-per-task=1 has it."""
+    gpus("GPU-d")
+    others = tuple(("node1", "cuda", f"GPU-{name}") for name in "abc")
+    on = start("cuda", "float32", ranks=Gathering(3, 4, 3, 4, others=others))
+    assert on.device == torch.device("cuda:0")
+
+
+def test_the_same_uuid_on_another_host_is_another_gpu(
+    gpus: Callable[..., list[torch.device]],
+) -> None:
+    gpus("GPU-a")
+    others = (("node2", "cuda", "GPU-a"),)
+    assert start("cuda", "float32", ranks=Gathering(1, 2, 0, 1, others=others)).device.index == 0
+
+
+def test_two_ranks_of_one_gpu_are_refused(gpus: Callable[..., list[torch.device]]) -> None:
+    chosen = gpus("GPU-a", "GPU-b")
+    others = (("node1", "cuda", "GPU-a"), ("node1", "cuda", "GPU-b"))
+    with pytest.raises(ConfigError) as raised:
+        start("cuda", ranks=Gathering(2, 3, 2, 3, others=others))
+    assert raised.value.message.startswith("ranks 0 and 2 have the same GPU (GPU-a of node1)")
+    assert raised.value.hint == "--device cpu"
+    assert not chosen
+
+
+def test_ranks_on_different_kinds_of_devices_are_refused(
+    gpus: Callable[..., list[torch.device]],
+) -> None:
+    gpus("GPU-a")
+    with pytest.raises(ConfigError, match=r"rank 0 computes on cpu \(node2\), rank 1 on cuda"):
+        start("auto", ranks=Gathering(1, 2, 0, 1, others=(("node2", "cpu", ""),)))
+
+
+def test_ranks_share_a_machine() -> None:
+    pair = Gathering(1, 2, 1, 2, others=((platform.node(), "cpu", ""),))
+    on = start("cpu", ranks=pair)
+    assert on.description.startswith("2 ranks on cpu (1 thread each)")
+    assert on.memory == pytest.approx(start("cpu").memory / 2, rel=0.3)
+    with pytest.raises(ConfigError, match="not one of"):
+        start("cpu:x", ranks=pair)
