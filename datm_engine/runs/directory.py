@@ -35,6 +35,7 @@ from datm_engine.runs.events import Event, RunEnded, RunStarted
 from datm_engine.runs.manifest import read_facts, write_facts
 from datm_engine.runs.names import checked, normalized, numbered, same_but_for_case
 from datm_engine.runs.process import Process, beating, shows_life
+from datm_engine.runs.state import RunState, fold
 from datm_engine.settings.config import Config, build
 
 
@@ -164,6 +165,10 @@ class Run:
             told_of = f"{self.event_log} cannot be read: {problem.strerror}"
             raise RunError(told_of, command("ls", "-l", self.path)) from None
         return still_true(told)
+
+    def state(self) -> RunState:
+        """Fold the event log."""
+        return fold(self.events())
 
     def status(self) -> str:
         """ "running" or, once it has ended, "done", "stopped" or "failed"; "crashed" if it ended

@@ -1,0 +1,423 @@
+"""Fold a run's events into its state. Nothing else counts over events.
+
+    state = RunState()
+    for event in events:
+        state.add(event)
+
+The same events give the same state, in whatever batches they arrive. A run that resumes from a
+checkpoint repeats the iterations after it, so events of these iterations are dropped.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from datm_engine.runs import events
+from datm_engine.runs.events import Event
+
+STAGES = ("dataset", "experts", "references", "distill", "evaluate")  # in order
+TIMED_STAGES = ("dataset", "experts", "references", "distill", "selection", "evaluate")
+LOG_EVENTS = 1000  # kept for the log
+RECENT = 50  # iterations that the current speed is measured over
+
+# Reported while a task runs. They have no line in the log.
+_PROGRESS = (
+    events.DatasetProgress,
+    events.DifficultyProgress,
+    events.ExpertEpoch,
+    events.CourseProgress,
+    events.SelectionProgress,
+    events.EvaluationProgress,
+)
+
+
+@dataclass
+class StageProgress:
+    """`done` of `total` units of a stage. Times are seconds since the epoch.
+
+    began: time of the first report, when `done_before` units were done. updated: of the last one.
+    """
+
+    done: float = 0.0
+    total: float = 0.0
+    began: float = 0.0
+    updated: float = 0.0
+    done_before: float = 0.0
+
+    def update(self, done: float, total: float, time: float) -> None:
+        if not self.began:
+            self.began, self.done_before = time, done
+        self.done, self.total, self.updated = done, max(total, done), time
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimated from the mean speed so far. None until something is done."""
+        gained = self.done - self.done_before
+        if gained <= 0 or self.updated <= self.began:
+            return None
+        return (self.updated - self.began) / gained * (self.total - self.done)
+
+
+@dataclass
+class Trial:
+    """One trial of a tune.
+
+    draw: its point in the search space, a JSON object. scores: iteration → percent of held-out
+    images. status: "running" until a TrialEnded event, even if no process works on it.
+    """
+
+    number: int
+    run: str
+    draw: str
+    changes: str
+    scores: dict[int, float] = field(default_factory=dict)
+    iterations: int = 0
+    status: str = "running"
+    message: str = ""
+
+    @property
+    def score(self) -> float | None:
+        """The best candidate's, which `datm distill` would select."""
+        return max(self.scores.values(), default=None)
+
+    @property
+    def iteration(self) -> int:
+        """Of the last candidate."""
+        return max(self.scores, default=0)
+
+    @property
+    def is_over(self) -> bool:
+        return self.status != "running"
+
+
+@dataclass
+class Trials:
+    """The trials of a tune by number, in order of their start."""
+
+    all: dict[int, Trial] = field(default_factory=dict)
+
+    def add(self, event: Event) -> None:
+        """Add an event. A trial that resumes repeats events; repeated ones change nothing."""
+        match event:
+            case events.TrialBegan():
+                trial = Trial(event.trial, event.run, event.draw, event.changes)
+                self.all.setdefault(event.trial, trial)
+            case events.TrialScored(trial=number) if number in self.all:
+                self.all[number].scores.setdefault(event.iteration, event.accuracy)
+                self.all[number].iterations = event.iterations
+            case events.TrialEnded(trial=number) if number in self.all:
+                self.all[number].status = event.status
+                self.all[number].message = event.message
+
+    @property
+    def over(self) -> list[Trial]:
+        return [trial for trial in self.all.values() if trial.is_over]
+
+    @property
+    def unfinished(self) -> list[Trial]:
+        return [trial for trial in self.all.values() if not trial.is_over]
+
+    @property
+    def first(self) -> Trial | None:
+        """The trial of the settings as they were given."""
+        return self.all.get(0)
+
+    @property
+    def ranked(self) -> list[Trial]:
+        """Best first. A complete trial ranks before one that ended early, and a longer one before
+        a shorter one, whatever their scores, because scores grow with iterations."""
+        scored = [trial for trial in self.all.values() if trial.scores]
+        return sorted(scored, key=lambda t: (t.status != "complete", -t.iteration, -(t.score or 0)))
+
+    @property
+    def best(self) -> Trial | None:
+        return next(iter(self.ranked), None)
+
+
+@dataclass
+class RunState:
+    """What the events of a run, or of a tune, say so far.
+
+    matched: one event per iteration, in order. current: the latest progress event of the task that
+    runs, None between tasks. log: events worth a line, the latest LOG_EVENTS of them.
+    seconds: time spent in each of TIMED_STAGES by all processes of the run. seconds_before: time
+    of the processes before the current one.
+    """
+
+    started: events.RunStarted | None = None
+    ended: events.RunEnded | None = None
+    dataset: events.DatasetReady | None = None
+    stage: str = STAGES[0]
+    stages: dict[str, StageProgress] = field(
+        default_factory=lambda: {s: StageProgress() for s in STAGES}
+    )
+    current: Event | None = None
+    epochs: dict[int, list[events.ExpertEpoch]] = field(default_factory=dict)
+    trained: dict[int, events.ExpertTrained] = field(default_factory=dict)
+    planned: events.ExpertsPlanned | None = None
+    matched: list[events.Matched] = field(default_factory=list)
+    candidates: list[events.CandidateScored] = field(default_factory=list)
+    results: list[events.Evaluated] = field(default_factory=list)
+    samples: list[events.SampleSaved] = field(default_factory=list)
+    trials: Trials = field(default_factory=Trials)
+    log: list[Event] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(TIMED_STAGES, 0.0))
+    seconds_before: float = 0.0
+    last_time: float = 0.0
+    _skip_reasons: set[str] = field(default_factory=set)
+    _previous_time: float | None = None  # of the event that the next one is timed from
+    _timed: list[tuple[Event, str, float]] = field(default_factory=list)  # may have to be undone
+
+    def add(self, event: Event) -> None:
+        """Add the next event."""
+        if isinstance(event, events.RunStarted):
+            self._start(event)
+        self._count_seconds(event)
+        self.last_time = max(self.last_time, event.time)
+        match event:
+            case events.EvaluationChanged():
+                self.results = []
+            case events.DatasetProgress():
+                self._advance("dataset", event.done, event.total, event)
+            case events.DatasetReady():
+                self.dataset = event
+                self._advance("dataset", 1, 1, event)
+            case events.ExpertsPlanned():
+                self.planned = event
+                self._advance("experts", event.total - event.missing, event.total, event)
+            case events.DifficultyProgress() | events.CourseProgress():
+                self.current = event
+            case events.ExpertEpoch():
+                self._add_expert_epoch(event)
+            case events.ExpertTrained():
+                self.trained[event.expert] = event
+            case events.Matched():
+                if self.matched and self.matched[-1].iteration >= event.iteration:
+                    # The run resumed, but its RunStarted is damaged.
+                    self._drop(lambda e: is_undone(e, event.iteration - 1))
+                self.matched.append(event)
+                self._advance("distill", event.iteration, event.iterations, event)
+            case events.CandidateScored():
+                others = [e for e in self.candidates if e.iteration != event.iteration]
+                self.candidates = [*others, event]
+                self.current = None
+            case events.SelectionProgress():
+                self._advance(self._comparing, event.row, event.rows, event)
+            case events.EvaluationProgress(set="candidate"):
+                self.current = event
+            case events.EvaluationProgress():
+                epochs, repeats = max(1, event.epochs), max(1, event.repeats)
+                done = event.row + (event.repeat + event.epoch / epochs) / repeats
+                self._advance(self._comparing, done, event.rows, event)
+            case events.Evaluated():
+                self._add_result(event)
+            case events.SampleSaved():
+                self.samples = [e for e in self.samples if e.path != event.path]
+                self.samples.append(event)
+            case events.RunEnded():
+                self.ended, self.current = event, None
+            case events.TrialBegan() | events.TrialScored() | events.TrialEnded():
+                self.trials.add(event)
+        if is_log_event(event, self._skip_reasons):
+            self.log.append(event)
+            del self.log[:-LOG_EVENTS]
+
+    @property
+    def status(self) -> str:
+        """Of a run that no process writes: "new", "done", "stopped", "failed" or, if it started
+        and did not record its end, "crashed"."""
+        if self.ended:
+            return self.ended.status
+        return "crashed" if self.started else "new"
+
+    @property
+    def iteration(self) -> int:
+        """Iterations done."""
+        return self.matched[-1].iteration if self.matched else 0
+
+    @property
+    def skipped(self) -> int:
+        """Iterations that took no step."""
+        return self.matched[-1].skipped if self.matched else 0
+
+    @property
+    def best_candidate(self) -> events.CandidateScored | None:
+        return max(self.candidates, key=lambda event: event.accuracy, default=None)
+
+    @property
+    def seconds_per_iteration(self) -> float | None:
+        """Median over all iterations."""
+        return statistics.median(e.seconds for e in self.matched) if self.matched else None
+
+    @property
+    def recent_seconds(self) -> float | None:
+        """Median length of the latest iterations."""
+        lengths = sorted(event.seconds for event in self.matched[-RECENT:])
+        return lengths[len(lengths) // 2] if lengths else None
+
+    @property
+    def memory(self) -> int | None:
+        """Peak bytes of a process of the run, of the GPU where there is one. None if unknown."""
+        return max((event.memory for event in self.matched), default=0) or None
+
+    @property
+    def total_seconds(self) -> float:
+        """From each start to the last event of its process, summed over processes."""
+        if self.started is None:
+            return 0.0
+        return self.seconds_before + max(0.0, self.last_time - self.started.time)
+
+    def seconds_left(self, stage: str) -> float | None:
+        """Of this stage alone."""
+        progress = self.stages[stage]
+        if stage == "distill" and self.recent_seconds is not None:
+            # The mean speed includes the scoring of candidates, the recent iterations do not.
+            left = self.recent_seconds * (progress.total - progress.done)
+            return max(left, progress.seconds_left or 0.0)
+        return progress.seconds_left
+
+    def references(self, part: str) -> dict[str, float]:
+        """Percent that each selection of real images ("random", "full", …) reaches with the first
+        network, on the part of the data ("validation", "test") that candidates are scored on."""
+        found: dict[str, float] = {}
+        for row in self.results:
+            value = row.accuracy_mean if part == "test" else row.validation_mean
+            if is_reference(row) and value is not None:
+                found.setdefault(row.set, value)
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        """Candidates and results in full; of the iterations only their number."""
+        return {
+            "iterations": self.matched[-1].iterations if self.matched else None,
+            "iterations_done": self.iteration,
+            "iterations_skipped": self.skipped,
+            "candidates": [asdict(event) for event in self.candidates],
+            "results": [asdict(event) for event in self.results],
+        }
+
+    def _start(self, event: events.RunStarted) -> None:
+        self.seconds_before = self.total_seconds
+        self.started, self.ended, self.current = event, None, None
+        self.stage, self.stages = STAGES[0], {s: StageProgress() for s in STAGES}
+        self._drop(lambda e: is_undone(e, event.resumed_at))
+
+    def _drop(self, undone: Callable[[Event], bool]) -> None:
+        self.matched = [e for e in self.matched if not undone(e)]
+        self.candidates = [e for e in self.candidates if not undone(e)]
+        self.results = [e for e in self.results if not undone(e)]
+        self.samples = [e for e in self.samples if not undone(e)]
+        kept = []
+        for event, stage, seconds in self._timed:
+            if undone(event):
+                self.seconds[stage] -= seconds
+            else:
+                kept.append((event, stage, seconds))
+        self._timed = kept
+
+    def _count_seconds(self, event: Event) -> None:
+        """Add the time since the previous event to the stage that reports this one. Time between
+        two processes counts for none."""
+        match event:
+            case events.RunStarted():
+                self._previous_time = event.time
+            case events.EvaluationChanged():
+                self._previous_time = None
+            case events.Noted() | events.RunEnded():
+                pass
+            case _ if self._previous_time is not None:
+                stage, seconds = _timed_stage(event), max(0.0, event.time - self._previous_time)
+                self.seconds[stage] += seconds
+                self._previous_time = event.time
+                if is_undone(event, resumed_at=-1):
+                    self._timed.append((event, stage, seconds))
+
+    def _advance(self, stage: str, done: float, total: float, event: Event) -> None:
+        self.stage = stage
+        self.current = event if isinstance(event, _PROGRESS) else None
+        self.stages[stage].update(done, total, event.time)
+
+    def _add_expert_epoch(self, event: events.ExpertEpoch) -> None:
+        curve = self.epochs.setdefault(event.expert, [])
+        if curve and curve[-1].epoch >= event.epoch:  # the expert was interrupted, and restarts
+            curve.clear()
+        curve.append(event)
+        planned = self.planned
+        total = planned.total if planned else event.expert + 1
+        done = total - (planned.missing if planned else 0)
+        # Experts of an earlier plan are among those that are done.
+        new = [e for e in self.epochs.values() if planned is None or e[-1].time >= planned.time]
+        trained = sum(len(curve) / max(1, curve[-1].epochs) for curve in new)
+        self._advance("experts", done + trained, total, event)
+
+    def _add_result(self, event: events.Evaluated) -> None:
+        rows = {_row(e): e for e in self.results}
+        rows[_row(event)] = event  # in the position of an earlier result of the same
+        self.results = list(rows.values())
+        if self.stage in ("references", "evaluate"):
+            progress = self.stages[self.stage]
+            progress.done = math.ceil(progress.done)
+
+    @property
+    def _comparing(self) -> str:
+        """The stage that evaluates networks now: before the distillation, or after it."""
+        finished = self.matched and self.matched[-1].iteration >= self.matched[-1].iterations
+        return "evaluate" if finished else "references"
+
+
+def fold(recorded: Iterable[Event]) -> RunState:
+    """The state after all these events."""
+    state = RunState()
+    for event in recorded:
+        state.add(event)
+    return state
+
+
+def is_reference(row: events.Evaluated) -> bool:
+    """Whether the networks of this row were trained on real images."""
+    return not row.set.startswith("distilled")
+
+
+def is_undone(event: Event, resumed_at: int) -> bool:
+    """Whether a run that resumes after iteration `resumed_at` repeats what this event reports."""
+    if isinstance(event, events.Evaluated):
+        return not is_reference(event)
+    kinds = (events.Matched, events.CandidateScored, events.SampleSaved)
+    return isinstance(event, kinds) and event.iteration > resumed_at
+
+
+def is_log_event(event: Event, skip_reasons: set[str]) -> bool:
+    """Whether the log has a line for the event. Of skipped iterations it has the first for each
+    reason; the reason is added to `skip_reasons`."""
+    if isinstance(event, events.Matched):
+        is_first = bool(event.refused) and event.refused not in skip_reasons
+        skip_reasons.add(event.refused)
+        return is_first
+    return not isinstance(event, (*_PROGRESS, events.SampleSaved, events.CheckpointSaved))
+
+
+def _row(event: events.Evaluated) -> tuple[object, ...]:
+    """What a result is of. A later result of the same replaces it."""
+    return event.set, event.network, event.images, event.iteration
+
+
+def _timed_stage(event: Event) -> str:
+    match event:
+        case events.DatasetProgress() | events.DatasetReady():
+            return "dataset"
+        case (
+            events.ExpertsPlanned()
+            | events.DifficultyProgress()
+            | events.ExpertEpoch()
+            | events.ExpertTrained()
+        ):
+            return "experts"
+        case events.CandidateScored() | events.EvaluationProgress(set="candidate"):
+            return "selection"
+        case events.EvaluationProgress() | events.Evaluated():
+            return "references" if not event.set.startswith("distilled") else "evaluate"
+    return "distill"
