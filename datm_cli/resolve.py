@@ -23,7 +23,6 @@ from datm_engine.settings.config import (
     build,
     overlay,
     parse_assignments,
-    read_toml,
 )
 from datm_engine.settings.derived import provisional
 from datm_engine.settings.messages import shown
@@ -264,7 +263,7 @@ def read_config(path: Path) -> tuple[Tables, tuple[str, ...]]:
     if path.suffix.lower() in (".yaml", ".yml"):
         return read_published_yaml(path)
     readers = {".json": _read_json, ".safetensors": _read_set}
-    tables = readers.get(path.suffix, read_toml)(path)
+    tables = readers.get(path.suffix, presets.read_preset)(path)
     loose = [name for name, table in tables.items() if not isinstance(table, dict)]
     if loose:
         known = "".join(f"; {told}" for told in map(counterpart, loose) if told)

@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datm_engine.errors import ConfigError, FileError
+from datm_engine.hints import command
 from datm_engine.settings.config import overlay, read_toml
 from datm_engine.settings.derived import DERIVABLE
+from datm_engine.settings.messages import shown
 
 if TYPE_CHECKING:
     from datm_engine.data.datasets import Shape
@@ -86,7 +88,24 @@ def load(name: str) -> Tables:
     """The tables of the preset `name`. Raises ConfigError if there is none."""
     if name not in names():
         raise _unknown(name)
-    return read_toml(folder() / f"{name}.toml")
+    return read_preset(folder() / f"{name}.toml")
+
+
+def read_preset(path: Path) -> Tables:
+    """The tables of a TOML file, over those of the file that its key `extends` names, if any.
+
+    `extends`: a file of the presets' folder without its suffix ("common/datm", "cifar10-ipc10").
+    Raises ConfigError.
+    """
+    tables = read_toml(path)
+    extended = tables.pop("extends", None)
+    if extended is None:
+        return tables
+    known = [file.relative_to(folder()).with_suffix("") for file in folder().rglob("*.toml")]
+    if extended not in map(str, known):
+        wrong = f"{path}: extends = {shown(extended)}: there is no such file in {folder()}"
+        raise ConfigError(wrong, command("ls", "-l", path))
+    return overlay(read_preset(folder() / f"{extended}.toml"), tables)
 
 
 def choose(dataset: str | None, ipc: int | None, preset: str | None, shape: Shape | None) -> Chosen:
