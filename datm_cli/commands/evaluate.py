@@ -51,7 +51,7 @@ def evaluate(
     """Train networks on a distilled set and test them, beside networks trained on real images."""
     from datm_cli.resolve import full_name, overrides, with_names
     from datm_cli.session.run_stage import StopRequest, UntilLost, drive
-    from datm_cli.text import output, results
+    from datm_cli.text import (output, set_report)
     from datm_cli.text.progress import reader
     from datm_engine.compute import ranks, runtime
     from datm_engine.hints import command
@@ -100,7 +100,7 @@ def evaluate(
     if as_json:
         output.print_json({"results": [output.row(row) for row in rows]})
     elif rows:  # none where it was interrupted before the first
-        output.results().print(results.results(rows))
+        output.results().print(set_report.results(rows))
     if stop.exit_code:
         raise typer.Exit(stop.exit_code)
 

@@ -186,23 +186,23 @@ def _show(
     large: bool,
     limit: int | None,
 ) -> None:
-    from datm_cli.text import results
-    from datm_cli.text.pictures import LARGE, SMALL, Grid
+    from datm_cli.text import (set_report)
+    from datm_cli.text.quadrant_pictures import (LARGE, SMALL, Grid)
 
     chosen = [index for indices in shown for index in indices]
     history = subject.history
-    console.print(results.facts(subject.name, summary, history))
+    console.print(set_report.facts(subject.name, summary, history))
     if history is not None:
-        curves = results.curves(history)
+        curves = set_report.curves(history)
         if curves:
             console.print()
-            console.print(results.Beside(curves, results.NARROWEST_CURVE))
+            console.print(set_report.Beside(curves, set_report.NARROWEST_CURVE))
         if history.results:
             console.print()
-            console.print(results.results(history.results))
+            console.print(set_report.results(history.results))
     console.print()
     images = [summary.images[index] for index in chosen]
-    console.print(results.labels(images, ascii_only=console.options.ascii_only))
+    console.print(set_report.labels(images, ascii_only=console.options.ascii_only))
     console.print()
     several = len(shown[0]) > 1
     drawn = chosen[:limit]

@@ -18,7 +18,7 @@ from textual.widget import Widget
 from datm_cli.screen.picture_wall import Wall
 from datm_cli.screen.picture_widgets import sharp_size
 from datm_cli.text.escapes import printable
-from datm_cli.text.pictures import SMALL, Line, quadrants
+from datm_cli.text.quadrant_pictures import (SMALL, Line, quadrants)
 from datm_cli.text.plots import MARK
 
 Pixels = NDArray[np.uint8]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datm_cli.report import curves
+from datm_cli.report import (run_charts)
 from datm_cli.report.pictures import heat_map
 from tests.cli.dashboard.conftest import matched
 from tests.cli.report.conftest import Reader
@@ -18,26 +18,26 @@ from tests.cli.report.conftest import Reader
 
 def test_a_long_run_is_small() -> None:
     told = [matched(i, iterations=20_000) for i in range(1, 20_001)]
-    charts = [curves.loss(told), curves.window(told), curves.rate(told)]
+    charts = [run_charts.loss(told), run_charts.window(told), run_charts.rate(told)]
     assert sum(len(chart.svg()) for chart in charts) < 600_000
 
 
 def test_a_loss_over_decades_is_on_a_log_scale() -> None:
     def of(last: float) -> str:
         told = [matched(i, loss=1.0 if i < 50 else last) for i in range(1, 101)]
-        return curves.loss(told).svg()
+        return run_charts.loss(told).svg()
 
     assert "(log scale)" in of(0.01)
     assert "(log scale)" not in of(0.5)
 
 
 def test_the_moving_mean() -> None:
-    assert curves.averaged([1, 2, 3, 4, 5], 3) == pytest.approx([1.5, 2, 3, 4, 4.5])
-    assert curves.averaged([1, 100], 3, log=True) == pytest.approx([10, 10])
+    assert run_charts.averaged([1, 2, 3, 4, 5], 3) == pytest.approx([1.5, 2, 3, 4, 4.5])
+    assert run_charts.averaged([1, 100], 3, log=True) == pytest.approx([10, 10])
 
 
 def test_the_window_states_its_bounds_and_what_was_drawn() -> None:
-    chart = curves.window([matched(i) for i in range(1, 301)])
+    chart = run_charts.window([matched(i) for i in range(1, 301)])
     assert [one.name for one in chart.series] == ["T⁻", "T", "T⁺", "drawn"]
     assert [one.y[-1] for one in chart.series[:3]] == [2, 10, 10]
     assert set(chart.series[3].y) == {2, 3, 4, 5, 6}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from datm_cli.report import curves, sections
-from datm_cli.report.images import before_and_after, soft_labels
+from datm_cli.report import (run_charts, sections)
+from datm_cli.report.set_images import (before_and_after, soft_labels)
 from datm_cli.report.markup import html, tag
 from datm_cli.report.page import page, remark, section
 from datm_engine.version import __version__
@@ -24,8 +24,8 @@ def report(course: Course, subject: Subject | None) -> str:
         images, labels = remark("There are no images yet."), None
     else:
         images, labels = before_and_after(subject), soft_labels(subject.synthetic)
-    charts = list(curves.charts(course))
-    refused = curves.refusals(course.state.matched)
+    charts = list(run_charts.charts(course))
+    refused = run_charts.refusals(course.state.matched)
     return page(
         KIND,
         f"{course.run.name}: datm report",
