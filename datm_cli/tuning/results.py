@@ -15,8 +15,8 @@ from datm_engine.files import make_folder, or_elsewhere, save_text
 from datm_engine.hints import command
 from datm_engine.runs import events
 from datm_engine.settings.derived import STEPPED
+from datm_engine.settings.presets import preset_text
 from datm_engine.tuning.findings import finding
-from datm_engine.tuning.presets import preset_text
 from datm_engine.tuning.shortening import lengthened
 from datm_engine.tuning.trials import Trial, Trials
 from datm_engine.tuning.tunes import Tune

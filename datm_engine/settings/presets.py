@@ -11,15 +11,17 @@ above any preset.
 from __future__ import annotations
 
 import difflib
+import json
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datm_engine.errors import ConfigError, FileError
 from datm_engine.hints import command
-from datm_engine.settings.config import overlay, read_toml
+from datm_engine.settings.config import Config, overlay, read_toml
 from datm_engine.settings.derived import DERIVABLE
 from datm_engine.settings.messages import shown
 
@@ -303,3 +305,26 @@ def _unknown_method(name: str) -> ConfigError:
     return ConfigError(
         f"there is no method {name}{guess}", f"--method {near[0] if near else AS_IT_IS}"
     )
+
+
+def preset_text(config: Config, head: Sequence[str]) -> str:
+    """TOML. `head`: lines of comment."""
+    lines = [f"# {line}".rstrip() for line in head]
+    for table, keys in config.model_dump().items():
+        lines += ["", f"[{table}]"]
+        lines += [f"{key} = {_toml(value)}" for key, value in keys.items() if value is not None]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{value} is no setting")
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, int):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # as TOML has it

@@ -9,7 +9,7 @@ import pytest
 from datm_engine.errors import ConfigError
 from datm_engine.settings import presets
 from datm_engine.settings.config import build, differences, overlay
-from datm_engine.tuning.presets import preset_text
+from datm_engine.settings.presets import preset_text
 from datm_engine.tuning.rungs import Rungs
 from datm_engine.tuning.shortening import lengthened, shortened
 from datm_engine.tuning.space import Space

@@ -21,7 +21,7 @@ from datm_cli.text.quadrant_pictures import (Grid)
 from datm_cli.text.progress import Bars, Lines
 from datm_engine.hints import command
 from datm_engine.runs import events
-from datm_engine.tuning.presets import preset_text
+from datm_engine.settings.presets import preset_text
 from tests.cli.conftest import Answer, image_folder
 from tests.conftest import tiny_config
 
