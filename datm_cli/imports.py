@@ -15,15 +15,15 @@ from datm_engine.data import datasets
 from datm_engine.errors import ConfigError
 from datm_engine.files import or_elsewhere
 from datm_engine.hints import command
-from datm_engine.interop import importing, tensors
-from datm_engine.interop.buffers import import_buffers
+from datm_engine.interop import imported_sets, tensor_files
 from datm_engine.interop.expert_accuracy import check_accuracy
+from datm_engine.interop.expert_buffers import import_buffers
 from datm_engine.runs.events import Noted
 from datm_engine.runs.names import checked
 from datm_engine.settings.config import Config, overlay
 
 if TYPE_CHECKING:
-    from datm_engine.interop.tensors import Foreign
+    from datm_engine.interop.tensor_files import Foreign
     from datm_engine.pipeline import Folders
 
 Told = dict[str, Any]  # what --json prints
@@ -109,7 +109,7 @@ def import_set(
 ) -> tuple[Told, str]:
     """What was made, and what to do with it. Raises ConfigError, DataError, FileError."""
     path = _new_file(name)
-    foreign = tensors.read(files, experiment=experiment)
+    foreign = tensor_files.read(files, experiment=experiment)
     if foreign.experiments > 1:
         text = f"{foreign.experiments} sets in {files[0].name}; number {experiment} is read"
         screen.read(Noted(text=f"{text} (--experiment)"))
@@ -120,14 +120,16 @@ def import_set(
         screen.read(Noted(text=text))
     if given.dataset is None:
         eta, source = _rate(foreign, rate, None)
-        synthetic = importing.without_dataset(foreign, eta)
+        synthetic = imported_sets.without_dataset(foreign, eta)
         following = f"pass it on: {command('datm', 'export', path, '--help')}"
     else:
         shape = datasets.peek(resolve.full_name(given.dataset), data_dir=folders.data)
         config = given.config(max(1, len(foreign.images) // shape.classes), folders)
         eta, source = _rate(foreign, rate, config.evaluate.real_lr)
         on = runtime.start("cpu")
-        synthetic = drive(importing.with_dataset(foreign, config, eta, folders.data, on), screen)
+        synthetic = drive(
+            imported_sets.with_dataset(foreign, config, eta, folders.data, on), screen
+        )
         following = f"look at it: {command('datm', 'inspect', path)}"
     screen.read(Noted(text=f"learning rate {eta:g}, {source}"))
     with or_elsewhere(path, "--to"):

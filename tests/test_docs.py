@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from datm_cli import resolve
 from datm_cli.app import app
 from datm_cli.commands.export import FORMATS
-from datm_cli.studies.plan import Asked
+from datm_cli.studies.study_request import Asked
 from datm_engine.compute import runtime, threads
 from datm_engine.data.datasets import NAMES
 from datm_engine.data.prepared import PreparedData

@@ -58,7 +58,7 @@ def distill(
     from datm_cli.session import detach, prepare_run
     from datm_cli.session.run_stage import Several, StopRequest, UntilLost, drive
     from datm_cli.session.watchdog import PATIENCE, ended_if_stuck
-    from datm_cli.text import (output, set_report)
+    from datm_cli.text import output, set_report
     from datm_cli.text.progress import reader
     from datm_cli.text.terminal import is_interactive
     from datm_engine.compute import ranks, runtime

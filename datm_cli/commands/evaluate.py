@@ -51,7 +51,7 @@ def evaluate(
     """Train networks on a distilled set and test them, beside networks trained on real images."""
     from datm_cli.resolve import full_name, overrides, with_names
     from datm_cli.session.run_stage import StopRequest, UntilLost, drive
-    from datm_cli.text import (output, set_report)
+    from datm_cli.text import output, set_report
     from datm_cli.text.progress import reader
     from datm_engine.compute import ranks, runtime
     from datm_engine.hints import command

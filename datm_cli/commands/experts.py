@@ -135,7 +135,7 @@ def _check(save: Path | None, inspect: bool) -> None:
         wrong = f"--save {save}: it is written as {' or '.join(options.PAGES)}"
         raise ConfigError(wrong, command("--save", save.with_suffix(options.PAGES[0])))
 
-    from datm_cli.report.experts_page import (KIND)
+    from datm_cli.report.experts_page import KIND
     from datm_cli.report.page import check_place
 
     check_place("--save", save, KIND)
@@ -150,7 +150,7 @@ def _training() -> str:
 
 
 def _show(knowledge: Knowledge, save: Path | None, as_json: bool) -> None:
-    from datm_cli.report.experts_page import (knowledge_page)
+    from datm_cli.report.experts_page import knowledge_page
     from datm_cli.text import output
     from datm_cli.text.expert_report import printed
     from datm_engine.files import or_elsewhere, save_text

@@ -76,17 +76,17 @@ def export(
 
 
 def _writer(form: str) -> Callable[[Path, Subject], list[Path]]:
-    from datm_engine.interop import ddranking, pictures, tensors
+    from datm_engine.interop import ddranking, picture_files, tensor_files
 
     if form == "grid":
         return _save_grid
     writers: dict[str, Callable[[Path, Any], list[Path]]] = {
-        "official": tensors.save_official,
-        "mtt": tensors.save_hard,
-        "dcbench": tensors.save_hard,
+        "official": tensor_files.save_official,
+        "mtt": tensor_files.save_hard,
+        "dcbench": tensor_files.save_hard,
         "ddranking": ddranking.export,
-        "images": pictures.save_folder,
-        "parquet": pictures.save_parquet,
+        "images": picture_files.save_folder,
+        "parquet": picture_files.save_parquet,
     }
     return lambda to, subject: writers[form](to, subject.synthetic)
 

@@ -51,10 +51,10 @@ def import_(
     from datm_cli.text.progress import reader
     from datm_engine.errors import ConfigError
     from datm_engine.hints import HELP, command
-    from datm_engine.interop import tensors
+    from datm_engine.interop import tensor_files
 
     folders = options.folders(data_dir, experts_dir, options.RUNS_DIR)
-    kinds = {tensors.kind_of(path) for path in files}
+    kinds = {tensor_files.kind_of(path) for path in files}
     if "replay_buffer" in kinds and (len(kinds) > 1 or dataset is None):
         wrong = "buffers are imported by themselves, and with the dataset they were trained on"
         raise ConfigError(wrong, HELP if len(kinds) > 1 else "--dataset cifar10")

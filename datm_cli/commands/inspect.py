@@ -186,8 +186,8 @@ def _show(
     large: bool,
     limit: int | None,
 ) -> None:
-    from datm_cli.text import (set_report)
-    from datm_cli.text.quadrant_pictures import (LARGE, SMALL, Grid)
+    from datm_cli.text import set_report
+    from datm_cli.text.quadrant_pictures import LARGE, SMALL, Grid
 
     chosen = [index for indices in shown for index in indices]
     history = subject.history

@@ -34,7 +34,7 @@ def monitor(
     from datm_engine.errors import RunError
     from datm_engine.hints import command
     from datm_engine.runs.directory import Run
-    from datm_engine.tuning.tunes import Tune
+    from datm_engine.tuning.tune_folder import Tune
 
     tune = Tune.find(run, tunes_dir) if run and not (runs_dir / run / "run.json").exists() else None
     found = tune.log if tune else Run.open(runs_dir, run) if run else _latest(runs_dir)

@@ -25,8 +25,8 @@ def report(
 ) -> None:
     """A run on one page of HTML that needs no network: curves, images, labels, results."""
     from datm_cli.report.page import check_place
-    from datm_cli.report.run_page import (KIND)
-    from datm_cli.report.run_page import (report as page_of)
+    from datm_cli.report.run_page import KIND
+    from datm_cli.report.run_page import report as page_of
     from datm_cli.run_summary import Course, find_run
     from datm_cli.target import read
     from datm_cli.text import output

@@ -24,7 +24,7 @@ def stop(
     from datm_cli.session import detach
     from datm_cli.text import output
     from datm_engine.runs.directory import Run
-    from datm_engine.tuning.tunes import Tune
+    from datm_engine.tuning.tune_folder import Tune
 
     def tell(words: str) -> None:
         if not as_json:

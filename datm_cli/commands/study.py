@@ -10,7 +10,7 @@ import typer
 from datm_cli import options
 
 if TYPE_CHECKING:
-    from datm_cli.studies.runner import Making
+    from datm_cli.studies.study_runner import Making
 
 
 def study(
@@ -87,9 +87,9 @@ def study(
     goes on with a study that was stopped.
     """
     from datm_cli.session.run_stage import StopRequest
-    from datm_cli.studies import writing
-    from datm_cli.studies.plan import Asked, flags, listed
-    from datm_cli.studies.runner import Computing, Making
+    from datm_cli.studies import study_files
+    from datm_cli.studies.study_request import Asked, flags, listed
+    from datm_cli.studies.study_runner import Computing, Making
 
     if to is not None:
         options.named("--to", to, "studies/mine")
@@ -125,7 +125,7 @@ def study(
     with StopRequest(silent=quiet or as_json).listening() as stop:
         making = Making(plan, origins, folders, computing, stop, silent=quiet or as_json)
         making.check()
-        writing.check(folder, plan)
+        study_files.check(folder, plan)
         failed = making.make()
         _tell(making, folder, as_json, quiet)
     if stop.exit_code:
@@ -138,23 +138,25 @@ def _tell(making: Making, folder: Path, as_json: bool, quiet: bool) -> None:
     """Write and print what there is, whether it is all or not."""
     import sys
 
-    from datm_cli.studies import tables, writing
+    from datm_cli.studies import study_files, study_tables
     from datm_cli.text import output
     from datm_cli.text.escapes import printable
     from datm_engine.hints import command
-    from datm_engine.studies.findings import findings
-    from datm_engine.studies.results import read_study
+    from datm_engine.studies.study_findings import findings
+    from datm_engine.studies.study_results import read_study
 
     plan, runs_dir = making.plan, making.folders.runs
     result = read_study(plan, runs_dir)
-    written = writing.write(result, plan, runs_dir, folder)
+    written = study_files.write(result, plan, runs_dir, folder)
     with output.kept(f"the study is kept in {folder}", command("ls", folder)):
         if as_json:
-            output.print_json({**writing.told(result), "files": [str(path) for path in written]})
+            output.print_json(
+                {**study_files.told(result), "files": [str(path) for path in written]}
+            )
         else:
             console = output.results()
-            console.print(tables.drawn(result))
-            for text in ("", *findings(result), *tables.remarks(result)):
+            console.print(study_tables.drawn(result))
+            for text in ("", *findings(result), *study_tables.remarks(result)):
                 console.print(printable(text))
     if as_json or quiet:
         return

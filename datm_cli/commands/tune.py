@@ -11,7 +11,7 @@ from datm_cli import options
 
 if TYPE_CHECKING:
     from datm_engine.tuning.trials import Trials
-    from datm_engine.tuning.tunes import Tune
+    from datm_engine.tuning.tune_folder import Tune
 
 BUDGET = "20"
 
@@ -86,15 +86,15 @@ def tune(
     from datm_cli import resolve
     from datm_cli.session import prepare_run
     from datm_cli.session.run_stage import StopRequest
-    from datm_cli.studies.plan import flags
-    from datm_cli.studies.runner import Computing
-    from datm_cli.tuning.plan import ask
-    from datm_cli.tuning.runner import Conducting
+    from datm_cli.studies.study_request import flags
+    from datm_cli.studies.study_runner import Computing
+    from datm_cli.tuning.tune_request import ask
+    from datm_cli.tuning.tune_runner import Conducting
     from datm_engine.errors import ConfigError
     from datm_engine.hints import command
     from datm_engine.optional_imports import require
     from datm_engine.tuning.budget import parse_budget
-    from datm_engine.tuning.tunes import Tune
+    from datm_engine.tuning.tune_folder import Tune
 
     limit = parse_budget(budget)
     require("optuna", extra="tune", purpose="datm tune")
@@ -143,18 +143,18 @@ def _tell(
     from datm_cli.text import output
     from datm_cli.text.escapes import printable
     from datm_cli.text.sentences import plural
-    from datm_cli.tuning import results
+    from datm_cli.tuning import tune_output
     from datm_engine.hints import command
-    from datm_engine.tuning.findings import finding
+    from datm_engine.tuning.tune_result import finding
 
-    written = results.write_preset(tune, trials, typed, to) if trials.best else None
+    written = tune_output.write_preset(tune, trials, typed, to) if trials.best else None
     console = output.results()
     with output.kept(f"the tune is kept in {tune.path}", command("ls", tune.path)):
         if as_json:
-            output.print_json(results.told(tune, trials))
+            output.print_json(tune_output.told(tune, trials))
         elif written:
-            console.print(results.table(trials))
-            console.print("\n" + printable(finding(trials, results.held_out(tune))))
+            console.print(tune_output.table(trials))
+            console.print("\n" + printable(finding(trials, tune_output.held_out(tune))))
             distilling = command("datm", "distill", "--config", written)
             console.print(printable(f"distil with it: {distilling}"), soft_wrap=True)
     if as_json or quiet:

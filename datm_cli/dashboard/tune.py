@@ -20,7 +20,7 @@ from datm_engine.runs.directory import Run
 from datm_engine.runs.event_tail import EventTail
 from datm_engine.runs.events import RunEnded, RunStarted
 from datm_engine.tuning.trials import Trials
-from datm_engine.tuning.tunes import Tune
+from datm_engine.tuning.tune_folder import Tune
 
 
 class TuneDashboard(Dashboard):

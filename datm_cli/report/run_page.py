@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from datm_cli.report import (run_charts, sections)
-from datm_cli.report.set_images import (before_and_after, soft_labels)
+from datm_cli.report import run_charts, sections
 from datm_cli.report.markup import html, tag
 from datm_cli.report.page import page, remark, section
+from datm_cli.report.set_images import before_and_after, soft_labels
 from datm_engine.version import __version__
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import re
 from datetime import datetime
 from pathlib import Path
 
-from datm_cli.report.experts_page import (charts)
+from datm_cli.report.experts_page import charts
 from datm_cli.report.markup import Html, html, tag
 from datm_cli.report.page import facts, remark, table
 from datm_cli.run_summary import SETS, STAGES, Course

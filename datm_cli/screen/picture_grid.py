@@ -18,8 +18,8 @@ from textual.widget import Widget
 from datm_cli.screen.picture_wall import Wall
 from datm_cli.screen.picture_widgets import sharp_size
 from datm_cli.text.escapes import printable
-from datm_cli.text.quadrant_pictures import (SMALL, Line, quadrants)
 from datm_cli.text.plots import MARK
+from datm_cli.text.quadrant_pictures import SMALL, Line, quadrants
 
 Pixels = NDArray[np.uint8]
 ZOOMS = (4, 6, 8, 10, 12, 16, 20, 24, 32, 48)  # rows of a picture, and twice as many columns

@@ -15,7 +15,7 @@ from textual.app import ComposeResult
 from textual.strip import Strip
 from textual.widget import Widget
 
-from datm_cli.text.quadrant_pictures import (quadrants, size_in_cells)
+from datm_cli.text.quadrant_pictures import quadrants, size_in_cells
 from datm_engine.errors import ConfigError
 
 Pixels = NDArray[np.uint8]

@@ -10,7 +10,7 @@ from pathlib import Path
 from datm_cli.resolve import Settings
 from datm_cli.session import prepare_run
 from datm_cli.session.run_stage import Reader
-from datm_cli.studies.runner import Computing
+from datm_cli.studies.study_runner import Computing
 from datm_engine.errors import ConfigError, MatchingError
 from datm_engine.hints import HELP, retyped
 from datm_engine.pipeline import Folders, make_distilled_set

@@ -21,7 +21,7 @@ from datm_cli.tuning.trial_run import Work
 from datm_engine.errors import DatmError, RunError
 from datm_engine.hints import HELP
 from datm_engine.settings.config import Config
-from datm_engine.tuning.conductor import Conductor
+from datm_engine.tuning.trial_scheduler import Conductor
 from datm_engine.tuning.trials import Trial
 
 PATIENCE = 60.0  # seconds for a worker to leave, once it has nothing to do

@@ -13,7 +13,7 @@ import torch
 
 from datm_engine.errors import ConfigError
 from datm_engine.files import make_folder, save_text
-from datm_engine.interop.tensors import save
+from datm_engine.interop.tensor_files import save
 from datm_engine.settings.published import known_as
 from datm_engine.synthetic import SyntheticSet
 

@@ -8,7 +8,7 @@ from typing import Any
 from datm_engine.runs.directory import Run
 from datm_engine.runs.events import Evaluated
 from datm_engine.settings.config import Config
-from datm_engine.studies.planning import OF_IMAGES_ALONE
+from datm_engine.studies.study_plan import OF_IMAGES_ALONE
 
 
 def shared_rows(run: Run, others: Iterable[Run]) -> list[Evaluated]:

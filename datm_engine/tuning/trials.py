@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from datm_engine.runs import events
 from datm_engine.runs.events import Event
-from datm_engine.tuning.space import Draw
+from datm_engine.tuning.search_space import Draw
 
 
 @dataclass

@@ -18,7 +18,7 @@ from datm_engine.runs.events import KINDS, Event
 from datm_engine.runs.manifest import write_facts
 from datm_engine.synthetic import SyntheticSet
 from datm_engine.tensors import save_tensors
-from datm_engine.tuning.tunes import Tune
+from datm_engine.tuning.tune_folder import Tune
 from tests.cli.dashboard.conftest import story
 from tests.conftest import tiny_config
 

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datm_engine.errors import DatmError, FileError
-from datm_engine.interop import pickles, tensors
+from datm_engine.interop import pickles, tensor_files
 from tests.fuzz.conftest import Answer, assert_fine_or_two_lines, damaged, write
 
 N, CLASSES = 4, 2
@@ -65,7 +65,7 @@ def test_damaged_sets_are_imported_or_refused(content: bytes, part: str, tmp_pat
     names = ["res"] if part == "res" else ["images", "labels", "lr"]
     paths = [write(tmp_path / f"{name}_best.pt", contents[name]) for name in names]
     try:
-        foreign = tensors.read(paths)
+        foreign = tensor_files.read(paths)
     except DatmError:
         return
     assert foreign.images.ndim == 4
@@ -91,7 +91,7 @@ def test_sets_of_anything(images: Any, labels: Any, rate: Any, tmp_path: Path) -
     res = write(tmp_path / "res_best.pt", saved({"data": [[images, labels]]}))
     for chosen in (paths, paths[:2], [res]):
         try:
-            tensors.read(chosen)
+            tensor_files.read(chosen)
         except DatmError:
             continue
 

@@ -13,14 +13,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from datm_cli.studies import tables, writing
+from datm_cli.studies import study_files, study_tables
 from datm_cli.text import output
 from datm_cli.text.progress import Bars, Lines
-from datm_cli.tuning import results
+from datm_cli.tuning import tune_output
 from datm_engine.runs import events
 from datm_engine.runs.directory import Run
-from datm_engine.studies.planning import plan_windows
-from datm_engine.studies.results import read_study
+from datm_engine.studies.study_plan import plan_windows
+from datm_engine.studies.study_results import read_study
 from tests.cli.dashboard.conftest import story
 from tests.conftest import tiny_config
 from tests.fuzz.conftest import Answer, assert_fine_or_two_lines
@@ -189,9 +189,9 @@ def test_no_study_has_a_control_character(place: Path, capsys: pytest.CaptureFix
     write_log(Run(place / plan.runs[-1].name), [failed])
     study = read_study(plan, place)
     assert study.runs[-1].message == HOSTILE
-    output.results().print(tables.drawn(study))
+    output.results().print(study_tables.drawn(study))
     assert_clean(capsys.readouterr().out)
-    for path in writing.write(study, plan, place, place / "result"):
+    for path in study_files.write(study, plan, place, place / "result"):
         assert_clean(path.read_text(encoding="utf-8"))
 
 
@@ -200,14 +200,14 @@ def test_no_tune_prints_a_control_character(
 ) -> None:
     tune = make_tune(place / "tune")
     trials = tune.trials()
-    output.results().print(results.table(trials))
+    output.results().print(tune_output.table(trials))
     with Lines(output.remarks()) as screen:
         for trial in trials.all.values():
-            screen.read(events.Noted(text=results.line(trial)))
-    output.print_json(results.told(tune, trials))
+            screen.read(events.Noted(text=tune_output.line(trial)))
+    output.print_json(tune_output.told(tune, trials))
     printed = capsys.readouterr()
     assert_clean(printed.out + printed.err)
-    results.write_preset(tune, trials, HOSTILE, None)
+    tune_output.write_preset(tune, trials, HOSTILE, None)
     text = tune.preset.read_text(encoding="utf-8")
     assert tomllib.loads(text)["dataset"]["name"] == HOSTILE
     assert_clean(text.partition("\n\n[")[0])

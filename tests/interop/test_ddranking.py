@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from datm_engine.errors import ConfigError
-from datm_engine.interop import ddranking, tensors
+from datm_engine.interop import ddranking, tensor_files
 from datm_engine.synthetic import SyntheticSet
 
 MakeSet = Callable[..., SyntheticSet]
@@ -45,7 +45,7 @@ def test_tensors_and_settings(tmp_path: Path, make_set: MakeSet) -> None:
 def test_what_is_exported_is_imported_bit_for_bit(tmp_path: Path, make_set: MakeSet) -> None:
     made = make_set()
     *files, _ = ddranking.export(tmp_path / "out", made)
-    foreign = tensors.read(files)
+    foreign = tensor_files.read(files)
     assert torch.equal(foreign.images, made.images)
     assert torch.equal(foreign.labels, made.labels)
     assert foreign.rate is not None

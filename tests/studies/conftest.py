@@ -11,7 +11,7 @@ import torch
 from datm_engine.compute.runtime import Runtime
 from datm_engine.runs.directory import Run
 from datm_engine.runs.events import Evaluated, RunEnded
-from datm_engine.studies.planning import Plan, PlannedRun, plan_windows
+from datm_engine.studies.study_plan import Plan, PlannedRun, plan_windows
 from tests.conftest import tiny_config
 
 

@@ -16,7 +16,7 @@ from datm_cli.dashboard.widgets.trials import TrialTable
 from datm_engine.runs import event_json, events
 from datm_engine.runs.events import Event
 from datm_engine.runs.process import Process
-from datm_engine.tuning.tunes import Tune
+from datm_engine.tuning.tune_folder import Tune
 
 from .conftest import BEGAN, Make, Size, played, screen_text, story
 from .test_screens import assert_golden

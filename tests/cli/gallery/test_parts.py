@@ -17,7 +17,7 @@ from datm_cli.gallery.widgets.label_bars import LabelBars
 from datm_cli.screen.picture_widgets import Picture, PixelPicture, picture_maker, sharp_size
 from datm_cli.screen.screenshot import photograph
 from datm_cli.screen.screenshot.naming import free_path
-from datm_cli.text.quadrant_pictures import (size_in_cells)
+from datm_cli.text.quadrant_pictures import size_in_cells
 from datm_engine.errors import ConfigError, FileError
 from datm_engine.runs.directory import Run
 

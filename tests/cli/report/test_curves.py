@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datm_cli.report import (run_charts)
+from datm_cli.report import run_charts
 from datm_cli.report.pictures import heat_map
 from tests.cli.dashboard.conftest import matched
 from tests.cli.report.conftest import Reader

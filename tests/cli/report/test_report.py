@@ -15,8 +15,8 @@ import pytest
 import torch
 from PIL import Image
 
-from datm_cli.report.set_images import (MOST_BYTES, shown)
 from datm_cli.report.pictures import strip
+from datm_cli.report.set_images import MOST_BYTES, shown
 from datm_engine.data.preprocessing import Normalization
 from datm_engine.experts.learning_curves import Course
 from datm_engine.runs import events

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from datm_cli.studies import runner
+from datm_cli.studies import study_runner
 from datm_engine.runs.directory import Run
 from datm_engine.runs.events import Evaluated, EvaluationProgress, Event, Matched, RunStarted
 from tests.cli.conftest import Answer, assert_two_lines
@@ -103,7 +103,7 @@ def test_stopped_it_goes_on_with_the_same_result(
     datm: Datm, compare: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = compare("--json", "--name", "whole", methods="datm,mtt").json
-    drive, begun = runner.drive, []
+    drive, begun = study_runner.drive, []
 
     def with_ctrl_c(stage: Generator[Event, None, Any]) -> Generator[Event, None, Any]:
         """In the second run, at its third iteration."""
@@ -118,7 +118,9 @@ def test_stopped_it_goes_on_with_the_same_result(
                 signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patched:
-        patched.setattr(runner, "drive", lambda stage, screen: drive(with_ctrl_c(stage), screen))
+        patched.setattr(
+            study_runner, "drive", lambda stage, screen: drive(with_ctrl_c(stage), screen)
+        )
         stopped = compare("--to", "here", methods="datm,mtt")
     assert stopped.code == 130
     assert "stopped with 1 of 2 runs to make; go on with: datm study methods" in stopped.err

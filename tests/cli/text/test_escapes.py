@@ -17,8 +17,8 @@ from rich.text import Text
 from datm_cli.report.markup import tag
 from datm_cli.text import output
 from datm_cli.text.escapes import json_text, printable, typeable
-from datm_cli.text.quadrant_pictures import (Grid)
 from datm_cli.text.progress import Bars, Lines
+from datm_cli.text.quadrant_pictures import Grid
 from datm_engine.hints import command
 from datm_engine.runs import events
 from datm_engine.settings.presets import preset_text

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from datm_cli.text.quadrant_pictures import (LARGE, QUADRANTS, RAMP, Grid, quadrants, size_in_cells)
+from datm_cli.text.quadrant_pictures import LARGE, QUADRANTS, RAMP, Grid, quadrants, size_in_cells
 
 BLACK, WHITE, RED = (0, 0, 0), (255, 255, 255), (255, 0, 0)
 

@@ -23,7 +23,7 @@ from datm_engine.runs.directory import Run
 from datm_engine.runs.event_writer import Recorder
 from datm_engine.runs.events import CandidateScored, Evaluated, Event, Matched, RunStarted
 from datm_engine.settings.config import build
-from datm_engine.tuning.tunes import Tune
+from datm_engine.tuning.tune_folder import Tune
 from tests.cli.conftest import Answer, assert_two_lines
 
 Datm = Callable[..., Answer]

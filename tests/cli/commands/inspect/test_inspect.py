@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 from safetensors.torch import save_file
 
-from datm_cli.text import (set_report)
+from datm_cli.text import set_report
 from datm_engine.errors import ConfigError, FileError, RunError
 from datm_engine.runs.checkpoint import Checkpoint, Progress
 from datm_engine.summary import summarize

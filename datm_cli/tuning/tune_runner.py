@@ -8,12 +8,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from datm_cli.session.run_stage import StopRequest, UntilLost
-from datm_cli.studies.runner import Computing
+from datm_cli.studies.study_runner import Computing
 from datm_cli.text import output
 from datm_cli.text.progress import reader
-from datm_cli.tuning import results, workers
-from datm_cli.tuning.plan import Asked
+from datm_cli.tuning import tune_output, workers
 from datm_cli.tuning.trial_run import Work, folders_of
+from datm_cli.tuning.tune_request import Asked
 from datm_cli.tuning.watching import Watching
 from datm_engine.errors import DatmError, FileError
 from datm_engine.hints import command
@@ -21,9 +21,9 @@ from datm_engine.pipeline import Folders
 from datm_engine.runs.event_writer import Recorder
 from datm_engine.runs.events import Event, RunEnded, RunStarted
 from datm_engine.tuning.budget import Budget
-from datm_engine.tuning.conductor import Conductor
+from datm_engine.tuning.trial_scheduler import Conductor
 from datm_engine.tuning.trials import Trial, Trials
-from datm_engine.tuning.tunes import Tune
+from datm_engine.tuning.tune_folder import Tune
 from datm_engine.version import __version__
 
 
@@ -98,7 +98,7 @@ class Conducting:
             return self.stop() or tune.log.stop_file.exists()
 
         def ended(trial: Trial) -> None:
-            screen.tell(results.line(trial))
+            screen.tell(tune_output.line(trial))
             best = conductor.trials.best
             if not self.keep:
                 tune.shed(conductor.trials, {0, best.number if best else 0})

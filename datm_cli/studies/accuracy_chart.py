@@ -8,8 +8,8 @@ from pathlib import Path
 from datm_cli import report
 from datm_cli.report.charts import HEIGHT, LETTER, LOOKS, WIDTH, Chart, Series, swatch
 from datm_cli.report.markup import Html, tag
-from datm_cli.studies.tables import label
-from datm_engine.studies.results import FULL, Study
+from datm_cli.studies.study_tables import label
+from datm_engine.studies.study_results import FULL, Study
 
 _ENTRY, _TITLE = 18, 22  # lines of the legend, and of the title
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Set
 from datm_engine.runs.events import Event, TrialBegan, TrialEnded, TrialScored
 from datm_engine.settings.config import Config
 from datm_engine.tuning.budget import Budget
+from datm_engine.tuning.optuna_search import Search
 from datm_engine.tuning.rungs import Rungs
-from datm_engine.tuning.search import Search
-from datm_engine.tuning.space import Draw, Space, changes
+from datm_engine.tuning.search_space import Draw, Space, changes
 from datm_engine.tuning.trials import Trial, Trials, fold_trials
 
 

@@ -22,8 +22,8 @@ from datm_engine.hints import command
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs.directory import Run
 from datm_engine.settings.config import differences
-from datm_engine.studies.planning import Plan, PlannedRun
 from datm_engine.studies.shared_rows import shared_rows
+from datm_engine.studies.study_plan import Plan, PlannedRun
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from datm_engine.errors import ConfigError, FileError
 from datm_engine.files import make_folder, replacing
 from datm_engine.hints import HELP, command
 from datm_engine.interop import pickles
-from datm_engine.interop.conversion import class_order, convert_images, convert_labels
+from datm_engine.interop.tensor_conversion import class_order, convert_images, convert_labels
 from datm_engine.synthetic import SyntheticSet
 
 _PARTS = re.compile(

@@ -10,7 +10,7 @@ import pytest
 from datm_engine.errors import ConfigError
 from datm_engine.settings import presets
 from datm_engine.settings.config import Config, build, differences
-from datm_engine.tuning.space import KEYS, WINDOW, Choice, Draw, Space, changes
+from datm_engine.tuning.search_space import KEYS, WINDOW, Choice, Draw, Space, changes
 from tests.conftest import tiny_config
 
 

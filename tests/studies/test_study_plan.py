@@ -6,7 +6,7 @@ import pytest
 
 from datm_engine.errors import ConfigError
 from datm_engine.settings.config import differences
-from datm_engine.studies.planning import (
+from datm_engine.studies.study_plan import (
     Plan,
     plan_methods,
     plan_windows,

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from datm_engine.errors import DatmError
-from datm_engine.interop import pictures
+from datm_engine.interop import picture_files
 from datm_engine.synthetic import SyntheticSet
 
 MakeSet = Callable[..., SyntheticSet]
@@ -22,7 +22,7 @@ MakeSet = Callable[..., SyntheticSet]
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_folder_a_class(channels: int, tmp_path: Path, make_set: MakeSet) -> None:
     made = make_set(channels=channels)
-    written = pictures.save_folder(tmp_path / "out", made)
+    written = picture_files.save_folder(tmp_path / "out", made)
     assert [path.relative_to(tmp_path / "out").as_posix() for path in written] == [
         f"{name}/000{number}.png" for name in ("cat", "dog", "ox") for number in (0, 1)
     ]
@@ -33,9 +33,9 @@ def test_a_folder_a_class(channels: int, tmp_path: Path, make_set: MakeSet) -> N
 
 
 def test_names_that_no_folder_can_have(tmp_path: Path, make_set: MakeSet) -> None:
-    names = pictures.folder_names(("a/b", "a_b", ".."))
+    names = picture_files.folder_names(("a/b", "a_b", ".."))
     assert names == ["a_b_0", "a_b_1", "_"]
-    pictures.save_folder(tmp_path / "out", make_set(names=("../x", "X", "x")))
+    picture_files.save_folder(tmp_path / "out", make_set(names=("../x", "X", "x")))
     assert all((tmp_path / "out").resolve() in p.resolve().parents for p in tmp_path.rglob("*.png"))
     assert len(list((tmp_path / "out").iterdir())) == 3
 
@@ -43,7 +43,7 @@ def test_names_that_no_folder_can_have(tmp_path: Path, make_set: MakeSet) -> Non
 def test_parquet_is_what_the_hub_reads(tmp_path: Path, make_set: MakeSet) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     made = make_set()
-    (path,) = pictures.save_parquet(tmp_path / "out", made)
+    (path,) = picture_files.save_parquet(tmp_path / "out", made)
     assert path == tmp_path / "out" / "data" / "train-00000-of-00001.parquet"
     table = parquet.read_table(path)
     assert table.column_names == ["image", "label", "soft_label"]
@@ -58,7 +58,7 @@ def test_parquet_is_what_the_hub_reads(tmp_path: Path, make_set: MakeSet) -> Non
 def test_datasets_reads_the_parquet(tmp_path: Path, make_set: MakeSet) -> None:
     datasets = pytest.importorskip("datasets")
     made = make_set()
-    pictures.save_parquet(tmp_path / "out", made)
+    picture_files.save_parquet(tmp_path / "out", made)
     read = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))["train"]
     assert read.features["label"].names == ["cat", "dog", "ox"]
     assert np.array_equal(
@@ -72,6 +72,6 @@ def test_parquet_without_its_package_is_told(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(DatmError, match="--format parquet takes a package") as told:
-        pictures.save_parquet(tmp_path / "out", make_set())
+        picture_files.save_parquet(tmp_path / "out", make_set())
     assert told.value.hint == "pip install 'datm[parquet]'"
     assert not (tmp_path / "out").exists()

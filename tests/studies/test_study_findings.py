@@ -8,9 +8,9 @@ import pytest
 
 from datm_engine.runs.directory import Run
 from datm_engine.runs.events import Matched
-from datm_engine.studies.findings import findings, judge
-from datm_engine.studies.planning import Plan, plan_methods, plan_windows
-from datm_engine.studies.results import read_study
+from datm_engine.studies.study_findings import findings, judge
+from datm_engine.studies.study_plan import Plan, plan_methods, plan_windows
+from datm_engine.studies.study_results import read_study
 from tests.conftest import tiny_config
 from tests.studies.conftest import row, told_run, told_study
 

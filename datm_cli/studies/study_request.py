@@ -16,7 +16,7 @@ from datm_engine.hints import command
 from datm_engine.runs.names import checked
 from datm_engine.settings import presets
 from datm_engine.settings.config import parse_assignments
-from datm_engine.studies.planning import (
+from datm_engine.studies.study_plan import (
     LONGEST,
     WINDOWS,
     Plan,

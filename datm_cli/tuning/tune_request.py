@@ -12,8 +12,8 @@ from datm_cli.resolve import Settings
 from datm_engine.runs.names import made
 from datm_engine.settings.config import Config, parse_assignments
 from datm_engine.tuning.rungs import Rungs
-from datm_engine.tuning.shortening import shortened
-from datm_engine.tuning.space import KEYS, WINDOW, Space
+from datm_engine.tuning.search_space import KEYS, WINDOW, Space
+from datm_engine.tuning.trial_settings import shortened
 
 
 @dataclass(frozen=True)

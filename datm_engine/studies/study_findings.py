@@ -10,7 +10,7 @@ import math
 from typing import Literal
 
 from datm_engine.runs.events import Evaluated
-from datm_engine.studies.results import FULL, Study
+from datm_engine.studies.study_results import FULL, Study
 
 CAVEAT = (
     "± is the standard deviation over networks trained on one and the same set; every set was "

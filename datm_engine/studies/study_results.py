@@ -10,8 +10,8 @@ from datm_engine.runs.directory import Run
 from datm_engine.runs.events import Evaluated, Matched, RunEnded
 from datm_engine.settings import published
 from datm_engine.settings.published import Published
-from datm_engine.studies.planning import Plan, PlannedRun
 from datm_engine.studies.shared_rows import real_rows
+from datm_engine.studies.study_plan import Plan, PlannedRun
 
 FULL = "full"
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from datm_cli.gallery.image_history import Samples
 from datm_cli.text.contact_sheet import Row, save_sheet
 from datm_engine.runs.directory import Run
-from datm_engine.studies.planning import SAMPLES, WINDOWS, Plan
+from datm_engine.studies.study_plan import SAMPLES, WINDOWS, Plan
 from datm_engine.summary import read_pictures
 from datm_engine.synthetic import SyntheticSet
 

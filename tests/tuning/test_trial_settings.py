@@ -11,8 +11,8 @@ from datm_engine.settings import presets
 from datm_engine.settings.config import build, differences, overlay
 from datm_engine.settings.presets import preset_text
 from datm_engine.tuning.rungs import Rungs
-from datm_engine.tuning.shortening import lengthened, shortened
-from datm_engine.tuning.space import Space
+from datm_engine.tuning.search_space import Space
+from datm_engine.tuning.trial_settings import lengthened, shortened
 from tests.conftest import tiny_config
 
 

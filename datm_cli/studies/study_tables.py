@@ -10,7 +10,7 @@ from rich.text import Text
 from datm_cli.text.escapes import printable
 from datm_engine.settings.presets import APPROXIMATE
 from datm_engine.settings.published import Published, known_as, source
-from datm_engine.studies.results import FULL, Study
+from datm_engine.studies.study_results import FULL, Study
 
 LABELS = {  # of real images
     "random": "random images",

@@ -18,7 +18,7 @@ from datm_engine.data.prepared import prepare
 from datm_engine.data.preprocessing import Normalization, Preprocessing, Unknown, to_unit
 from datm_engine.distillation.matching import hard_labels
 from datm_engine.errors import ConfigError, DataError
-from datm_engine.interop.tensors import Foreign
+from datm_engine.interop.tensor_files import Foreign
 from datm_engine.runs.events import Event, Noted
 from datm_engine.settings.config import Config
 from datm_engine.synthetic import SyntheticSet

@@ -16,10 +16,10 @@ from datm_engine.hints import command
 from datm_engine.runs import events
 from datm_engine.settings.derived import STEPPED
 from datm_engine.settings.presets import preset_text
-from datm_engine.tuning.findings import finding
-from datm_engine.tuning.shortening import lengthened
+from datm_engine.tuning.trial_settings import lengthened
 from datm_engine.tuning.trials import Trial, Trials
-from datm_engine.tuning.tunes import Tune
+from datm_engine.tuning.tune_folder import Tune
+from datm_engine.tuning.tune_result import finding
 from datm_engine.version import __version__
 
 SHOWN = 5  # trials in the table

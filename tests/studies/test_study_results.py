@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from datm_engine.studies.planning import Plan, plan_methods
-from datm_engine.studies.results import read_study
+from datm_engine.studies.study_plan import Plan, plan_methods
+from datm_engine.studies.study_results import read_study
 from tests.conftest import tiny_config
 from tests.studies.conftest import row, told_run, told_study
 

@@ -15,7 +15,7 @@ from typing import Any
 from datm_engine.compute.runtime import derive_seed
 from datm_engine.optional_imports import require
 from datm_engine.tuning.rungs import REDUCTION
-from datm_engine.tuning.space import Choice, Draw, Range, Space
+from datm_engine.tuning.search_space import Choice, Draw, Range, Space
 
 AT_RANDOM = 8  # trials before those that are drawn near the good ones
 

@@ -13,10 +13,10 @@ pytest.importorskip("optuna")
 from datm_engine.runs.events import Event, RunStarted, TrialBegan, TrialEnded, TrialScored
 from datm_engine.settings.config import Config
 from datm_engine.tuning.budget import Budget
-from datm_engine.tuning.conductor import Conductor
 from datm_engine.tuning.rungs import Rungs
-from datm_engine.tuning.shortening import shortened
-from datm_engine.tuning.space import Space
+from datm_engine.tuning.search_space import Space
+from datm_engine.tuning.trial_scheduler import Conductor
+from datm_engine.tuning.trial_settings import shortened
 from datm_engine.tuning.trials import Trial
 from tests.conftest import tiny_config
 

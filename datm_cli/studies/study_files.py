@@ -10,16 +10,16 @@ from typing import Any
 from datm_cli.report.charts import Chart
 from datm_cli.report.markup import Html, tag
 from datm_cli.report.page import page, remark, section, table
-from datm_cli.studies import figures, tables
-from datm_cli.studies.strips import read_strips, save_strips
+from datm_cli.studies import accuracy_chart, study_tables
+from datm_cli.studies.image_strips import read_strips, save_strips
 from datm_cli.text.escapes import json_text, printable
 from datm_engine.errors import ConfigError
 from datm_engine.files import check_writable, make_folder, or_elsewhere, parse_json, save_text
 from datm_engine.hints import command
 from datm_engine.settings import published
-from datm_engine.studies.findings import CAVEAT, findings
-from datm_engine.studies.planning import Plan
-from datm_engine.studies.results import Study
+from datm_engine.studies.study_findings import CAVEAT, findings
+from datm_engine.studies.study_plan import Plan
+from datm_engine.studies.study_results import Study
 from datm_engine.version import __version__
 
 TITLES = {
@@ -84,7 +84,7 @@ def _write(study: Study, plan: Plan, runs_dir: Path, folder: Path) -> list[Path]
         pictures.append(
             folder / f"accuracy{'' if network == study.networks[0] else f'-{network}'}.svg"
         )
-        save_text(pictures[-1], figures.standalone(chart))
+        save_text(pictures[-1], accuracy_chart.standalone(chart))
     strips = read_strips(plan, runs_dir) if study.kind == "window" else []
     sheet = folder / "strips.png" if strips else None
     if sheet:
@@ -103,7 +103,7 @@ def _write(study: Study, plan: Plan, runs_dir: Path, folder: Path) -> list[Path]
 
 def _charts(study: Study) -> dict[str, Chart]:
     """Of every network of which anything is measured."""
-    every = {network: figures.accuracy_chart(study, network) for network in study.networks}
+    every = {network: accuracy_chart.accuracy_chart(study, network) for network in study.networks}
     return {
         network: chart
         for network, chart in every.items()
@@ -117,7 +117,7 @@ def told(study: Study) -> dict[str, Any]:
     return {
         **study.as_json(),
         "findings": findings(study),
-        "remarks": [CAVEAT, *tables.remarks(study)],
+        "remarks": [CAVEAT, *study_tables.remarks(study)],
         "sources": sources,
     }
 
@@ -127,14 +127,14 @@ def _markdown(study: Study, pictures: Sequence[Path]) -> str:
         f"# {printable(study.name)}: {TITLES[study.kind]}",
         "\n".join(f"- {printable(text)}" for text in findings(study)),
         f"Test accuracy in percent. {CAVEAT}",
-        tables.markdown(study).rstrip(),
-        *map(printable, tables.remarks(study)),
+        study_tables.markdown(study).rstrip(),
+        *map(printable, study_tables.remarks(study)),
         *(
             f"{STRIPS}\n\n{image}" if "strips" in image else image
             for image in map(_image, pictures)
         ),
         "## Runs",
-        tables.to_markdown(*tables.runs(study)).rstrip(),
+        study_tables.to_markdown(*study_tables.runs(study)).rstrip(),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -144,7 +144,7 @@ def _image(path: Path) -> str:
 
 
 def _page(study: Study, charts: Sequence[Html], sheet: Path | None) -> str:
-    title, heading = f"{study.name}: {TITLES[study.kind]}", tables.header(study)
+    title, heading = f"{study.name}: {TITLES[study.kind]}", study_tables.header(study)
     numbers = range(len(heading) - len(study.ipcs), len(heading))
     lines = [tag("li", text) for text in findings(study)]
     return page(
@@ -154,12 +154,12 @@ def _page(study: Study, charts: Sequence[Html], sheet: Path | None) -> str:
         section("What it shows", tag("ul", *lines) if lines else None, remark(CAVEAT)),
         section(
             "Test accuracy in percent",
-            table(heading, tables.rows(study), numbers=numbers),
-            *(remark(text) for text in tables.remarks(study)),
+            table(heading, study_tables.rows(study), numbers=numbers),
+            *(remark(text) for text in study_tables.remarks(study)),
         ),
         section("Accuracy against images per class", *charts),
         section("The images", tag("p", STRIPS), _embedded(sheet)) if sheet else None,
-        section("Runs", table(*tables.runs(study))),
+        section("Runs", table(*study_tables.runs(study))),
         remark(f"datm {__version__}"),
     )
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from datm_cli.studies import figures, tables, writing
+from datm_cli.studies import accuracy_chart, study_files, study_tables
 from datm_engine.errors import ConfigError, FileError
 from datm_engine.runs.events import Evaluated
-from datm_engine.studies.planning import Plan, plan_methods, plan_windows
-from datm_engine.studies.results import Study, read_study
+from datm_engine.studies.study_plan import Plan, plan_methods, plan_windows
+from datm_engine.studies.study_results import Study, read_study
 from tests.conftest import tiny_config
 from tests.studies.conftest import row, told_run, told_study
 
@@ -37,7 +37,7 @@ def study(plan: Plan, tmp_path: Path) -> Study:
 
 
 def test_the_table_has_a_line_for_every_set(study: Study) -> None:
-    assert tables.markdown(study).splitlines() == [
+    assert study_tables.markdown(study).splitlines() == [
         "| window | ipc 1 | ipc 2 |",
         "| --- | --- | --- |",
         "| early (0–0) | **80.0 ± 1.0** | 85.0 ± 1.0 |",
@@ -67,13 +67,13 @@ def published_study(tmp_path: Path, rows: list[Evaluated], dataset: str = "cifar
 def test_published_figures_stand_in_brackets(tmp_path: Path) -> None:
     rows = [row("distilled", 40.0, 0.0, repeats=1), row("distilled", 50.0, network="resnet18")]
     study = published_study(tmp_path, rows)
-    lines = tables.markdown(study).splitlines()
+    lines = study_tables.markdown(study).splitlines()
     assert lines[0] == "| network | method | ipc 1 | ipc 10 |"
     assert lines[2] == "| convnet | datm | **40.0 (1)** [46.9 ± 0.5] | – [66.8 ± 0.2] |"
     assert lines[3] == "| convnet | mtt | failed [46.2] | – [65.4] |"
     assert lines[4] == "| convnet | random images | – [15.4] | – [31.0] |"
     assert lines[5] == "| resnet18 | datm | **50.0 ± 1.0** | – |"
-    told = tables.remarks(study)
+    told = study_tables.remarks(study)
     assert "(1): of one network." in told
     assert "failed: matching could not go on." in told
     assert "ICLR 2024" in told[-1]
@@ -83,13 +83,13 @@ def test_published_figures_stand_in_brackets(tmp_path: Path) -> None:
 
 def test_a_folder_s_published_figures_say_that_its_name_is_all_they_go_by(tmp_path: Path) -> None:
     study = published_study(tmp_path, [row("distilled", 40.0)], "/data/CIFAR-10")
-    assert "40.0 ± 1.0** [46.9 ± 0.5]" in tables.markdown(study)
-    told = tables.remarks(study)[-1]
+    assert "40.0 ± 1.0** [46.9 ± 0.5]" in study_tables.markdown(study)
+    told = study_tables.remarks(study)[-1]
     assert told.endswith("; /data/CIFAR-10 is taken for cifar10 by its name.")
 
 
 def test_a_plot_is_an_svg_with_everything_named(study: Study) -> None:
-    drawing = figures.standalone(figures.accuracy_chart(study, "convnet"))
+    drawing = accuracy_chart.standalone(accuracy_chart.accuracy_chart(study, "convnet"))
     root = ET.fromstring(drawing)
     assert root.tag == f"{SVG}svg"
     texts = [element.text for element in root.iter(f"{SVG}text")]
@@ -106,15 +106,15 @@ def test_the_axis_of_images_is_logarithmic(tmp_path: Path) -> None:
     configs = {ipc: tiny_config(distill={"ipc": ipc}) for ipc in (1, 10, 100)}
     plan = plan_windows("digits", configs)
     told_study(tmp_path, plan, {("early", ipc): 50.0 + ipc / 10 for ipc in (1, 10, 100)})
-    chart = figures.accuracy_chart(read_study(plan, tmp_path), "convnet")
-    texts = list(ET.fromstring(figures.standalone(chart)).iter(f"{SVG}text"))
+    chart = accuracy_chart.accuracy_chart(read_study(plan, tmp_path), "convnet")
+    texts = list(ET.fromstring(accuracy_chart.standalone(chart)).iter(f"{SVG}text"))
     places = {t.text: float(t.get("x", "nan")) for t in texts if t.text in ("1", "10", "100")}
     assert places["10"] - places["1"] == pytest.approx(places["100"] - places["10"], abs=0.2)
 
 
 def test_all_files_are_written(study: Study, plan: Plan, tmp_path: Path) -> None:
     """These runs have no pictures, so there are no strips."""
-    written = writing.write(study, plan, tmp_path / "runs", tmp_path / "out")
+    written = study_files.write(study, plan, tmp_path / "runs", tmp_path / "out")
     names = ["study.json", "study.md", "accuracy.svg", "report.html"]
     assert [path.name for path in written] == names
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(names)
@@ -133,16 +133,18 @@ def test_an_approximate_gradient_is_named(tmp_path: Path) -> None:
     exact, tesla = tiny_config(), tiny_config(distill={"gradient": "tesla"})
     plan = plan_methods("digits", {("datm", 1): exact, ("tesla", 1): tesla})
     told_study(tmp_path, plan, {("datm", 1): 80.0, ("tesla", 1): 70.0})
-    told = [one for one in tables.remarks(read_study(plan, tmp_path)) if "approximation" in one]
+    told = [
+        one for one in study_tables.remarks(read_study(plan, tmp_path)) if "approximation" in one
+    ]
     assert len(told) == 1
     assert told[0].startswith("tesla: the gradient is TESLA's approximation")
 
 
 def test_an_earlier_result_makes_way_for_no_less(study: Study, plan: Plan, tmp_path: Path) -> None:
     folder = tmp_path / "out"
-    writing.check(folder, plan)
-    writing.write(study, plan, tmp_path / "runs", folder)
-    writing.check(folder, plan)
+    study_files.check(folder, plan)
+    study_files.write(study, plan, tmp_path / "runs", folder)
+    study_files.check(folder, plan)
     before = {path: path.read_bytes() for path in folder.iterdir()}
     less = plan_windows("digits", {1: tiny_config()})
     methods = plan_methods("digits", {("datm", 1): tiny_config()})
@@ -155,12 +157,12 @@ def test_an_earlier_result_makes_way_for_no_less(study: Study, plan: Plan, tmp_p
         (plan_windows("digits", {n: tiny_config(distill={"ipc": n}) for n in (1, 2)}), "has full"),
     ):
         with pytest.raises(ConfigError, match=wrong) as raised:
-            writing.check(folder, other)
+            study_files.check(folder, other)
         assert raised.value.hint == f"--to {folder}-2"
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
     (folder / "study.json").write_text("{")
     with pytest.raises(ConfigError, match="is damaged"):
-        writing.check(folder, plan)
+        study_files.check(folder, plan)
 
 
 def test_what_is_no_study_is_left_alone(plan: Plan, tmp_path: Path) -> None:
@@ -168,15 +170,15 @@ def test_what_is_no_study_is_left_alone(plan: Plan, tmp_path: Path) -> None:
     (tmp_path / "thesis" / "study.md").write_text("mine")
     (tmp_path / "thesis-2").write_text("")
     with pytest.raises(ConfigError, match="other files than a study's") as raised:
-        writing.check(tmp_path / "thesis", plan)
+        study_files.check(tmp_path / "thesis", plan)
     assert raised.value.hint == f"--to {tmp_path / 'thesis-3'}"
     with pytest.raises(FileError, match="cannot be made"):
-        writing.check(tmp_path / "thesis-2", plan)
+        study_files.check(tmp_path / "thesis-2", plan)
 
 
 def test_a_name_cannot_become_markup(tmp_path: Path) -> None:
     plan = plan_windows("a<b>|c", {1: tiny_config()})
     study = read_study(plan, tmp_path)
-    writing.write(study, plan, tmp_path, tmp_path / "out")
+    study_files.write(study, plan, tmp_path, tmp_path / "out")
     assert "<b>" not in (tmp_path / "out/report.html").read_text()
     assert "a&lt;b&gt;" in (tmp_path / "out/report.html").read_text()
