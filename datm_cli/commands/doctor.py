@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datm_cli import options
+from datm_engine.formatting import byte_size, duration
 
 if TYPE_CHECKING:
     from datm_cli.resolve import Settings
@@ -127,17 +128,16 @@ def _show(told: dict[str, Any]) -> None:
 
     from datm_cli.text import output
     from datm_cli.text.escapes import printable
-    from datm_cli.text.sentences import duration, size
 
     facts = Table.grid(padding=(0, 2, 0, 0))
     facts.add_row("device", printable(told["device"]))
     facts.add_row("torch", told["torch"])
     facts.add_row("precision", told["precision"])
     facts.add_row("compiler", printable(told["compiler"]))
-    graphs = size(told["memory_for_graphs"])
-    facts.add_row("memory", f"{size(told['memory_free'])} free, {graphs} of it for graphs")
+    graphs = byte_size(told["memory_for_graphs"])
+    facts.add_row("memory", f"{byte_size(told['memory_free'])} free, {graphs} of it for graphs")
     for name, free in told["disk_free"].items():
-        facts.add_row("disk", f"{size(free)} free for {name}")
+        facts.add_row("disk", f"{byte_size(free)} free for {name}")
     console = output.results()
     console.print(facts)
     if "stages" not in told:
@@ -151,6 +151,6 @@ def _show(told: dict[str, Any]) -> None:
     for column in ("stage", "time, without compiling", "memory", "disk"):
         table.add_column(column, justify="left" if column == "stage" else "right")
     for stage in told["stages"]:
-        disk = size(stage["disk"]) if stage["disk"] else ""
-        table.add_row(stage["stage"], duration(stage["seconds"]), size(stage["memory"]), disk)
+        disk = byte_size(stage["disk"]) if stage["disk"] else ""
+        table.add_row(stage["stage"], duration(stage["seconds"]), byte_size(stage["memory"]), disk)
     console.print(table)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from datm_cli import options
 from datm_cli.text.escapes import printable
+from datm_engine.formatting import duration
 
 if TYPE_CHECKING:
     from datm_engine.runs.directory import Run
@@ -19,7 +20,6 @@ def runs(runs_dir: options.RunsDir = options.RUNS_DIR, as_json: options.AsJson =
     from rich.text import Text
 
     from datm_cli.text import output
-    from datm_cli.text.sentences import duration
     from datm_engine.runs.directory import Run
 
     rows = [_row(run) for run in Run.all(runs_dir)]

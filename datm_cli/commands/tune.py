@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from datm_cli import options
+from datm_engine.formatting import plural
 
 if TYPE_CHECKING:
     from datm_engine.tuning.trials import Trials
@@ -142,7 +143,6 @@ def _tell(
     """Write and print what there is, whether it is all or not."""
     from datm_cli.text import output
     from datm_cli.text.escapes import printable
-    from datm_cli.text.sentences import plural
     from datm_cli.tuning import tune_output
     from datm_engine.hints import command
     from datm_engine.tuning.tune_result import finding

@@ -6,7 +6,7 @@ from datm_cli.report.charts import Chart, Series
 from datm_cli.report.markup import Html, tag
 from datm_cli.report.page import facts, page, remark, section, table
 from datm_cli.text.expert_report import Knowledge
-from datm_cli.text.sentences import plural
+from datm_engine.formatting import plural
 from datm_engine.version import __version__
 
 KIND = "page of what experts know"

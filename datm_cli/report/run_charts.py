@@ -10,7 +10,7 @@ from datm_cli.report.charts import Chart, Series
 from datm_cli.report.markup import Html
 from datm_cli.report.page import remark
 from datm_cli.run_summary import Course
-from datm_cli.text.sentences import plural
+from datm_engine.formatting import plural
 from datm_engine.runs.events import Matched
 
 DECADE = 10.0  # a loss that spans so much is drawn on a log scale

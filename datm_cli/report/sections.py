@@ -12,9 +12,9 @@ from datm_cli.report.markup import Html, html, tag
 from datm_cli.report.page import facts, remark, table
 from datm_cli.run_summary import SETS, STAGES, Course
 from datm_cli.text.expert_report import Knowledge
-from datm_cli.text.sentences import duration, pace, percent, plural, setting, size
 from datm_engine.errors import RunError
 from datm_engine.experts.learning_curves import read_course
+from datm_engine.formatting import byte_size, duration, plural, setting, step_duration
 from datm_engine.runs.events import Evaluated
 from datm_engine.settings import presets
 from datm_engine.settings.config import Config, build, differences
@@ -67,11 +67,11 @@ def accuracy(course: Course) -> str:
         )
     of = f"{state.dataset.test:,} test images" if state.dataset else "test images"
     told = (
-        f"Networks trained on these {plural(own.images, 'image')} classify {percent(own, 1)}% of "
+        f"Networks trained on these {plural(own.images, 'image')} classify {own.percent(1)}% of "
         f"{of} correctly ({first}, {_repeats(own)})."
     )
     beside = [
-        f"{SETS[name]}: {percent(row, 1)}%"
+        f"{SETS[name]}: {row.percent(1)}%"
         for name in ("random", "full")
         if (row := tested.get(name)) is not None
     ]
@@ -89,7 +89,7 @@ def results(course: Course) -> Html | None:
         [
             row.set,
             row.network,
-            percent(row),
+            row.percent(),
             row.repeats,
             f"{row.images:,}",
             "" if row.iteration is None else f"{row.iteration:,}",
@@ -119,11 +119,11 @@ def cost(course: Course) -> Html:
     return facts(
         [
             ("iterations", f"{course.iteration:,} of {course.iterations:,}"),
-            ("an iteration (median)", pace(each) if each else None),
+            ("an iteration (median)", step_duration(each) if each else None),
             *stages,
             ("all of it", duration(math.fsum(course.seconds.values()))),
-            ("peak memory of the process", size(memory) if memory else None),
-            ("the run's files", size(course.disk)),
+            ("peak memory of the process", byte_size(memory) if memory else None),
+            ("the run's files", byte_size(course.disk)),
         ]
     )
 
@@ -190,7 +190,7 @@ def environment(course: Course) -> Html:
             ("precision", arithmetic["precision"]),
             ("compiling", arithmetic["compile"]),
             ("compiled", ", ".join(compiled) or "nothing"),
-            ("memory for graphs", size(memory) if memory else None),
+            ("memory for graphs", byte_size(memory) if memory else None),
             ("seed", started.seed if started else course.config.distill.seed),
         ]
     )

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from datm_cli.text.escapes import printable
+from datm_engine.formatting import mean_and_deviation
 from datm_engine.settings.presets import APPROXIMATE
 from datm_engine.settings.published import Published, known_as, source
 from datm_engine.studies.study_results import FULL, Study
@@ -50,8 +51,7 @@ def figure(study: Study, name: str, ipc: int, network: str) -> str:
     if cell is None:
         return ""
     if cell.row is not None:
-        spread = f" ± {cell.row.accuracy_std:.1f}" if cell.row.repeats > 1 else " (1)"
-        told = f"{cell.row.accuracy_mean:.1f}{spread}"
+        told = cell.row.percent(1) + ("" if cell.row.repeats > 1 else " (1)")
     else:
         failed = [run for run in study.runs if (run.variant, run.ipc) == (name, ipc)]
         told = "failed" if any(run.status == "failed" for run in failed) else "–"
@@ -59,7 +59,7 @@ def figure(study: Study, name: str, ipc: int, network: str) -> str:
 
 
 def published(known: Published) -> str:
-    return f"{known.mean:.1f}" + ("" if known.std is None else f" ± {known.std:.1f}")
+    return mean_and_deviation(known.mean, known.std, 1)
 
 
 def remarks(study: Study) -> list[str]:

@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from datm_cli.text.escapes import printable
-from datm_cli.text.plots import Curve, Curves, Span, short
-from datm_cli.text.sentences import plural
+from datm_cli.text.plots import Curve, Curves, Span
 from datm_engine.experts.learning_curves import Course
+from datm_engine.formatting import number, plural
 from datm_engine.settings.config import Config
 
 UNKNOWN = "–"
@@ -207,7 +207,7 @@ def shown_epochs(epochs: int, besides: Sequence[int] | dict[int, str] = ()) -> l
 
 def short_of(value: float) -> str:
     """A length or a loss as tables have it: three digits."""
-    return short(float(f"{value:.3g}"))
+    return number(float(f"{value:.3g}"))
 
 
 def _at(values: Sequence[float], epoch: int) -> str:

@@ -21,6 +21,7 @@ from rich.segment import Segment
 from rich.style import Style
 
 from datm_cli.text.canvas import Canvas, Floats, Frame, character
+from datm_engine.formatting import distinct_numbers, number
 
 DATA = "#56B4E9"
 RAW = "#0072B2"
@@ -189,24 +190,6 @@ def bar(share: float, width: int, *, ascii_only: bool = False) -> str:
     return ("█" * full + (_EIGHTHS[rest] if rest else "")).ljust(width)
 
 
-def short(value: float) -> str:
-    """A number in three significant digits, whole ones in full: 0.0123, 1,200, 2.5e-06."""
-    if float(value).is_integer() and abs(value) < 1e7:
-        return f"{int(value):,}"
-    text = f"{value:.3g}"
-    return f"{value:,.0f}" if "e+" in text and abs(value) < 1e7 else text
-
-
-def distinct(low: float, high: float) -> tuple[str, str]:
-    """Both numbers, with as many digits as it takes to tell them apart."""
-    texts = short(low), short(high)
-    for digits in range(4, 9):
-        if texts[0] != texts[1] or low == high:
-            break
-        texts = f"{low:.{digits}g}", f"{high:.{digits}g}"
-    return texts
-
-
 def _levels(
     levels: Sequence[tuple[float, str]], canvas: Canvas, drawn: NDArray[np.intp]
 ) -> dict[int, str]:
@@ -245,8 +228,8 @@ def _framed(
     """The frame around the values `shown` over the axis `ends`, and the raster within."""
     log_scale = log_scale and min(shown) > 0
     title += " (log scale)" if title and log_scale else ""
-    low, high = distinct(min(shown), max(shown))
-    frame = Frame(title, low, high, short(ends[0]), short(ends[1]), options.ascii_only)
+    low, high = distinct_numbers(min(shown), max(shown))
+    frame = Frame(title, low, high, number(ends[0]), number(ends[1]), options.ascii_only)
     columns = frame.columns(options.max_width)
     return frame, Canvas(columns, height, ends, np.array(shown), log_scale)
 

@@ -19,7 +19,8 @@ from rich.progress import (
 from rich.table import Column
 
 from datm_cli.text.escapes import printable
-from datm_cli.text.sentences import Refusals, duration, progress, sentence
+from datm_cli.text.sentences import Refusals, progress, sentence
+from datm_engine.formatting import duration
 from datm_engine.runs import events
 from datm_engine.runs.events import Event
 

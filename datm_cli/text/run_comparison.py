@@ -19,7 +19,7 @@ from datm_cli.run_summary import SETS, STAGES, Course
 from datm_cli.text import output
 from datm_cli.text.escapes import printable
 from datm_cli.text.plots import SEVERAL, Curves
-from datm_cli.text.sentences import pace, percent, setting, size
+from datm_engine.formatting import byte_size, setting, step_duration
 from datm_engine.runs.events import Evaluated
 from datm_engine.settings.config import differences
 from datm_engine.settings.presets import APPROXIMATE
@@ -146,10 +146,10 @@ def cost_rows(courses: Sequence[Course]) -> list[Row]:
         row("an iteration (median)", lambda c: _seconds(c.seconds_an_iteration)),
         *(row(name, lambda c, name=name: _seconds(c.seconds[name])) for name in STAGES),
         row("all stages", lambda c: _seconds(math.fsum(c.seconds.values()))),
-        row("peak memory", lambda c: size(c.memory) if c.memory else UNKNOWN),
+        row("peak memory", lambda c: byte_size(c.memory) if c.memory else UNKNOWN),
         row("device", lambda c: c.device),
         row("precision", lambda c: c.arithmetic["precision"]),
-        row("run on disk", lambda c: size(c.disk)),
+        row("run on disk", lambda c: byte_size(c.disk)),
     ]
 
 
@@ -180,11 +180,11 @@ def _runs(courses: Sequence[Course], heads: Sequence[Text]) -> Table:
 def _accuracy(row: Evaluated | None) -> str:
     if row is None:
         return UNKNOWN
-    return f"{percent(row)} ({row.repeats})"
+    return f"{row.percent()} ({row.repeats})"
 
 
 def _seconds(length: float | None) -> str:
-    return pace(length) if length else UNKNOWN
+    return step_duration(length) if length else UNKNOWN
 
 
 def _plain(course: Course) -> dict[str, Any]:

@@ -3,54 +3,9 @@
 from __future__ import annotations
 
 from datm_cli.text.escapes import printable
+from datm_engine.formatting import byte_size, duration, plural
 from datm_engine.runs import events
 from datm_engine.runs.events import Event
-
-
-def duration(seconds: float) -> str:
-    """About how long: 42 s, 3 min 10 s, 2 h 05 min, 3 days 4 h."""
-    whole = round(seconds)
-    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
-    if whole < 60:
-        return f"{seconds:.1f} s" if seconds < 9.95 else f"{whole} s"
-    if whole < 3600:
-        return f"{minutes} min {whole % 60:02d} s"
-    if whole < 86400:
-        return f"{hours} h {minutes % 60:02d} min"
-    return f"{plural(days, 'day')} {hours % 24} h"
-
-
-def pace(seconds: float) -> str:
-    """How long something short takes that is done again and again: 0.084 s, 12 s."""
-    return f"{seconds:.2g} s" if seconds < 1 else duration(seconds)
-
-
-def setting(value: object) -> str:
-    """A value of the configuration, as it is read: lists with commas."""
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value)) or "none"
-    if isinstance(value, float) and abs(value) >= 1e6:
-        return f"{value:g}"  # 1e+09: nobody counts the zeros
-    return "none" if value is None else str(value)
-
-
-def percent(row: events.Evaluated, digits: int = 2) -> str:
-    """Percent: "88.93 ± 0.51"; a single network has no deviation."""
-    mean = f"{row.accuracy_mean:.{digits}f}"
-    return f"{mean} ± {row.accuracy_std:.{digits}f}" if row.repeats > 1 else mean
-
-
-def size(count: float) -> str:
-    """Bytes: 3.4 MB."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
-
-
-def plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def sentence(event: Event) -> str | None:
@@ -77,7 +32,7 @@ def _sentence(event: Event) -> str | None:
             return f"all {plural(event.total, 'expert')} are in {event.folder}"
         case events.ExpertsPlanned():
             experts = f"{event.missing} of {plural(event.total, 'expert')}"
-            cost = f"about {duration(event.seconds)} and {size(event.size)} in {event.folder}"
+            cost = f"about {duration(event.seconds)} and {byte_size(event.size)} in {event.folder}"
             return f"training {experts}, {plural(event.epochs, 'epoch')} each: {cost}"
         case events.ExpertTrained():
             held_out = ""
@@ -106,7 +61,7 @@ def _sentence(event: Event) -> str | None:
             return f"iteration {event.iteration:,}: {event.accuracy:.1f}% of {part}{best}"
         case events.Evaluated():
             return (
-                f"{event.set}, {event.network}: {percent(event)}% of test images "
+                f"{event.set}, {event.network}: {event.percent()}% of test images "
                 f"({plural(event.repeats, 'repeat')}, {plural(event.images, 'image')}, "
                 f"{duration(event.seconds)})"
             )

@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from datm_cli.text.escapes import printable
-from datm_cli.text.plots import ACCENT, DATA, GOOD, MARK, Curve, bar, short
-from datm_cli.text.sentences import percent
+from datm_cli.text.plots import ACCENT, DATA, GOOD, MARK, Curve, bar
+from datm_engine.formatting import number
 from datm_engine.runs.events import Evaluated
 from datm_engine.summary import History, ImageSummary, Summary
 
@@ -31,7 +31,7 @@ def facts(name: str, summary: Summary, history: History | None) -> Table:
         f"{n:,}: {summary.classes:,} classes × {summary.ipc} ipc, {channels}×{height}×{width}",
     )
     table.add_row("iteration", f"{summary.iteration:,}{_progress(history)}")
-    table.add_row("syn_lr", short(summary.syn_lr))
+    table.add_row("syn_lr", number(summary.syn_lr))
     table.add_row(
         "pixels",
         f"{pixels.min:.2f} to {pixels.max:.2f}, mean {pixels.mean:.2f} ± {pixels.std:.2f} "
@@ -83,7 +83,7 @@ def results(rows: Sequence[Evaluated]) -> Table:
         table.add_row(
             printable(event.set),
             printable(event.network),
-            percent(event),
+            event.percent(),
             f"{event.repeats}",
             f"{event.images:,}",
             "" if event.iteration is None else f"{event.iteration:,}",
@@ -138,8 +138,8 @@ class Beside:
         gap = 2
         fit = max(1, (options.max_width + gap) // (self.narrowest + gap))
         per_line = min(fit, len(self.parts))
-        for number, some in enumerate(_chunks(self.parts, per_line)):
-            if number:
+        for line, some in enumerate(_chunks(self.parts, per_line)):
+            if line:
                 yield ""
             table = Table.grid(padding=(0, gap, 0, 0), expand=True)
             for _ in range(per_line):

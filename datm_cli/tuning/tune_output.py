@@ -10,8 +10,8 @@ from typing import Any
 from rich.table import Table
 
 from datm_cli.text.escapes import printable
-from datm_cli.text.sentences import plural
 from datm_engine.files import make_folder, or_elsewhere, save_text
+from datm_engine.formatting import plural
 from datm_engine.hints import command
 from datm_engine.runs import events
 from datm_engine.settings.derived import STEPPED

@@ -20,6 +20,7 @@ from torch import Tensor
 from datm_engine.compute.ranks import ALONE, Ranks
 from datm_engine.compute.threads import available_cores, core_numbers, parse_threads, threads_for
 from datm_engine.errors import ConfigError
+from datm_engine.formatting import plural
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
 PRECISIONS = ("auto", "float32", "tf32", "bfloat16")
@@ -125,7 +126,7 @@ class Runtime:
         if self.device.type == "mps":
             return "mps (Apple GPU)"
         threads = torch.get_num_threads()
-        return f"{several}cpu ({threads} thread{'' if threads == 1 else 's'}{several and ' each'})"
+        return f"{several}cpu ({plural(threads, 'thread')}{several and ' each'})"
 
     @property
     def peak_memory(self) -> int:

@@ -22,6 +22,7 @@ from typing import BinaryIO
 from datm_engine.data.parts import part_of
 from datm_engine.errors import DataError
 from datm_engine.files import cannot_read, cannot_write, make_folder, passing, remove_leftovers
+from datm_engine.formatting import byte_size
 from datm_engine.hints import READ_ONLY, command
 from datm_engine.runs.events import DatasetProgress
 
@@ -146,7 +147,7 @@ def _check_room(path: Path, size: int, target: Path) -> None:
     free = shutil.disk_usage(target).free
     if size > free:
         raise DataError(
-            f"{path} needs {size / 1e9:.1f} GB unpacked, and {free / 1e9:.1f} GB are free in "
+            f"{path} needs {byte_size(size)} unpacked, and {byte_size(free)} are free in "
             f"{target.parent}; --data-dir names another",
             command("df", "-h", target.parent),
         )

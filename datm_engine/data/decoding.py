@@ -30,6 +30,7 @@ from datm_engine.data.decoding_report import (
 from datm_engine.data.images import DamagedImageError, Facts, UnsupportedImageError
 from datm_engine.errors import ConfigError, DataError
 from datm_engine.files import cannot_read
+from datm_engine.formatting import byte_size
 from datm_engine.hints import command
 from datm_engine.runs.events import DatasetProgress, Event, Noted
 
@@ -234,7 +235,7 @@ def _empty(n: int, channels: int, size: Size) -> Pixels:
     except (MemoryError, ValueError):  # too many bytes, or more than can be counted
         raise ConfigError(
             f"{n} images of {width}×{height} need "
-            f"{n * channels * height * width / 1e9:.0f} GB of memory",
+            f"{byte_size(n * channels * height * width)} of memory",
             "--resolution 64",
         ) from None
 

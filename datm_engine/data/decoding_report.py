@@ -8,6 +8,7 @@ from pathlib import Path
 
 from datm_engine.data.images import Facts, bits_of
 from datm_engine.errors import DataError
+from datm_engine.formatting import plural
 from datm_engine.hints import command
 
 SKIP_DAMAGED = "--set dataset.skip_damaged=true"
@@ -16,11 +17,6 @@ _REMOVED = 100  # damaged images in one command
 _UPPER_NEEDED = 64  # of 256: values that need 15 bits or more
 # Images of 16 bits a channel that Pillow reads with 8, by whether they are grey.
 _WIDE = {False: "colour image", True: "grey image with transparency"}
-
-
-def counted(count: int, noun: str) -> str:
-    """1 image, 2,000 images."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def intact(found: Sequence[Facts | str]) -> list[Facts]:
@@ -34,14 +30,14 @@ def notes_of(places: Sequence[Path], found: Sequence[Facts | str], bits: int) ->
     stating = sum(one.states_white for one in facts)
     if deep := [one.top for one in facts if one.top is not None]:
         notes.append(
-            f"{counted(len(deep), 'grey image')} of more than 8 bits: values are divided by "
+            f"{plural(len(deep), 'grey image')} of more than 8 bits: values are divided by "
             f"{(1 << bits) - 1}, the largest of {bits} bits, because their largest is {max(deep)}"
         )
         wide = sum(one.largest_upper_byte is not None for one in facts)
         if plain := len(facts) - len(deep) - stating - wide:
-            notes.append(f"{counted(plain, 'image')} of 8 bits beside them: divided by 255")
+            notes.append(f"{plural(plain, 'image')} of 8 bits beside them: divided by 255")
     if stating:
-        what = counted(stating, "grey image")
+        what = plural(stating, "grey image")
         notes.append(f"{what} of more than 8 bits in PGM or JPEG 2000: divided by the stated white")
     for grey, kind in _WIDE.items():
         upper = {
@@ -50,12 +46,12 @@ def notes_of(places: Sequence[Path], found: Sequence[Facts | str], bits: int) ->
             if isinstance(seen, Facts) and seen.grey == grey and seen.largest_upper_byte is not None
         }
         if upper:
-            what = f"{counted(len(upper), kind)} of 16 bits a channel"
+            what = f"{plural(len(upper), kind)} of 16 bits a channel"
             if max(upper.values()) < _UPPER_NEEDED:
                 raise _too_dark(what, next(iter(upper)), max(upper.values()))
             notes.append(f"{what}: the upper 8 bits are used")
     if frames := sum(one.frames for one in facts):
-        notes.append(f"{counted(frames, 'file')} of several frames: the first is used")
+        notes.append(f"{plural(frames, 'file')} of several frames: the first is used")
     return tuple(notes)
 
 
@@ -87,7 +83,7 @@ def damaged_error(places: Sequence[Path], damaged: Mapping[int, str]) -> DataErr
 
 def unsupported_error(places: Sequence[Path], unsupported: Mapping[int, str]) -> DataError:
     """Of intact images, which no hint removes, and which are not skipped as damaged ones are."""
-    what = counted(len(unsupported), "image")
+    what = plural(len(unsupported), "image")
     first = places[min(unsupported)]
     seen = first if os.path.lexists(first) else first.parent  # a row of a table is no file
     return DataError(
@@ -110,4 +106,4 @@ def skipped_note(places: Sequence[Path], damaged: Mapping[int, str]) -> tuple[st
     named = ", ".join(str(places[index]) for index in list(damaged)[:_NAMED])
     more = len(damaged) - min(len(damaged), _NAMED)
     and_more = f" and {more:,} more" if more else ""
-    return (f"{counted(len(damaged), 'damaged image')} skipped: {named}{and_more}",)
+    return (f"{plural(len(damaged), 'damaged image')} skipped: {named}{and_more}",)

@@ -16,13 +16,13 @@ import torch
 
 from datm_engine.data import decoding
 from datm_engine.data.arrays import PARTS, Shape, TrainingLabels
-from datm_engine.data.decoding_report import counted
 from datm_engine.data.images import EXTENSIONS, HEIC_EXTENSIONS
 from datm_engine.data.layout import Layout, find_layout, incomplete
 from datm_engine.data.parts import Part
 from datm_engine.data.scanning import HEIC_HINT, Scanner
 from datm_engine.errors import DataError
 from datm_engine.files import cannot_read
+from datm_engine.formatting import plural
 from datm_engine.hints import command
 
 ByClass = dict[str, list[Path]]
@@ -214,19 +214,19 @@ class _Lister:
             self.notes.append(f"{found.folder} has no images of {missing} of the classes")
 
     def _note_unlabelled(self, folder: Path, count: int) -> None:
-        what = f"{counted(count, 'unlabelled image')} in {folder}" if count else f"{folder}, empty"
+        what = f"{plural(count, 'unlabelled image')} in {folder}" if count else f"{folder}, empty"
         self.notes.append(f"{what}: not used")
 
     def _note_flat(self, folder: Path, count: int) -> None:
         if count:
-            what = counted(count, "image")
+            what = plural(count, "image")
             self.notes.append(f"{what} directly in {folder}, of no class: not used")
 
     def _note_beside(self) -> None:
         """On images beside the parts; other files there are of no interest."""
         for folder in self.layout.around:
             if count := len(Scanner().images_in(folder)):
-                self.notes.append(f"{counted(count, 'image')} directly in {folder}: not used")
+                self.notes.append(f"{plural(count, 'image')} directly in {folder}: not used")
         for folder in self.layout.beside:
             if next(Scanner().images_below(folder), None) is not None:
                 self.notes.append(f"images in {folder} are of no part: not used")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from datm_engine.data.images import EXTENSIONS, HEIC_EXTENSIONS
+from datm_engine.formatting import plural
 from datm_engine.hints import command
 from datm_engine.optional_imports import is_installed
 
@@ -57,7 +58,7 @@ class Scanner:
             for kind, count in sorted(self.skipped.items(), key=lambda item: (-item[1], item[0]))
         ]
         total = self.skipped.total()
-        return (f"{total:,} file{'s' * (total > 1)} in {root} skipped: {', '.join(kinds)}",)
+        return (f"{plural(total, 'file')} in {root} skipped: {', '.join(kinds)}",)
 
     def _is_image(self, name: str) -> bool:
         if name.startswith("."):

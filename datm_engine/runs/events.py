@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from datm_engine.formatting import mean_and_deviation
+
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
@@ -236,6 +238,11 @@ class Evaluated(Event):
     iteration: int | None = None
     seconds: float = 0.0
     validation_mean: float | None = None
+
+    def percent(self, digits: int = 2) -> str:
+        """ "88.93 ± 0.51"; a single network has no deviation."""
+        deviation = self.accuracy_std if self.repeats > 1 else None
+        return mean_and_deviation(self.accuracy_mean, deviation, digits)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,10 +41,10 @@ def _best(study: Study, ipc: int, network: str) -> str:
     if not rows:
         return ""
     (name, best), *others = sorted(rows, key=lambda pair: -pair[1].accuracy_mean)
-    told = f"At {ipc} per class {name} is best, with {_figure(best)}%"
+    told = f"At {ipc} per class {name} is best, with {best.percent(1)}%"
     if len(rows) < len(study.variants):
         told += f", of the {len(rows)} of {len(study.variants)} that are measured"
-    close = [f"{other} ({_figure(row)})" for other, row in others if judge(best, row) == "within"]
+    close = [f"{other} ({row.percent(1)})" for other, row in others if judge(best, row) == "within"]
     if close:
         told += f"; {_listed(close)} {'is' if len(close) == 1 else 'are'} within the deviation"
     if any(judge(best, row) == "unknown" for _, row in others):
@@ -75,7 +75,7 @@ def _hurts(study: Study, network: str, hurting: str, extreme: str, ipc: int) -> 
     if one is None or other is None:
         unmeasured = f"{hurting} is not" if one is None else "no other window is"
         return f"{claim} cannot be told: {unmeasured} measured."
-    figures = f"{hurting} {_figure(one)}, {than} {_figure(other)}"
+    figures = f"{hurting} {one.percent(1)}, {than} {other.percent(1)}"
     if idle := [name for name in (hurting, than) if study.is_idle(name, ipc)]:
         return f"{claim} cannot be told, as {_listed(idle)} took hardly a step: {figures}."
     verdict = judge(one, other)
@@ -111,7 +111,7 @@ def _reached_by_real_images(study: Study, network: str) -> list[str]:
         distilled = [row for name in study.variants if (row := study.row(name, ipc, network))]
         best = max(distilled, key=lambda row: row.accuracy_mean, default=None)
         found += [
-            f"{name} at {ipc} per class ({_figure(row)})"
+            f"{name} at {ipc} per class ({row.percent(1)})"
             for name in study.selections
             if best and name != FULL and (row := study.row(name, ipc, network))
             if _reaches(row, best)
@@ -128,12 +128,12 @@ def _lossless(study: Study, network: str) -> list[str]:
     if full is None:
         return []
     reached = [
-        f"{name} at {ipc} per class ({_figure(row)})"
+        f"{name} at {ipc} per class ({row.percent(1)})"
         for ipc in study.ipcs
         for name in study.variants
         if (row := study.row(name, ipc, network)) and _reaches(row, full)
     ]
-    level = f"what all training images give ({_figure(full)}%)"
+    level = f"what all training images give ({full.percent(1)}%)"
     if not reached:
         return [f"No distilled set reaches {level}."]
     return [f"Within the deviation of {level}, or above it: {_listed(reached)}."]
@@ -141,11 +141,6 @@ def _lossless(study: Study, network: str) -> list[str]:
 
 def _reaches(one: Evaluated, other: Evaluated) -> bool:
     return one.accuracy_mean >= other.accuracy_mean or judge(one, other) == "within"
-
-
-def _figure(row: Evaluated) -> str:
-    """A single network has no deviation."""
-    return f"{row.accuracy_mean:.1f}" + (f" ± {row.accuracy_std:.1f}" if row.repeats > 1 else "")
 
 
 def _listed(parts: list[str]) -> str:

@@ -134,7 +134,7 @@ def test_an_archive_larger_than_the_disk_is_refused_before_it_is_unpacked(
     info = entry("zeros")
     info.size = 2**60
     (tmp_path / "p.tar").write_bytes(info.tobuf() + bytes(1024))
-    with pytest.raises(DataError, match=r"needs 1152921504\.6 GB unpacked, and .* are free"):
+    with pytest.raises(DataError, match=r"needs 1152921\.5 TB unpacked, and .* are free"):
         load(tmp_path / "p.tar")
 
 

@@ -8,7 +8,7 @@ from datm_cli.dashboard.state import State
 from datm_cli.dashboard.widgets.region import Region
 from datm_cli.text.escapes import printable
 from datm_cli.text.plots import ACCENT, BAD, DATA, GOOD
-from datm_cli.text.sentences import duration, size
+from datm_engine.formatting import byte_size, duration
 
 # Each state with a shape of its own, to be told apart without colour.
 MARKS = {
@@ -54,7 +54,7 @@ class Headline(Region):
         if state.started:
             facts.append(printable(state.started.device))
         if state.matched and state.matched[-1].memory:
-            facts.append(size(state.matched[-1].memory))
+            facts.append(byte_size(state.matched[-1].memory))
         if state.started and state.started.time:
             until = state.last_time if self.status != "running" else max(self.now, state.last_time)
             facts.append(duration(state.seconds_before + max(0.0, until - state.started.time)))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datm_cli.dashboard.state import State
 from datm_cli.dashboard.widgets.region import Region
-from datm_cli.text.plots import Curve, short
+from datm_cli.text.plots import Curve
+from datm_engine.formatting import number
 
 
 class Loss(Region):
@@ -14,7 +15,7 @@ class Loss(Region):
 
     def draw(self, state: State) -> Curve:
         last = state.matched[-1] if state.matched else None
-        now = "" if last is None else "not finite" if last.loss is None else short(last.loss)
+        now = "" if last is None else "not finite" if last.loss is None else number(last.loss)
         self.entitle("matching loss", now, "log scale" if self.log_scale else "")
         return Curve(
             "",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datm_cli.dashboard.state import State
 from datm_cli.dashboard.widgets.region import Region
-from datm_cli.text.plots import Curve, short
+from datm_cli.text.plots import Curve
+from datm_engine.formatting import number
 
 
 class Rate(Region):
@@ -13,7 +14,7 @@ class Rate(Region):
 
     def draw(self, state: State) -> Curve:
         last = state.matched[-1].syn_lr if state.matched else None
-        self.entitle("rate η", "" if last is None else short(last))
+        self.entitle("rate η", "" if last is None else number(last))
         return Curve(
             "",
             [event.iteration for event in state.matched],

@@ -8,7 +8,7 @@ from datm_cli.dashboard.state import STAGES, State
 from datm_cli.dashboard.widgets.region import Region
 from datm_cli.text.escapes import printable
 from datm_cli.text.plots import ACCENT, DATA, GOOD
-from datm_cli.text.sentences import duration
+from datm_engine.formatting import duration
 
 WIDE = 100  # columns
 

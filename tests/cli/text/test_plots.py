@@ -9,7 +9,7 @@ import re
 import pytest
 from rich.console import Console
 
-from datm_cli.text.plots import Bars, Curve, Curves, bar, distinct, short
+from datm_cli.text.plots import Bars, Curve, Curves, bar
 
 
 @pytest.fixture(autouse=True)
@@ -169,28 +169,6 @@ def test_bars():
 )
 def test_a_bar_fills_its_share(share, expected):
     assert bar(share, 4) == expected
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.0123456, "0.0123"),
-        (1200, "1,200"),
-        (1234.5, "1,234"),
-        (2.5e-6, "2.5e-06"),
-        (-3.0, "-3"),
-        (0, "0"),
-        (math.nan, "nan"),
-    ],
-)
-def test_numbers_are_short(value, text):
-    assert short(value) == text
-
-
-def test_labels_differ_where_values_do():
-    assert distinct(0.010001, 0.010002) == ("0.010001", "0.010002")
-    assert distinct(0.1, 0.2) == ("0.1", "0.2")
-    assert distinct(1.0, 1.0) == ("1", "1")
 
 
 def test_several_series_have_letters_of_their_own():

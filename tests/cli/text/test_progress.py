@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from datm_cli.text.progress import Bars, Lines, Nothing, reader
-from datm_cli.text.sentences import duration, percent, sentence, size
+from datm_cli.text.sentences import sentence
 from datm_engine.runs.events import (
     DifficultyProgress,
     Evaluated,
@@ -168,12 +168,4 @@ def test_a_single_network_has_no_deviation() -> None:
     row = Evaluated(**facts, accuracy_mean=84.126, accuracy_std=0.0, repeats=1)
     told = sentence(row)
     assert told == "full, convnet: 84.13% of test images (1 repeat, 50,000 images, 0.0 s)"
-    assert percent(replace(row, accuracy_std=0.44, repeats=2), 1) == "84.1 ± 0.4"
-
-
-def test_durations_and_sizes() -> None:
-    table = {0.5: "0.5 s", 9.96: "10 s", 59.4: "59 s", 60: "1 min 00 s", 3599: "59 min 59 s"}
-    table |= {3600: "1 h 00 min", 86399: "23 h 59 min", 90000: "1 day 1 h"}
-    assert {seconds: duration(seconds) for seconds in table} == table
-    sizes = {0: "0 B", 999: "999 B", 1000: "1.0 kB", 5.5e6: "5.5 MB", 2e13: "20.0 TB"}
-    assert {count: size(count) for count in sizes} == sizes
+    assert replace(row, accuracy_std=0.44, repeats=2).percent(1) == "84.1 ± 0.4"
