@@ -21,10 +21,10 @@ def _known_colours(wanted: str) -> str:
 
 
 def _known_resolution(wanted: str | None) -> str | None:
-    from datm_engine.settings import resolutions
+    from datm_engine.settings import image_size
 
     try:
-        return None if wanted is None else str(resolutions.normalized(wanted))
+        return None if wanted is None else str(image_size.normalized(wanted))
     except ValueError as problem:
         raise typer.BadParameter(str(problem)) from None
 

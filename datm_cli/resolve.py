@@ -16,7 +16,7 @@ from datm_engine.distillation.window import Third, third
 from datm_engine.errors import ConfigError
 from datm_engine.files import parse_json
 from datm_engine.hints import HELP, command
-from datm_engine.settings import presets, resolutions
+from datm_engine.settings import image_size, presets
 from datm_engine.settings.config import (
     Config,
     DatasetConfig,
@@ -132,7 +132,7 @@ def settle(
 def at_resolution(shape: Shape, resolution: int | str | None) -> Shape:
     """The shape after images are resized; a resolution that is none is refused in a moment."""
     try:
-        size = None if resolution is None else resolutions.size(resolution)
+        size = None if resolution is None else image_size.size(resolution)
     except ValueError:
         return shape
     return shape if size is None else replace(shape, width=size[0], height=size[1])

@@ -17,7 +17,7 @@ from datm_engine.data.naming import NAMES
 from datm_engine.errors import ConfigError, DataError
 from datm_engine.hints import command
 from datm_engine.runs.events import Event, Noted
-from datm_engine.settings import resolutions
+from datm_engine.settings import image_size
 
 __all__ = ["NAMES", "ImageSet", "RealData", "Shape", "load", "peek"]
 
@@ -65,7 +65,7 @@ def load(
     dataset, DataError for images that are missing, damaged or unreadable.
     """
     try:
-        size = resolutions.size(resolution)
+        size = image_size.size(resolution)
     except ValueError as problem:
         raise ConfigError(str(problem), "--resolution 32") from None
     place = naming.locate(name)

@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from datm_engine.errors import ConfigError
 from datm_engine.hints import HELP, command
+from datm_engine.settings.image_size import Resolution
 from datm_engine.settings.messages import explain, fields, is_list
 from datm_engine.settings.published_names import counterpart
-from datm_engine.settings.resolutions import Resolution
 
 Augmentation = Literal["color", "crop", "cutout", "flip", "scale", "rotate"]
 NetworkName = Literal["convnet", "convnetbn", "mlp", "lenet", "alexnet", "vgg11", "resnet18", "vit"]

@@ -14,17 +14,11 @@ Nothing here reads a file or trains; `datm_engine.alignment` measures what the r
 """
 
 from datm_engine.settings.derived.clock import PROGRESS, progress, reached
-from datm_engine.settings.derived.derived import (
-    ALIGNED,
-    DERIVABLE,
-    RATES,
-    WINDOW,
-    Derived,
-    Value,
-    reasons,
-    rounded,
+from datm_engine.settings.derived.expert_training import (
+    PUBLISHED_LR,
+    PUBLISHED_STEPS,
+    experts_settings,
 )
-from datm_engine.settings.derived.experts import PUBLISHED_LR, PUBLISHED_STEPS, experts_settings
 from datm_engine.settings.derived.rates import (
     FITTING,
     HALVINGS,
@@ -35,6 +29,16 @@ from datm_engine.settings.derived.rates import (
     for_length,
     rates_for,
     student_rate,
+)
+from datm_engine.settings.derived.values import (
+    ALIGNED,
+    DERIVABLE,
+    RATES,
+    WINDOW,
+    Derived,
+    Value,
+    reasons,
+    rounded,
 )
 from datm_engine.settings.derived.window import Experts, aligned, published_window
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from datm_engine.settings.derived.derived import Derived, Value, rounded
+from datm_engine.settings.derived.values import Derived, Value, rounded
 
 STEP_OF_IMAGES, STEP_OF_LABELS, STEP_OF_RATE = 0.6, 0.02, 0.02
 FITTING = 2.0  # the matching loss that images not yet learned should begin below, in the mean

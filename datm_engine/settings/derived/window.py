@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from datm_engine.settings.derived.clock import epoch_of, first, progress, reached
-from datm_engine.settings.derived.derived import Derived, Value
+from datm_engine.settings.derived.values import Derived, Value
 
 # The share of the way from random real images to all of them that DATM's published sets come: 0.43
 # to 0.46 at 1 image per class, 0.67 to 0.80 at 10, 0.75 and more at 50. Where random ones come far

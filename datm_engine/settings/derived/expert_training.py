@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from datm_engine.settings.derived.derived import Derived, rounded
+from datm_engine.settings.derived.values import Derived, rounded
 
 STEPS_OF_EPOCH = 20  # training steps an expert's epoch has at least, where images allow
 PUBLISHED_STEPS = 195  # those of 50,000 images in batches of 256

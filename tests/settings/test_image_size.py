@@ -18,7 +18,7 @@ from datm_engine.data.arrays import Shape
 from datm_engine.data.augmentation import ROTATION, Draw, augment
 from datm_engine.data.prepared import prepare
 from datm_engine.errors import ConfigError
-from datm_engine.settings import presets, resolutions
+from datm_engine.settings import image_size, presets
 from datm_engine.settings.config import Config
 from tests.conftest import finish
 
@@ -39,14 +39,14 @@ from tests.conftest import finish
 def test_a_resolution_has_one_form(
     stated: Any, resolution: int | str, size: tuple[int, int] | None
 ) -> None:
-    assert resolutions.normalized(stated) == resolution
-    assert resolutions.size(resolution) == size
+    assert image_size.normalized(stated) == resolution
+    assert image_size.size(resolution) == size
 
 
 @pytest.mark.parametrize("stated", ["", "x", "32x", "x24", "32x24x3", "-8", "8.5", "3", "8x3", 3])
 def test_what_is_no_resolution_is_refused(stated: Any) -> None:
     with pytest.raises(ValueError, match="resolution"):
-        resolutions.normalized(stated)
+        image_size.normalized(stated)
 
 
 @pytest.mark.parametrize(("stated", "kept"), [("12×8", "12x8"), ("16x16", 16), ("16", 16)])
