@@ -6,13 +6,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from datm_engine.compute import threads
 from datm_engine.data import datasets
 from datm_engine.data.arrays import Shape
 from datm_engine.data.class_sizes import remaining
-from datm_engine.distillation.window import Third, third
 from datm_engine.errors import ConfigError
 from datm_engine.files import parse_json
 from datm_engine.hints import HELP, command
@@ -25,6 +24,7 @@ from datm_engine.settings.config import (
     parse_assignments,
 )
 from datm_engine.settings.derived import provisional
+from datm_engine.settings.derived.window import THIRDS, third
 from datm_engine.settings.messages import shown
 from datm_engine.settings.presets import Chosen
 from datm_engine.settings.published_names import counterpart
@@ -216,11 +216,10 @@ def overrides(flags: Tables, assignments: Sequence[str]) -> Tables:
 def _window(tables: Tables, source: str, which: str, assignments: Sequence[str]) -> Tables:
     """The tables of a fixed window over a third of the epochs that the experts are trained for.
     Raises ConfigError for an unknown `which`, and where `assignments` state a window too."""
-    known: tuple[Third, ...] = get_args(Third)
-    named = [name for name in known if name == which]
+    named = [name for name in THIRDS if name == which]
     if not named:
         raise ConfigError(
-            f"there is no window {which}; there are {', '.join(known)}", f"--window {known[0]}"
+            f"there is no window {which}; there are {', '.join(THIRDS)}", f"--window {THIRDS[0]}"
         )
     anywhere = _fixed(0, 1, 1)
     overrides(anywhere, assignments)

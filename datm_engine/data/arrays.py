@@ -23,6 +23,7 @@ from datm_engine.data.parts import Part
 from datm_engine.errors import DataError
 from datm_engine.files import cannot_read, parse_json
 from datm_engine.hints import HELP
+from datm_engine.settings.image_size import Shape as Shape
 
 # A file holds train, and may hold the others.
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
@@ -55,16 +56,6 @@ class FullSet:
     train: ImageSet
     test: ImageSet | None
     validation: ImageSet | None = None
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What is known of a dataset without decoding it; None where only decoding shows it."""
-
-    classes: int
-    channels: int | None
-    height: int | None
-    width: int | None
 
 
 @dataclass(frozen=True)

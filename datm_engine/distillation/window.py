@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import torch
 
 from datm_engine.compute.runtime import generator
-from datm_engine.errors import ConfigError
-
-Third = Literal["early", "middle", "late"]
 
 
 @dataclass(frozen=True)
@@ -46,23 +42,3 @@ def expert_for(iteration: int, experts: int, seed: int) -> int:
     """The expert to match: in shuffled order, each once before any is used again."""
     turn, place = divmod(iteration, experts)
     return int(torch.randperm(experts, generator=generator(seed, "expert order", turn))[place])
-
-
-def third(epochs: int, expert_epochs: int, which: Third) -> tuple[int, int, int]:
-    """T⁻, T and T⁺ of a fixed window (T = T⁺, exclusive) over one third of the start epochs that
-    experts of `epochs` epochs have, 0 … epochs − M with M = `expert_epochs`. The thirds share
-    none and leave none out; where they cannot be equal, the later ones have one more.
-
-    Raises ConfigError where there are fewer than three start epochs.
-    """
-    starts = epochs - expert_epochs + 1
-    thirds: tuple[Third, ...] = get_args(Third)
-    if starts < len(thirds):
-        raise ConfigError(
-            f"experts of {epochs} epochs, matched {expert_epochs} apart, have too few start epochs "
-            "for thirds of them",
-            f"--set experts.epochs={expert_epochs + len(thirds) - 1}",
-        )
-    place = thirds.index(which)
-    lower, upper = (starts * k // len(thirds) for k in (place, place + 1))
-    return lower, upper, upper

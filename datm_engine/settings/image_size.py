@@ -1,14 +1,28 @@
-"""Resolutions as people state them: 32 for 32×32, 32x24 for width × height, or native."""
+"""The size of images: what is known of a dataset's, and resolutions as users state them.
+
+A resolution is 32 (for 32×32), 32x24 (width × height) or native.
+"""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import BeforeValidator
 
 LEAST = 4  # pixels a side
 NATIVE = "native"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What is known of a dataset's images before decoding; None where only decoding shows it."""
+
+    classes: int
+    channels: int | None
+    height: int | None
+    width: int | None
 
 
 def normalized(stated: object) -> int | str:

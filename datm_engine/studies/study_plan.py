@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from datm_engine.distillation.window import Third, third
 from datm_engine.runs.names import made
 from datm_engine.settings.config import Config, build, overlay
+from datm_engine.settings.derived.window import THIRDS, third
 
-WINDOWS: tuple[Third, ...] = get_args(Third)
+WINDOWS = THIRDS
 LONGEST = 60  # letters of a study's name, which its runs' names hold
 NEVER = 1e9  # a threshold that no loss is above
 SAMPLES = 5  # pictures of an image on its way, beside how it starts

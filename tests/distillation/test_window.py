@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from datm_engine.distillation.window import Third, Window, expert_for, third
-from datm_engine.errors import ConfigError
+from datm_engine.distillation.window import Window, expert_for
 
 # T⁻, T, T⁺, expansion iterations; then T at some iterations.
 PUBLISHED = {
@@ -52,31 +51,3 @@ def test_every_expert_is_used_once_before_any_again() -> None:
     turns = [used[:5], used[5:10], used[10:]]
     assert all(sorted(turn) == [0, 1, 2, 3, 4] for turn in turns)
     assert len({tuple(turn) for turn in turns}) > 1
-
-
-# Epochs and M; then the start epochs of each third, 0 … epochs − M shared out among them.
-THIRDS: dict[tuple[int, int], tuple[range, range, range]] = {
-    (100, 2): (range(0, 33), range(33, 66), range(66, 99)),
-    (50, 3): (range(0, 16), range(16, 32), range(32, 48)),
-    (30, 2): (range(0, 9), range(9, 19), range(19, 29)),
-    (5, 2): (range(0, 1), range(1, 2), range(2, 4)),
-    (3, 1): (range(0, 1), range(1, 2), range(2, 3)),
-}
-
-
-@pytest.mark.parametrize(("epochs", "apart"), list(THIRDS))
-def test_thirds_of_the_experts_epochs(epochs: int, apart: int) -> None:
-    names: tuple[Third, ...] = ("early", "middle", "late")
-    found = {which: third(epochs, apart, which) for which in names}
-    expected = dict(zip(names, THIRDS[epochs, apart], strict=True))
-    for which, (lower, initial, final) in found.items():
-        assert range(lower, final) == expected[which]
-        assert initial == final, "the window does not grow"
-    assert found["late"][2] - 1 + apart == epochs, "the last epoch is matched, and none beyond it"
-
-
-def test_too_few_epochs_for_thirds_are_refused() -> None:
-    with pytest.raises(ConfigError, match="too few start epochs") as error:
-        third(3, 2, "early")
-    assert error.value.hint == "--set experts.epochs=4"
-    assert third(4, 2, "late") == (2, 3, 3)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
+from datm_engine.errors import ConfigError
 from datm_engine.settings.derived.clock import epoch_of, first, progress, reached
 from datm_engine.settings.derived.values import Derived, Value
 
@@ -22,6 +24,9 @@ SEGMENT = 2  # M of the published settings, but for one
 SHORTEST_SEGMENT = 40  # an expert's steps that a segment should hold
 STUDENT_STEPS = (20, 80)  # N
 LARGEST_BATCH = 1000
+
+Third = Literal["early", "middle", "late"]  # of the experts' start epochs
+THIRDS: tuple[Third, ...] = get_args(Third)
 
 
 @dataclass(frozen=True)
@@ -177,3 +182,23 @@ def _window(
         ),
         Derived("max_start_epoch", final, f"T⁺: {last_told}"),
     ]
+
+
+def third(epochs: int, expert_epochs: int, which: Third) -> tuple[int, int, int]:
+    """T⁻, T and T⁺ of a fixed window (T = T⁺, exclusive) over one third of the start epochs.
+
+    Experts of `epochs` epochs have the start epochs 0 … epochs − M, M being `expert_epochs`. The
+    thirds share none and leave none out; where they cannot be equal, the later ones have one more.
+
+    Raises ConfigError where there are fewer than three start epochs.
+    """
+    starts = epochs - expert_epochs + 1
+    if starts < len(THIRDS):
+        raise ConfigError(
+            f"experts of {epochs} epochs, matched {expert_epochs} apart, have too few start epochs "
+            "for thirds of them",
+            f"--set experts.epochs={expert_epochs + len(THIRDS) - 1}",
+        )
+    number = THIRDS.index(which)
+    lower, upper = (starts * k // len(THIRDS) for k in (number, number + 1))
+    return lower, upper, upper
