@@ -1,4 +1,4 @@
-"""The raster of dots that curves are drawn on in a terminal, and the frame around it."""
+"""The raster of braille dots that curves are drawn on in a terminal, and the frame around it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 
-_DOTS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
+# The bit of each dot of a cell in Unicode's braille block, by row and column.
+_BRAILLE_BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
+# Segments need a style: some widgets cannot draw those without one.
 _PLAIN, _BOLD = Style.null(), Style(bold=True)
 
 Floats = NDArray[np.float64]
@@ -19,9 +21,11 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Frame:
-    """What stands around a plot: its title above (none without), the range of its values at the
-    left, that of its axis below. `span`: the columns of a part of the axis that stands out, the
-    first and the last of them, and its name."""
+    """The title, the axes and their labels around the rows of a plot.
+
+    The labels are the range of the values (`low`, `high`) and of the axis (`first`, `last`).
+    `span`: the first and the last column of a highlighted part of the axis, and its name.
+    """
 
     title: str
     low: str
@@ -31,40 +35,29 @@ class Frame:
     ascii_only: bool
     span: tuple[int, int, str] | None = None
 
-    @property
-    def gutter(self) -> int:
-        return max(len(self.low), len(self.high))
-
-    def columns(self, width: int) -> int:
-        """How many are left for the plot itself."""
-        return max(2, width - self.gutter - 2)
-
     def around(self, rows: Sequence[Sequence[Segment]], width: int) -> Iterator[Segment]:
-        """The lines of the plot, each as wide as `columns` says, framed."""
-        corner, side, floor = ("+", "|", "-") if self.ascii_only else ("└", "│", "─")
+        """Yield the framed plot, at most `width` columns wide. A row holds a segment a column."""
+        corner, side, floor, edge = "+|-|" if self.ascii_only else "└│─┊"
+        gutter = max(len(self.low), len(self.high))
+        edges = self.span[:2] if self.span else ()
         if self.title:
             yield Segment(set_cell_size(self.title, min(cell_len(self.title), width)), _BOLD)
             yield Segment.line()
         for number, row in enumerate(rows):
             label = {0: self.high, len(rows) - 1: self.low}.get(number, "")
-            if self.low == self.high:  # one value: the line runs half-way up
+            if self.low == self.high:  # a single value is drawn half-way up
                 label = self.high if number == len(rows) // 2 else ""
-            yield Segment(f"{label:>{self.gutter}} {side}", _PLAIN)
-            yield from self._bounded(row)
+            yield Segment(f"{label:>{gutter}} {side}", _PLAIN)
+            for column, cell in enumerate(row):
+                is_edge = column in edges and cell.text == " "
+                yield Segment(edge, _PLAIN) if is_edge else cell
             yield Segment.line()
-        columns = self.columns(width)
-        yield Segment(f"{'':>{self.gutter}} {corner}", _PLAIN)
+        columns = len(rows[0])
+        yield Segment(f"{'':>{gutter}} {corner}", _PLAIN)
         yield from self._floor(floor * columns)
         yield Segment.line()
-        yield Segment(" " * (self.gutter + 2) + self._axis(columns)[:columns], _PLAIN)
+        yield Segment(" " * (gutter + 2) + self._axis(columns)[:columns], _PLAIN)
         yield Segment.line()
-
-    def _bounded(self, row: Sequence[Segment]) -> Iterator[Segment]:
-        """A line of the plot, dotted across where the span begins and ends and nothing is drawn."""
-        edges = self.span[:2] if self.span else ()
-        for column, cell in enumerate(row):
-            is_edge = column in edges and cell.text == " "
-            yield Segment("|" if self.ascii_only else "┊", _PLAIN) if is_edge else cell
 
     def _floor(self, line: str) -> Iterator[Segment]:
         if self.span is None:
@@ -76,99 +69,96 @@ class Frame:
         yield Segment(line[last + 1 :], _PLAIN)
 
     def _axis(self, columns: int) -> str:
-        """The range of the axis, and the span's name under it as far as there is room."""
+        """The range of the axis, with the name of the span below it where there is room."""
         if self.first == self.last:
             return self.first
         between = max(1, columns - len(self.first) - len(self.last))
         if self.span is None or len(self.span[2]) + 2 > between:
             return self.first + " " * between + self.last
         first, last, name = self.span
-        wanted = (first + last + 1 - len(name)) // 2 - len(self.first)
-        before = min(max(1, wanted), between - len(name) - 1)
+        centred = (first + last + 1 - len(name)) // 2 - len(self.first)
+        before = min(max(1, centred), between - len(name) - 1)
         return self.first + (" " * before + name).ljust(between) + self.last
 
 
 class Canvas:
-    """Where points fall on a raster of dots, two across and four down a cell."""
+    """A raster of dots, two across and four down in each of `columns` × `rows` cells.
+
+    It spans the axis from the least to the greatest of `x`, and the values from the least to the
+    greatest of `shown`, on a logarithmic scale if `log_scale`.
+    """
 
     def __init__(self, columns: int, rows: int, x: Floats, shown: Floats, log_scale: bool) -> None:
         self.log_scale = log_scale
         self.columns, self.rows = columns, rows
-        self.dots = 2 * columns, 4 * rows
+        self.wide, self.tall = 2 * columns, 4 * rows
         self.x_from, self.x_span = x.min(), x.max() - x.min()
         scaled = self._scaled(shown)
         self.y_to, self.y_span = scaled.max(), scaled.max() - scaled.min()
 
     def draw(self, x: Floats, y: Floats, smooth: bool) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """[rows, columns] each: dots of the line, dots of the range, as braille offsets."""
-        wide, tall = self.dots
-        column, scaled = self._column(x), self._scaled(y)
-        count = np.bincount(column, minlength=wide)
+        """Draw a line and the range of its values. Returns the dots of both, [rows, columns] each,
+        as offsets of braille characters; 0 is an empty cell."""
+        dot_column, scaled = self._dot_column(x), self._scaled(y)
+        count = np.bincount(dot_column, minlength=self.wide)
         used = np.flatnonzero(count)
-        mean = np.bincount(column, weights=scaled, minlength=wide)[used] / count[used]
-        top, bottom = np.full(wide, -np.inf), np.full(wide, np.inf)
-        np.maximum.at(top, column, scaled)
-        np.minimum.at(bottom, column, scaled)
-
+        # The line runs through the mean of the values that share a column of dots.
+        mean = np.bincount(dot_column, weights=scaled, minlength=self.wide)[used] / count[used]
         line = np.interp(np.arange(used[0], used[-1] + 1), used, mean)
-        if smooth and len(x) > wide:
-            line = _smoothed(line, max(1, wide // 16) | 1)
-        here = self._row(line)
+        if smooth and len(x) > self.wide:
+            line = _smoothed(line, max(1, self.wide // 16) | 1)  # an odd window is centred
+        here = self._dot_row(line)
         before = np.concatenate([here[:1], here[:-1]])
+        # Steep parts fill the column up to the dot before, so that the line has no gaps.
         upper = np.minimum(here, np.where(before < here, before + 1, here))
         lower = np.maximum(here, np.where(before > here, before - 1, here))
-        dots = np.arange(tall)[:, None]
-        line_dots = np.zeros((tall, wide), dtype=bool)
+        dots = np.arange(self.tall)[:, None]
+        line_dots = np.zeros((self.tall, self.wide), dtype=bool)
         line_dots[:, used[0] : used[-1] + 1] = (dots >= upper) & (dots <= lower)
 
-        span_dots = np.zeros((tall, wide), dtype=bool)
+        top, bottom = np.full(self.wide, -np.inf), np.full(self.wide, np.inf)
+        np.maximum.at(top, dot_column, scaled)
+        np.minimum.at(bottom, dot_column, scaled)
         several = used[top[used] > bottom[used]]
-        above, below = self._row(top[several]), self._row(bottom[several])
-        # Every other dot, so that the range can be told from the line without colour.
+        above, below = self._dot_row(top[several]), self._dot_row(bottom[several])
+        # Every other dot: the range differs from the line without colour.
         woven = (dots + several) % 2 == 0
-        span_dots[:, several] = (dots >= above) & (dots <= below) & woven
-        return _braille(line_dots), _braille(span_dots)
-
-    def cell(self, x: float, y: float) -> tuple[int, int]:
-        """(row, column) of the cell a point falls in."""
-        return self.level(y), self.column(x)
+        range_dots = np.zeros((self.tall, self.wide), dtype=bool)
+        range_dots[:, several] = (dots >= above) & (dots <= below) & woven
+        return _braille(line_dots), _braille(range_dots)
 
     def column(self, x: float) -> int:
         """The column of cells that a point of the axis falls in."""
-        return int(self._column(np.array([x]))[0].clip(0, self.dots[0] - 1)) // 2
+        return int(self._dot_column(np.array([x]))[0].clip(0, self.wide - 1)) // 2
 
-    def level(self, value: float) -> int:
+    def row(self, y: float) -> int:
         """The row of cells that a value falls in."""
-        return int(self._row(self._scaled(np.array([value])))[0]) // 4
+        return int(self._dot_row(self._scaled(np.array([y])))[0]) // 4
 
     def _scaled(self, y: Floats) -> Floats:
         return np.log(y) if self.log_scale else y
 
-    def _column(self, x: Floats) -> NDArray[np.intp]:
+    def _dot_column(self, x: Floats) -> NDArray[np.intp]:
         if self.x_span == 0:
             return np.zeros(len(x), dtype=np.intp)
-        return ((x - self.x_from) / self.x_span * (self.dots[0] - 1)).round().astype(np.intp)
+        return ((x - self.x_from) / self.x_span * (self.wide - 1)).round().astype(np.intp)
 
-    def _row(self, scaled: Floats) -> NDArray[np.intp]:
+    def _dot_row(self, scaled: Floats) -> NDArray[np.intp]:
         if self.y_span == 0:
-            return np.full(len(scaled), self.dots[1] // 2, dtype=np.intp)
+            return np.full(len(scaled), self.tall // 2, dtype=np.intp)
         share = (self.y_to - scaled) / self.y_span
-        return (share * (self.dots[1] - 1)).round().astype(np.intp)
-
-
-def character(cell: int) -> str:
-    """The character of the dots in one cell."""
-    return chr(0x2800 + cell)
+        return (share * (self.tall - 1)).round().astype(np.intp)
 
 
 def _braille(dots: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """[4 rows, 2 columns] dots → [rows, columns] offsets."""
     tall, wide = dots.shape
     cells = dots.reshape(tall // 4, 4, wide // 2, 2)
-    return np.einsum("rdce,de->rc", cells, _DOTS)
+    return np.einsum("rdce,de->rc", cells, _BRAILLE_BITS)
 
 
 def _smoothed(line: Floats, window: int) -> Floats:
-    """The moving mean, over what there is of the window at both ends."""
+    """The moving mean; at both ends, of the part of the window that exists."""
     ones = np.ones(window)
     totals = np.convolve(line, ones, mode="same")
     smoothed: Floats = totals / np.convolve(np.ones_like(line), ones, mode="same")

@@ -1,26 +1,25 @@
-"""Small plots for a terminal: a curve in braille, shares as horizontal bars.
+"""Small plots for a terminal: curves of braille dots, and shares as horizontal bars.
 
-Colours are Okabe and Ito's, told apart by the colour-blind; each comes with a shape of its own,
-so that a plot reads the same without them.
+The colours are those of Okabe and Ito, which colour-blind readers can distinguish. Each comes with
+a shape of its own, so that plots are readable without colour.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.cells import cell_len, set_cell_size
-from rich.color import Color
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.segment import Segment
 from rich.style import Style
 
-from datm_cli.text.canvas import Canvas, Floats, Frame, character
+from datm_cli.text.canvas import Canvas, Floats, Frame
 from datm_engine.formatting import distinct_numbers, number
 
 DATA = "#56B4E9"
@@ -35,25 +34,31 @@ NARROWEST = 16  # columns of a plot with its labels
 LETTERS_APART = 20  # columns between the letters on a line of several
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
+_PLAIN = Style.null()
 
-
-# A part of the axis to stand out: where it begins and ends, and its name.
+# A highlighted part of the axis: its first value, its last, and its name.
 Span: TypeAlias = tuple[float, float, str]
 
 
-@dataclass(frozen=True)
-class Curve:
-    """A series as a line, over the range its values span where several share a dot's column.
+class _FullWidth:
+    """Measures of a renderable that is as wide as its console."""
 
-    Values that are None or not finite are left out. `log_scale` is used only if all values are
-    above 0. `smooth` evens the line out over a sixteenth of the width, the range stays as it is.
-    `marks`: points (x, y) to stand out as ◆. `levels`: values to compare with and their names,
-    each a dotted line across; names of the same line stand beside each other. `x_range`: what the
-    axis spans, if it is more than the points do; `span`: a part of it to stand out.
-    Without a title its line is left out.
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement(min(NARROWEST, options.max_width), options.max_width)
+
+
+@dataclass(frozen=True)
+class Curve(_FullWidth):
+    """A series as a line, with the range of the values that share a column of dots.
+
+    Values that are None or not finite are omitted. `log_scale` applies only where all values are
+    positive. `smooth` averages the line over a sixteenth of the width; the range stays as it is.
+    `marks`: points (x, y) drawn as ◆. `levels`: values to compare with and their names, each a
+    dotted line across; names on the same line stand side by side. `x_range`: the ends of the axis,
+    if they lie beyond the points.
     """
 
-    title: str
+    title: str  # "" for a plot without a line for its title
     x: Sequence[float]
     y: Sequence[float | None]
     height: int = 6  # lines between title and axis
@@ -65,51 +70,44 @@ class Curve:
     x_range: tuple[float, float] | None = None
     span: Span | None = None
 
-    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        return Measurement(min(NARROWEST, options.max_width), options.max_width)
-
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         points = _finite(self.x, self.y)
-        plain, accent = Style.null(), _style(ACCENT)
         if not points:
-            yield Segment(f"{self.title}: no values yet".removeprefix(": "), plain)
-            yield Segment.line()
+            yield from _no_values(self.title)
             return
         x, y = np.array(points).T
         shown = [*y, *(value for _, value in self.marks), *(value for value, _ in self.levels)]
         ends = np.array(self.x_range or (x.min(), x.max()), dtype=np.float64)
-        frame, canvas = _framed(self.title, self.height, shown, ends, self.log_scale, options)
-        frame = _spanned(frame, canvas, self.span)
-        line, span = canvas.draw(x, y, self.smooth)
+        frame, canvas = _layout(self, shown, ends, options)
+        line, values = canvas.draw(x, y, self.smooth)
 
-        ascii_only = options.ascii_only
-        mark = "o" if ascii_only else MARK
-        marked = {canvas.cell(*point) for point in self.marks}
-        levels = _levels(self.levels, canvas, line | span)
-        styles = {_LINE: _style(self.colour), _SPAN: _style(RAW), _EMPTY: plain}
-        rows = []
-        for row in range(self.height):
-            named = levels.get(row)
-            rest = "-" if ascii_only else "┄"
-            behind = "" if named is None else f" {named} ".rjust(canvas.columns, rest)
-            cells = []
-            for column in range(canvas.columns):
-                if (row, column) in marked:
-                    cells.append(Segment(mark, accent))
-                    continue
-                kind, glyph = _glyph(line[row, column], span[row, column], ascii_only)
-                if kind == _EMPTY and behind:
-                    cells.append(Segment(behind[column], accent))
-                    continue
-                cells.append(Segment(glyph, styles[kind]))
-            rows.append(cells)
+        mark, dash = ("o", "-") if options.ascii_only else (MARK, "┄")
+        marked = {(canvas.row(value), canvas.column(at)) for at, value in self.marks}
+        level_names = _level_names(self.levels, canvas, line | values)
+        line_style, range_style = Style(color=self.colour), Style(color=RAW)
+        accent = Style(color=ACCENT)
+        rows = [[Segment(" ", _PLAIN)] * canvas.columns for _ in range(self.height)]
+        for row, name in level_names.items():
+            # The name stands at the right end of its dotted line.
+            rows[row] = [Segment(char, accent) for char in f" {name} ".rjust(canvas.columns, dash)]
+        for row, column in np.argwhere(line | values).tolist():
+            # A cell has one colour: where the line crosses a cell, it hides the range.
+            crossed = line[row, column] > 0
+            dots = line[row, column] if crossed else values[row, column]
+            glyph = ("*" if crossed else ":") if options.ascii_only else _dotted(dots)
+            rows[row][column] = Segment(glyph, line_style if crossed else range_style)
+        for row, column in marked:
+            rows[row][column] = Segment(mark, accent)
         yield from frame.around(rows, options.max_width)
 
 
 @dataclass(frozen=True)
-class Curves:
-    """Several series over one axis, each with letters of its own on its line, so that they can be
-    told apart without colour: (letter, x, y). Otherwise as a Curve is."""
+class Curves(_FullWidth):
+    """Several series over one axis: (letter, x, y) each.
+
+    The letter stands on the line, so that lines can be distinguished without colour. The other
+    fields are those of a Curve.
+    """
 
     title: str
     lines: Sequence[tuple[str, Sequence[float], Sequence[float | None]]]
@@ -117,45 +115,41 @@ class Curves:
     log_scale: bool = False
     span: Span | None = None
 
-    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        return Measurement(min(NARROWEST, options.max_width), options.max_width)
-
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        drawn = [(letter, _finite(x, y)) for letter, x, y in self.lines]
-        every = np.array([point for _, points in drawn for point in points])
+        series = [(letter, _finite(x, y)) for letter, x, y in self.lines]
+        every = np.array([point for _, points in series for point in points])
         if not every.size:
-            yield Segment(f"{self.title}: no values yet", Style.null())
-            yield Segment.line()
+            yield from _no_values(self.title)
             return
         ends = np.array([every[:, 0].min(), every[:, 0].max()])
-        shown = every[:, 1].tolist()
-        frame, canvas = _framed(self.title, self.height, shown, ends, self.log_scale, options)
-        frame = _spanned(frame, canvas, self.span)
-        rows = [[Segment(" ", Style.null())] * canvas.columns for _ in range(self.height)]
+        frame, canvas = _layout(self, every[:, 1].tolist(), ends, options)
+        rows = [[Segment(" ", _PLAIN)] * canvas.columns for _ in range(self.height)]
         lines = []
-        for place, (letter, points) in enumerate(drawn):
-            if points:
-                x, y = np.array(points).T
-                style = _style(SEVERAL[place % len(SEVERAL)])
-                lines.append((letter, style, canvas.draw(x, y, smooth=True)[0]))
-        for _, style, line in lines:
+        for number_of_line, (letter, points) in enumerate(series):
+            if not points:
+                continue
+            x, y = np.array(points).T
+            style = Style(color=SEVERAL[number_of_line % len(SEVERAL)])
+            line = canvas.draw(x, y, smooth=True)[0]
+            lines.append((letter, style, line))
             for row, column in np.argwhere(line).tolist():
-                glyph = _glyph(line[row, column], 0, options.ascii_only)[1]
+                glyph = "*" if options.ascii_only else _dotted(line[row, column])
                 rows[row][column] = Segment(glyph, style)
-        for place, (letter, style, line) in enumerate(lines):  # upon all the lines
+        # The letters come last, so that no line covers them; each line starts them elsewhere.
+        for drawn, (letter, style, line) in enumerate(lines):
             used = np.flatnonzero(line.any(axis=0))
-            first = min(len(used) - 1, round(LETTERS_APART * (place + 0.5) / len(lines)))
+            first = min(len(used) - 1, round(LETTERS_APART * (drawn + 0.5) / len(lines)))
             for column in used[first::LETTERS_APART].tolist():
                 row = int(np.flatnonzero(line[:, column])[0])
-                rows[row][column] = Segment(letter, style + _BOLD)
+                rows[row][column] = Segment(letter, style + Style(bold=True))
         yield from frame.around(rows, options.max_width)
 
 
 @dataclass(frozen=True)
-class Bars:
-    """Shares (0 to 1) as bars with their names before and percentages behind.
+class ShareBars(_FullWidth):
+    """Shares in [0, 1] as bars, with their names at the left and percentages at the right.
 
-    `accented`: indices to stand out, in colour and by a ◆ before the name.
+    `accented`: indices to highlight, by colour and by a ◆ before the name.
     """
 
     names: Sequence[str]
@@ -163,50 +157,46 @@ class Bars:
     accented: frozenset[int] = frozenset()
     widest_name: int = 16
 
-    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        return Measurement(min(NARROWEST, options.max_width), options.max_width)
-
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         room = min(self.widest_name, max((cell_len(name) for name in self.names), default=0))
-        width = max(1, options.max_width - room - 2 - 1 - 7)
+        width = max(1, options.max_width - room - 2 - 1 - 7)  # mark, gap, percentage
         for index, (name, share) in enumerate(zip(self.names, self.shares, strict=True)):
             accented = index in self.accented
             mark = ("o" if options.ascii_only else MARK) if accented else " "
-            yield Segment(f"{mark} ", _style(ACCENT) if accented else Style.null())
-            yield Segment(set_cell_size(name, room) + " ", Style.null())
-            colour = ACCENT if accented else DATA
-            yield Segment(bar(share, width, ascii_only=options.ascii_only), _style(colour))
-            yield Segment(f" {share:6.1%}", Style.null())
+            yield Segment(f"{mark} ", Style(color=ACCENT) if accented else _PLAIN)
+            yield Segment(set_cell_size(name, room) + " ", _PLAIN)
+            style = Style(color=ACCENT if accented else DATA)
+            yield Segment(bar(share, width, ascii_only=options.ascii_only), style)
+            yield Segment(f" {share:6.1%}", _PLAIN)
             yield Segment.line()
 
 
 def bar(share: float, width: int, *, ascii_only: bool = False) -> str:
-    """`share` of `width` cells filled, to an eighth of a cell; always `width` cells long."""
-    share = min(1.0, share) if share > 0 else 0.0  # not a number is nothing
+    """Fill `share` of `width` cells, to an eighth of a cell. The text is always `width` long."""
+    share = min(1.0, share) if share > 0 else 0.0  # NaN is an empty bar
     if ascii_only:
         return ("#" * round(share * width)).ljust(width)
-    eighths = math.ceil(share * 8 * width) if share * 8 * width < 1 else round(share * 8 * width)
-    full, rest = divmod(eighths, 8)
+    exact = share * 8 * width
+    # A share that is not 0 shows at least an eighth.
+    full, rest = divmod(math.ceil(exact) if exact < 1 else round(exact), 8)
     return ("█" * full + (_EIGHTHS[rest] if rest else "")).ljust(width)
 
 
-def _levels(
+def _level_names(
     levels: Sequence[tuple[float, str]], canvas: Canvas, drawn: NDArray[np.intp]
 ) -> dict[int, str]:
-    """The names on each row of cells, the lowest value's first; beside it others only as far as
-    they are clear of what is drawn, [rows, columns]."""
+    """The names on each row of cells, the lowest value first.
+
+    A row has further names only as far as they do not cover what is `drawn`, [rows, columns].
+    """
     rows: dict[int, str] = {}
     for value, name in sorted(levels):
-        row = canvas.level(value)
+        row = canvas.row(value)
         clear = canvas.columns - 1 - np.flatnonzero(drawn[row]).max(initial=-1)
         both = f"{rows[row]}, {name}" if row in rows else name
         if row not in rows or len(both) + 2 <= clear:
             rows[row] = both
     return rows
-
-
-_EMPTY, _SPAN, _LINE = range(3)
-_BOLD = Style(bold=True)
 
 
 def _finite(x: Sequence[float], y: Sequence[float | None]) -> list[tuple[float, float]]:
@@ -217,39 +207,28 @@ def _finite(x: Sequence[float], y: Sequence[float | None]) -> list[tuple[float, 
     ]
 
 
-def _framed(
-    title: str,
-    height: int,
-    shown: Sequence[float],
-    ends: Floats,
-    log_scale: bool,
-    options: ConsoleOptions,
+def _no_values(title: str) -> Iterator[Segment]:
+    yield Segment(f"{title}: no values yet".removeprefix(": "), _PLAIN)
+    yield Segment.line()
+
+
+def _layout(
+    plot: Curve | Curves, shown: Sequence[float], ends: Floats, options: ConsoleOptions
 ) -> tuple[Frame, Canvas]:
-    """The frame around the values `shown` over the axis `ends`, and the raster within."""
-    log_scale = log_scale and min(shown) > 0
-    title += " (log scale)" if title and log_scale else ""
+    """The frame for the values `shown` over the axis `ends`, and the canvas inside it."""
+    log_scale = plot.log_scale and min(shown) > 0
+    title = plot.title + (" (log scale)" if plot.title and log_scale else "")
     low, high = distinct_numbers(min(shown), max(shown))
-    frame = Frame(title, low, high, number(ends[0]), number(ends[1]), options.ascii_only)
-    columns = frame.columns(options.max_width)
-    return frame, Canvas(columns, height, ends, np.array(shown), log_scale)
+    columns = max(2, options.max_width - max(len(low), len(high)) - 2)
+    canvas = Canvas(columns, plot.height, ends, np.array(shown), log_scale)
+    span = None
+    if plot.span is not None:
+        first, last, name = plot.span
+        span = (canvas.column(first), canvas.column(last), name)
+    labels = (low, high, number(ends[0]), number(ends[1]))
+    return Frame(title, *labels, options.ascii_only, span), canvas
 
 
-def _spanned(frame: Frame, canvas: Canvas, span: Span | None) -> Frame:
-    if span is None:
-        return frame
-    low, high, name = span
-    return replace(frame, span=(canvas.column(low), canvas.column(high), name))
-
-
-def _style(colour: str) -> Style:
-    return Style.from_color(Color.parse(colour))
-
-
-def _glyph(line: int, span: int, ascii_only: bool) -> tuple[int, str]:
-    """The line hides the range in the cells it crosses, as a cell has one colour."""
-    kind = _LINE if line else _SPAN if span else _EMPTY
-    if kind == _EMPTY:
-        return kind, " "
-    if ascii_only:
-        return kind, "*" if kind == _LINE else ":"
-    return kind, character(int(line or span))
+def _dotted(offset: int) -> str:
+    """The braille character with the dots of `offset`."""
+    return chr(0x2800 + int(offset))

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 from textual.widget import Widget
 
-from datm_cli.text.plots import MARK, Bars
+from datm_cli.text.plots import MARK, ShareBars
 
 
 class LabelBars(Widget):
@@ -38,7 +38,7 @@ class LabelBars(Widget):
         shown = order[: room - 1 if rest_is_told else room]
         if self._own not in shown:
             shown[-1] = self._own
-        bars = Bars(
+        bars = ShareBars(
             [self._names[number] for number in shown],
             [float(self._shares[number]) for number in shown],
             frozenset([shown.index(self._own)]),

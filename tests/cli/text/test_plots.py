@@ -9,7 +9,7 @@ import re
 import pytest
 from rich.console import Console
 
-from datm_cli.text.plots import Bars, Curve, Curves, bar
+from datm_cli.text.plots import Curve, Curves, ShareBars, bar
 
 
 @pytest.fixture(autouse=True)
@@ -148,14 +148,14 @@ def test_a_stream_that_takes_ascii_only_gets_ascii():
     console = Console(file=stream, width=40)
     values = [1 + (i % 7) for i in range(500)]
     console.print(Curve("loss", range(500), values, marks=[(100, 1.1)]))
-    console.print(Bars(["cat"], [0.5], frozenset({0})))
+    console.print(ShareBars(["cat"], [0.5], frozenset({0})))
     stream.flush()
     output = stream.buffer.getvalue().decode("ascii")
     assert all(sign in output for sign in "*:o#")
 
 
 def test_bars():
-    bars = Bars(["cat", "dog", "automobile"], [0.75, 0.2, 0.001], frozenset({1}))
+    bars = ShareBars(["cat", "dog", "automobile"], [0.75, 0.2, 0.001], frozenset({1}))
     assert lines_of(bars, 30) == [
         "  cat        ███████▌    75.0%",
         "◆ dog        ██          20.0%",
