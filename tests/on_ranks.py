@@ -1,21 +1,24 @@
-"""Running a function on several ranks: processes that meet as torchrun's would, on the CPU.
-
-python -m tests.on_ranks MODULE FUNCTION FOLDER
-"""
+"""Run a function on several ranks: processes that meet as torchrun's do, on the CPU."""
 
 from __future__ import annotations
 
-import importlib
+import multiprocessing
 import os
 import socket
-import subprocess
-import sys
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+import sklearn.datasets  # noqa: F401 (imported here, so that forked ranks need not)
+import torch
+
+from datm_engine.compute import ranks
+from datm_engine.compute.ranks import Ranks
+from tests.conftest import ROOT
 
 
 def environment(rank: int, count: int, port: int) -> dict[str, str]:
+    """What torchrun sets for a rank."""
     stated = {
         "RANK": rank,
         "LOCAL_RANK": rank,
@@ -35,29 +38,30 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def on_ranks(
-    count: int, module: str, function: str, folder: Path, patience: float = 600.0
-) -> list[int]:
-    """The exit codes of so many processes, each of which called `function(ranks, folder)`."""
+def on_ranks(count: int, function: Callable[[Ranks, Path], None], folder: Path) -> list[int | None]:
+    """Call `function(ranks, folder)` in `count` processes; return their exit codes."""
+    # Forked processes need no imports, but a process that may have used a GPU must not be forked.
+    context = multiprocessing.get_context("spawn" if torch.cuda.is_available() else "fork")
     port = free_port()
-    command = [sys.executable, "-m", "tests.on_ranks", module, function, str(folder)]
-    processes = [
-        subprocess.Popen(command, env=environment(rank, count, port), cwd=ROOT)
+    processes: list[BaseProcess] = [
+        context.Process(target=_join, args=(function, folder, environment(rank, count, port)))
         for rank in range(count)
     ]
+    for process in processes:
+        process.start()
     try:
-        return [process.wait(patience) for process in processes]
+        for process in processes:
+            process.join(timeout=600)
+        return [process.exitcode for process in processes]
     finally:
         for process in processes:
             process.kill()
 
 
-if __name__ == "__main__":
-    import torch
-
-    from datm_engine.compute import ranks
-
+def _join(
+    function: Callable[[Ranks, Path], None], folder: Path, environment: dict[str, str]
+) -> None:
+    os.environ.update(environment)
     torch.set_num_threads(1)
-    called, folder = getattr(importlib.import_module(sys.argv[1]), sys.argv[2]), Path(sys.argv[3])
-    called(ranks.join(), folder)
+    function(ranks.join(), folder)
     ranks.leave()

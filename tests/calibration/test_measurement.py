@@ -250,8 +250,7 @@ def test_two_ranks_find_what_one_does(
     data: PreparedData, experts: ExpertSet, cpu: Runtime, tmp_path: Path
 ) -> None:
     torch.save({"data": data, "experts": str(experts.folder)}, tmp_path / "data.pt")
-    module = "tests.calibration.test_measurement"
-    assert on_ranks(2, module, "measure_on", tmp_path) == [0, 0]
+    assert on_ranks(2, measure_on, tmp_path) == [0, 0]
     stages = [measure_course(settings(n), data, experts, linear(), cpu) for n in (3, 1)]
     expected = [finish(stage)[1] for stage in stages]
     for rank in range(2):

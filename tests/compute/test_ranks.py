@@ -94,7 +94,7 @@ def walked(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Path:
     """Both roads on two ranks."""
     folder = tmp_path_factory.mktemp("ranks")
     (folder / "data").symlink_to(data_dir)
-    assert on_ranks(2, "tests.compute.test_ranks", "both_roads", folder) == [0, 0]
+    assert on_ranks(2, both_roads, folder) == [0, 0]
     return folder
 
 
@@ -221,7 +221,7 @@ def failed(ranks: Ranks, folder: Path) -> None:
 
 def test_a_rank_that_dies_leaves_the_checkpoint(tmp_path: Path, data_dir: Path) -> None:
     (tmp_path / "data").symlink_to(data_dir)
-    assert on_ranks(2, "tests.compute.test_ranks", "lost", tmp_path) == [7, -signal.SIGKILL]
+    assert on_ranks(2, lost, tmp_path) == [7, -signal.SIGKILL]
     run = Run(tmp_path / "runs" / "lost")
     ended = run.events()[-1]
     assert isinstance(ended, RunEnded)
@@ -232,7 +232,7 @@ def test_a_rank_that_dies_leaves_the_checkpoint(tmp_path: Path, data_dir: Path) 
 
 
 def test_what_went_wrong_first_is_told_once(tmp_path: Path) -> None:
-    assert on_ranks(2, "tests.compute.test_ranks", "failed", tmp_path) == [7, 1]
+    assert on_ranks(2, failed, tmp_path) == [7, 1]
 
 
 def test_an_environment_that_lacks_something(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,7 +285,7 @@ def test_two_ranks_derive_the_settings_that_one_derives(
     for name in ("two", "one"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "data").symlink_to(data_dir)
-    assert on_ranks(2, "tests.compute.test_ranks", "derived", tmp_path / "two") == [0, 0]
+    assert on_ranks(2, derived, tmp_path / "two") == [0, 0]
     measuring = [path.name for path in (tmp_path / "two").glob("measures-*")]
     assert measuring == ["measures-0"], "the first rank measures as one alone does"
     torch.set_num_threads(1)

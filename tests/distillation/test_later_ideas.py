@@ -189,7 +189,7 @@ def match(ranks: Ranks, folder: Path) -> None:
 
 
 def test_ranks_end_at_the_same_step(tmp_path: Path) -> None:
-    assert on_ranks(2, "tests.distillation.test_later_ideas", "match", tmp_path) == [0, 0]
+    assert on_ranks(2, match, tmp_path) == [0, 0]
     ours, theirs = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
     assert all(map(torch.equal, ours, theirs))
     assert_equal(ours, plain(passing(4), 100, end=4))

@@ -133,7 +133,7 @@ def match(ranks: Ranks, folder: Path) -> None:
 @pytest.fixture(scope="module")
 def on_two(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Parts]]:
     folder = tmp_path_factory.mktemp("ranks")
-    assert on_ranks(2, "tests.distillation.test_sharding", "match", folder) == [0, 0]
+    assert on_ranks(2, match, folder) == [0, 0]
     return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
 
 

@@ -164,7 +164,7 @@ def test_they_are_the_same_on_two_ranks(
     data_dir: Path,
 ) -> None:
     (tmp_path / "data").symlink_to(data_dir)
-    assert on_ranks(2, "tests.experts.test_curriculum", "train", tmp_path) == [0, 0]
+    assert on_ranks(2, train, tmp_path) == [0, 0]
     _, whole = finished(train_experts(make_config(experts=EASY), digits, tmp_path / "one", cpu))
     for expert in range(2):
         theirs = tmp_path / "experts" / whole.folder.name / whole.path(expert).name
