@@ -26,7 +26,7 @@ from datm_engine.errors import ConfigError
 from datm_engine.interop import tracking
 from datm_engine.settings.config import build, overlay
 from datm_engine.synthetic import SyntheticSet
-from datm_engine.tuning.budget import parse_budget
+from datm_engine.tuning.trial_scheduler import parse_budget
 from tests.conftest import ROOT
 
 README = ROOT / "README.md"

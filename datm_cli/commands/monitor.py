@@ -43,7 +43,7 @@ def monitor(
             "the dashboard needs a terminal to draw on",
             f"{found.listing}   # or: {command('tail', '-f', found.event_log)}",
         )
-    (tune.asked if tune else found.config)()  # a damaged one is told before the screen changes
+    (tune or found).config()  # report a damaged one before the screen changes
     terminal.set_colours(color)
     from datm_cli.dashboard.app import Dashboard
     from datm_cli.screen.picture_widgets import picture_maker

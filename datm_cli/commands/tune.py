@@ -1,4 +1,4 @@
-"""`datm tune`: better settings than those that are, by short trials on held-out images."""
+"""`datm tune`: search for better settings by short trials, scored on held-out images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datm_cli import options
 from datm_engine.formatting import plural
 
 if TYPE_CHECKING:
-    from datm_engine.tuning.trials import Trials
+    from datm_engine.runs.state import RunState
     from datm_engine.tuning.tune_folder import Tune
 
 BUDGET = "20"
@@ -28,7 +28,8 @@ def tune(
     budget: Annotated[
         str,
         typer.Option(
-            metavar="N|TIME", help="Trials, the settings as they are included; or 30m, 2h."
+            metavar="N|TIME",
+            help="Trials, the first with the settings as they are; or a time: 30m, 2h.",
         ),
     ] = BUDGET,
     iterations: Annotated[
@@ -79,32 +80,29 @@ def tune(
     """Search around the settings for better ones; the result is a preset.
 
     Trials are ordinary runs that share experts and are scored on held-out training images, never on
-    the test set. What is given by a flag is held. The same command goes on with a tune that was
+    the test set. What an option sets is not searched. The same command resumes a tune that was
     stopped.
     """
     import sys
 
     from datm_cli import resolve
     from datm_cli.session import prepare_run
+    from datm_cli.session.batch_run import ComputeOptions
     from datm_cli.session.run_stage import StopRequest
-    from datm_cli.studies.study_request import flags
-    from datm_cli.studies.study_runner import Computing
-    from datm_cli.tuning.tune_request import ask
-    from datm_cli.tuning.tune_runner import Conducting
+    from datm_cli.tuning.tune_request import request_tune
+    from datm_cli.tuning.tune_runner import TuneRunner
     from datm_engine.errors import ConfigError
     from datm_engine.hints import command
     from datm_engine.optional_imports import require
-    from datm_engine.tuning.budget import parse_budget
+    from datm_engine.tuning.trial_scheduler import parse_budget
     from datm_engine.tuning.tune_folder import Tune
 
     limit = parse_budget(budget)
     require("optuna", extra="tune", purpose="datm tune")
     folders = options.folders(data_dir, experts_dir, tunes_dir)
-    given = flags(
-        dataset__resolution=resolution,
-        dataset__skip_damaged=skip_damaged or None,
-        distill__seed=seed,
-    )
+    given = options.dataset_flags(resolution, skip_damaged)
+    if seed is not None:
+        given["distill"] = {"seed": seed}
     settled = resolve.settle(
         dataset=dataset,
         ipc=ipc,
@@ -116,52 +114,52 @@ def tune(
         method=method,
         window=window,
     )
-    asked = ask(settled, given, assignments or [], window, iterations)
-    places = [place.strip() for place in (devices or "").split(",") if place.strip()]
-    if places and device:
+    request = request_tune(settled, given, assignments or [], window, iterations)
+    names = [name.strip() for name in (devices or "").split(",") if name.strip()]
+    if names and device:
         raise ConfigError("--device and --devices are both given", "--device ''")
-    places = places or [device or "auto"]
-    computing = Computing(places[0], precision, compiling, memory, threads)
+    names = names or [device or "auto"]
+    compute = ComputeOptions(names[0], precision, compiling, memory, threads)
     typed = command("datm", *sys.argv[1:])
-    with StopRequest(silent=quiet or as_json).listening() as stop:
-        conducting = Conducting(
-            asked, folders, computing, places, limit, stop, keep=keep, silent=quiet or as_json
+    silent = quiet or as_json
+    with StopRequest(silent=silent).listening() as stop:
+        runner = TuneRunner(request, folders, compute, names, limit, stop, keep, silent)
+        runner.check()
+        prepare_run.check_ipc(request.config, folders.data)
+        folder = Tune.begin(
+            tunes_dir, name or request.default_name, request.config, request.facts, typed
         )
-        conducting.check()
-        prepare_run.check_ipc(asked.config, folders.data)
-        called = asked.name if name is None else name
-        made = Tune.begin(tunes_dir, called, asked.config, asked.facts, typed)
-        trials = conducting.make(made)
-        _tell(made, trials, typed, to, as_json, quiet)
+        state = runner.run(folder)
+        _print_result(folder, state, typed, to, as_json, quiet)
     if stop.exit_code:
         raise typer.Exit(stop.exit_code)
 
 
-def _tell(
-    tune: Tune, trials: Trials, typed: str, to: Path | None, as_json: bool, quiet: bool
+def _print_result(
+    tune: Tune, state: RunState, typed: str, to: Path | None, as_json: bool, quiet: bool
 ) -> None:
-    """Write and print what there is, whether it is all or not."""
+    """Write and print the result so far, finished or not."""
     from datm_cli.text import output
     from datm_cli.text.escapes import printable
     from datm_cli.tuning import tune_output
     from datm_engine.hints import command
     from datm_engine.tuning.tune_result import finding
 
-    written = tune_output.write_preset(tune, trials, typed, to) if trials.best else None
+    preset = tune_output.write_preset(tune, state, typed, to) if state.trials.best else None
     console = output.results()
     with output.kept(f"the tune is kept in {tune.path}", command("ls", tune.path)):
         if as_json:
-            output.print_json(tune_output.told(tune, trials))
-        elif written:
-            console.print(tune_output.table(trials))
-            console.print("\n" + printable(finding(trials, tune_output.held_out(tune))))
-            distilling = command("datm", "distill", "--config", written)
-            console.print(printable(f"distil with it: {distilling}"), soft_wrap=True)
+            output.print_json(tune_output.as_json(tune, state))
+        elif preset:
+            console.print(tune_output.trials_table(state.trials))
+            console.print("\n" + printable(finding(state.trials, tune.held_out_images())))
+            following = command("datm", "distill", "--config", preset)
+            console.print(printable(f"distil with it: {following}"), soft_wrap=True)
     if as_json or quiet:
         return
     output.remark(f"its trials: {tune.path}")
-    if trials.ended is None or trials.ended.status != "done":
-        output.remark(f"stopped; go on with: {typed}")
-    elif waiting := len(trials.unfinished):
-        told = f"{plural(waiting, 'trial')} had no time to end; a larger --budget goes on"
-        output.remark(told)
+    if state.ended is None or state.ended.status != "done":
+        output.remark(f"stopped; resume with: {typed}")
+    elif unfinished := len(state.trials.unfinished):
+        trials = plural(unfinished, "trial")
+        output.remark(f"{trials} had no time to finish; a larger --budget resumes")

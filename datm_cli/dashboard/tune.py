@@ -19,7 +19,7 @@ from datm_engine.hints import command
 from datm_engine.runs.directory import Run
 from datm_engine.runs.event_tail import EventTail
 from datm_engine.runs.events import RunEnded, RunStarted
-from datm_engine.tuning.trials import Trials
+from datm_engine.runs.state import RunState, Trials
 from datm_engine.tuning.tune_folder import Tune
 
 
@@ -38,7 +38,7 @@ class TuneDashboard(Dashboard):
         clock: Callable[[], float] = time.time,
         follow: bool = True,
     ) -> None:
-        self.tune, self.trials = tune, Trials()
+        self.tune, self.tune_state = tune, RunState()
         self.asked = tune.facts()
         self.number = 0
         super().__init__(tune.run(0), make_picture=make_picture, clock=clock, follow=follow)
@@ -62,8 +62,12 @@ class TuneDashboard(Dashboard):
         return f"distil with it: {command('datm', 'distill', '--config', self.tune.preset)}"
 
     @property
+    def trials(self) -> Trials:
+        return self.tune_state.trials
+
+    @property
     def last(self) -> RunStarted | RunEnded | None:
-        return self.trials.ended or self.trials.started
+        return self.tune_state.ended or self.tune_state.started
 
     @property
     def called(self) -> list[str]:
@@ -83,9 +87,9 @@ class TuneDashboard(Dashboard):
         except OSError:  # it is told of the trial's run, whose folder is beside it
             return
         if self.trial_tail.rewound:
-            self.trials = Trials()
+            self.tune_state = RunState()
         for event in told:
-            self.trials.add(event)
+            self.tune_state.add(event)
         self._stale = self._stale or bool(told)
         wanted = self._wanted()
         if wanted != self.number:
@@ -95,7 +99,7 @@ class TuneDashboard(Dashboard):
         """The trial to follow: the same while it is at work, else one that is; the best at the
         end."""
         working = [trial.number for trial in self.trials.unfinished]
-        if working and self.trials.ended is None:
+        if working and self.tune_state.ended is None:
             return self.number if self.number in working else working[-1]
         best = self.trials.best
         return best.number if best else self.number

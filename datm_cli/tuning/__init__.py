@@ -1,6 +1,6 @@
-"""Tuning at the command line: what was asked, the trials and who works on them, what they come to.
+"""Run `datm tune`: from options to trials, and from their scores to a preset.
 
-`asking.py` goes from flags to a tune and `conducting.py` sees it through: `work.py` makes a trial's
-run, `workers.py` deals trials out to devices, `reading.py` shows them. `telling.py` words and
-writes the result.
+`tune_request` resolves the options, `tune_runner` runs the tune, `trial_run` one trial of it,
+`workers` several at a time, and `tune_output` writes the result. What is searched, which trial runs
+next and how a tune is stored is in `datm_engine.tuning`.
 """

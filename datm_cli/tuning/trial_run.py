@@ -1,16 +1,15 @@
-"""A trial: a run by the road of `datm distill`, which ends when its scores say so."""
+"""One trial: a run like one of `datm distill` that ends early if its scores say so."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from datm_cli.resolve import Settings
-from datm_cli.session import prepare_run
+from datm_cli.session import batch_run
+from datm_cli.session.batch_run import ComputeOptions
 from datm_cli.session.run_stage import Reader
-from datm_cli.studies.study_runner import Computing
 from datm_engine.errors import ConfigError, MatchingError
 from datm_engine.hints import HELP, retyped
 from datm_engine.pipeline import Folders, make_distilled_set
@@ -18,90 +17,82 @@ from datm_engine.runs.directory import Run
 from datm_engine.runs.events import CandidateScored, DatasetReady
 from datm_engine.settings.config import Config
 
-Scored = Callable[[int, float], bool]  # of an iteration: whether the trial goes on
+Score = Callable[[int, float], bool]  # (iteration, percent) → whether the trial continues
 
 
 @dataclass(frozen=True)
-class Ending:
-    """`over`: the trial is not to be gone on with; `failure`: why it could not go on."""
+class TrialOutcome:
+    """is_over: the trial is not to be resumed. failure: why distillation could not continue."""
 
-    over: bool
+    is_over: bool
     failure: str = ""
 
 
 class TrialRun(Run):
-    """What would be changed in a new run is changed in the tune that was typed."""
+    """A run whose hints change the command of the tune, not one of `datm distill`."""
 
     def again(self, change: str = "") -> str:
         return retyped(sys.argv[1:], change or "--help")
 
 
 @dataclass(frozen=True)
-class Work:
-    """What a worker must know of a tune; can be sent to another process. `folders.runs` is the
-    tune's own; `first`: the settings of trial 0, which those of others are changes of."""
+class TrialRunner:
+    """What a worker needs to run trials. It can be pickled for another process.
+
+    folders: with the tune's folder as that of runs. first: the settings of trial 0.
+    """
 
     folders: Folders
     first: Settings
-    computing: Computing
+    compute: ComputeOptions
 
-    def do(
+    def run(
         self,
         number: int,
         config: Config | None,
-        scored: Scored,
+        score: Score,
         stop: Callable[[], bool],
         reader: Reader,
-    ) -> Ending:
-        """Make a trial's run, or go on with it, until its scores or `stop()` end it.
+    ) -> TrialOutcome:
+        """Start or resume a trial, until its end, its scores or `stop()` end it.
 
-        `config` is None for the first one. Raises DatmError for all but a distillation that cannot
-        go on, which is a finding.
+        config: None for trial 0. Raises DatmError, but not for a distillation that cannot
+        continue: the outcome says so.
         """
         run = TrialRun(self.folders.runs / f"trial-{number:03d}")
-        new = not (run.path / "run.json").is_file() or run.was_in_vain
-        known = [] if new else [e for e in run.events() if isinstance(e, CandidateScored)]
+        # Scores of an earlier process may be missing in the tune's events.
+        known = run.state().candidates if batch_run.is_started(run) else []
         for candidate in known:
-            if not scored(candidate.iteration, candidate.accuracy):
-                return Ending(over=True)
-        asked, device = self.computing, self.computing.device or "auto"
-        before = None if new else prepare_run.arithmetic_of(run)
-        settled = (
-            self.first
-            if config is None
-            else replace(self.first, config=config, notes=(), derive=())
-        )
-        on = asked.start(device, before, settled.run_work)
-        if new:
-            prepare_run.new_run(self.folders, run.name, settled, device, on)
-        by_score = False
+            if not score(candidate.iteration, candidate.accuracy):
+                return TrialOutcome(is_over=True)
+        settled = self.first
+        if config is not None:
+            settled = replace(settled, config=config, notes=(), derive=())
+        _, on = batch_run.open_run(self.folders, run.name, settled, self.compute, {})
+        is_pruned = False
 
         def ends() -> bool:
-            return by_score or stop() or run.stop_file.exists()
+            return is_pruned or stop() or run.stop_file.exists()
 
         try:
             with run.recording() as record:
-                road = make_distilled_set(run.config(), run, self.folders, on, ends)
-                for event in record.follow(road):
+                stage = make_distilled_set(run.config(), run, self.folders, on, ends)
+                for event in record.follow(stage):
                     reader.read(event)
                     if isinstance(event, DatasetReady) and not event.validation:
                         raise _nothing_held_out(event, run.config())
                     if isinstance(event, CandidateScored):
-                        by_score = not scored(event.iteration, event.accuracy)
-                by_hand = run.stop_file.exists() and not stop()
+                        is_pruned = not score(event.iteration, event.accuracy)
+                is_stopped_by_hand = run.stop_file.exists() and not stop()
         except MatchingError as problem:
-            return Ending(over=True, failure=problem.message)
-        if not (by_score or by_hand or stop()):
-            return Ending(over=True, failure="its last score is lost from its events")
-        return Ending(over=by_score or by_hand)
+            return TrialOutcome(is_over=True, failure=problem.message)
+        if not (is_pruned or is_stopped_by_hand or stop()):
+            # After its last score a trial never continues, so `is_pruned` is true at its end.
+            return TrialOutcome(is_over=True, failure="its last score is lost from its events")
+        return TrialOutcome(is_over=is_pruned or is_stopped_by_hand)
 
 
 def _nothing_held_out(event: DatasetReady, config: Config) -> ConfigError:
     wrong = f"{event.name} has one training image a class: none is held out to score trials on"
-    fewer = config.dataset.train_images != "all"
-    return ConfigError(wrong, "--set dataset.train_images=all" if fewer else HELP)
-
-
-def folders_of(tune: Path, folders: Folders) -> Folders:
-    """The same, with the trials' runs in the tune's folder."""
-    return replace(folders, runs=tune)
+    is_subset = config.dataset.train_images != "all"
+    return ConfigError(wrong, "--set dataset.train_images=all" if is_subset else HELP)

@@ -1,4 +1,4 @@
-"""A tune from its beginning, or from where it was, until its budget is spent."""
+"""Run a tune from its start, or from where it was, until its budget is spent."""
 
 from __future__ import annotations
 
@@ -7,34 +7,51 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from datm_cli.session.run_stage import StopRequest, UntilLost
-from datm_cli.studies.study_runner import Computing
+from datm_cli.session.batch_run import ComputeOptions
+from datm_cli.session.run_stage import Reader, StopRequest, UntilLost
 from datm_cli.text import output
 from datm_cli.text.progress import reader
-from datm_cli.tuning import tune_output, workers
-from datm_cli.tuning.trial_run import Work, folders_of
-from datm_cli.tuning.tune_request import Asked
-from datm_cli.tuning.watching import Watching
+from datm_cli.text.sentences import sentence
+from datm_cli.tuning import workers
+from datm_cli.tuning.trial_run import TrialRunner
+from datm_cli.tuning.tune_output import trial_line
+from datm_cli.tuning.tune_request import TuneRequest
 from datm_engine.errors import DatmError, FileError
 from datm_engine.hints import command
 from datm_engine.pipeline import Folders
 from datm_engine.runs.event_writer import Recorder
-from datm_engine.runs.events import Event, RunEnded, RunStarted
-from datm_engine.tuning.budget import Budget
-from datm_engine.tuning.trial_scheduler import Conductor
-from datm_engine.tuning.trials import Trial, Trials
+from datm_engine.runs.events import CandidateScored, Event, Noted, RunEnded, RunStarted
+from datm_engine.runs.state import RunState, Trial
+from datm_engine.tuning.trial_scheduler import Budget, TrialScheduler
 from datm_engine.tuning.tune_folder import Tune
 from datm_engine.version import __version__
 
 
-@dataclass(frozen=True)
-class Conducting:
-    """`devices`: where trials are worked on, one at a time on each. `keep`: the images of all of
-    them, not only of the first and the best."""
+@dataclass
+class TuneReader:
+    """Shows all events of trial 0 until its first score, and then progress alone, because the
+    events of every trial are alike."""
 
-    asked: Asked
+    reader: Reader
+    is_scored: bool = False
+
+    def read(self, event: Event) -> None:
+        if not self.is_scored or sentence(event) is None:
+            self.reader.read(event)
+        self.is_scored = self.is_scored or isinstance(event, CandidateScored)
+
+    def note(self, text: str) -> None:
+        self.reader.read(Noted(text=text))
+
+
+@dataclass(frozen=True)
+class TuneRunner:
+    """devices: one trial at a time runs on each. keep: keep the images of all trials, not only of
+    the first and the best."""
+
+    request: TuneRequest
     folders: Folders
-    computing: Computing
+    compute: ComputeOptions
     devices: Sequence[str]
     budget: Budget
     stop: StopRequest
@@ -42,16 +59,18 @@ class Conducting:
     silent: bool
 
     def check(self) -> list[str]:
-        """The devices in words. Raises ConfigError for one that is not here."""
-        stated = self.computing.memory
-        memory = "0" if stated == "auto" else stated  # a GPU that is asked is held from then on
-        computing, work = replace(self.computing, memory=memory), self.asked.first.run_work
-        devices = dict.fromkeys(self.devices)
-        return [computing.start(device, None, work).description for device in devices]
+        """Describe the devices. Raises ConfigError if one is missing."""
+        # "auto" measures the free memory of a GPU, which holds the GPU from then on.
+        memory = "0" if self.compute.memory == "auto" else self.compute.memory
+        work = self.request.first_trial.run_work
+        return [
+            replace(self.compute, device=device, memory=memory).start(None, work).description
+            for device in dict.fromkeys(self.devices)
+        ]
 
-    def make(self, tune: Tune) -> Trials:
-        """Raises RunError where another process works on it; any other DatmError is recorded
-        too."""
+    def run(self, tune: Tune) -> RunState:
+        """Returns the tune's state. Raises RunError if another process works on it. Any other
+        DatmError is recorded in its events."""
         with (
             reader(output.remarks(), silent=self.silent) as shown,
             tune.log.recording() as record,
@@ -62,53 +81,56 @@ class Conducting:
                 command="tune",
                 device=", ".join(self.check()),
                 version=__version__,
-                seed=self.asked.config.distill.seed,
+                seed=self.request.config.distill.seed,
             )
-            told = [*before, record.write(started)]
-            screen = Watching(UntilLost(shown))
+            recorded = [*before, record.write(started)]
             try:
-                return self._make(tune, told, record, screen)
+                return self._run(tune, recorded, record, TuneReader(UntilLost(shown)))
             except DatmError as problem:
                 failed = RunEnded(
                     status="failed", iteration=0, message=problem.message, hint=problem.hint
                 )
-                with suppress(FileError):  # on a full disk the first problem is the one to tell
+                with suppress(FileError):  # on a full disk the first problem is the one to report
                     record.write(failed)
                 raise
 
-    def _make(self, tune: Tune, told: list[Event], record: Recorder, screen: Watching) -> Trials:
-        began, asked = time.monotonic(), self.asked
-        conductor = Conductor(
-            told,
+    def _run(
+        self, tune: Tune, recorded: list[Event], record: Recorder, screen: TuneReader
+    ) -> RunState:
+        started, request = time.monotonic(), self.request
+        scheduler = TrialScheduler(
+            recorded,
             record.write,
             lambda: tune.run(0).config(),
-            held=asked.held,
-            rungs=asked.rungs,
-            seed=asked.config.distill.seed,
+            held=request.held,
+            iterations=request.iterations,
+            seed=request.config.distill.seed,
             budget=self.budget,
-            seconds=lambda: time.monotonic() - began,
+            seconds=lambda: time.monotonic() - started,
         )
-        for text in (f"settings: {asked.settled.source}", *asked.settled.notes, *asked.notes()):
-            screen.tell(text)
-        screen.tell(f"watch it: {command('datm', 'monitor', tune.path)}")
-        if over := len(conductor.trials.over):
-            screen.tell(f"going on with tune {tune.name}: {over} of its trials are over")
+        screen.note(f"settings: {request.settled.source}")
+        for text in (*request.settled.notes, *request.notes()):
+            screen.note(text)
+        screen.note(f"watch it: {command('datm', 'monitor', tune.path)}")
+        if over := len(scheduler.trials.over):
+            screen.note(f"resuming tune {tune.name}: {over} of its trials are over")
 
         def stop() -> bool:
             return self.stop() or tune.log.stop_file.exists()
 
-        def ended(trial: Trial) -> None:
-            screen.tell(tune_output.line(trial))
-            best = conductor.trials.best
+        def on_end(trial: Trial) -> None:
+            screen.note(trial_line(trial))
+            best = scheduler.trials.best
             if not self.keep:
-                tune.shed(conductor.trials, {0, best.number if best else 0})
+                tune.remove_tensors(keep={0, best.number if best else 0})
 
-        work = Work(folders_of(tune.path, self.folders), asked.first, self.computing)
+        folders = replace(self.folders, runs=tune.path)
+        runner = TrialRunner(folders, request.first_trial, self.compute)
         if len(self.devices) > 1:
-            workers.together(conductor, work, self.devices, stop, ended)
+            workers.run_on_devices(scheduler, runner, self.devices, stop, on_end)
         else:
-            workers.alone(conductor, work, stop, screen, ended)
+            workers.run_alone(scheduler, runner, stop, screen, on_end)
         status = "stopped" if stop() else "done"
-        last = RunEnded(status=status, iteration=len(conductor.trials.over))
-        conductor.trials.add(record.write(last))
-        return conductor.trials
+        last = RunEnded(status=status, iteration=len(scheduler.trials.over))
+        scheduler.state.add(record.write(last))
+        return scheduler.state

@@ -1,7 +1,6 @@
-"""Who works on trials: this process, or one for each of several devices.
+"""Run the trials of a tune: in this process, or in one process for each of several devices.
 
-The conductor decides in this process alone, so that one log tells it all; a worker asks it after
-every score, and waits for the answer.
+The scheduler stays in this process. A worker sends it every score, and waits for the answer.
 """
 
 from __future__ import annotations
@@ -17,115 +16,125 @@ from typing import Any, Protocol
 
 from datm_cli.session.run_stage import Reader
 from datm_cli.text.progress import Nothing
-from datm_cli.tuning.trial_run import Work
+from datm_cli.tuning.trial_run import TrialRunner
 from datm_engine.errors import DatmError, RunError
 from datm_engine.hints import HELP
+from datm_engine.runs.state import Trial
 from datm_engine.settings.config import Config
-from datm_engine.tuning.trial_scheduler import Conductor
-from datm_engine.tuning.trials import Trial
+from datm_engine.tuning.trial_scheduler import TrialScheduler
 
-PATIENCE = 60.0  # seconds for a worker to leave, once it has nothing to do
-LOOK = 0.3  # seconds between looks at whether to stop
+EXIT_SECONDS = 60.0  # a worker has to exit once its pipe is closed
+POLL_SECONDS = 0.3  # between checks of whether to stop
 
 Stop = Callable[[], bool]
-Told = Callable[[Trial], None]
+OnEnd = Callable[[Trial], None]
 
 
-class Halt(Protocol):
-    """An event between processes."""
+class SharedFlag(Protocol):
+    """A multiprocessing event."""
 
     def set(self) -> None: ...
     def is_set(self) -> bool: ...
 
 
-def alone(conductor: Conductor, work: Work, stop: Stop, reader: Reader, told: Told) -> None:
-    """Trial after trial, until the budget is spent or `stop()`. `told` hears of each that ended."""
+def run_alone(
+    scheduler: TrialScheduler, runner: TrialRunner, stop: Stop, reader: Reader, on_end: OnEnd
+) -> None:
+    """Run one trial after another, until the budget is spent or `stop()`. `on_end` is called after
+    each trial that is over."""
 
     def is_over() -> bool:
-        return stop() or conductor.is_out_of_time
+        return stop() or scheduler.is_out_of_time
 
-    while not stop() and (trial := conductor.next()) is not None:
+    while not stop() and (trial := scheduler.next_trial()) is not None:
         number = trial.number
-        config = None if number == 0 else conductor.config(number)
+        config = None if number == 0 else scheduler.config(number)
 
-        def scored(iteration: int, accuracy: float, number: int = number) -> bool:
-            return conductor.scored(number, iteration, accuracy)
+        def score(iteration: int, accuracy: float, number: int = number) -> bool:
+            return scheduler.score(number, iteration, accuracy)
 
-        ending = work.do(number, config, scored, is_over, reader)
-        if ending.over:
-            told(conductor.ended(number, ending.failure))
+        outcome = runner.run(number, config, score, is_over, reader)
+        if outcome.is_over:
+            on_end(scheduler.end(number, outcome.failure))
 
 
 @dataclass
 class Worker:
-    """A process on a device. `at`: the number of the trial it is working on."""
+    """A process on a device. trial: the number of the one that it runs."""
 
     device: str
     process: BaseProcess
-    line: Connection[Any, Any]
-    at: int | None = None
+    pipe: Connection[Any, Any]
+    trial: int | None = None
 
 
-def together(
-    conductor: Conductor, work: Work, devices: Sequence[str], stop: Stop, told: Told
+def run_on_devices(
+    scheduler: TrialScheduler,
+    runner: TrialRunner,
+    devices: Sequence[str],
+    stop: Stop,
+    on_end: OnEnd,
 ) -> None:
-    """The same with a process for each device. Raises what went wrong first in one of them, after
-    the others have ended their steps."""
-    context = get_context("spawn")
+    """As `run_alone`, with a process for each device. Raises the first error of a worker, after
+    the others have finished their steps."""
+    context = get_context("spawn")  # CUDA does not survive a fork
     halt = context.Event()
     workers = []
     for device in devices:
-        own = replace(work, computing=replace(work.computing, device=device))
-        here, there = context.Pipe()
-        process = context.Process(target=_serve, args=(own, there, halt, os.getpid()), daemon=True)
+        own = replace(runner, compute=replace(runner.compute, device=device))
+        pipe, their_end = context.Pipe()
+        arguments = (own, their_end, halt, os.getpid())
+        process = context.Process(target=_work, args=arguments, daemon=True)
         process.start()
-        there.close()
-        workers.append(Worker(device, process, here))
-    wrong: DatmError | None = None
+        their_end.close()  # so that reading raises EOFError once the worker is gone
+        workers.append(Worker(device, process, pipe))
+    error: DatmError | None = None
     while True:
-        if wrong or stop() or conductor.is_out_of_time:
+        if error or stop() or scheduler.is_out_of_time:
             halt.set()
         else:
-            _deal(conductor, workers)
-        if not (busy := [worker for worker in workers if worker.at is not None]):
+            _hand_out_trials(scheduler, workers)
+        if not (busy := [worker for worker in workers if worker.trial is not None]):
             break
-        heard = wait([worker.line for worker in busy], timeout=LOOK)
+        ready = wait([worker.pipe for worker in busy], timeout=POLL_SECONDS)
         for worker in busy:
-            if worker.line in heard:
-                wrong = _hear(conductor, worker, told) or wrong
-    _dismiss(workers)
-    if wrong:
-        raise wrong
-
-
-def _deal(conductor: Conductor, workers: list[Worker]) -> None:
-    """A trial to each worker that has none, as far as there are any."""
+            if worker.pipe in ready:
+                error = _answer(scheduler, worker, on_end) or error
     for worker in workers:
-        busy = {other.at for other in workers if other.at is not None}
-        if worker.at is None and (trial := conductor.next(busy)) is not None:
-            worker.at = trial.number
-            config = None if trial.number == 0 else conductor.config(trial.number)
-            worker.line.send((trial.number, config))
+        worker.pipe.close()
+    for worker in workers:
+        worker.process.join(EXIT_SECONDS)
+    if error:
+        raise error
 
 
-def _hear(conductor: Conductor, worker: Worker, told: Told) -> DatmError | None:
-    """What a worker says, answered; what went wrong with it."""
-    assert worker.at is not None
-    number = worker.at
+def _hand_out_trials(scheduler: TrialScheduler, workers: list[Worker]) -> None:
+    for worker in workers:
+        busy = {other.trial for other in workers if other.trial is not None}
+        if worker.trial is None and (trial := scheduler.next_trial(busy)) is not None:
+            worker.trial = trial.number
+            config = None if trial.number == 0 else scheduler.config(trial.number)
+            worker.pipe.send((trial.number, config))
+
+
+def _answer(scheduler: TrialScheduler, worker: Worker, on_end: OnEnd) -> DatmError | None:
+    """Answer a worker's message. Returns its error, if it is one."""
+    assert worker.trial is not None
+    number = worker.trial
     try:
-        match worker.line.recv():
+        match worker.pipe.recv():
             case ("scored", iteration, accuracy):
-                worker.line.send(conductor.scored(number, iteration, accuracy))
-            case ("ended", over, failure):
-                worker.at = None
-                if over:
-                    told(conductor.ended(number, failure))
-            case ("broke", message, hint):
-                worker.at = None
+                worker.pipe.send(scheduler.score(number, iteration, accuracy))
+            case ("ended", is_over, failure):
+                worker.trial = None
+                if is_over:
+                    on_end(scheduler.end(number, failure))
+            case ("failed", message, hint):
+                worker.trial = None
                 return DatmError(message, hint)
     except (EOFError, ConnectionError):
-        worker.at = None
-        worker.process.join(PATIENCE)
+        worker.trial = None
+        worker.process.join(EXIT_SECONDS)
         code = worker.process.exitcode
         return RunError(
             f"the worker on {worker.device} died in trial {number} (exit code {code})", ""
@@ -133,37 +142,30 @@ def _hear(conductor: Conductor, worker: Worker, told: Told) -> DatmError | None:
     return None
 
 
-def _dismiss(workers: list[Worker]) -> None:
-    for worker in workers:
-        worker.line.close()
-    for worker in workers:
-        worker.process.join(PATIENCE)
-
-
-def _serve(work: Work, line: Connection[Any, Any], halt: Halt, parent: int) -> None:
-    """A worker's life: trials as they come, until the line is closed. It leaves signals to the
-    process that it works for."""
+def _work(runner: TrialRunner, pipe: Connection[Any, Any], halt: SharedFlag, parent: int) -> None:
+    """The main function of a worker: run trials as they come, until the pipe is closed."""
+    # The terminal sends signals to workers too. The parent handles them, and sets `halt`.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
 
     def stop() -> bool:
         return halt.is_set() or os.getppid() != parent
 
-    def scored(iteration: int, accuracy: float) -> bool:
-        line.send(("scored", iteration, accuracy))
-        return bool(line.recv())
+    def score(iteration: int, accuracy: float) -> bool:
+        pipe.send(("scored", iteration, accuracy))
+        return bool(pipe.recv())
 
     while True:
         try:
-            job: tuple[int, Config | None] = line.recv()
+            job: tuple[int, Config | None] = pipe.recv()
         except (EOFError, ConnectionError):
             return
         try:
-            ending = work.do(*job, scored, stop, Nothing())
-            line.send(("ended", ending.over, ending.failure))
+            outcome = runner.run(*job, score, stop, Nothing())
+            pipe.send(("ended", outcome.is_over, outcome.failure))
         except (EOFError, ConnectionError):
             return
         except DatmError as problem:
-            line.send(("broke", problem.message, problem.hint))
+            pipe.send(("failed", problem.message, problem.hint))
         except Exception as problem:
-            line.send(("broke", f"a fault in datm: {type(problem).__name__}: {problem}", HELP))
+            pipe.send(("failed", f"a fault in datm: {type(problem).__name__}: {problem}", HELP))

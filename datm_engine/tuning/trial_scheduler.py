@@ -1,145 +1,181 @@
-"""What is tried next, and which trial may go on: decided here alone, for however many workers.
+"""Decide which trial of a tune runs next, and which trials continue.
 
-The first trial has the settings as they were asked for. They may be settled while it runs, from
-its experts, so the centre of the search is read once it has been scored; others wait until then.
+One process decides for all workers. It records every trial's start, scores and end as events, and
+repeats the same decisions from these events when a tune resumes.
+
+Trial 0 has the settings as they were given. Some of them may be derived from the experts while it
+runs, so the search space is built after its first score. The other trials wait for that.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Set
+from dataclasses import dataclass
 
+from datm_engine.errors import ConfigError
 from datm_engine.runs.events import Event, TrialBegan, TrialEnded, TrialScored
+from datm_engine.runs.state import Trial, fold
 from datm_engine.settings.config import Config
-from datm_engine.tuning.budget import Budget
-from datm_engine.tuning.optuna_search import Search
-from datm_engine.tuning.rungs import Rungs
-from datm_engine.tuning.search_space import Draw, Space, changes
-from datm_engine.tuning.trials import Trial, Trials, fold_trials
+from datm_engine.tuning.optuna_search import OptunaSearch
+from datm_engine.tuning.search_space import Point, SearchSpace, changes
+from datm_engine.tuning.trial_settings import score_number
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-class Conductor:
-    """`told`: the tune's events so far; `record` keeps one more. `centre()`: the settings that the
-    first trial has come to. `seconds()`: since this process began to work on the tune."""
+@dataclass(frozen=True)
+class Budget:
+    """A number of trials, trial 0 included, or a time: seconds of all processes of the tune."""
+
+    trials: int | None = None
+    seconds: float | None = None
+
+    def allows_another(self, trials: int) -> bool:
+        return self.trials is None or trials < self.trials
+
+    def is_spent(self, seconds: float) -> bool:
+        return self.seconds is not None and seconds >= self.seconds
+
+
+def parse_budget(text: str) -> Budget:
+    """Parse "20" (trials) or "30m", "2h", "1.5h" (a time). Raises ConfigError."""
+    stated = re.fullmatch(r"(\d{1,9})|(\d{1,9}(?:\.\d+)?)\s*([smhd])", text.strip().lower())
+    budget = Budget()
+    if stated and stated[1]:
+        budget = Budget(trials=int(stated[1]))
+    elif stated:
+        budget = Budget(seconds=float(stated[2]) * _SECONDS[stated[3]])
+    if not (budget.trials or budget.seconds):
+        raise ConfigError(
+            f"--budget {text}: neither a number of trials, as 20 is, nor a time, as 30m and 2h are",
+            "--budget 20",
+        )
+    return budget
+
+
+class TrialScheduler:
+    """Start, score and end the trials of a tune.
+
+    recorded: the tune's events so far. record: writes an event and returns it with its time.
+    centre: returns the settings of trial 0, with what was derived for it. held: keys that are not
+    searched. iterations: of a trial that runs in full. seconds: returns the time since this
+    process started to work on the tune.
+    """
 
     def __init__(
         self,
-        told: Iterable[Event],
+        recorded: Iterable[Event],
         record: Callable[[Event], Event],
         centre: Callable[[], Config],
         *,
         held: frozenset[str],
-        rungs: Rungs,
+        iterations: int,
         seed: int,
         budget: Budget,
         seconds: Callable[[], float],
     ) -> None:
-        told = list(told)
-        self.trials: Trials = fold_trials(told)
-        self._before = self.trials.seconds
+        events = list(recorded)
+        self.state = fold(events)
+        self.trials = self.state.trials
+        self._seconds_before = self.state.total_seconds
         self._record, self._centre = record, centre
-        self._held, self._rungs, self._seed = held, rungs, seed
+        self._held, self._iterations, self._seed = held, iterations, seed
         self._budget, self._seconds = budget, seconds
-        self._search: Search | None = None
-        self._decided: dict[tuple[int, int], bool] = {}  # trial, iteration → whether it goes on
+        self._search: OptunaSearch | None = None  # None until trial 0 has a score, or is over
+        self._continues: dict[tuple[int, int], bool] = {}  # by trial and iteration
         first = self.trials.first
         if first and (first.scores or first.is_over):
-            self._open(told)
+            self._start_search(events)
 
     @property
     def is_out_of_time(self) -> bool:
-        return self._budget.is_spent(self._before + self._seconds())
+        return self._budget.is_spent(self._seconds_before + self._seconds())
 
-    def next(self, busy: Set[int] = frozenset()) -> Trial | None:
-        """A trial to work on: one that was interrupted, or a new one; None where there is none,
-        or none until the first has been scored. `busy`: those that are being worked on."""
+    def next_trial(self, busy: Set[int] = frozenset()) -> Trial | None:
+        """A trial to work on, interrupted or new. None if the budget is spent, and while the
+        others wait for trial 0. busy: numbers of the trials that workers have."""
         if self.is_out_of_time:
             return None
         for trial in self.trials.unfinished:
-            if trial.number in busy or not (self._search or trial.number == 0):
+            if trial.number in busy or (self._search is None and trial.number > 0):
                 continue
-            if self._decided.get((trial.number, trial.iteration), True):
+            if self._continues.get((trial.number, trial.iteration), True):
                 return trial
-            self.ended(trial.number)  # decided, but cut off before it could be told
-        begun = len(self.trials.all)
-        if not self._budget.allows(begun) or (begun and self._search is None):
+            self.end(trial.number)  # the tune was interrupted between this decision and its event
+        started = len(self.trials.all)
+        if not self._budget.allows_another(started) or (started and self._search is None):
             return None
-        return self._begin(begun)
+        point: Point = {}
+        changed = ""
+        if self._search is not None:
+            point = self._search.start_trial()
+            changed = changes(self._search.space.centre, self._search.space.config(point))
+        run = f"trial-{started:03d}"
+        self._add(TrialBegan(trial=started, run=run, draw=json.dumps(point), changes=changed))
+        return self.trials.all[started]
 
     def config(self, number: int) -> Config:
-        """The settings of a trial other than the first."""
+        """The settings of a trial other than trial 0."""
         assert self._search is not None
-        return self._search.space.at(self.trials.all[number].draw)
+        return self._search.space.config(json.loads(self.trials.all[number].draw))
 
-    def scored(self, number: int, iteration: int, accuracy: float) -> bool:
-        """Whether a trial may go on after this candidate; a candidate that is told again, by a
-        trial that was interrupted, gets the same answer."""
-        if (known := self._decided.get((number, iteration))) is not None:
+    def score(self, number: int, iteration: int, accuracy: float) -> bool:
+        """Record a candidate's score. Returns whether the trial continues. A trial that resumes
+        repeats scores, and a repeated one gets the same answer."""
+        if (known := self._continues.get((number, iteration))) is not None:
             return known
-        told = TrialScored(
-            trial=number,
-            iteration=iteration,
-            iterations=self._rungs.iterations,
-            accuracy=accuracy,
+        event = TrialScored(
+            trial=number, iteration=iteration, iterations=self._iterations, accuracy=accuracy
         )
-        self._tell(told)
+        self._add(event)
         if self._search is None:
-            self._open([])
-        return self._decide(told)
+            self._start_search([])
+        return self._decide(event)
 
-    def ended(self, number: int, failure: str = "") -> Trial:
-        """The trial, as it has ended: at its end, at a rung, by hand, or by a `failure`."""
+    def end(self, number: int, failure: str = "") -> Trial:
+        """Record a trial's end: in full, by its scores, by hand, or by a `failure`."""
         trial = self.trials.all[number]
         status = "stopped"
         if failure:
             status = "failed"
-        elif self._rungs.iterations in trial.scores:
+        elif self._iterations in trial.scores:
             status = "complete"
-        elif not self._decided.get((number, trial.iteration), True):
+        elif not self._continues.get((number, trial.iteration), True):
             status = "pruned"
-        self._tell(TrialEnded(trial=number, status=status, message=failure))
+        self._add(TrialEnded(trial=number, status=status, message=failure))
         if self._search is None:
-            self._open([])
-        self._end(trial)
+            self._start_search([])
+        self._end_in_search(trial)
         return trial
 
-    def _begin(self, number: int) -> Trial:
-        draw: Draw = {}
-        told = ""
-        if self._search is not None:
-            draw = self._search.begin()
-            told = changes(self._search.space.centre, self._search.space.at(draw))
-        self._tell(
-            TrialBegan(trial=number, run=f"trial-{number:03d}", draw=json.dumps(draw), changes=told)
-        )
-        return self.trials.all[number]
-
-    def _open(self, told: list[Event]) -> None:
-        """The search around the centre, with all that has been told of trials."""
-        space = Space(self._centre(), self._held)
-        self._search = Search(space, self._seed)
-        self._search.begin(space.identity)
-        for event in told:
+    def _start_search(self, recorded: list[Event]) -> None:
+        """Build the search around trial 0's settings, and repeat the events of other trials."""
+        space = SearchSpace(self._centre(), self._held)
+        self._search = OptunaSearch(space, self._seed)
+        self._search.start_trial(space.centre_point)
+        for event in recorded:
             match event:
                 case TrialBegan() if event.trial > 0:
-                    self._search.begin(self.trials.all[event.trial].draw)
-                case TrialScored() if (event.trial, event.iteration) not in self._decided:
+                    self._search.start_trial(json.loads(self.trials.all[event.trial].draw))
+                case TrialScored() if (event.trial, event.iteration) not in self._continues:
                     self._decide(event)
                 case TrialEnded():
-                    self._end(self.trials.all[event.trial])
+                    self._end_in_search(self.trials.all[event.trial])
 
-    def _decide(self, told: TrialScored) -> bool:
+    def _decide(self, event: TrialScored) -> bool:
         assert self._search is not None
-        step = self._rungs.step(told.iteration)
-        goes_on = self._search.goes_on(told.trial, step, told.accuracy)
-        if told.iteration >= self._rungs.iterations:
-            goes_on = False
-        self._decided[told.trial, told.iteration] = goes_on
-        return goes_on
+        step = score_number(event.iteration, self._iterations)
+        # Asked at the last iteration too, where no trial continues: its score counts for others.
+        is_good = self._search.report(event.trial, step, event.accuracy)
+        continues = is_good and event.iteration < self._iterations
+        self._continues[event.trial, event.iteration] = continues
+        return continues
 
-    def _end(self, trial: Trial) -> None:
+    def _end_in_search(self, trial: Trial) -> None:
         assert self._search is not None
-        self._search.end(trial.number, complete=trial.status == "complete")
+        self._search.end_trial(trial.number, complete=trial.status == "complete")
 
-    def _tell(self, event: Event) -> None:
-        self.trials.add(self._record(event))
+    def _add(self, event: Event) -> None:
+        self.state.add(self._record(event))

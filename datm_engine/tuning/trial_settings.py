@@ -1,4 +1,8 @@
-"""Settings as a trial has them: shorter, judged by held-out images alone; and back again."""
+"""Convert settings to those of a short trial, judged by held-out images alone, and back.
+
+A trial is scored at every ninth of its iterations, and most trials end early, by successive halving
+(ASHA, Li et al. 2020): after 1/9 and after 1/3, only the best third continues.
+"""
 
 from __future__ import annotations
 
@@ -8,26 +12,37 @@ from typing import Any
 from datm_engine.errors import ConfigError
 from datm_engine.settings.config import Config, build, differences, overlay
 from datm_engine.settings.derived import STEPPED, for_length
-from datm_engine.tuning.rungs import Rungs
 
-LEAST_REPEATS = 2  # networks a score: fewer make it a matter of chance
+REDUCTION = 3  # one trial in so many continues
+LEVELS = 2  # points at which a trial may end early
+MIN_REPEATS = 2  # networks a score: with fewer, scores are mostly noise
 
 
-def shortened(asked: Config, iterations: int) -> Config:
-    """As a trial of so many iterations. What counts iterations is shortened alike; the experts
-    are those of `asked`, with their epochs as a number, so that all trials share them.
+def scoring_interval(iterations: int) -> int:
+    """Iterations between two scores of a trial of so many iterations."""
+    return -(-iterations // REDUCTION**LEVELS)
 
-    Raises ConfigError where nothing is held out.
+
+def score_number(iteration: int, iterations: int) -> int:
+    """Which score of a trial, from 1, is made at `iteration`. The last one may come early."""
+    return -(-iteration // scoring_interval(iterations))
+
+
+def shortened(config: Config, iterations: int) -> Config:
+    """The settings of a trial of `iterations` iterations.
+
+    Settings that count iterations are scaled. The experts are the same, with their epochs as a
+    number, so that all trials share them. Raises ConfigError if no images are held out.
     """
-    if not asked.dataset.validation:
+    if not config.dataset.validation:
         raise ConfigError(
             "trials are scored on a held-out part of the training images, and "
             "dataset.validation = 0 holds none out",
             "--set dataset.validation=0.1",
         )
-    distill, share = asked.distill, iterations / asked.distill.iterations
+    distill, share = config.distill, iterations / config.distill.iterations
     over: dict[str, dict[str, Any]] = {
-        "experts": {"epochs": asked.snapshot_epochs},
+        "experts": {"epochs": config.snapshot_epochs},
         "distill": {
             "iterations": iterations,
             "expansion_iterations": _scaled(distill.expansion_iterations, share),
@@ -36,30 +51,33 @@ def shortened(asked: Config, iterations: int) -> Config:
             "networks": ["convnet"],
             "against": [],
             "selection": "validation",
-            "selection_interval": Rungs(iterations).interval,
-            "selection_repeats": max(LEAST_REPEATS, asked.evaluate.selection_repeats),
+            "selection_interval": scoring_interval(iterations),
+            "selection_repeats": max(MIN_REPEATS, config.evaluate.selection_repeats),
         },
     }
-    if distill.averaging and share != 1:  # the first images weigh as much in the average
+    if distill.averaging and share != 1:
+        # The first images keep their weight in the average: decay^iterations stays the same.
         over["distill"]["averaging"] = round(distill.averaging ** (1 / share), 4)
-    return build(overlay(asked.model_dump(), over), "the trials' settings")
+    return build(overlay(config.model_dump(), over), "the trials' settings")
 
 
-def lengthened(asked: Config, best: Config, derived: Collection[str] = ()) -> Config:
-    """`asked` with what a trial's settings, `best`, have changed in them. `derived`: the keys
-    (`table.key`) that were derived for the trial's length; rates among them become those of the
-    whole."""
+def lengthened(config: Config, best: Config, derived: Collection[str] = ()) -> Config:
+    """`config` with the changes that the settings of a trial, `best`, make to it.
+
+    derived: keys (`table.key`) that were derived for the trial's length. Learning rates among them
+    are converted to the full length.
+    """
     iterations = best.distill.iterations
-    before = shortened(asked, iterations)
+    before = shortened(config, iterations)
     over: dict[str, dict[str, Any]] = {"experts": {"epochs": best.snapshot_epochs}}
-    for name, (_, found) in differences(before, best).items():
+    for name, (_, value) in differences(before, best).items():
         table, _, key = name.partition(".")
         if key == "expansion_iterations":
-            found = _scaled(found, asked.distill.iterations / iterations)
+            value = _scaled(value, config.distill.iterations / iterations)
         elif key in STEPPED and name in derived:
-            found = for_length(found, iterations, asked.distill.iterations)
-        over.setdefault(table, {})[key] = found
-    return build(overlay(asked.model_dump(), over), "the tuned settings")
+            value = for_length(value, iterations, config.distill.iterations)
+        over.setdefault(table, {})[key] = value
+    return build(overlay(config.model_dump(), over), "the tuned settings")
 
 
 def _scaled(count: int, share: float) -> int:

@@ -1,10 +1,11 @@
-"""The folder of a tune: what was asked, what happened, and its trials, each a run directory.
+"""The folder of a tune: what was asked, its events, and its trials, each a run directory.
 
 NAME/  tune.json · events.jsonl · preset.toml · trial-000/ · trial-001/ …
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Set
@@ -18,11 +19,8 @@ from datm_engine.files import make_folder, or_elsewhere, parse_json, save_text
 from datm_engine.hints import command
 from datm_engine.runs.directory import Run
 from datm_engine.runs.names import checked, numbered, same_but_for_case
+from datm_engine.runs.state import RunState
 from datm_engine.settings.config import Config, build, differences
-from datm_engine.tuning.trials import Trials, fold_trials
-
-# Of a trial that is over and is not among the best: what can be made again, and takes room.
-_LARGE = ("*.safetensors", "samples/*.safetensors")
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class Tune:
 
     @property
     def log(self) -> Run:
-        """Its events, its process and its lock, which are kept as a run's are."""
+        """The tune's own events, process and lock, stored as those of a run."""
         return Run(self.path)
 
     @property
@@ -51,94 +49,90 @@ class Tune:
 
     @classmethod
     def find(cls, name: str, tunes_dir: Path) -> Tune | None:
-        """The tune of that name, or in that folder, if there is one."""
-        places = [cls(tunes_dir / name), cls(Path(name))]
-        return next((tune for tune in places if tune.asked_file.is_file()), None)
+        """The tune of that name or in that folder. None if there is none."""
+        folders = (tunes_dir / name, Path(name))
+        return next((tune for tune in map(cls, folders) if tune.asked_file.is_file()), None)
 
     @classmethod
     def begin(
-        cls, tunes_dir: Path, name: str, asked: Config, facts: dict[str, Any], typed: str
+        cls, tunes_dir: Path, name: str, config: Config, facts: dict[str, Any], typed: str
     ) -> Tune:
-        """A new one, or the one of that name that was asked the same.
+        """Create a tune, or open the one of that name if it has the same settings.
 
-        `facts` are what a search depends on besides `asked`; `typed`, the command that goes on with
-        it. One that has not scored anything yet gives its place. Raises ConfigError for one of
-        other settings, or for what is no folder's name, and FileError.
+        facts: what the search depends on besides `config`. typed: the command that resumes it. A
+        tune without a score is replaced. Raises ConfigError if the settings differ or the name
+        cannot be used, and FileError.
         """
         tune = cls(tunes_dir / checked(name, "my-tune"))
         if other := same_but_for_case(tunes_dir, tune.name):
             wrong = f"{tunes_dir / other} differs from the name {tune.name} in letter case only"
             raise ConfigError(wrong, command("--name", tune._free_name()))
-        stated = {"config": asked.model_dump(), **facts}
+        stated = json.loads(json.dumps({"config": config.model_dump(), **facts}))
         if tune.asked_file.is_file():
             before = tune.facts()
-            alike = {key: before.get(key) for key in facts} == json.loads(json.dumps(facts))
-            if alike and tune.asked() == asked:  # also where it is from before a key there is now
+            if {key: before.get(key) for key in stated} == stated:
                 return tune
-            if any(trial.scores for trial in tune.trials().all.values()) or tune._is_alive:
-                raise tune._taken(asked, facts, before)
+            is_alive = tune.log.process_status() in ("running", "stale")
+            if is_alive or tune.state().trials.ranked:
+                raise tune._name_is_taken(config, facts)
             tune.log.discard()
-        told = {"created": time.time(), "command": typed, **stated}
+        content = {"created": time.time(), "command": typed, **stated}
         with or_elsewhere(tunes_dir, "--tunes-dir"):
             make_folder(tune.path)
-            save_text(tune.asked_file, json.dumps(told, indent=2) + "\n")
+            save_text(tune.asked_file, json.dumps(content, indent=2) + "\n")
         return tune
 
     def facts(self) -> dict[str, Any]:
-        """What tune.json states. Raises FileError if it is damaged."""
+        """The content of tune.json. Raises FileError if it is damaged."""
         try:
             facts = parse_json(self.asked_file.read_text(encoding="utf-8"))
             if isinstance(facts, dict) and isinstance(facts.get("config"), dict):
                 return facts
-            problem: object = "it states no settings"
-        except (OSError, ValueError) as wrong:
-            problem = wrong
-        aside = command("mv", self.path, f"{self.path}.aside")
-        raise FileError(f"{self.asked_file} is damaged: {problem}", aside) from None
+            problem: object = "it has no settings"
+        except (OSError, ValueError) as error:
+            problem = error
+        remove = command("mv", self.path, f"{self.path}.aside")
+        raise FileError(f"{self.asked_file} is damaged: {problem}", remove) from None
 
-    def asked(self) -> Config:
+    def config(self) -> Config:
+        """The settings as they were asked for, in full length."""
         return build(self.facts()["config"], str(self.asked_file))
 
     @property
     def resuming(self) -> str:
-        """The command that goes on with it."""
+        """The command that resumes it."""
         return str(self.facts().get("command") or command("datm", "tune", "--help"))
 
-    def trials(self) -> Trials:
-        return fold_trials(self.log.events())
+    def state(self) -> RunState:
+        return self.log.state()
 
     def run(self, number: int) -> Run:
-        """A trial's."""
+        """The run of a trial."""
         return Run(self.path / f"trial-{number:03d}")
 
-    def shed(self, trials: Trials, kept: Set[int]) -> None:
-        """Remove the images of trials that are over, but for the `kept` ones: what they were made
-        with and what happened stay."""
-        for trial in trials.over:
-            if trial.number in kept:
-                continue
+    def held_out_images(self) -> int:
+        """The number of images that trials are scored on. 0 until trial 0 has loaded them."""
+        dataset = self.run(0).state().dataset
+        return dataset.validation if dataset else 0
+
+    def remove_tensors(self, keep: Set[int]) -> None:
+        """Delete the images and checkpoints of finished trials but `keep`. Their settings and
+        events stay."""
+        for trial in self.state().trials.over:
             folder = self.run(trial.number).path
-            for pattern in _LARGE:
-                for path in folder.glob(pattern):
-                    with suppress(OSError):  # room that is not given back is no fault of the search
+            if trial.number not in keep:
+                for path in (*folder.glob("*.safetensors"), *folder.glob("samples/*.safetensors")):
+                    with suppress(OSError):  # only disk space is lost
                         path.unlink()
 
-    @property
-    def _is_alive(self) -> bool:
-        return self.log.process_status() in ("running", "stale")
-
-    def _taken(self, asked: Config, facts: dict[str, Any], before: dict[str, Any]) -> Exception:
-        try:
-            changed = differences(build(before["config"], str(self.asked_file)), asked)
-        except ConfigError:
-            changed = {}
-        others = {k: (before.get(k), v) for k, v in facts.items() if before.get(k) != v}
-        told = [f"{k} was {was!r}, not {now!r}" for k, (was, now) in {**changed, **others}.items()]
-        wrong = f"tune {self.name} has other settings: {', '.join(told)}"
+    def _name_is_taken(self, config: Config, facts: dict[str, Any]) -> ConfigError:
+        before = self.facts()
+        changed: dict[str, tuple[Any, ...]] = {**differences(self.config(), config)}
+        changed |= {k: (before.get(k), v) for k, v in facts.items() if before.get(k) != v}
+        texts = [f"{key} was {old!r}, not {new!r}" for key, (old, new) in changed.items()]
+        wrong = f"tune {self.name} has other settings: {', '.join(texts)}"
         return ConfigError(wrong, command("--name", self._free_name()))
 
     def _free_name(self) -> str:
-        number = 2
-        while (self.path.parent / numbered(self.name, number)).exists():
-            number += 1
-        return numbered(self.name, number)
+        names = (numbered(self.name, number) for number in itertools.count(2))
+        return next(name for name in names if not (self.path.parent / name).exists())

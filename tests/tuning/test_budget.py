@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from datm_engine.errors import ConfigError
-from datm_engine.tuning.budget import Budget, parse_budget
+from datm_engine.tuning.trial_scheduler import Budget, parse_budget
 
 
 @pytest.mark.parametrize(
@@ -32,9 +32,9 @@ def test_nonsense_is_told_with_what_can_be_typed(text: str) -> None:
 
 
 def test_each_bounds_what_it_names() -> None:
-    assert Budget(trials=2).allows(1)
-    assert not Budget(trials=2).allows(2)
+    assert Budget(trials=2).allows_another(1)
+    assert not Budget(trials=2).allows_another(2)
     assert not Budget(trials=2).is_spent(1e9)
-    assert Budget(seconds=10).allows(1000)
+    assert Budget(seconds=10).allows_another(1000)
     assert Budget(seconds=10).is_spent(10)
     assert not Budget(seconds=10).is_spent(9.9)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from typing import Any
 
@@ -11,16 +12,14 @@ import pytest
 pytest.importorskip("optuna")
 
 from datm_engine.runs.events import Event, RunStarted, TrialBegan, TrialEnded, TrialScored
+from datm_engine.runs.state import Trial
 from datm_engine.settings.config import Config
-from datm_engine.tuning.budget import Budget
-from datm_engine.tuning.rungs import Rungs
-from datm_engine.tuning.search_space import Space
-from datm_engine.tuning.trial_scheduler import Conductor
-from datm_engine.tuning.trial_settings import shortened
-from datm_engine.tuning.trials import Trial
+from datm_engine.tuning.search_space import SearchSpace
+from datm_engine.tuning.trial_scheduler import Budget, TrialScheduler
+from datm_engine.tuning.trial_settings import scoring_interval, shortened
 from tests.conftest import tiny_config
 
-RUNGS = Rungs(18)
+ITERATIONS = 18
 STARTED = RunStarted(run="t", command="tune", device="cpu", version="0", seed=0, time=100.0)
 
 
@@ -42,19 +41,19 @@ class Log:
 
 
 def centre() -> Config:
-    return shortened(tiny_config(experts={"epochs": 12}), RUNGS.iterations)
+    return shortened(tiny_config(experts={"epochs": 12}), ITERATIONS)
 
 
-def conductor(log: Log, *, trials: int = 12, seed: int = 0, **over: Any) -> Conductor:
+def scheduler(log: Log, *, trials: int = 12, seed: int = 0, **over: Any) -> TrialScheduler:
     facts: dict[str, Any] = {
         "centre": centre,
         "held": frozenset(),
-        "rungs": RUNGS,
+        "iterations": ITERATIONS,
         "seed": seed,
         "budget": Budget(trials=trials),
         "seconds": lambda: 0.0,
     }
-    return Conductor(log.told, log.record, **(facts | over))
+    return TrialScheduler(log.told, log.record, **(facts | over))
 
 
 def accuracy(config: Config, iteration: int) -> float:
@@ -63,30 +62,32 @@ def accuracy(config: Config, iteration: int) -> float:
     return 90 - 12 * off - 30 / iteration
 
 
-def work(one: Conductor, trial: Trial) -> Trial:
+def work(one: TrialScheduler, trial: Trial) -> Trial:
     """As a worker does it: all scores are told again where a trial was interrupted."""
     config = centre() if trial.number == 0 else one.config(trial.number)
-    for iteration in range(RUNGS.interval, RUNGS.iterations + 1, RUNGS.interval):
-        if not one.scored(trial.number, iteration, accuracy(config, iteration)):
+    for iteration in range(
+        scoring_interval(ITERATIONS), ITERATIONS + 1, scoring_interval(ITERATIONS)
+    ):
+        if not one.score(trial.number, iteration, accuracy(config, iteration)):
             break
-    return one.ended(trial.number)
+    return one.end(trial.number)
 
 
-def finish(one: Conductor) -> Conductor:
-    while (trial := one.next()) is not None:
+def finish(one: TrialScheduler) -> TrialScheduler:
+    while (trial := one.next_trial()) is not None:
         work(one, trial)
     return one
 
 
 def test_the_first_trial_is_the_settings_as_they_are_in_full() -> None:
     log = Log()
-    first = finish(conductor(log)).trials.first
+    first = finish(scheduler(log)).trials.first
     assert first is not None
     assert (first.status, first.iteration, first.changes) == ("complete", 18, "")
 
 
 def test_the_best_is_never_worse_than_the_first_and_most_end_early() -> None:
-    trials = finish(conductor(Log(), trials=30)).trials
+    trials = finish(scheduler(Log(), trials=30)).trials
     assert trials.best is not None
     assert trials.first is not None
     assert trials.best.score > trials.first.score  # type: ignore[operator]
@@ -102,7 +103,7 @@ def test_the_best_is_never_worse_than_the_first_and_most_end_early() -> None:
 def test_trials_are_the_same_for_the_same_seed_alone() -> None:
     def draws(seed: int) -> list[str]:
         log = Log()
-        finish(conductor(log, trials=6, seed=seed))
+        finish(scheduler(log, trials=6, seed=seed))
         return [event.draw for event in log.told if isinstance(event, TrialBegan)]
 
     assert draws(0) == draws(0)
@@ -112,32 +113,32 @@ def test_trials_are_the_same_for_the_same_seed_alone() -> None:
 
 def test_killed_at_any_event_it_goes_on_to_the_same() -> None:
     whole = Log()
-    finish(conductor(whole, trials=4))
+    finish(scheduler(whole, trials=4))
     for most in range(len(whole.told)):
         cut = Log(most=most)
         with pytest.raises(Killed):
-            finish(conductor(cut, trials=4))
+            finish(scheduler(cut, trials=4))
         rest = Log(cut.told)
-        finish(conductor(rest, trials=4))
+        finish(scheduler(rest, trials=4))
         assert rest.told == whole.told, f"killed after {most} events"
 
 
 def test_a_larger_budget_goes_on_where_a_smaller_ended() -> None:
     whole, log = Log(), Log()
-    finish(conductor(whole, trials=9))
-    finish(conductor(log, trials=4))
-    assert conductor(log, trials=4).next() is None
-    finish(conductor(log, trials=9))
+    finish(scheduler(whole, trials=9))
+    finish(scheduler(log, trials=4))
+    assert scheduler(log, trials=4).next_trial() is None
+    finish(scheduler(log, trials=9))
     assert log.told == whole.told
 
 
 def test_others_wait_until_the_first_is_scored() -> None:
-    one = conductor(Log())
-    first = one.next()
+    one = scheduler(Log())
+    first = one.next_trial()
     assert first is not None
-    assert one.next({0}) is None
-    assert one.scored(0, 2, 50.0)
-    second, third = one.next({0}), one.next({0, 1})
+    assert one.next_trial({0}) is None
+    assert one.score(0, 2, 50.0)
+    second, third = one.next_trial({0}), one.next_trial({0, 1})
     assert second is not None
     assert third is not None
     assert (second.number, third.number) == (1, 2)
@@ -146,40 +147,40 @@ def test_others_wait_until_the_first_is_scored() -> None:
 def test_the_centre_is_what_the_first_trial_has_come_to() -> None:
     """As where its settings are derived from the experts while it runs."""
     settled = [centre()]
-    one = conductor(Log(), centre=lambda: settled[0])
-    one.next()
+    one = scheduler(Log(), centre=lambda: settled[0])
+    one.next_trial()
     derived = settled[0].distill.model_copy(update={"lr_lr": 7e-6, "lr_images": 500.0})
     settled[0] = settled[0].model_copy(update={"distill": derived})
-    one.scored(0, 2, 50.0)
-    second = one.next({0})
+    one.score(0, 2, 50.0)
+    second = one.next_trial({0})
     assert second is not None
     assert one.config(1).distill.lr_lr == 7e-6
     assert 50 <= one.config(1).distill.lr_images <= 5000
-    space = Space(settled[0])
-    assert one.config(1) == space.at(second.draw)
+    space = SearchSpace(settled[0])
+    assert one.config(1) == space.config(json.loads(second.draw))
 
 
 def test_a_trial_that_cannot_be_matched_is_the_worst_there_is() -> None:
     log = Log()
-    one = conductor(log, trials=3)
-    one.next()
-    one.ended(0, "no step was taken")
+    one = scheduler(log, trials=3)
+    one.next_trial()
+    one.end(0, "no step was taken")
     assert one.trials.first is not None
     assert one.trials.first.status == "failed"
     finish(one)
     assert one.trials.best is not None
     assert one.trials.best.number > 0
-    resumed = conductor(log, trials=3)
-    assert resumed.next() is None
+    resumed = scheduler(log, trials=3)
+    assert resumed.next_trial() is None
     assert resumed.trials.all == one.trials.all
 
 
 def test_one_that_was_stopped_by_hand_is_not_gone_on_with() -> None:
-    one = conductor(Log())
-    one.next()
-    one.scored(0, 2, 50.0)
-    assert one.ended(0).status == "stopped"
-    again = one.next()
+    one = scheduler(Log())
+    one.next_trial()
+    one.score(0, 2, 50.0)
+    assert one.end(0).status == "stopped"
+    again = one.next_trial()
     assert again is not None
     assert again.number == 1
 
@@ -188,11 +189,11 @@ def test_time_is_that_of_all_processes() -> None:
     clock = [0.0]
     told: list[Event] = [STARTED, began(0), dataclasses.replace(scored(0), time=160.0)]
     log = Log([*told, dataclasses.replace(STARTED, time=1000.0)])
-    one = conductor(log, budget=Budget(seconds=100), seconds=lambda: clock[0])
+    one = scheduler(log, budget=Budget(seconds=100), seconds=lambda: clock[0])
     assert not one.is_out_of_time
     clock[0] = 40.0
     assert one.is_out_of_time, "60 s before, and 40 now"
-    assert one.next() is None
+    assert one.next_trial() is None
 
 
 def began(number: int) -> TrialBegan:
@@ -204,10 +205,10 @@ def scored(number: int, iteration: int = 2, accuracy: float = 50.0) -> TrialScor
 
 
 def test_a_trial_that_ended_sooner_is_not_ranked_by_its_score() -> None:
-    from datm_engine.tuning.trials import fold_trials
+    from datm_engine.runs.state import fold
 
     told: list[Event] = [began(0), scored(0, 18, 60.0), TrialEnded(trial=0, status="complete")]
     told += [began(1), scored(1, 2, 70.0), TrialEnded(trial=1, status="pruned")]
     told += [began(2), scored(2, 18, 60.0), TrialEnded(trial=2, status="complete")]
     told += [began(3), TrialEnded(trial=3, status="failed", message="no step")]
-    assert [trial.number for trial in fold_trials(told).ranked] == [0, 2, 1]
+    assert [trial.number for trial in fold(told).trials.ranked] == [0, 2, 1]

@@ -10,9 +10,8 @@ from datm_engine.errors import ConfigError
 from datm_engine.settings import presets
 from datm_engine.settings.config import build, differences, overlay
 from datm_engine.settings.presets import preset_text
-from datm_engine.tuning.rungs import Rungs
-from datm_engine.tuning.search_space import Space
-from datm_engine.tuning.trial_settings import lengthened, shortened
+from datm_engine.tuning.search_space import SearchSpace
+from datm_engine.tuning.trial_settings import lengthened, score_number, scoring_interval, shortened
 from tests.conftest import tiny_config
 
 
@@ -67,8 +66,8 @@ def test_there_and_back_is_the_same(name: str) -> None:
 def test_what_the_search_or_the_experts_changed_is_kept() -> None:
     asked = build(presets.load("cifar10-ipc10"), "datm")
     trial = shortened(asked, 1000)
-    space = Space(trial)
-    best = space.at({**space.identity, "end": 0.5, "lr_images": 2.0})
+    space = SearchSpace(trial)
+    best = space.config({**space.centre_point, "end": 0.5, "lr_images": 2.0})
     derived = best.model_copy(update={"distill": best.distill.model_copy(update={"lr_lr": 3e-6})})
     back = lengthened(asked, derived)
     assert (back.distill.max_start_epoch, back.distill.lr_images) == (10, 200.0)
@@ -93,8 +92,7 @@ def test_the_preset_states_every_key_and_loads(tmp_path: object) -> None:
 
 
 @pytest.mark.parametrize(("iterations", "scored"), [(9, 9), (200, 9), (10, 5), (1, 1), (8, 8)])
-def test_rungs_are_ninths(iterations: int, scored: int) -> None:
-    rungs = Rungs(iterations)
-    due = [i for i in range(1, iterations + 1) if i % rungs.interval == 0 or i == iterations]
-    assert [rungs.step(i) for i in due] == list(range(1, scored + 1))
-    assert rungs.last == scored
+def test_scores_are_at_ninths(iterations: int, scored: int) -> None:
+    interval = scoring_interval(iterations)
+    due = [i for i in range(1, iterations + 1) if i % interval == 0 or i == iterations]
+    assert [score_number(i, iterations) for i in due] == list(range(1, scored + 1))

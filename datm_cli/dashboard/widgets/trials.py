@@ -8,7 +8,7 @@ from datm_cli.dashboard.state import State
 from datm_cli.dashboard.widgets.region import Region
 from datm_cli.text.escapes import printable
 from datm_cli.text.plots import ACCENT, BAD, DATA, GOOD
-from datm_engine.tuning.trials import Trial, Trials
+from datm_engine.runs.state import Trial, Trials
 
 # Each state with a shape of its own, to be told apart without colour.
 MARKS = {

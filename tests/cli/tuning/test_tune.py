@@ -18,7 +18,6 @@ import pytest
 pytest.importorskip("optuna")
 
 from datm_cli.session import prepare_run
-from datm_cli.tuning import trial_run
 from datm_engine.runs.directory import Run
 from datm_engine.runs.event_writer import Recorder
 from datm_engine.runs.events import CandidateScored, Evaluated, Event, Matched, RunStarted
@@ -64,7 +63,7 @@ def test_a_tune_from_settings_to_a_preset_to_a_run(tune: Callable[..., Answer], 
         assert any(isinstance(event, CandidateScored) for event in told)
         assert not any(isinstance(event, Evaluated) for event in told), "the test set is not seen"
         assert {e.part for e in told if isinstance(e, CandidateScored)} == {"validation"}
-    best = Tune(HOME).trials().best
+    best = Tune(HOME).state().trials.best
     assert best is not None
     for number in range(3):
         kept = Tune(HOME).run(number).distilled.exists()
@@ -121,7 +120,7 @@ def test_stopped_it_goes_on_with_the_same_result(
         patched.setattr(Recorder, "write", with_ctrl_c)
         stopped = tune()
     assert stopped.code == 130
-    again = stopped.err.partition("stopped; go on with: ")[2].splitlines()[0]
+    again = stopped.err.partition("stopped; resume with: ")[2].splitlines()[0]
     assert again.startswith("datm tune --ipc 1 ")
 
     resumed = datm(*shlex.split(again)[1:], "--json")
@@ -151,7 +150,7 @@ def test_settings_that_the_first_trial_derives_are_the_centre(
             )
         return run
 
-    monkeypatch.setattr(trial_run.prepare_run, "new_run", deriving)
+    monkeypatch.setattr(prepare_run, "new_run", deriving)
     answer = tune("--json")
     assert answer.code == 0, answer.out
     for number in range(3):
@@ -226,17 +225,6 @@ def test_other_settings_want_another_name(tune: Callable[..., Answer], datm: Dat
     followed = datm(*shlex.split(other.hint)[1:], "--json")
     assert followed.code == 0, followed.out
     assert followed.json["tune"] == "digits-ipc1-2"
-
-
-def test_a_tune_from_before_a_key_there_is_now_goes_on(tune: Callable[..., Answer]) -> None:
-    done = tune("--json").json
-    file = HOME / "tune.json"
-    stated = json.loads(file.read_text())
-    del stated["config"]["distill"]["mirrored"], stated["config"]["evaluate"]["mirrored"]
-    file.write_text(json.dumps(stated))
-    again = tune("--json")
-    assert again.code == 0, again.out
-    assert again.json == done
 
 
 def test_what_has_scored_nothing_gives_its_place(tune: Callable[..., Answer]) -> None:
