@@ -164,7 +164,7 @@ def distill(
                 }
             )
         elif outcome.results:
-            output.results().print(set_report.results(outcome.results))
+            output.results().print(set_report.accuracy_table(outcome.results))
     if not silent:
         following = (
             f"look at it: {looking}"

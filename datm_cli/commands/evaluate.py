@@ -100,7 +100,7 @@ def evaluate(
     if as_json:
         output.print_json({"results": [output.row(row) for row in rows]})
     elif rows:  # none where it was interrupted before the first
-        output.results().print(set_report.results(rows))
+        output.results().print(set_report.accuracy_table(rows))
     if stop.exit_code:
         raise typer.Exit(stop.exit_code)
 

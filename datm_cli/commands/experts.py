@@ -12,7 +12,7 @@ import typer
 from datm_cli import options
 
 if TYPE_CHECKING:
-    from datm_cli.text.expert_report import Knowledge
+    from datm_cli.text.expert_report import ExpertReport
     from datm_engine.experts.trajectories import ExpertSet
 
 
@@ -59,7 +59,7 @@ def experts(
     from datm_cli import resolve
     from datm_cli.session.run_stage import StopRequest, UntilLost, drive
     from datm_cli.text import output
-    from datm_cli.text.expert_report import Knowledge
+    from datm_cli.text.expert_report import ExpertReport
     from datm_cli.text.progress import reader
     from datm_engine.compute import ranks, runtime
     from datm_engine.pipeline import inspect_experts, make_experts
@@ -115,7 +115,7 @@ def experts(
     wanted = settled.config.experts.count
     if course is not None:
         ready = len(found.present(wanted))
-        _show(Knowledge(config, str(found.folder), ready, course), save, as_json)
+        _show(ExpertReport(config, str(found.folder), ready, course), save, as_json)
     elif not inspect:
         _tell(found, wanted, as_json, quiet)
     if stop.exit_code:
@@ -149,19 +149,18 @@ def _training() -> str:
     return retyped(words[words.index("experts") :], "--inspect")
 
 
-def _show(knowledge: Knowledge, save: Path | None, as_json: bool) -> None:
-    from datm_cli.report.experts_page import knowledge_page
+def _show(report: ExpertReport, save: Path | None, as_json: bool) -> None:
+    from datm_cli.report.experts_page import experts_page
     from datm_cli.text import output
-    from datm_cli.text.expert_report import printed
     from datm_engine.files import or_elsewhere, save_text
 
     if save is not None:
         with or_elsewhere(save, "--save"):
-            save_text(save, knowledge_page(knowledge))
+            save_text(save, experts_page(report))
     if as_json:
-        output.print_json(knowledge.as_json() | ({} if save is None else {"page": str(save)}))
+        output.print_json(report.as_json() | ({} if save is None else {"page": str(save)}))
         return
-    for part in printed(knowledge):
+    for part in report.printed():
         output.results().print(part)
     if save is not None:
         print()

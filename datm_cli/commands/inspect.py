@@ -188,21 +188,22 @@ def _show(
 ) -> None:
     from datm_cli.text import set_report
     from datm_cli.text.quadrant_pictures import LARGE, SMALL, Grid
+    from datm_cli.text.tables import side_by_side
 
     chosen = [index for indices in shown for index in indices]
     history = subject.history
-    console.print(set_report.facts(subject.name, summary, history))
+    console.print(set_report.set_facts(subject.name, summary, history))
     if history is not None:
-        curves = set_report.curves(history)
+        curves = set_report.history_curves(history)
         if curves:
             console.print()
-            console.print(set_report.Beside(curves, set_report.NARROWEST_CURVE))
+            console.print(side_by_side(curves, console.width, set_report.NARROWEST_CURVE))
         if history.results:
             console.print()
-            console.print(set_report.results(history.results))
+            console.print(set_report.accuracy_table(history.results))
     console.print()
     images = [summary.images[index] for index in chosen]
-    console.print(set_report.labels(images, ascii_only=console.options.ascii_only))
+    console.print(set_report.label_table(images, ascii_only=console.options.ascii_only))
     console.print()
     several = len(shown[0]) > 1
     drawn = chosen[:limit]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datm_cli.report.charts import Chart, Series
 from datm_cli.report.markup import Html, tag
 from datm_cli.report.page import facts, page, remark, section, table
-from datm_cli.text.expert_report import Knowledge
+from datm_cli.text.expert_report import ExpertReport
 from datm_engine.formatting import plural
 from datm_engine.version import __version__
 
 KIND = "page of what experts know"
 
 
-def knowledge_page(knowledge: Knowledge) -> str:
+def experts_page(knowledge: ExpertReport) -> str:
     """The page: what was looked at, what the window means, charts, and the figures."""
     name = knowledge.config.dataset.name
     rows = knowledge.rows
@@ -29,7 +29,7 @@ def knowledge_page(knowledge: Knowledge) -> str:
     )
 
 
-def charts(knowledge: Knowledge) -> list[Html]:
+def charts(knowledge: ExpertReport) -> list[Html]:
     """What they know, and how far they move, with the window on it."""
     course, span = knowledge.course, knowledge.matched
     epochs = range(course.epochs + 1)

@@ -11,7 +11,7 @@ from datm_cli.report.experts_page import charts
 from datm_cli.report.markup import Html, html, tag
 from datm_cli.report.page import facts, remark, table
 from datm_cli.run_summary import SETS, STAGES, Course
-from datm_cli.text.expert_report import Knowledge
+from datm_cli.text.expert_report import ExpertReport
 from datm_engine.errors import RunError
 from datm_engine.experts.learning_curves import read_course
 from datm_engine.formatting import byte_size, duration, plural, setting, step_duration
@@ -137,7 +137,7 @@ def experts(course: Course) -> Html | None:
         known = read_course(course.facts["course"])
     except ValueError as problem:
         raise RunError(f"{course.run.path / 'run.json'}: {problem}", course.run.listing) from None
-    knowledge = Knowledge(course.config, "", course.config.experts.count, known)
+    knowledge = ExpertReport(course.config, "", course.config.experts.count, known)
     return html(tag("p", knowledge.words), tag("div", *charts(knowledge), class_="columns charts"))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from datm_cli.text.expert_report import Knowledge, printed, shown_epochs
+from datm_cli.text.expert_report import ExpertReport, shown_epochs
 from datm_engine.compute.ranks import Ranks
 from datm_engine.errors import ConfigError
 from datm_engine.experts.learning_curves import Course, read_course
@@ -41,24 +41,24 @@ def course(epochs: int = 40, apart: int = 2) -> Course:
 
 
 @pytest.fixture
-def knowledge(make_config: Callable[..., Config]) -> Knowledge:
+def report(make_config: Callable[..., Config]) -> ExpertReport:
     over: dict[str, Any] = {"expert_epochs": 2, "expansion_iterations": 9, **WINDOW}
     config = make_config(experts={"epochs": 40}, distill=over)
-    return Knowledge(config, "experts/abc", 3, course())
+    return ExpertReport(config, "experts/abc", 3, course())
 
 
-def text_of(knowledge: Knowledge, monkeypatch: pytest.MonkeyPatch, width: int = 80) -> list[str]:
+def text_of(report: ExpertReport, monkeypatch: pytest.MonkeyPatch, width: int = 80) -> list[str]:
     monkeypatch.setenv("TERM", "xterm-256color")  # a dumb one is always 80 columns wide
     told = io.StringIO()
     console = Console(file=told, width=width, color_system=None, force_terminal=True)
-    for part in printed(knowledge):
+    for part in report.printed():
         console.print(part)
     return [line.rstrip() for line in told.getvalue().splitlines()]
 
 
-def test_the_window_is_told_in_words(knowledge: Knowledge) -> None:
+def test_the_window_is_told_in_words(report: ExpertReport) -> None:
     """T⁻ 1, T⁺ 4, M 2: segments start at 1, 2, 3; the last ends at 5."""
-    assert knowledge.words == (
+    assert report.words == (
         "Segments start at epochs 1–3 and end 2 epochs later: the first begins where experts get "
         "2% of the training images right, the last ends, at epoch 5, where they get 12%. Of the "
         "easy third 5% are right before and 25% after, of the hard third 1% and 6%. "
@@ -67,19 +67,19 @@ def test_the_window_is_told_in_words(knowledge: Knowledge) -> None:
 
 
 def test_one_start_is_told_as_one(
-    make_config: Callable[..., Config], knowledge: Knowledge, monkeypatch: pytest.MonkeyPatch
+    make_config: Callable[..., Config], report: ExpertReport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     window = {"min_start_epoch": 0, "initial_max_start_epoch": 1, "max_start_epoch": 1}
     config = make_config(experts={"epochs": 40}, distill={"expert_epochs": 2, **window})
-    one = replace(knowledge, config=config)
+    one = replace(report, config=config)
     assert one.words.startswith("Segments start at epoch 0 and end 2 epochs later")
     assert one.words.endswith("A segment is 2 long.")
     assert [row[-1] for row in one.rows if row[-1]] == ["T⁻ = T⁺ − 1", "T⁺ − 1 + M"]
     assert text_of(one, monkeypatch)
 
 
-def test_it_fits_eighty_columns(knowledge: Knowledge, monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = text_of(knowledge, monkeypatch)
+def test_it_fits_eighty_columns(report: ExpertReport, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = text_of(report, monkeypatch)
     assert max(map(len, lines)) <= 80
     assert "…" not in "".join(lines), "nothing is cut off"
     heading = next(n for n, line in enumerate(lines) if line.startswith("epoch "))
@@ -95,23 +95,23 @@ def test_it_fits_eighty_columns(knowledge: Knowledge, monkeypatch: pytest.Monkey
 
 
 def test_the_window_is_marked_on_both_axes(
-    knowledge: Knowledge, monkeypatch: pytest.MonkeyPatch
+    report: ExpertReport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    floors = [line for line in text_of(knowledge, monkeypatch) if "└" in line]
+    floors = [line for line in text_of(report, monkeypatch) if "└" in line]
     assert len(floors) == 2
     widths = [line.count("━") for line in floors]
     assert widths[0] > widths[1] > 0, "epochs 1 to 5, and starts 1 to 3, of 40"
     starts = [line.index("━") - line.index("└") for line in floors]
     assert all(2 <= start <= 4 for start in starts)
-    told = "\n".join(text_of(knowledge, monkeypatch))
+    told = "\n".join(text_of(report, monkeypatch))
     assert "window: epochs 1–5" in told
     assert "window: starts 1–3" in told
 
 
 def test_without_held_out_images_there_is_no_line_of_them(
-    knowledge: Knowledge, monkeypatch: pytest.MonkeyPatch
+    report: ExpertReport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alone = replace(knowledge, course=replace(knowledge.course, held_out=None))
+    alone = replace(report, course=replace(report.course, held_out=None))
     assert "held" not in "".join(text_of(alone, monkeypatch))
     assert "held" not in "".join(alone.headings)
 

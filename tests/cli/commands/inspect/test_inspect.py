@@ -112,7 +112,7 @@ def test_a_label_led_by_its_own_class_has_another_colour(distilled):
     for image in images[:2]:
         console = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor")
         console.no_color = False
-        console.print(set_report.labels([image]))
+        console.print(set_report.label_table([image]))
         colours.append(set(re.findall(r"38;2;(\d+;\d+;\d+)", console.file.getvalue())))
     assert colours == [{"86;180;233"}, {"230;159;0"}]
 
