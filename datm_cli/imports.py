@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datm_cli import options, resolve
+from datm_cli import options
+from datm_cli.resolve import GivenSettings, overrides
 from datm_cli.session.run_stage import Reader, drive
 from datm_engine.compute import runtime
 from datm_engine.data import datasets
+from datm_engine.data.description import full_name
 from datm_engine.errors import ConfigError
 from datm_engine.files import or_elsewhere
 from datm_engine.hints import command
@@ -21,6 +23,7 @@ from datm_engine.interop.expert_buffers import import_buffers
 from datm_engine.runs.events import Noted
 from datm_engine.runs.names import checked
 from datm_engine.settings.config import Config, overlay
+from datm_engine.settings.image_size import at_resolution
 
 if TYPE_CHECKING:
     from datm_engine.interop.tensor_files import Foreign
@@ -46,15 +49,15 @@ class Given:
 
     def config(self, ipc: int | None, folders: Folders) -> Config:
         flags = {"dataset": {"resolution": self.resolution}} if self.resolution else {}
-        return resolve.settle(
+        given = GivenSettings(
+            data_dir=folders.data,
             dataset=self.dataset,
             ipc=ipc,
             preset=self.preset,
             config_file=self.config_file,
-            flags=overlay(_THEIRS, resolve.overrides(flags, self.assignments)),
-            assignments=[],
-            data_dir=folders.data,
-        ).config
+            flags=overlay(_THEIRS, overrides(flags, self.assignments)),
+        )
+        return given.resolve().config
 
     def words(self) -> list[object]:
         """The same again, for another command."""
@@ -77,7 +80,7 @@ def import_experts(
     name = checked(name, "theirs", option="--to", most=80)
     config = given.config(None, folders)
     shape = datasets.peek(config.dataset.name, data_dir=folders.data)
-    shape = resolve.at_resolution(shape, given.resolution)
+    shape = at_resolution(shape, given.resolution)
     made = import_buffers(files, name, config, shape, folders.experts)
     with or_elsewhere(folders.experts, "--experts-dir"):
         experts, count = drive(made, screen)
@@ -123,7 +126,7 @@ def import_set(
         synthetic = imported_sets.without_dataset(foreign, eta)
         following = f"pass it on: {command('datm', 'export', path, '--help')}"
     else:
-        shape = datasets.peek(resolve.full_name(given.dataset), data_dir=folders.data)
+        shape = datasets.peek(full_name(given.dataset), data_dir=folders.data)
         config = given.config(max(1, len(foreign.images) // shape.classes), folders)
         eta, source = _rate(foreign, rate, config.evaluate.real_lr)
         on = runtime.start("cpu")

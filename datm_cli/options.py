@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +14,8 @@ import typer
 from datm_cli.text.terminal import COLOURS
 
 if TYPE_CHECKING:
+    from datm_engine.compute.ranks import Ranks
+    from datm_engine.compute.runtime import Runtime
     from datm_engine.pipeline import Folders
 
 
@@ -186,6 +191,42 @@ PAGES = (".html", ".htm")  # what a page is written as
 TUNES_DIR = Path("tunes")
 
 
+@dataclass(frozen=True)
+class ComputeOptions:
+    """How a command computes, as the options of these names state it.
+
+    memory: for graphs of student steps; "0" in commands that match none.
+    """
+
+    device: str | None
+    precision: str = "auto"
+    compiling: str = "auto"
+    memory: str = "auto"
+    threads: str = "auto"
+
+    def start(
+        self,
+        before: Mapping[str, Any] | None = None,
+        work: float = math.inf,
+        ranks: Ranks | None = None,
+    ) -> Runtime:
+        """The runtime. before: the arithmetic of a run that is resumed. work: multiply-adds of the
+        forward pass of a step. Raises ConfigError."""
+        from datm_engine.compute import runtime
+        from datm_engine.compute.ranks import ALONE
+
+        return runtime.start(
+            self.device or "auto",
+            self.precision,
+            self.compiling,
+            self.memory,
+            before,
+            ranks or ALONE,
+            threads=self.threads,
+            work=work,
+        )
+
+
 def folders(data_dir: Path | None, experts_dir: Path | None, runs_dir: Path) -> Folders:
     from datm_engine.pipeline import Folders
 
@@ -193,11 +234,14 @@ def folders(data_dir: Path | None, experts_dir: Path | None, runs_dir: Path) -> 
     return Folders(data=data, experts=experts_dir or Path("experts"), runs=runs_dir)
 
 
-def dataset_flags(resolution: str | None, skip_damaged: bool) -> dict[str, Any]:
-    """The tables of the options that set keys of [dataset]."""
-    keys = {"resolution": resolution, "skip_damaged": skip_damaged}
-    given = {key: value for key, value in keys.items() if value}
-    return {"dataset": given} if given else {}
+def tables(**options: Any) -> dict[str, Any]:
+    """The settings that options of their own state: `table__key=value`, None where none does."""
+    stated: dict[str, Any] = {}
+    for name, value in options.items():
+        table, _, key = name.partition("__")
+        if value is not None:
+            stated.setdefault(table, {})[key] = value
+    return stated
 
 
 def named(option: str, path: Path, example: str) -> None:

@@ -15,9 +15,9 @@ import typer
 from typer.exceptions import TyperException
 from typer.testing import CliRunner
 
-from datm_cli import resolve
 from datm_cli.app import app
 from datm_cli.commands.export import FORMATS
+from datm_cli.resolve import GivenSettings, overrides
 from datm_cli.studies.study_request import Asked
 from datm_engine.compute import runtime, threads
 from datm_engine.data.datasets import NAMES
@@ -33,7 +33,12 @@ README = ROOT / "README.md"
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 PROGRAMS = ("datm", "make", "pip", "torchrun", "python", "sbatch")
 LONGEST_README = 150  # lines
-SETTLED = ("distill", "experts", "doctor", "tune")  # commands that take settings.settle's options
+SETTLED = (
+    "distill",
+    "experts",
+    "doctor",
+    "tune",
+)  # they take the options of GivenSettings
 
 
 @dataclass(frozen=True)
@@ -103,14 +108,13 @@ def settle(parameters: dict[str, Any], data_dir: Path) -> None:
     flags: dict[str, Any] = {}
     if parameters.get("resolution"):
         flags["dataset"] = {"resolution": parameters["resolution"]}
-    resolve.settle(
+    GivenSettings(  # without --config, which names files of the reader's own
         dataset="digits" if dataset not in (None, *NAMES) else dataset,
-        config_file=None,  # files of the reader's own
         flags=flags,
         assignments=parameters["assignments"] or [],
         data_dir=data_dir,
         **{key: parameters[key] for key in ("ipc", "preset", "method", "window")},
-    )
+    ).resolve()
 
 
 def settle_study(parameters: dict[str, Any], data_dir: Path) -> None:
@@ -142,16 +146,8 @@ def check_values(parameters: dict[str, Any], data_dir: Path) -> None:
         "networks": listed(parameters.get("networks")) or ["convnet"],
         "against": listed(parameters.get("against")),
     }
-    base = resolve.settle(
-        dataset="digits",
-        ipc=1,
-        preset=None,
-        config_file=None,
-        flags={},
-        assignments=[],
-        data_dir=data_dir,
-    ).config
-    stated = resolve.overrides({"evaluate": own}, parameters.get("assignments") or [])
+    base = GivenSettings(data_dir, "digits", 1).resolve().config
+    stated = overrides({"evaluate": own}, parameters.get("assignments") or [])
     names = overlay(base.model_dump()["evaluate"], stated["evaluate"])
     build(overlay(base.model_dump(), {"evaluate": names}), "the page")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import nullcontext, suppress
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -54,14 +54,15 @@ def distill(
     color: options.Color = "auto",
 ) -> None:
     """Distil a dataset: train missing experts, match their trajectories, evaluate the result."""
-    from datm_cli import resolve
+    from datm_cli.resolve import GivenSettings
     from datm_cli.session import detach, prepare_run
     from datm_cli.session.run_stage import Several, StopRequest, UntilLost, drive
     from datm_cli.session.watchdog import PATIENCE, ended_if_stuck
     from datm_cli.text import output, set_report
     from datm_cli.text.progress import reader
     from datm_cli.text.terminal import is_interactive
-    from datm_engine.compute import ranks, runtime
+    from datm_engine.compute import ranks
+    from datm_engine.compute.threads import run_work
     from datm_engine.distillation.distilled_sets import progress
     from datm_engine.errors import ConfigError
     from datm_engine.hints import command
@@ -81,27 +82,26 @@ def distill(
     folders = options.folders(data_dir, experts_dir, runs_dir)
     device = device or "auto"
     before = prepare_run.arithmetic(folders, resume) if resume else None
-    flags: dict[str, Any] = options.dataset_flags(resolution, skip_damaged)
-    own = {"iterations": iterations, "seed": seed}
-    if stated := {key: value for key, value in own.items() if value is not None}:
-        flags["distill"] = stated
-    given: dict[str, Any] = {
-        "dataset": dataset,
-        "ipc": ipc,
-        "preset": preset,
-        "method": method,
-        "window": window,
-        "config_file": config_file,
-        "flags": flags,
-        "assignments": assignments or [],
-        "data_dir": folders.data,
-    }
-
-    settled = None if resume else together.first(lambda: resolve.settle(**given))
-    work = settled.run_work if settled else math.inf
-    on = runtime.start(
-        device, precision, compiling, memory, before, together, threads=threads, work=work
+    given = GivenSettings(
+        data_dir=folders.data,
+        dataset=dataset,
+        ipc=ipc,
+        preset=preset,
+        config_file=config_file,
+        flags=options.tables(
+            dataset__resolution=resolution,
+            dataset__skip_damaged=skip_damaged or None,
+            distill__iterations=iterations,
+            distill__seed=seed,
+        ),
+        assignments=assignments or [],
+        method=method,
+        window=window,
     )
+    settled = None if resume else together.first(given.resolve)
+    work = run_work(settled.config, settled.shape) if settled else math.inf
+    computing = options.ComputeOptions(device, precision, compiling, memory, threads)
+    on = computing.start(before, work, together)
 
     def begun() -> Run:
         if settled is not None:

@@ -12,9 +12,9 @@ from datm_cli import options
 from datm_engine.formatting import byte_size, duration
 
 if TYPE_CHECKING:
-    from datm_cli.resolve import Settings
     from datm_engine.compute.runtime import Runtime
     from datm_engine.pipeline import Folders
+    from datm_engine.settings.resolved import Resolved
 
 _ASSUMED = 50_000  # training images, where only reading the dataset would tell
 
@@ -38,27 +38,26 @@ def doctor(
     as_json: options.AsJson = False,
 ) -> None:
     """Report device, precision, compiler, memory and disk; with a preset, its cost here."""
-    from datm_cli import resolve
+    from datm_cli.resolve import GivenSettings
     from datm_cli.text import output
-    from datm_engine.compute import runtime
+    from datm_engine.compute.threads import run_work
 
     folders = options.folders(data_dir, experts_dir, runs_dir)
     settled = None
     if preset or dataset or method or window:
-        given: dict[str, Any] = {
-            "dataset": dataset,
-            "ipc": ipc,
-            "preset": preset,
-            "method": method,
-            "window": window,
-            "config_file": config_file,
-            "flags": {},
-            "assignments": assignments or [],
-            "data_dir": folders.data,
-        }
-        settled = resolve.settle(**given)
-    work = settled.run_work if settled else math.inf
-    on = runtime.start(device or "auto", precision, compiling, memory, threads=threads, work=work)
+        given = GivenSettings(
+            data_dir=folders.data,
+            dataset=dataset,
+            ipc=ipc,
+            preset=preset,
+            config_file=config_file,
+            assignments=assignments or [],
+            method=method,
+            window=window,
+        )
+        settled = given.resolve()
+    work = run_work(settled.config, settled.shape) if settled else math.inf
+    on = options.ComputeOptions(device, precision, compiling, memory, threads).start(work=work)
     told = _machine(on, folders)
     if settled:
         told |= _plan(on, settled, folders.data, as_json)
@@ -95,8 +94,7 @@ def _free_disk(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def _plan(on: Runtime, settled: Settings, data_dir: Path, as_json: bool) -> dict[str, Any]:
-    from datm_cli import resolve
+def _plan(on: Runtime, settled: Resolved, data_dir: Path, as_json: bool) -> dict[str, Any]:
     from datm_cli.session.run_stage import drive
     from datm_cli.text import output
     from datm_cli.text.progress import reader
@@ -104,10 +102,11 @@ def _plan(on: Runtime, settled: Settings, data_dir: Path, as_json: bool) -> dict
     from datm_engine.data import datasets
     from datm_engine.data.class_sizes import remaining
     from datm_engine.data.sources import BuiltIn
+    from datm_engine.settings.image_size import at_resolution
 
     config, dataset = settled.config, settled.config.dataset
     shape = datasets.peek(dataset.name, data_dir=data_dir)
-    shape = resolve.at_resolution(shape, dataset.resolution)
+    shape = at_resolution(shape, dataset.resolution)
     size = (shape.height or 32, shape.width or 32)
     known = datasets.training_labels(dataset.name, data_dir=data_dir)
     each = (_ASSUMED // shape.classes,) * shape.classes

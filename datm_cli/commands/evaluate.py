@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -49,11 +49,11 @@ def evaluate(
     quiet: options.Quiet = False,
 ) -> None:
     """Train networks on a distilled set and test them, beside networks trained on real images."""
-    from datm_cli.resolve import full_name, overrides, with_names
+    from datm_cli.resolve import GivenSettings
     from datm_cli.session.run_stage import StopRequest, UntilLost, drive
     from datm_cli.text import output, set_report
     from datm_cli.text.progress import reader
-    from datm_engine.compute import ranks, runtime
+    from datm_engine.compute import ranks
     from datm_engine.hints import command
     from datm_engine.pipeline import Trained, evaluate_again
     from datm_engine.settings.config import build, overlay
@@ -61,31 +61,22 @@ def evaluate(
     together = ranks.join()
     subject = _subject(target, runs_dir)
     folders = options.folders(data_dir, experts_dir or subject.experts_dir, runs_dir)
-    own: dict[str, Any] = {
-        "networks": None if networks is None else _listed(networks),
-        "repeats": repeats,
-        "full_repeats": repeats,
-        "against": None if against is None else _listed(against.replace("none", "")),
-    }
-    flags = {"evaluate": {key: value for key, value in own.items() if value is not None}}
-    flags = with_names(flags, None if dataset is None else full_name(dataset), None)
-    over = overrides(flags, assignments or [])
-    config = build(overlay(subject.config.model_dump(), over), target)
+    flags = options.tables(
+        evaluate__networks=None if networks is None else _listed(networks),
+        evaluate__repeats=repeats,
+        evaluate__full_repeats=repeats,
+        evaluate__against=None if against is None else _listed(against.replace("none", "")),
+    )
+    given = GivenSettings(folders.data, dataset, flags=flags, assignments=assignments or [])
+    config = build(overlay(subject.config.model_dump(), given.overrides()), target)
     silent = quiet or as_json or not together.leads
     with (
         StopRequest(silent=silent).listening() as stop,
         reader(output.remarks(), silent=silent) as shown,
     ):
         screen = UntilLost(shown)
-        on = runtime.start(
-            device or "auto",
-            precision,
-            compiling,
-            "0",
-            ranks=together,
-            threads=threads,
-            work=subject.work(config),
-        )
+        computing = options.ComputeOptions(device, precision, compiling, "0", threads)
+        on = computing.start(work=subject.work(config), ranks=together)
         precision = subject.precision or on.precision
         words: list[object] = ["--config", subject.path, "--experts-dir", folders.experts]
         words += ["--data-dir", data_dir] if data_dir else []

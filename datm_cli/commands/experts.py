@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -56,52 +56,48 @@ def experts(
     quiet: options.Quiet = False,
 ) -> None:
     """Train the experts that are missing; with --inspect, see how hard the window is for them."""
-    from datm_cli import resolve
+    from datm_cli.resolve import GivenSettings
     from datm_cli.session.run_stage import StopRequest, UntilLost, drive
     from datm_cli.text import output
     from datm_cli.text.expert_report import ExpertReport
     from datm_cli.text.progress import reader
-    from datm_engine.compute import ranks, runtime
+    from datm_engine.compute import ranks
+    from datm_engine.compute.threads import expert_work
     from datm_engine.pipeline import inspect_experts, make_experts
     from datm_engine.runs.events import Noted
 
     _check(save, inspect)
     together = ranks.join()
     folders = options.folders(data_dir, experts_dir, options.RUNS_DIR)
-    flags: dict[str, Any] = options.dataset_flags(resolution, skip_damaged)
-    own = {"count": count, "epochs": epochs, "seed": seed}
-    if stated := {key: value for key, value in own.items() if value is not None}:
-        flags["experts"] = stated
-    settled = together.first(
-        lambda: resolve.settle(
-            dataset=dataset,
-            ipc=ipc,
-            preset=preset,
-            method=method,
-            window=window,
-            config_file=config_file,
-            flags=flags,
-            assignments=assignments or [],
-            data_dir=folders.data,
-        )
+    given = GivenSettings(
+        data_dir=folders.data,
+        dataset=dataset,
+        ipc=ipc,
+        preset=preset,
+        config_file=config_file,
+        flags=options.tables(
+            dataset__resolution=resolution,
+            dataset__skip_damaged=skip_damaged or None,
+            experts__count=count,
+            experts__epochs=epochs,
+            experts__seed=seed,
+        ),
+        assignments=assignments or [],
+        method=method,
+        window=window,
     )
+    settled = together.first(given.resolve)
     silent = quiet or as_json or not together.leads
     with (
         StopRequest(silent=silent).listening() as stop,
         reader(output.remarks(), silent=silent) as shown,
     ):
         screen = UntilLost(shown)
-        for note in (f"settings: {settled.source}", *settled.notes):
+        for note in settled.messages():
             screen.read(Noted(text=note))
-        on = runtime.start(
-            device or "auto",
-            precision,
-            compiling,
-            "0",
-            ranks=together,
-            threads=threads,
-            work=settled.expert_work,
-        )
+        computing = options.ComputeOptions(device, precision, compiling, "0", threads)
+        work = expert_work(settled.config, settled.shape)
+        on = computing.start(work=work, ranks=together)
         course, config = None, settled.config
         if inspect:
             stage = inspect_experts(config, settled.derive, folders, on, _training(), stop)

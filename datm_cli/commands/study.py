@@ -88,8 +88,8 @@ def study(
     """
     from datm_cli.session.run_stage import StopRequest
     from datm_cli.studies import study_files
-    from datm_cli.studies.study_request import Asked, flags, listed
-    from datm_cli.studies.study_runner import Computing, Making
+    from datm_cli.studies.study_request import Asked, listed
+    from datm_cli.studies.study_runner import Making
 
     if to is not None:
         options.named("--to", to, "studies/mine")
@@ -105,7 +105,7 @@ def study(
         preset=preset,
         config_file=config_file,
         assignments=assignments or [],
-        flags=flags(
+        flags=options.tables(
             dataset__resolution=resolution,
             dataset__skip_damaged=skip_damaged or None,
             distill__iterations=iterations,
@@ -121,7 +121,7 @@ def study(
     )
     plan, origins = asked.plan()
     folder = to or Path("studies") / f"{plan.name}-{plan.kind}"
-    computing = Computing(device, precision, compiling, memory, threads)
+    computing = options.ComputeOptions(device, precision, compiling, memory, threads)
     with StopRequest(silent=quiet or as_json).listening() as stop:
         making = Making(plan, origins, folders, computing, stop, silent=quiet or as_json)
         making.check()

@@ -85,9 +85,8 @@ def tune(
     """
     import sys
 
-    from datm_cli import resolve
+    from datm_cli.resolve import GivenSettings
     from datm_cli.session import prepare_run
-    from datm_cli.session.batch_run import ComputeOptions
     from datm_cli.session.run_stage import StopRequest
     from datm_cli.tuning.tune_request import request_tune
     from datm_cli.tuning.tune_runner import TuneRunner
@@ -100,26 +99,28 @@ def tune(
     limit = parse_budget(budget)
     require("optuna", extra="tune", purpose="datm tune")
     folders = options.folders(data_dir, experts_dir, tunes_dir)
-    given = options.dataset_flags(resolution, skip_damaged)
-    if seed is not None:
-        given["distill"] = {"seed": seed}
-    settled = resolve.settle(
+    flags = options.tables(
+        dataset__resolution=resolution,
+        dataset__skip_damaged=skip_damaged or None,
+        distill__seed=seed,
+    )
+    settled = GivenSettings(
+        data_dir=folders.data,
         dataset=dataset,
         ipc=ipc,
         preset=preset,
         config_file=config_file,
-        flags=given,
+        flags=flags,
         assignments=assignments or [],
-        data_dir=folders.data,
         method=method,
         window=window,
-    )
-    request = request_tune(settled, given, assignments or [], window, iterations)
+    ).resolve()
+    request = request_tune(settled, flags, assignments or [], window, iterations)
     names = [name.strip() for name in (devices or "").split(",") if name.strip()]
     if names and device:
         raise ConfigError("--device and --devices are both given", "--device ''")
     names = names or [device or "auto"]
-    compute = ComputeOptions(names[0], precision, compiling, memory, threads)
+    compute = options.ComputeOptions(names[0], precision, compiling, memory, threads)
     typed = command("datm", *sys.argv[1:])
     silent = quiet or as_json
     with StopRequest(silent=silent).listening() as stop:

@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datm_cli import resolve
-from datm_cli.resolve import Settings
+from datm_cli.resolve import GivenSettings, read_config
 from datm_engine.compute.runtime import Runtime, environment
 from datm_engine.data.class_sizes import smallest_class
 from datm_engine.distillation.distilled_sets import progress
@@ -19,6 +18,7 @@ from datm_engine.runs.directory import Run, free_name
 from datm_engine.runs.events import EvaluationChanged, Noted
 from datm_engine.runs.names import made
 from datm_engine.settings.config import Config, build, differences, overlay
+from datm_engine.settings.resolved import Resolved
 
 if TYPE_CHECKING:
     from datm_engine.pipeline import Folders
@@ -76,7 +76,7 @@ def discarded_if_refused(run: Run, *, is_new: bool) -> Iterator[None]:
         raise
 
 
-def new_run(folders: Folders, name: str | None, settled: Settings, device: str, on: Runtime) -> Run:
+def new_run(folders: Folders, name: str | None, settled: Resolved, device: str, on: Runtime) -> Run:
     """`device` as it was asked for. Raises RunError, ConfigError or
     FileError where the run cannot be made; nothing is left of it then."""
     config = settled.config
@@ -98,7 +98,7 @@ def new_run(folders: Folders, name: str | None, settled: Settings, device: str, 
     run = Run.create(folders.runs, name, config, facts)
     try:
         with or_elsewhere(folders.runs, "--runs-dir"), run.recording() as record:
-            for text in (f"settings: {settled.source}", *settled.notes):
+            for text in settled.messages():
                 record.write(Noted(text=text))
     except FileError:
         run.discard()
@@ -117,17 +117,13 @@ def arithmetic_of(run: Run) -> dict[str, Any]:
     return {**plainly, **run.facts().get("arithmetic", {})}
 
 
-def resumed_run(folders: Folders, name: str, given: dict[str, Any], device: str) -> Run:
+def resumed_run(folders: Folders, name: str, given: GivenSettings, device: str) -> Run:
     """The run, with its own configuration but for what may differ: more iterations, and what the
     result is compared with at the end. Raises ConfigError for any other difference."""
     run = Run.open(folders.runs, name)
     before = run.config()
-    over: dict[str, Any] = {}
-    if given["config_file"]:
-        over = resolve.read_file(given["config_file"])
-    dataset = resolve.full_name(given["dataset"]) if given["dataset"] is not None else None
-    flags = resolve.with_names(given["flags"], dataset, given["ipc"])
-    over = overlay(over, resolve.overrides(flags, given["assignments"]))
+    over = read_config(given.config_file)[0] if given.config_file else {}
+    over = overlay(over, given.overrides())
     after = build(overlay(before.model_dump(), over), f"--resume {name}")
     changed = differences(before, after)
     if fixed := {key: values for key, values in changed.items() if key not in _FREE}:

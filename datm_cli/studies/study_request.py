@@ -7,15 +7,15 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from datm_cli import resolve
-from datm_cli.resolve import Settings, Tables
+from datm_cli.resolve import GivenSettings, read_config
 from datm_engine.errors import ConfigError
 from datm_engine.hints import command
 from datm_engine.runs.names import checked
 from datm_engine.settings import presets
 from datm_engine.settings.config import parse_assignments
+from datm_engine.settings.origins import Note, Tables
+from datm_engine.settings.resolved import Resolved
 from datm_engine.studies.study_plan import (
     LONGEST,
     WINDOWS,
@@ -47,7 +47,7 @@ class Asked:
     name: str | None
     data_dir: Path
 
-    def plan(self) -> tuple[Plan, dict[str, Settings]]:
+    def plan(self) -> tuple[Plan, dict[str, Resolved]]:
         """The plan, and where the settings of its runs are from, by their names. Raises
         ConfigError."""
         if self.kind not in KINDS:
@@ -62,29 +62,29 @@ class Asked:
             raise ConfigError("--methods is for a study of methods", "--methods ''")
         return self._of_windows()
 
-    def _of_windows(self) -> tuple[Plan, dict[str, Settings]]:
+    def _of_windows(self) -> tuple[Plan, dict[str, Resolved]]:
         settled = {ipc: self._settle(ipc, window=WINDOWS[0]) for ipc in parse_ipcs(self.ipcs)}
         configs = {ipc: one.config for ipc, one in settled.items()}
         typed = parse_assignments(self.assignments).get("distill", {})
         if "sample_interval" not in typed:
             configs = {ipc: with_samples(config) for ipc, config in configs.items()}
-        file = resolve.read_file(self.config_file) if self.config_file else {}
+        file = read_config(self.config_file)[0] if self.config_file else {}
         if "threshold" not in {**file.get("distill", {}), **typed}:
             configs = {ipc: with_every_step(config) for ipc, config in configs.items()}
         plan = plan_windows(self._name(settled.values()), configs)
         origins = {}
         for run in plan.runs:
             one = settled[run.ipc]
-            source = one.source.replace(f"window {WINDOWS[0]}", f"window {run.variant}")
-            origins[run.name] = replace(one, source=source, notes=(*one.notes, *plan.notes))
+            notes = (*one.notes, *map(Note, plan.notes))
+            origins[run.name] = replace(one, window=run.variant, notes=notes)
         return plan, origins
 
-    def _of_methods(self) -> tuple[Plan, dict[str, Settings]]:
+    def _of_methods(self) -> tuple[Plan, dict[str, Resolved]]:
         known = presets.methods()
         methods = list(known) if self.methods is None else listed("--methods", self.methods)
         if unknown := [name for name in methods if name not in known]:
             wrong = f"--methods: there is no method {unknown[0]}; there are {', '.join(known)}"
-            near = difflib.get_close_matches(unknown[0], known, 1) or [presets.AS_IT_IS]
+            near = difflib.get_close_matches(unknown[0], known, 1) or [presets.DATM]
             named = dict.fromkeys(near[0] if name == unknown[0] else name for name in methods)
             raise ConfigError(wrong, f"--methods {','.join(named)}")
         ipcs = parse_ipcs(self.ipcs)
@@ -107,13 +107,13 @@ class Asked:
         origins = {}
         for run in plan.runs:
             one = settled[run.variant, run.ipc]
-            origins[run.name] = replace(one, notes=(*one.notes, *plan.notes))
+            origins[run.name] = replace(one, notes=(*one.notes, *map(Note, plan.notes)))
         return plan, origins
 
     def _settle(
         self, ipc: int, *, method: str | None = None, window: str | None = None
-    ) -> Settings:
-        return resolve.settle(
+    ) -> Resolved:
+        return GivenSettings(
             dataset=self.dataset,
             ipc=ipc,
             preset=self.preset,
@@ -123,10 +123,9 @@ class Asked:
             data_dir=self.data_dir,
             method=method,
             window=window,
-            not_derived=NOT_DERIVED,
-        )
+        ).resolve(NOT_DERIVED)
 
-    def _name(self, settled: Iterable[Settings]) -> str:
+    def _name(self, settled: Iterable[Resolved]) -> str:
         if self.name is not None:
             return checked(self.name, "my-study", most=LONGEST)
         return study_name(next(iter(settled)).config.dataset.name)
@@ -149,14 +148,3 @@ def listed(option: str, text: str) -> list[str]:
     if not names:
         raise ConfigError(f"{option} {text!r}: nothing is named", f"{option} ''")
     return names
-
-
-def flags(**options: Any) -> Tables:
-    """The tables of what was given as options of their own: `table__key=value`, None if it was
-    not."""
-    tables: Tables = {}
-    for name, value in options.items():
-        table, _, key = name.partition("__")
-        if value is not None:
-            tables.setdefault(table, {})[key] = value
-    return tables

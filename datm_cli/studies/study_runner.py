@@ -8,48 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
-from datm_cli.resolve import Settings
+from datm_cli.options import ComputeOptions
+from datm_cli.resolve import GivenSettings
 from datm_cli.session import prepare_run
 from datm_cli.session.run_stage import drive
 from datm_cli.text import output
 from datm_cli.text.progress import reader
-from datm_engine.compute import runtime
-from datm_engine.compute.runtime import Runtime
+from datm_engine.compute.threads import run_work
 from datm_engine.errors import ConfigError, MatchingError
 from datm_engine.hints import command
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs.directory import Run
 from datm_engine.settings.config import differences
+from datm_engine.settings.resolved import Resolved
 from datm_engine.studies.shared_rows import shared_rows
 from datm_engine.studies.study_plan import Plan, PlannedRun
-
-
-@dataclass(frozen=True)
-class Computing:
-    """As the options of these names take it."""
-
-    device: str | None
-    precision: str
-    compiling: str
-    memory: str
-    threads: str = "auto"
-
-    def start(self, device: str, before: Mapping[str, Any] | None, work: float) -> Runtime:
-        """The runtime on `device` for a run, with what it keeps of `before` where it resumes.
-
-        `work`: multiply-adds of the forward pass of a student's step.
-        """
-        return runtime.start(
-            device,
-            self.precision,
-            self.compiling,
-            self.memory,
-            before,
-            threads=self.threads,
-            work=work,
-        )
 
 
 @dataclass(frozen=True)
@@ -58,9 +32,9 @@ class Making:
     the step that is under way."""
 
     plan: Plan
-    origins: Mapping[str, Settings]
+    origins: Mapping[str, Resolved]
     folders: Folders
-    computing: Computing
+    computing: ComputeOptions
     stop: Callable[[], bool]
     silent: bool
 
@@ -111,12 +85,11 @@ class Making:
         new = self._is_new(run)
         before = None if new else prepare_run.arithmetic(self.folders, run.name)
         origin = replace(self.origins[planned.name], config=planned.config)
-        on = asked.start(device, before, origin.run_work)
+        on = asked.start(before, run_work(origin.config, origin.shape))
         if new:
             run = prepare_run.new_run(self.folders, planned.name, origin, device, on)
         else:
-            given: dict[str, Any] = dict.fromkeys(("dataset", "ipc", "config_file"))
-            given |= {"assignments": [], "flags": planned.config.model_dump()}
+            given = GivenSettings(self.folders.data, flags=planned.config.model_dump())
             run = prepare_run.resumed_run(self.folders, run.name, given, device)
 
         def stop() -> bool:

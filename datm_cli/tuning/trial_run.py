@@ -6,9 +6,8 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from datm_cli.resolve import Settings
+from datm_cli.options import ComputeOptions
 from datm_cli.session import batch_run
-from datm_cli.session.batch_run import ComputeOptions
 from datm_cli.session.run_stage import Reader
 from datm_engine.errors import ConfigError, MatchingError
 from datm_engine.hints import HELP, retyped
@@ -16,6 +15,7 @@ from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs.directory import Run
 from datm_engine.runs.events import CandidateScored, DatasetReady
 from datm_engine.settings.config import Config
+from datm_engine.settings.resolved import Resolved
 
 Score = Callable[[int, float], bool]  # (iteration, percent) → whether the trial continues
 
@@ -43,7 +43,7 @@ class TrialRunner:
     """
 
     folders: Folders
-    first: Settings
+    first: Resolved
     compute: ComputeOptions
 
     def run(

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from datm_cli.resolve import Settings
 from datm_engine.runs.names import made
 from datm_engine.settings.config import Config, parse_assignments
+from datm_engine.settings.resolved import Resolved
 from datm_engine.tuning.search_space import KEYS, WINDOW, SearchSpace
 from datm_engine.tuning.trial_settings import shortened
 
@@ -20,7 +20,7 @@ class TuneRequest:
     """settled: the settings in full length. held: keys that are not searched. iterations: of a
     trial that runs in full."""
 
-    settled: Settings
+    settled: Resolved
     held: frozenset[str]
     iterations: int
 
@@ -29,7 +29,7 @@ class TuneRequest:
         return self.settled.config
 
     @property
-    def first_trial(self) -> Settings:
+    def first_trial(self) -> Resolved:
         """The settings of trial 0."""
         return replace(self.settled, config=shortened(self.config, self.iterations))
 
@@ -63,7 +63,7 @@ class TuneRequest:
 
 
 def request_tune(
-    settled: Settings,
+    settled: Resolved,
     flags: Mapping[str, Mapping[str, Any]],
     assignments: Iterable[str],
     window: str | None,

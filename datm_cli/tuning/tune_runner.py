@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from datm_cli.session.batch_run import ComputeOptions
+from datm_cli.options import ComputeOptions
 from datm_cli.session.run_stage import Reader, StopRequest, UntilLost
 from datm_cli.text import output
 from datm_cli.text.progress import reader
@@ -16,6 +16,7 @@ from datm_cli.tuning import workers
 from datm_cli.tuning.trial_run import TrialRunner
 from datm_cli.tuning.tune_output import trial_line
 from datm_cli.tuning.tune_request import TuneRequest
+from datm_engine.compute.threads import run_work
 from datm_engine.errors import DatmError, FileError
 from datm_engine.hints import command
 from datm_engine.pipeline import Folders
@@ -62,7 +63,8 @@ class TuneRunner:
         """Describe the devices. Raises ConfigError if one is missing."""
         # "auto" measures the free memory of a GPU, which holds the GPU from then on.
         memory = "0" if self.compute.memory == "auto" else self.compute.memory
-        work = self.request.first_trial.run_work
+        first = self.request.first_trial
+        work = run_work(first.config, first.shape)
         return [
             replace(self.compute, device=device, memory=memory).start(None, work).description
             for device in dict.fromkeys(self.devices)
@@ -108,8 +110,7 @@ class TuneRunner:
             budget=self.budget,
             seconds=lambda: time.monotonic() - started,
         )
-        screen.note(f"settings: {request.settled.source}")
-        for text in (*request.settled.notes, *request.notes()):
+        for text in (*request.settled.messages(), *request.notes()):
             screen.note(text)
         screen.note(f"watch it: {command('datm', 'monitor', tune.path)}")
         if over := len(scheduler.trials.over):

@@ -14,6 +14,7 @@ from collections.abc import MutableMapping
 from datm_engine.errors import ConfigError
 from datm_engine.runs.manifest import MAX_THREADS
 from datm_engine.settings.config import Config, NetworkConfig
+from datm_engine.settings.image_size import Shape
 
 Size = tuple[int, int, int]  # channels, height, width
 
@@ -54,6 +55,25 @@ def available_cores() -> int:
     import joblib
 
     return int(joblib.cpu_count())
+
+
+def run_work(config: Config, shape: Shape | None) -> float:
+    """Multiply-adds of the forward pass of a student's step, or of a step of evaluation where
+    these are more; for colour images of 32×32 where their size is not known yet."""
+    size, classes = _size(shape)
+    evaluation = evaluation_work(config, size, config.distill.ipc * classes)
+    return max(student_work(config, size, classes), evaluation)
+
+
+def expert_work(config: Config, shape: Shape | None) -> float:
+    """Multiply-adds of the forward pass of an expert's step."""
+    size, _ = _size(shape)
+    return convnet_work(config.network, size, config.experts.batch)
+
+
+def _size(shape: Shape | None) -> tuple[Size, int]:
+    known = shape or Shape(10, None, None, None)
+    return (known.channels or 3, known.height or 32, known.width or 32), known.classes
 
 
 def student_work(config: Config, size: Size, classes: int) -> float:

@@ -65,7 +65,7 @@ def load(
     dataset, DataError for images that are missing, damaged or unreadable.
     """
     try:
-        size = image_size.size(resolution)
+        size = image_size.size_of(resolution)
     except ValueError as problem:
         raise ConfigError(str(problem), "--resolution 32") from None
     place = naming.locate(name)

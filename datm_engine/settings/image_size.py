@@ -6,7 +6,7 @@ A resolution is 32 (for 32×32), 32x24 (width × height) or native.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from pydantic import BeforeValidator
@@ -38,7 +38,7 @@ def normalized(stated: object) -> int | str:
     return sides[0] if sides[0] == sides[1] else f"{sides[0]}x{sides[1]}"
 
 
-def size(resolution: int | str) -> tuple[int, int] | None:
+def size_of(resolution: int | str) -> tuple[int, int] | None:
     """Width and height; None for "native". Raises ValueError."""
     if resolution == NATIVE:
         return None
@@ -57,6 +57,15 @@ def _sides(stated: object) -> tuple[int, int]:
             f"{str(stated)[:60]} is no resolution; it is 32, 32x24 (width x height) or native"
         )
     return int(found[1]), int(found[2] or found[1])
+
+
+def at_resolution(shape: Shape, resolution: int | str | None) -> Shape:
+    """The shape after images are resized. A wrong resolution is refused later, with all else."""
+    try:
+        size = None if resolution is None else size_of(resolution)
+    except ValueError:
+        return shape
+    return shape if size is None else replace(shape, width=size[0], height=size[1])
 
 
 Resolution = Annotated[int | str, BeforeValidator(normalized)]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from datm_engine.settings import presets
+from datm_engine.settings.choose_preset import Chosen, with_method
 from datm_engine.settings.config import Config, build, differences, read_toml
 from datm_engine.settings.derived import WINDOW
 
@@ -55,7 +56,7 @@ def source() -> str:
     return str(_tables()["source"])
 
 
-def departures(config: Config, method: str = presets.AS_IT_IS) -> list[str]:
+def departures(config: Config, method: str = presets.DATM) -> list[str]:
     """How a run's settings differ from those of the preset of the published row, as "network.width
     32, not 128"; nothing where no preset states them. `method`: as `published` takes it, or a
     window, whose published settings are DATM's but for the window."""
@@ -64,14 +65,14 @@ def departures(config: Config, method: str = presets.AS_IT_IS) -> list[str]:
     name = own if own in presets.names() else row
     if name not in presets.names():
         return []
-    chosen = presets.Chosen(presets.load(name), name, ())
+    chosen = Chosen.preset(name)
     aside = _ASIDE
     told = []
     if method not in presets.methods():
         aside = aside | {f"distill.{key}" for key in WINDOW}
-    elif method != presets.AS_IT_IS and name == row:
+    elif method != presets.DATM and name == row:
         told.append(f"as DATM's and not {method}'s own, which no preset has")
-        chosen = presets.with_method(chosen, method)
+        chosen = with_method(chosen, method)
     found = differences(build(chosen.tables, name), config)
     told += [
         f"{path} {ours}, not {theirs}"

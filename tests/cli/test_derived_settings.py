@@ -13,20 +13,24 @@ import pytest
 import torch
 from PIL import Image
 
-from datm_cli.resolve import Settings, _images_used, settle
+from datm_cli.resolve import GivenSettings
+from datm_engine.data.description import describe
 from datm_engine.errors import ConfigError
 from datm_engine.runs.directory import Run
 from datm_engine.settings import presets
+from datm_engine.settings.choose_preset import choose, with_method
+from datm_engine.settings.config import DatasetConfig
 from datm_engine.settings.derived import DERIVABLE, WINDOW
+from datm_engine.settings.resolved import Resolved
 from tests.cli.conftest import Answer, assert_two_lines, image_folder
 
 Datm = Callable[..., Answer]
 
 
-def settled(*assignments: str, **given: Any) -> Settings:
-    asked: dict[str, Any] = {"dataset": "digits", "ipc": 3, "preset": None, "config_file": None}
-    asked |= {"flags": {}, "assignments": assignments, "data_dir": Path("nowhere")}
-    return settle(**(asked | given))
+def settled(*assignments: str, **given: Any) -> Resolved:
+    asked = {"dataset": "digits", "ipc": 3, "data_dir": Path("nowhere")} | given
+    reason = asked.pop("no_calibration", None)
+    return GivenSettings(**asked, assignments=assignments).resolve(reason)
 
 
 def without(*keys: str) -> tuple[str, ...]:
@@ -37,8 +41,8 @@ def test_without_a_preset_the_experts_will_tell() -> None:
     told = settled()
     assert told.derive == DERIVABLE
     assert told.config.experts.epochs == 30, "of a length to derive by"
-    assert "experts.epochs = 30" in " ".join(told.notes)
-    assert "until the experts are there" in told.notes[-1]
+    assert "experts.epochs = 30" in " ".join(told.messages())
+    assert "until the experts are trained" in told.messages()[-1]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +52,7 @@ def test_without_a_preset_the_experts_will_tell() -> None:
 def test_a_preset_always_wins(given: dict[str, Any]) -> None:
     told = settled(**given)
     assert told.derive == ()
-    assert "experts are there" not in " ".join(told.notes)
+    assert "experts are trained" not in " ".join(told.messages())
 
 
 def test_a_flag_always_wins(tmp_path: Path) -> None:
@@ -57,7 +61,7 @@ def test_a_flag_always_wins(tmp_path: Path) -> None:
     )
     told = settled(flags={"distill": {"iterations": 50}}, window="late")
     assert told.derive == without(*WINDOW)
-    method = presets.with_method(presets.choose("digits", 3, None, None), "mtt")
+    method = with_method(choose("digits", 3, None, None), "mtt")
     assert set(settled(method="mtt").derive) == set(method.derive) - {"lr_labels"}
     assert not {"min_start_epoch", "expansion_iterations"} & set(method.derive)
     mine = tmp_path / "mine.toml"
@@ -82,11 +86,11 @@ def test_experts_have_one_length_whatever_window_is_derived_from_them() -> None:
 
 
 def test_where_nothing_is_derived_experts_are_as_long_as_windows_are() -> None:
-    told = settled(not_derived="for a reason")
+    told = settled(no_calibration="for a reason")
     assert told.derive == ()
     assert told.config.experts.epochs == "window"
-    assert told.notes[-1] == "for a reason"
-    assert "derive" not in " ".join(told.notes)
+    assert told.messages()[-1] == "for a reason"
+    assert "derive" not in " ".join(told.messages())
 
 
 @pytest.fixture
@@ -107,7 +111,9 @@ def test_a_folder_gets_experts_for_its_images(photos: Path) -> None:
     told = settled("dataset.validation=0.2", dataset=str(photos), ipc=2)
     experts = told.config.experts
     assert (experts.batch, experts.lr, experts.count) == (4, 0.05, 100)
-    assert "experts.batch = 4: 24 steps an epoch with 96 training images" in " ".join(told.notes)
+    assert "experts.batch = 4: 24 steps an epoch with 96 training images" in " ".join(
+        told.messages()
+    )
     fewer = settled("experts.batch=8", dataset=str(photos), flags={"distill": {"iterations": 50}})
     assert (fewer.config.experts.batch, fewer.config.experts.count) == (8, 8)
 
@@ -192,10 +198,15 @@ def test_the_images_that_experts_see_are_counted_as_they_will_be(tmp_path: Path)
     validation part."""
     photos = image_folder(tmp_path / "photos", train=40)
     stated = presets.load("digits-ipc1")["dataset"] | {"validation": 0.1, "test": 0.5}
-    assert _images_used(str(photos), stated, tmp_path) == 108
+
+    def counted(**over: Any) -> int | None:
+        settings = DatasetConfig.model_validate({**stated, "name": str(photos), **over})
+        return describe(str(photos), tmp_path).training_images(settings)
+
+    assert counted() == 108
     shutil.copytree(photos / "test", photos / "val")
-    assert _images_used(str(photos), stated, tmp_path) == 120
+    assert counted() == 120
     shutil.rmtree(photos / "val")
     shutil.rmtree(photos / "test")
-    assert _images_used(str(photos), stated, tmp_path) == 54
-    assert _images_used(str(photos), stated | {"train_images": 30}, tmp_path) == 27
+    assert counted() == 54
+    assert counted(train_images=30) == 27

@@ -11,21 +11,21 @@ import pytest
 from typer.models import OptionInfo
 
 from datm_cli.options import Method
-from datm_cli.resolve import Settings, settle
+from datm_cli.resolve import GivenSettings
 from datm_engine.errors import ConfigError
 from datm_engine.runs.directory import Run
 from datm_engine.runs.events import Matched
 from datm_engine.settings import presets
 from datm_engine.settings.config import Config
+from datm_engine.settings.resolved import Resolved
 from tests.cli.conftest import Answer, assert_two_lines
 
 Datm = Callable[..., Answer]
 
 
-def settled(*assignments: str, **given: Any) -> Settings:
-    asked: dict[str, Any] = {"dataset": "digits", "ipc": 1, "preset": None, "config_file": None}
-    asked |= {"flags": {}, "assignments": assignments, "data_dir": Path("nowhere")}
-    return settle(**(asked | given))
+def settled(*assignments: str, **given: Any) -> Resolved:
+    asked = {"dataset": "digits", "ipc": 1, "data_dir": Path("nowhere")} | given
+    return GivenSettings(**asked, assignments=assignments).resolve()
 
 
 def window_of(config: Config) -> tuple[int, int, int, int]:
@@ -75,10 +75,10 @@ def test_by_fyi_networks_are_trained_on_mirror_images_too(datm: Datm, settings: 
 
 def test_what_is_derived_is_not_told_where_it_is_stated() -> None:
     derived = "distill.averaging = "
-    assert any(note.startswith(derived) for note in settled(method="ftd").notes)
+    assert any(note.startswith(derived) for note in settled(method="ftd").messages())
     asked = settled("distill.averaging=0.5", method="ftd")
     assert asked.config.distill.averaging == 0.5
-    assert not any(note.startswith(derived) for note in asked.notes)
+    assert not any(note.startswith(derived) for note in asked.messages())
 
 
 def test_the_method_from_the_environment(

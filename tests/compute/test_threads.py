@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import torch
 
-from datm_cli.resolve import Settings
 from datm_engine.compute import runtime, threads
 from datm_engine.compute.ranks import Ranks
 from datm_engine.data.arrays import Shape
@@ -75,9 +74,9 @@ def test_a_run_takes_the_larger_of_its_students_and_its_evaluations_work(make_co
     config: Config = make_config()
     heavy = config.evaluate.model_copy(update={"networks": ["convnet", "resnet18"]})
     shape = Shape(10, 1, 8, 8)
-    assert Settings(config, "", (), shape=shape).run_work < threads.WORK_OF_A_THREAD
+    assert threads.run_work(config, shape) < threads.WORK_OF_A_THREAD
     with_resnet = config.model_copy(update={"evaluate": heavy})
-    assert Settings(with_resnet, "", (), shape=shape).run_work == float("inf")
+    assert threads.run_work(with_resnet, shape) == float("inf")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from datm_cli import resolve
+from datm_cli.resolve import GivenSettings, read_config
 from datm_engine.errors import ConfigError, DataError
 from datm_engine.settings import presets
 from datm_engine.settings.config import Config, build, parse_assignments, read_toml
@@ -116,11 +116,9 @@ def test_any_choice_of_settings(
 ) -> None:
     path = tmp_path / f"any{suffix}"
     path.write_bytes(content)
-    given_: dict[str, Any] = {"dataset": dataset, "ipc": ipc, "preset": preset}
-    rest: dict[str, Any] = {"flags": {}, "assignments": [], "data_dir": tmp_path}
     for file in (path, None):
         try:
-            resolve.settle(**given_, config_file=file, **rest)
+            GivenSettings(tmp_path, dataset, ipc, preset, file).resolve()
         except ConfigError:
             continue
         except DataError:  # a folder that happens to be there is no dataset
@@ -132,4 +130,4 @@ def test_any_run_json_as_settings(content: str, tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     path.write_bytes(content.encode(errors="surrogateescape"))
     with pytest.raises(ConfigError):
-        resolve.read_file(path)
+        read_config(path)

@@ -11,14 +11,14 @@ import pytest
 import torch
 from PIL import Image
 
-from datm_cli.resolve import at_resolution
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data import datasets
 from datm_engine.data.arrays import Shape
 from datm_engine.data.augmentation import ROTATION, Draw, augment
 from datm_engine.data.prepared import prepare
 from datm_engine.errors import ConfigError
-from datm_engine.settings import image_size, presets
+from datm_engine.settings import image_size
+from datm_engine.settings.choose_preset import choose
 from datm_engine.settings.config import Config
 from tests.conftest import finish
 
@@ -40,7 +40,7 @@ def test_a_resolution_has_one_form(
     stated: Any, resolution: int | str, size: tuple[int, int] | None
 ) -> None:
     assert image_size.normalized(stated) == resolution
-    assert image_size.size(resolution) == size
+    assert image_size.size_of(resolution) == size
 
 
 @pytest.mark.parametrize("stated", ["", "x", "32x", "x24", "32x24x3", "-8", "8.5", "3", "8x3", 3])
@@ -62,8 +62,8 @@ def test_the_configuration_keeps_that_form(
     ("resolution", "depth"), [("64x16", 2), ("16x64", 2), ("32x24", 3), (8, 1)]
 )
 def test_the_depth_is_by_the_smaller_side(resolution: int | str, depth: int) -> None:
-    shape = at_resolution(Shape(10, 3, None, None), resolution)
-    chosen = presets.choose("photos", 1, None, shape)
+    shape = image_size.at_resolution(Shape(10, 3, None, None), resolution)
+    chosen = choose("photos", 1, None, shape)
     assert chosen.tables["network"]["depth"] == depth
 
 

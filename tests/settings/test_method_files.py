@@ -6,6 +6,7 @@ import pytest
 
 from datm_engine.errors import ConfigError
 from datm_engine.settings import config, presets
+from datm_engine.settings.choose_preset import choose, with_method
 from tests.settings.test_presets import built
 
 
@@ -16,8 +17,8 @@ def overlaid(method: str) -> presets.Tables:
 @pytest.mark.parametrize("method", [name for name in presets.methods() if name != "datm"])
 @pytest.mark.parametrize("name", ["digits-ipc1", "cifar10-ipc1000", "tinyimagenet-ipc10"])
 def test_a_method_is_the_preset_but_for_its_own_keys(method: str, name: str) -> None:
-    chosen = presets.choose(None, None, name, None)
-    as_method = presets.with_method(chosen, method, iterations=10_000)
+    chosen = choose(None, None, name, None)
+    as_method = with_method(chosen, method, iterations=10_000)
     settings = config.build(as_method.tables, as_method.source)
     expected = config.build(config.overlay(chosen.tables, overlaid(method)), name)
     assert settings == expected
@@ -25,15 +26,15 @@ def test_a_method_is_the_preset_but_for_its_own_keys(method: str, name: str) -> 
     stated = {f"{table}.{key}" for table, keys in overlaid(method).items() for key in keys}
     assert set(changed) <= stated
     assert as_method.source == f"preset {name}, method {method}"
-    (told,) = [note for note in as_method.notes if note.startswith(f"method {method}: ")]
+    (told,) = [note.text for note in as_method.notes if note.text.startswith(f"method {method}: ")]
     assert all(key in told for key in changed)
     assert not [key for key in stated - set(changed) if f"{key} = " in told]
 
 
 def test_what_each_method_is() -> None:
     def has(method: str) -> tuple[str, str, str, str, float]:
-        chosen = presets.choose(None, None, "cifar10-ipc10", None)
-        settings = config.build(presets.with_method(chosen, method).tables, method)
+        chosen = choose(None, None, "cifar10-ipc10", None)
+        settings = config.build(with_method(chosen, method).tables, method)
         distill = settings.distill
         assert distill.threshold > 1e6 or method == "datm"
         assert (distill.expansion_iterations == 0) == (method != "datm")
@@ -55,18 +56,18 @@ def test_what_each_method_is() -> None:
     assert has("ftd")[3:] == ("exact", 0.9995)
     assert has("tesla") == ("sgd", "soft", "one", "tesla", 0.0)
     assert has("att") == has("mct") == has("mtt")
-    chosen = presets.choose(None, None, "cifar10-ipc10", None)
+    chosen = choose(None, None, "cifar10-ipc10", None)
     over = config.overlay(chosen.tables, {"distill": {"ending": "nearest"}})
-    assert presets.with_method(chosen, "nearest").tables == over, "nothing else"
+    assert with_method(chosen, "nearest").tables == over, "nothing else"
     mirrored = {"distill": {"mirrored": True}, "evaluate": {"mirrored": True}}
     over = config.overlay(chosen.tables, mirrored)
-    assert presets.with_method(chosen, "fyi").tables == over, "nothing else"
+    assert with_method(chosen, "fyi").tables == over, "nothing else"
 
 
 def test_what_each_method_that_came_after_is() -> None:
     def has(method: str) -> tuple[str, float, str, str]:
-        chosen = presets.choose(None, None, "cifar10-ipc10", None)
-        settings = config.build(presets.with_method(chosen, method).tables, method)
+        chosen = choose(None, None, "cifar10-ipc10", None)
+        settings = config.build(with_method(chosen, method).tables, method)
         distill = settings.distill
         return settings.experts.order, distill.matched_share, distill.ending, distill.trajectories
 
@@ -99,27 +100,27 @@ def test_every_method_opens_with_its_paper_and_its_command(method: str, paper: s
 
 
 def test_datm_is_the_preset_as_it_is() -> None:
-    chosen = presets.choose("cifar10", 12, None, None)
-    assert presets.with_method(chosen, "datm") is chosen
+    chosen = choose("cifar10", 12, None, None)
+    assert with_method(chosen, "datm") is chosen
 
 
 @pytest.mark.parametrize(("iterations", "decay"), [(None, 0.9876), (1000, 0.9975), (2, 0.2864)])
 def test_a_short_run_averages_over_the_same_share_of_it(
     iterations: int | None, decay: float
 ) -> None:
-    chosen = presets.choose("digits", 1, None, None)  # 200 iterations
-    fitted = presets.with_method(chosen, "ftd", iterations)
+    chosen = choose("digits", 1, None, None)  # 200 iterations
+    fitted = with_method(chosen, "ftd", iterations)
     assert fitted.tables["distill"]["averaging"] == decay
     assert decay ** (iterations or 200) == pytest.approx(0.9995**5000, rel=0.02)
-    assert f"distill.averaging = {decay}" in fitted.notes[-1]
-    long = presets.with_method(chosen, "ftd", 5000)
+    assert f"distill.averaging = {decay}" in fitted.notes[-1].text
+    long = with_method(chosen, "ftd", 5000)
     assert long.tables["distill"]["averaging"] == 0.9995
 
 
 def test_a_method_names_its_own_published_settings() -> None:
     def told(dataset: str, preset: str | None, method: str) -> str:
-        chosen = presets.choose(dataset, 10, preset, None)
-        return " ".join(presets.with_method(chosen, method).notes)
+        chosen = choose(dataset, 10, preset, None)
+        return " ".join(note.text for note in with_method(chosen, method).notes)
 
     assert "--preset cifar10-mtt" in told("cifar10", None, "mtt")
     assert "--preset cifar100-ftd" in told("cifar100", None, "ftd")
@@ -129,7 +130,7 @@ def test_a_method_names_its_own_published_settings() -> None:
 
 @pytest.mark.parametrize(("wrong", "hint"), [("mt", "mtt"), ("TESLA", "tesla"), ("x", "datm")])
 def test_an_unknown_method_is_an_error_with_the_nearest(wrong: str, hint: str) -> None:
-    chosen = presets.choose("digits", 1, None, None)
+    chosen = choose("digits", 1, None, None)
     with pytest.raises(ConfigError, match=f"there is no method {wrong}.*{hint}") as error:
-        presets.with_method(chosen, wrong)
+        with_method(chosen, wrong)
     assert error.value.hint == f"--method {hint}"

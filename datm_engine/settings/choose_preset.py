@@ -1,0 +1,242 @@
+"""Which preset a dataset and a number of images per class take, and what is changed in it.
+
+A dataset with presets takes the one for its number of images per class. A number between two
+presets takes the nearest of them, with a window between the two. A dataset without presets takes
+those of a family with about as many classes, fitted to its images. A method overrides a few keys.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from datm_engine.errors import ConfigError
+from datm_engine.settings import presets
+from datm_engine.settings.config import overlay
+from datm_engine.settings.derived import DERIVABLE
+from datm_engine.settings.image_size import Shape
+from datm_engine.settings.origins import Note, Origin, Source, Tables, origins_of
+
+# The family whose settings fit a dataset of up to so many classes.
+FAMILY_FOR_CLASSES = ((20, "cifar10"), (150, "cifar100"), (math.inf, "tinyimagenet"))
+UNMIRRORED = ("mnist", "svhn")  # built-in sets of which a mirrored image is another digit or none
+LAST_MAP = 4  # pixels a side of the ConvNet's last feature map, about
+DEEPEST = 5
+AVERAGED_OVER = 5_000  # iterations of the published run whose decay a method states
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """`tables` state every key that `config.build` requires, and `origins` where each comes from.
+
+    `presets`: their names. `derive`: the keys of [distill] that calibration derives once the
+    experts are trained; `tables` hold a provisional value of each.
+    """
+
+    tables: Tables
+    presets: tuple[str, ...]
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    notes: tuple[Note, ...] = ()
+    derive: tuple[str, ...] = ()
+    method: str | None = None
+
+    @classmethod
+    def preset(cls, name: str, *notes: str) -> Chosen:
+        """A preset as it is."""
+        tables = presets.load(name)
+        origins = origins_of(tables, Origin(Source.PRESET, name))
+        return cls(tables, (name,), origins, tuple(map(Note, notes)))
+
+    def over(self, tables: Mapping[str, Any], origin: Origin, *notes: Note) -> Chosen:
+        """With the values of `tables` above its own."""
+        return replace(
+            self,
+            tables=overlay(self.tables, tables),
+            origins={**self.origins, **origins_of(tables, origin)},
+            notes=(*self.notes, *notes),
+        )
+
+    @property
+    def source(self) -> str:
+        names = " and ".join(self.presets)
+        method = "" if self.method is None else f", method {self.method}"
+        return f"preset{'s' * (len(self.presets) > 1)} {names}{method}"
+
+
+def choose(dataset: str | None, ipc: int | None, preset: str | None, shape: Shape | None) -> Chosen:
+    """The settings for `ipc` images per class of `dataset`.
+
+    preset: a family or one preset; None for the family of the dataset's name, or else the one that
+    fits its `shape` (after any change of resolution). dataset None: the preset's own. ipc None: the
+    fewest of the family.
+
+    Raises ConfigError for an unknown preset, or if there is nothing to choose by.
+    """
+    if ipc is not None and ipc < 1:
+        raise ConfigError(f"--ipc {ipc}: at least 1 image per class", "--ipc 1")
+    if ipc is not None and ipc >= 2**63:
+        raise ConfigError("--ipc: a number of more than 64 bits", "--ipc 1")
+    known = presets.families()
+    if preset in presets.names():
+        chosen = _one_preset(preset, ipc)
+    elif preset is not None:
+        chosen = _from_family(preset, ipc)
+    elif dataset is None:
+        raise ConfigError("neither a dataset nor a preset is named", "--dataset digits")
+    elif dataset in known:
+        chosen = _from_family(dataset, ipc)
+        if ipc is not None and ipc not in known[dataset]:
+            chosen = replace(chosen, derive=DERIVABLE)
+    elif shape is None:
+        raise ConfigError(
+            f"{dataset} has no preset, and its shape is not known to choose one by",
+            "--preset cifar10",
+        )
+    else:
+        chosen = _for_shape(dataset, ipc, shape)
+    if dataset is None:
+        return chosen
+    return replace(chosen, tables=overlay(chosen.tables, {"dataset": {"name": dataset}}))
+
+
+def _one_preset(name: str, ipc: int | None) -> Chosen:
+    """A preset that is named itself: nothing is derived, and only `ipc` overrides."""
+    chosen = Chosen.preset(name)
+    own = chosen.tables["distill"]["ipc"]
+    if ipc is None or ipc == own:
+        return chosen
+    note = Note(
+        f"all settings are those of {name}, which was made for {own} images per class and not "
+        f"{ipc}; its window may be too {'late' if ipc < own else 'early'}"
+    )
+    return chosen.over({"distill": {"ipc": ipc}}, Origin(Source.OPTION, "ipc"), note)
+
+
+def _from_family(family: str, ipc: int | None) -> Chosen:
+    """The family's preset for `ipc`, or settings between or beside those that it has."""
+    if family not in presets.families():
+        raise presets.unknown(family)
+    members = presets.families()[family]
+    if ipc is None:
+        ipc = min(members)
+        note = f"ipc = {ipc}, the fewest images per class that {family} has a preset for"
+        return Chosen.preset(members[ipc], note)
+    if ipc in members:
+        return Chosen.preset(members[ipc])
+
+    nearest = members[min(members, key=lambda known: abs(math.log(known / ipc)))]
+    chosen = Chosen.preset(nearest).over({"distill": {"ipc": ipc}}, Origin(Source.OPTION, "ipc"))
+    fewer = [known for known in members if known < ipc]
+    more = [known for known in members if known > ipc]
+    if not (fewer and more):
+        note = (
+            f"no {family} preset has as {'many' if fewer else 'few'} as {ipc} per class: all "
+            f"settings are those of {nearest}, the nearest; {'more' if fewer else 'fewer'} images "
+            f"want {'a later' if fewer else 'an earlier'} window, but how much so is not published"
+        )
+        return replace(chosen, notes=(Note(note),))
+
+    below, above = max(fewer), min(more)
+    share = math.log(ipc / below) / math.log(above / below)
+    window = _between(presets.load(members[below]), presets.load(members[above]), share)
+    if chosen.tables["distill"]["expansion_iterations"] == 0:  # a fixed window stays fixed
+        window["initial_max_start_epoch"] = window["max_start_epoch"]
+    lower, initial, final = window.values()
+    notes = (
+        f"no {family} preset has {ipc} per class: window T⁻ = {lower}, T = {initial}, "
+        f"T⁺ = {final} (epochs), between {members[below]}'s and {members[above]}'s by log ipc: "
+        "fewer images want an earlier window, of easier patterns, and more images a later one",
+        f"all other settings are those of {nearest}, the nearest",
+    )
+    pair = (members[below], members[above])
+    origin = Origin(Source.PRESETS, f"{pair[0]} and {pair[1]}, between them by log ipc")
+    chosen = chosen.over({"distill": window}, origin, *map(Note, notes))
+    return replace(chosen, presets=pair)
+
+
+def _between(below: Tables, above: Tables, share: float) -> dict[str, int]:
+    """T⁻, T, T⁺ at `share` of the way from one preset to another, in whole epochs."""
+    keys = ("min_start_epoch", "initial_max_start_epoch", "max_start_epoch")
+    low, high = below["distill"], above["distill"]
+    lower, initial, final = (
+        math.floor(low[key] + (high[key] - low[key]) * share + 0.5) for key in keys
+    )
+    initial = max(initial, lower + 1)  # rounding may not close the window
+    return dict(zip(keys, (lower, initial, max(initial, final)), strict=True))
+
+
+def _for_shape(dataset: str, ipc: int | None, shape: Shape) -> Chosen:
+    """A family for a dataset without presets, fitted to its images."""
+    family = next(name for most, name in FAMILY_FOR_CLASSES if shape.classes <= most)
+    chosen = _from_family(family, ipc)
+    notes = chosen.notes
+    first = Note(
+        f"{dataset} has no presets: with {shape.classes} classes it takes those of {family} "
+        "(cifar10's up to 20 classes, cifar100's up to 150, tinyimagenet's beyond)"
+    )
+    chosen = replace(chosen, notes=(first,), derive=DERIVABLE)
+    if shape.height is not None and shape.width is not None:
+        side = min(shape.height, shape.width)
+        depth = min(max(round(math.log2(side / LAST_MAP)), 1), DEEPEST)
+        if depth != chosen.tables["network"]["depth"]:
+            reason = (
+                f"{side} pixels halved so often end in feature maps of about {LAST_MAP}, as the "
+                "published networks' do"
+            )
+            note = Note(f"network.depth = {depth}: {reason}", "network.depth")
+            origin = Origin(Source.RULE, reason)
+            chosen = chosen.over({"network": {"depth": depth}}, origin, note)
+    operations = chosen.tables["dataset"]["augmentation"]
+    if dataset in UNMIRRORED and "flip" in operations:
+        kept = [operation for operation in operations if operation != "flip"]
+        reason = "without flip: a mirrored digit is another or none"
+        note = Note(f"dataset.augmentation {reason}", "dataset.augmentation")
+        origin = Origin(Source.RULE, reason)
+        chosen = chosen.over({"dataset": {"augmentation": kept}}, origin, note)
+    return replace(chosen, notes=(*chosen.notes, *notes))
+
+
+def with_method(chosen: Chosen, method: str, iterations: int | None = None) -> Chosen:
+    """The settings with those of `method` above them, and notes of what that changes.
+
+    iterations: of the run, where they are not the preset's. Raises ConfigError for an unknown
+    method.
+    """
+    tables = presets.load_method(method)
+    if method == presets.DATM:
+        return chosen
+    notes: list[Note] = []
+    published = tables["distill"].get("averaging", 0.0)
+    iterations = chosen.tables["distill"]["iterations"] if iterations is None else iterations
+    if published and 0 < iterations < AVERAGED_OVER:
+        decay = round(published ** (AVERAGED_OVER / iterations), 4)
+        reason = (
+            f"over {iterations:,} iterations the first images weigh as much in the average as by "
+            f"{published} over the published {AVERAGED_OVER:,}"
+        )
+        notes.append(Note(f"distill.averaging = {decay}: {reason}", "distill.averaging"))
+        tables = overlay(tables, {"distill": {"averaging": decay}})
+    if changed := _changes(chosen.tables, tables):
+        notes.insert(0, Note(f"method {method}: {changed}"))
+    dataset = overlay(chosen.tables, tables)["dataset"]["name"]
+    family = f"{dataset}-{method}"
+    own = presets.families().get(family, {}).values()
+    if own and not set(own) & set(chosen.presets):
+        own_preset = f"{method}'s own published settings are another preset: --preset {family}"
+        notes.append(Note(own_preset))
+    derive = tuple(key for key in chosen.derive if key not in tables["distill"])
+    return replace(
+        chosen.over(tables, Origin(Source.METHOD, method), *notes), method=method, derive=derive
+    )
+
+
+def _changes(tables: Tables, over: Tables) -> str:
+    """The keys of `over` whose values differ in `tables`, in one line."""
+    return ", ".join(
+        f"{table}.{key} = {value:g}" if isinstance(value, float) else f"{table}.{key} = {value}"
+        for table, keys in over.items()
+        for key, value in keys.items()
+        if tables[table][key] != value
+    )

@@ -1,0 +1,309 @@
+"""A run's settings, resolved in one call, with the origin of each.
+
+A key takes its value from the first of these that states it:
+
+1. the window that is requested (`--window`): four keys of [distill];
+2. the layers that are stated, the last one first: options and `--set` above a config file;
+3. the method (`--method`): a few keys of `presets/methods/`;
+4. rules for a dataset without a preset (`choose_preset`, `derived.expert_training`);
+5. a preset, or two between which the number of images lies (`choose_preset`).
+
+Where no preset is made for the dataset and the number of images, `Resolved.derive` names the keys
+of [distill] that nobody has stated. Their values are provisional: `calibration` replaces them once
+the experts are trained, by the rules of `derived`, and writes them to the run with their reasons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from datm_engine.errors import ConfigError
+from datm_engine.hints import HELP
+from datm_engine.settings.choose_preset import Chosen, choose, with_method
+from datm_engine.settings.config import Config, DatasetConfig, build, overlay
+from datm_engine.settings.derived.expert_training import experts_settings
+from datm_engine.settings.derived.values import DERIVABLE, WINDOW, Derived
+from datm_engine.settings.derived.window import THIRDS, third
+from datm_engine.settings.image_size import Shape, at_resolution
+from datm_engine.settings.messages import shown
+from datm_engine.settings.origins import Layer, Note, Origin, Source, Tables, origins_of
+
+DEFAULT_DATASET = "digits"
+
+
+class DatasetDescription(Protocol):
+    """What is known of a dataset before its images are decoded."""
+
+    @property
+    def name(self) -> str:
+        """Of a built-in dataset, or an absolute path."""
+
+    @property
+    def shape(self) -> Shape: ...
+
+    @property
+    def is_built_in(self) -> bool: ...
+
+    def training_images(self, settings: DatasetConfig) -> int | None:
+        """How many images are left to train on; None where only loading the dataset shows it."""
+
+    def has_validation(self) -> bool | None:
+        """Whether it has a validation part; None where only loading the dataset shows it."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What settings are resolved from.
+
+    stated: layers of settings, the stronger last; `dataset.name` and `distill.ipc` among them also
+    choose the preset. no_calibration: the reason why nothing may be derived from the experts, if
+    there is one.
+    """
+
+    stated: Sequence[Layer] = ()
+    preset: str | None = None
+    method: str | None = None
+    window: str | None = None
+    no_calibration: str | None = None
+
+    def value(self, table: str, key: str, kind: Any) -> Any:
+        """What the layers set `table.key` to, if they do. Raises ConfigError for another type."""
+        value = self.tables.get(table, {}).get(key)
+        if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+            raise ConfigError(f"{table}.{key} = {shown(value)} is of the wrong type", HELP)
+        return value
+
+    @property
+    def tables(self) -> Tables:
+        """All layers in one."""
+        merged: Tables = {}
+        for layer in self.stated:
+            merged = overlay(merged, layer.tables)
+        return merged
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """The configuration of a run and where it comes from.
+
+    origins: of each "table.key". presets: their names. files: those that state settings. derive:
+    the keys of [distill] that calibration derives once the experts are trained. shape: of the
+    dataset's images after any change of resolution, as far as it is known.
+    """
+
+    config: Config
+    presets: tuple[str, ...] = ()
+    method: str | None = None
+    files: tuple[str, ...] = ()
+    window: str | None = None
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    notes: tuple[Note, ...] = ()
+    derive: tuple[str, ...] = ()
+    shape: Shape | None = None
+
+    @property
+    def source(self) -> str:
+        """The presets, the method, the files and the window, in words."""
+        window = [] if self.window is None else [f"window {self.window}"]
+        chosen = Chosen({}, self.presets, method=self.method)
+        return ", ".join([chosen.source, *self.files, *window])
+
+    def messages(self) -> tuple[str, ...]:
+        """What is reported before the run: where the settings come from, and every note."""
+        return (f"settings: {self.source}", *(note.text for note in self.notes))
+
+    @property
+    def variant(self) -> str:
+        """What a run's name has after the number of images: "-mtt-early"; empty for a plain run."""
+        return "".join(f"-{name}" for name in (self.method, self.window) if name is not None)
+
+
+def resolve(request: Request, describe: Callable[[str], DatasetDescription]) -> Resolved:
+    """The settings of a run. `describe` looks at a dataset without decoding it.
+
+    Raises ConfigError for settings that cannot be, and what `describe` raises.
+    """
+    over = request.tables
+    dataset, ipc = request.value("dataset", "name", str), request.value("distill", "ipc", int)
+    if dataset is None and request.preset is None:
+        dataset = DEFAULT_DATASET
+    described = None if dataset is None else describe(dataset)  # a wrong name raises here
+    shape = None
+    if described is not None:
+        dataset = described.name
+        size = request.value("dataset", "resolution", int | str)
+        shape = at_resolution(described.shape, size)
+    chosen = choose(dataset, ipc, request.preset, shape)
+    if request.method is not None:
+        iterations = request.value("distill", "iterations", int)
+        chosen = with_method(chosen, request.method, iterations)
+    if chosen.derive:
+        chosen = _before_experts(chosen, request, described)
+    for layer in request.stated:
+        chosen = chosen.over(layer.tables, layer.origin)
+    if dataset is not None:  # a path is absolute in the configuration
+        name: Tables = {"dataset": {"name": dataset}}
+        chosen = replace(chosen, tables=overlay(chosen.tables, name))
+    chosen = replace(chosen, tables=_within_epochs(chosen))
+
+    files = [one.origin.detail for one in request.stated if one.origin.source is Source.FILE]
+    source = ", ".join([chosen.source, *files])
+    if request.window is not None:
+        chosen = chosen.over(
+            _window(chosen.tables, source, request), Origin(Source.WINDOW, request.window)
+        )
+    config = build(chosen.tables, source)
+    if chosen.derive:  # experts have one length, whatever window is derived from them
+        epochs = {"experts": {"epochs": config.snapshot_epochs}}
+        config = build(overlay(config.model_dump(), epochs), source)
+    _check_selection(config, described)
+    return Resolved(
+        config=config,
+        presets=chosen.presets,
+        method=chosen.method,
+        files=tuple(files),
+        window=request.window,
+        origins={**chosen.origins, **_awaiting_calibration(chosen)},
+        notes=tuple(note for note in chosen.notes if note.key not in origins_of(over, _STATED)),
+        derive=chosen.derive,
+        shape=shape,
+    )
+
+
+_STATED = Origin(Source.OPTION, "")
+_CALIBRATION_NOTE = (
+    "that holds until the experts are trained: then {} are derived from what they learn and when "
+    "(what --set, an option or a file states is kept)"
+)
+_ALL_DERIVABLE = "the window, M, N, batch_syn, η, the learning rates and the threshold"
+
+
+def _before_experts(
+    chosen: Chosen, request: Request, described: DatasetDescription | None
+) -> Chosen:
+    """The experts' own settings, by rules; and which keys are left to calibration."""
+    over, window = request.tables, request.window
+    stated = overlay(chosen.tables, over)
+    follows_window = stated["experts"]["epochs"] == "window"
+    if not (follows_window and request.no_calibration) and isinstance(
+        stated["distill"]["iterations"],
+        int,  # anything else is refused when it is built
+    ):
+        images = None if described is None else _training_images(described, stated["dataset"])
+        chosen = _with_experts(chosen, images, stated["distill"]["iterations"])
+    if request.no_calibration is not None:
+        note = Note(request.no_calibration)
+        return replace(chosen, derive=(), notes=(*chosen.notes, note))
+    held = {*over.get("distill", {}), *(WINDOW if window is not None else ())}
+    if stated["distill"]["labels"] == "hard":
+        held.add("lr_labels")  # hard labels are not learned
+    derive = tuple(key for key in chosen.derive if key not in held)
+    notes = chosen.notes
+    if derive:
+        keys = _ALL_DERIVABLE if derive == DERIVABLE else ", ".join(f"distill.{k}" for k in derive)
+        notes = (*notes, Note(_CALIBRATION_NOTE.format(keys)))
+    return replace(chosen, derive=derive, notes=notes)
+
+
+def _with_experts(chosen: Chosen, images: int | None, iterations: int) -> Chosen:
+    """With experts for `images` training images (None: as the family states them), for a run of so
+    many iterations."""
+    experts, distill = chosen.tables["experts"], chosen.tables["distill"]
+    derived: list[Derived] = []
+    if experts["epochs"] == "window":
+        last_matched = distill["max_start_epoch"] - 1 + distill["expert_epochs"]  # T⁺ − 1 + M
+        epochs = max(chosen.tables["evaluate"]["full_epochs"], last_matched)
+        reason = "as long as training on all images takes (evaluate.full_epochs), to derive by"
+        derived.append(Derived("epochs", epochs, reason))
+    elif images is not None:
+        derived += experts_settings(images, iterations)
+    for one in derived:
+        key = f"experts.{one.key}"
+        note = Note(f"{key} = {one.value:g}: {one.reason}", key)
+        notes = [note] if experts[one.key] != one.value else []
+        tables = {"experts": {one.key: one.value}}
+        chosen = chosen.over(tables, Origin(Source.RULE, one.reason), *notes)
+    return chosen
+
+
+def _training_images(described: DatasetDescription, stated: Tables) -> int | None:
+    """The training images of a path; None for a built-in dataset, and where a setting is wrong,
+    which is refused when the configuration is built."""
+    if described.is_built_in:
+        return None
+    try:
+        settings = DatasetConfig.model_validate(stated | {"name": described.name}, strict=False)
+    except ValueError:
+        return None
+    return described.training_images(settings)
+
+
+def _within_epochs(chosen: Chosen) -> Tables:
+    """The tables, with provisional values of the window kept within the experts' epochs."""
+    tables, derive = chosen.tables, chosen.derive
+    epochs, distill = tables["experts"].get("epochs"), tables["distill"]
+    apart = distill["expert_epochs"]
+    if not (derive and isinstance(epochs, int) and isinstance(apart, int)):
+        return tables  # of another type than they are: refused when the configuration is built
+    latest = max(1, epochs - apart + 1)
+    bounds: dict[str, Any] = {
+        key: min(distill[key], most)
+        for key, most in zip(WINDOW[:3], (latest - 1, latest, latest), strict=True)
+        if key in derive
+    }
+    return overlay(tables, {"distill": bounds})
+
+
+def _awaiting_calibration(chosen: Chosen) -> dict[str, Origin]:
+    origins = {}
+    for key in chosen.derive:
+        until = chosen.origins[f"distill.{key}"]
+        detail = f"once the experts are trained; until then of {until}"
+        origins[f"distill.{key}"] = Origin(Source.CALIBRATION, detail)
+    return origins
+
+
+def _window(tables: Tables, source: str, request: Request) -> Tables:
+    """The tables of a fixed window over a third of the epochs that the experts are trained for.
+
+    Raises ConfigError for an unknown window, and where an option states part of one too.
+    """
+    named = [name for name in THIRDS if name == request.window]
+    if not named:
+        raise ConfigError(
+            f"there is no window {request.window}; there are {', '.join(THIRDS)}",
+            f"--window {THIRDS[0]}",
+        )
+    for layer in request.stated:
+        if layer.origin.source is Source.OPTION:
+            for key in WINDOW:
+                if key in layer.tables.get("distill", {}):
+                    raise ConfigError(
+                        f"distill.{key} is given twice: by itself and by the window {named[0]}",
+                        f"--set distill.{key}=",
+                    )
+    follows = tables["experts"].get("epochs") == "window"
+    # Where experts have epochs of their own, the preset's window may be beyond them.
+    config = build(tables if follows else overlay(tables, _fixed(0, 1, 1)), source)
+    epochs = config.snapshot_epochs
+    window = _fixed(*third(epochs, config.distill.expert_epochs, named[0]))
+    return overlay(window, {"experts": {"epochs": epochs}}) if follows else window
+
+
+def _fixed(lower: int, initial: int, final: int) -> Tables:
+    """The tables of a window [T⁻, T⁺) that does not grow."""
+    return {"distill": dict(zip(WINDOW, (lower, initial, final, 0), strict=True))}
+
+
+def _check_selection(config: Config, described: DatasetDescription | None) -> None:
+    """Raises ConfigError where no image can be held out to select by."""
+    if config.evaluate.selection != "validation" or config.dataset.validation:
+        return
+    if described is not None and described.has_validation() is False:
+        raise ConfigError(
+            f'evaluate.selection = "validation" needs dataset.validation above 0: '
+            f"{config.dataset.name} has no validation part",
+            "--set evaluate.selection=last",
+        )
