@@ -89,7 +89,7 @@ def long_run(folder: Path) -> Run:
 
 def refreshes(run: Run, count: int) -> list[float]:
     """Seconds of each refresh, painting included."""
-    from datm_cli.dashboard.app import Dashboard
+    from datm_cli.dashboard.dashboard_app import Dashboard
 
     taken = []
 

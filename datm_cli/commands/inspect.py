@@ -131,7 +131,7 @@ def _open_gallery(
     pixels: bool,
 ) -> None:
     """Show it until it is left; the sets are read meanwhile, in its thread."""
-    from datm_cli.gallery.app import Gallery
+    from datm_cli.gallery.gallery_app import Gallery
     from datm_cli.gallery.loading import loader
     from datm_cli.screen.picture_widgets import picture_maker
     from datm_engine.hints import command

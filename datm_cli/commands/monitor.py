@@ -45,14 +45,14 @@ def monitor(
         )
     (tune or found).config()  # report a damaged one before the screen changes
     terminal.set_colours(color)
-    from datm_cli.dashboard.app import Dashboard
+    from datm_cli.dashboard.dashboard_app import Dashboard
     from datm_cli.screen.picture_widgets import picture_maker
 
     make_picture = picture_maker(pixels, command("datm", "monitor", *([run] if run else [])))
 
     screen: Dashboard
     if tune:
-        from datm_cli.dashboard.tune import TuneDashboard
+        from datm_cli.dashboard.tune_dashboard import TuneDashboard
 
         screen = TuneDashboard(tune, make_picture=make_picture)
     else:

@@ -8,7 +8,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from datm_cli.gallery.collection import Collection
+from datm_cli.gallery.gallery_set import Collection
 from datm_cli.screen.picture_wall import Caption
 
 Pixels = NDArray[np.uint8]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from datm_cli.target import choose_classes, find, read
 
 if TYPE_CHECKING:
-    from datm_cli.gallery.app import Loaded
+    from datm_cli.gallery.gallery_app import Loaded
 
 
 def loader(
@@ -23,7 +23,7 @@ def loader(
     found = [find(target, runs_dir, last=last) for target in targets]
 
     def load() -> Loaded:
-        from datm_cli.gallery.collection import Collection, check_comparable
+        from datm_cli.gallery.gallery_set import Collection, check_comparable
 
         subjects = [read(t, f, last=last) for t, f in zip(targets, found, strict=True)]
         collections = [Collection(subject) for subject in subjects]

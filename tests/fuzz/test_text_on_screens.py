@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from datm_cli.dashboard.app import Dashboard
-from datm_cli.dashboard.tune import TuneDashboard
-from datm_cli.gallery.app import Gallery
+from datm_cli.dashboard.dashboard_app import Dashboard
+from datm_cli.dashboard.tune_dashboard import TuneDashboard
+from datm_cli.gallery.gallery_app import Gallery
 from datm_cli.gallery.loading import loader
-from datm_cli.screen.app import FullScreen
+from datm_cli.screen.full_screen import FullScreen
 from datm_cli.screen.screenshot import capture, save
 from tests.cli.dashboard.conftest import story
 from tests.fuzz.hostile import FILE, HOSTILE, NAME, assert_clean, make_run, make_tune, told

@@ -7,7 +7,7 @@
 pictures in the README: `python -m datm_cli.screen.screenshot --help`.
 """
 
-from datm_cli.screen.screenshot.cells import Cell, Cells, capture, photograph
-from datm_cli.screen.screenshot.saving import save
+from datm_cli.screen.screenshot.image_files import save
+from datm_cli.screen.screenshot.screen_cells import Cell, Cells, capture, photograph
 
 __all__ = ["Cell", "Cells", "capture", "photograph", "save"]

@@ -18,7 +18,7 @@ from datm_cli.text import output
 from datm_engine.errors import ConfigError, DatmError
 
 if TYPE_CHECKING:
-    from datm_cli.screen.app import FullScreen
+    from datm_cli.screen.full_screen import FullScreen
 
 HELP = "python -m datm_cli.screen.screenshot --help"
 
@@ -36,7 +36,7 @@ def screenshot(
     runs_dir: options.RunsDir = options.RUNS_DIR,
 ) -> None:
     """Take a picture of one of datm's screens."""
-    from datm_cli.screen.app import LIGHT
+    from datm_cli.screen.full_screen import LIGHT
     from datm_cli.screen.screenshot import photograph, save
 
     if screen not in SCREENS:
@@ -58,7 +58,7 @@ def screenshot(
 
 
 def _gallery(targets: list[str], runs_dir: Path) -> Opened:
-    from datm_cli.gallery.app import Gallery
+    from datm_cli.gallery.gallery_app import Gallery
     from datm_cli.gallery.loading import loader
 
     gallery = Gallery(targets, loader(targets, None, runs_dir, last=False))
@@ -72,7 +72,7 @@ def _gallery(targets: list[str], runs_dir: Path) -> Opened:
 
 
 def _dashboard(targets: list[str], runs_dir: Path) -> Opened:
-    from datm_cli.dashboard.app import Dashboard
+    from datm_cli.dashboard.dashboard_app import Dashboard
     from datm_engine.runs.directory import Run
 
     dashboard = Dashboard(Run.open(runs_dir, targets[0]))

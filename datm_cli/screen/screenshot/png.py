@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from datm_cli.screen.screenshot.cells import Cell, Cells
 from datm_cli.screen.screenshot.glyphs import HEIGHT, WIDTH, glyph
+from datm_cli.screen.screenshot.screen_cells import Cell, Cells
 
 SCALE = 2  # pixels a unit
 WIDE, TALL = WIDTH * SCALE, HEIGHT * SCALE

@@ -12,8 +12,8 @@ from html import escape
 
 from rich.color_triplet import ColorTriplet
 
-from datm_cli.screen.screenshot.cells import Cell, Cells
 from datm_cli.screen.screenshot.glyphs import HEIGHT, WIDTH, Polygon, glyph
+from datm_cli.screen.screenshot.screen_cells import Cell, Cells
 
 FONTS = "'DejaVu Sans Mono','Liberation Mono',Menlo,Consolas,'Noto Sans Mono',monospace"
 FONT_SIZE = 13.25  # of a font whose characters are 0.602 of it wide: 8 units

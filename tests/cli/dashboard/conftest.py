@@ -16,8 +16,8 @@ from safetensors.numpy import save_file
 from textual.app import App
 from textual.pilot import Pilot
 
-from datm_cli.dashboard.app import Dashboard
-from datm_cli.dashboard.tune import TuneDashboard
+from datm_cli.dashboard.dashboard_app import Dashboard
+from datm_cli.dashboard.tune_dashboard import TuneDashboard
 from datm_engine.runs import event_json, events
 from datm_engine.runs.directory import Run
 from datm_engine.runs.events import Event

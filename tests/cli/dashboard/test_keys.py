@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from datm_cli.dashboard.app import Dashboard
+from datm_cli.dashboard.dashboard_app import Dashboard
 from datm_engine.runs.process import Process
 
 from .conftest import Make, ended, screen_text, shown, story, until

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from datm_cli.dashboard.app import Dashboard
+from datm_cli.dashboard.dashboard_app import Dashboard
 from datm_engine.runs import event_json, events
 from datm_engine.runs.process import Process
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from datm_cli.dashboard.tune import TuneDashboard
-from datm_cli.dashboard.widgets.pictures import Pictures
-from datm_cli.dashboard.widgets.trials import TrialTable
+from datm_cli.dashboard.panels.images_panel import Pictures
+from datm_cli.dashboard.panels.trials_panel import TrialTable
+from datm_cli.dashboard.tune_dashboard import TuneDashboard
 from datm_engine.runs import event_json, events
 from datm_engine.runs.events import Event
 from datm_engine.runs.process import Process

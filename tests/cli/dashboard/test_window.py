@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from datm_cli.dashboard.widgets.window import bar, place
+from datm_cli.dashboard.panels.window_panel import bar, place
 
 
 def lines(width: int = 24, **over: int) -> list[str]:

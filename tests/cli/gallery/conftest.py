@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import save_file
 from textual.pilot import Pilot
 
-from datm_cli.gallery.app import Gallery
+from datm_cli.gallery.gallery_app import Gallery
 from datm_cli.gallery.loading import loader
 from datm_cli.screen.screenshot import capture
 from datm_engine.data.preprocessing import Normalization

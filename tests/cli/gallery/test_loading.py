@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from datm_cli.gallery import collection
+from datm_cli.gallery import gallery_set
 from datm_engine.errors import ConfigError, FileError, RunError
 
 from .conftest import captions, press, until, walk
@@ -56,7 +56,7 @@ def test_what_is_not_there_is_told_before_the_screen(tmp_path):
 def test_what_is_damaged_ends_the_gallery_with_its_error(make_run):
     import asyncio
 
-    from datm_cli.gallery.app import Gallery
+    from datm_cli.gallery.gallery_app import Gallery
     from datm_cli.gallery.loading import loader
 
     run = make_run()
@@ -74,13 +74,13 @@ def test_what_is_damaged_ends_the_gallery_with_its_error(make_run):
 
 def test_only_what_is_seen_becomes_pictures(make_run, monkeypatch):
     asked = []
-    real = collection.pictures_of
+    real = gallery_set.pictures_of
 
     def counted(synthetic, indices, **options):
         asked.extend(indices)
         return real(synthetic, indices, **options)
 
-    monkeypatch.setattr(collection, "pictures_of", counted)
+    monkeypatch.setattr(gallery_set, "pictures_of", counted)
 
     async def play(gallery, pilot):
         assert set(asked) == {0, 500, 1000}
@@ -95,7 +95,7 @@ def test_only_what_is_seen_becomes_pictures(make_run, monkeypatch):
 def test_keys_wait_for_the_set(make_run):
     import asyncio
 
-    from datm_cli.gallery.app import Gallery
+    from datm_cli.gallery.gallery_app import Gallery
 
     gallery = Gallery(["pets"], lambda: (_ for _ in ()).throw(FileError("late", "datm runs")))
     gallery._read = lambda: None  # never arrives

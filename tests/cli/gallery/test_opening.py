@@ -14,7 +14,7 @@ import typer
 from typer.testing import CliRunner
 
 from datm_cli.commands.inspect import inspect
-from datm_cli.gallery.app import Gallery
+from datm_cli.gallery.gallery_app import Gallery
 from datm_cli.text import terminal
 from datm_engine.errors import ConfigError, FileError, RunError
 from tests.conftest import ROOT
@@ -113,7 +113,7 @@ def test_real_pixels_take_the_extra(datm, opened, make_run, monkeypatch):
 
 def test_the_screen_comes_without_torch():
     code = (
-        "import sys, datm_cli.gallery.app, datm_cli.gallery.loading; "
+        "import sys, datm_cli.gallery.gallery_app, datm_cli.gallery.loading; "
         "print({'torch', 'PIL', 'textual_image'} & set(sys.modules))"
     )
     result = subprocess.run(

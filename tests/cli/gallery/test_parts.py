@@ -13,7 +13,7 @@ from textual.widget import Widget
 
 from datm_cli.gallery.difference import DARKER, LIGHTER, SAME, signed_difference
 from datm_cli.gallery.image_history import Samples
-from datm_cli.gallery.widgets.label_bars import LabelBars
+from datm_cli.gallery.label_bars import LabelBars
 from datm_cli.screen.picture_widgets import Picture, PixelPicture, picture_maker, sharp_size
 from datm_cli.screen.screenshot import photograph
 from datm_cli.screen.screenshot.naming import free_path

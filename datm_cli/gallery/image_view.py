@@ -15,7 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from datm_cli.gallery.difference import signed_difference
-from datm_cli.gallery.widgets.label_bars import LabelBars
+from datm_cli.gallery.label_bars import LabelBars
 from datm_cli.screen.picture_grid import PictureGrid
 from datm_cli.screen.picture_wall import Caption
 from datm_cli.screen.picture_widgets import Picture
@@ -23,7 +23,7 @@ from datm_cli.text.escapes import printable
 from datm_engine.errors import FileError
 
 if TYPE_CHECKING:
-    from datm_cli.gallery.collection import Collection
+    from datm_cli.gallery.gallery_set import Collection
     from datm_cli.gallery.image_history import Moment
 
 Pixels = NDArray[np.uint8]

@@ -10,11 +10,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Static
 
-from datm_cli.gallery.widgets.label_bars import LabelBars
+from datm_cli.gallery.label_bars import LabelBars
 from datm_cli.screen.picture_widgets import Picture
 
 if TYPE_CHECKING:
-    from datm_cli.gallery.collection import Collection
+    from datm_cli.gallery.gallery_set import Collection
 
 FEWEST_BARS = 6  # rows, with their heading
 

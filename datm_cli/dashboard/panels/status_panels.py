@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rich.text import Text
 
+from datm_cli.dashboard.panels.panel import Region
 from datm_cli.dashboard.state import STAGES, State
-from datm_cli.dashboard.widgets.region import Region
 from datm_cli.text.escapes import printable
 from datm_cli.text.plots import ACCENT, DATA, GOOD
 from datm_engine.formatting import duration

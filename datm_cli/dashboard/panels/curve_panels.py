@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from datm_cli.dashboard.panels.panel import Region
 from datm_cli.dashboard.state import State
-from datm_cli.dashboard.widgets.region import Region
 from datm_cli.text.plots import Curve
 from datm_engine.formatting import number
 

@@ -12,9 +12,9 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
 
+from datm_cli.dashboard.panels.panel import titled, told_of
 from datm_cli.dashboard.samples import Sample, read_class_names, read_sample, read_start
 from datm_cli.dashboard.state import State
-from datm_cli.dashboard.widgets.region import titled, told_of
 from datm_cli.screen.picture_grid import PictureGrid
 from datm_cli.screen.picture_wall import Caption
 from datm_engine.errors import DatmError

@@ -11,17 +11,17 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import ContentSwitcher, Footer, Static
 from textual.worker import get_current_worker
 
-from datm_cli.gallery.widgets.class_list import ClassList
-from datm_cli.gallery.widgets.comparison import Comparison
-from datm_cli.gallery.widgets.heading import Heading
-from datm_cli.gallery.widgets.image_view import ImageView
-from datm_cli.screen.app import FullScreen
+from datm_cli.gallery.class_list import ClassList
+from datm_cli.gallery.comparison_view import Comparison
+from datm_cli.gallery.heading import Heading
+from datm_cli.gallery.image_view import ImageView
+from datm_cli.screen.full_screen import FullScreen
 from datm_cli.screen.picture_grid import PictureGrid
 from datm_cli.screen.picture_widgets import Picture
 from datm_cli.text.escapes import printable
 
 if TYPE_CHECKING:
-    from datm_cli.gallery.collection import Collection
+    from datm_cli.gallery.gallery_set import Collection
     from datm_cli.gallery.grid_order import Hanging
 
 Loaded = tuple[Sequence["Collection"], Sequence[int]]
@@ -110,7 +110,7 @@ class Gallery(FullScreen):
         self.exit(1)
 
     def _open(self, collections: Sequence[Collection], classes: Sequence[int]) -> None:
-        from datm_cli.gallery.collection import described
+        from datm_cli.gallery.gallery_set import described
 
         self._collections, self._numbers = collections, classes
         self._title.update(described(collections))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rich.console import Group, RenderableType
 
+from datm_cli.dashboard.panels.panel import Region
 from datm_cli.dashboard.state import State
-from datm_cli.dashboard.widgets.region import Region
 from datm_cli.text.plots import ACCENT, DATA, Curve
 
 

@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from datm_cli.dashboard.app import Dashboard
+from datm_cli.dashboard.dashboard_app import Dashboard
+from datm_cli.dashboard.panels.headline import Headline
+from datm_cli.dashboard.panels.images_panel import Pictures
+from datm_cli.dashboard.panels.trials_panel import TrialTable
 from datm_cli.dashboard.state import State
-from datm_cli.dashboard.widgets.headline import Headline
-from datm_cli.dashboard.widgets.pictures import Pictures
-from datm_cli.dashboard.widgets.trials import TrialTable
 from datm_cli.screen.picture_widgets import Picture
 from datm_engine.hints import command
 from datm_engine.runs.directory import Run

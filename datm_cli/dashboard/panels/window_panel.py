@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from datm_cli.dashboard.panels.panel import Region
 from datm_cli.dashboard.state import State
-from datm_cli.dashboard.widgets.region import Region
 from datm_cli.text.escapes import printable
 from datm_cli.text.plots import ACCENT, DATA, RAW
 

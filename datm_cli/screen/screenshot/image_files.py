@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from datm_cli.screen.screenshot.cells import Cells
+from datm_cli.screen.screenshot.screen_cells import Cells
 from datm_engine.errors import ConfigError
 from datm_engine.files import replacing
 from datm_engine.hints import command

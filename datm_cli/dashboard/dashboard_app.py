@@ -17,20 +17,20 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Footer
 
+from datm_cli.dashboard.dialogs import Question
 from datm_cli.dashboard.enlarged import Enlarged
-from datm_cli.dashboard.question import Question
+from datm_cli.dashboard.panels.accuracy import Accuracy
+from datm_cli.dashboard.panels.curve_panels import Loss
+from datm_cli.dashboard.panels.headline import Headline
+from datm_cli.dashboard.panels.images_panel import Pictures, SampleWall
+from datm_cli.dashboard.panels.learning import Learning
+from datm_cli.dashboard.panels.log import Log
+from datm_cli.dashboard.panels.panel import Region
+from datm_cli.dashboard.panels.rate import Rate
+from datm_cli.dashboard.panels.status_panels import Stages
+from datm_cli.dashboard.panels.window_panel import Window
 from datm_cli.dashboard.state import State
-from datm_cli.dashboard.widgets.accuracy import Accuracy
-from datm_cli.dashboard.widgets.headline import Headline
-from datm_cli.dashboard.widgets.learning import Learning
-from datm_cli.dashboard.widgets.log import Log
-from datm_cli.dashboard.widgets.loss import Loss
-from datm_cli.dashboard.widgets.pictures import Pictures, SampleWall
-from datm_cli.dashboard.widgets.rate import Rate
-from datm_cli.dashboard.widgets.region import Region
-from datm_cli.dashboard.widgets.stages import Stages
-from datm_cli.dashboard.widgets.window import Window
-from datm_cli.screen.app import FullScreen
+from datm_cli.screen.full_screen import FullScreen
 from datm_cli.screen.picture_grid import PictureGrid
 from datm_cli.screen.picture_widgets import Picture
 from datm_cli.session import detach

@@ -14,7 +14,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 if TYPE_CHECKING:
-    from datm_cli.gallery.collection import Collection
+    from datm_cli.gallery.gallery_set import Collection
 
 ALL = "all classes"
 _WIDEST_NAME = 18
