@@ -29,6 +29,7 @@ from datm_cli.commands.export import export
 from datm_cli.commands.import_ import import_
 from datm_cli.commands.inspect import inspect
 from datm_cli.commands.monitor import monitor
+from datm_cli.commands.presets import presets
 from datm_cli.commands.report import report
 from datm_cli.commands.runs import runs
 from datm_cli.commands.stop import stop
@@ -74,6 +75,7 @@ for name, function in COMMANDS.items():
     # as long as the terminal is wide: Typer joins the lines of the first paragraph only
     paragraphs = cleandoc(function.__doc__ or "").split("\n\n")
     app.command(name, help="\n\n".join(" ".join(each.split()) for each in paragraphs))(function)
+app.add_typer(presets, name="presets")
 
 
 def _show_version(wanted: bool) -> None:
@@ -172,5 +174,5 @@ def _tell(message: str, hint: str, as_json: bool) -> None:
 
 
 def _help_for(arguments: list[str]) -> str:
-    named = next((word for word in arguments if word in COMMANDS), "")
+    named = next((word for word in arguments if word in (*COMMANDS, "presets")), "")
     return f"datm {named} --help".replace("  ", " ")

@@ -173,6 +173,13 @@ Color = Annotated[
         callback=_known_colours,
     ),
 ]
+Explain = Annotated[
+    bool,
+    typer.Option(
+        "--explain",
+        help="Print every setting, its value and where it comes from, and start nothing.",
+    ),
+]
 Log = Annotated[
     str | None,
     typer.Option(

@@ -12,6 +12,7 @@ from datm_cli import options
 
 
 def distill(
+    context: typer.Context,
     dataset: options.Dataset = None,
     ipc: options.Ipc = None,
     preset: options.Preset = None,
@@ -39,6 +40,7 @@ def distill(
         str | None,
         typer.Option(metavar="RUN", help="Go on with a run, exactly where it was."),
     ] = None,
+    explain: options.Explain = False,
     device: options.Device = None,
     precision: options.Precision = "auto",
     compiling: options.Compile = "auto",
@@ -60,6 +62,7 @@ def distill(
     from datm_cli.session.watchdog import PATIENCE, ended_if_stuck
     from datm_cli.text import output, set_report
     from datm_cli.text.progress import reader
+    from datm_cli.text.settings_report import print_explanation
     from datm_cli.text.terminal import is_interactive
     from datm_engine.compute import ranks
     from datm_engine.compute.threads import run_work
@@ -71,6 +74,8 @@ def distill(
     from datm_engine.runs.directory import Run
     from datm_engine.runs.event_writer import Recorder
 
+    if explain and resume:
+        raise ConfigError("--explain is for a new run, and --resume is given", "--explain")
     together = ranks.join()
     if resume and log is None:
         log = together.first(lambda: Run.open(runs_dir, resume).facts().get("log", ""))
@@ -97,7 +102,11 @@ def distill(
         assignments=assignments or [],
         method=method,
         window=window,
+        context=context,
     )
+    if explain:
+        print_explanation(given.resolve(), as_json=as_json)
+        return
     settled = None if resume else together.first(given.resolve)
     work = run_work(settled.config, settled.shape) if settled else math.inf
     computing = options.ComputeOptions(device, precision, compiling, memory, threads)

@@ -13,6 +13,8 @@ import json
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +83,32 @@ def read_preset(path: Path) -> Tables:
         wrong = f"{path}: extends = {shown(extended)}: there is no such file in {folder()}"
         raise ConfigError(wrong, command("ls", "-l", path))
     return overlay(read_preset(folder() / f"{extended}.toml"), tables)
+
+
+@dataclass(frozen=True)
+class Heading:
+    """The comment that a preset opens with.
+
+    about: what it reproduces, and where that is published. accuracy: the one to expect. lines: the
+    whole comment, without its signs.
+    """
+
+    name: str
+    about: str
+    accuracy: str
+    lines: tuple[str, ...]
+
+    def as_json(self) -> dict[str, str]:
+        return {"name": self.name, "about": self.about, "accuracy": self.accuracy}
+
+
+def heading(name: str) -> Heading:
+    """The heading of a preset: paragraphs of what it is, its command and its accuracy."""
+    text = (folder() / f"{name}.toml").read_text(encoding="utf-8")
+    comment = takewhile(lambda line: line.startswith("#"), text.splitlines())
+    lines = tuple(line.removeprefix("#").removeprefix(" ") for line in comment)
+    about, *_, accuracy = "\n".join(lines).split("\n\n")
+    return Heading(name, " ".join(about.split()), " ".join(accuracy.split()), lines)
 
 
 def methods() -> tuple[str, ...]:

@@ -174,8 +174,8 @@ def resolve(request: Request, describe: Callable[[str], DatasetDescription]) -> 
 
 _STATED = Origin(Source.OPTION, "")
 _CALIBRATION_NOTE = (
-    "that holds until the experts are trained: then {} are derived from what they learn and when "
-    "(what --set, an option or a file states is kept)"
+    "provisional until the experts are trained: {}; calibration derives them from what the experts "
+    "learn and when (what --set, an option or a file states is kept)"
 )
 _ALL_DERIVABLE = "the window, M, N, batch_syn, η, the learning rates and the threshold"
 
@@ -260,7 +260,7 @@ def _awaiting_calibration(chosen: Chosen) -> dict[str, Origin]:
     origins = {}
     for key in chosen.derive:
         until = chosen.origins[f"distill.{key}"]
-        detail = f"once the experts are trained; until then of {until}"
+        detail = f"after the experts; {until} until then"
         origins[f"distill.{key}"] = Origin(Source.CALIBRATION, detail)
     return origins
 

@@ -1,0 +1,54 @@
+"""The settings of a run that is not started: each with its value and where it comes from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from datm_cli.text import output
+from datm_cli.text.tables import plain_table
+
+if TYPE_CHECKING:
+    from datm_engine.settings.resolved import Resolved
+
+
+def print_explanation(settings: Resolved, *, as_json: bool) -> None:
+    """Print every setting, its value and its origin, then the notes."""
+    if as_json:
+        output.print_json(
+            {
+                "source": settings.source,
+                "settings": {
+                    f"{table}.{key}": {"value": value, **_origin(settings, f"{table}.{key}")}
+                    for table, keys in settings.config.model_dump().items()
+                    for key, value in keys.items()
+                },
+                "notes": [note.text for note in settings.notes],
+            }
+        )
+        return
+    table = plain_table()
+    for column in ("setting", "value", "from"):
+        table.add_column(column, no_wrap=column == "setting", overflow="fold")
+    for name, keys in settings.config.model_dump().items():
+        for key, value in keys.items():
+            origin = settings.origins.get(f"{name}.{key}", "default")
+            table.add_row(f"{name}.{key}", _shown(value), str(origin))
+    output.results().print(table)
+    for note in settings.notes:
+        output.remark(note.text)
+
+
+def _origin(settings: Resolved, key: str) -> dict[str, str]:
+    origin = settings.origins.get(key)
+    if origin is None:  # a key that no preset states
+        return {"from": "default", "detail": ""}
+    return {"from": origin.source.value, "detail": origin.detail}
+
+
+def _shown(value: Any) -> str:
+    """As --set takes it."""
+    if isinstance(value, list):
+        return ",".join(map(str, value)) or "none"
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "none"}[value]
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,118 @@
+"""Where each setting comes from: the strongest source that states it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from datm_engine.errors import ConfigError
+from datm_engine.settings import presets
+from datm_engine.settings.config import DatasetConfig
+from datm_engine.settings.derived import DERIVABLE, WINDOW
+from datm_engine.settings.image_size import Shape
+from datm_engine.settings.origins import Layer, Origin, Source
+from datm_engine.settings.resolved import Request, Resolved, resolve
+
+
+@dataclass(frozen=True)
+class Described:
+    """A dataset of 10 classes of 400 images each."""
+
+    name: str
+
+    @property
+    def shape(self) -> Shape:
+        return Shape(10, 3, 64, 64)
+
+    @property
+    def is_built_in(self) -> bool:
+        return self.name in ("digits", "cifar10")
+
+    def training_images(self, settings: DatasetConfig) -> int | None:
+        return 4000
+
+    def has_validation(self) -> bool | None:
+        return False
+
+
+def layer(source: Source, detail: str, **tables: Mapping[str, Any]) -> Layer:
+    return Layer(tables, Origin(source, detail))
+
+
+def resolved(dataset: str, ipc: int, *layers: Layer, **request: Any) -> Resolved:
+    names = layer(Source.OPTION, "--ipc", dataset={"name": dataset}, distill={"ipc": ipc})
+    return resolve(Request([*layers, names], **request), Described)
+
+
+def test_a_presets_settings_come_from_it() -> None:
+    found = resolved("cifar10", 10)
+    assert found.source == "preset cifar10-ipc10"
+    assert found.derive == ()
+    sources = {key: origin for key, origin in found.origins.items() if key != "dataset.name"}
+    assert sources.pop("distill.ipc") == Origin(Source.OPTION, "--ipc")
+    assert set(sources.values()) == {Origin(Source.PRESET, "cifar10-ipc10")}
+    assert {f"{t}.{k}" for t, keys in found.config.model_dump().items() for k in keys} - {
+        "experts.imported"
+    } == set(found.origins)
+
+
+def test_the_strongest_source_wins() -> None:
+    file = layer(Source.FILE, "my.toml", distill={"syn_steps": 5, "threshold": 2.0, "lr_lr": 1e-3})
+    option = layer(Source.OPTION, "--set", distill={"lr_lr": 1e-4})
+    found = resolved("cifar10", 10, file, option, method="mtt", window="late")
+    origins = {key: str(origin) for key, origin in found.origins.items()}
+    assert origins["distill.iterations"] == "preset cifar10-ipc10"
+    assert origins["distill.images"] == "method mtt"
+    assert origins["distill.threshold"] == "my.toml", "the method sets it too"
+    assert origins["distill.lr_lr"] == "--set", "the file sets it too"
+    assert {origins[f"distill.{key}"] for key in WINDOW} == {"window late"}
+    assert found.config.distill.lr_lr == 1e-4
+    assert found.source == "preset cifar10-ipc10, method mtt, my.toml, window late"
+    assert found.variant == "-mtt-late"
+
+
+def test_the_learning_rate_of_images_of_an_unknown_dataset_is_left_to_calibration() -> None:
+    found = resolved("/photos", 3)
+    assert found.derive == DERIVABLE
+    origin = found.origins["distill.lr_images"]
+    assert origin.source is Source.CALIBRATION
+    assert str(origin) == "calibration after the experts; preset cifar10-ipc1 until then"
+    assert found.origins["network.depth"].source is Source.RULE
+    assert "4,000 training images" in str(found.origins["experts.batch"])
+    stated = layer(Source.OPTION, "--set", distill={"lr_images": 3.0}, network={"depth": 2})
+    held = resolved("/photos", 3, stated)
+    assert "lr_images" not in held.derive
+    assert str(held.origins["distill.lr_images"]) == "--set"
+    assert "network.depth" in {note.key for note in found.notes}
+    assert "network.depth" not in {note.key for note in held.notes}, "the user sets it"
+
+
+def test_between_two_presets_the_window_comes_from_both() -> None:
+    found = resolved("cifar10", 20, preset="cifar10")
+    assert found.presets == ("cifar10-ipc10", "cifar10-ipc50")
+    assert found.origins["distill.max_start_epoch"].source is Source.PRESETS
+    assert found.origins["distill.lr_images"] == Origin(Source.PRESET, "cifar10-ipc10")
+
+
+def test_without_calibration_nothing_is_derived() -> None:
+    found = resolved("/photos", 3, no_calibration="for a reason")
+    assert found.derive == ()
+    assert found.messages()[-1] == "for a reason"
+    assert not [o for o in found.origins.values() if o.source is Source.CALIBRATION]
+
+
+def test_a_key_of_the_window_is_not_set_beside_it() -> None:
+    stated = layer(Source.OPTION, "--set", distill={"max_start_epoch": 3})
+    with pytest.raises(ConfigError, match=r"distill\.max_start_epoch is given twice"):
+        resolved("cifar10", 10, stated, window="late")
+
+
+def test_a_preset_brings_its_dataset() -> None:
+    found = resolve(Request(preset="cifar10-small"), Described)
+    assert found.config.dataset.name == "cifar10"
+    assert found.config.model_dump(exclude={"experts": {"imported"}}) == presets.load(
+        "cifar10-small-ipc1"
+    )
