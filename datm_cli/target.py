@@ -15,19 +15,19 @@ from datm_engine.runs.directory import Run
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from datm_engine.summary import History
+    from datm_engine.runs.state import RunState
     from datm_engine.synthetic import SyntheticSet
 
 
 @dataclass(frozen=True)
 class Subject:
     """`start`: uint8 pictures of how the images began, [n, channels, height, width]; this, the
-    `history` and the `run` are known of runs only."""
+    `state` and the `run` are known of runs only."""
 
     name: str
     synthetic: SyntheticSet
     start: Tensor | None = None
-    history: History | None = None
+    state: RunState | None = None
     run: Run | None = None
 
 
@@ -55,7 +55,7 @@ def find(target: str, runs_dir: Path, *, last: bool = False) -> Path | Run:
 def read(target: str, found: Path | Run, *, last: bool = False) -> Subject:
     """The set that `target` was found to be. Raises FileError if it cannot be read."""
     from datm_engine.distillation.distilled_sets import read_distilled
-    from datm_engine.summary import history, read_pictures
+    from datm_engine.summary import read_pictures
     from datm_engine.synthetic import SyntheticSet
 
     if isinstance(found, Path):
@@ -69,7 +69,7 @@ def read(target: str, found: Path | Run, *, last: bool = False) -> Subject:
             f"{list(synthetic.images.shape)}",
             command("datm", "inspect", found.distilled),
         )
-    return Subject(found.name, synthetic, start, history(found.events()), found)
+    return Subject(found.name, synthetic, start, found.state(), found)
 
 
 def choose_classes(

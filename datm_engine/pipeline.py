@@ -166,7 +166,7 @@ def make_distilled_set(
     what there is to beat, and not again when the run goes on.
     """
     ranks, agreed = runtime.ranks, runtime.ranks.agreed(stop)
-    known = ranks.first(lambda: [e for e in run.events() if isinstance(e, Evaluated)])
+    known = ranks.first(lambda: run.state().results)
     before = ranks.first(lambda: progress(run))
     lost = ranks.first(lambda: losses(run, before.iteration))
     derive = ranks.first(lambda: run.facts().get("derive", []))

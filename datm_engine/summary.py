@@ -6,7 +6,7 @@ Everything here is plain data that goes to JSON as it stands.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from torch import Tensor
 
 from datm_engine.errors import FileError
 from datm_engine.hints import command
-from datm_engine.runs.events import CandidateScored, Evaluated, Event, Matched
 from datm_engine.synthetic import SyntheticSet, to_pictures
 from datm_engine.tensors import read_tensors
 
@@ -86,29 +85,6 @@ class Summary:
     def as_json(self) -> dict[str, Any]:
         """Numbers that are not finite become None: JSON has no word for them."""
         return {name: _plain(value) for name, value in asdict(self).items()}
-
-
-@dataclass(frozen=True)
-class History:
-    """What the events of a run say about its course, in order of iteration.
-
-    An iteration repeated after resuming counts once, as it was stated last.
-    """
-
-    matched: tuple[Matched, ...]
-    candidates: tuple[CandidateScored, ...]
-    results: tuple[Evaluated, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """Candidates and results in full; of the iterations only how many there were."""
-        last = self.matched[-1] if self.matched else None
-        return {
-            "iterations": last.iterations if last else None,
-            "iterations_done": last.iteration if last else 0,
-            "iterations_skipped": last.skipped if last else 0,
-            "candidates": [_plain(asdict(event)) for event in self.candidates],
-            "results": [_plain(asdict(event)) for event in self.results],
-        }
 
 
 def summarize(synthetic: SyntheticSet, start: Tensor | None = None) -> Summary:
@@ -220,26 +196,6 @@ def read_pictures(path: Path) -> Tensor | None:
     except (SafetensorError, OSError, RuntimeError, TypeError, ValueError, KeyError) as problem:
         hint = command("ls", "-l", path)
         raise FileError(f"{path} cannot be read: {problem}", hint) from None
-
-
-def history(events: Iterable[Event]) -> History:
-    """Fold a run's events; kinds that say nothing about its course are passed over."""
-    matched: dict[int, Matched] = {}
-    candidates: dict[tuple[str, int], CandidateScored] = {}
-    results: dict[tuple[str, str, int, int | None], Evaluated] = {}
-    for event in events:
-        match event:
-            case Matched():
-                matched[event.iteration] = event
-            case CandidateScored():
-                candidates[event.part, event.iteration] = event
-            case Evaluated():
-                results[event.set, event.network, event.images, event.iteration] = event
-    return History(
-        matched=tuple(matched[i] for i in sorted(matched)),
-        candidates=tuple(sorted(candidates.values(), key=lambda event: event.iteration)),
-        results=tuple(results.values()),
-    )
 
 
 def _plain(value: Any) -> Any:

@@ -11,8 +11,7 @@ from safetensors.torch import save_file
 
 from datm_engine.data.preprocessing import Normalization, Whitening
 from datm_engine.errors import FileError
-from datm_engine.runs.events import CandidateScored, Evaluated, Matched, Noted
-from datm_engine.summary import history, pictures_of, read_pictures, summarize
+from datm_engine.summary import pictures_of, read_pictures, summarize
 from datm_engine.synthetic import SyntheticSet
 
 NAMES = ("ant", "bee", "cow", "dog")
@@ -34,24 +33,6 @@ def synthetic(labels=None, *, ipc=2, preprocessing=None, **fields):
         "augmentation": ("flip",),
     }
     return SyntheticSet(**{**settings, **fields})
-
-
-def matched(iteration, **fields):
-    settings = {
-        "iterations": 9,
-        "loss": 0.5,
-        "expert": 0,
-        "start_epoch": 0,
-        "target_epoch": 1,
-        "lower": 0,
-        "upper": 1,
-        "final_upper": 1,
-        "syn_lr": 0.1,
-        "refused": "",
-        "skipped": 0,
-        "seconds": 0.1,
-    }
-    return Matched(iteration=iteration, **{**settings, **fields})
 
 
 def test_the_plain_facts():
@@ -183,37 +164,3 @@ def test_pictures_are_read_if_there_are_any(tmp_path):
     for name in ("bad", "other"):
         with pytest.raises(FileError, match=f"{name}.safetensors"):
             read_pictures(tmp_path / f"{name}.safetensors")
-
-
-def test_the_history_of_a_run():
-    score = {"part": "validation", "images": 100, "best": False}
-    result = {"network": "convnet", "accuracy_std": 0.1, "repeats": 2, "images": 10}
-    course = history(
-        [
-            Noted(text="nothing to see"),
-            matched(1, loss=0.9),
-            matched(2, loss=0.8),
-            matched(3, loss=None, refused="not finite", skipped=1),
-            CandidateScored(iteration=2, accuracy=40.0, **score),
-            matched(2, loss=0.7),  # told again after resuming
-            CandidateScored(iteration=2, accuracy=41.0, **score),
-            Evaluated(set="random", accuracy_mean=30.0, **result),
-            Evaluated(set="distilled", accuracy_mean=50.0, iteration=2, **result),
-            Evaluated(set="distilled", accuracy_mean=51.0, iteration=2, **result),
-        ]
-    )
-    assert [(event.iteration, event.loss) for event in course.matched] == [
-        (1, 0.9),
-        (2, 0.7),
-        (3, None),
-    ]
-    assert [event.accuracy for event in course.candidates] == [41.0]
-    assert [(event.set, event.accuracy_mean) for event in course.results] == [
-        ("random", 30.0),
-        ("distilled", 51.0),
-    ]
-    facts = json.loads(json.dumps(course.as_json()))
-    assert (facts["iterations"], facts["iterations_done"]) == (9, 3)
-    assert facts["iterations_skipped"] == 1
-    assert json.loads(json.dumps(history([]).as_json()))["iterations_done"] == 0
-    assert facts["results"][1]["accuracy_mean"] == 51.0

@@ -17,7 +17,7 @@ def compare(
     as_json: options.AsJson = False,
 ) -> None:
     """Runs side by side: settings that differ, losses, accuracy, cost."""
-    from datm_cli.run_summary import Course, find_run
+    from datm_cli.run_summary import RunSummary, find_run
     from datm_cli.text import output, run_comparison
     from datm_engine.errors import ConfigError
     from datm_engine.hints import command
@@ -28,7 +28,7 @@ def compare(
             command("datm", "runs", "--runs-dir", runs_dir),
         )
     runs = [find_run(target, runs_dir, "settings and curves to compare") for target in targets]
-    courses = [Course.of(run) for run in runs]
+    courses = [RunSummary.of(run) for run in runs]
     if as_json:
         output.print_json(run_comparison.as_json(courses))
         return

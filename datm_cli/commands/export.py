@@ -61,9 +61,9 @@ def export(
             if not isinstance(found, Run):
                 wrong = f"{target} is a file: only runs have events to show in TensorBoard"
                 raise ConfigError(wrong, "--format official")
-            told = found.events()
+            state = found.state()
             make_folder(to)
-            tracking.export(to, told)
+            tracking.export(to, [*state.results, *state.matched, *state.candidates])
             written = sorted(to.iterdir())
         else:
             subject = read(target, found, last=last)

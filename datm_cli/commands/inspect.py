@@ -108,7 +108,7 @@ def inspect(
             _save(save, subject, summary, wanted, clip=clip, captions=captions)
     if as_json:
         facts: dict[str, Any] = {"name": subject.name, **summary.as_json()}
-        facts |= subject.history.as_json() if subject.history else {}
+        facts |= subject.state.as_json() if subject.state else {}
         facts |= {"saved": str(save)} if save else {}
         output.print_json(facts)
         return
@@ -191,16 +191,16 @@ def _show(
     from datm_cli.text.tables import side_by_side
 
     chosen = [index for indices in shown for index in indices]
-    history = subject.history
-    console.print(set_report.set_facts(subject.name, summary, history))
-    if history is not None:
-        curves = set_report.history_curves(history)
+    state = subject.state
+    console.print(set_report.set_facts(subject.name, summary, state))
+    if state is not None:
+        curves = set_report.history_curves(state)
         if curves:
             console.print()
             console.print(side_by_side(curves, console.width, set_report.NARROWEST_CURVE))
-        if history.results:
+        if state.results:
             console.print()
-            console.print(set_report.accuracy_table(history.results))
+            console.print(set_report.accuracy_table(state.results))
     console.print()
     images = [summary.images[index] for index in chosen]
     console.print(set_report.label_table(images, ascii_only=console.options.ascii_only))

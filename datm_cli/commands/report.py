@@ -27,7 +27,7 @@ def report(
     from datm_cli.report.page import check_place
     from datm_cli.report.run_page import KIND
     from datm_cli.report.run_page import report as page_of
-    from datm_cli.run_summary import Course, find_run
+    from datm_cli.run_summary import RunSummary, find_run
     from datm_cli.target import read
     from datm_cli.text import output
     from datm_engine.errors import ConfigError
@@ -42,7 +42,7 @@ def report(
     run = find_run(target, runs_dir, "a course to report")
     path = to or Path(f"{run.name}.html")
     check_place("--to", path, KIND)
-    course = Course.of(run)
+    course = RunSummary.of(run)
     subject = read(target, run) if run.distilled.exists() else None
     whole = page_of(course, subject)
     with or_elsewhere(path, "--to"):

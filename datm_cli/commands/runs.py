@@ -59,40 +59,33 @@ def _shown(value: int | str | None) -> str:
 
 
 def _row(run: Run) -> dict[str, Any]:
-    """What the run states; of one that cannot be read, that it is damaged."""
+    """The table's row; of a run that cannot be read, that it is damaged."""
     from datm_engine.errors import DatmError
 
     try:
-        return _told(run)
+        config, facts, state = run.config(), run.facts(), run.state()
+        status = run.process_status() or state.status
     except DatmError as problem:
         unknown = ("dataset", "ipc", "iteration", "iterations", "loss", "accuracy", "judged_on")
         why = {"run": run.name, "status": "damaged", "message": problem.message, "age": None}
         return {**why, **dict.fromkeys(unknown)}
-
-
-def _told(run: Run) -> dict[str, Any]:
-    from datm_engine.runs.events import CandidateScored, Evaluated, Matched
-
-    config, facts = run.config(), run.facts()
-    row = {
+    accuracy, judged_on = None, None
+    if state.candidates:
+        accuracy, judged_on = state.candidates[-1].accuracy, state.candidates[-1].part
+    for row in state.results:
+        if row.set == "distilled" and row.network == config.evaluate.networks[0]:
+            accuracy, judged_on = row.accuracy_mean, "test"
+    last = state.matched[-1] if state.matched else None
+    return {
         "run": run.name,
-        "status": run.status(),
+        "status": status,
         "dataset": config.dataset.name,
         "ipc": config.distill.ipc,
-        "iteration": 0,
-        "iterations": config.distill.iterations,
-        "loss": None,
-        "accuracy": None,
-        "judged_on": None,
-        "age": max(0.0, time.time() - facts.get("created", time.time())),  # clocks are set
+        "iteration": state.iteration,
+        "iterations": last.iterations if last else config.distill.iterations,
+        "loss": last.loss if last else None,
+        "accuracy": accuracy,
+        "judged_on": judged_on,
+        # Negative if the clock was set back since.
+        "age": max(0.0, time.time() - facts.get("created", time.time())),
     }
-    for event in run.events():
-        match event:
-            case Matched():
-                row |= {"iteration": event.iteration, "iterations": event.iterations}
-                row["loss"] = event.loss
-            case CandidateScored():
-                row |= {"accuracy": event.accuracy, "judged_on": event.part}
-            case Evaluated(set="distilled") if event.network == config.evaluate.networks[0]:
-                row |= {"accuracy": event.accuracy_mean, "judged_on": "test"}
-    return row

@@ -1,6 +1,6 @@
 """The dashboard: a run's directory as a screen that follows it.
 
-It polls the events, folds them into a `State` and lets every region draw it. Drawing is rationed
+It polls the events, folds them into a `RunState` and lets every region draw it. Drawing is rationed
 to a small share of one core, so that the engine, which needs them all, is not held up.
 """
 
@@ -29,7 +29,6 @@ from datm_cli.dashboard.panels.panel import Region
 from datm_cli.dashboard.panels.rate import Rate
 from datm_cli.dashboard.panels.status_panels import Stages
 from datm_cli.dashboard.panels.window_panel import Window
-from datm_cli.dashboard.state import State
 from datm_cli.screen.full_screen import FullScreen
 from datm_cli.screen.picture_grid import PictureGrid
 from datm_cli.screen.picture_widgets import Picture
@@ -41,6 +40,7 @@ from datm_engine.hints import command
 from datm_engine.runs.directory import Run, status_after
 from datm_engine.runs.event_tail import EventTail
 from datm_engine.runs.events import Event, RunEnded, RunStarted
+from datm_engine.runs.state import RunState
 
 POLL_SECONDS = 0.5
 # How long until it is drawn again: as painting what was drawn takes about as long once more, this
@@ -79,7 +79,7 @@ class Dashboard(FullScreen):
     ) -> None:
         super().__init__()
         self.of, self.clock, self.follow, self.make_picture = run, clock, follow, make_picture
-        self.state, self.tail = State(), EventTail(run.event_log)
+        self.state, self.tail = RunState(), EventTail(run.event_log)
         self.status = "new"
         self.experts_wanted: bool | None = None  # None: as the stage has it
         self._next_drawing = 0.0
@@ -135,7 +135,7 @@ class Dashboard(FullScreen):
         status = self.watched.process_status()
         told = self._read()
         if self.tail.rewound:
-            self.state = State()
+            self.state = RunState()
         for event in told:
             self.state.add(event)
         status = status or status_after(self.last)

@@ -13,7 +13,6 @@ from datm_cli.dashboard.dashboard_app import Dashboard
 from datm_cli.dashboard.panels.headline import Headline
 from datm_cli.dashboard.panels.images_panel import Pictures
 from datm_cli.dashboard.panels.trials_panel import TrialTable
-from datm_cli.dashboard.state import State
 from datm_cli.screen.picture_widgets import Picture
 from datm_engine.hints import command
 from datm_engine.runs.directory import Run
@@ -106,7 +105,7 @@ class TuneDashboard(Dashboard):
 
     def _turn_to(self, number: int) -> None:
         self.number, self.of = number, self.tune.run(number)
-        self.state, self.tail = State(), EventTail(self.of.event_log)
+        self.state, self.tail = RunState(), EventTail(self.of.event_log)
         self.query_one(Pictures).turn_to(self.of.path)
         self._next_drawing = 0.0
 

@@ -9,7 +9,7 @@ from itertools import accumulate
 from datm_cli.report.charts import Chart, Series
 from datm_cli.report.markup import Html
 from datm_cli.report.page import remark
-from datm_cli.run_summary import Course
+from datm_cli.run_summary import RunSummary
 from datm_engine.formatting import plural
 from datm_engine.runs.events import Matched
 
@@ -17,7 +17,7 @@ DECADE = 10.0  # a loss that spans so much is drawn on a log scale
 AVERAGED = 40  # the smoothed line is a mean over this part of the run
 
 
-def charts(course: Course) -> Iterator[Html]:
+def charts(course: RunSummary) -> Iterator[Html]:
     """Those that there are values for."""
     state = course.state
     if state.candidates:
@@ -28,11 +28,11 @@ def charts(course: Course) -> Iterator[Html]:
         yield rate(state.matched).figure()
 
 
-def candidates(course: Course) -> Chart:
+def candidates(course: RunSummary) -> Chart:
     """Accuracy of the set as it was, between what random real images and all of them reach."""
     state = course.state
     part = state.candidates[-1].part
-    levels = [(name, state.reference(name, part)) for name in ("random", "full")]
+    levels = [(name, state.references(part).get(name)) for name in ("random", "full")]
     best = max(state.candidates, key=lambda event: event.accuracy)
     last = max([best.iteration, *(event.iteration for event in state.matched)])
     return Chart(

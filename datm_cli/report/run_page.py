@@ -11,14 +11,14 @@ from datm_cli.report.set_images import before_and_after, soft_labels
 from datm_engine.version import __version__
 
 if TYPE_CHECKING:
-    from datm_cli.run_summary import Course
+    from datm_cli.run_summary import RunSummary
     from datm_cli.target import Subject
 
 
 KIND = "report of a run"
 
 
-def report(course: Course, subject: Subject | None) -> str:
+def report(course: RunSummary, subject: Subject | None) -> str:
     """The page. No `subject`: the run has no images yet."""
     if subject is None:
         images, labels = remark("There are no images yet."), None

@@ -10,12 +10,13 @@ from pathlib import Path
 from datm_cli.report.experts_page import charts
 from datm_cli.report.markup import Html, html, tag
 from datm_cli.report.page import facts, remark, table
-from datm_cli.run_summary import SETS, STAGES, Course
+from datm_cli.run_summary import SETS, RunSummary
 from datm_cli.text.expert_report import ExpertReport
 from datm_engine.errors import RunError
 from datm_engine.experts.learning_curves import read_course
 from datm_engine.formatting import byte_size, duration, plural, setting, step_duration
 from datm_engine.runs.events import Evaluated
+from datm_engine.runs.state import TIMED_STAGES
 from datm_engine.settings import presets
 from datm_engine.settings.config import Config, build, differences
 from datm_engine.settings.derived import reasons
@@ -31,7 +32,7 @@ STAGE_NAMES = {
 }
 
 
-def heading(course: Course) -> Html:
+def heading(course: RunSummary) -> Html:
     """What this is, how it stands, and how good it is."""
     ipc = course.config.distill.ipc
     images = f"{plural(ipc, 'image')} a class"
@@ -50,7 +51,7 @@ def heading(course: Course) -> Html:
     )
 
 
-def accuracy(course: Course) -> str:
+def accuracy(course: RunSummary) -> str:
     """How good the set is, in a sentence or two, by the first network."""
     state = course.state
     first = course.config.evaluate.networks[0]
@@ -80,7 +81,7 @@ def accuracy(course: Course) -> str:
     return f"{told} {beside[0][:1].upper()}{'; '.join(beside)[1:]}."
 
 
-def results(course: Course) -> Html | None:
+def results(course: RunSummary) -> Html | None:
     """Test accuracy of every set and network."""
     rows = course.state.results
     if not rows:
@@ -109,26 +110,27 @@ def results(course: Course) -> Html | None:
     )
 
 
-def cost(course: Course) -> Html:
+def cost(course: RunSummary) -> Html:
     """What it took so far."""
-    each, memory = course.seconds_an_iteration, course.memory
+    each, memory = course.state.seconds_per_iteration, course.state.memory
+    seconds = course.state.seconds
     stages = [
-        (STAGE_NAMES[name], duration(course.seconds[name]) if course.seconds[name] else None)
-        for name in STAGES
+        (STAGE_NAMES[name], duration(seconds[name]) if seconds[name] else None)
+        for name in TIMED_STAGES
     ]
     return facts(
         [
-            ("iterations", f"{course.iteration:,} of {course.iterations:,}"),
+            ("iterations", f"{course.state.iteration:,} of {course.iterations:,}"),
             ("an iteration (median)", step_duration(each) if each else None),
             *stages,
-            ("all of it", duration(math.fsum(course.seconds.values()))),
+            ("all of it", duration(math.fsum(seconds.values()))),
             ("peak memory of the process", byte_size(memory) if memory else None),
             ("the run's files", byte_size(course.disk)),
         ]
     )
 
 
-def experts(course: Course) -> Html | None:
+def experts(course: RunSummary) -> Html | None:
     """What the experts know, and the window on it, of a run whose settings were derived from that;
     None for others."""
     if "course" not in course.facts:
@@ -141,7 +143,7 @@ def experts(course: Course) -> Html | None:
     return html(tag("p", knowledge.words), tag("div", *charts(knowledge), class_="columns charts"))
 
 
-def configuration(course: Course) -> Html:
+def configuration(course: RunSummary) -> Html:
     """Every key of every table; where it is not as in the preset, what it is there, and where it
     was derived, why it is that."""
     config, source = course.config, str(course.facts.get("source", "not stated"))
@@ -173,7 +175,7 @@ def configuration(course: Course) -> Html:
     )
 
 
-def environment(course: Course) -> Html:
+def environment(course: RunSummary) -> Html:
     """What it was made with."""
     stated, arithmetic = course.facts.get("environment", {}), course.arithmetic
     compiled = [what for what, is_so in arithmetic.get("compiled", {}).items() if is_so]
@@ -196,8 +198,8 @@ def environment(course: Course) -> Html:
     )
 
 
-def _standing(course: Course) -> str:
-    at = f"iteration {course.iteration:,} of {course.iterations:,}"
+def _standing(course: RunSummary) -> str:
+    at = f"iteration {course.state.iteration:,} of {course.iterations:,}"
     ended = course.state.ended
     if course.status == "failed" and ended is not None:
         return f"This run failed at {at}: {ended.message}. The report tells how far it came."
@@ -211,7 +213,7 @@ def _standing(course: Course) -> str:
     return told if course.status == "new" else f"{told} The report tells how far it came."
 
 
-def _dataset(course: Course) -> str:
+def _dataset(course: RunSummary) -> str:
     """The name of its folder or file, where it is one."""
     return Path(course.config.dataset.name).name
 

@@ -1,4 +1,4 @@
-"""A run as it goes, without the full screen: bars on a terminal, timed lines elsewhere."""
+"""Show a run's events outside the dashboard: bars on a terminal, timed lines elsewhere."""
 
 from __future__ import annotations
 
@@ -18,17 +18,16 @@ from rich.progress import (
 )
 from rich.table import Column
 
-from datm_cli.text.escapes import printable
-from datm_cli.text.sentences import Refusals, progress, sentence
+from datm_cli.text.sentences import Activity, activity, iteration_summary, sentence
 from datm_engine.formatting import duration
-from datm_engine.runs import events
-from datm_engine.runs.events import Event
+from datm_engine.runs.events import Event, Matched
+from datm_engine.runs.state import is_log_event
 
 LINE_SECONDS = 30.0  # between lines of progress
 
 
 class Nothing:
-    """For --quiet and --json."""
+    """Shows nothing, for --quiet and --json."""
 
     def __enter__(self) -> Nothing:
         return self
@@ -41,13 +40,13 @@ class Nothing:
 
 
 class Lines:
-    """A line for every fact, and one of progress every 30 s; no carriage returns."""
+    """Prints a line for each log event, and one of progress every 30 s. No carriage returns."""
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._console, self._clock = console, clock
-        self._began = self._told = clock()
-        self._first: dict[str, tuple[float, float]] = {}
-        self._refusals = Refusals()
+        self._began = self._printed = clock()
+        self._first: dict[str, tuple[float, int]] = {}  # task → when it was first seen, units done
+        self._skip_reasons: set[str] = set()
 
     def __enter__(self) -> Lines:
         return self
@@ -56,34 +55,27 @@ class Lines:
         pass
 
     def read(self, event: Event) -> None:
-        text = sentence(event) or self._refusals.sentence(event)
-        done = advance(event)
-        if (
-            not text
-            and done
-            and done.done < done.total
-            and self._clock() - self._told >= LINE_SECONDS
-        ):
-            text = f"{done.what} {done.done:,}/{done.total:,}{self._left(done)}"
-            text += f": {progress(event)}" if isinstance(event, events.Matched) else ""
-        elif done:
-            self._left(done)
+        now, task = self._clock(), activity(event)
+        text = sentence(event) if is_log_event(event, self._skip_reasons) else None
+        left = self._time_left(task, now) if task else ""
+        if task and not text and task.done < task.total and now - self._printed >= LINE_SECONDS:
+            text = f"{task.what} {task.done:,}/{task.total:,}{left}"
+            text += f": {iteration_summary(event)}" if isinstance(event, Matched) else ""
         if text:
-            self._told = self._clock()
-            self._console.print(
-                f"{_clock_face(self._told - self._began)} {text}", soft_wrap=True, markup=False
-            )
+            self._printed = now
+            minutes, seconds = divmod(int(now - self._began), 60)
+            clock = f"[{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}]"
+            self._console.print(f"{clock} {text}", soft_wrap=True, markup=False)
 
-    def _left(self, done: Advance) -> str:
-        now = self._clock()
-        began, first = self._first.setdefault(done.what, (now, done.done))
-        if done.done <= first:
+    def _time_left(self, task: Activity, now: float) -> str:
+        began, first = self._first.setdefault(task.what, (now, task.done))
+        if task.done <= first:
             return ""
-        return f", {duration((now - began) / (done.done - first) * (done.total - done.done))} left"
+        return f", {duration((now - began) / (task.done - first) * (task.total - task.done))} left"
 
 
 class Bars:
-    """A bar for what is under way, facts above it."""
+    """Shows a bar for the current task, and prints log events above it."""
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
@@ -92,12 +84,12 @@ class Bars:
             MofNCompleteColumn(table_column=Column(no_wrap=True)),
             TimeRemainingColumn(table_column=Column(no_wrap=True)),
             TextColumn("left", table_column=Column(no_wrap=True)),
-            TextColumn("{task.fields[remark]}"),  # the one that wraps on a narrow terminal
+            TextColumn("{task.fields[remark]}"),  # the column that wraps on a narrow terminal
             console=console,
         )
         self._task: TaskID | None = None
         self._what = ""
-        self._refusals = Refusals()
+        self._skip_reasons: set[str] = set()
 
     def __enter__(self) -> Bars:
         self._progress.start()
@@ -109,59 +101,26 @@ class Bars:
         failure: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with suppress(OSError):  # the terminal has gone
+        with suppress(OSError):  # the terminal was closed
             self._progress.stop()
 
     def read(self, event: Event) -> None:
-        if text := sentence(event) or self._refusals.sentence(event):
+        if is_log_event(event, self._skip_reasons) and (text := sentence(event)):
             self._progress.console.print(text, markup=False)
-        if not (done := advance(event)):
+        task = activity(event)
+        if task is None:
             return
-        if done.what != self._what:
+        if self._task is None or task.what != self._what:
             if self._task is not None:
                 self._progress.remove_task(self._task)
-            self._task = self._progress.add_task(done.what, total=done.total, remark="")
-            self._what = done.what
-        assert self._task is not None
-        remark = progress(event) if isinstance(event, events.Matched) else ""
-        self._progress.update(self._task, completed=done.done, total=done.total, remark=remark)
-
-
-class Advance:
-    """`done` of `total` of `what`."""
-
-    def __init__(self, what: str, done: int, total: int) -> None:
-        self.what, self.done, self.total = printable(what), done, total
-
-
-def advance(event: Event) -> Advance | None:
-    """How far the stage is that an event belongs to, if it says so."""
-    match event:
-        case events.DatasetProgress():
-            return Advance(event.what, event.done, event.total)
-        case events.DifficultyProgress():
-            return Advance("telling easy images from hard", event.done, event.total)
-        case events.ExpertEpoch():
-            return Advance(f"expert {event.expert + 1}", event.epoch, event.epochs)
-        case events.CourseProgress():
-            return Advance("measuring experts", event.done, event.total)
-        case events.Matched():
-            return Advance("distilling", event.iteration, event.iterations)
-        case events.SelectionProgress():
-            return Advance(f"choosing images, {event.set}", event.done, event.total)
-        case events.EvaluationProgress():
-            what = f"{event.set}, {event.network}, {event.repeat + 1}/{event.repeats}"
-            return Advance(f"evaluating {what}", event.epoch, event.epochs)
-    return None
-
-
-def _clock_face(seconds: float) -> str:
-    minutes, whole = divmod(int(seconds), 60)
-    return f"[{minutes // 60:02d}:{minutes % 60:02d}:{whole:02d}]"
+            self._task = self._progress.add_task(task.what, total=task.total, remark="")
+            self._what = task.what
+        remark = iteration_summary(event) if isinstance(event, Matched) else ""
+        self._progress.update(self._task, completed=task.done, total=task.total, remark=remark)
 
 
 def reader(console: Console, *, silent: bool) -> Nothing | Lines | Bars:
-    """The one that fits: nothing, bars on a terminal, lines elsewhere."""
+    """The display that fits the console."""
     if silent:
         return Nothing()
     return Bars(console) if console.is_terminal and not console.is_dumb_terminal else Lines(console)

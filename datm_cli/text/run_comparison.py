@@ -15,12 +15,13 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from datm_cli.run_summary import SETS, STAGES, Course
+from datm_cli.run_summary import SETS, RunSummary
 from datm_cli.text import output
 from datm_cli.text.escapes import printable
 from datm_cli.text.plots import SEVERAL, Curves
 from datm_engine.formatting import byte_size, setting, step_duration
 from datm_engine.runs.events import Evaluated
+from datm_engine.runs.state import TIMED_STAGES
 from datm_engine.settings.config import differences
 from datm_engine.settings.presets import APPROXIMATE
 
@@ -58,7 +59,7 @@ class SideBySide:
             yield table
 
 
-def printed(courses: Sequence[Course]) -> Iterator[RenderableType]:
+def printed(courses: Sequence[RunSummary]) -> Iterator[RenderableType]:
     """All of it, in the order it is read."""
     heads = [_head(place, course) for place, course in enumerate(courses)]
     yield _runs(courses, heads)
@@ -93,7 +94,7 @@ def printed(courses: Sequence[Course]) -> Iterator[RenderableType]:
     yield SideBySide("cost", heads, cost_rows(courses))
 
 
-def as_json(courses: Sequence[Course]) -> dict[str, Any]:
+def as_json(courses: Sequence[RunSummary]) -> dict[str, Any]:
     changed = differences(*(course.config for course in courses))
     return {
         "runs": [_plain(course) for course in courses],
@@ -102,7 +103,7 @@ def as_json(courses: Sequence[Course]) -> dict[str, Any]:
     }
 
 
-def same_images(courses: Sequence[Course]) -> bool:
+def same_images(courses: Sequence[RunSummary]) -> bool:
     """Whether all were tested on the same images, as far as the runs tell."""
     names = {(course.config.dataset.name, course.config.dataset.resolution) for course in courses}
     ready = [course.state.dataset for course in courses if course.state.dataset]
@@ -110,7 +111,7 @@ def same_images(courses: Sequence[Course]) -> bool:
     return len(names) == 1 and len(found) <= 1
 
 
-def accuracy_rows(courses: Sequence[Course]) -> list[Row]:
+def accuracy_rows(courses: Sequence[RunSummary]) -> list[Row]:
     """A row for every set and network that any run has tested, and one for the best candidate."""
     tested = [{(row.set, row.network): row for row in course.state.results} for course in courses]
     networks = list(dict.fromkeys(network for rows in tested for _, network in rows))
@@ -121,10 +122,7 @@ def accuracy_rows(courses: Sequence[Course]) -> list[Row]:
         for name in names
         if any((name, network) in found for found in tested)
     ]
-    best = [
-        max(course.state.candidates, key=lambda event: event.accuracy, default=None)
-        for course in courses
-    ]
+    best = [course.state.best_candidate for course in courses]
     if any(best):
         told = [f"{e.accuracy:.2f} at {e.iteration:,}" if e else UNKNOWN for e in best]
         parts = {e.part for e in best if e}
@@ -133,7 +131,7 @@ def accuracy_rows(courses: Sequence[Course]) -> list[Row]:
     return rows
 
 
-def cost_rows(courses: Sequence[Course]) -> list[Row]:
+def cost_rows(courses: Sequence[RunSummary]) -> list[Row]:
     """How far each run came, and what that took."""
 
     def row(what: str, tell: Any) -> Row:
@@ -141,12 +139,12 @@ def cost_rows(courses: Sequence[Course]) -> list[Row]:
 
     return [
         row("status", lambda c: c.status),
-        row("iterations", lambda c: f"{c.iteration:,} of {c.iterations:,}"),
-        row("without a step", lambda c: f"{c.skipped:,}"),
-        row("an iteration (median)", lambda c: _seconds(c.seconds_an_iteration)),
-        *(row(name, lambda c, name=name: _seconds(c.seconds[name])) for name in STAGES),
-        row("all stages", lambda c: _seconds(math.fsum(c.seconds.values()))),
-        row("peak memory", lambda c: byte_size(c.memory) if c.memory else UNKNOWN),
+        row("iterations", lambda c: f"{c.state.iteration:,} of {c.iterations:,}"),
+        row("without a step", lambda c: f"{c.state.skipped:,}"),
+        row("an iteration (median)", lambda c: _seconds(c.state.seconds_per_iteration)),
+        *(row(name, lambda c, name=name: _seconds(c.state.seconds[name])) for name in TIMED_STAGES),
+        row("all stages", lambda c: _seconds(math.fsum(c.state.seconds.values()))),
+        row("peak memory", lambda c: byte_size(c.state.memory) if c.state.memory else UNKNOWN),
         row("device", lambda c: c.device),
         row("precision", lambda c: c.arithmetic["precision"]),
         row("run on disk", lambda c: byte_size(c.disk)),
@@ -157,12 +155,12 @@ def letter(place: int) -> str:
     return string.ascii_uppercase[place % 26]
 
 
-def _head(place: int, course: Course) -> Text:
+def _head(place: int, course: RunSummary) -> Text:
     style = f"bold {SEVERAL[place % len(SEVERAL)]}"
     return Text.assemble((letter(place), style), f" {printable(course.run.name)}", overflow="fold")
 
 
-def _runs(courses: Sequence[Course], heads: Sequence[Text]) -> Table:
+def _runs(courses: Sequence[RunSummary], heads: Sequence[Text]) -> Table:
     table = _table("")
     for name in ("run", "dataset", "ipc", "accuracy %"):
         table.add_column(name, justify="right" if name == "ipc" else "left", overflow="fold")
@@ -187,25 +185,25 @@ def _seconds(length: float | None) -> str:
     return step_duration(length) if length else UNKNOWN
 
 
-def _plain(course: Course) -> dict[str, Any]:
+def _plain(course: RunSummary) -> dict[str, Any]:
     state = course.state
-    best = max(state.candidates, key=lambda event: event.accuracy, default=None)
+    best = state.best_candidate
     return {
         "run": course.run.name,
         "path": str(course.run.path),
         "status": course.status,
         "dataset": course.config.dataset.name,
         "ipc": course.config.distill.ipc,
-        "iteration": course.iteration,
+        "iteration": course.state.iteration,
         "iterations": course.iterations,
-        "skipped": course.skipped,
+        "skipped": course.state.skipped,
         "loss": state.matched[-1].loss if state.matched else None,
         "results": [output.row(row) for row in state.results],
         "best_candidate": best
         and {"iteration": best.iteration, "accuracy": best.accuracy, "part": best.part},
-        "seconds_an_iteration": course.seconds_an_iteration,
-        "seconds": course.seconds,
-        "memory": course.memory,
+        "seconds_an_iteration": course.state.seconds_per_iteration,
+        "seconds": course.state.seconds,
+        "memory": course.state.memory,
         "disk": course.disk,
         "device": course.device,
         "precision": course.arithmetic["precision"],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from datm_cli.text.escapes import printable
 from datm_engine.formatting import byte_size, duration, plural
 from datm_engine.runs import events
@@ -9,15 +11,15 @@ from datm_engine.runs.events import Event
 
 
 def sentence(event: Event) -> str | None:
-    """What an event says that is worth a line of its own; None for those that are progress."""
-    told = _sentence(event)
-    return None if told is None else printable(told)
+    """The line that the log has for an event. None for progress."""
+    text = _sentence(event)
+    return None if text is None else printable(text)
 
 
 def _sentence(event: Event) -> str | None:
     match event:
         case events.RunStarted():
-            resumed = f", going on from iteration {event.resumed_at:,}" if event.resumed_at else ""
+            resumed = f", resumed at iteration {event.resumed_at:,}" if event.resumed_at else ""
             return f"run {event.run} on {event.device}, seed {event.seed}{resumed}"
         case events.Noted():
             return event.text
@@ -55,6 +57,8 @@ def _sentence(event: Event) -> str | None:
         case events.Initialized():
             images = plural(event.images, "image")
             return f"{images}: {event.image_source}; labels: {event.label_source}"
+        case events.Matched() if event.refused:
+            return f"iteration {event.iteration:,} took no step: {event.refused}"
         case events.CandidateScored():
             part = "held-out images" if event.part == "validation" else "test images"
             best = ", the best so far" if event.best else ""
@@ -68,26 +72,43 @@ def _sentence(event: Event) -> str | None:
     return None
 
 
-class Refusals:
-    """Says why an iteration took no step, the first time for each reason."""
+class Activity(NamedTuple):
+    """`done` of `total` units of a task."""
 
-    def __init__(self) -> None:
-        self._told: set[str] = set()
-
-    def sentence(self, event: Event) -> str | None:
-        if not isinstance(event, events.Matched) or not event.refused:
-            return None
-        if event.refused in self._told:
-            return None
-        self._told.add(event.refused)
-        return f"iteration {event.iteration:,} took no step: {printable(event.refused)}"
+    what: str
+    done: int
+    total: int
 
 
-def progress(event: events.Matched) -> str:
-    """How an iteration went, in a few words."""
+def activity(event: Event) -> Activity | None:
+    """How far the task is whose progress an event reports. None for other events."""
+    match event:
+        case events.DatasetProgress():
+            return Activity(printable(event.what), event.done, event.total)
+        case events.DifficultyProgress():
+            return Activity("scoring image difficulty, epoch", event.done, event.total)
+        case events.ExpertEpoch():
+            return Activity(f"expert {event.expert + 1}, epoch", event.epoch, event.epochs)
+        case events.CourseProgress():
+            return Activity("measuring experts", event.done, event.total)
+        case events.Matched():
+            return Activity("distilling", event.iteration, event.iterations)
+        case events.SelectionProgress():
+            return Activity(f"choosing images, {printable(event.set)}", event.done, event.total)
+        case events.EvaluationProgress(set="candidate"):
+            return Activity("scoring on held-out images", event.epoch, event.epochs)
+        case events.EvaluationProgress():
+            network = printable(f"{event.set}, {event.network}")
+            what = f"evaluating {network}, {event.repeat + 1}/{event.repeats}"
+            return Activity(what, event.epoch, event.epochs)
+    return None
+
+
+def iteration_summary(event: events.Matched) -> str:
+    """An iteration in a few words: loss, window, student's learning rate."""
     loss = "not finite" if event.loss is None else f"{event.loss:.4f}"
+    rate = "not finite" if event.syn_lr is None else f"{event.syn_lr:.4g}"
     skipped = f", {event.skipped} skipped" if event.skipped else ""
     return (
-        f"loss {loss}, T⁻ {event.lower} T {event.upper} T⁺ {event.final_upper}, "
-        f"η {event.syn_lr:.4g}{skipped}"
+        f"loss {loss}, T⁻ {event.lower} T {event.upper} T⁺ {event.final_upper}, η {rate}{skipped}"
     )

@@ -13,24 +13,25 @@ from datm_cli.text.plots import ACCENT, DATA, GOOD, MARK, Curve, bar
 from datm_cli.text.tables import fact_table, plain_table
 from datm_engine.formatting import number
 from datm_engine.runs.events import Evaluated
-from datm_engine.summary import History, ImageSummary, Summary
+from datm_engine.runs.state import RunState
+from datm_engine.summary import ImageSummary, Summary
 
 NARROWEST_CURVE = 36  # columns
 LEAST_SHARE = 0.005  # of a class in the list of top classes; less is 0%
 
 
-def set_facts(name: str, summary: Summary, history: History | None) -> Table:
-    """The set and its run in a few lines. `history` is None for a set in a file."""
+def set_facts(name: str, summary: Summary, state: RunState | None) -> Table:
+    """The set and its run in a few lines. `state` is None for a set in a file."""
     n, channels, height, width = summary.shape
     pixels = summary.pixels
     rows = [
-        ("file" if history is None else "run", printable(name)),
+        ("file" if state is None else "run", printable(name)),
         ("dataset", printable(summary.dataset)),
         (
             "images",
             f"{n:,}: {summary.classes:,} classes × {summary.ipc} ipc, {channels}×{height}×{width}",
         ),
-        ("iteration", f"{summary.iteration:,}{_run_progress(history)}"),
+        ("iteration", f"{summary.iteration:,}{_run_progress(state)}"),
         ("syn_lr", number(summary.syn_lr)),
         (
             "pixels",
@@ -50,15 +51,15 @@ def set_facts(name: str, summary: Summary, history: History | None) -> Table:
     return fact_table(rows)
 
 
-def history_curves(history: History) -> list[Curve]:
+def history_curves(state: RunState) -> list[Curve]:
     """Loss, learning rate and candidates over iterations. Curves without values are omitted."""
-    steps = [event.iteration for event in history.matched]
-    scores = [(event.iteration, event.accuracy) for event in history.candidates]
+    steps = [event.iteration for event in state.matched]
+    scores = [(event.iteration, event.accuracy) for event in state.candidates]
     best = max(scores, key=lambda point: point[1], default=None)
-    part = history.candidates[-1].part if history.candidates else ""
+    part = state.candidates[-1].part if state.candidates else ""
     curves = [
-        Curve("matching loss", steps, [e.loss for e in history.matched], log_scale=True),
-        Curve("syn_lr", steps, [e.syn_lr for e in history.matched], smooth=False),
+        Curve("matching loss", steps, [e.loss for e in state.matched], log_scale=True),
+        Curve("syn_lr", steps, [e.syn_lr for e in state.matched], smooth=False),
         Curve(
             f"candidates: {part} accuracy %",
             [x for x, _ in scores],
@@ -127,9 +128,9 @@ def label_table(images: Sequence[ImageSummary], *, ascii_only: bool = False) -> 
     return table
 
 
-def _run_progress(history: History | None) -> str:
-    if history is None or not history.matched:
+def _run_progress(state: RunState | None) -> str:
+    if state is None or not state.matched:
         return ""
-    last = history.matched[-1]
+    last = state.matched[-1]
     steps = f" of {last.iterations:,}, the run is at {last.iteration:,}"
     return f"{steps}, {last.skipped:,} took no step" if last.skipped else steps

@@ -136,10 +136,10 @@ def tracking(names: Sequence[str], run: Run, done: int) -> Iterator[list[Tracker
 
 
 def export(folder: Path, told: Iterable[Event]) -> None:
-    """A run's events as TensorBoard's. Raises DatmError without the package."""
+    """Write events as TensorBoard's, by their time. Raises DatmError without the package."""
     board = TensorBoard(folder)
     try:
-        for event in told:
+        for event in sorted(told, key=lambda event: event.time):
             board.read(event)
     finally:
         board.close()

@@ -24,7 +24,7 @@ TIMED_STAGES = ("dataset", "experts", "references", "distill", "selection", "eva
 LOG_EVENTS = 1000  # kept for the log
 RECENT = 50  # iterations that the current speed is measured over
 
-# Reported while a task runs. They have no line in the log.
+# Reported while a task runs.
 _PROGRESS = (
     events.DatasetProgress,
     events.DifficultyProgress,
@@ -32,6 +32,16 @@ _PROGRESS = (
     events.CourseProgress,
     events.SelectionProgress,
     events.EvaluationProgress,
+)
+_NOT_LOGGED = (
+    *_PROGRESS,
+    events.SampleSaved,
+    events.CheckpointSaved,
+    events.EvaluationChanged,
+    events.RunEnded,
+    events.TrialBegan,
+    events.TrialScored,
+    events.TrialEnded,
 )
 
 
@@ -397,7 +407,7 @@ def is_log_event(event: Event, skip_reasons: set[str]) -> bool:
         is_first = bool(event.refused) and event.refused not in skip_reasons
         skip_reasons.add(event.refused)
         return is_first
-    return not isinstance(event, (*_PROGRESS, events.SampleSaved, events.CheckpointSaved))
+    return not isinstance(event, _NOT_LOGGED)
 
 
 def _row(event: events.Evaluated) -> tuple[object, ...]:

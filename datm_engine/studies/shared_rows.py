@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from datm_engine.runs.directory import Run
 from datm_engine.runs.events import Evaluated
+from datm_engine.runs.state import is_reference
 from datm_engine.settings.config import Config
 from datm_engine.studies.study_plan import OF_IMAGES_ALONE
 
@@ -30,8 +31,7 @@ def shared_rows(run: Run, others: Iterable[Run]) -> list[Evaluated]:
 
 def real_rows(run: Run) -> list[Evaluated]:
     """The rows that are not of its distilled sets."""
-    rows: Sequence[Evaluated] = [e for e in run.events() if isinstance(e, Evaluated)]
-    return [row for row in rows if not row.set.startswith("distilled")]
+    return [row for row in run.state().results if is_reference(row)]
 
 
 def _made_by(run: Run, config: Config, selection: str) -> dict[str, Any]:

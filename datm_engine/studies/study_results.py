@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from datm_engine.runs.directory import Run
-from datm_engine.runs.events import Evaluated, Matched, RunEnded
+from datm_engine.runs.events import Evaluated
+from datm_engine.runs.state import RunState, is_reference
 from datm_engine.settings import published
 from datm_engine.settings.published import Published
-from datm_engine.studies.shared_rows import real_rows
 from datm_engine.studies.study_plan import Plan, PlannedRun
 
 FULL = "full"
@@ -169,31 +169,26 @@ def _rows(planned: PlannedRun, run: Run) -> list[tuple[str, int | None, Evaluate
     """The run's accuracies, each with the name it has in the study: the distilled set's is that
     of its variant."""
     found: list[tuple[str, int | None, Evaluated]] = []
-    for event in run.events():
-        if isinstance(event, Evaluated) and event.set == "distilled":
-            found.append((planned.variant, planned.ipc, event))
-    for row in real_rows(run):
-        found.append((row.set, None if row.set == FULL else planned.ipc, row))
+    for row in run.state().results:
+        if row.set == "distilled":
+            found.append((planned.variant, planned.ipc, row))
+        elif is_reference(row):
+            found.append((row.set, None if row.set == FULL else planned.ipc, row))
     return found
 
 
 def _standing(planned: PlannedRun, run: Run | None) -> Standing:
-    status, message, last = "missing", "", None
-    if run is not None:
-        status = run.status()
-        events = run.events()
-        last = next((e for e in reversed(events) if isinstance(e, Matched)), None)
-        ends = [event for event in events if isinstance(event, RunEnded)]
-        message = ends[-1].message if ends and status == "failed" else ""
+    state = RunState() if run is None else run.state()
+    status = "missing" if run is None else run.process_status() or state.status
     return Standing(
         run=planned.name,
         ipc=planned.ipc,
         variant=planned.variant,
         window=planned.window,
         status=status,
-        message=message,
-        iterations=last.iteration if last else 0,
-        skipped=last.skipped if last else 0,
+        message=state.ended.message if state.ended and status == "failed" else "",
+        iterations=state.iteration,
+        skipped=state.skipped,
         departures=tuple(published.departures(planned.config, planned.variant)),
         gradient=planned.config.distill.gradient,
     )

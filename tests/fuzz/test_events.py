@@ -12,12 +12,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from datm_cli.dashboard.state import fold
-from datm_cli.text.progress import advance
-from datm_cli.text.sentences import sentence
+from datm_cli.text.sentences import activity, iteration_summary, sentence
 from datm_engine.runs.event_json import from_json, to_json
 from datm_engine.runs.events import KINDS, Event, Matched, Noted
-from datm_engine.summary import history
+from datm_engine.runs.state import fold
 from tests.fuzz.conftest import JUNK, TOO_DEEP
 
 ANY_TEXT = st.text(st.characters(codec=None), max_size=20)  # lone surrogates too, as paths have
@@ -70,10 +68,12 @@ def show(told: list[Event]) -> None:
     state = fold(told)
     for stage in state.stages:
         state.seconds_left(stage)
-    history(told).as_json()
+    state.as_json()
     for event in told:
         sentence(event)
-        advance(event)
+        activity(event)
+        if isinstance(event, Matched):
+            iteration_summary(event)
 
 
 @given(

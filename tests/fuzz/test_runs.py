@@ -12,7 +12,6 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from datm_cli.dashboard.state import fold
 from datm_engine.data.preprocessing import Normalization
 from datm_engine.errors import DatmError
 from datm_engine.runs.directory import Run
@@ -77,7 +76,7 @@ def test_any_run(
         assert_fine_or_two_lines(type_(*words, "--runs-dir", runs))
     run = Run(runs / "r")
     try:
-        fold(run.events())
+        run.state()
         run.config()
         run.status()
     except DatmError:

@@ -199,15 +199,16 @@ def test_no_tune_prints_a_control_character(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tune = make_tune(place / "tune")
-    trials = tune.trials()
+    state = tune.state()
+    trials = state.trials
     output.results().print(tune_output.table(trials))
     with Lines(output.remarks()) as screen:
         for trial in trials.all.values():
             screen.read(events.Noted(text=tune_output.line(trial)))
-    output.print_json(tune_output.told(tune, trials))
+    output.print_json(tune_output.as_json(tune, state))
     printed = capsys.readouterr()
     assert_clean(printed.out + printed.err)
-    tune_output.write_preset(tune, trials, HOSTILE, None)
+    tune_output.write_preset(tune, state, HOSTILE, None)
     text = tune.preset.read_text(encoding="utf-8")
     assert tomllib.loads(text)["dataset"]["name"] == HOSTILE
     assert_clean(text.partition("\n\n[")[0])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datm_cli.dashboard.panels.panel import Region
-from datm_cli.dashboard.state import State
 from datm_cli.text.escapes import printable
 from datm_cli.text.plots import GOOD, Curve
+from datm_engine.runs.state import RunState
 
 
 class Accuracy(Region):
@@ -15,7 +15,7 @@ class Accuracy(Region):
     def __init__(self) -> None:
         super().__init__(id="accuracy", title="held-out %")
 
-    def draw(self, state: State) -> Curve:
+    def draw(self, state: RunState) -> Curve:
         part = state.candidates[-1].part if state.candidates else "validation"
         levels = [
             (value, printable(f"{name} {value:.1f}"))
@@ -35,7 +35,7 @@ class Accuracy(Region):
             x_range=(1, state.matched[-1].iteration) if state.matched else None,
         )
 
-    def _told(self, state: State, part: str) -> str:
+    def _told(self, state: RunState, part: str) -> str:
         """The best so far and what it lacks to be lossless; in the end, on the test images."""
         tested = {row.set: row.accuracy_mean for row in reversed(state.results)}
         final = next((row for row in state.results if row.set == "distilled"), None)
@@ -43,7 +43,10 @@ class Accuracy(Region):
             best, full = final.accuracy_mean, tested.get("full")
             told = f"test {best:.1f}"
         elif state.candidates:
-            best, full = max(e.accuracy for e in state.candidates), state.reference("full", part)
+            best, full = (
+                max(e.accuracy for e in state.candidates),
+                state.references(part).get("full"),
+            )
             told = f"best {best:.1f}"
         else:
             return ""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datm_cli.dashboard.panels.panel import Region
-from datm_cli.dashboard.state import State
 from datm_cli.text.plots import Curve
 from datm_engine.formatting import number
+from datm_engine.runs.state import RunState
 
 
 class Loss(Region):
@@ -13,7 +13,7 @@ class Loss(Region):
         super().__init__(id="loss", title="matching loss")
         self.log_scale = False
 
-    def draw(self, state: State) -> Curve:
+    def draw(self, state: RunState) -> Curve:
         last = state.matched[-1] if state.matched else None
         now = "" if last is None else "not finite" if last.loss is None else number(last.loss)
         self.entitle("matching loss", now, "log scale" if self.log_scale else "")

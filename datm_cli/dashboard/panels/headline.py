@@ -5,10 +5,10 @@ from __future__ import annotations
 from rich.text import Text
 
 from datm_cli.dashboard.panels.panel import Region
-from datm_cli.dashboard.state import State
 from datm_cli.text.escapes import printable
 from datm_cli.text.plots import ACCENT, BAD, DATA, GOOD
 from datm_engine.formatting import byte_size, duration
+from datm_engine.runs.state import RunState
 
 # Each state with a shape of its own, to be told apart without colour.
 MARKS = {
@@ -30,7 +30,7 @@ class Headline(Region):
         self.run_name, self.about = name, about
         self.status, self.now = "new", 0.0
 
-    def draw(self, state: State) -> Text:
+    def draw(self, state: RunState) -> Text:
         mark, colour = MARKS.get(self.status, ("?", ACCENT))
         left = Text.assemble(
             (f" {mark} ", colour),
@@ -49,7 +49,7 @@ class Headline(Region):
         left.truncate(self.size.width, overflow="ellipsis")
         return Text.assemble(left, " " * max(0, room), right)
 
-    def _facts(self, state: State) -> list[str]:
+    def _facts(self, state: RunState) -> list[str]:
         facts = []
         if state.started:
             facts.append(printable(state.started.device))

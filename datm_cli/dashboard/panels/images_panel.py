@@ -14,10 +14,10 @@ from textual.widgets import Static
 
 from datm_cli.dashboard.panels.panel import titled, told_of
 from datm_cli.dashboard.samples import Sample, read_class_names, read_sample, read_start
-from datm_cli.dashboard.state import State
 from datm_cli.screen.picture_grid import PictureGrid
 from datm_cli.screen.picture_wall import Caption
 from datm_engine.errors import DatmError
+from datm_engine.runs.state import RunState
 
 Pixels = NDArray[np.uint8]
 
@@ -79,7 +79,7 @@ class Pictures(Vertical):
         """Pictures of another run from here on; those that hang stay until it has some."""
         self.folder, self._key, self.class_names = folder, None, ()
 
-    def show(self, state: State) -> None:
+    def show(self, state: RunState) -> None:
         """Hang the latest sample, if it is another than the one that hangs."""
         if not state.samples:
             return

@@ -5,8 +5,8 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 
 from datm_cli.dashboard.panels.panel import Region
-from datm_cli.dashboard.state import State
 from datm_cli.text.plots import ACCENT, DATA, Curve
+from datm_engine.runs.state import RunState
 
 
 class Learning(Region):
@@ -15,7 +15,7 @@ class Learning(Region):
     def __init__(self) -> None:
         super().__init__(id="learning", title="experts")
 
-    def draw(self, state: State) -> RenderableType:
+    def draw(self, state: RunState) -> RenderableType:
         told = [event for own in state.epochs.values() for event in own]
         known = f"{len(state.epochs)} begun, {len(state.trained)} done"
         self.entitle("experts", known if told else "")

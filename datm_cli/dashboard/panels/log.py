@@ -7,9 +7,10 @@ import time
 from rich.text import Text
 
 from datm_cli.dashboard.panels.panel import Region
-from datm_cli.dashboard.state import State
 from datm_cli.text.escapes import printable
 from datm_cli.text.plots import BAD
+from datm_cli.text.sentences import sentence
+from datm_engine.runs.state import RunState
 
 
 class Log(Region):
@@ -19,11 +20,12 @@ class Log(Region):
         super().__init__(id="log", title="log")
         self.trouble: list[str] = []
 
-    def draw(self, state: State) -> Text:
+    def draw(self, state: RunState) -> Text:
         self.entitle("why it ended" if self.trouble else "log")
         lines = [
-            Text.assemble((time.strftime("%H:%M:%S ", time.localtime(at)), "dim"), text)
-            for at, text in state.log[-self.size.height :]
+            Text.assemble((time.strftime("%H:%M:%S ", time.localtime(event.time)), "dim"), text)
+            for event in state.log[-self.size.height :]
+            if (text := sentence(event))
         ]
         if self.trouble:
             lines += [Text(printable(line), style=BAD) for line in self.trouble]

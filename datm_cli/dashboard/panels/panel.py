@@ -7,10 +7,10 @@ from rich.text import Text
 from textual.content import Content
 from textual.widgets import Static
 
-from datm_cli.dashboard.state import State
 from datm_cli.text.escapes import printable
 from datm_cli.text.plots import BAD
 from datm_engine.errors import DatmError
+from datm_engine.runs.state import RunState
 
 
 class Region(Static):
@@ -18,11 +18,11 @@ class Region(Static):
 
     def __init__(self, *, id: str, title: str = "") -> None:
         super().__init__("", id=id, markup=False)
-        self.state = State()
+        self.state = RunState()
         self.title = title
         self.border_title = title
 
-    def show(self, state: State) -> None:
+    def show(self, state: RunState) -> None:
         self.state = state
         self.redraw()
 
@@ -45,7 +45,7 @@ class Region(Static):
         """The title in the ruled line, and behind it what there is to remark."""
         self.border_title = titled(title, *remarks)
 
-    def draw(self, state: State) -> RenderableType:
+    def draw(self, state: RunState) -> RenderableType:
         """What to see; `self.size` says how much room there is."""
         raise NotImplementedError
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from rich.text import Text
 
 from datm_cli.dashboard.panels.panel import Region
-from datm_cli.dashboard.state import STAGES, State
-from datm_cli.text.escapes import printable
 from datm_cli.text.plots import ACCENT, DATA, GOOD
+from datm_cli.text.sentences import activity
 from datm_engine.formatting import duration
+from datm_engine.runs.state import STAGES, RunState
 
 WIDE = 100  # columns
 
@@ -20,14 +20,14 @@ class Stages(Region):
         super().__init__(id="stages")
         self.run_is_alive = False
 
-    def draw(self, state: State) -> Text:
+    def draw(self, state: RunState) -> Text:
         shown = STAGES[1:] if self.size.height >= len(STAGES) - 1 else (state.stage,)
         lines = [self._line(state, stage) for stage in shown]
         for line in lines:
             line.truncate(self.size.width, overflow="ellipsis")
         return Text("\n").join(lines)
 
-    def _line(self, state: State, stage: str) -> Text:
+    def _line(self, state: RunState, stage: str) -> Text:
         advance = state.stages[stage]
         here = STAGES.index(stage) - STAGES.index(state.stage)
         done = (state.ended is not None and state.ended.status == "done") or here < 0
@@ -48,15 +48,17 @@ class Stages(Region):
             line.append("".join(f"  {fact}" for fact in self._facts(state, stage)))
         return line
 
-    def _facts(self, state: State, stage: str) -> list[str]:
+    def _facts(self, state: RunState, stage: str) -> list[str]:
         facts = []
         if stage == "distill" and (seconds := state.recent_seconds):
             facts.append(f"{duration(seconds)}/iteration")
         left = state.seconds_left(stage)
         if left is not None and left > 0:
             facts.append(f"{duration(left)} left")
-        if state.doing:
-            facts.append(printable(state.doing))
+        if state.current and (task := activity(state.current)):
+            bar = state.stages[stage]
+            is_counted = (bar.done, bar.total) == (task.done, task.total)  # by the bar already
+            facts.append(task.what if is_counted else f"{task.what} {task.done}/{task.total}")
         return facts
 
 

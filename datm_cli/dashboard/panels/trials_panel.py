@@ -5,10 +5,9 @@ from __future__ import annotations
 from rich.text import Text
 
 from datm_cli.dashboard.panels.panel import Region
-from datm_cli.dashboard.state import State
 from datm_cli.text.escapes import printable
 from datm_cli.text.plots import ACCENT, BAD, DATA, GOOD
-from datm_engine.runs.state import Trial, Trials
+from datm_engine.runs.state import RunState, Trial, Trials
 
 # Each state with a shape of its own, to be told apart without colour.
 MARKS = {
@@ -31,7 +30,7 @@ class TrialTable(Region):
         self.shown: int | None = None
         self.is_alive = False
 
-    def draw(self, state: State) -> Text:
+    def draw(self, state: RunState) -> Text:
         trials = self.trials
         if not trials.all:
             return Text("no trial has begun", style="dim")

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from datm_cli.dashboard.panels.panel import Region
-from datm_cli.dashboard.state import State
 from datm_cli.text.escapes import printable
 from datm_cli.text.plots import ACCENT, DATA, RAW
+from datm_engine.runs.state import RunState
 
 RECENT = 200  # starts in the histogram
 _HEIGHTS = " ▁▂▃▄▅▆▇█"
@@ -19,7 +19,7 @@ class Window(Region):
     def __init__(self) -> None:
         super().__init__(id="window", title="window of epochs")
 
-    def draw(self, state: State) -> Text:
+    def draw(self, state: RunState) -> Text:
         if not state.matched:
             return Text("nothing matched yet", style="dim")
         last = state.matched[-1]
@@ -37,7 +37,7 @@ class Window(Region):
             start=last.start_epoch,
             target=last.target_epoch,
             end=last.final_upper + span - 1,
-            starts=state.starts(RECENT),
+            starts=[event.start_epoch for event in state.matched[-RECENT:]],
         )
         if last.skipped and self.size.height >= 5:
             told = f"skipped {last.skipped:,} of {last.iteration:,}"

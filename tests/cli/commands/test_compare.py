@@ -12,12 +12,11 @@ from typing import Any
 
 import pytest
 
-from datm_cli.run_summary import Course, spent
 from datm_engine.runs import events
 from datm_engine.runs.manifest import write_facts
 from datm_engine.settings.config import differences
 from tests.cli.conftest import Answer, assert_two_lines, recorded
-from tests.cli.dashboard.conftest import BEGAN, matched, story
+from tests.cli.dashboard.conftest import BEGAN, story
 
 Datm = Callable[..., Answer]
 
@@ -195,38 +194,10 @@ def test_a_name_is_text_and_nothing_else(
     assert "[bold red]x[/]" in shown(datm, monkeypatch, "young", "odd")
 
 
-def test_time_counts_for_the_stage_that_used_it(runs: Path) -> None:
-    seconds = spent(story(120))
-    assert seconds["dataset"] == 1.0
-    assert seconds["experts"] == 49.0
-    assert seconds["references"] == 25.0
-    assert seconds["distill"] + seconds["selection"] == pytest.approx(265.0)
-    assert seconds["selection"] == 2.0
-    assert seconds["evaluate"] == 0.0
-
-
-def test_time_between_two_processes_counts_for_none() -> None:
-    later = BEGAN + 1_000_000
-    again = events.RunStarted(
-        run="pets", command="distill", device="cpu", version="0", seed=0, resumed_at=120, time=later
-    )
-    more = matched(121, time=later + 2)
-    changed = events.EvaluationChanged(time=later - 1)
-    before, after = spent(story(120)), spent([*story(120), changed, again, more])
-    assert after["distill"] == before["distill"] + 2
-
-
 def test_differences_of_several(make_config: Callable[..., Any]) -> None:
     configs = [make_config(distill={"seed": seed}) for seed in (0, 0, 5)]
     assert differences(*configs) == {"distill.seed": (0, 0, 5)}
     assert differences(configs[0]) == {}
-
-
-def test_a_course_reads_what_an_older_run_states(runs: Path) -> None:
-    course = Course.of(recorded(runs, "old", story(20)))
-    old = replace(course, facts={"config": {}})
-    assert old.device == "cpu"
-    assert old.arithmetic["precision"] == "float32"
 
 
 def test_it_is_quick_to_load() -> None:

@@ -116,12 +116,12 @@ def test_images_being_chosen_have_a_bar() -> None:
     assert "12/50" in last
 
 
-def test_telling_easy_from_hard_has_a_bar() -> None:
+def test_difficulty_has_a_bar() -> None:
     on = console(terminal=True)
     with Bars(on) as bars:
         bars.read(DifficultyProgress(done=3, total=5))
     last = printed(on).rsplit("\r", 1)[-1]
-    assert "telling easy images from hard" in last
+    assert "scoring image difficulty" in last
     assert "3/5" in last
 
 

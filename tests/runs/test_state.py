@@ -1,22 +1,21 @@
-"""The dashboard's state is a fold over events: nothing else, whatever portions they come in."""
+"""The state of a run is a fold over its events, in whatever batches they arrive."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
 
-from datm_cli.dashboard.state import State, fold
-from datm_cli.run_summary import spent
 from datm_engine.runs import events
-
-from .conftest import BEGAN, matched, story
+from datm_engine.runs.state import RunState, fold
+from tests.cli.dashboard.conftest import BEGAN, matched, story
 
 
 def test_stages_come_and_go() -> None:
     told = story()
     stages = []
-    state = State()
+    state = RunState()
     for event in told:
         state.add(event)
         if not stages or stages[-1] != state.stage:
@@ -26,9 +25,7 @@ def test_stages_come_and_go() -> None:
     assert state.stages["references"].done == state.stages["references"].total == 2
     assert (state.stages["distill"].done, state.stages["distill"].total) == (120, 300)
     assert [len(own) for own in state.epochs.values()] == [12, 12]
-    assert state.reference("random", "validation") == 43.0
-    assert state.reference("random", "test") == 41.0
-    assert state.reference("herding", "test") is None
+    assert state.references("test") == {"random": 41.0, "full": 82.0}
     assert state.references("validation") == {"random": 43.0, "full": 84.0}
 
 
@@ -46,7 +43,7 @@ def test_references_are_all_real_images_by_the_first_network() -> None:
 def test_images_being_chosen_belong_to_the_row_they_are_for() -> None:
     choosing = events.SelectionProgress(set="el2n", done=3, total=10, row=1, rows=4, time=BEGAN)
     state = fold([choosing])
-    assert (state.stage, state.doing) == ("references", "choosing images, el2n 3/10")
+    assert (state.stage, state.current) == ("references", choosing)
     assert (state.stages["references"].done, state.stages["references"].total) == (1, 4)
     state = fold([matched(300), choosing])
     assert state.stage == "evaluate"
@@ -59,7 +56,7 @@ def test_portions_do_not_matter(cut: int) -> None:
     for event in told[cut:]:
         state.add(event)
     whole = fold(told)
-    for field in dataclasses.fields(State):
+    for field in dataclasses.fields(RunState):
         if not field.name.startswith("_"):
             assert getattr(state, field.name) == getattr(whole, field.name), field.name
 
@@ -120,12 +117,12 @@ def test_telling_easy_from_hard_is_of_the_experts_and_no_expert() -> None:
     scored = events.DifficultyProgress(done=3, total=5, time=planned.time + 7)
     state = fold([planned, scored])
     assert state.stage == "experts"
-    assert state.doing == "telling easy images from hard, epoch 3/5"
+    assert state.current == scored
     assert state.stages["experts"].done == planned.total - planned.missing
     started = events.RunStarted(
         run="pets", command="", device="", version="", seed=0, time=planned.time
     )
-    assert spent([started, scored])["experts"] == pytest.approx(7)
+    assert fold([started, scored]).seconds["experts"] == pytest.approx(7)
 
 
 def test_an_expert_given_up_and_begun_again_has_one_curve() -> None:
@@ -137,5 +134,70 @@ def test_an_expert_given_up_and_begun_again_has_one_curve() -> None:
 def test_each_reason_for_a_skip_is_logged_once() -> None:
     why = "the matching loss is above the threshold"
     state = fold([matched(k, refused=why) for k in range(1, 6)])
-    assert len([text for _, text in state.log if why in text]) == 1
+    assert [event.iteration for event in state.log] == [1]  # type: ignore[attr-defined]
     assert len(fold([events.Noted(text="n")] * 5000).log) == 1000
+
+
+def test_time_counts_for_the_stage_that_used_it() -> None:
+    seconds = fold(story(120)).seconds
+    assert seconds["dataset"] == 1.0
+    assert seconds["experts"] == 49.0
+    assert seconds["references"] == 25.0
+    assert seconds["distill"] + seconds["selection"] == pytest.approx(265.0)
+    assert seconds["selection"] == 2.0
+    assert seconds["evaluate"] == 0.0
+
+
+def test_time_between_two_processes_counts_for_none() -> None:
+    later = BEGAN + 1_000_000
+    again = events.RunStarted(
+        run="pets", command="distill", device="cpu", version="0", seed=0, resumed_at=120, time=later
+    )
+    more = matched(121, time=later + 2)
+    changed = events.EvaluationChanged(time=later - 1)
+    before = fold(story(120)).seconds
+    after = fold([*story(120), changed, again, more]).seconds
+    assert after["distill"] == before["distill"] + 2
+
+
+def test_time_of_iterations_that_are_repeated_counts_once() -> None:
+    again = events.RunStarted(
+        run="pets", command="distill", device="cpu", version="0", seed=0, resumed_at=90, time=BEGAN
+    )
+    before, after = fold(story(120)).seconds, fold([*story(120), again]).seconds
+    assert sum(after.values()) == sum(before.values()) - 2 * 30
+    assert after["selection"] == before["selection"] / 2, "one candidate of two remains"
+
+
+def test_as_json() -> None:
+    score = {"part": "validation", "images": 100, "best": False}
+    result = {"network": "convnet", "accuracy_std": 0.1, "repeats": 2, "images": 10}
+    state = fold(
+        [
+            events.Noted(text="no state"),
+            matched(1, loss=0.9),
+            matched(2, loss=0.8),
+            events.CandidateScored(iteration=2, accuracy=40.0, **score),
+            matched(3, loss=0.7),
+            matched(2, loss=0.7),  # resumed, though no event says so
+            events.CandidateScored(iteration=2, accuracy=41.0, **score),
+            matched(3, loss=None, refused="not finite", skipped=1),
+            events.Evaluated(set="random", accuracy_mean=30.0, **result),
+            events.Evaluated(set="distilled", accuracy_mean=50.0, iteration=2, **result),
+            events.Evaluated(set="distilled", accuracy_mean=51.0, iteration=2, **result),
+        ]
+    )
+    assert [(event.iteration, event.loss) for event in state.matched] == [
+        (1, 0.9),
+        (2, 0.7),
+        (3, None),
+    ]
+    assert [event.accuracy for event in state.candidates] == [41.0]
+    facts = json.loads(json.dumps(state.as_json()))
+    assert (facts["iterations"], facts["iterations_done"]) == (300, 3)
+    assert facts["iterations_skipped"] == 1
+    assert [(row["set"], row["accuracy_mean"]) for row in facts["results"]] == [
+        ("random", 30.0),
+        ("distilled", 51.0),
+    ]
+    assert fold([]).as_json()["iterations_done"] == 0
