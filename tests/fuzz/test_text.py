@@ -201,10 +201,10 @@ def test_no_tune_prints_a_control_character(
     tune = make_tune(place / "tune")
     state = tune.state()
     trials = state.trials
-    output.results().print(tune_output.table(trials))
+    output.results().print(tune_output.trials_table(trials))
     with Lines(output.remarks()) as screen:
         for trial in trials.all.values():
-            screen.read(events.Noted(text=tune_output.line(trial)))
+            screen.read(events.Noted(text=tune_output.trial_line(trial)))
     output.print_json(tune_output.as_json(tune, state))
     printed = capsys.readouterr()
     assert_clean(printed.out + printed.err)
