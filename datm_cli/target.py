@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Subject:
+class TargetSet:
     """`start`: uint8 pictures of how the images began, [n, channels, height, width]; this, the
     `state` and the `run` are known of runs only."""
 
@@ -52,14 +52,14 @@ def find(target: str, runs_dir: Path, *, last: bool = False) -> Path | Run:
     return path
 
 
-def read(target: str, found: Path | Run, *, last: bool = False) -> Subject:
+def read(target: str, found: Path | Run, *, last: bool = False) -> TargetSet:
     """The set that `target` was found to be. Raises FileError if it cannot be read."""
     from datm_engine.distillation.distilled_sets import read_distilled
     from datm_engine.summary import read_pictures
     from datm_engine.synthetic import SyntheticSet
 
     if isinstance(found, Path):
-        return Subject(target, SyntheticSet.load(found))
+        return TargetSet(target, SyntheticSet.load(found))
     synthetic = read_distilled(found, last=last)
     beginning = found.samples / "initial.safetensors"
     start = read_pictures(beginning)
@@ -69,7 +69,7 @@ def read(target: str, found: Path | Run, *, last: bool = False) -> Subject:
             f"{list(synthetic.images.shape)}",
             command("datm", "inspect", found.distilled),
         )
-    return Subject(found.name, synthetic, start, found.state(), found)
+    return TargetSet(found.name, synthetic, start, found.state(), found)
 
 
 def choose_classes(

@@ -1,14 +1,21 @@
-"""`datm distill`: the whole road, from a dataset's name to a distilled set and its accuracy."""
+"""`datm distill`: all stages, from a dataset's name to a distilled set and its accuracy."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from datm_cli import options
+
+if TYPE_CHECKING:
+    from datm_cli.resolve import GivenSettings
+    from datm_engine.compute.runtime import Runtime
+    from datm_engine.pipeline import Folders, Outcome
+    from datm_engine.runs.directory import Run
 
 
 def distill(
@@ -38,7 +45,7 @@ def distill(
     ] = None,
     resume: Annotated[
         str | None,
-        typer.Option(metavar="RUN", help="Go on with a run, exactly where it was."),
+        typer.Option(metavar="RUN", help="Continue a run exactly where it was stopped."),
     ] = None,
     explain: options.Explain = False,
     device: options.Device = None,
@@ -58,21 +65,12 @@ def distill(
     """Distil a dataset: train missing experts, match their trajectories, evaluate the result."""
     from datm_cli.resolve import GivenSettings
     from datm_cli.session import detach, prepare_run
-    from datm_cli.session.run_stage import Several, StopRequest, UntilLost, drive
-    from datm_cli.session.watchdog import PATIENCE, ended_if_stuck
-    from datm_cli.text import output, set_report
-    from datm_cli.text.progress import reader
     from datm_cli.text.settings_report import print_explanation
     from datm_cli.text.terminal import is_interactive
     from datm_engine.compute import ranks
-    from datm_engine.compute.threads import run_work
-    from datm_engine.distillation.distilled_sets import progress
     from datm_engine.errors import ConfigError
-    from datm_engine.hints import command
-    from datm_engine.interop.tracking import parse, tracking
-    from datm_engine.pipeline import make_distilled_set
+    from datm_engine.interop.tracking import parse
     from datm_engine.runs.directory import Run
-    from datm_engine.runs.event_writer import Recorder
 
     if explain and resume:
         raise ConfigError("--explain is for a new run, and --resume is given", "--explain")
@@ -85,8 +83,6 @@ def distill(
             runs_dir, resume, data_dir, experts_dir, device
         )
     folders = options.folders(data_dir, experts_dir, runs_dir)
-    device = device or "auto"
-    before = prepare_run.arithmetic(folders, resume) if resume else None
     given = GivenSettings(
         data_dir=folders.data,
         dataset=dataset,
@@ -107,59 +103,111 @@ def distill(
     if explain:
         print_explanation(given.resolve(), as_json=as_json)
         return
-    settled = None if resume else together.first(given.resolve)
-    work = run_work(settled.config, settled.shape) if settled else math.inf
-    computing = options.ComputeOptions(device, precision, compiling, memory, threads)
-    on = computing.start(before, work, together)
-
-    def begun() -> Run:
-        if settled is not None:
-            return prepare_run.new_run(folders, name, settled, device, on)
-        assert resume is not None
-        if name or preset or method or window:
-            raise ConfigError(
-                "--resume goes on with a run as it is: --name, --preset, --method and --window are "
-                "for a new one",
-                command("datm", "distill", "--resume", resume) + options.elsewhere(runs_dir),
-            )
-        return prepare_run.resumed_run(folders, resume, given, device)
-
-    run = together.first(begun)
+    compute = options.ComputeOptions(device or "auto", precision, compiling, memory, threads)
+    run, on = _open_run(folders, given, compute, name, resume)
     silent = quiet or as_json or not together.leads
     if is_interactive() and not (no_tui or silent or together.count > 1):
-        where = ["--runs-dir", str(run.path.parent.resolve())]
-        where += ["--log", ",".join(logs)]  # none of them, too: the run may have had some before
-        detach.start_engine(run, ["distill", "--resume", run.name, *where, "--no-tui"])
+        words = ["--runs-dir", str(run.path.parent.resolve())]
+        words += ["--log", ",".join(logs)]  # even if empty: the run may have had some before
+        detach.start_engine(run, ["distill", "--resume", run.name, *words, "--no-tui"])
         detach.become_monitor(run, ["--color", color])
+    outcome, exit_code = _run(
+        run, on, folders, logs, is_new=not resume, silent=silent, as_json=as_json
+    )
+    if together.leads:
+        _print_outcome(run, outcome, runs_dir, as_json=as_json, silent=silent)
+    if exit_code or not together.leads:
+        raise typer.Exit(exit_code)
 
-    def stuck() -> None:
+
+def _open_run(
+    folders: Folders,
+    given: GivenSettings,
+    compute: options.ComputeOptions,
+    name: str | None,
+    resume: str | None,
+) -> tuple[Run, Runtime]:
+    """Create a run of these settings, or open the one to resume; and start the runtime for it."""
+    from datm_cli.session import prepare_run
+    from datm_engine.compute import ranks
+    from datm_engine.compute.threads import run_work
+    from datm_engine.errors import ConfigError
+    from datm_engine.hints import command
+
+    together, device = ranks.current(), compute.device or "auto"
+    if resume is None:
+        settled = together.first(given.resolve)
+        on = compute.start(None, run_work(settled.config, settled.shape), together)
+        run = together.first(lambda: prepare_run.new_run(folders, name, settled, device, on))
+        return run, on
+    on = compute.start(prepare_run.arithmetic(folders, resume), ranks=together)
+    if name or given.preset or given.method or given.window:
+        raise ConfigError(
+            "--resume continues a run as it is: --name, --preset, --method and --window are for a "
+            "new one",
+            command("datm", "distill", "--resume", resume) + options.elsewhere(folders.runs),
+        )
+    return together.first(lambda: prepare_run.resumed_run(folders, resume, given, device)), on
+
+
+def _run(
+    run: Run,
+    on: Runtime,
+    folders: Folders,
+    logs: Sequence[str],
+    *,
+    is_new: bool,
+    silent: bool,
+    as_json: bool,
+) -> tuple[Outcome, int]:
+    """Run all stages until they end or are stopped; the outcome, and the exit code."""
+    from datm_cli.session import prepare_run
+    from datm_cli.session.run_stage import Several, StopRequest, UntilLost, drive
+    from datm_cli.session.watchdog import PATIENCE, ended_if_stuck
+    from datm_cli.text import output
+    from datm_cli.text.progress import reader
+    from datm_engine.distillation.distilled_sets import progress
+    from datm_engine.interop.tracking import tracking
+    from datm_engine.pipeline import make_distilled_set
+    from datm_engine.runs.event_writer import Recorder
+
+    together = on.ranks
+
+    def report_stuck() -> None:
         message = (
             f"rank {together.rank} of {together.count} did not end its step within "
-            f"{PATIENCE:.0f} s of SIGTERM; the last checkpoint stands"
+            f"{PATIENCE:.0f} s of SIGTERM; the last checkpoint is kept"
         )
         if together.tells(message, run.resuming):
             output.tell_error(message, run.resuming, as_json)
 
     with (
-        prepare_run.discarded_if_refused(run, is_new=together.leads and not resume),
+        prepare_run.discarded_if_refused(run, is_new=together.leads and is_new),
         StopRequest(silent=silent, file=run.stop_file).listening() as stop,
         reader(output.remarks(), silent=silent) as shown,
         run.recording() if together.leads else nullcontext(Recorder(run)) as record,
-        ended_if_stuck(stuck, run.stop_file) if together.count > 1 else nullcontext(),
+        ended_if_stuck(report_stuck, run.stop_file) if together.count > 1 else nullcontext(),
         tracking(logs if together.leads else [], run, progress(run).iteration) as trackers,
     ):
         screen = UntilLost(shown)
         if together.leads:
             run.note(log=",".join(logs))  # for --resume
-        if not (resume or silent):
+        if is_new and not silent:
             for event in run.events():
                 screen.read(event)
         together.gather(None)  # an earlier STOP is gone by now
-        road = make_distilled_set(run.config(), run, folders, on, stop, stop.save_now)
-        outcome = drive(record.follow(road), Several([screen, *trackers]))
+        stages = make_distilled_set(run.config(), run, folders, on, stop, stop.save_now)
+        outcome = drive(record.follow(stages), Several([screen, *trackers]))
+    return outcome, stop.exit_code
 
-    if not together.leads:
-        raise typer.Exit(stop.exit_code)
+
+def _print_outcome(
+    run: Run, outcome: Outcome, runs_dir: Path, *, as_json: bool, silent: bool
+) -> None:
+    """Print the results, and what to do next."""
+    from datm_cli.text import output, set_report
+    from datm_engine.hints import command
+
     looking = command("datm", "inspect", run.name) + options.elsewhere(runs_dir)
     with output.kept(f"run {run.name} is kept in {run.path}", looking):
         if as_json:
@@ -178,9 +226,7 @@ def distill(
         following = (
             f"look at it: {looking}"
             if outcome.status == "done"
-            else f"stopped after {outcome.iterations:,} iterations; go on with: {run.resuming}"
+            else f"stopped after {outcome.iterations:,} iterations; continue with: {run.resuming}"
         )
-        with suppress(OSError):  # the run has ended well, whoever hears it
+        with suppress(OSError):  # the run has ended well, even if nobody reads it
             output.remark(following)
-    if stop.exit_code:
-        raise typer.Exit(stop.exit_code)

@@ -59,7 +59,7 @@ def evaluate(
     from datm_engine.settings.config import build, overlay
 
     together = ranks.join()
-    subject = _subject(target, runs_dir)
+    subject = _read_target(target, runs_dir)
     folders = options.folders(data_dir, experts_dir or subject.experts_dir, runs_dir)
     flags = options.tables(
         evaluate__networks=None if networks is None else _listed(networks),
@@ -101,7 +101,7 @@ def _listed(names: str) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Subject:
+class EvaluationTarget:
     """What is evaluated; `path` holds its settings, as `--config` takes them. `precision` and
     `experts_dir`: of its experts, where that is known."""
 
@@ -120,7 +120,7 @@ class Subject:
         return evaluation_work(config, (channels, height, width), len(images))
 
 
-def _subject(target: str, runs_dir: Path) -> Subject:
+def _read_target(target: str, runs_dir: Path) -> EvaluationTarget:
     """A run's settings and sets; or those that a file of its own carries."""
     from datm_cli.session.prepare_run import arithmetic_of
     from datm_cli.target import find
@@ -136,9 +136,9 @@ def _subject(target: str, runs_dir: Path) -> Subject:
         if not synthetic.config:
             wrong = f"{target} was imported without --dataset, and states no settings to test it by"
             raise FileError(wrong, command("datm", "import", "--help"))
-        return Subject(build(synthetic.config, target), {"distilled": synthetic}, run)
+        return EvaluationTarget(build(synthetic.config, target), {"distilled": synthetic}, run)
     experts_dir = run.facts().get("places", {}).get("experts_dir")
-    return Subject(
+    return EvaluationTarget(
         run.config(),
         distilled_sets(run),
         run.path / "run.json",

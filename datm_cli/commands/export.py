@@ -11,7 +11,7 @@ import typer
 from datm_cli import options
 
 if TYPE_CHECKING:
-    from datm_cli.target import Subject
+    from datm_cli.target import TargetSet
 
 FORMATS = (
     "official", "mtt", "dcbench", "ddranking", "images", "parquet", "tensorboard", "grid"
@@ -75,7 +75,7 @@ def export(
             output.print_line(to)
 
 
-def _writer(form: str) -> Callable[[Path, Subject], list[Path]]:
+def _writer(form: str) -> Callable[[Path, TargetSet], list[Path]]:
     from datm_engine.interop import ddranking, picture_files, tensor_files
 
     if form == "grid":
@@ -91,7 +91,7 @@ def _writer(form: str) -> Callable[[Path, Subject], list[Path]]:
     return lambda to, subject: writers[form](to, subject.synthetic)
 
 
-def _save_grid(path: Path, subject: Subject) -> list[Path]:
+def _save_grid(path: Path, subject: TargetSet) -> list[Path]:
     from datm_cli.text.contact_sheet import KINDS, Row, save_sheet
     from datm_engine.errors import ConfigError
     from datm_engine.hints import command

@@ -13,7 +13,7 @@ from datm_cli.text import output
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from datm_cli.target import Subject
+    from datm_cli.target import TargetSet
     from datm_engine.summary import Summary
     from datm_engine.synthetic import SyntheticSet
 
@@ -153,7 +153,7 @@ def _images(summary: Summary, classes: list[int], per_class: int) -> list[list[i
 
 def _save(
     path: Path,
-    subject: Subject,
+    subject: TargetSet,
     summary: Summary,
     wanted: list[list[int]],
     *,
@@ -177,7 +177,7 @@ def _save(
 
 def _show(
     console: Console,
-    subject: Subject,
+    subject: TargetSet,
     summary: Summary,
     shown: list[list[int]],
     *,

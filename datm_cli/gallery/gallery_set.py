@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datm_cli.gallery.image_history import Moment, Samples
-from datm_cli.target import Subject
+from datm_cli.target import TargetSet
 from datm_cli.text.escapes import printable
 from datm_engine.errors import ConfigError
 from datm_engine.hints import command
@@ -29,7 +29,7 @@ class Collection:
     has saved of its course, or None for a file.
     """
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: TargetSet) -> None:
         synthetic = subject.synthetic
         self.name = printable(subject.name)
         self.dataset = printable(synthetic.dataset)

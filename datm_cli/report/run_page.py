@@ -12,13 +12,13 @@ from datm_engine.version import __version__
 
 if TYPE_CHECKING:
     from datm_cli.run_summary import RunSummary
-    from datm_cli.target import Subject
+    from datm_cli.target import TargetSet
 
 
 KIND = "report of a run"
 
 
-def report(course: RunSummary, subject: Subject | None) -> str:
+def report(course: RunSummary, subject: TargetSet | None) -> str:
     """The page. No `subject`: the run has no images yet."""
     if subject is None:
         images, labels = remark("There are no images yet."), None

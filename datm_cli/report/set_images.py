@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from datm_cli.target import Subject
+    from datm_cli.target import TargetSet
     from datm_engine.synthetic import SyntheticSet
 
 MOST_IMAGES = 8  # of a class
@@ -25,7 +25,7 @@ MOST_BYTES = 2_000_000  # of all pictures as pixels; as text in the page they ta
 MOST_OPEN = 30  # rows of a table that is not folded
 
 
-def before_and_after(subject: Subject) -> Html:
+def before_and_after(subject: TargetSet) -> Html:
     """The first images of every class, as many as a page should hold, each beside its start."""
     synthetic, start = subject.synthetic, subject.start
     names, ipc = synthetic.class_names, synthetic.ipc

@@ -173,7 +173,7 @@ def test_interrupted_it_checkpoints_and_says_how_to_go_on(
     out, err = process.communicate(timeout=60)
     assert process.returncode == 128 + number
     assert out == ""
-    assert "go on with: datm distill --resume runs/long" in err
+    assert "continue with: datm distill --resume runs/long" in err
     assert "Traceback" not in err
     ended = json.loads(events.read_text().splitlines()[-1])
     assert (ended["event"], ended["status"]) == ("RunEnded", "stopped")
