@@ -130,14 +130,16 @@ def measured(iterations: int, tell: Callable[[str], None]) -> dict[str, Any]:
         root = Path(name)
         run = Run.create(root / "runs", "long", config, {})
         folders = Folders(root / "data", root / "experts", root / "runs")
-        road = make_distilled_set(config, run, folders, Runtime(torch.device("cpu")), lambda: False)
-        with run.recording() as record:
-            for event in record.follow(road):
-                if isinstance(event, events.Matched) and event.iteration % 50 == 0:
-                    tenth = math.ceil(10 * event.iteration / iterations)
-                    most[tenth] = max(most.get(tenth, 0), _resident())
-                    if event.iteration % 1000 == 0:
-                        tell(f"{event.iteration:,} iterations, {_resident() / 1e6:.1f} MB")
+
+        def look(event: events.Event) -> None:
+            if isinstance(event, events.Matched) and event.iteration % 50 == 0:
+                tenth = math.ceil(10 * event.iteration / iterations)
+                most[tenth] = max(most.get(tenth, 0), _resident())
+                if event.iteration % 1000 == 0:
+                    tell(f"{event.iteration:,} iterations, {_resident() / 1e6:.1f} MB")
+
+        with run.recording() as record, record.recorded(look) as emit:
+            make_distilled_set(config, run, folders, Runtime(torch.device("cpu")), emit=emit)
         sizes = {path: path.stat().st_size for path in run.path.rglob("*") if path.is_file()}
         beside = {p: s for p, s in sizes.items() if p.stem.split("-")[0] not in _PRODUCT}
         return {

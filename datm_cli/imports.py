@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from datm_cli import options
 from datm_cli.resolve import GivenSettings, overrides
-from datm_cli.session.run_stage import Reader, drive
+from datm_cli.session.run_stage import Reader
 from datm_engine.compute import runtime
 from datm_engine.data import datasets
 from datm_engine.data.description import full_name
@@ -81,13 +81,14 @@ def import_experts(
     config = given.config(None, folders)
     shape = datasets.peek(config.dataset.name, data_dir=folders.data)
     shape = at_resolution(shape, given.resolution)
-    made = import_buffers(files, name, config, shape, folders.experts)
     with or_elsewhere(folders.experts, "--experts-dir"):
-        experts, count = drive(made, screen)
+        experts, count = import_buffers(
+            files, name, config, shape, folders.experts, emit=screen.read
+        )
     accuracy = None
     if datasets.is_here(config.dataset.name, data_dir=folders.data):
         on = runtime.start("cpu")
-        accuracy = drive(check_accuracy(experts, config, folders.data, on), screen)
+        accuracy = check_accuracy(experts, config, folders.data, on, emit=screen.read)
     else:
         again = command("datm", "import", *files, "--to", name, *given.words())
         where = f"{config.dataset.name} is not yet below {folders.data}"
@@ -130,8 +131,8 @@ def import_set(
         config = given.config(max(1, len(foreign.images) // shape.classes), folders)
         eta, source = _rate(foreign, rate, config.evaluate.real_lr)
         on = runtime.start("cpu")
-        synthetic = drive(
-            imported_sets.with_dataset(foreign, config, eta, folders.data, on), screen
+        synthetic = imported_sets.with_dataset(
+            foreign, config, eta, folders.data, on, emit=screen.read
         )
         following = f"look at it: {command('datm', 'inspect', path)}"
     screen.read(Noted(text=f"learning rate {eta:g}, {source}"))

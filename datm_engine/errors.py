@@ -21,6 +21,10 @@ class DatmError(Exception):
         self.change = ""
 
 
+class Stopped(Exception):
+    """A stop was requested. Raised at the end of an epoch or an iteration, on all ranks."""
+
+
 class ConfigError(DatmError):
     """A setting, flag or preset that cannot be used."""
 

@@ -1,11 +1,11 @@
-"""The whole road, as one generator of events: dataset → experts → distill → evaluate."""
+"""The pipeline: dataset → experts → calibration → distill → evaluate."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
 
 from datm_engine.calibration.derivation import Settled, align, settle_by_experts
 from datm_engine.calibration.measurement import measure_course
@@ -17,25 +17,28 @@ from datm_engine.data.preprocessing import Preprocessing
 from datm_engine.distillation.distilled_sets import distilled_sets, progress
 from datm_engine.distillation.initialization import check_ipc
 from datm_engine.distillation.loop import distill
-from datm_engine.errors import ConfigError, DataError, RunError
+from datm_engine.errors import ConfigError, DataError, RunError, Stopped
 from datm_engine.evaluation.evaluate import Evaluation
 from datm_engine.evaluation.expert_baselines import BY_EXPERTS, ExpertSelection
 from datm_engine.experts.learning_curves import Course
-from datm_engine.experts.train import expert_facts, expert_network, open_experts, train_experts
+from datm_engine.experts.train import (
+    expert_facts,
+    expert_network,
+    expert_set,
+    open_experts,
+    train_experts,
+)
 from datm_engine.experts.trajectories import ExpertSet, fingerprint
 from datm_engine.files import or_elsewhere
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.checkpoint import Checkpoint
 from datm_engine.runs.directory import Run
-from datm_engine.runs.events import Evaluated, Event, Noted, RunEnded, RunStarted
+from datm_engine.runs.events import Emit, Evaluated, Noted, RunEnded, RunStarted, drained
 from datm_engine.runs.integrity import losses
 from datm_engine.settings.config import Config
 from datm_engine.settings.derived import ALIGNED
 from datm_engine.synthetic import SyntheticSet
 from datm_engine.version import __version__
-
-Result = TypeVar("Result")
-Stop = Callable[[], bool]
 
 MIRRORED = (
     "networks are trained on every image beside its mirror image, on real images too "
@@ -52,7 +55,7 @@ class Folders:
     runs: Path
 
 
-@dataclass(frozen=True)
+@dataclass
 class Outcome:
     """How a run ended: `status` is "done" or "stopped"; `loss` is the last iteration's."""
 
@@ -63,14 +66,17 @@ class Outcome:
 
 
 def make_experts(
-    config: Config, derive: Sequence[str], folders: Folders, runtime: Runtime, stop: Stop
-) -> Generator[Event, None, tuple[PreparedData, ExpertSet]]:
-    """dataset → experts. If stopped, the set may hold fewer than were asked for."""
-    yield Noted(text=runtime.choices)
-    data = yield from _prepared(config, folders, runtime)
-    with wanted_for("training experts", _smaller("experts.batch", config.experts.batch)):
-        experts = yield from train_experts(config, data, folders.experts, runtime, stop, derive)
-    return data, experts
+    config: Config, derive: Sequence[str], folders: Folders, runtime: Runtime, *, emit: Emit
+) -> ExpertSet:
+    """dataset → experts. If stopped, fewer experts are on disk than were asked for."""
+    emit(Noted(text=runtime.choices))
+    data = _prepared(config, folders, runtime, emit=emit)
+    try:
+        with wanted_for("training experts", _smaller("experts.batch", config.experts.batch)):
+            return train_experts(config, data, folders.experts, runtime, derive, emit=emit)
+    except Stopped:
+        layout = expert_network(config, data, seed=0, runtime=runtime).layout
+        return expert_set(config, data, layout, folders.experts, runtime.precision)
 
 
 def inspect_experts(
@@ -79,36 +85,38 @@ def inspect_experts(
     folders: Folders,
     runtime: Runtime,
     making: str,
-    stop: Stop,
-) -> Generator[Event, None, tuple[ExpertSet, Course | None, Config]]:
-    """dataset → what the experts on disk know after each epoch; none is trained. No course if
-    stopped. With it comes the configuration, its window derived if `derive` names it.
+    *,
+    emit: Emit,
+) -> tuple[ExpertSet, Course, Config]:
+    """dataset → what the experts on disk know after each epoch; none is trained. With it comes the
+    configuration, its window derived if `derive` names it.
 
-    Raises FileError with `making`, the command that trains them, where there are none.
+    Raises FileError with `making`, the command that trains them, where there are none; Stopped.
     """
-    yield Noted(text=runtime.choices)
-    data = yield from _prepared(config, folders, runtime)
+    emit(Noted(text=runtime.choices))
+    data = _prepared(config, folders, runtime, emit=emit)
     network = expert_network(config, data, seed=0, runtime=runtime)
     experts = open_experts(
         config, data, network.layout, folders.experts, runtime.precision, making, "look at"
     )
     with wanted_for("measuring experts", _another_device(runtime)):
-        course = yield from measure_course(config, data, experts, network, runtime, stop)
-    window = [key for key in derive if key in ALIGNED]
-    if course is not None and window:
-        evaluation = Evaluation(config, data, runtime, stop)
-        aligned = yield from _evaluating(config, align(window, evaluation, course))
-        if aligned is None:
-            return experts, None, config
-        config = aligned.config
+        course = measure_course(config, data, experts, network, runtime, emit=emit)
+    if window := [key for key in derive if key in ALIGNED]:
+        with _evaluating(config):
+            config = align(window, Evaluation(config, data, runtime, emit=emit), course).config
         if config.distill.expert_epochs != course.expert_epochs:  # segments are of other lengths
-            course = yield from measure_course(config, data, experts, network, runtime, stop)
+            course = measure_course(config, data, experts, network, runtime, emit=emit)
     return experts, course, config
 
 
 def _prepared(
-    config: Config, folders: Folders, runtime: Runtime, fitted: Preprocessing | None = None
-) -> Generator[Event, None, PreparedData]:
+    config: Config,
+    folders: Folders,
+    runtime: Runtime,
+    fitted: Preprocessing | None = None,
+    *,
+    emit: Emit,
+) -> PreparedData:
     """The dataset; of several ranks first on the one that leads, so that nothing is downloaded or
     decoded twice."""
     ranks = runtime.ranks
@@ -116,7 +124,7 @@ def _prepared(
         ranks.gather(None)
     memory = wanted_for(f"the images of {config.dataset.name}", _another_device(runtime))
     with memory, or_elsewhere(folders.data, "--data-dir"):
-        data = yield from prepare(config.dataset, folders.data, runtime, fitted)
+        data = drained(prepare(config.dataset, folders.data, runtime, fitted), emit)
     if ranks.leads:
         ranks.gather(None)
     return data
@@ -152,70 +160,88 @@ def _check(config: Config, data: PreparedData, run: Run, runtime: Runtime) -> No
 
 
 def make_distilled_set(
-    config: Config,
-    run: Run,
-    folders: Folders,
-    runtime: Runtime,
-    stop: Stop,
-    save_now: Callable[[], bool] = lambda: False,
-) -> Generator[Event, None, Outcome]:
-    """dataset → experts → distill → evaluate, going on where the run left off; `save_now()` asks
-    for a checkpoint. Of several ranks all walk it together, and the one that leads writes the run.
+    config: Config, run: Run, folders: Folders, runtime: Runtime, *, emit: Emit
+) -> Outcome:
+    """dataset → experts → distill → evaluate, going on where the run left off. Of several ranks
+    all walk it together, and the one that leads writes the run.
 
     The real images that the result is compared with are evaluated before the distillation, as
     what there is to beat, and not again when the run goes on.
     """
-    ranks, agreed = runtime.ranks, runtime.ranks.agreed(stop)
+    ranks = runtime.ranks
     known = ranks.first(lambda: run.state().results)
     before = ranks.first(lambda: progress(run))
     lost = ranks.first(lambda: losses(run, before.iteration))
-    derive = ranks.first(lambda: run.facts().get("derive", []))
-    yield RunStarted(
-        run=run.name,
-        command="distill",
-        device=runtime.description,
-        version=__version__,
-        seed=config.distill.seed,
-        resumed_at=before.iteration,
+    emit(
+        RunStarted(
+            run=run.name,
+            command="distill",
+            device=runtime.description,
+            version=__version__,
+            seed=config.distill.seed,
+            resumed_at=before.iteration,
+        )
     )
     for text in lost:
-        yield Noted(text=text)
+        emit(Noted(text=text))
     if ranks.leads:
         runtime.compiler.record = lambda _: run.note(arithmetic=runtime.facts())
-    yield Noted(text=runtime.choices)
+    emit(Noted(text=runtime.choices))
     if config.evaluate.mirrored:
-        yield Noted(text=MIRRORED)
-    data = yield from _prepared(config, folders, runtime)
+        emit(Noted(text=MIRRORED))
+    outcome = Outcome("stopped", before.iteration, before.loss)
+    try:
+        _run_stages(config, run, folders, runtime, known, outcome, emit=emit)
+        outcome.status = "done"
+    except Stopped:
+        reached = ranks.first(lambda: progress(run))
+        outcome.iterations, outcome.loss = reached.iteration, reached.loss
+    emit(RunEnded(status=outcome.status, iteration=outcome.iterations))
+    return outcome
+
+
+def _run_stages(
+    config: Config,
+    run: Run,
+    folders: Folders,
+    runtime: Runtime,
+    known: list[Evaluated],
+    outcome: Outcome,
+    *,
+    emit: Emit,
+) -> None:
+    """The stages one after the other. `known`: rows that are measured already; rows of results are
+    appended to `outcome`'s. Raises Stopped at the end of an epoch or an iteration."""
+    ranks = runtime.ranks
+    derive = ranks.first(lambda: run.facts().get("derive", []))
+    data = _prepared(config, folders, runtime, emit=emit)
     _check(config, data, run, runtime)
     with wanted_for("training experts", _smaller("experts.batch", config.experts.batch)):
-        experts = yield from train_experts(config, data, folders.experts, runtime, stop, derive)
+        experts = train_experts(config, data, folders.experts, runtime, derive, emit=emit)
     network = expert_network(config, data, seed=0, runtime=runtime)
-    evaluation = Evaluation(config, data, runtime, stop, _selection(config, data, network, experts))
-    outcome = Outcome("stopped", before.iteration, before.loss)
-    if not agreed():
-        known += yield from _evaluating(config, evaluation.references(known))
-    if derive and not agreed():
-        config = yield from _derived(derive, run, evaluation, experts, network, known)
+    selection = _selection(config, data, network, experts)
+    evaluation = Evaluation(config, data, runtime, selection, emit=emit)
+    runtime.check_stop()
+    with _evaluating(config):
+        known = [*known, *evaluation.references(known)]
+    runtime.check_stop()
+    if derive:
+        config = _derived(derive, run, evaluation, experts, network, known)
         evaluation = replace(evaluation, config=config)
-    if not agreed():
-        score = lambda candidate: _evaluating(config, evaluation.score(candidate))  # noqa: E731
-        with wanted_for("what is learned", _smaller("distill.ipc", config.distill.ipc)):
-            reached = yield from distill(
-                config, data, experts, network, run, runtime, score, agreed, save_now
-            )
-        outcome = replace(outcome, iterations=reached.iteration, loss=reached.loss)
-        if reached.skipped:
-            yield Noted(
-                text=f"{reached.skipped:,} of {reached.iteration:,} iterations took no step"
-            )
-        if not agreed():
-            sets = ranks.first(lambda: distilled_sets(run))
-            rows = yield from _evaluating(config, evaluation.compare(sets, known))
-            outcome = replace(outcome, results=rows)
-            if not agreed():
-                outcome = replace(outcome, status="done")
-    yield RunEnded(status=outcome.status, iteration=outcome.iterations)
-    return outcome
+        runtime.check_stop()
+
+    def score(candidate: SyntheticSet) -> float:
+        with _evaluating(config):
+            return evaluation.score(candidate)
+
+    with wanted_for("what is learned", _smaller("distill.ipc", config.distill.ipc)):
+        reached = distill(config, data, experts, network, run, runtime, score, emit=emit)
+    outcome.iterations, outcome.loss = reached.iteration, reached.loss
+    runtime.check_stop()
+    sets = ranks.first(lambda: distilled_sets(run))
+    with _evaluating(config):
+        evaluation.compare(sets, outcome.results, known)
+    runtime.check_stop()
 
 
 def _derived(
@@ -225,21 +251,21 @@ def _derived(
     experts: ExpertSet,
     network: FlatNetwork,
     known: Sequence[Evaluated],
-) -> Generator[Event, None, Config]:
-    """The configuration with what the experts tell, which from then on is the run's; as it was, if
-    stopped. The first rank measures, as one alone does, and the others take what it derives: values
-    are rounded, so that sums in another order can end at other values."""
-    config, runtime = evaluation.config, evaluation.runtime
+) -> Config:
+    """The configuration with what the experts tell, which from then on is the run's. The first rank
+    measures, as one alone does, and the others take what it derives: values are rounded, so that
+    sums in another order can end at other values."""
+    runtime = evaluation.runtime
     ranks, compiler = runtime.ranks, runtime.compiler
     settled: Settled | None = None
-    if ranks.leads:
-        alone = replace(evaluation, runtime=replace(runtime, ranks=ALONE))
-        stage = settle_by_experts(derive, alone, experts, network, known)
-        settled = yield from _evaluating(config, stage)
+    with ranks.stopping_together():
+        if ranks.leads:
+            alone = replace(evaluation, runtime=replace(runtime, ranks=ALONE))
+            with _evaluating(evaluation.config):
+                settled = settle_by_experts(derive, alone, experts, network, known)
     settled, decided = ranks.first(lambda: (settled, compiler.decided))
+    assert settled is not None
     compiler.decided.update(decided)
-    if settled is None:
-        return config
     if ranks.leads:
         run.restate(settled.config, **settled.facts())
     ranks.gather(None)  # so that no rank goes on from before it is kept
@@ -268,19 +294,21 @@ def evaluate_again(
     folders: Folders,
     runtime: Runtime,
     trained: Trained,
-    stop: Stop,
-) -> Generator[Event, None, list[Evaluated]]:
-    """dataset → evaluate, for sets that exist already. The data go through the preprocessing of
-    the first set, so that networks are tested on images of the kind they were trained on.
+    *,
+    emit: Emit,
+) -> list[Evaluated]:
+    """dataset → evaluate, for sets that exist already; if stopped, the rows that are finished. The
+    data go through the preprocessing of the first set, so that networks are tested on images of the
+    kind they were trained on.
 
     Experts are looked for only where `config.evaluate.against` names what they choose, and none
     is trained. Raises DataError for a dataset the sets are not of, FileError without experts.
     """
     first = next(iter(distilled.values()))
-    yield Noted(text=runtime.choices)
+    emit(Noted(text=runtime.choices))
     if config.evaluate.mirrored:
-        yield Noted(text=MIRRORED)
-    data = yield from _prepared(config, folders, runtime, first.preprocessing)
+        emit(Noted(text=MIRRORED))
+    data = _prepared(config, folders, runtime, first.preprocessing, emit=emit)
     made_for = (len(first.class_names), tuple(first.images.shape[1:]))
     if made_for != (data.classes, data.shape):
         raise DataError(
@@ -295,14 +323,15 @@ def evaluate_again(
             config, data, network.layout, folders.experts, trained.precision, trained.making
         )
         selection = _selection(config, data, network, experts)
-    comparison = Evaluation(config, data, runtime, stop, selection).compare(distilled)
-    return (yield from _evaluating(config, comparison))
+    rows: list[Evaluated] = []
+    with suppress(Stopped), _evaluating(config):
+        Evaluation(config, data, runtime, selection, emit=emit).compare(distilled, rows)
+    return rows
 
 
-def _evaluating(
-    config: Config, stage: Generator[Event, None, Result]
-) -> Generator[Event, None, Result]:
+@contextmanager
+def _evaluating(config: Config) -> Iterator[None]:
     with wanted_for(
         "training networks to evaluate", _smaller("evaluate.batch", config.evaluate.batch)
     ):
-        return (yield from stage)
+        yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 import torch
@@ -12,11 +12,9 @@ import torch
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import PreparedData, prepare
 from datm_engine.pipeline import Folders
-from datm_engine.runs.events import Event
+from datm_engine.runs.events import Event, drained
 from datm_engine.settings import presets
 from datm_engine.settings.config import Config, build, overlay
-
-Result = TypeVar("Result")
 
 ROOT = Path(__file__).parents[1]
 
@@ -54,18 +52,17 @@ def tiny_config(**over: dict[str, Any]) -> Config:
     return build(tables, "the tests' settings")
 
 
-def finish(stage: Generator[Event, None, Result]) -> tuple[list[Event], Result]:
-    """Every event of a stage, and its result."""
-    seen = []
-    while True:
-        try:
-            seen.append(next(stage))
-        except StopIteration as end:
-            return seen, end.value
+def finish(stage: Any, *given: Any, **how: Any) -> tuple[list[Event], Any]:
+    """Every event of a stage that is called with `emit`, and its result."""
+    seen: list[Event] = []
+    if isinstance(stage, Generator):
+        return seen, drained(stage, seen.append)
+    result = stage(*given, **how, emit=seen.append)
+    return seen, result
 
 
 @pytest.fixture
-def finished() -> Callable[[Generator[Event, None, Any]], tuple[list[Event], Any]]:
+def finished() -> Callable[..., tuple[list[Event], Any]]:
     return finish
 
 

@@ -35,7 +35,6 @@ from datm_engine.synthetic import SyntheticSet
 from tests.conftest import ROOT
 
 Make = Callable[..., Config]
-Finished = Callable[[Any], tuple[list[Any], Any]]
 NEVER = lambda: False  # noqa: E731
 
 
@@ -44,7 +43,6 @@ def walk(
     folders: Folders,
     name: str,
     cpu: Runtime,
-    finished: Finished,
     stop: Callable[[], bool] = NEVER,
 ) -> tuple[Run, list[Any], Any]:
     """The road in a run of its own, or on with the one of that name."""
@@ -53,15 +51,15 @@ def walk(
     else:
         run = Run.create(folders.runs, name, config, {})
     with run.recording() as record:
-        seen, outcome = finished(record.follow(make_distilled_set(config, run, folders, cpu, stop)))
+        seen: list[Any] = []
+        with record.recorded(seen.append) as emit:
+            outcome = make_distilled_set(config, run, folders, replace(cpu, stop=stop), emit=emit)
     return run, seen, outcome
 
 
-def test_the_road_leaves_what_it_says(
-    make_config: Make, folders: Folders, cpu: Runtime, finished: Finished
-) -> None:
+def test_the_road_leaves_what_it_says(make_config: Make, folders: Folders, cpu: Runtime) -> None:
     config = make_config()
-    run, seen, outcome = walk(config, folders, "whole", cpu, finished)
+    run, seen, outcome = walk(config, folders, "whole", cpu)
     assert outcome.status == "done"
     matched = [event for event in seen if isinstance(event, Matched)]
     assert [event.iteration for event in matched] == list(range(1, 9))
@@ -124,15 +122,15 @@ def told(run: Run) -> list[Any]:
     ids=["soft", "hard", "averaged, TESLA's", "later ideas"],
 )
 def test_stopped_anywhere_and_resumed_it_is_bit_for_bit_the_same(
-    distill: dict[str, Any], make_config: Make, folders: Folders, cpu: Runtime, finished: Finished
+    distill: dict[str, Any], make_config: Make, folders: Folders, cpu: Runtime
 ) -> None:
     """Stopped again and again, each time after a few more questions than before."""
     config = make_config(distill=distill)
-    whole, _, _ = walk(config, folders, "whole", cpu, finished)
+    whole, _, _ = walk(config, folders, "whole", cpu)
     for patience in itertools.count(1, 3):
         questions = itertools.count()
         stop = lambda q=questions, p=patience: next(q) >= p  # noqa: E731
-        run, _, outcome = walk(config, folders, "halting", cpu, finished, stop)
+        run, _, outcome = walk(config, folders, "halting", cpu, stop)
         if outcome.status == "done":
             break
         assert run.status() == "stopped"
@@ -142,12 +140,12 @@ def test_stopped_anywhere_and_resumed_it_is_bit_for_bit_the_same(
 
 
 def test_real_images_are_evaluated_once_however_often_a_run_goes_on(
-    make_config: Make, folders: Folders, cpu: Runtime, finished: Finished
+    make_config: Make, folders: Folders, cpu: Runtime
 ) -> None:
     config = make_config(evaluate={"against": ["random", "full"]})
     short = make_config(distill={"iterations": 4}, evaluate={"against": ["random", "full"]})
-    _, _, first = walk(short, folders, "once", cpu, finished)
-    run, seen, second = walk(config, folders, "once", cpu, finished)
+    _, _, first = walk(short, folders, "once", cpu)
+    run, seen, second = walk(config, folders, "once", cpu)
     rows = [event.set for event in seen if isinstance(event, Evaluated)]
     assert not {"random", "full"} & set(rows)
     before, after = (
@@ -159,16 +157,14 @@ def test_real_images_are_evaluated_once_however_often_a_run_goes_on(
     assert told.count("random") == told.count("full") == told.count("distilled") == 1
     with run.recording() as record:
         record.write(EvaluationChanged())
-    _, seen, _ = walk(config, folders, "once", cpu, finished)
+    _, seen, _ = walk(config, folders, "once", cpu)
     assert {"random", "full"} <= {event.set for event in seen if isinstance(event, Evaluated)}
 
 
-def test_more_iterations_go_on_exactly(
-    make_config: Make, folders: Folders, cpu: Runtime, finished: Finished
-) -> None:
-    whole, _, _ = walk(make_config(), folders, "whole", cpu, finished)
-    walk(make_config(distill={"iterations": 5}), folders, "longer", cpu, finished)
-    run, _, _ = walk(make_config(), folders, "longer", cpu, finished)
+def test_more_iterations_go_on_exactly(make_config: Make, folders: Folders, cpu: Runtime) -> None:
+    whole, _, _ = walk(make_config(), folders, "whole", cpu)
+    walk(make_config(distill={"iterations": 5}), folders, "longer", cpu)
+    run, _, _ = walk(make_config(), folders, "longer", cpu)
     ours, theirs = Checkpoint.load(run.checkpoint), Checkpoint.load(whole.checkpoint)
     assert all(torch.equal(ours.learned[name], theirs.learned[name]) for name in ours.learned)
 
@@ -203,14 +199,14 @@ def kill_after(iteration: int, command: list[str], events: Path, env: dict[str, 
 
 @pytest.mark.parametrize("compiling", ["off", pytest.param("on", marks=pytest.mark.slow)])
 def test_killed_and_resumed_it_is_bit_for_bit_the_same(
-    compiling: str, make_config: Make, folders: Folders, cpu: Runtime, finished: Finished
+    compiling: str, make_config: Make, folders: Folders, cpu: Runtime
 ) -> None:
     config = make_config(
         distill={"iterations": 60, "sample_interval": 20, "checkpoint_seconds": 0.02},
         evaluate={"selection_interval": 25},
     )
     on = replace(cpu, compiler=Compiler(compiling))
-    whole, _, _ = walk(config, folders, "whole", on, finished)
+    whole, _, _ = walk(config, folders, "whole", on)
     env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     places = ["--data-dir", str(folders.data), "--experts-dir", str(folders.experts)]
     places += ["--runs-dir", str(folders.runs)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -162,7 +163,7 @@ def _run(
 ) -> tuple[Outcome, int]:
     """Run all stages until they end or are stopped; the outcome, and the exit code."""
     from datm_cli.session import prepare_run
-    from datm_cli.session.run_stage import Several, StopRequest, UntilLost, drive
+    from datm_cli.session.run_stage import Several, StopRequest, UntilLost
     from datm_cli.session.watchdog import PATIENCE, ended_if_stuck
     from datm_cli.text import output
     from datm_cli.text.progress import reader
@@ -196,8 +197,9 @@ def _run(
             for event in run.events():
                 screen.read(event)
         together.gather(None)  # an earlier STOP is gone by now
-        stages = make_distilled_set(run.config(), run, folders, on, stop, stop.save_now)
-        outcome = drive(record.follow(stages), Several([screen, *trackers]))
+        on = replace(on, stop=stop, save_now=stop.save_now)
+        with record.recorded(Several([screen, *trackers]).read) as emit:
+            outcome = make_distilled_set(run.config(), run, folders, on, emit=emit)
     return outcome, stop.exit_code
 
 

@@ -95,7 +95,6 @@ def _free_disk(folder: Path) -> int:
 
 
 def _plan(on: Runtime, settled: Resolved, data_dir: Path, as_json: bool) -> dict[str, Any]:
-    from datm_cli.session.run_stage import drive
     from datm_cli.text import output
     from datm_cli.text.progress import reader
     from datm_engine.calibration.cost import estimate
@@ -111,9 +110,10 @@ def _plan(on: Runtime, settled: Resolved, data_dir: Path, as_json: bool) -> dict
     known = datasets.training_labels(dataset.name, data_dir=data_dir)
     each = (_ASSUMED // shape.classes,) * shape.classes
     images = remaining(known or BuiltIn(shape, each).training_labels, dataset).total
-    calibration = estimate(config, (shape.channels or 3, *size), shape.classes, images, on)
     with reader(output.remarks(), silent=as_json) as screen:
-        stages = drive(calibration, screen)
+        stages = estimate(
+            config, (shape.channels or 3, *size), shape.classes, images, on, emit=screen.read
+        )
     return {
         "settings": settled.source,
         "training_images": images,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,7 +50,7 @@ def evaluate(
 ) -> None:
     """Train networks on a distilled set and test them, beside networks trained on real images."""
     from datm_cli.resolve import GivenSettings
-    from datm_cli.session.run_stage import StopRequest, UntilLost, drive
+    from datm_cli.session.run_stage import StopRequest, UntilLost
     from datm_cli.text import output, set_report
     from datm_cli.text.progress import reader
     from datm_engine.compute import ranks
@@ -84,8 +84,8 @@ def evaluate(
         words += ["--precision", precision] if precision != "float32" else []
         words += [word for text in assignments or [] for word in ("--set", text)]
         trained = Trained(precision, command("datm", "experts", *words))
-        sets = subject.distilled
-        rows = drive(evaluate_again(config, sets, folders, on, trained, stop), screen)
+        on = replace(on, stop=stop)
+        rows = evaluate_again(config, subject.distilled, folders, on, trained, emit=screen.read)
     if not together.leads:
         raise typer.Exit(stop.exit_code)
     if as_json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,12 +58,13 @@ def experts(
 ) -> None:
     """Train the experts that are missing; with --inspect, see how hard the window is for them."""
     from datm_cli.resolve import GivenSettings
-    from datm_cli.session.run_stage import StopRequest, UntilLost, drive
+    from datm_cli.session.run_stage import StopRequest, UntilLost
     from datm_cli.text import output
     from datm_cli.text.expert_report import ExpertReport
     from datm_cli.text.progress import reader
     from datm_engine.compute import ranks
     from datm_engine.compute.threads import expert_work
+    from datm_engine.errors import Stopped
     from datm_engine.pipeline import inspect_experts, make_experts
     from datm_engine.runs.events import Noted
 
@@ -98,21 +100,24 @@ def experts(
         computing = options.ComputeOptions(device, precision, compiling, "0", threads)
         work = expert_work(settled.config, settled.shape)
         on = computing.start(work=work, ranks=together)
-        course, config = None, settled.config
-        if inspect:
-            stage = inspect_experts(config, settled.derive, folders, on, _training(), stop)
-            found, course, config = drive(stage, screen)
-        else:
-            _, found = drive(
-                make_experts(settled.config, settled.derive, folders, on, stop), screen
-            )
+        on = replace(on, stop=stop)
+        course, config, derive = None, settled.config, settled.derive
+        try:
+            if inspect:
+                found, course, config = inspect_experts(
+                    config, derive, folders, on, _training(), emit=screen.read
+                )
+            else:
+                found = make_experts(config, derive, folders, on, emit=screen.read)
+        except Stopped:
+            raise typer.Exit(stop.exit_code) from None
     if not together.leads:
         raise typer.Exit(stop.exit_code)
     wanted = settled.config.experts.count
     if course is not None:
         ready = len(found.present(wanted))
         _show(ExpertReport(config, str(found.folder), ready, course), save, as_json)
-    elif not inspect:
+    else:
         _tell(found, wanted, as_json, quiet)
     if stop.exit_code:
         raise typer.Exit(stop.exit_code)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from datm_engine.runs.events import Event
-
-Result = TypeVar("Result")
 
 
 class Reader(Protocol):
@@ -95,14 +93,3 @@ class StopRequest:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def drive(stage: Generator[Event, None, Result], reader: Reader) -> Result:
-    """Read a stage to its end; its result."""
-    while True:
-        try:
-            event = next(stage)
-        except StopIteration as end:
-            result: Result = end.value
-            return result
-        reader.read(event)

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from datm_cli.options import ComputeOptions
 from datm_cli.resolve import GivenSettings
 from datm_cli.session import prepare_run
-from datm_cli.session.run_stage import drive
 from datm_cli.text import output
 from datm_cli.text.progress import reader
 from datm_engine.compute.threads import run_work
@@ -105,8 +104,10 @@ class Making:
             known = shared_rows(run, (other for other in others if not self._is_new(other)))
             for row in known:
                 screen.read(record.write(row))
-            road = make_distilled_set(run.config(), run, self.folders, on, stop)
-            return drive(record.follow(road), screen).status == "done"
+            on = replace(on, stop=stop)
+            with record.recorded(screen.read) as emit:
+                outcome = make_distilled_set(run.config(), run, self.folders, on, emit=emit)
+        return outcome.status == "done"
 
     def _run(self, planned: PlannedRun) -> Run:
         return Run(self.folders.runs / planned.name)

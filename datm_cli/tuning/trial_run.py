@@ -13,7 +13,7 @@ from datm_engine.errors import ConfigError, MatchingError
 from datm_engine.hints import HELP, retyped
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs.directory import Run
-from datm_engine.runs.events import CandidateScored, DatasetReady
+from datm_engine.runs.events import CandidateScored, DatasetReady, Event
 from datm_engine.settings.config import Config
 from datm_engine.settings.resolved import Resolved
 
@@ -74,15 +74,20 @@ class TrialRunner:
         def ends() -> bool:
             return is_pruned or stop() or run.stop_file.exists()
 
+        def show(event: Event) -> None:
+            nonlocal is_pruned
+            reader.read(event)
+            if isinstance(event, DatasetReady) and not event.validation:
+                raise _nothing_held_out(event, run.config())
+            if isinstance(event, CandidateScored):
+                is_pruned = not score(event.iteration, event.accuracy)
+
         try:
             with run.recording() as record:
-                stage = make_distilled_set(run.config(), run, self.folders, on, ends)
-                for event in record.follow(stage):
-                    reader.read(event)
-                    if isinstance(event, DatasetReady) and not event.validation:
-                        raise _nothing_held_out(event, run.config())
-                    if isinstance(event, CandidateScored):
-                        is_pruned = not score(event.iteration, event.accuracy)
+                with record.recorded(show) as emit:
+                    make_distilled_set(
+                        run.config(), run, self.folders, replace(on, stop=ends), emit=emit
+                    )
                 is_stopped_by_hand = run.stop_file.exists() and not stop()
         except MatchingError as problem:
             return TrialOutcome(is_over=True, failure=problem.message)

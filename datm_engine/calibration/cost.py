@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -22,7 +22,7 @@ from datm_engine.experts.steps import expert_step
 from datm_engine.experts.train import expert_precision
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
-from datm_engine.runs.events import Event
+from datm_engine.runs.events import Emit
 from datm_engine.settings.config import Config
 
 _MOST = 128  # images a calibrated step; larger batches are taken to cost in proportion
@@ -49,17 +49,23 @@ def compiler_fault(runtime: Runtime) -> str:
 
 
 def estimate(
-    config: Config, shape: tuple[int, int, int], classes: int, images: int, runtime: Runtime
-) -> Generator[Event, None, list[Estimate]]:
+    config: Config,
+    shape: tuple[int, int, int],
+    classes: int,
+    images: int,
+    runtime: Runtime,
+    *,
+    emit: Emit,
+) -> list[Estimate]:
     """For experts, distill and evaluate, all of it done anew, its steps compiled where a run would
     compile them. shape: channels, height, width; `images`: for training.
     Raises DatmError where a step runs out of memory."""
-    stages = Calibration(config, shape, classes, images, runtime)
+    stages = Calibration(config, shape, classes, images, runtime, emit=emit)
     smaller = f"--set network.width={max(1, config.network.width // 2)}"
     with wanted_for("a step", smaller if runtime.device.type == "cpu" else "--device cpu"):
-        experts = yield from stages.experts()
-        distill = yield from stages.distill()
-        evaluate = yield from stages.evaluate()
+        experts = stages.experts()
+        distill = stages.distill()
+        evaluate = stages.evaluate()
     return [experts, distill, evaluate]
 
 
@@ -73,7 +79,10 @@ class Calibration:
         classes: int,
         images: int,
         runtime: Runtime,
+        *,
+        emit: Emit,
     ) -> None:
+        self.emit = emit
         self.config, self.runtime = config, runtime
         self.shape, self.classes = shape, classes
         self.images = images
@@ -83,7 +92,7 @@ class Calibration:
         if runtime.device.type == "cpu":
             self.data += runtime.peak_memory  # the process itself, which needs this much to be here
 
-    def experts(self) -> Generator[Event, None, Estimate]:
+    def experts(self) -> Estimate:
         settings, epochs = self.config.experts, self.config.snapshot_epochs
         runtime = self.runtime.using(expert_precision(settings, self.runtime.precision))
         network, batch = self._network("convnet", runtime), min(settings.batch, self.images)
@@ -92,13 +101,14 @@ class Calibration:
         given = theta, torch.zeros_like(theta), images, classes
         trained = settings.count * epochs + scoring_epochs(self.config, self.runtime.ranks)
         steps = trained * self.images / len(images)
-        step = yield from compiled(
+        step = compiled(
             runtime,
             "expert steps",
             expert_step(network, settings),
             lambda step: step(*given),
             round(steps),
             small_kernels=True,
+            emit=self.emit,
         )
         seconds = steps * _seconds(lambda: step(*given)[0])
         self.runtime.using(self.runtime.precision)
@@ -110,7 +120,7 @@ class Calibration:
             settings.count * snapshots * (2 if settings.snapshots == "bfloat16" else 4),
         )
 
-    def distill(self) -> Generator[Event, None, Estimate]:
+    def distill(self) -> Estimate:
         settings, network = self.config.distill, self._network("convnet", self.runtime)
         batch = min(settings.batch_syn, settings.ipc * self.classes)
         images, labels = self._noise(batch)
@@ -125,12 +135,13 @@ class Calibration:
             graph = build_graph(gradient, theta, images, labels, step)
             return torch.autograd.grad(graph.g, graph.leaves, theta)[0]
 
-        gradient = yield from compiled(
+        gradient = compiled(
             self.runtime,
             "student steps",
             student_gradient(network, mirrored=settings.mirrored),
             lambda gradient: (forward(gradient), back(gradient)),
             round(settings.iterations * settings.syn_steps * share),
+            emit=self.emit,
         )
         graph = build_graph(gradient, theta, images, labels, step)
         one = round(graph_size(graph.g) * share)
@@ -145,7 +156,7 @@ class Calibration:
             4 * learned * (2 + settings.iterations // settings.sample_interval // 4),
         )
 
-    def evaluate(self) -> Generator[Event, None, Estimate]:
+    def evaluate(self) -> Estimate:
         settings, distill = self.config.evaluate, self.config.distill
         count, seconds, memory = distill.ipc * self.classes, self._choosing(), 0
         for name in settings.networks:
@@ -155,10 +166,10 @@ class Calibration:
             if name == "convnet" and settings.selection != "last":
                 candidates = distill.iterations // settings.selection_interval
                 trainings += settings.selection_repeats * candidates
-            seconds += yield from self._trainings(name, count, trainings * (settings.epochs + 1))
+            seconds += self._trainings(name, count, trainings * (settings.epochs + 1))
             if "full" in settings.against:
                 epochs = settings.full_repeats * (settings.full_epochs + 1)
-                seconds += yield from self._trainings(name, self.images, epochs)
+                seconds += self._trainings(name, self.images, epochs)
             batch = min(settings.batch, max(count, self.images * ("full" in settings.against)))
             network = self._network(name, self.runtime)
             seen = 2 * batch if settings.mirrored else batch
@@ -175,14 +186,14 @@ class Calibration:
         a_pass = _seconds(lambda: network.predict(theta, images)) * self.images / len(images)
         return needed * a_pass
 
-    def _trainings(self, name: str, count: int, epochs: int) -> Generator[Event, None, float]:
+    def _trainings(self, name: str, count: int, epochs: int) -> float:
         """Seconds that so many epochs on `count` images take."""
         settings, network = self.config.evaluate, self._network(name, self.runtime)
         images, labels = self._noise(min(settings.batch, count))
         theta, rate = network.initial(), self.runtime.place(torch.tensor(0.01))
         given = theta, torch.zeros_like(theta), rate, images, labels
         steps = epochs * count / len(images)
-        step = yield from compiled(
+        step = compiled(
             self.runtime,
             f"steps of {name} on {count:,} images",
             training_step(
@@ -191,6 +202,7 @@ class Calibration:
             lambda step: step(*given),
             round(steps),
             small_kernels=True,
+            emit=self.emit,
         )
         return steps * _seconds(lambda: step(*given)[0])
 

@@ -4,7 +4,7 @@ measured, and what they say is stated, each value with its reason."""
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from datm_engine.evaluation.evaluate import Evaluation
 from datm_engine.experts.learning_curves import Course
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import FlatNetwork
-from datm_engine.runs.events import Evaluated, Event, SettingDerived
+from datm_engine.runs.events import Emit, Evaluated, SettingDerived
 from datm_engine.settings import derived
 from datm_engine.settings.config import Config, build, overlay
 from datm_engine.settings.derived import ALIGNED, FITTING, HALVINGS, RATES, Derived
@@ -58,25 +58,22 @@ def settle_by_experts(
     experts: ExpertSet,
     network: FlatNetwork,
     known: Sequence[Evaluated],
-) -> Generator[Event, None, Settled | None]:
+) -> Settled:
     """Derive the keys `derive` of [distill], for the configuration, the data and the device that
-    `evaluation` has; None if it is stopped.
+    `evaluation` has.
 
     known: rows of real images that are measured already. Takes a pass over some training images
     for every snapshot of two experts, networks trained on real images where there is no row of
     them, and `SEGMENTS` iterations. Raises FileError for a damaged expert.
     """
     config, data, runtime = evaluation.config, evaluation.data, evaluation.runtime
-    course = yield from measure_course(config, data, experts, network, runtime, evaluation.stop)
-    if runtime.ranks.any(course is None) or course is None:
-        return None
-    aligned = yield from align(derive, evaluation, course, known)
-    if aligned is None:
-        return None
+    emit = evaluation.emit
+    course = measure_course(config, data, experts, network, runtime, emit=emit)
+    aligned = align(derive, evaluation, course, known)
     config, told = aligned.config, aligned.derived
     if set(derive) & set(RATES):
         syn_lrs = _syn_lrs(config, derive, _learned(config, data, course))
-        matched = yield from _matched(config, syn_lrs, data, experts, network, runtime)
+        matched = _matched(config, syn_lrs, data, experts, network, runtime, emit=emit)
         rates = derived.rates_for(
             config.distill.iterations,
             matched.syn_lr,
@@ -86,7 +83,7 @@ def settle_by_experts(
             _held(config, derive),
         )
         config, told = _with(config, rates), (*told, *rates)
-        yield from _stated(rates)
+        _state(rates, emit)
     return Settled(config, told, course, aligned.random)
 
 
@@ -95,12 +92,10 @@ def align(
     evaluation: Evaluation,
     course: Course,
     known: Sequence[Evaluated] = (),
-) -> Generator[Event, None, Settled | None]:
+) -> Settled:
     """The first half of it: the window, M, N and the batch, for experts of such a course."""
     config, data = evaluation.config, evaluation.data
-    random = yield from _random(evaluation, known)
-    if evaluation.runtime.ranks.any(random is None) or random is None:
-        return None
+    random = _random(evaluation, known)
     settings = config.distill
     told = derived.aligned(
         settings.ipc,
@@ -110,7 +105,7 @@ def align(
         random,
         _held(config, derive),
     )
-    yield from _stated(told)
+    _state(told, evaluation.emit)
     return Settled(_with(config, told), tuple(told), course, random)
 
 
@@ -134,15 +129,13 @@ def _syn_lrs(config: Config, derive: Sequence[str], learned: derived.Experts) ->
     return [derived.rounded(rate / 2**halvings) for halvings in range(HALVINGS + 1)]
 
 
-def _random(
-    evaluation: Evaluation, known: Sequence[Evaluated]
-) -> Generator[Event, None, float | None]:
+def _random(evaluation: Evaluation, known: Sequence[Evaluated]) -> float:
     """Percent of the held-out images, or without any of the training images."""
     network = evaluation.config.evaluate.networks[0]
     for row in known:
         if (row.set, row.network) == ("random", network) and row.validation_mean is not None:
             return row.validation_mean
-    return (yield from evaluation.of_random_images())
+    return evaluation.of_random_images()
 
 
 def _held(config: Config, derive: Sequence[str]) -> dict[str, float]:
@@ -156,9 +149,9 @@ def _with(config: Config, told: Sequence[Derived]) -> Config:
     return build(overlay(config.model_dump(), {"distill": distill}), "the derived settings")
 
 
-def _stated(told: Sequence[Derived]) -> Generator[Event, None, None]:
+def _state(told: Sequence[Derived], emit: Emit) -> None:
     for one in told:
-        yield SettingDerived(key=f"distill.{one.key}", value=one.value, reason=one.reason)
+        emit(SettingDerived(key=f"distill.{one.key}", value=one.value, reason=one.reason))
 
 
 @dataclass(frozen=True)
@@ -180,13 +173,15 @@ def _matched(
     experts: ExpertSet,
     network: FlatNetwork,
     runtime: Runtime,
-) -> Generator[Event, None, _Matched]:
+    *,
+    emit: Emit,
+) -> _Matched:
     """At the first of the `syn_lrs` at which the loss begins below `FITTING`, or else at that of
     the lowest loss. Start epochs are spread evenly over the window, and no step is taken."""
     start = runtime.ranks.first(lambda: _start(config, data, experts, network, runtime))
     distillation = Distillation(config, experts, network, runtime)
     distillation.restore(at_first(start, experts))
-    yield from distillation.prepare()
+    distillation.prepare(emit=emit)
     tried: list[_Matched] = []
     for halvings, syn_lr in enumerate(syn_lrs):
         distillation.learned["syn_lr"] = runtime.place(torch.tensor(syn_lr, dtype=torch.float64))
@@ -198,7 +193,7 @@ def _matched(
             except OutOfMemory:
                 ran_out = True  # and what was tried is freed on leaving this block
             if ran_out:
-                yield from distillation.make_room()
+                distillation.make_room(emit=emit)
         means = {name: sum(one[name] for one in found) / SEGMENTS for name in found[0]}
         steps = {name: means[name] for name in distillation.learned}
         largest = max(one["loss"] for one in found)
@@ -216,13 +211,7 @@ def _start(
     runtime: Runtime,
 ) -> SyntheticSet:
     """The synthetic set at iteration 0. What is told of it is told when the distillation begins."""
-    stage = initial_set(config, data, experts, network, runtime)
-    while True:
-        try:
-            next(stage)
-        except StopIteration as end:
-            start: SyntheticSet = end.value
-            return start
+    return initial_set(config, data, experts, network, runtime, emit=lambda event: None)
 
 
 def _measured(distillation: Distillation, number: int) -> dict[str, float]:

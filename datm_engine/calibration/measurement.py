@@ -14,7 +14,7 @@ how soon it parts from the easy one, and how far, is what there is to see.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,7 +30,7 @@ from datm_engine.experts.learning_curves import Course
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.hints import command
 from datm_engine.networks.weights import FlatNetwork
-from datm_engine.runs.events import CourseProgress, Event
+from datm_engine.runs.events import CourseProgress, Emit
 from datm_engine.settings.config import Config
 
 MEASURED = 2  # experts: they differ in little but their draws
@@ -56,9 +56,10 @@ def measure_course(
     experts: ExpertSet,
     network: FlatNetwork,
     runtime: Runtime,
-    stop: Callable[[], bool] = lambda: False,
-) -> Generator[Event, None, Course | None]:
-    """What the first `MEASURED` experts on disk knew after each epoch; None if stopped.
+    *,
+    emit: Emit,
+) -> Course:
+    """What the first `MEASURED` experts on disk knew after each epoch.
 
     A pass takes `MOST` training images, drawn once, or all where there are fewer, and all held-out
     ones. A way forward is a third of a training step by SGD, a sixth of one by GSAM; so for a
@@ -77,20 +78,19 @@ def measure_course(
     own, passes = ranks.deal(found), experts.epochs + 1
     total = len(own) * passes
     measured: list[_Measured] = []
-    for place, expert in enumerate(own):
-        stage = _measure(experts, expert, network, train, data.validation, apart)
-        while not stop():
-            try:
-                epoch = next(stage)
-            except StopIteration as end:
-                measured.append(end.value)
-                break
-            yield CourseProgress(done=place * passes + epoch, total=total)
-    if own and len(measured) == len(own):
-        yield CourseProgress(done=total, total=total)
+
+    def before_pass(epoch: int) -> None:
+        runtime.check_stop_here()
+        emit(CourseProgress(done=len(measured) * passes + epoch, total=total))
+
+    with ranks.stopping_together():
+        for expert in own:
+            measured.append(
+                _measure(experts, expert, network, train, data.validation, apart, before_pass)
+            )
+        if own:
+            emit(CourseProgress(done=total, total=total))
     every = [one for theirs in ranks.gather(measured) for one in theirs]
-    if len(every) < len(found):
-        return None
     return _course(sorted(every, key=lambda one: one.expert))
 
 
@@ -110,12 +110,14 @@ def _measure(
     train: Part,
     held_out: Part,
     apart: int,
-) -> Generator[int, None, _Measured]:
-    """Yields the epoch that is measured next; M + 1 snapshots are in memory, M being `apart`."""
+    before_pass: Callable[[int], None],
+) -> _Measured:
+    """`before_pass` is called with the epoch that is measured next; M + 1 snapshots are in memory,
+    M being `apart`."""
     loss, right, accuracy, step, segments = [], [], [], [], []
     before: deque[Tensor] = deque(maxlen=apart)
     for epoch in range(experts.epochs + 1):
-        yield epoch
+        before_pass(epoch)
         snapshot = experts.snapshot(expert, epoch)
         if before:
             step.append(float((snapshot - before[-1]).norm()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import torch
@@ -17,7 +17,7 @@ from torch.utils.flop_counter import flop_registry
 
 from datm_engine.compute.out_of_memory import OutOfMemory, is_out_of_memory, noticed
 from datm_engine.compute.runtime import Runtime
-from datm_engine.runs.events import Event, Noted
+from datm_engine.runs.events import Emit, Noted
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -40,7 +40,8 @@ def compiled(
     repeats: int,
     *,
     small_kernels: bool = False,
-) -> Generator[Event, None, Function]:
+    emit: Emit,
+) -> Function:
     """`function` compiled, if the run's `compiling` says so; otherwise itself.
 
     `exercise` calls it in every way that the stage will, with every shape: compilation happens
@@ -57,7 +58,7 @@ def compiled(
         work = _seconds(runtime, function, exercise) * repeats
         compiler.decide(what, work > _PAYS_AFTER)
         if work <= _PAYS_AFTER:
-            yield Noted(text=f"{what}: not compiled, about {max(1, round(work))} s of work")
+            emit(Noted(text=f"{what}: not compiled, about {max(1, round(work))} s of work"))
     if not compiler.decided.get(what, True):
         return function
     on_cuda = runtime.device.type == "cuda"
@@ -81,9 +82,9 @@ def compiled(
             exercise(function)
         compiler.broken = True
         reason = str(problem).strip().splitlines() or [type(problem).__name__]
-        yield Noted(text=f"{what}: compiling failed ({reason[0][:200]}); going on without")
+        emit(Noted(text=f"{what}: compiling failed ({reason[0][:200]}); going on without"))
         return function
-    yield Noted(text=f"{what}: compiled in {time.monotonic() - began:.0f} s")
+    emit(Noted(text=f"{what}: compiled in {time.monotonic() - began:.0f} s"))
     return faster
 
 

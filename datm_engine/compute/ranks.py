@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from datm_engine.errors import ConfigError, DatmError
+from datm_engine.errors import ConfigError, DatmError, Stopped
 from datm_engine.hints import command
 
 if TYPE_CHECKING:
@@ -77,9 +77,16 @@ class Ranks:
         """Whether it is true on any rank; all are told the same."""
         return any(self.gather(flag)) if self.count > 1 else flag
 
-    def agreed(self, flag: Callable[[], bool]) -> Callable[[], bool]:
-        """`flag`, answered alike on all ranks; to be asked by all of them at once."""
-        return (lambda: self.any(flag())) if self.count > 1 else flag
+    @contextmanager
+    def stopping_together(self) -> Iterator[None]:
+        """Raise Stopped on all ranks, at the end of the block, if it is raised within on any."""
+        stopped = False
+        try:
+            yield
+        except Stopped:
+            stopped = True
+        if self.any(stopped):
+            raise Stopped
 
     def first(self, value: Callable[[], Value]) -> Value:
         """What `value()` gives on rank 0, which alone calls it."""

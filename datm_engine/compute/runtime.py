@@ -19,7 +19,7 @@ from torch import Tensor
 
 from datm_engine.compute.ranks import ALONE, Ranks
 from datm_engine.compute.threads import available_cores, core_numbers, parse_threads, threads_for
-from datm_engine.errors import ConfigError
+from datm_engine.errors import ConfigError, Stopped
 from datm_engine.formatting import plural
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
@@ -51,6 +51,10 @@ class Compiler:
             self.record(self.decided)
 
 
+def never() -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class Runtime:
     """Where and how a run computes.
@@ -67,6 +71,18 @@ class Runtime:
     memory: int = 0
     compiler: Compiler = field(default_factory=Compiler)
     ranks: Ranks = ALONE
+    stop: Callable[[], bool] = never  # whether a stop is requested, on this rank
+    save_now: Callable[[], bool] = never  # whether a checkpoint is requested; True once a request
+
+    def check_stop(self) -> None:
+        """Raise Stopped if a stop is requested on any rank. All ranks call it at the same point."""
+        if self.ranks.any(self.stop()):
+            raise Stopped
+
+    def check_stop_here(self) -> None:
+        """Raise Stopped if a stop is requested on this rank, within `Ranks.stopping_together`."""
+        if self.stop():
+            raise Stopped
 
     @property
     def compute(self) -> torch.dtype | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,17 +9,18 @@ from datm_engine.distillation.distilled_sets import set_aside
 from datm_engine.distillation.iteration import Distillation
 from datm_engine.distillation.samples import sampled, save_sample, save_start, spacing, thin
 from datm_engine.runs.directory import Run
-from datm_engine.runs.events import CheckpointSaved, Event, SampleSaved
+from datm_engine.runs.events import CheckpointSaved, Emit, SampleSaved
 from datm_engine.synthetic import SyntheticSet
-
-Told = Generator[Event, None, None]
 
 
 class Keeper:
     """Writes on the rank that leads, and nothing on others. `described`: the synthetic set as it
     started, with all that is said of it."""
 
-    def __init__(self, run: Run, distillation: Distillation, described: SyntheticSet) -> None:
+    def __init__(
+        self, run: Run, distillation: Distillation, described: SyntheticSet, *, emit: Emit
+    ) -> None:
+        self._emit = emit
         self._run, self._distillation, self._described = run, distillation, described
         self._writes = distillation.runtime.ranks.leads
         shown = sampled(described.images, len(described.class_names))
@@ -41,7 +41,7 @@ class Keeper:
         if self._writes:
             candidate.save(self._run.distilled)
 
-    def start(self) -> Told:
+    def start(self) -> None:
         """The set at iteration 0, with a picture of every image."""
         if self._writes:
             set_aside(self._run)
@@ -49,7 +49,7 @@ class Keeper:
         if self._writes:
             path, described = self._run.samples / "initial.safetensors", self._described
             save_start(path, described.pictures(), len(described.class_names))
-            yield SampleSaved(iteration=0, path="samples/initial.safetensors")
+            self._emit(SampleSaved(iteration=0, path="samples/initial.safetensors"))
         self.save()
 
     def save(self) -> None:
@@ -57,28 +57,28 @@ class Keeper:
         if self._writes:
             self._distillation.checkpoint().save(self._run.checkpoint)
 
-    def checkpoint(self) -> Told:
+    def checkpoint(self) -> None:
         self.save()
         if self._writes:
             iteration = self._distillation.progress.iteration
-            yield CheckpointSaved(iteration=iteration, path=self._run.checkpoint.name)
+            self._emit(CheckpointSaved(iteration=iteration, path=self._run.checkpoint.name))
 
-    def sample(self) -> Told:
+    def sample(self) -> None:
         """Pictures that are kept, where they are due; a long run keeps fewer."""
         iteration = self._distillation.progress.iteration
         interval = self._distillation.config.distill.sample_interval
         between = spacing(interval, iteration, self._sample_size)
         if iteration % between == 0:
-            yield from self._pictures(self._run.samples / f"{iteration:06d}.safetensors")
+            self._pictures(self._run.samples / f"{iteration:06d}.safetensors")
             if self._writes:
                 thin(self._run.samples, between)
 
-    def preview(self) -> Told:
-        yield from self._pictures(self._run.preview)
+    def preview(self) -> None:
+        self._pictures(self._run.preview)
 
-    def _pictures(self, path: Path) -> Told:
+    def _pictures(self, path: Path) -> None:
         if self._writes:
             at, described = self._distillation.progress.iteration, self._described
             images = self._distillation.checkpoint().distilled["images"]
             save_sample(path, images, described.preprocessing, len(described.class_names), at)
-            yield SampleSaved(iteration=at, path=str(path.relative_to(self._run.path)))
+            self._emit(SampleSaved(iteration=at, path=str(path.relative_to(self._run.path))))

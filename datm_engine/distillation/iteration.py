@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
@@ -41,7 +40,7 @@ from datm_engine.experts.optimizers import Descent
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.checkpoint import Checkpoint, Progress
-from datm_engine.runs.events import Event, Matched, Noted
+from datm_engine.runs.events import Emit, Matched, Noted
 from datm_engine.settings.config import Config
 
 
@@ -105,21 +104,21 @@ class Distillation:
             self.progress, self.learned, velocities, self.experts.folder.name, self.average
         )
 
-    def prepare(self) -> Generator[Event, None, None]:
+    def prepare(self, *, emit: Emit) -> None:
         """Compile the student's step if that pays, and see how many graphs fit the memory there
         is; where not even one does, in smaller pieces. What is learned must be there, for its
         shapes. Raises DatmError where a single image is too much."""
         while True:
             try:
-                yield from self._prepare()
+                self._prepare(emit)
                 ran_out = False
             except OutOfMemory:
                 ran_out = True  # and what was tried is freed on leaving this block
             if not self.runtime.ranks.any(ran_out):
                 return
-            yield from self._divide()
+            self._divide(emit)
 
-    def _prepare(self) -> Generator[Event, None, None]:
+    def _prepare(self, emit: Emit) -> None:
         images, labels = self.learned["images"], self.learned["labels"]
         settings, theta = self.config.distill, self.segments(self.progress.iteration).start
         steps = student_steps(self.config, len(images), 0, self.runtime)
@@ -135,8 +134,8 @@ class Distillation:
                 torch.autograd.grad(graph.g, graph.leaves, theta)
 
         repeats = settings.iterations * sum(map(len, divided)) // max(1, len(shapes))
-        self.gradient = yield from compiled(
-            self.runtime, "student steps", self.plain_gradient, exercise, repeats
+        self.gradient = compiled(
+            self.runtime, "student steps", self.plain_gradient, exercise, repeats, emit=emit
         )
         if not self.runtime.memory or not shapes:
             return
@@ -144,24 +143,25 @@ class Distillation:
             largest = build_graph(self.gradient, theta, images, labels, shapes[max(shapes)])
         size = graph_size(largest.g) * max(map(len, divided))
         self.kept = min(len(steps), self.room, self.runtime.memory // max(1, size))
-        yield Noted(
-            text=f"graphs of {self.kept} of {len(steps)} student steps are kept, "
+        text = (
+            f"graphs of {self.kept} of {len(steps)} student steps are kept, "
             f"{size / 1e6:,.1f} MB each, within {self.runtime.memory / 1e9:,.1f} GB (--memory)"
         )
+        emit(Noted(text=text))
 
-    def make_room(self) -> Generator[Event, None, None]:
+    def make_room(self, *, emit: Emit) -> None:
         """After an iteration that ran out of memory, so that it can be tried again: keep fewer
         graphs, or divide the batches. Raises DatmError where neither can be done."""
         if self.runtime.device.type == "cuda":
             torch.cuda.empty_cache()
         if self.runtime.ranks.any(self.kept > 0):
             self.kept = self.room = self.kept // 2
-            yield Noted(text=f"out of memory: graphs of {self.kept} student steps are kept now")
+            emit(Noted(text=f"out of memory: graphs of {self.kept} student steps are kept now"))
             return
-        yield from self._divide()
-        yield from self.prepare()
+        self._divide(emit)
+        self.prepare(emit=emit)
 
-    def _divide(self) -> Generator[Event, None, None]:
+    def _divide(self, emit: Emit) -> None:
         """Into pieces of half as many images as until now."""
         batch = min(self.config.distill.batch_syn, len(self.learned["images"]))
         before = self.division.largest(batch)
@@ -176,10 +176,11 @@ class Distillation:
         most = -(-before // 2)
         self.division = Division(self.runtime.ranks, most)
         self.progress = replace(self.progress, at_once=most)
-        yield Noted(
-            text=f"out of memory: student steps' batches of {batch:,} are worked in pieces of at "
+        text = (
+            f"out of memory: student steps' batches of {batch:,} are worked in pieces of at "
             f"most {most:,} images from here on; the gradient stays the same"
         )
+        emit(Noted(text=text))
 
     def iterate(self) -> Matched:
         """One iteration: match one segment of one expert, and take one step or none. Raises

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import torch
@@ -23,20 +23,20 @@ from datm_engine.distillation.initialization import (
 from datm_engine.distillation.iteration import Distillation
 from datm_engine.distillation.matching import hard_labels
 from datm_engine.distillation.skip_reasons import change_for
-from datm_engine.errors import FileError, MatchingError
+from datm_engine.errors import FileError, MatchingError, Stopped
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.hints import command
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.checkpoint import Checkpoint, Progress
 from datm_engine.runs.directory import Run
-from datm_engine.runs.events import CandidateScored, ClassesFilledUp, Event, Initialized, Noted
+from datm_engine.runs.events import CandidateScored, ClassesFilledUp, Emit, Initialized, Noted
 from datm_engine.settings.config import Config
 from datm_engine.settings.presets import APPROXIMATE
 from datm_engine.synthetic import SyntheticSet
 
 PREVIEW_SECONDS = 10.0  # between previews
 
-Score = Callable[[SyntheticSet], Generator[Event, None, float | None]]
+Score = Callable[[SyntheticSet], float]
 
 
 def distill(
@@ -47,59 +47,78 @@ def distill(
     run: Run,
     runtime: Runtime,
     score: Score,
-    stop: Callable[[], bool] = lambda: False,
-    save_now: Callable[[], bool] = lambda: False,
-) -> Generator[Event, None, Progress]:
-    """Iterate until done, or until `stop()`, going on from the run's checkpoint if it has one.
+    *,
+    emit: Emit,
+) -> Progress:
+    """Iterate until done, continuing from the run's checkpoint if it has one.
 
     `score` trains networks on a candidate and gives its accuracy; the best one is kept in
-    `run.distilled`. `save_now()` asks for a checkpoint, between iterations; `stop()` must be
-    answered alike on all ranks. Raises MatchingError when every step of a long row was refused.
+    `run.distilled`. Raises MatchingError when every step of a long row was refused, and Stopped
+    after saving a checkpoint.
     """
     settings = config.distill
     distillation = Distillation(config, experts, network, runtime)
-    begun = yield from _begin(config, data, experts, network, run, runtime)
-    described, checkpoint = begun
+    described, checkpoint = _begin(config, data, experts, network, run, runtime, emit=emit)
     distillation.restore(checkpoint or at_first(described, experts))
-    keeper = Keeper(run, distillation, described)
+    keeper = Keeper(run, distillation, described, emit=emit)
     if checkpoint is None:
-        yield from keeper.start()
+        keeper.start()
     if settings.gradient == "tesla":
-        yield Noted(text=APPROXIMATE)
-    yield from distillation.prepare()
+        emit(Noted(text=APPROXIMATE))
+    distillation.prepare(emit=emit)
+    try:
+        _iterate(distillation, keeper, run, score, emit=emit)
+    except Stopped:
+        _finish(distillation, keeper, emit=emit)
+        raise
+    _finish(distillation, keeper, emit=emit)
+    return distillation.progress
+
+
+def _finish(distillation: Distillation, keeper: Keeper, *, emit: Emit) -> None:
+    keeper.checkpoint()
+    keeper.preview()
+    progress = distillation.progress
+    if progress.skipped:
+        text = f"{progress.skipped:,} of {progress.iteration:,} iterations took no step"
+        emit(Noted(text=text))
+
+
+def _iterate(
+    distillation: Distillation, keeper: Keeper, run: Run, score: Score, *, emit: Emit
+) -> None:
+    config, runtime = distillation.config, distillation.runtime
+    settings = config.distill
     saved = time.monotonic()
     previewed = saved - PREVIEW_SECONDS
-    while not stop():
+    while True:
+        runtime.check_stop()
         iteration = distillation.progress.iteration
         last = iteration >= settings.iterations
         due = iteration > 0 and (last or iteration % config.evaluate.selection_interval == 0)
         if due and distillation.progress.considered < iteration:
-            considered = yield from _consider(config, keeper, distillation.progress, score)
-            if considered is None:
-                break
-            distillation.progress = considered
+            distillation.progress = _consider(
+                config, keeper, distillation.progress, score, emit=emit
+            )
         if last:
             _give_up_if_idle(config, distillation, keeper, run)
-            break
+            return
         try:
             matched = distillation.iterate()
         except OutOfMemory:
             matched = None  # what was tried is freed on leaving this block
         if matched is None:
-            yield from distillation.make_room()
+            distillation.make_room(emit=emit)
             continue
-        yield matched
-        yield from keeper.sample()
+        emit(matched)
+        keeper.sample()
         if time.monotonic() - previewed >= PREVIEW_SECONDS:
-            yield from keeper.preview()
+            keeper.preview()
             previewed = time.monotonic()
         _give_up_if_stuck(config, distillation, matched.refused, keeper, run)
-        if save_now() or time.monotonic() - saved >= settings.checkpoint_seconds:
-            yield from keeper.checkpoint()
+        if runtime.save_now() or time.monotonic() - saved >= settings.checkpoint_seconds:
+            keeper.checkpoint()
             saved = time.monotonic()
-    yield from keeper.checkpoint()
-    yield from keeper.preview()
-    return distillation.progress
 
 
 def _begin(
@@ -109,14 +128,16 @@ def _begin(
     network: FlatNetwork,
     run: Run,
     runtime: Runtime,
-) -> Generator[Event, None, tuple[SyntheticSet, Checkpoint | None]]:
+    *,
+    emit: Emit,
+) -> tuple[SyntheticSet, Checkpoint | None]:
     """The set at iteration 0, or as it was selected, and the checkpoint of a run that goes on; as
     the rank that leads reads or makes them."""
     begun: tuple[SyntheticSet, Checkpoint | None] | None = None
     if runtime.ranks.leads and run.checkpoint.exists():
         begun = _go_on(run)
     elif runtime.ranks.leads:
-        begun = (yield from initial_set(config, data, experts, network, runtime)), None
+        begun = initial_set(config, data, experts, network, runtime, emit=emit), None
     told = runtime.ranks.first(lambda: begun)
     assert told is not None
     return told
@@ -144,8 +165,14 @@ def _go_on(run: Run) -> tuple[SyntheticSet, Checkpoint]:
 
 
 def initial_set(
-    config: Config, data: PreparedData, experts: ExpertSet, network: FlatNetwork, runtime: Runtime
-) -> Generator[Event, None, SyntheticSet]:
+    config: Config,
+    data: PreparedData,
+    experts: ExpertSet,
+    network: FlatNetwork,
+    runtime: Runtime,
+    *,
+    emit: Emit,
+) -> SyntheticSet:
     """The synthetic set at iteration 0. Every class must have at least ipc images."""
     settings, train = config.distill, data.train
     ipc, seed, classes = settings.ipc, settings.seed, data.classes
@@ -160,7 +187,7 @@ def initial_set(
         chosen = correct_images(
             network, last_snapshots(count), train.images, train.labels, classes, ipc, seed
         )
-    yield from _report_filled_up(chosen, data, ipc)
+    _report_filled_up(chosen, data, ipc, emit=emit)
     indices = chosen.indices.to(runtime.device)
     images = train.images[indices]
     labelled_by = 1 if settings.label_experts == "one" else count
@@ -178,7 +205,7 @@ def initial_set(
     }[settings.images]
     if settings.images == "noise":
         images = torch.randn(images.shape, generator=generator(seed, "noise"))
-    yield Initialized(images=len(images), image_source=image_source, label_source=label_source)
+    emit(Initialized(images=len(images), image_source=image_source, label_source=label_source))
     return SyntheticSet(
         images=images.float().cpu(),
         labels=labels.float().cpu(),
@@ -192,41 +219,38 @@ def initial_set(
     )
 
 
-def _report_filled_up(
-    chosen: Selection, data: PreparedData, ipc: int
-) -> Generator[Event, None, None]:
+def _report_filled_up(chosen: Selection, data: PreparedData, ipc: int, *, emit: Emit) -> None:
     told = zip(data.class_names, chosen.qualified, strict=True)
     short = [f"{name} {qualified}" for name, qualified in told if qualified < ipc]
     if short:
-        yield ClassesFilledUp(
-            classes=len(short), of=data.classes, wanted=ipc, names=", ".join(short)
-        )
+        names = ", ".join(short)
+        emit(ClassesFilledUp(classes=len(short), of=data.classes, wanted=ipc, names=names))
 
 
 def _consider(
-    config: Config, keeper: Keeper, progress: Progress, score: Score
-) -> Generator[Event, None, Progress | None]:
-    """Keep the set as it stands in `run.distilled` if it is the best so far by the selection rule.
-    None if scoring it was stopped."""
+    config: Config, keeper: Keeper, progress: Progress, score: Score, *, emit: Emit
+) -> Progress:
+    """Keep the set as it stands in `run.distilled` if it is the best so far by the selection
+    rule."""
     rule, candidate = config.evaluate.selection, keeper.candidate()
     progress = replace(progress, considered=candidate.iteration)
     if rule == "last":
         if candidate.iteration == config.distill.iterations:
             keeper.select(candidate)
         return progress
-    accuracy = yield from score(candidate)
-    if accuracy is None:
-        return None
+    accuracy = score(candidate)
     best = progress.best_accuracy is None or accuracy > progress.best_accuracy
     if best:
         keeper.select(candidate)
         progress = replace(progress, best_accuracy=accuracy)
-    yield CandidateScored(
-        iteration=candidate.iteration,
-        part=rule,
-        accuracy=accuracy,
-        images=len(candidate.images),
-        best=best,
+    emit(
+        CandidateScored(
+            iteration=candidate.iteration,
+            part=rule,
+            accuracy=accuracy,
+            images=len(candidate.images),
+            best=best,
+        )
     )
     return progress
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 
 import torch
 
@@ -20,7 +20,7 @@ from datm_engine.evaluation.training import Material, Schedule, TrainingStep, tr
 from datm_engine.networks.batchnorm import measure_statistics
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
-from datm_engine.runs.events import Evaluated, EvaluationProgress, Event
+from datm_engine.runs.events import Emit, Evaluated, EvaluationProgress
 from datm_engine.settings.config import Config
 from datm_engine.synthetic import SyntheticSet
 
@@ -31,73 +31,71 @@ PROGRESS_EVENTS = 20  # a training
 class Evaluation:
     """Trains networks and tests them, as `config.evaluate` says.
 
-    `stop()` is asked after every epoch; once it is true, no row that is not finished is given.
-    `subsets` are needed where `config.evaluate.against` names what experts choose.
-    The repeats of a row are dealt out to the ranks, with the same draws as on one.
+    Stopped is raised at the end of an epoch. `subsets` are needed where `config.evaluate.against`
+    names what experts choose. The repeats of a row are dealt out to the ranks, with the same draws
+    as on one.
     """
 
     config: Config
     data: PreparedData
     runtime: Runtime
-    stop: Callable[[], bool] = lambda: False
     subsets: ExpertSelection | None = None
     steps: dict[tuple[str, int], TrainingStep] = field(default_factory=dict)
+    _: KW_ONLY
+    emit: Emit
 
-    def references(
-        self, known: Sequence[Evaluated] = ()
-    ) -> Generator[Event, None, list[Evaluated]]:
+    def references(self, known: Sequence[Evaluated] = ()) -> list[Evaluated]:
         """The rows of real images for the first network: what there is to beat, so that a
         distillation can be watched beside them. Those in `known` are not made again."""
-        return (yield from self._rows({}, self.config.evaluate.networks[:1], known))
+        rows: list[Evaluated] = []
+        self._measure_rows({}, self.config.evaluate.networks[:1], known, rows)
+        return rows
 
     def compare(
-        self, distilled: Mapping[str, SyntheticSet], known: Sequence[Evaluated] = ()
-    ) -> Generator[Event, None, list[Evaluated]]:
-        """A row of test accuracy for every set and network.
+        self,
+        distilled: Mapping[str, SyntheticSet],
+        rows: list[Evaluated],
+        known: Sequence[Evaluated] = (),
+    ) -> None:
+        """Append to `rows` one of test accuracy for every set and network, each as soon as it is
+        measured, so that those before a stop are kept.
 
         `distilled` names the sets to evaluate beside those of `config.evaluate.against`. A row is
         mean and (population) standard deviation over the repeats, each with initial weights and,
         for "random", images of its own; the other subsets are the same each time. Rows of real
         images in `known` are taken as they are.
         """
-        return (yield from self._rows(distilled, self.config.evaluate.networks, known))
+        self._measure_rows(distilled, self.config.evaluate.networks, known, rows)
 
-    def _rows(
+    def _measure_rows(
         self,
         distilled: Mapping[str, SyntheticSet],
         networks: Sequence[str],
         known: Sequence[Evaluated],
-    ) -> Generator[Event, None, list[Evaluated]]:
+        rows: list[Evaluated],
+    ) -> None:
         have = {(row.set, row.network): row for row in known if row.set not in distilled}
         names = [*distilled, *self.config.evaluate.against]
         wanted = [(name, network) for network in networks for name in names]
         missing = [pair for pair in wanted if pair not in have]
-        rows: list[Evaluated] = []
         for name, network in wanted:
             row = have.get((name, network))
             if row is None:
                 place = (missing.index((name, network)), len(missing))
-                row = yield from self._row(name, distilled.get(name), network, place)
-                if row is None:
-                    return rows
-                yield row
+                row = self._row(name, distilled.get(name), network, place)
+                self.emit(row)
             rows.append(row)
-        return rows
 
     def _row(
         self, name: str, synthetic: SyntheticSet | None, network: str, place: tuple[int, int]
-    ) -> Generator[Event, None, Evaluated | None]:
-        """Of a distilled set, or without one of the real images called `name`; None if stopped.
+    ) -> Evaluated:
+        """Of a distilled set, or without one of the real images called `name`.
         `place`: the row's number, and of how many."""
         settings, began = self.config.evaluate, time.monotonic()
         repeats = settings.full_repeats if name == "full" else settings.repeats
         judges = [self.data.test] + ([self.data.validation] if len(self.data.validation) else [])
-        material = yield from self._material(name, synthetic, place)
-        if material is None:
-            return None
-        measured = yield from self._measured(material, network, repeats, judges, place)
-        if measured is None:
-            return None
+        material = self._material(name, synthetic, place)
+        measured = self._measured(material, network, repeats, judges, place)
         on_test, *held_out = zip(*measured, strict=True)
         return Evaluated(
             set=name,
@@ -111,29 +109,29 @@ class Evaluation:
             validation_mean=statistics.fmean(held_out[0]) if held_out else None,
         )
 
-    def score(self, candidate: SyntheticSet) -> Generator[Event, None, float | None]:
+    def score(self, candidate: SyntheticSet) -> float:
         """Accuracy on the part that `selection` names: the held-out part of the training images,
-        or by the published rule the test images. None if stopped."""
+        or by the published rule the test images."""
         settings = self.config.evaluate
         judge = self.data.test if settings.selection == "test" else self.data.validation
         material = self._distilled("candidate", candidate)
-        measured = yield from self._measured(
+        measured = self._measured(
             lambda repeat: material, "convnet", settings.selection_repeats, [judge]
         )
-        return None if measured is None else statistics.fmean(row[0] for row in measured)
+        return statistics.fmean(row[0] for row in measured)
 
-    def of_random_images(self) -> Generator[Event, None, float | None]:
+    def of_random_images(self) -> float:
         """Percent of the held-out images, or without any of the training images, that networks get
         right which were trained on random real ones: what a row of these says of held-out images,
-        and nothing of test images. None if stopped."""
+        and nothing of test images."""
         judge = self.data.validation if len(self.data.validation) else self.data.train
-        measured = yield from self._measured(
+        measured = self._measured(
             lambda repeat: self._real("random", self._random(repeat)),
             self.config.evaluate.networks[0],
             self.config.evaluate.repeats,
             [judge],
         )
-        return None if measured is None else statistics.fmean(row[0] for row in measured)
+        return statistics.fmean(row[0] for row in measured)
 
     def _measured(
         self,
@@ -142,20 +140,18 @@ class Evaluation:
         repeats: int,
         judges: Sequence[Part],
         place: tuple[int, int] = (0, 1),
-    ) -> Generator[Event, None, list[list[float]] | None]:
-        """For every repeat, percent of each judge that its network gets right; None if stopped on
-        any rank. `material(repeat)`: what it is trained on."""
+    ) -> list[list[float]]:
+        """For every repeat, percent of each judge that its network gets right.
+        `material(repeat)`: what it is trained on."""
         ranks = self.runtime.ranks
-        own: dict[int, list[float] | None] = {}
-        for repeat in ranks.deal(range(repeats)):
-            own[repeat] = yield from self._accuracies(
-                material(repeat), network, repeat, repeats, judges, place
-            )
-            if own[repeat] is None:
-                break
-        all_of_them = {key: value for theirs in ranks.gather(own) for key, value in theirs.items()}
-        found = [row for _, row in sorted(all_of_them.items()) if row is not None]
-        return found if len(found) == repeats else None
+        own: dict[int, list[float]] = {}
+        with ranks.stopping_together():
+            for repeat in ranks.deal(range(repeats)):
+                own[repeat] = self._accuracies(
+                    material(repeat), network, repeat, repeats, judges, place
+                )
+        of_all = {key: value for theirs in ranks.gather(own) for key, value in theirs.items()}
+        return [of_all[repeat] for repeat in range(repeats)]
 
     def _distilled(self, name: str, synthetic: SyntheticSet) -> Material:
         return Material(
@@ -168,8 +164,8 @@ class Evaluation:
 
     def _material(
         self, name: str, synthetic: SyntheticSet | None, place: tuple[int, int]
-    ) -> Generator[Event, None, Callable[[int], Material] | None]:
-        """What each repeat trains on; None if stopped on any rank."""
+    ) -> Callable[[int], Material]:
+        """What each repeat trains on."""
         if name == "random" and not synthetic:
             return lambda repeat: self._real(name, self._random(repeat))
         if synthetic:
@@ -178,10 +174,10 @@ class Evaluation:
             given = self._real(name, self.data.train)
         else:
             assert self.subsets is not None
-            chosen = yield from self.subsets.choose(name, place, self.stop)
-            stopped = self.runtime.ranks.any(chosen is None)
-            if chosen is None or stopped:
-                return None
+            with self.runtime.ranks.stopping_together():
+                chosen = self.subsets.choose(
+                    name, self.runtime.check_stop_here, place, emit=self.emit
+                )
             given = self._real(name, chosen)
         return lambda repeat: given
 
@@ -204,14 +200,32 @@ class Evaluation:
         repeats: int,
         judges: Sequence[Part],
         place: tuple[int, int] = (0, 1),
-    ) -> Generator[Event, None, list[float] | None]:
-        """Percent of each judge that a fresh network gets right; None if stopped."""
+    ) -> list[float]:
+        """Percent of each judge that a fresh network gets right."""
         config, settings = self.config, self.config.evaluate
         seed = derive_seed(config.distill.seed, "evaluation", network_name, repeat)
         network = self._network(network_name, seed)
-        step = yield from self._step(network_name, material)
+        step = self._step(network_name, material)
         schedule = Schedule(material.epochs, material.lr, settings.batch)
-        training = train(
+        every = max(1, material.epochs // PROGRESS_EVENTS)
+
+        def after_epoch(epoch: int) -> None:
+            self.runtime.check_stop_here()
+            if epoch % every == 0:
+                self.emit(
+                    EvaluationProgress(
+                        set=material.name,
+                        network=network_name,
+                        repeat=repeat,
+                        repeats=repeats,
+                        epoch=epoch,
+                        epochs=material.epochs,
+                        row=place[0],
+                        rows=place[1],
+                    )
+                )
+
+        theta = train(
             step,
             network.initial(),
             material.images,
@@ -219,27 +233,10 @@ class Evaluation:
             schedule,
             config.dataset.augmentation,
             seed,
+            after_epoch,
         )
-        every = max(1, material.epochs // PROGRESS_EVENTS)
-        while True:
-            try:
-                epoch = next(training)
-            except StopIteration as end:
-                measure_statistics(network, end.value, material.images)
-                return [network.accuracy(end.value, j.images, j.labels) for j in judges]
-            if self.stop():
-                return None
-            if epoch % every == 0:
-                yield EvaluationProgress(
-                    set=material.name,
-                    network=network_name,
-                    repeat=repeat,
-                    repeats=repeats,
-                    epoch=epoch,
-                    epochs=material.epochs,
-                    row=place[0],
-                    rows=place[1],
-                )
+        measure_statistics(network, theta, material.images)
+        return [network.accuracy(theta, judge.images, judge.labels) for judge in judges]
 
     def _network(self, name: str, seed: int) -> FlatNetwork:
         channels, height, width = self.data.shape
@@ -257,7 +254,7 @@ class Evaluation:
         runtime = self.runtime
         return FlatNetwork(module.to(runtime.device, runtime.dtype), runtime.compute)
 
-    def _step(self, network_name: str, material: Material) -> Generator[Event, None, TrainingStep]:
+    def _step(self, network_name: str, material: Material) -> TrainingStep:
         """The step of a network on batches of such a material's sizes, compiled where that pays;
         made once, whatever weights it is used with."""
         settings, count = self.config.evaluate, len(material.images)
@@ -275,7 +272,7 @@ class Evaluation:
 
         batches = -(-count // settings.batch)
         repeats = self._trainings(network_name, material) * (material.epochs + 1) * batches
-        step = yield from compiled(
+        step = compiled(
             self.runtime,
             f"steps of {network_name} on {count:,} images",
             training_step(
@@ -284,6 +281,7 @@ class Evaluation:
             exercise,
             repeats // len(sizes),
             small_kernels=True,
+            emit=self.emit,
         )
         self.steps[network_name, count] = step
         return step

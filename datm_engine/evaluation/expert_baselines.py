@@ -9,7 +9,7 @@ images through one snapshot, without augmentation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -21,7 +21,7 @@ from datm_engine.experts.curriculum import early, el2n
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.convnet import ConvNet
 from datm_engine.networks.weights import FlatNetwork
-from datm_engine.runs.events import Event, Noted, SelectionProgress
+from datm_engine.runs.events import Emit, Noted, SelectionProgress
 
 BY_FEATURES: dict[str, Choice] = {"herding": herding, "kcenter": k_center}
 BY_SCORES = ("forgetting", "el2n")
@@ -50,22 +50,29 @@ class ExpertSelection:
     chosen: dict[str, Part] = field(default_factory=dict)
 
     def choose(
-        self, name: str, place: tuple[int, int] = (0, 1), stop: Callable[[], bool] = lambda: False
-    ) -> Generator[Event, None, Part | None]:
-        """The subset called `name`; None if stopped. `place`: the number of the row it is for, and
-        of how many. Raises FileError for an expert that cannot be read."""
+        self,
+        name: str,
+        check_stop: Callable[[], None],
+        place: tuple[int, int] = (0, 1),
+        *,
+        emit: Emit,
+    ) -> Part:
+        """The subset called `name`. `check_stop` is called before every pass; `place`: the number
+        of the row it is for, and of how many. Raises FileError for an expert that cannot be
+        read."""
         if name not in self.chosen:
             together = [name]
             if name in BY_SCORES:
                 together = [score for score in BY_SCORES if score in (name, *self.names)]
             for each in together:
-                yield Noted(text=self._told(each))
-            for done, total in self._chosen(together):
-                if stop():
-                    return None
-                yield SelectionProgress(
-                    set=name, done=done, total=total, row=place[0], rows=place[1]
-                )
+                emit(Noted(text=self._told(each)))
+
+            def before_pass(done: int, total: int) -> None:
+                check_stop()
+                row, rows = place
+                emit(SelectionProgress(set=name, done=done, total=total, row=row, rows=rows))
+
+            self._choose(together, before_pass)
         return self.chosen[name]
 
     def _told(self, name: str) -> str:
@@ -76,13 +83,13 @@ class ExpertSelection:
         of = "1 expert" if len(experts) == 1 else f"{len(experts)} experts"
         return f"{name}: the highest of each class, over {of} after {when}"
 
-    def _chosen(self, names: Sequence[str]) -> Generator[tuple[int, int], None, None]:
-        """Yields (passes done, passes needed); the subsets are there in the end."""
+    def _choose(self, names: Sequence[str], before_pass: Callable[[int, int], None]) -> None:
+        """`before_pass` is called with how many passes are done and needed."""
         if names[0] in BY_FEATURES:
-            yield 0, 1
+            before_pass(0, 1)
             self._keep(names[0], self._by_features(BY_FEATURES[names[0]]))
             return
-        scores = yield from self._scores(names)
+        scores = self._scores(names, before_pass)
         for name, values in scores.items():
             self._keep(name, highest(values, self.train.labels, self.classes, self.ipc))
 
@@ -103,7 +110,9 @@ class ExpertSelection:
                 chosen.append(own[choice(found, self.ipc)])
         return torch.cat(chosen)
 
-    def _scores(self, wanted: Sequence[str]) -> Generator[tuple[int, int], None, dict[str, Tensor]]:
+    def _scores(
+        self, wanted: Sequence[str], before_pass: Callable[[int, int], None]
+    ) -> dict[str, Tensor]:
         """[n] each, the mean over experts."""
         images, labels, last = self.train.images, self.train.labels, self.experts.epochs
         epochs = range(1, last + 1) if "forgetting" in wanted else [early(last)]
@@ -111,7 +120,7 @@ class ExpertSelection:
         for number, expert in enumerate(experts):
             right = []
             for place, epoch in enumerate(epochs):
-                yield number * len(epochs) + place, len(experts) * len(epochs)
+                before_pass(number * len(epochs) + place, len(experts) * len(epochs))
                 logits = self.network.predict(self._snapshot(expert, epoch), images)
                 right.append(logits.argmax(dim=1) == labels)
                 if "el2n" in wanted and epoch == early(last):

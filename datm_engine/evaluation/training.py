@@ -8,7 +8,7 @@ Source: MTT's and DATM's published evaluation (E = 1000, momentum 0.9, weight de
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -78,8 +78,9 @@ def train(
     schedule: Schedule,
     augmentation: Sequence[str],
     seed: int,
-) -> Generator[int, None, Tensor]:
-    """Yields each epoch's number when it is done; returns the weights.
+    after_epoch: Callable[[int], None],
+) -> Tensor:
+    """Return the weights; `after_epoch` is called with each epoch's number when it is done.
 
     theta: flat weights to start from; images: [n, channels, height, width] as the network sees
     them; labels: [n, classes] logits.
@@ -97,5 +98,5 @@ def train(
         for batch, augmented in zip(batches, augmentations, strict=True):
             seen = augment(images[batch], augmented)
             theta, velocity = step(theta, velocity, rate, seen, labels[batch])
-        yield epoch
+        after_epoch(epoch)
     return theta

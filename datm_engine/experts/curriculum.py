@@ -24,18 +24,18 @@ and no batch has a shape that was not compiled.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from datm_engine.compute.ranks import Ranks
-from datm_engine.compute.runtime import generator
+from datm_engine.compute.runtime import Runtime, generator
 from datm_engine.data.prepared import PreparedData
 from datm_engine.experts.steps import check_finite, expert_step, train_epoch
 from datm_engine.networks.weights import FlatNetwork
-from datm_engine.runs.events import DifficultyProgress, Event, Noted
+from datm_engine.runs.events import DifficultyProgress, Emit, Noted
 from datm_engine.settings.config import Config
 
 SCORERS = 5
@@ -115,38 +115,33 @@ def difficulty(
     data: PreparedData,
     network: FlatNetwork,
     start: Callable[[int], Tensor],
-    ranks: Ranks,
-    stop: Callable[[], bool],
-) -> Generator[Event, None, Tensor | None]:
-    """The `places` of the training images; None if stopped, on any rank. `start(k)`: the weights
-    that network k begins with. Networks are dealt out; their mean is the same for any number of
-    ranks. Raises DatmError where one diverges."""
-    yield Noted(text=TOLD)
+    runtime: Runtime,
+    *,
+    emit: Emit,
+) -> Tensor:
+    """The `places` of the training images. `start(k)`: the weights that network k begins with.
+    Networks are dealt out; their mean is the same for any number of ranks. Raises DatmError where
+    one diverges, Stopped."""
+    emit(Noted(text=TOLD))
+    ranks = runtime.ranks
     plain = config.experts.model_copy(update={"optimizer": "sgd"})
     step, epochs = expert_step(network, plain), early(config.snapshot_epochs)
     train, total = data.train, scoring_epochs(config, ranks)
-    own: dict[int, Tensor] | None = {}
-    for number, scorer in enumerate(ranks.deal(range(SCORERS))):
-        theta = start(scorer)
-        velocity = torch.zeros_like(theta)
-        for epoch in range(1, epochs + 1):
-            if stop():
-                own = None
-                break
-            draws = generator(plain.seed, "difficulty epoch", scorer, epoch)
-            order = torch.randperm(len(train), generator=draws)
-            theta, velocity, loss, _ = train_epoch(
-                step, theta, velocity, train, order, config, draws
-            )
-            check_finite(loss, f"network {scorer} that tells easy from hard", epoch, plain.lr)
-            yield DifficultyProgress(done=number * epochs + epoch, total=total)
-        if own is None:
-            break
-        own[scorer] = el2n(network.predict(theta, train.images), train.labels).cpu()
-    found: dict[int, Tensor] = {}
-    for theirs in ranks.gather(own):
-        if theirs is None:
-            return None
-        found |= theirs
+    own: dict[int, Tensor] = {}
+    with ranks.stopping_together():
+        for number, scorer in enumerate(ranks.deal(range(SCORERS))):
+            theta = start(scorer)
+            velocity = torch.zeros_like(theta)
+            for epoch in range(1, epochs + 1):
+                runtime.check_stop_here()
+                draws = generator(plain.seed, "difficulty epoch", scorer, epoch)
+                order = torch.randperm(len(train), generator=draws)
+                theta, velocity, loss, _ = train_epoch(
+                    step, theta, velocity, train, order, config, draws
+                )
+                check_finite(loss, f"network {scorer} that tells easy from hard", epoch, plain.lr)
+                emit(DifficultyProgress(done=number * epochs + epoch, total=total))
+            own[scorer] = el2n(network.predict(theta, train.images), train.labels).cpu()
+    found = {scorer: errors for theirs in ranks.gather(own) for scorer, errors in theirs.items()}
     scores = torch.stack([found[scorer] for scorer in range(SCORERS)]).mean(dim=0)
     return places(scores, train.labels)

@@ -6,7 +6,6 @@ and never added to.
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from datm_engine.experts.trajectories import ExpertSet, fingerprint
 from datm_engine.files import parse_json, save_text
 from datm_engine.hints import command
 from datm_engine.networks.weights import Layout
-from datm_engine.runs.events import Event, ExpertsPlanned, Noted
+from datm_engine.runs.events import Emit, ExpertsPlanned, Noted
 from datm_engine.settings.config import Config
 
 FORMAT = "datm-imported-experts/1"
@@ -50,23 +49,25 @@ def state(folder: Path, origin: Origin, count: int) -> None:
 
 
 def imported_experts(
-    config: Config, data: PreparedData, layout: Layout, experts_dir: Path
-) -> Generator[Event, None, ExpertSet]:
+    config: Config, data: PreparedData, layout: Layout, experts_dir: Path, *, emit: Emit
+) -> ExpertSet:
     """The set that `config.experts.imported` names, in the place of training one. Raises as
     `open_imported` does."""
     experts = open_imported(config, data.name, data.classes, layout, experts_dir)
-    yield ExpertsPlanned(
-        folder=str(experts.folder),
-        total=config.experts.count,
-        missing=0,
-        epochs=experts.epochs,
-        epochs_needed=config.epochs_needed,
-        seconds=0.0,
-        size=0,
+    emit(
+        ExpertsPlanned(
+            folder=str(experts.folder),
+            total=config.experts.count,
+            missing=0,
+            epochs=experts.epochs,
+            epochs_needed=config.epochs_needed,
+            seconds=0.0,
+            size=0,
+        )
     )
     if len(data.validation):
         told = "the experts were trained elsewhere, and may have seen the held-out images"
-        yield Noted(text=told)
+        emit(Noted(text=told))
     return experts
 
 

@@ -10,7 +10,7 @@ import fcntl
 import os
 import platform
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.files import cannot_write
-from datm_engine.runs.events import Event, Noted
+from datm_engine.runs.events import Emit, Noted
 
 POLL_SECONDS = 0.5
 NOTE_SECONDS = 300.0  # between notes that this process still waits
@@ -62,23 +62,27 @@ def lock_path(experts: ExpertSet, expert: int) -> Path:
 
 
 def claim_next(
-    experts: ExpertSet, pending: Sequence[int], total: int, stop: Callable[[], bool]
-) -> Generator[Event, None, Claim | None]:
+    experts: ExpertSet,
+    pending: Sequence[int],
+    total: int,
+    check_stop: Callable[[], None],
+    *,
+    emit: Emit,
+) -> Claim:
     """The first of the `pending` experts, of `total`, that can be had: one to train, or one that
-    another process has trained since. Waits while all are being trained; None if stopped then.
-    Raises FileError for a damaged expert, and where the lock cannot be written.
+    another process has trained since. Waits while all are being trained, and calls `check_stop`
+    then. Raises FileError for a damaged expert, and where the lock cannot be written.
     """
     began = noted = time.monotonic()
     while True:
         for expert in pending:
             if (claim := _claim(experts, expert)) is not None:
                 return claim
-        if stop():
-            return None
+        check_stop()
         now = time.monotonic()
         if began == noted or now - noted >= NOTE_SECONDS:
             noted = now
-            yield Noted(text=_waiting(experts, pending, total, now - began))
+            emit(Noted(text=_waiting(experts, pending, total, now - began)))
         time.sleep(POLL_SECONDS)
 
 

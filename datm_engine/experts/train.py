@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,7 +14,7 @@ from torch import Tensor
 from datm_engine.compute.compilation import compiled
 from datm_engine.compute.runtime import Runtime, derive_seed, generator
 from datm_engine.data.prepared import PreparedData
-from datm_engine.errors import FileError
+from datm_engine.errors import FileError, Stopped
 from datm_engine.experts.curriculum import Curriculum, difficulty, scoring_epochs
 from datm_engine.experts.imported import imported_experts, open_imported
 from datm_engine.experts.locks import Claim, claim_next
@@ -30,7 +30,7 @@ from datm_engine.experts.trajectories import ExpertSet, fingerprint
 from datm_engine.files import remove_leftovers
 from datm_engine.networks.weights import FlatNetwork, Layout
 from datm_engine.networks.zoo import build
-from datm_engine.runs.events import Event, ExpertEpoch, ExpertsPlanned, ExpertTrained, Noted
+from datm_engine.runs.events import Emit, ExpertEpoch, ExpertsPlanned, ExpertTrained, Noted
 from datm_engine.settings.config import Config, ExpertsConfig
 from datm_engine.settings.derived import WINDOW
 
@@ -91,70 +91,70 @@ def train_experts(
     data: PreparedData,
     experts_dir: Path,
     runtime: Runtime,
-    stop: Callable[[], bool] = lambda: False,
     derive: Collection[str] = (),
-) -> Generator[Event, None, ExpertSet]:
+    *,
+    emit: Emit,
+) -> ExpertSet:
     """Train those of `config.experts.count` experts that are not on disk yet. `derive`: the keys of
     [distill] that are to be derived from them.
 
-    Each is written when it is done, by the rank that it was dealt to; if `stop()` turns true, those
-    in progress are given up and those before them stay. Experts that another process trains are
-    waited for, when nothing else is left to train. A set that was imported is taken as it is.
-    Raises FileError for a damaged expert, DatmError for one that diverges.
+    Each is written when it is done, by the rank that it was dealt to. Experts that another process
+    trains are waited for, when nothing else is left to train. A set that was imported is taken as
+    it is. Raises FileError for a damaged expert, DatmError for one that diverges, and Stopped: then
+    those in progress are given up, and those before them stay.
     """
     if config.experts.imported is not None:
         layout = expert_network(config, data, seed=0, runtime=runtime).layout
-        return (yield from imported_experts(config, data, layout, experts_dir))
+        return imported_experts(config, data, layout, experts_dir, emit=emit)
     settings, epochs = config.experts, config.snapshot_epochs
     facts, precision = expert_facts(config, data, runtime.precision), runtime.precision
     runtime = runtime.using(expert_precision(settings, precision))
     network = expert_network(config, data, seed=0, runtime=runtime)
-    dtype = torch.bfloat16 if settings.snapshots == "bfloat16" else torch.float32
-    experts = ExpertSet.create(experts_dir, facts, network.layout, epochs, dtype)
+    experts = ExpertSet.create(experts_dir, facts, network.layout, epochs, _dtype(config))
     ranks, wanted = runtime.ranks, range(settings.count)
     missing = ranks.first(lambda: sorted(set(wanted) - set(experts.ready(settings.count))))
     own = ranks.deal(missing)
     step = expert_step(network, settings)
     if own:
         exercise, repeats = exercise_for(config, data, network, len(own))
-        step = yield from compiled(
-            runtime, "expert steps", step, exercise, repeats, small_kernels=True
+        step = compiled(
+            runtime, "expert steps", step, exercise, repeats, small_kernels=True, emit=emit
         )
     seconds = 0.0
     if own:
         an_epoch = seconds_of_an_epoch(config, data, network, step)
         seconds = an_epoch * (len(own) * epochs + scoring_epochs(config, ranks))
-    yield ExpertsPlanned(
-        folder=str(experts.folder),
-        total=settings.count,
-        missing=len(missing),
-        epochs=epochs,
-        epochs_needed=config.epochs_needed,
-        seconds=seconds,
-        size=len(missing) * experts.expert_size,
+    emit(
+        ExpertsPlanned(
+            folder=str(experts.folder),
+            total=settings.count,
+            missing=len(missing),
+            epochs=epochs,
+            epochs_needed=config.epochs_needed,
+            seconds=seconds,
+            size=len(missing) * experts.expert_size,
+        )
     )
     if missing:
         if ranks.leads:
             remove_leftovers(experts.folder)
         if not set(derive) & set(WINDOW):  # else what the window needs is not known yet
-            yield Noted(text=_cost_of_epochs(config))
+            emit(Noted(text=_cost_of_epochs(config)))
     if missing and ranks.count > 1:
-        yield Noted(
-            text=f"experts are dealt out to {ranks.count} ranks, of which the first tells how it "
+        text = (
+            f"experts are dealt out to {ranks.count} ranks, of which the first tells how it "
             "goes; the others' are told of when all are there"
         )
+        emit(Noted(text=text))
     order: Order = partial(_shuffled, len(data.train))
     if missing and settings.order == "easy-first":
         begin = partial(_start, config, data, runtime, "difficulty weights")
-        places = yield from difficulty(config, data, network, begin, ranks, stop)
-        if places is None:
-            own = []
-        else:
-            order = Curriculum(places, epochs).order
+        places = difficulty(config, data, network, begin, runtime, emit=emit)
+        order = Curriculum(places, epochs).order
 
-    def train(expert: int) -> Generator[Event, None, Tensor | None]:
+    def train(expert: int) -> Tensor:
         start = _start(config, data, runtime, "expert weights", expert)
-        return (yield from _train(config, data, expert, start, step, order, stop))
+        return _train(config, data, expert, start, step, order, runtime, emit=emit)
 
     def report(expert: int, weights: Tensor, seconds: float) -> ExpertTrained:
         last, held_out = runtime.place(weights), data.validation
@@ -169,44 +169,51 @@ def train_experts(
             else None,
         )
 
-    claim = partial(claim_next, experts, total=settings.count, stop=stop)
-    trained = yield from _train_missing(own, claim, train, report)
+    claim = partial(
+        claim_next, experts, total=settings.count, check_stop=runtime.check_stop_here, emit=emit
+    )
+    trained: list[ExpertTrained] = []
+    stopped = False
+    try:
+        _train_missing(own, claim, train, report, trained, emit=emit)
+    except Stopped:
+        stopped = True
     runtime.using(precision)
     for rank, theirs in enumerate(ranks.gather(trained)):  # and wait for them
         if rank != ranks.rank:
-            yield from theirs
+            for event in theirs:
+                emit(event)
+    if ranks.any(stopped):
+        raise Stopped
     return experts
 
 
 def _train_missing(
     missing: Sequence[int],
-    claim: Callable[[Sequence[int]], Generator[Event, None, Claim | None]],
-    train: Callable[[int], Generator[Event, None, Tensor | None]],
+    claim: Callable[[Sequence[int]], Claim],
+    train: Callable[[int], Tensor],
     report: Callable[[int, Tensor, float], ExpertTrained],
-) -> Generator[Event, None, list[ExpertTrained]]:
-    """Train the `missing` experts, or take those that other processes have trained meanwhile, until
-    all are there or this process is stopped."""
-    trained: list[ExpertTrained] = []
+    trained: list[ExpertTrained],
+    *,
+    emit: Emit,
+) -> None:
+    """Train the `missing` experts, or take those that other processes have trained meanwhile, and
+    append them to `trained`."""
     pending = list(missing)
     while pending:
         began = time.monotonic()
-        claimed = yield from claim(pending)
-        if claimed is None:
-            break
+        claimed = claim(pending)
         expert, experts = claimed.expert, claimed.experts
         with claimed:
             if claimed.is_trained:
                 last = experts.snapshot(expert, experts.epochs)
             else:
-                snapshots = yield from train(expert)
-                if snapshots is None:
-                    break
+                snapshots = train(expert)
                 experts.save(expert, snapshots, {"expert": str(expert)})
                 last = snapshots[-1]
         pending.remove(expert)
         trained.append(report(expert, last, time.monotonic() - began))
-        yield trained[-1]
-    return trained
+        emit(trained[-1])
 
 
 def open_experts(
@@ -225,11 +232,23 @@ def open_experts(
     """
     if config.experts.imported is not None:
         return open_imported(config, data.name, data.classes, layout, experts_dir)
-    folder = experts_dir / fingerprint(expert_facts(config, data, precision))
-    experts = ExpertSet(folder, layout, config.snapshot_epochs)
+    experts = expert_set(config, data, layout, experts_dir, precision)
+    folder = experts.folder
     if not experts.present(config.experts.count):
         raise FileError(f"{folder}: no experts of these settings, to {purpose}", making)
     return experts
+
+
+def expert_set(
+    config: Config, data: PreparedData, layout: Layout, experts_dir: Path, precision: str
+) -> ExpertSet:
+    """The set that is trained for `config` in a run of that precision, on disk or not."""
+    folder = experts_dir / fingerprint(expert_facts(config, data, precision))
+    return ExpertSet(folder, layout, config.snapshot_epochs, _dtype(config))
+
+
+def _dtype(config: Config) -> torch.dtype:
+    return torch.bfloat16 if config.experts.snapshots == "bfloat16" else torch.float32
 
 
 def _start(
@@ -251,14 +270,15 @@ def _train(
     theta: Tensor,
     step: ExpertStep,
     order: Order,
-    stop: Callable[[], bool],
-) -> Generator[Event, None, Tensor | None]:
-    """One expert's snapshots [epochs + 1, weights] float32 on the CPU; None if stopped."""
+    runtime: Runtime,
+    *,
+    emit: Emit,
+) -> Tensor:
+    """One expert's snapshots [epochs + 1, weights] float32 on the CPU. Raises Stopped."""
     settings, epochs, velocity = config.experts, config.snapshot_epochs, torch.zeros_like(theta)
     snapshots = [theta.float().cpu().clone()]
     for epoch in range(1, epochs + 1):
-        if stop():
-            return None
+        runtime.check_stop_here()
         draws = generator(settings.seed, "expert epoch", expert, epoch)
         theta, velocity, loss, right = train_epoch(
             step, theta, velocity, data.train, order(epoch, draws), config, draws
@@ -267,8 +287,8 @@ def _train(
         who, largest = f"expert {expert}", float(snapshots[-1].abs().max())
         check_finite(loss, who, epoch, settings.lr)
         check_finite(largest, who, epoch, settings.lr, "largest weight")  # after the last step
-        yield ExpertEpoch(
-            expert=expert, epoch=epoch, epochs=epochs, loss=loss, accuracy=100 * right
+        emit(
+            ExpertEpoch(expert=expert, epoch=epoch, epochs=epochs, loss=loss, accuracy=100 * right)
         )
     return torch.stack(snapshots)
 

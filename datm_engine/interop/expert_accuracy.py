@@ -6,7 +6,6 @@ at chance, and matching them learns noise.
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from pathlib import Path
 
 import torch
@@ -18,22 +17,22 @@ from datm_engine.errors import DatmError
 from datm_engine.experts.train import expert_network
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.hints import HELP
-from datm_engine.runs.events import Event, Noted
+from datm_engine.runs.events import Emit, Noted, drained
 from datm_engine.settings.config import Config
 
 MEASURED = 1000  # training images
 
 
 def check_accuracy(
-    experts: ExpertSet, config: Config, data_dir: Path, runtime: Runtime
-) -> Generator[Event, None, float | None]:
+    experts: ExpertSet, config: Config, data_dir: Path, runtime: Runtime, *, emit: Emit
+) -> float | None:
     """The accuracy of the first expert's last snapshot on `MEASURED` training images, in percent,
     with a note if it is low; None, with a note, where the dataset cannot be loaded."""
     try:
         with wanted_for(f"the images of {config.dataset.name}", HELP):
-            data = yield from prepare(config.dataset, data_dir, runtime)
+            data = drained(prepare(config.dataset, data_dir, runtime), emit)
     except DatmError as problem:
-        yield Noted(text=f"the experts' accuracy is not checked: {problem.message}")
+        emit(Noted(text=f"the experts' accuracy is not checked: {problem.message}"))
         return None
     draws = generator(config.dataset.seed, "images to check experts on")
     chosen = torch.randperm(len(data.train), generator=draws)[:MEASURED]
@@ -41,12 +40,13 @@ def check_accuracy(
     theta = runtime.place(experts.snapshot(0, experts.epochs))
     accuracy = network.accuracy(theta, data.train.images[chosen], data.train.labels[chosen])
     if accuracy < lowest_plausible(data.classes):
-        yield Noted(
-            text=f"expert 0 classifies {accuracy:.1f}% of {len(chosen):,} training images of "
+        text = (
+            f"expert 0 classifies {accuracy:.1f}% of {len(chosen):,} training images of "
             f"{data.name} correctly after its last epoch, and chance is {100 / data.classes:.1f}%: "
             "its buffer may be of another dataset, another order of classes or another whitening "
             "(--dataset, --set dataset.preprocessing=zca or normalize)"
         )
+        emit(Noted(text=text))
     return accuracy
 
 

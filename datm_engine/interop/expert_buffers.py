@@ -15,7 +15,7 @@ the network's weights instead of copies, so that all snapshots of its buffers ar
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +31,21 @@ from datm_engine.hints import HELP, command
 from datm_engine.interop import pickles
 from datm_engine.networks.weights import Layout
 from datm_engine.networks.zoo import build
-from datm_engine.runs.events import DatasetProgress, Event
+from datm_engine.runs.events import DatasetProgress, Emit
 from datm_engine.settings.config import Config
 
 Shapes = Sequence[tuple[int, ...]]
 
 
 def import_buffers(
-    paths: Sequence[Path], name: str, config: Config, shape: Shape, experts_dir: Path
-) -> Generator[Event, None, tuple[ExpertSet, int]]:
+    paths: Sequence[Path],
+    name: str,
+    config: Config,
+    shape: Shape,
+    experts_dir: Path,
+    *,
+    emit: Emit,
+) -> tuple[ExpertSet, int]:
     """The experts of all files, in their order, as the set EXPERTS_DIR/NAME-FINGERPRINT, and how
     many there are. The fingerprint is of the files' content and of what they are taken to be:
     the dataset, its preprocessing and the network.
@@ -50,7 +56,7 @@ def import_buffers(
     epochs = _epochs(paths[0])
     digests: list[str] = []
     for done, path in enumerate(paths):
-        yield DatasetProgress(what="reading buffers", done=done, total=len(paths))
+        emit(DatasetProgress(what="reading buffers", done=done, total=len(paths)))
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if digest in digests:
@@ -84,7 +90,8 @@ def import_buffers(
             make_folder(folder)  # now that the network is known to be theirs
             experts.save(count, snapshots, {"expert": str(count), "source": path.name})
             count += 1
-            yield DatasetProgress(what=f"importing {path.name}", done=number + 1, total=len(buffer))
+            what = f"importing {path.name}"
+            emit(DatasetProgress(what=what, done=number + 1, total=len(buffer)))
     state(folder, origin, count)  # last: a folder without it was never finished
     return experts, count
 

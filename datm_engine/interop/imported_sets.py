@@ -8,7 +8,6 @@ none.
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from pathlib import Path
 
 import torch
@@ -19,7 +18,7 @@ from datm_engine.data.preprocessing import Normalization, Preprocessing, Unknown
 from datm_engine.distillation.matching import hard_labels
 from datm_engine.errors import ConfigError, DataError
 from datm_engine.interop.tensor_files import Foreign
-from datm_engine.runs.events import Event, Noted
+from datm_engine.runs.events import Emit, Noted, drained
 from datm_engine.settings.config import Config
 from datm_engine.synthetic import SyntheticSet
 
@@ -35,8 +34,8 @@ PUBLISHED = {
 
 
 def with_dataset(
-    foreign: Foreign, config: Config, rate: float, data_dir: Path, runtime: Runtime
-) -> Generator[Event, None, SyntheticSet]:
+    foreign: Foreign, config: Config, rate: float, data_dir: Path, runtime: Runtime, *, emit: Emit
+) -> SyntheticSet:
     """The set, made of `config.dataset`'s training images; `rate` is η.
 
     Raises DataError where classes or sizes are not the dataset's, and what loading it raises.
@@ -44,7 +43,7 @@ def with_dataset(
     published = None
     if config.dataset.preprocessing == "normalize":
         published = _published(config.dataset.name)
-    data = yield from prepare(config.dataset, data_dir, runtime, published)
+    data = drained(prepare(config.dataset, data_dir, runtime, published), emit)
     made_for = (foreign.classes, tuple(foreign.images.shape[1:]))
     if made_for != (data.classes, data.shape):
         raise DataError(
@@ -58,11 +57,11 @@ def with_dataset(
     else:
         fitted = f"means and deviations fitted on {len(data.train):,} training images"
         told = f"normalised by {'published means and deviations' if published else fitted}"
-    yield Noted(text=f"taken to be {told} (--set dataset.preprocessing=zca or normalize)")
+    emit(Noted(text=f"taken to be {told} (--set dataset.preprocessing=zca or normalize)"))
     images = foreign.images
     if images.dtype == torch.uint8:
         images = data.preprocessing.apply(to_unit(images))
-        yield Noted(text="images are uint8 pixels: preprocessed as real images are")
+        emit(Noted(text="images are uint8 pixels: preprocessed as real images are"))
     return SyntheticSet(
         images=images,
         labels=_logits(foreign),

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Generator
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from io import FileIO
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from datm_engine.errors import DatmError, FileError
 from datm_engine.files import cannot_write
 from datm_engine.runs import event_json
-from datm_engine.runs.events import Event, RunEnded
+from datm_engine.runs.events import Emit, Event, RunEnded
 
 if TYPE_CHECKING:
     from datm_engine.runs.directory import Run
-
-Result = TypeVar("Result")
 
 
 class Recorder:
@@ -42,19 +40,22 @@ class Recorder:
             raise cannot_write(self._run.event_log, problem) from None
         return stamped
 
-    def follow(self, stage: Generator[Event, None, Result]) -> Generator[Event, None, Result]:
-        """The stage's events, each recorded before it is passed on; a failure is recorded too,
-        and its hint is made whole: what it would change is changed in a new run, and without one
-        the run goes on where it was."""
+    @contextmanager
+    def recorded(self, show: Emit) -> Iterator[Emit]:
+        """Yield an `emit` for a stage, which writes each event and then passes it to `show`.
+
+        A failure within is recorded too, and its hint is made whole: what it would change is
+        changed in a new run; without a hint, the run is to be resumed.
+        """
         iteration = 0
+
+        def emit(event: Event) -> None:
+            nonlocal iteration
+            iteration = getattr(event, "iteration", None) or iteration
+            show(self.write(event))
+
         try:
-            while True:
-                event = next(stage)
-                iteration = getattr(event, "iteration", None) or iteration
-                yield self.write(event)
-        except StopIteration as end:
-            result: Result = end.value
-            return result
+            yield emit
         except Exception as problem:
             if isinstance(problem, DatmError):
                 if problem.hint.startswith("--"):

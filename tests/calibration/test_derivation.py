@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,8 @@ def road(
     def stop() -> bool:
         return until is not None and any(isinstance(event, until) for event in seen)
 
-    with run.recording() as record:
-        for event in record.follow(make_distilled_set(run.config(), run, folders, cpu, stop)):
-            seen.append(event)
+    with run.recording() as record, record.recorded(seen.append) as emit:
+        make_distilled_set(run.config(), run, folders, replace(cpu, stop=stop), emit=emit)
     return run, seen
 
 

@@ -18,7 +18,7 @@ from datm_engine.calibration.measurement import difficulty, measure_course
 from datm_engine.compute.ranks import Ranks
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import Part, PreparedData
-from datm_engine.errors import FileError
+from datm_engine.errors import FileError, Stopped
 from datm_engine.experts.learning_curves import Course, read_course
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import FlatNetwork
@@ -81,9 +81,7 @@ def experts(data: PreparedData, tmp_path: Path) -> ExpertSet:
 
 
 def measured(data: PreparedData, experts: ExpertSet, on: Runtime) -> tuple[list[Any], Course]:
-    seen, course = finish(measure_course(settings(), data, experts, linear(), on))
-    assert course is not None
-    return seen, course
+    return finish(measure_course, settings(), data, experts, linear(), on)
 
 
 def direct(experts: ExpertSet, value: Callable[[Tensor], Tensor]) -> list[float]:
@@ -179,9 +177,16 @@ def test_a_step_of_progress_for_each_pass_and_it_ends_when_asked_to(
     passes = 2 * (EPOCHS + 1)
     assert seen == [CourseProgress(done=done, total=passes) for done in range(passes + 1)]
     asked = iter([False] * 30 + [True] * 30)
-    stage = measure_course(settings(), data, experts, linear(), cpu, lambda: next(asked))
-    seen, course = finish(stage)
-    assert course is None
+    seen = []
+    with pytest.raises(Stopped):
+        measure_course(
+            settings(),
+            data,
+            experts,
+            linear(),
+            replace(cpu, stop=lambda: next(asked)),
+            emit=seen.append,
+        )
     assert len(seen) < 31
 
 
@@ -235,15 +240,13 @@ def measure_on(ranks: Ranks, folder: Path) -> None:
     experts = ExpertSet(Path(given["experts"]), linear().layout, EPOCHS)
     on = Runtime(torch.device("cpu"), ranks=ranks)
 
-    def found(count: int, stop: Callable[[], bool] = lambda: False) -> Course | None:
-        stage = measure_course(settings(count), given["data"], experts, linear(), on, stop)
-        course: Course | None = finish(stage)[1]
-        return course
+    def found(count: int, on: Runtime = on) -> Course:
+        return finish(measure_course, settings(count), given["data"], experts, linear(), on)[1]
 
-    courses = [found(3), found(1)]
-    facts = [course and course.facts() for course in courses]
+    facts = [found(3).facts(), found(1).facts()]
     (folder / f"{ranks.rank}.json").write_text(json.dumps(facts))
-    assert found(3, lambda: ranks.rank == 1) is None
+    with pytest.raises(Stopped):
+        found(3, replace(on, stop=lambda: ranks.rank == 1))
 
 
 def test_two_ranks_find_what_one_does(
@@ -251,8 +254,9 @@ def test_two_ranks_find_what_one_does(
 ) -> None:
     torch.save({"data": data, "experts": str(experts.folder)}, tmp_path / "data.pt")
     assert on_ranks(2, measure_on, tmp_path) == [0, 0]
-    stages = [measure_course(settings(n), data, experts, linear(), cpu) for n in (3, 1)]
-    expected = [finish(stage)[1] for stage in stages]
+    expected = [
+        finish(measure_course, settings(n), data, experts, linear(), cpu)[1] for n in (3, 1)
+    ]
     for rank in range(2):
         facts = json.loads((tmp_path / f"{rank}.json").read_text())
         assert [read_course(each) for each in facts] == expected

@@ -25,7 +25,7 @@ from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import NAMES, build
 from tests.conftest import tiny_config
 
-Finished = Callable[[Any], tuple[list[Any], Any]]
+Finished = Callable[..., tuple[list[Any], Any]]
 
 
 def square(x: Tensor) -> Tensor:
@@ -41,10 +41,10 @@ def runtime(mode: str) -> Runtime:
 
 
 def test_off_and_little_work_leave_the_function_as_it_is(finished: Finished) -> None:
-    assert finished(compiled(runtime("off"), "squares", square, exercise, 10**12)) == ([], square)
+    assert finished(compiled, runtime("off"), "squares", square, exercise, 10**12) == ([], square)
     on, told = runtime("auto"), []
     on.compiler.record = told.append
-    (noted,), same = finished(compiled(on, "squares", square, exercise, 10))
+    (noted,), same = finished(compiled, on, "squares", square, exercise, 10)
     assert same is square
     assert noted.text == "squares: not compiled, about 1 s of work"
     assert told == [{"squares": False}], "what was decided is kept"
@@ -61,12 +61,12 @@ def test_much_work_is_compiled_and_a_decision_holds(
 
     monkeypatch.setattr(torch, "compile", fake)
     on = runtime("auto")
-    told, faster = finished(compiled(on, "squares", square, exercise, 10**12))
+    told, faster = finished(compiled, on, "squares", square, exercise, 10**12)
     assert faster is not square
     assert "squares: compiled in" in told[0].text
     assert made == [{"dynamic": False, "fullgraph": True, "mode": "default"}]
     assert on.compiler.decided == {"squares": True}
-    finished(compiled(on, "squares", square, exercise, 1))
+    finished(compiled, on, "squares", square, exercise, 1)
     assert len(made) == 2, "less work is left, and the decision stands"
 
 
@@ -87,9 +87,9 @@ def test_a_graph_is_captured_before_the_stage_begins(
 
     monkeypatch.setattr(torch, "compile", fake)
     on_cuda = Runtime(torch.device("cuda"), compiler=Compiler("on"))
-    finished(compiled(on_cuda, "squares", square, exercise, 1, small_kernels=True))
+    finished(compiled, on_cuda, "squares", square, exercise, 1, small_kernels=True)
     assert (modes, len(calls)) == (["reduce-overhead"], 3)
-    finished(compiled(on_cuda, "squares", square, exercise, 1))
+    finished(compiled, on_cuda, "squares", square, exercise, 1)
     assert (modes[1:], len(calls)) == (["default"], 4)
 
 
@@ -108,12 +108,12 @@ def test_a_failed_compilation_is_told_once_and_nothing_stops(
 
     monkeypatch.setattr(torch, "compile", broken)
     on = runtime("on")
-    told, same = finished(compiled(on, "squares", square, exercise, 1))
+    told, same = finished(compiled, on, "squares", square, exercise, 1)
     assert same is square
     assert [event.text for event in told] == [
         "squares: compiling failed (no compiler here); going on without"
     ]
-    assert finished(compiled(on, "cubes", square, exercise, 1)) == ([], square)
+    assert finished(compiled, on, "cubes", square, exercise, 1) == ([], square)
 
 
 def raising(problem: Exception) -> Callable[..., Any]:
@@ -144,9 +144,9 @@ def test_memory_that_runs_out_is_no_failure_of_the_compiler(
     monkeypatch.setattr(torch, "compile", raising(problem))
     on = runtime("on")
     with pytest.raises(OutOfMemory):
-        finished(compiled(on, "squares", square, exercise, 1))
+        finished(compiled, on, "squares", square, exercise, 1)
     monkeypatch.setattr(torch, "compile", lambda function, **options: function)
-    (noted,), _ = finished(compiled(on, "squares", square, exercise, 1))
+    (noted,), _ = finished(compiled, on, "squares", square, exercise, 1)
     assert "squares: compiled in" in noted.text, "compilation stays on"
 
 
@@ -155,7 +155,7 @@ def test_the_memory_of_the_c_compiler_is_not_that_of_the_exercise(
 ) -> None:
     problem = InductorError(CppCompileError(["g++"], "cc1plus: out of memory"), None)
     monkeypatch.setattr(torch, "compile", raising(problem))
-    (noted,), same = finished(compiled(runtime("on"), "squares", square, exercise, 1))
+    (noted,), same = finished(compiled, runtime("on"), "squares", square, exercise, 1)
     assert "compiling failed" in noted.text
     assert same is square
 
@@ -168,7 +168,7 @@ def test_work_is_counted_without_memory(finished: Finished) -> None:
         seen.append(function(torch.eye(8).new_empty(10**6, 10**6)))
 
     on = runtime("auto")
-    finished(compiled(on, "squares", square, large, 0))
+    finished(compiled, on, "squares", square, large, 0)
     assert isinstance(seen[0], FakeTensor)
     assert on.compiler.decided == {"squares": False}
 
@@ -238,7 +238,7 @@ def test_a_fault_of_the_function_is_no_fault_of_the_compiler(
 
     monkeypatch.setattr(torch, "compile", lambda function, **options: function)
     with pytest.raises(ValueError, match="wrong"):
-        finished(compiled(runtime("on"), "squares", wrong, exercise, 1))
+        finished(compiled, runtime("on"), "squares", wrong, exercise, 1)
 
 
 def test_a_graph_is_as_large_as_what_it_keeps() -> None:

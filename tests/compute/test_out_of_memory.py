@@ -30,7 +30,7 @@ from datm_engine.settings.config import Config
 from tests.distillation.test_sharding import short_of_memory
 
 Make = Callable[..., Config]
-Finished = Callable[[Any], tuple[list[Any], Any]]
+Finished = Callable[..., tuple[list[Any], Any]]
 SAID = [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
     RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to …"),
@@ -75,8 +75,10 @@ def road(
         made = (folders.runs / name).exists()
         run = Run(folders.runs / name) if made else Run.create(folders.runs, name, config, {})
         with run.recording() as record:
-            road = make_distilled_set(config, run, folders, cpu, lambda: False)
-            return run, finished(record.follow(road))[0]
+            seen: list[Any] = []
+            with record.recorded(seen.append) as emit:
+                make_distilled_set(config, run, folders, cpu, emit=emit)
+            return run, seen
 
     return walk
 
@@ -196,7 +198,7 @@ def test_other_stages_name_the_setting(
     monkeypatch.setattr(f"{module}.{function}", full)
     run = Run.create(folders.runs, "run", make_config(), {})
     with pytest.raises(DatmError, match="out of memory for training") as raised:
-        finished(make_distilled_set(make_config(), run, folders, cpu, lambda: False))
+        finished(make_distilled_set, make_config(), run, folders, cpu)
     assert raised.value.hint == hint
 
 
@@ -225,7 +227,7 @@ def test_a_compiled_step_of_experts_that_runs_out_names_the_setting(
     on = compiling(63)  # of 64
     run = Run.create(folders.runs, "run", make_config(), {})
     with pytest.raises(DatmError, match="out of memory for training experts") as raised:
-        finished(make_distilled_set(make_config(), run, folders, on, lambda: False))
+        finished(make_distilled_set, make_config(), run, folders, on)
     assert raised.value.hint == "--set experts.batch=32"
     assert not on.compiler.broken
 
@@ -239,13 +241,13 @@ def test_compiled_student_steps_that_run_out_are_compiled_in_pieces(
     tmp_path: Path,
 ) -> None:
     config = make_config(distill={"batch_syn": 10})
-    _, experts = finished(train_experts(config, digits, tmp_path, cpu))
+    _, experts = finished(train_experts, config, digits, tmp_path, cpu)
     on = compiling(5)
     network = expert_network(config, digits, 0, on)
     distillation = Distillation(config, experts, network, on)
     start = derivation._start(config, digits, experts, network, on)
     distillation.restore(at_first(start, experts))
-    seen, _ = finished(distillation.prepare())
+    seen, _ = finished(distillation.prepare)
     texts = [event.text for event in seen]
     assert "in pieces of at most 5 images" in texts[0]
     assert texts[1].startswith("student steps: compiled in")

@@ -9,6 +9,7 @@ import os
 import platform
 import signal
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -54,19 +55,20 @@ def walk(
     folders: Folders,
     name: str,
     stop: Callable[[], bool] = lambda: False,
-    save_now: Callable[[], bool] = lambda: False,
 ) -> tuple[Run, list[Any], Any]:
     """The road, or on with it, in float64, on all ranks; the one that leads writes the run."""
     run = Run(folders.runs / name)
     if ranks.leads and not run.path.exists():
         Run.create(folders.runs, name, config(), {})
     ranks.gather(None)
-    on = Runtime(torch.device("cpu"), torch.float64, ranks=ranks)
-    road = make_distilled_set(config(), run, folders, on, stop, save_now)
-    if not ranks.leads:
-        return run, *finish(Recorder(run).follow(road))
-    with run.recording() as record:
-        return run, *finish(record.follow(road))
+    on = Runtime(torch.device("cpu"), torch.float64, ranks=ranks, stop=stop)
+    seen: list[Any] = []
+    with (
+        run.recording() if ranks.leads else nullcontext(Recorder(run)) as record,
+        record.recorded(seen.append) as emit,
+    ):
+        outcome = make_distilled_set(config(), run, folders, on, emit=emit)
+    return run, seen, outcome
 
 
 def both_roads(ranks: Ranks, folder: Path) -> None:
@@ -185,9 +187,9 @@ def test_a_checkpoint_when_it_is_asked_for(tmp_path: Path, data_dir: Path) -> No
     asked = iter([False, True, False, False, False, False])
     run = Run.create(folders.runs, "run", tiny_config(**EXACT), {})
     config = tiny_config(**{**EXACT, "distill": {"iterations": 6, "checkpoint_seconds": 1e6}})
-    on = Runtime(torch.device("cpu"))
-    stage = make_distilled_set(config, run, folders, on, lambda: False, lambda: next(asked))
-    saved = [event.iteration for event in stage if isinstance(event, CheckpointSaved)]
+    on = Runtime(torch.device("cpu"), save_now=lambda: next(asked))
+    seen, _ = finish(make_distilled_set, config, run, folders, on)
+    saved = [event.iteration for event in seen if isinstance(event, CheckpointSaved)]
     assert saved == [2, 6]
 
 
@@ -269,12 +271,11 @@ def derived(ranks: Ranks, folder: Path) -> None:
         Run.create(folders.runs, "derived", settings, {"derive": list(DERIVABLE)})
     ranks.gather(None)
     on = Runtime(torch.device("cpu"), ranks=ranks)
-    road = make_distilled_set(run.config(), run, folders, on, lambda: False)
-    if ranks.leads:
-        with run.recording() as record:
-            finish(record.follow(road))
-    else:
-        finish(Recorder(run).follow(road))
+    with (
+        run.recording() if ranks.leads else nullcontext(Recorder(run)) as record,
+        record.recorded(lambda event: None) as emit,
+    ):
+        make_distilled_set(run.config(), run, folders, on, emit=emit)
 
 
 @pytest.mark.slow

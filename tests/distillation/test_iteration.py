@@ -25,7 +25,7 @@ from datm_engine.runs.events import Noted
 from datm_engine.settings.config import Config
 
 Make = Callable[..., Config]
-Finished = Callable[[Any], tuple[list[Any], Any]]
+Finished = Callable[..., tuple[list[Any], Any]]
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def iterated(
 
     def iterate(runtime: Runtime, config: Config | None = None) -> tuple[Distillation, list[Any]]:
         config = config or make_config()
-        _, experts = finished(train_experts(config, digits, tmp_path, cpu))
+        _, experts = finished(train_experts, config, digits, tmp_path, cpu)
         distillation = Distillation(
             config, experts, expert_network(config, digits, 0, runtime), runtime
         )
@@ -52,7 +52,7 @@ def iterated(
                 "",
             )
         )
-        told, _ = finished(distillation.prepare())
+        told, _ = finished(distillation.prepare)
         told += [distillation.iterate() for _ in range(2)]
         return distillation, told
 
@@ -107,7 +107,7 @@ def test_segments_are_those_of_their_iteration_in_any_order(
     make_config: Make, digits: PreparedData, cpu: Runtime, tmp_path: Path, finished: Finished
 ) -> None:
     config = make_config()
-    _, experts = finished(train_experts(config, digits, tmp_path, cpu))
+    _, experts = finished(train_experts, config, digits, tmp_path, cpu)
     distillation = Distillation(config, experts, expert_network(config, digits, 0, cpu), cpu)
     segments = Segments(config, distillation.window, experts, cpu)
     for iteration in (0, 1, 2, 7, 3):

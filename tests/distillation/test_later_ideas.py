@@ -229,7 +229,7 @@ def test_a_convex_trajectory_is_the_line_from_first_to_last(
     finished: Callable[[Any], tuple[list[Any], Any]],
 ) -> None:
     config = make_config(distill={"trajectories": "convex"})
-    _, experts = finished(train_experts(config, digits, tmp_path, cpu))
+    _, experts = finished(train_experts, config, digits, tmp_path, cpu)
     found = Segments(config, Window(2, 3, 3, 0), experts, cpu)(0)
     first, last = experts.segment(found.expert, 0, 4)
     assert (found.start_epoch, found.target_epoch) == (2, 3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ from datm_engine.runs.directory import Run
 from datm_engine.runs.events import (
     CandidateScored,
     ClassesFilledUp,
-    Event,
     Initialized,
     Matched,
     Noted,
@@ -32,7 +31,7 @@ from datm_engine.synthetic import SyntheticSet
 from datm_engine.tensors import read_tensors
 
 Make = Callable[..., Config]
-Finished = Callable[[Any], tuple[list[Any], Any]]
+Finished = Callable[..., tuple[list[Any], Any]]
 
 
 @pytest.fixture
@@ -42,18 +41,16 @@ def walk(
     """Distil with a score that is a given number at each iteration (default: rising)."""
 
     def walk(config: Config, scores: dict[int, float] | None = None) -> tuple[list[Any], Run]:
-        def score(candidate: SyntheticSet) -> Generator[Event, None, float]:
-            yield from ()
+        def score(candidate: SyntheticSet) -> float:
             return (scores or {}).get(candidate.iteration, float(candidate.iteration))
 
         experts: ExpertSet
-        _, experts = finished(train_experts(config, digits, tmp_path / "experts", cpu))
+        _, experts = finished(train_experts, config, digits, tmp_path / "experts", cpu)
         run = Run.create(tmp_path, "run", config, {})
         network = expert_network(config, digits, 0, cpu)
         seen: list[Any] = []
-        stage = distill(config, digits, experts, network, run, cpu, score)
         try:
-            seen.extend(stage)
+            distill(config, digits, experts, network, run, cpu, score, emit=seen.append)
         except MatchingError as error:
             seen.append(error)
         return seen, run

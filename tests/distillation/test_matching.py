@@ -154,14 +154,14 @@ def test_equals_autograd_compiled() -> None:
     """Whole and ragged batches, rebuilt and kept; and nothing is compiled after the first time."""
     problem = Problem(batch=4, steps=6, operations=list(OPERATIONS), soft=True, norm="instance")
     counters: Any = torch._dynamo.utils.counters
-    stage = compiled(
+    told, faster = finish(
+        compiled,
         Runtime(torch.device("cpu"), torch.float64, compiler=Compiler("on")),
         "student steps",
         problem.gradient,
         lambda gradient: problem.parts(3, gradient),
         1,
     )
-    told, faster = finish(stage)
     assert len(told) == 1
     assert "compiled in" in told[0].text
     assert faster is not problem.gradient

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import Part, PreparedData
-from datm_engine.errors import FileError
+from datm_engine.errors import FileError, Stopped
 from datm_engine.evaluation.baselines import forgetting, herding, k_center
 from datm_engine.evaluation.expert_baselines import BY_EXPERTS, ExpertSelection, features, passes
 from datm_engine.experts.curriculum import el2n
@@ -23,7 +23,7 @@ from datm_engine.runs.events import Noted, SelectionProgress
 from datm_engine.settings.config import Config
 
 Make = Callable[..., Config]
-Finished = Callable[[Any], tuple[list[Any], Any]]
+Finished = Callable[..., tuple[list[Any], Any]]
 Choosing = tuple[FlatNetwork, ExpertSet, PreparedData]
 
 
@@ -33,7 +33,7 @@ def choosing(
 ) -> Choosing:
     config = make_config()
     network = expert_network(config, digits, 0, cpu)
-    _, experts = finished(train_experts(config, digits, tmp_path, cpu))
+    _, experts = finished(train_experts, config, digits, tmp_path, cpu)
     return network, experts, digits
 
 
@@ -48,17 +48,17 @@ def same(one: Part, other: Part) -> bool:
 
 @pytest.mark.parametrize("name", BY_EXPERTS)
 def test_each_class_gives_ipc_images_and_the_same_each_time(
-    name: str, choosing: Choosing, finished: Finished
+    name: str, choosing: Choosing, cpu: Runtime, finished: Finished
 ) -> None:
     chooser = selector(choosing)
-    seen, part = finished(chooser.choose(name))
+    seen, part = finished(chooser.choose, name, cpu.check_stop)
     assert part.labels.tolist() == torch.arange(10).repeat_interleave(2).tolist()
     rows = {tuple(image.flatten().tolist()) for image in choosing[2].train.images}
     assert {tuple(image.flatten().tolist()) for image in part.images} <= rows
     assert len(part.images.flatten(1).unique(dim=0)) == 20, "no image twice"
     assert isinstance(seen[0], Noted)
-    assert finished(chooser.choose(name)) == ([], part), "chosen once"
-    _, again = finished(selector(choosing).choose(name))
+    assert finished(chooser.choose, name, cpu.check_stop) == ([], part), "chosen once"
+    _, again = finished(selector(choosing).choose, name, cpu.check_stop)
     assert same(part, again)
 
 
@@ -73,10 +73,10 @@ def test_features_are_what_the_classifier_sees(choosing: Choosing) -> None:
 
 @pytest.mark.parametrize(("name", "choice"), [("herding", herding), ("kcenter", k_center)])
 def test_features_are_those_of_the_first_experts_last_snapshot(
-    name: str, choice: Any, choosing: Choosing, finished: Finished
+    name: str, choice: Any, choosing: Choosing, cpu: Runtime, finished: Finished
 ) -> None:
     network, experts, data = choosing
-    _, part = finished(selector(choosing).choose(name))
+    _, part = finished(selector(choosing).choose, name, cpu.check_stop)
     own = data.train.images[data.train.labels == 7]
     expected = own[choice(features(network, experts.snapshot(0, 4), own), 2)]
     assert part.images[14:16].equal(expected)
@@ -95,21 +95,21 @@ def scores_by_definition(choosing: Choosing) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("name", ["forgetting", "el2n"])
 def test_scores_are_means_over_the_experts(
-    name: str, choosing: Choosing, finished: Finished
+    name: str, choosing: Choosing, cpu: Runtime, finished: Finished
 ) -> None:
     data, scores = choosing[2], scores_by_definition(choosing)[name]
     for names in ([name], ["forgetting", "el2n"]):
-        _, part = finished(selector(choosing, names=names).choose(name))
+        _, part = finished(selector(choosing, names=names).choose, name, cpu.check_stop)
         own = (data.train.labels == 3).nonzero().flatten()
         hardest = own[scores[own].argsort(descending=True, stable=True)[:2]]
         assert part.images[6:8].equal(data.train.images[hardest])
 
 
 def test_a_pass_for_each_snapshot_and_one_serves_both(
-    choosing: Choosing, finished: Finished
+    choosing: Choosing, cpu: Runtime, finished: Finished
 ) -> None:
     def told(chooser: ExpertSelection, name: str) -> list[int]:
-        seen, _ = finished(chooser.choose(name))
+        seen, _ = finished(chooser.choose, name, cpu.check_stop)
         found = [event for event in seen if isinstance(event, SelectionProgress)]
         assert [event.done for event in found] == list(range(len(found)))
         return [event.total for event in found]
@@ -125,7 +125,7 @@ def test_a_pass_for_each_snapshot_and_one_serves_both(
 
 
 def test_classes_with_fewer_images_give_what_they_have(
-    choosing: Choosing, finished: Finished
+    choosing: Choosing, cpu: Runtime, finished: Finished
 ) -> None:
     network, experts, data = choosing
     kept = torch.tensor(
@@ -136,15 +136,19 @@ def test_classes_with_fewer_images_give_what_they_have(
     wanted = int(counts.max())
     for name in BY_EXPERTS:
         chooser = ExpertSelection(network, experts, 2, few, 10, wanted)
-        _, part = finished(chooser.choose(name))
+        _, part = finished(chooser.choose, name, cpu.check_stop)
         assert part.labels.bincount(minlength=10).equal(counts), name
 
 
-def test_it_ends_early_when_asked_to(choosing: Choosing, finished: Finished) -> None:
-    asked = iter([False, False, True])
-    chooser = selector(choosing)
-    seen, part = finished(chooser.choose("forgetting", stop=lambda: next(asked)))
-    assert part is None
+def test_it_ends_early_when_asked_to(choosing: Choosing) -> None:
+    chooser, seen = selector(choosing), list[Any]()
+
+    def stop() -> None:
+        if len([event for event in seen if isinstance(event, SelectionProgress)]) == 2:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        chooser.choose("forgetting", stop, emit=seen.append)
     assert not chooser.chosen
     assert len([event for event in seen if isinstance(event, SelectionProgress)]) == 2
 

@@ -36,14 +36,10 @@ def test_training_is_sgd_with_the_published_schedule(mirrored: bool) -> None:
     network = FlatNetwork(module)
     plan = schedule(6, batch=4)
     step = training_step(network, momentum=0.9, weight_decay=5e-4, mirrored=mirrored)
-    training = train(step, network.initial(), images, labels, plan, ["flip", "color"], seed=5)
-    epochs = []
-    while True:
-        try:
-            epochs.append(next(training))
-        except StopIteration as end:
-            found = end.value
-            break
+    epochs: list[int] = []
+    found = train(
+        step, network.initial(), images, labels, plan, ["flip", "color"], 5, epochs.append
+    )
     assert epochs == [0, 1, 2, 3, 4, 5, 6]
 
     parameter = torch.nn.Parameter(network.initial())

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 from datm_engine.compute.ranks import Ranks
 from datm_engine.compute.runtime import Runtime, generator
 from datm_engine.data.prepared import PreparedData, prepare
-from datm_engine.errors import DatmError
+from datm_engine.errors import DatmError, Stopped
 from datm_engine.experts.curriculum import (
     SCORERS,
     TOLD,
@@ -26,14 +27,14 @@ from datm_engine.experts.curriculum import (
     scoring_epochs,
 )
 from datm_engine.experts.train import expert_facts, train_experts
-from datm_engine.experts.trajectories import fingerprint
+from datm_engine.experts.trajectories import ExpertSet, fingerprint
 from datm_engine.runs.events import DifficultyProgress, ExpertEpoch, ExpertsPlanned, Noted
 from datm_engine.settings.config import Config
 from tests.conftest import finish, tiny_config
 from tests.on_ranks import on_ranks
 
 Make = Callable[..., Config]
-Finished = Callable[[Any], tuple[list[Any], Any]]
+Finished = Callable[..., tuple[list[Any], Any]]
 EASY = {"order": "easy-first"}
 
 
@@ -94,24 +95,24 @@ def test_what_is_told_and_counted_before_the_experts(
     make_config: Make, digits: PreparedData, cpu: Runtime, tmp_path: Path, finished: Finished
 ) -> None:
     config = make_config(experts=EASY)
-    seen, _ = finished(train_experts(config, digits, tmp_path, cpu))
+    seen, _ = finished(train_experts, config, digits, tmp_path, cpu)
     kinds = [type(event) for event in seen]
     scored = [event for event in seen if isinstance(event, DifficultyProgress)]
     assert [event.done for event in scored] == list(range(1, SCORERS + 1))
     assert {event.total for event in scored} == {scoring_epochs(config, cpu.ranks)} == {SCORERS}
     assert kinds.index(ExpertsPlanned) < kinds.index(DifficultyProgress) < kinds.index(ExpertEpoch)
     assert TOLD in [event.text for event in seen if isinstance(event, Noted)]
-    again, _ = finished(train_experts(config, digits, tmp_path, cpu))
+    again, _ = finished(train_experts, config, digits, tmp_path, cpu)
     assert [type(event) for event in again] == [ExpertsPlanned], "nothing is scored for nothing"
-    plain, _ = finished(train_experts(make_config(), digits, tmp_path, cpu))
+    plain, _ = finished(train_experts, make_config(), digits, tmp_path, cpu)
     assert not [event for event in plain if isinstance(event, DifficultyProgress)]
 
 
 def test_the_order_makes_another_expert_from_the_first_epoch_on(
     make_config: Make, digits: PreparedData, cpu: Runtime, tmp_path: Path, finished: Finished
 ) -> None:
-    _, easy = finished(train_experts(make_config(experts=EASY), digits, tmp_path, cpu))
-    _, plain = finished(train_experts(make_config(), digits, tmp_path, cpu))
+    _, easy = finished(train_experts, make_config(experts=EASY), digits, tmp_path, cpu)
+    _, plain = finished(train_experts, make_config(), digits, tmp_path, cpu)
     assert easy.folder != plain.folder
     assert torch.equal(easy.snapshot(1, 0), plain.snapshot(1, 0)), "from the same start"
     assert not torch.equal(easy.snapshot(1, 1), plain.snapshot(1, 1))
@@ -121,7 +122,7 @@ def test_easier_images_are_learned_sooner(
     make_config: Make, digits: PreparedData, cpu: Runtime, tmp_path: Path, finished: Finished
 ) -> None:
     def first(config: Config) -> float:
-        seen, _ = finished(train_experts(config, digits, tmp_path, cpu))
+        seen, _ = finished(train_experts, config, digits, tmp_path, cpu)
         return sum(e.accuracy for e in seen if isinstance(e, ExpertEpoch) and e.epoch == 1)
 
     assert first(make_config(experts=EASY)) > first(make_config())
@@ -131,16 +132,17 @@ def test_they_are_the_same_whenever_they_are_trained(
     make_config: Make, digits: PreparedData, cpu: Runtime, tmp_path: Path, finished: Finished
 ) -> None:
     config = make_config(experts=EASY)
-    _, whole = finished(train_experts(config, digits, tmp_path / "a", cpu))
-    asked = iter([False] * 3 + [True] * 9)
-    seen, part = finished(train_experts(config, digits, tmp_path / "b", cpu, lambda: next(asked)))
-    assert part.ready(2) == []
-    assert not [event for event in seen if isinstance(event, ExpertEpoch)]
-    asked = iter([False] * (SCORERS + 5) + [True] * 9)
-    _, part = finished(train_experts(config, digits, tmp_path / "b", cpu, lambda: next(asked)))
-    assert part.ready(2) == [0]
+    _, whole = finished(train_experts, config, digits, tmp_path / "a", cpu)
+    part = ExpertSet(tmp_path / "b" / whole.folder.name, whole.layout, whole.epochs)
+    for asked, ready in ((3, []), (SCORERS + 5, [0])):
+        stops, seen = iter([False] * asked + [True] * 9), list[Any]()
+        on = replace(cpu, stop=lambda stops=stops: next(stops))
+        with pytest.raises(Stopped):
+            train_experts(config, digits, tmp_path / "b", on, emit=seen.append)
+        assert part.ready(2) == ready
+        assert bool(ready) == any(isinstance(event, ExpertEpoch) for event in seen)
     grown = make_config(experts={**EASY, "count": 3})
-    _, part = finished(train_experts(grown, digits, tmp_path / "b", cpu))
+    _, part = finished(train_experts, grown, digits, tmp_path / "b", cpu)
     assert part.ready(3) == [0, 1, 2]
     for expert in range(2):
         assert part.path(expert).read_bytes() == whole.path(expert).read_bytes()
@@ -150,7 +152,7 @@ def train(ranks: Ranks, folder: Path) -> None:
     on = Runtime(torch.device("cpu"), ranks=ranks)
     config = tiny_config(experts=EASY)
     _, data = finish(prepare(config.dataset, folder / "data", on))
-    seen, _ = finish(train_experts(config, data, folder / "experts", on))
+    seen, _ = finish(train_experts, config, data, folder / "experts", on)
     told = [event for event in seen if isinstance(event, DifficultyProgress)]
     assert {event.total for event in told} == {3 if ranks.leads else 2}
 
@@ -165,7 +167,7 @@ def test_they_are_the_same_on_two_ranks(
 ) -> None:
     (tmp_path / "data").symlink_to(data_dir)
     assert on_ranks(2, train, tmp_path) == [0, 0]
-    _, whole = finished(train_experts(make_config(experts=EASY), digits, tmp_path / "one", cpu))
+    _, whole = finished(train_experts, make_config(experts=EASY), digits, tmp_path / "one", cpu)
     for expert in range(2):
         theirs = tmp_path / "experts" / whole.folder.name / whole.path(expert).name
         assert theirs.read_bytes() == whole.path(expert).read_bytes()
@@ -186,5 +188,5 @@ def test_a_diverging_network_is_explained(
 ) -> None:
     wild = make_config(network={"norm": "none"}, experts={**EASY, "lr": 1e9})
     with pytest.raises(DatmError, match="network 0 that tells easy from hard diverged") as raised:
-        finished(train_experts(wild, digits, tmp_path, cpu))
+        finished(train_experts, wild, digits, tmp_path, cpu)
     assert raised.value.hint == "--set experts.lr=5e+08"

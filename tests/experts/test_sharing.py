@@ -12,14 +12,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from queue import Queue
+from threading import Semaphore, Thread
 from typing import Any
 
 import pytest
 import torch
 
-from datm_engine.compute.runtime import Runtime
+from datm_engine.compute.runtime import Runtime, never
 from datm_engine.data.prepared import PreparedData, prepare
-from datm_engine.errors import FileError
+from datm_engine.errors import FileError, Stopped
 from datm_engine.experts import locks
 from datm_engine.experts.train import train_experts
 from datm_engine.experts.trajectories import ExpertSet
@@ -45,7 +47,7 @@ def config(make_config: Make) -> Config:
 @pytest.fixture
 def whole(config: Config, digits: PreparedData, cpu: Runtime, tmp_path: Path) -> ExpertSet:
     """The set as one process makes it."""
-    made: ExpertSet = finish(train_experts(config, digits, tmp_path / "whole", cpu))[1]
+    made: ExpertSet = finish(train_experts, config, digits, tmp_path / "whole", cpu)[1]
     return made
 
 
@@ -67,9 +69,34 @@ def locked(experts: ExpertSet, expert: int) -> Iterator[None]:
         yield
 
 
-def training(config: Config, digits: PreparedData, experts: ExpertSet, **how: Any) -> Any:
-    on = Runtime(torch.device("cpu"))
-    return train_experts(config, digits, experts.folder.parent, on, **how)
+def training(
+    config: Config, digits: PreparedData, experts: ExpertSet, stop: Callable[[], bool] = never
+) -> Iterator[Event]:
+    """Train in a thread, which after each event waits until the next one is asked for."""
+    events, goes_on = Queue[Any](), Semaphore(0)
+
+    def emit(event: Event) -> None:
+        events.put(event)
+        goes_on.acquire()
+
+    def work() -> None:
+        try:
+            on = Runtime(torch.device("cpu"), stop=stop)
+            events.put(train_experts(config, digits, experts.folder.parent, on, emit=emit))
+        except Exception as problem:
+            events.put(problem)
+
+    Thread(target=work, daemon=True).start()
+    while isinstance(event := events.get(), Event):
+        yield event
+        goes_on.release()
+    if isinstance(event, Exception):
+        raise event
+
+
+def collect(stage: Iterator[Event], seen: list[Event]) -> None:
+    for event in stage:
+        seen.append(event)
 
 
 def epochs_of(seen: list[Event]) -> set[int]:
@@ -100,14 +127,14 @@ def test_an_expert_that_another_process_trains_is_left_to_it(
         ]
         empty.path(1).write_bytes(whole.path(1).read_bytes())
     locks.lock_path(empty, 1).unlink()
-    rest, experts = finish(stage)
-    assert experts.ready(3) == [0, 1, 2]
+    rest = list(stage)
+    assert empty.ready(3) == [0, 1, 2]
     assert epochs_of(rest) == set(), "it is not trained twice"
     (trained,) = (event for event in rest if isinstance(event, ExpertTrained))
-    mine = finish(training(config, digits, ExpertSet(empty.folder, empty.layout, empty.epochs)))
+    mine = list(training(config, digits, empty))
     assert trained.expert == 1
     assert trained.train_accuracy > 0
-    assert not epochs_of(mine[0])
+    assert not epochs_of(mine)
     assert_same_files(empty, whole)
 
 
@@ -123,7 +150,7 @@ def test_an_expert_whose_process_was_killed_is_taken_over(
             seen.append(next(stage))
         assert epochs_of(seen) == {1, 2}
         holder.kill()
-    rest, _ = finish(stage)
+    rest = list(stage)
     assert epochs_of(rest) == {0}
     assert_same_files(empty, whole)
 
@@ -140,17 +167,18 @@ def test_one_that_is_stopped_leaves_its_expert_to_others(
         waiting.append(next(other))
     assert epochs_of(waiting) == {1, 2}
     stopped = True
-    finish(stopping)
-    rest, _ = finish(other)
+    with pytest.raises(Stopped):
+        list(stopping)
+    rest = list(other)
     assert epochs_of(rest) == {0}
     assert_same_files(empty, whole)
 
 
 def test_waiting_can_be_stopped(config: Config, digits: PreparedData, empty: ExpertSet) -> None:
     seen: list[Event] = []
-    with locked(empty, 0), locked(empty, 2):
-        for event in training(config, digits, empty, stop=lambda: bool(waits(seen))):
-            seen.append(event)
+    stage = training(config, digits, empty, stop=lambda: bool(waits(seen)))
+    with locked(empty, 0), locked(empty, 2), pytest.raises(Stopped):
+        collect(stage, seen)
     assert epochs_of(seen) == {1}
     assert empty.present(3) == [1]
 
@@ -161,9 +189,9 @@ def test_waiting_is_noted_again_and_again(
     monkeypatch.setattr(locks, "NOTE_SECONDS", 0.01)
     monkeypatch.setattr(locks, "POLL_SECONDS", 0.02)
     seen: list[Event] = []
-    with locked(empty, 0), locked(empty, 2):
-        for event in training(config, digits, empty, stop=lambda: len(waits(seen)) == 3):
-            seen.append(event)
+    stage = training(config, digits, empty, stop=lambda: len(waits(seen)) == 3)
+    with locked(empty, 0), locked(empty, 2), pytest.raises(Stopped):
+        collect(stage, seen)
     assert waits(seen)[0].startswith("waiting for experts 1, 3 of 3, which another process trains")
     assert waits(seen)[2].endswith(" minutes so far")
 
@@ -177,7 +205,7 @@ def test_an_expert_that_another_process_saved_damaged_is_named(
             seen.append(next(stage))
         empty.path(1).write_bytes(b"")
     with pytest.raises(FileError, match="is damaged"):
-        finish(stage)
+        list(stage)
 
 
 def test_an_expert_saved_between_the_look_and_the_lock_is_not_trained(
@@ -190,7 +218,7 @@ def test_an_expert_saved_between_the_look_and_the_lock_is_not_trained(
         plainly(*given)
 
     monkeypatch.setattr("fcntl.flock", late)
-    _, claim = finish(locks.claim_next(empty, [0], 3, lambda: False))
+    _, claim = finish(locks.claim_next, empty, [0], 3, lambda: None)
     assert claim.is_trained
 
 
@@ -203,11 +231,14 @@ def trains(folder: Path, data: Path, name: str) -> None:
     while not (folder / "go").exists():
         time.sleep(0.01)
     seen: list[Event] = []
-    for event in train_experts(config, digits, folder / "experts", on):
+
+    def emit(event: Event) -> None:
         seen.append(event)
         if isinstance(event, ExpertEpoch):
             (folder / f"{name}.at").write_text(str(event.expert))
             time.sleep(0.02)
+
+    train_experts(config, digits, folder / "experts", on, emit=emit)
     told = {"trained": sorted(epochs_of(seen)), "waits": waits(seen)}
     (folder / f"{name}.json").write_text(json.dumps(told))
 
@@ -247,7 +278,7 @@ def test_two_processes_train_each_expert_once(
     assert sorted(trained[0] + trained[1]) == list(range(8)), "none twice"
     assert all(trained), "both took part"
     config = tiny_config(experts={"count": 8, "epochs": 12})
-    _, alone = finish(train_experts(config, digits, tmp_path / "alone", cpu))
+    _, alone = finish(train_experts, config, digits, tmp_path / "alone", cpu)
     for expert in range(8):
         shared = tmp_path / "experts" / alone.folder.name / alone.path(expert).name
         assert shared.read_bytes() == alone.path(expert).read_bytes()

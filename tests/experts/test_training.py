@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,20 @@ from torch import Tensor
 
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import PreparedData
-from datm_engine.errors import DatmError, FileError
+from datm_engine.errors import DatmError, FileError, Stopped
 from datm_engine.experts.train import expert_facts, expert_network, train_experts
 from datm_engine.experts.trajectories import ExpertSet, fingerprint
 from datm_engine.runs.events import ExpertEpoch, ExpertsPlanned, ExpertTrained, Noted
 from datm_engine.settings.config import Config
 
 Make = Callable[..., Config]
-Finished = Callable[[Any], tuple[list[Any], Any]]
+Finished = Callable[..., tuple[list[Any], Any]]
 
 
 def test_snapshots_are_each_epochs_weights(
     make_config: Make, digits: PreparedData, cpu: Runtime, tmp_path: Path, finished: Finished
 ) -> None:
-    seen, experts = finished(train_experts(make_config(), digits, tmp_path, cpu))
+    seen, experts = finished(train_experts, make_config(), digits, tmp_path, cpu)
     snapshots = torch.stack([experts.snapshot(0, epoch) for epoch in range(5)])
     assert snapshots.shape == (5, experts.layout.size)
     moves = snapshots.diff(dim=0).norm(dim=1)
@@ -45,18 +46,25 @@ def test_snapshots_are_each_epochs_weights(
 def test_training_goes_on_with_the_next_expert_and_gives_the_same(
     make_config: Make, digits: PreparedData, cpu: Runtime, tmp_path: Path, finished: Finished
 ) -> None:
-    _, whole = finished(train_experts(make_config(), digits, tmp_path / "a", cpu))
+    _, whole = finished(train_experts, make_config(), digits, tmp_path / "a", cpu)
     asked = iter([False] * 6 + [True] * 9)  # 4 epochs of the first, 2 of the second
-    stop = lambda: next(asked)  # noqa: E731
-    _, part = finished(train_experts(make_config(), digits, tmp_path / "b", cpu, stop))
+    with pytest.raises(Stopped):
+        finished(
+            train_experts,
+            make_config(),
+            digits,
+            tmp_path / "b",
+            replace(cpu, stop=lambda: next(asked)),
+        )
+    part = ExpertSet(tmp_path / "b" / whole.folder.name, whole.layout, whole.epochs)
     assert part.ready(2) == [0]
     kept = part.path(0).stat().st_mtime_ns
-    seen, part = finished(train_experts(make_config(), digits, tmp_path / "b", cpu))
+    seen, part = finished(train_experts, make_config(), digits, tmp_path / "b", cpu)
     assert part.path(0).stat().st_mtime_ns == kept
     assert {event.expert for event in seen if isinstance(event, ExpertEpoch)} == {1}
     assert part.path(1).read_bytes() == whole.path(1).read_bytes()
     more = make_config(experts={"count": 3})
-    seen, grown = finished(train_experts(more, digits, tmp_path / "b", cpu))
+    seen, grown = finished(train_experts, more, digits, tmp_path / "b", cpu)
     assert grown.folder == part.folder
     assert {event.expert for event in seen if isinstance(event, ExpertEpoch)} == {2}
 
@@ -64,7 +72,7 @@ def test_training_goes_on_with_the_next_expert_and_gives_the_same(
 def test_the_plan_says_how_many_how_long_and_how_much(
     make_config: Make, digits: PreparedData, cpu: Runtime, tmp_path: Path, finished: Finished
 ) -> None:
-    seen, experts = finished(train_experts(make_config(), digits, tmp_path, cpu))
+    seen, experts = finished(train_experts, make_config(), digits, tmp_path, cpu)
     plan = next(event for event in seen if isinstance(event, ExpertsPlanned))
     assert (plan.total, plan.missing, plan.epochs, plan.epochs_needed) == (2, 2, 4, 3)
     written = sum(experts.path(expert).stat().st_size for expert in range(2))
@@ -73,12 +81,12 @@ def test_the_plan_says_how_many_how_long_and_how_much(
     cost = [event.text for event in seen if isinstance(event, Noted)]
     assert "labels come from the last one" in cost[0]
     window = make_config(experts={"epochs": "window"})
-    seen, _ = finished(train_experts(window, digits, tmp_path, cpu))
+    seen, _ = finished(train_experts, window, digits, tmp_path, cpu)
     assert any("all that the window needs" in e.text for e in seen if isinstance(e, Noted))
     hard = make_config(experts={"epochs": "window"}, distill={"labels": "hard"})
-    seen, _ = finished(train_experts(hard, digits, tmp_path, cpu))
+    seen, _ = finished(train_experts, hard, digits, tmp_path, cpu)
     assert not any("labels come" in e.text for e in seen if isinstance(e, Noted))
-    again, _ = finished(train_experts(window, digits, tmp_path, cpu))
+    again, _ = finished(train_experts, window, digits, tmp_path, cpu)
     assert [event.missing for event in again] == [0]
 
 
@@ -124,9 +132,9 @@ def test_precision_is_part_of_what_experts_are(make_config: Make, digits: Prepar
 def test_bfloat16_snapshots_take_half_and_are_the_same_but_for_rounding(
     make_config: Make, digits: PreparedData, cpu: Runtime, tmp_path: Path, finished: Finished
 ) -> None:
-    _, whole = finished(train_experts(make_config(), digits, tmp_path, cpu))
+    _, whole = finished(train_experts, make_config(), digits, tmp_path, cpu)
     small = make_config(experts={"snapshots": "bfloat16"})
-    _, half = finished(train_experts(small, digits, tmp_path, cpu))
+    _, half = finished(train_experts, small, digits, tmp_path, cpu)
     assert half.folder != whole.folder
     assert half.expert_size * 2 == whole.expert_size
     for ours, theirs in zip(half.segment(1, 1, 2), whole.segment(1, 1, 2), strict=True):
@@ -137,7 +145,7 @@ def test_bfloat16_snapshots_take_half_and_are_the_same_but_for_rounding(
 def test_experts_in_bfloat16_learn(
     make_config: Make, digits: PreparedData, cpu: Runtime, tmp_path: Path, finished: Finished
 ) -> None:
-    seen, experts = finished(train_experts(make_config(), digits, tmp_path, cpu.using("bfloat16")))
+    seen, experts = finished(train_experts, make_config(), digits, tmp_path, cpu.using("bfloat16"))
     losses = [event.loss for event in seen if isinstance(event, ExpertEpoch) and event.expert == 0]
     assert losses[-1] < losses[0]
     assert experts.snapshot(0, 1).dtype == torch.float32
@@ -193,15 +201,15 @@ def test_a_damaged_expert_is_named_and_nothing_is_lost(
     tmp_path: Path,
     finished: Finished,
 ) -> None:
-    _, experts = finished(train_experts(make_config(), digits, tmp_path, cpu))
+    _, experts = finished(train_experts, make_config(), digits, tmp_path, cpu)
     whole = experts.path(0).read_bytes()
     _damage(experts, how)
     with pytest.raises(FileError) as raised:
-        finished(train_experts(make_config(), digits, tmp_path, cpu))
+        finished(train_experts, make_config(), digits, tmp_path, cpu)
     assert str(experts.path(0)) in raised.value.message
     assert raised.value.hint == f"rm {experts.path(0)}"
     experts.path(0).unlink()  # as the hint says
-    finished(train_experts(make_config(), digits, tmp_path, cpu))
+    finished(train_experts, make_config(), digits, tmp_path, cpu)
     assert experts.path(0).read_bytes() == whole
 
 
@@ -212,7 +220,7 @@ def test_a_diverging_expert_is_explained(
     with pytest.raises(
         DatmError, match=r"expert 0 diverged in epoch \d: its loss is nan"
     ) as raised:
-        finished(train_experts(wild, digits, tmp_path, cpu))
+        finished(train_experts, wild, digits, tmp_path, cpu)
     assert raised.value.hint == "--set experts.lr=5e+08"
 
 
@@ -231,16 +239,16 @@ def test_one_that_diverges_in_its_last_step_is_not_kept(
 
     monkeypatch.setattr("datm_engine.experts.train.train_epoch", ends_beyond)
     with pytest.raises(DatmError, match="expert 0 diverged in epoch 1: its largest weight is"):
-        finished(train_experts(make_config(), digits, tmp_path, cpu))
+        finished(train_experts, make_config(), digits, tmp_path, cpu)
     assert not [*tmp_path.rglob("*.safetensors")]
 
 
 def test_what_a_killed_process_left_is_cleared_before_training(
     make_config: Make, digits: PreparedData, cpu: Runtime, tmp_path: Path, finished: Finished
 ) -> None:
-    _, experts = finished(train_experts(make_config(), digits, tmp_path, cpu))
+    _, experts = finished(train_experts, make_config(), digits, tmp_path, cpu)
     left = experts.folder / f".expert-0001.safetensors.{2**22 + 1}@{platform.node()}.part"
     left.write_bytes(b"half of it")
     experts.path(1).unlink()
-    finished(train_experts(make_config(), digits, tmp_path, cpu))
+    finished(train_experts, make_config(), digits, tmp_path, cpu)
     assert not left.exists()

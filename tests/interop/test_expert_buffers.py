@@ -36,9 +36,7 @@ def imports(
 ) -> Callable[..., tuple[ExpertSet, int]]:
     def run(*paths: Path, shape: Shape = SHAPE, **over: Any) -> tuple[ExpertSet, int]:
         config = make_config(**over)
-        stage = import_buffers(paths, "mtt", config, shape, tmp_path / "experts")
-        made: tuple[ExpertSet, int] = finished(stage)[1]
-        return made
+        return finished(import_buffers, paths, "mtt", config, shape, tmp_path / "experts")[1]
 
     return run
 
@@ -277,11 +275,11 @@ def test_experts_at_chance_are_noted_and_those_that_learned_are_not(
         folder.mkdir()
         made = ExpertSet(folder, trained.layout, 1)
         made.save(0, torch.stack([trained.snapshot(0, e) for e in (1, epoch)]), {})
-        events, accuracy = finish(check_accuracy(made, make_config(), data_dir, cpu))
+        events, accuracy = finish(check_accuracy, made, make_config(), data_dir, cpu)
         return [event.text for event in events if isinstance(event, Noted)], accuracy
 
     config = make_config(experts={"count": 1, "epochs": 20, "lr": 0.1})
-    _, trained = finish(train_experts(config, digits, tmp_path / "experts", cpu))
+    _, trained = finish(train_experts, config, digits, tmp_path / "experts", cpu)
     notes, accuracy = checked(20)
     assert accuracy > 40
     assert not notes
@@ -295,7 +293,7 @@ def test_a_dataset_that_cannot_be_loaded_leaves_the_accuracy_unchecked(
 ) -> None:
     experts = ExpertSet(tmp_path, Layout(("weight",), ((5,),)), 1)
     gone = make_config(dataset={"name": str(tmp_path / "gone")})
-    events, accuracy = finish(check_accuracy(experts, gone, tmp_path, cpu))
+    events, accuracy = finish(check_accuracy, experts, gone, tmp_path, cpu)
     assert accuracy is None
     assert events[-1].text.startswith("the experts' accuracy is not checked: ")
 

@@ -73,13 +73,9 @@ def test_it_learns_in_batches_of_which_the_last_is_a_single_image(count: int) ->
     labels = torch.arange(count) % 3
     step = training_step(net, momentum=0.9, weight_decay=0.0)
     material = (seen, hard_labels(labels, 3), Schedule(epochs=60, lr=0.05, batch=4))
-    training = train(step, net.initial(), *material, augmentation=(), seed=0)
-    while True:
-        try:
-            next(training)
-        except StopIteration as end:
-            theta = end.value
-            break
+    theta = train(
+        step, net.initial(), *material, augmentation=(), seed=0, after_epoch=lambda epoch: None
+    )
     measure_statistics(net, theta, seen)
     assert theta.isfinite().all()
     assert net.accuracy(theta, seen, labels) == 100.0

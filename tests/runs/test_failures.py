@@ -6,7 +6,7 @@ import errno
 import platform
 import shutil
 import subprocess
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,13 +17,16 @@ from datm_engine.runs.events import Event, Noted, RunEnded
 from tests.runs.conftest import Make, matched, plain, started, write
 
 
-def test_a_failing_stage_is_recorded_with_why(run: Run) -> None:
-    def stage() -> Generator[Event, None, None]:
-        yield matched(7, 0.5)
-        raise DatmError("no more paint", "buy paint")
+def fail(run: Run, problem: Exception) -> None:
+    """A stage that raises `problem` in its 7th iteration."""
+    with run.recording() as record, record.recorded(print) as emit:
+        emit(matched(7, 0.5))
+        raise problem
 
-    with run.recording() as record, pytest.raises(DatmError):
-        list(record.follow(stage()))
+
+def test_a_failing_stage_is_recorded_with_why(run: Run) -> None:
+    with pytest.raises(DatmError):
+        fail(run, DatmError("no more paint", "buy paint"))
     ended = run.events()[-1]
     assert isinstance(ended, RunEnded)
     assert (ended.status, ended.iteration) == ("failed", 7)
@@ -31,25 +34,17 @@ def test_a_failing_stage_is_recorded_with_why(run: Run) -> None:
 
 
 def test_a_hint_that_changes_something_is_made_whole(run: Run) -> None:
-    def stage() -> Generator[Event, None, None]:
-        yield matched(7, 0.5)
-        raise DatmError("too many", "--ipc 3")
-
     run.restate(run.config(), places={"data_dir": "/my data", "device": "cpu"})
-    with run.recording() as record, pytest.raises(DatmError) as raised:
-        list(record.follow(stage()))
+    with pytest.raises(DatmError) as raised:
+        fail(run, DatmError("too many", "--ipc 3"))
     config = f"--config {run.path / 'run.json'} --runs-dir {run.path.parent}"
     expected = f"datm distill {config} --data-dir '/my data' --device cpu --ipc 3"
     assert raised.value.hint == run.events()[-1].hint == expected  # type: ignore[attr-defined]
 
 
 def test_a_fault_is_recorded_with_a_command_too(run: Run) -> None:
-    def stage() -> Generator[Event, None, None]:
-        yield matched(7, 0.5)
-        raise ZeroDivisionError("by nothing")
-
-    with run.recording() as record, pytest.raises(ZeroDivisionError):
-        list(record.follow(stage()))
+    with pytest.raises(ZeroDivisionError):
+        fail(run, ZeroDivisionError("by nothing"))
     ended = run.events()[-1]
     assert isinstance(ended, RunEnded)
     assert ended.message == "ZeroDivisionError: by nothing"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import signal
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 
 from datm_cli.studies import study_runner
+from datm_engine.pipeline import Outcome
 from datm_engine.runs.directory import Run
-from datm_engine.runs.events import Evaluated, EvaluationProgress, Event, Matched, RunStarted
+from datm_engine.runs.events import Emit, Evaluated, EvaluationProgress, Event, Matched, RunStarted
 from tests.cli.conftest import Answer, assert_two_lines
 
 Datm = Callable[..., Answer]
@@ -103,24 +104,21 @@ def test_stopped_it_goes_on_with_the_same_result(
     datm: Datm, compare: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = compare("--json", "--name", "whole", methods="datm,mtt").json
-    drive, begun = study_runner.drive, []
+    make, begun = study_runner.make_distilled_set, []
 
-    def with_ctrl_c(stage: Generator[Event, None, Any]) -> Generator[Event, None, Any]:
+    def with_ctrl_c(*given: Any, emit: Emit) -> Outcome:
         """In the second run, at its third iteration."""
-        begun.append(stage)
-        while True:
-            try:
-                event = next(stage)
-            except StopIteration as end:
-                return end.value
-            yield event
+        begun.append(given)
+
+        def interrupted(event: Event) -> None:
+            emit(event)
             if len(begun) == 2 and isinstance(event, Matched) and event.iteration == 3:
                 signal.raise_signal(signal.SIGINT)
 
+        return make(*given, emit=interrupted)
+
     with monkeypatch.context() as patched:
-        patched.setattr(
-            study_runner, "drive", lambda stage, screen: drive(with_ctrl_c(stage), screen)
-        )
+        patched.setattr(study_runner, "make_distilled_set", with_ctrl_c)
         stopped = compare("--to", "here", methods="datm,mtt")
     assert stopped.code == 130
     assert "stopped with 1 of 2 runs to make; go on with: datm study methods" in stopped.err
