@@ -17,7 +17,7 @@ from datm_engine.errors import ConfigError
 from datm_engine.files import parse_json
 from datm_engine.hints import command
 from datm_engine.settings.config import overlay, parse_assignments
-from datm_engine.settings.origins import Layer, Note, Origin, Source, Tables
+from datm_engine.settings.origins import Layer, Note, SettingOrigin, Source, Tables
 from datm_engine.settings.presets import read_preset
 from datm_engine.settings.published_names import counterpart
 from datm_engine.settings.published_yaml import read_published_yaml
@@ -53,15 +53,15 @@ class GivenSettings:
         read, notes = read_config(self.config_file) if self.config_file else ({}, ())
         layers = []
         if self.config_file:
-            layers.append(Layer(read, Origin(Source.FILE, str(self.config_file))))
+            layers.append(Layer(read, SettingOrigin(Source.FILE, str(self.config_file))))
         layers += [
-            Layer({table: {key: value}}, Origin(Source.OPTION, self._option(key)))
+            Layer({table: {key: value}}, SettingOrigin(Source.OPTION, self._option(key)))
             for table, keys in flags.items()
             for key, value in keys.items()
         ]
         if self.assignments:
             assigned = parse_assignments(self.assignments)
-            layers.append(Layer(assigned, Origin(Source.OPTION, "--set")))
+            layers.append(Layer(assigned, SettingOrigin(Source.OPTION, "--set")))
         request = Request(layers, self.preset, self.method, self.window, no_calibration)
         found = resolve(request, lambda name: describe(name, self.data_dir))
         return replace(found, notes=(*map(Note, notes), *found.notes))

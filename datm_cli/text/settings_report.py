@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from datm_cli.text import output
 from datm_cli.text.tables import plain_table
+from datm_engine.formatting import setting
 
 if TYPE_CHECKING:
     from datm_engine.settings.resolved import Resolved
@@ -32,7 +33,7 @@ def print_explanation(settings: Resolved, *, as_json: bool) -> None:
     for name, keys in settings.config.model_dump().items():
         for key, value in keys.items():
             origin = settings.origins.get(f"{name}.{key}", "default")
-            table.add_row(f"{name}.{key}", _shown(value), str(origin))
+            table.add_row(f"{name}.{key}", setting(value), str(origin))
     output.results().print(table)
     for note in settings.notes:
         output.remark(note.text)
@@ -43,12 +44,3 @@ def _origin(settings: Resolved, key: str) -> dict[str, str]:
     if origin is None:  # a key that no preset states
         return {"from": "default", "detail": ""}
     return {"from": origin.source.value, "detail": origin.detail}
-
-
-def _shown(value: Any) -> str:
-    """As --set takes it."""
-    if isinstance(value, list):
-        return ",".join(map(str, value)) or "none"
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "none"}[value]
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -17,7 +17,7 @@ from datm_engine.settings import presets
 from datm_engine.settings.config import overlay
 from datm_engine.settings.derived import DERIVABLE
 from datm_engine.settings.image_size import Shape
-from datm_engine.settings.origins import Note, Origin, Source, Tables, origins_of
+from datm_engine.settings.origins import Note, SettingOrigin, Source, Tables, origins_of
 
 # The family whose settings fit a dataset of up to so many classes.
 FAMILY_FOR_CLASSES = ((20, "cifar10"), (150, "cifar100"), (math.inf, "tinyimagenet"))
@@ -28,7 +28,7 @@ AVERAGED_OVER = 5_000  # iterations of the published run whose decay a method st
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ChosenSettings:
     """`tables` state every key that `config.build` requires, and `origins` where each comes from.
 
     `presets`: their names. `derive`: the keys of [distill] that calibration derives once the
@@ -37,19 +37,21 @@ class Chosen:
 
     tables: Tables
     presets: tuple[str, ...]
-    origins: Mapping[str, Origin] = field(default_factory=dict)
+    origins: Mapping[str, SettingOrigin] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
     derive: tuple[str, ...] = ()
     method: str | None = None
 
     @classmethod
-    def preset(cls, name: str, *notes: str) -> Chosen:
+    def preset(cls, name: str, *notes: str) -> ChosenSettings:
         """A preset as it is."""
         tables = presets.load(name)
-        origins = origins_of(tables, Origin(Source.PRESET, name))
+        origins = origins_of(tables, SettingOrigin(Source.PRESET, name))
         return cls(tables, (name,), origins, tuple(map(Note, notes)))
 
-    def over(self, tables: Mapping[str, Any], origin: Origin, *notes: Note) -> Chosen:
+    def over(
+        self, tables: Mapping[str, Any], origin: SettingOrigin, *notes: Note
+    ) -> ChosenSettings:
         """With the values of `tables` above its own."""
         return replace(
             self,
@@ -65,7 +67,9 @@ class Chosen:
         return f"preset{'s' * (len(self.presets) > 1)} {names}{method}"
 
 
-def choose(dataset: str | None, ipc: int | None, preset: str | None, shape: Shape | None) -> Chosen:
+def choose(
+    dataset: str | None, ipc: int | None, preset: str | None, shape: Shape | None
+) -> ChosenSettings:
     """The settings for `ipc` images per class of `dataset`.
 
     preset: a family or one preset; None for the family of the dataset's name, or else the one that
@@ -101,9 +105,9 @@ def choose(dataset: str | None, ipc: int | None, preset: str | None, shape: Shap
     return replace(chosen, tables=overlay(chosen.tables, {"dataset": {"name": dataset}}))
 
 
-def _one_preset(name: str, ipc: int | None) -> Chosen:
+def _one_preset(name: str, ipc: int | None) -> ChosenSettings:
     """A preset that is named itself: nothing is derived, and only `ipc` overrides."""
-    chosen = Chosen.preset(name)
+    chosen = ChosenSettings.preset(name)
     own = chosen.tables["distill"]["ipc"]
     if ipc is None or ipc == own:
         return chosen
@@ -111,10 +115,10 @@ def _one_preset(name: str, ipc: int | None) -> Chosen:
         f"all settings are those of {name}, which was made for {own} images per class and not "
         f"{ipc}; its window may be too {'late' if ipc < own else 'early'}"
     )
-    return chosen.over({"distill": {"ipc": ipc}}, Origin(Source.OPTION, "ipc"), note)
+    return chosen.over({"distill": {"ipc": ipc}}, SettingOrigin(Source.OPTION, "ipc"), note)
 
 
-def _from_family(family: str, ipc: int | None) -> Chosen:
+def _from_family(family: str, ipc: int | None) -> ChosenSettings:
     """The family's preset for `ipc`, or settings between or beside those that it has."""
     if family not in presets.families():
         raise presets.unknown(family)
@@ -122,12 +126,14 @@ def _from_family(family: str, ipc: int | None) -> Chosen:
     if ipc is None:
         ipc = min(members)
         note = f"ipc = {ipc}, the fewest images per class that {family} has a preset for"
-        return Chosen.preset(members[ipc], note)
+        return ChosenSettings.preset(members[ipc], note)
     if ipc in members:
-        return Chosen.preset(members[ipc])
+        return ChosenSettings.preset(members[ipc])
 
     nearest = members[min(members, key=lambda known: abs(math.log(known / ipc)))]
-    chosen = Chosen.preset(nearest).over({"distill": {"ipc": ipc}}, Origin(Source.OPTION, "ipc"))
+    chosen = ChosenSettings.preset(nearest).over(
+        {"distill": {"ipc": ipc}}, SettingOrigin(Source.OPTION, "ipc")
+    )
     fewer = [known for known in members if known < ipc]
     more = [known for known in members if known > ipc]
     if not (fewer and more):
@@ -151,7 +157,7 @@ def _from_family(family: str, ipc: int | None) -> Chosen:
         f"all other settings are those of {nearest}, the nearest",
     )
     pair = (members[below], members[above])
-    origin = Origin(Source.PRESETS, f"{pair[0]} and {pair[1]}, between them by log ipc")
+    origin = SettingOrigin(Source.PRESETS, f"{pair[0]} and {pair[1]}, between them by log ipc")
     chosen = chosen.over({"distill": window}, origin, *map(Note, notes))
     return replace(chosen, presets=pair)
 
@@ -167,7 +173,7 @@ def _between(below: Tables, above: Tables, share: float) -> dict[str, int]:
     return dict(zip(keys, (lower, initial, max(initial, final)), strict=True))
 
 
-def _for_shape(dataset: str, ipc: int | None, shape: Shape) -> Chosen:
+def _for_shape(dataset: str, ipc: int | None, shape: Shape) -> ChosenSettings:
     """A family for a dataset without presets, fitted to its images."""
     family = next(name for most, name in FAMILY_FOR_CLASSES if shape.classes <= most)
     chosen = _from_family(family, ipc)
@@ -186,19 +192,21 @@ def _for_shape(dataset: str, ipc: int | None, shape: Shape) -> Chosen:
                 "published networks' do"
             )
             note = Note(f"network.depth = {depth}: {reason}", "network.depth")
-            origin = Origin(Source.RULE, reason)
+            origin = SettingOrigin(Source.RULE, reason)
             chosen = chosen.over({"network": {"depth": depth}}, origin, note)
     operations = chosen.tables["dataset"]["augmentation"]
     if dataset in UNMIRRORED and "flip" in operations:
         kept = [operation for operation in operations if operation != "flip"]
         reason = "without flip: a mirrored digit is another or none"
         note = Note(f"dataset.augmentation {reason}", "dataset.augmentation")
-        origin = Origin(Source.RULE, reason)
+        origin = SettingOrigin(Source.RULE, reason)
         chosen = chosen.over({"dataset": {"augmentation": kept}}, origin, note)
     return replace(chosen, notes=(*chosen.notes, *notes))
 
 
-def with_method(chosen: Chosen, method: str, iterations: int | None = None) -> Chosen:
+def with_method(
+    chosen: ChosenSettings, method: str, iterations: int | None = None
+) -> ChosenSettings:
     """The settings with those of `method` above them, and notes of what that changes.
 
     iterations: of the run, where they are not the preset's. Raises ConfigError for an unknown
@@ -228,7 +236,9 @@ def with_method(chosen: Chosen, method: str, iterations: int | None = None) -> C
         notes.append(Note(own_preset))
     derive = tuple(key for key in chosen.derive if key not in tables["distill"])
     return replace(
-        chosen.over(tables, Origin(Source.METHOD, method), *notes), method=method, derive=derive
+        chosen.over(tables, SettingOrigin(Source.METHOD, method), *notes),
+        method=method,
+        derive=derive,
     )
 
 

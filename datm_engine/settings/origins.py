@@ -24,7 +24,7 @@ class Source(Enum):
 
 
 @dataclass(frozen=True)
-class Origin:
+class SettingOrigin:
     """`detail`: the preset's name, the file, the option, or a rule's reason."""
 
     source: Source
@@ -52,10 +52,10 @@ class Layer:
     """Settings that were stated together, and where."""
 
     tables: Mapping[str, Any]
-    origin: Origin
+    origin: SettingOrigin
 
 
-def origins_of(tables: Mapping[str, Any], origin: Origin) -> dict[str, Origin]:
+def origins_of(tables: Mapping[str, Any], origin: SettingOrigin) -> dict[str, SettingOrigin]:
     """`origin` for each "table.key" of `tables`."""
     return {
         f"{table}.{key}": origin

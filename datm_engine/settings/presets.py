@@ -86,7 +86,7 @@ def read_preset(path: Path) -> Tables:
 
 
 @dataclass(frozen=True)
-class Heading:
+class PresetHeading:
     """The comment that a preset opens with.
 
     about: what it reproduces, and where that is published. accuracy: the one to expect. lines: the
@@ -102,13 +102,13 @@ class Heading:
         return {"name": self.name, "about": self.about, "accuracy": self.accuracy}
 
 
-def heading(name: str) -> Heading:
+def heading(name: str) -> PresetHeading:
     """The heading of a preset: paragraphs of what it is, its command and its accuracy."""
     text = (folder() / f"{name}.toml").read_text(encoding="utf-8")
     comment = takewhile(lambda line: line.startswith("#"), text.splitlines())
     lines = tuple(line.removeprefix("#").removeprefix(" ") for line in comment)
     about, *_, accuracy = "\n".join(lines).split("\n\n")
-    return Heading(name, " ".join(about.split()), " ".join(accuracy.split()), lines)
+    return PresetHeading(name, " ".join(about.split()), " ".join(accuracy.split()), lines)
 
 
 def methods() -> tuple[str, ...]:

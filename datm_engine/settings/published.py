@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from datm_engine.settings import presets
-from datm_engine.settings.choose_preset import Chosen, with_method
+from datm_engine.settings.choose_preset import ChosenSettings, with_method
 from datm_engine.settings.config import Config, build, differences, read_toml
 from datm_engine.settings.derived import WINDOW
 
@@ -65,7 +65,7 @@ def departures(config: Config, method: str = presets.DATM) -> list[str]:
     name = own if own in presets.names() else row
     if name not in presets.names():
         return []
-    chosen = Chosen.preset(name)
+    chosen = ChosenSettings.preset(name)
     aside = _ASIDE
     told = []
     if method not in presets.methods():

@@ -21,14 +21,14 @@ from typing import Any, Protocol
 
 from datm_engine.errors import ConfigError
 from datm_engine.hints import HELP
-from datm_engine.settings.choose_preset import Chosen, choose, with_method
+from datm_engine.settings.choose_preset import ChosenSettings, choose, with_method
 from datm_engine.settings.config import Config, DatasetConfig, build, overlay
 from datm_engine.settings.derived.expert_training import experts_settings
 from datm_engine.settings.derived.values import DERIVABLE, WINDOW, Derived
-from datm_engine.settings.derived.window import THIRDS, third
+from datm_engine.settings.derived.window_rules import THIRDS, third
 from datm_engine.settings.image_size import Shape, at_resolution
 from datm_engine.settings.messages import shown
-from datm_engine.settings.origins import Layer, Note, Origin, Source, Tables, origins_of
+from datm_engine.settings.origins import Layer, Note, SettingOrigin, Source, Tables, origins_of
 
 DEFAULT_DATASET = "digits"
 
@@ -98,7 +98,7 @@ class Resolved:
     method: str | None = None
     files: tuple[str, ...] = ()
     window: str | None = None
-    origins: Mapping[str, Origin] = field(default_factory=dict)
+    origins: Mapping[str, SettingOrigin] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
     derive: tuple[str, ...] = ()
     shape: Shape | None = None
@@ -107,7 +107,7 @@ class Resolved:
     def source(self) -> str:
         """The presets, the method, the files and the window, in words."""
         window = [] if self.window is None else [f"window {self.window}"]
-        chosen = Chosen({}, self.presets, method=self.method)
+        chosen = ChosenSettings({}, self.presets, method=self.method)
         return ", ".join([chosen.source, *self.files, *window])
 
     def messages(self) -> tuple[str, ...]:
@@ -152,7 +152,7 @@ def resolve(request: Request, describe: Callable[[str], DatasetDescription]) -> 
     source = ", ".join([chosen.source, *files])
     if request.window is not None:
         chosen = chosen.over(
-            _window(chosen.tables, source, request), Origin(Source.WINDOW, request.window)
+            _window(chosen.tables, source, request), SettingOrigin(Source.WINDOW, request.window)
         )
     config = build(chosen.tables, source)
     if chosen.derive:  # experts have one length, whatever window is derived from them
@@ -172,7 +172,7 @@ def resolve(request: Request, describe: Callable[[str], DatasetDescription]) -> 
     )
 
 
-_STATED = Origin(Source.OPTION, "")
+_STATED = SettingOrigin(Source.OPTION, "")
 _CALIBRATION_NOTE = (
     "provisional until the experts are trained: {}; calibration derives them from what the experts "
     "learn and when (what --set, an option or a file states is kept)"
@@ -181,8 +181,8 @@ _ALL_DERIVABLE = "the window, M, N, batch_syn, η, the learning rates and the th
 
 
 def _before_experts(
-    chosen: Chosen, request: Request, described: DatasetDescription | None
-) -> Chosen:
+    chosen: ChosenSettings, request: Request, described: DatasetDescription | None
+) -> ChosenSettings:
     """The experts' own settings, by rules; and which keys are left to calibration."""
     over, window = request.tables, request.window
     stated = overlay(chosen.tables, over)
@@ -207,7 +207,7 @@ def _before_experts(
     return replace(chosen, derive=derive, notes=notes)
 
 
-def _with_experts(chosen: Chosen, images: int | None, iterations: int) -> Chosen:
+def _with_experts(chosen: ChosenSettings, images: int | None, iterations: int) -> ChosenSettings:
     """With experts for `images` training images (None: as the family states them), for a run of so
     many iterations."""
     experts, distill = chosen.tables["experts"], chosen.tables["distill"]
@@ -224,7 +224,7 @@ def _with_experts(chosen: Chosen, images: int | None, iterations: int) -> Chosen
         note = Note(f"{key} = {one.value:g}: {one.reason}", key)
         notes = [note] if experts[one.key] != one.value else []
         tables = {"experts": {one.key: one.value}}
-        chosen = chosen.over(tables, Origin(Source.RULE, one.reason), *notes)
+        chosen = chosen.over(tables, SettingOrigin(Source.RULE, one.reason), *notes)
     return chosen
 
 
@@ -240,7 +240,7 @@ def _training_images(described: DatasetDescription, stated: Tables) -> int | Non
     return described.training_images(settings)
 
 
-def _within_epochs(chosen: Chosen) -> Tables:
+def _within_epochs(chosen: ChosenSettings) -> Tables:
     """The tables, with provisional values of the window kept within the experts' epochs."""
     tables, derive = chosen.tables, chosen.derive
     epochs, distill = tables["experts"].get("epochs"), tables["distill"]
@@ -256,12 +256,12 @@ def _within_epochs(chosen: Chosen) -> Tables:
     return overlay(tables, {"distill": bounds})
 
 
-def _awaiting_calibration(chosen: Chosen) -> dict[str, Origin]:
+def _awaiting_calibration(chosen: ChosenSettings) -> dict[str, SettingOrigin]:
     origins = {}
     for key in chosen.derive:
         until = chosen.origins[f"distill.{key}"]
         detail = f"after the experts; {until} until then"
-        origins[f"distill.{key}"] = Origin(Source.CALIBRATION, detail)
+        origins[f"distill.{key}"] = SettingOrigin(Source.CALIBRATION, detail)
     return origins
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from datm_engine.runs.names import made
 from datm_engine.settings.config import Config, build, overlay
-from datm_engine.settings.derived.window import THIRDS, third
+from datm_engine.settings.derived.window_rules import THIRDS, third
 
 WINDOWS = THIRDS
 LONGEST = 60  # letters of a study's name, which its runs' names hold

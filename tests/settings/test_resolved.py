@@ -13,7 +13,7 @@ from datm_engine.settings import presets
 from datm_engine.settings.config import DatasetConfig
 from datm_engine.settings.derived import DERIVABLE, WINDOW
 from datm_engine.settings.image_size import Shape
-from datm_engine.settings.origins import Layer, Origin, Source
+from datm_engine.settings.origins import Layer, SettingOrigin, Source
 from datm_engine.settings.resolved import Request, Resolved, resolve
 
 
@@ -39,7 +39,7 @@ class Described:
 
 
 def layer(source: Source, detail: str, **tables: Mapping[str, Any]) -> Layer:
-    return Layer(tables, Origin(source, detail))
+    return Layer(tables, SettingOrigin(source, detail))
 
 
 def resolved(dataset: str, ipc: int, *layers: Layer, **request: Any) -> Resolved:
@@ -52,8 +52,8 @@ def test_a_presets_settings_come_from_it() -> None:
     assert found.source == "preset cifar10-ipc10"
     assert found.derive == ()
     sources = {key: origin for key, origin in found.origins.items() if key != "dataset.name"}
-    assert sources.pop("distill.ipc") == Origin(Source.OPTION, "--ipc")
-    assert set(sources.values()) == {Origin(Source.PRESET, "cifar10-ipc10")}
+    assert sources.pop("distill.ipc") == SettingOrigin(Source.OPTION, "--ipc")
+    assert set(sources.values()) == {SettingOrigin(Source.PRESET, "cifar10-ipc10")}
     assert {f"{t}.{k}" for t, keys in found.config.model_dump().items() for k in keys} - {
         "experts.imported"
     } == set(found.origins)
@@ -94,7 +94,7 @@ def test_between_two_presets_the_window_comes_from_both() -> None:
     found = resolved("cifar10", 20, preset="cifar10")
     assert found.presets == ("cifar10-ipc10", "cifar10-ipc50")
     assert found.origins["distill.max_start_epoch"].source is Source.PRESETS
-    assert found.origins["distill.lr_images"] == Origin(Source.PRESET, "cifar10-ipc10")
+    assert found.origins["distill.lr_images"] == SettingOrigin(Source.PRESET, "cifar10-ipc10")
 
 
 def test_without_calibration_nothing_is_derived() -> None:

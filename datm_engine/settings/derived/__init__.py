@@ -40,7 +40,7 @@ from datm_engine.settings.derived.values import (
     reasons,
     rounded,
 )
-from datm_engine.settings.derived.window import Experts, aligned, published_window
+from datm_engine.settings.derived.window_rules import Experts, aligned, published_window
 
 __all__ = [
     "ALIGNED",

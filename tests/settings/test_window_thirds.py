@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from datm_engine.errors import ConfigError
-from datm_engine.settings.derived.window import THIRDS, third
+from datm_engine.settings.derived.window_rules import THIRDS, third
 
 # Epochs and M; then the start epochs of each third, 0 … epochs − M shared out among them.
 BY_THIRDS: dict[tuple[int, int], tuple[range, range, range]] = {
