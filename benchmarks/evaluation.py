@@ -18,7 +18,7 @@ from benchmarks.alternation import TURNS, in_turn, ratios
 from benchmarks.problem import CLASSES, made_ready, network, runtime
 from datm_engine.compute.runtime import generator
 from datm_engine.data.augmentation import OPERATIONS
-from datm_engine.evaluation.training import Schedule, train, training_step
+from datm_engine.training.loop import Schedule, train, training_step
 
 EPOCHS = {"small": 12, "full": 100}
 WAYS: dict[str, dict[str, Any]] = {

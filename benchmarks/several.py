@@ -22,11 +22,11 @@ from benchmarks.alternation import TURNS, in_turn, ratios
 from benchmarks.experts import SETTINGS
 from benchmarks.problem import CLASSES, made_ready, network, runtime
 from datm_engine.compute.runtime import generator
-from datm_engine.evaluation.training import training_step
-from datm_engine.experts.optimizers import sgd_step
-from datm_engine.experts.steps import expert_step
 from datm_engine.networks.gradients import gradient_of
 from datm_engine.networks.weights import FlatNetwork
+from datm_engine.training.loop import training_step
+from datm_engine.training.optimizers import sgd_step
+from datm_engine.training.steps import expert_step
 
 NETWORKS = 4
 STAGES = {"experts": 256, "evaluation": 100}  # images a step

@@ -16,14 +16,14 @@ from datm_engine.compute.runtime import Runtime
 from datm_engine.data.augmentation import Draw
 from datm_engine.distillation.matching import Gradient, Step, build_graph, student_gradient
 from datm_engine.evaluation.expert_baselines import passes
-from datm_engine.evaluation.training import training_step
 from datm_engine.experts.curriculum import scoring_epochs
-from datm_engine.experts.steps import expert_step
 from datm_engine.experts.train import expert_precision
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
 from datm_engine.runs.events import Emit
 from datm_engine.settings.config import Config
+from datm_engine.training.loop import training_step
+from datm_engine.training.steps import expert_step
 
 _MOST = 128  # images a calibrated step; larger batches are taken to cost in proportion
 

@@ -36,12 +36,12 @@ from datm_engine.distillation.skip_reasons import (
 )
 from datm_engine.distillation.window import Window
 from datm_engine.errors import DatmError
-from datm_engine.experts.optimizers import Descent
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.checkpoint import Checkpoint, Progress
 from datm_engine.runs.events import Emit, Matched, Noted
 from datm_engine.settings.config import Config
+from datm_engine.training.optimizers import Descent
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,13 @@ from datm_engine.data.prepared import Part, PreparedData
 from datm_engine.distillation.matching import hard_labels
 from datm_engine.evaluation.baselines import random_subset
 from datm_engine.evaluation.expert_baselines import ExpertSelection
-from datm_engine.evaluation.training import Material, Schedule, TrainingStep, train, training_step
 from datm_engine.networks.batchnorm import measure_statistics
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
 from datm_engine.runs.events import Emit, Evaluated, EvaluationProgress
 from datm_engine.settings.config import Config
 from datm_engine.synthetic import SyntheticSet
+from datm_engine.training.loop import Material, Schedule, TrainingStep, train, training_step
 
 PROGRESS_EVENTS = 20  # a training
 

@@ -33,10 +33,10 @@ from torch import Tensor
 from datm_engine.compute.ranks import Ranks
 from datm_engine.compute.runtime import Runtime, generator
 from datm_engine.data.prepared import PreparedData
-from datm_engine.experts.steps import check_finite, expert_step, train_epoch
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.events import DifficultyProgress, Emit, Noted
 from datm_engine.settings.config import Config
+from datm_engine.training.steps import check_finite, expert_step, train_epoch
 
 SCORERS = 5
 AT_FIRST, ADDED_BY = 0.75, 0.2  # share of a class; share of the epochs that are done

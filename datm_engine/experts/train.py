@@ -18,14 +18,6 @@ from datm_engine.errors import FileError, Stopped
 from datm_engine.experts.curriculum import Curriculum, difficulty, scoring_epochs
 from datm_engine.experts.imported import imported_experts, open_imported
 from datm_engine.experts.locks import Claim, claim_next
-from datm_engine.experts.steps import (
-    ExpertStep,
-    check_finite,
-    exercise_for,
-    expert_step,
-    seconds_of_an_epoch,
-    train_epoch,
-)
 from datm_engine.experts.trajectories import ExpertSet, fingerprint
 from datm_engine.files import remove_leftovers
 from datm_engine.networks.weights import FlatNetwork, Layout
@@ -33,6 +25,14 @@ from datm_engine.networks.zoo import build
 from datm_engine.runs.events import Emit, ExpertEpoch, ExpertsPlanned, ExpertTrained, Noted
 from datm_engine.settings.config import Config, ExpertsConfig
 from datm_engine.settings.derived import WINDOW
+from datm_engine.training.steps import (
+    ExpertStep,
+    check_finite,
+    exercise_for,
+    expert_step,
+    seconds_of_an_epoch,
+    train_epoch,
+)
 
 # (epoch, generator) → indices of the images to train on, one after the other
 Order: TypeAlias = Callable[[int, torch.Generator], Tensor]

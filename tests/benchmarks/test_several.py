@@ -6,7 +6,7 @@ import torch
 
 from benchmarks.problem import network, runtime
 from benchmarks.several import batched_step
-from datm_engine.evaluation.training import training_step
+from datm_engine.training.loop import training_step
 
 
 def test_a_batched_step_is_every_networks_own_step() -> None:

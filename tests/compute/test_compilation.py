@@ -19,10 +19,10 @@ from datm_engine.compute.out_of_memory import OutOfMemory
 from datm_engine.compute.runtime import Compiler, Runtime
 from datm_engine.data.augmentation import OPERATIONS, draw
 from datm_engine.distillation.matching import Step, build_graph, student_gradient
-from datm_engine.evaluation.training import training_step
-from datm_engine.experts.steps import expert_step
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import NAMES, build
+from datm_engine.training.loop import training_step
+from datm_engine.training.steps import expert_step
 from tests.conftest import tiny_config
 
 Finished = Callable[..., tuple[list[Any], Any]]

@@ -135,7 +135,7 @@ def test_kept_graphs_go_first(make_config: Make, road: Any, cpu: Runtime) -> Non
     [
         "datm_engine.distillation.segment_reader.Segments.__call__",
         "datm_engine.distillation.matching._distance",
-        "datm_engine.experts.optimizers.Descent.step",
+        "datm_engine.training.optimizers.Descent.step",
     ],
 )
 def test_what_is_no_students_step_makes_room_too(

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from datm_engine.distillation.matching import hard_labels
-from datm_engine.evaluation.training import Schedule, train, training_step
 from datm_engine.networks.batchnorm import BatchNorm, measure_statistics
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
+from datm_engine.training.loop import Schedule, train, training_step
 
 
 def images(count: int, seed: int = 0) -> Tensor:

@@ -15,10 +15,10 @@ from datm_engine.compute.runtime import generator
 from datm_engine.data.augmentation import augment, draw
 from datm_engine.data.prepared import Part, PreparedData
 from datm_engine.errors import DatmError
-from datm_engine.experts.optimizers import gsam_direction, sgd_step
 from datm_engine.networks.gradients import gradient_of
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.settings.config import Config, ExpertsConfig
+from datm_engine.training.optimizers import gsam_direction, sgd_step
 
 # (θ, velocity, images, labels) → the next θ and velocity, and what was measured
 ExpertStep: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]

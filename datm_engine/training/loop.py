@@ -18,8 +18,8 @@ from torch import Tensor
 from datm_engine.compute.runtime import generator
 from datm_engine.data.augmentation import augment, draw
 from datm_engine.distillation.matching import student_gradient
-from datm_engine.experts.optimizers import sgd_step
 from datm_engine.networks.weights import FlatNetwork
+from datm_engine.training.optimizers import sgd_step
 
 # (θ, velocity, rate, images, labels) → the next θ and velocity
 TrainingStep: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]

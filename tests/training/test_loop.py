@@ -8,9 +8,9 @@ import torch
 from datm_engine.compute.runtime import generator
 from datm_engine.data.augmentation import augment, draw
 from datm_engine.distillation.matching import student_gradient
-from datm_engine.evaluation.training import Schedule, train, training_step
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
+from datm_engine.training.loop import Schedule, train, training_step
 
 
 def schedule(epochs: int, batch: int = 128) -> Schedule:

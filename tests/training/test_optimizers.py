@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from datm_engine.experts.optimizers import Descent, gsam_direction
+from datm_engine.training.optimizers import Descent, gsam_direction
 
 CURVATURE = torch.tensor([[3.0, 1.0, 0.0], [1.0, 2.0, 0.5], [0.0, 0.5, 1.0]], dtype=torch.float64)
 
