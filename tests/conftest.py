@@ -1,10 +1,15 @@
-"""A road so small that every test can walk it."""
+"""A pipeline so small that every test can run it."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
+
+# Tensors here are too small for a second thread to pay, in child processes too. OpenMP reads it
+# when torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
@@ -17,6 +22,10 @@ from datm_engine.settings import presets
 from datm_engine.settings.config import Config, build, overlay
 
 ROOT = Path(__file__).parents[1]
+
+# Start the autograd engine before any test uses fake tensors, which have devices of their own: an
+# engine that has started threads for these cannot be forked.
+torch.ones((), requires_grad=True).backward()
 
 TINY: dict[str, dict[str, Any]] = {
     "dataset": {"train_images": 200, "validation": 0.2},
@@ -95,5 +104,5 @@ def digits(data_dir: Path) -> PreparedData:
 
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
-    """Tensors here are too small for two threads to pay."""
+    """Whatever an earlier test has set."""
     torch.set_num_threads(1)

@@ -197,7 +197,8 @@ def kill_after(iteration: int, command: list[str], events: Path, env: dict[str, 
         assert process.wait() == -signal.SIGKILL, "it ended before it could be killed"
 
 
-@pytest.mark.parametrize("compiling", ["off", pytest.param("on", marks=pytest.mark.slow)])
+@pytest.mark.slow  # tests/faults kills runs too, in processes that cost less to start
+@pytest.mark.parametrize("compiling", ["off", "on"])
 def test_killed_and_resumed_it_is_bit_for_bit_the_same(
     compiling: str, make_config: Make, folders: Folders, cpu: Runtime
 ) -> None:

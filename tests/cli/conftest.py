@@ -66,6 +66,7 @@ def datm(
     """Type a command in an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DATM_DATA_DIR", str(data_dir))
+    monkeypatch.setenv("DATM_COMPILE", "off")  # to count the work of a tiny run takes longest
     monkeypatch.setenv("COLUMNS", "120")
 
     def type_(*words: object) -> Answer:

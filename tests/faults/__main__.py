@@ -13,28 +13,38 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.faults import company, damage, kills
 from tests.faults.judging import LOSS, REFUSED, SAME, TOLD, Outcome
 from tests.faults.lab import Lab
 
+Part = Callable[[Lab, random.Random, int], Iterator[Outcome]]
+
+# `count` is of kills: half of them within writes. The other faults come in proportion.
+PARTS: dict[str, Part] = {
+    "random moments": lambda lab, draws, n: kills.at_random_moments(lab, draws, n - n // 2),
+    "writes": lambda lab, draws, n: kills.in_writes(lab, draws, n // 2),
+    "no room": lambda lab, draws, n: kills.without_room(lab, draws, 3 * _tenth(n)),
+    "small disks": lambda lab, draws, n: kills.on_small_disks(lab, draws, _tenth(n)),
+    "damage": lambda lab, draws, n: damage.of_every_file(lab, draws, max(1, n // 100)),
+    "one run": lambda lab, draws, n: company.two_on_one_run(lab, draws, _tenth(n)),
+    "one name": lambda lab, draws, n: company.two_of_one_name(lab, _tenth(n)),
+    "experts": lambda lab, draws, n: company.two_on_one_set_of_experts(lab, _tenth(n)),
+    "clocks": lambda lab, draws, n: company.moved_clocks(lab, draws, _tenth(n)),
+    "terminals": lambda lab, draws, n: company.lost_terminals(lab, draws, 2 * _tenth(n)),
+}
+
+
+def _tenth(count: int) -> int:
+    return max(1, count // 10)
+
 
 def outcomes(lab: Lab, seed: int, count: int) -> Iterator[Outcome]:
-    """`count` kills, half of them within writes, and of the rest in proportion."""
-    draws = random.Random(seed)
-    tenth, rounds = max(1, count // 10), max(1, count // 100)
-    yield from kills.at_random_moments(lab, draws, count - count // 2)
-    yield from kills.in_writes(lab, draws, count // 2)
-    yield from kills.without_room(lab, draws, 3 * tenth)
-    yield from kills.on_small_disks(lab, draws, tenth)
-    yield from damage.of_every_file(lab, draws, rounds)
-    yield from company.two_on_one_run(lab, draws, tenth)
-    yield from company.two_of_one_name(lab, tenth)
-    yield from company.two_on_one_set_of_experts(lab, tenth)
-    yield from company.moved_clocks(lab, draws, tenth)
-    yield from company.lost_terminals(lab, draws, 2 * tenth)
+    """Every part's, each drawn from the seed."""
+    for part in PARTS.values():
+        yield from part(lab, random.Random(seed), count)
 
 
 def table(found: list[Outcome]) -> str:

@@ -7,28 +7,21 @@ The parent has imported everything and computes nothing, so that a child costs n
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import shutil
-import signal
 import subprocess
-import sys
-import tempfile
 import time
-import traceback
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import torch
 
-import datm_cli.main
 from datm_engine.runs import events
 from datm_engine.runs.directory import Run
 from datm_engine.settings.config import overlay
 from tests.conftest import TINY
+from tests.forked import Child, Ended
 
 SETTINGS = overlay(
     TINY,
@@ -37,34 +30,9 @@ SETTINGS = overlay(
         "evaluate": {"selection_interval": 4},
     },
 )
-PATIENCE = 300.0  # seconds for one command
 
-
-@dataclass(frozen=True)
-class Ended:
-    """A command: its exit code (below 0: the signal that killed it) and what it said."""
-
-    code: int
-    said: str
-
-    @property
-    def lines(self) -> list[str]:
-        """The error and the hint, if it ended with them."""
-        told = self.said.strip().splitlines()
-        begin = [number for number, line in enumerate(told) if line.startswith("error: ")]
-        return told[begin[-1] :] if begin else []
-
-    @property
-    def is_two_lines(self) -> bool:
-        return (
-            self.code in (1, 2)
-            and len(self.lines) == 2
-            and self.lines[1].startswith("hint: ")
-            and "Traceback" not in self.said
-            and "a fault in datm" not in self.said
-        )
-
-
+# No graphs are kept and nothing is compiled or measured for it: a run takes the least time.
+PLAIN = ["--memory", "0", "--compile", "off", "--no-tui"]
 Content = dict[str, bytes | list[Any]]
 
 
@@ -73,7 +41,6 @@ class Lab:
 
     def __init__(self, folder: Path, **settings: dict[str, Any]) -> None:
         torch.set_num_threads(1)  # a process that has started more must not be forked
-        _import_all()
         self.folder = folder
         self.data = folder / "data"
         self.settings = folder / "tiny.toml"
@@ -100,7 +67,7 @@ class Lab:
 
     def beginning(self, case: Path, name: str = "r") -> list[str]:
         words = ["distill", "--dataset", "digits", "--ipc", "1", "--config", str(self.settings)]
-        return [*words, *self.places(case), "--name", name, "--memory", "0", "--no-tui", "--quiet"]
+        return [*words, *self.places(case), "--name", name, "--quiet", *PLAIN]
 
     def resuming(self, case: Path, name: str = "r") -> list[str]:
         return ["distill", "--resume", name, *self.places(case), "--no-tui", "--quiet"]
@@ -139,82 +106,12 @@ class Lab:
         return [part for part in names if found.get(part) != self.expected.get(part)]
 
 
-class Child:
-    """`datm WORDS` in a forked process of its own session; `before` is called in it first."""
-
-    def __init__(self, words: Sequence[str], before: Callable[[], object] = lambda: None) -> None:
-        descriptor, name = tempfile.mkstemp(prefix="datm-said-")
-        os.close(descriptor)
-        self._said = Path(name)
-        self.pid = os.fork()
-        if self.pid == 0:
-            _become(words, before, self._said)
-        self.status: int | None = None
-
-    def poll(self) -> bool:
-        """Whether it has ended."""
-        if self.status is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            self.status = status if pid else None
-        return self.status is not None
-
-    def signal(self, number: int) -> None:
-        if not self.poll():
-            os.kill(self.pid, number)
-
-    def wait(self) -> Ended:
-        """Its end; one that hangs is killed, and has failed."""
-        deadline = time.monotonic() + PATIENCE
-        while not self.poll():
-            if time.monotonic() > deadline:
-                self.signal(signal.SIGKILL)
-                raise TimeoutError(f"it hangs: {self._said.read_text(errors='replace')}")
-            time.sleep(0.002)
-        assert self.status is not None
-        said = self._said.read_text(errors="replace")
-        self._said.unlink(missing_ok=True)
-        return Ended(os.waitstatus_to_exitcode(self.status), said)
-
-
 def follow(hint: str) -> None:
     """Type what a hint says, but for a last `datm`, which is for the caller to type."""
     for part in hint.removeprefix("hint: ").split(" && "):
         words = shlex.split(part, comments=True)
         if words and words[0] in ("rm", "mv", "cp", "chmod"):
             subprocess.run(words, check=True)
-
-
-def _become(words: Sequence[str], before: Callable[[], object], said: Path) -> None:
-    code = 70
-    try:
-        os.setsid()
-        heard = os.open(said, os.O_WRONLY | os.O_TRUNC)
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        for source, number in ((nothing, 0), (heard, 1), (heard, 2)):
-            os.dup2(source, number)
-        sys.argv = ["datm", *words]
-        before()
-        for number, name in enumerate(("stdin", "stdout", "stderr")):
-            setattr(sys, name, _stream(number))
-        datm_cli.main.main()
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else int(bool(end.code))
-    except BaseException:
-        with said.open("a") as file:  # whatever has become of the streams
-            traceback.print_exc(file=file)
-    finally:
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError, AttributeError):
-                stream.flush()
-        os._exit(code)
-
-
-def _stream(number: int) -> TextIO | None:
-    """As Python has it at its start: None where it is closed."""
-    try:
-        return os.fdopen(number, "w" if number else "r", closefd=False)
-    except OSError:
-        return None
 
 
 def _facts(run: Run) -> list[Any]:
@@ -232,17 +129,6 @@ def _toml(tables: dict[str, Any]) -> str:
     for table, keys in tables.items():
         lines += [f"[{table}]", *(f"{key} = {json.dumps(value)}" for key, value in keys.items())]
     return "\n".join(lines)
-
-
-def _import_all() -> None:
-    """What a command imports where it is used, so that a child need not."""
-    import sklearn.datasets
-
-    import datm_engine.interop.tracking
-    import datm_engine.pipeline
-
-    assert sklearn.datasets
-    assert datm_engine.pipeline
 
 
 def empty(folder: Path) -> None:

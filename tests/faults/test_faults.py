@@ -1,4 +1,4 @@
-"""A few of the faults of `python -m tests.faults`, and slowly all of them: nothing is lost."""
+"""A few of the faults of `python -m tests.faults`, and more in the slow tests: nothing is lost."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 
 import pytest
 import torch
@@ -16,7 +15,7 @@ from datm_engine.distillation.iteration import Distillation
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.runs.checkpoint import Checkpoint
 from tests.faults import company, damage, kills
-from tests.faults.__main__ import outcomes
+from tests.faults.__main__ import PARTS
 from tests.faults.judging import LOSS, Outcome, judge
 from tests.faults.lab import Lab, empty
 
@@ -98,5 +97,6 @@ def test_a_loss_is_noticed(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-def test_a_hundred_kills_and_everything_else(tmp_path: Path) -> None:
-    none_lost(outcomes(Lab(tmp_path), seed=0, count=100), 250)  # a quarter of an hour
+@pytest.mark.parametrize("part", PARTS)
+def test_many_more(part: str, lab: Lab) -> None:
+    none_lost(PARTS[part](lab, random.Random(7), 30), 0 if part == "small disks" else 3)

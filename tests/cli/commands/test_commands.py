@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import FOLDER, Answer, assert_two_lines, image_folder
-from tests.conftest import ROOT
+from tests.forked import Child
 
 
 def test_distill_evaluate_inspect_runs(datm: Callable[..., Answer], settings: Path) -> None:
@@ -152,29 +150,26 @@ def test_a_full_disk_keeps_the_earlier_checkpoint(
 def test_interrupted_it_checkpoints_and_says_how_to_go_on(
     number: signal.Signals, settings: Path, tmp_path: Path, data_dir: Path
 ) -> None:
-    command = [sys.executable, "-m", "datm_cli", "distill", "--config", str(settings)]
-    command += ["--name", "long", "--iterations", "100000"]
-    env = {
-        **os.environ,
-        "DATM_DATA_DIR": str(data_dir),
-        "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": str(ROOT),
-    }
-    process = subprocess.Popen(
-        command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    events = tmp_path / "runs/long/events.jsonl"
+    printed, events = tmp_path / "printed", tmp_path / "runs/long/events.jsonl"
+
+    def set_up() -> None:
+        os.chdir(tmp_path)
+        os.environ["DATM_DATA_DIR"] = str(data_dir)
+        os.dup2(os.open(printed, os.O_WRONLY | os.O_CREAT), 1)
+
+    words = ["distill", "--config", str(settings), "--name", "long", "--iterations", "100000"]
+    child = Child(words, set_up)
     deadline = time.monotonic() + 120
     while '"iteration": 5,' not in (events.read_text() if events.exists() else ""):
         assert time.monotonic() < deadline
-        assert process.poll() is None
+        assert not child.poll(), child.wait().said
         time.sleep(0.01)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 128 + number
-    assert out == ""
-    assert "continue with: datm distill --resume runs/long" in err
-    assert "Traceback" not in err
+    child.signal(number)
+    end = child.wait()
+    assert end.code == 128 + number
+    assert printed.read_text() == ""
+    assert "continue with: datm distill --resume runs/long" in end.said
+    assert "Traceback" not in end.said
     ended = json.loads(events.read_text().splitlines()[-1])
     assert (ended["event"], ended["status"]) == ("RunEnded", "stopped")
     assert ended["iteration"] >= 5
