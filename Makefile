@@ -1,10 +1,14 @@
-# make demo   see datm at work in a minute or two
-# make test   everything that must hold before a change is kept
-# Both make the environment they need in .venv, once.
+# make demo        see datm at work in a minute or two
+# make test        everything that must hold before a change is kept
+# make test-slow   what takes longer: more faults, more random input, compiled steps, torchrun
+# All make the environment they need in .venv, once.
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+# As many processes as there are cores: each imports torch and computes with one thread. A process
+# that runs out of tests takes some of another's.
+PYTEST := $(BIN)/pytest -n auto --maxprocesses 8 --dist worksteal
 
 .PHONY: demo test lint test-slow clean
 .DELETE_ON_ERROR:
@@ -16,7 +20,7 @@ demo: $(READY)
 	$(BIN)/datm inspect demo --runs-dir demo/runs --save demo/grid.png
 
 test: lint
-	$(BIN)/pytest
+	$(PYTEST)
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -25,7 +29,7 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 test-slow: $(READY)
-	$(BIN)/pytest -m slow
+	$(PYTEST) -m slow
 
 clean:
 	rm -rf .venv demo
