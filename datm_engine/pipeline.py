@@ -33,7 +33,7 @@ from datm_engine.files import or_elsewhere
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.checkpoint import Checkpoint
 from datm_engine.runs.directory import Run
-from datm_engine.runs.events import Emit, Evaluated, Noted, RunEnded, RunStarted, drained
+from datm_engine.runs.events import Emit, Evaluated, Noted, RunEnded, RunStarted
 from datm_engine.runs.integrity import losses
 from datm_engine.settings.config import Config
 from datm_engine.settings.derived import ALIGNED
@@ -124,7 +124,7 @@ def _prepared(
         ranks.gather(None)
     memory = wanted_for(f"the images of {config.dataset.name}", _another_device(runtime))
     with memory, or_elsewhere(folders.data, "--data-dir"):
-        data = drained(prepare(config.dataset, folders.data, runtime, fitted), emit)
+        data = prepare(config.dataset, folders.data, runtime, fitted, emit=emit)
     if ranks.leads:
         ranks.gather(None)
     return data

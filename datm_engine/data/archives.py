@@ -15,7 +15,7 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
 from typing import BinaryIO
 
@@ -24,7 +24,7 @@ from datm_engine.errors import DataError
 from datm_engine.files import cannot_read, cannot_write, make_folder, passing, remove_leftovers
 from datm_engine.formatting import byte_size
 from datm_engine.hints import READ_ONLY, command
-from datm_engine.runs.events import DatasetProgress
+from datm_engine.runs.events import DatasetProgress, Emit
 
 _ZIP = (".zip",)
 _TAR = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2", ".tbz")
@@ -48,7 +48,7 @@ def stem(path: Path) -> str:
     return path.name[: len(path.name) - len(suffix)]
 
 
-def unpacked(path: Path, data_dir: Path) -> Generator[DatasetProgress, None, Path]:
+def unpacked(path: Path, data_dir: Path, *, emit: Emit) -> Path:
     """The folder or the file that the archive holds, below folders that hold nothing else.
 
     Raises DataError for an archive that is damaged or would write outside, FileError where
@@ -59,11 +59,11 @@ def unpacked(path: Path, data_dir: Path) -> Generator[DatasetProgress, None, Pat
     if not target.is_dir():
         make_folder(folder)
         remove_leftovers(folder)
-        yield from _unpack(path, target)
+        _unpack(path, target, emit=emit)
     return _content(target)
 
 
-def _unpack(path: Path, target: Path) -> Generator[DatasetProgress, None, None]:
+def _unpack(path: Path, target: Path, *, emit: Emit) -> None:
     beside = passing(target)
     make_folder(beside)
     kind = _unzip if path.name.lower().endswith(_ZIP) else _untar
@@ -74,7 +74,7 @@ def _unpack(path: Path, target: Path) -> Generator[DatasetProgress, None, None]:
             for done in kind(path, file, beside):
                 if (step := done * _STEPS // total) > shown:
                     shown = step
-                    yield DatasetProgress(what=f"unpacking {path.name}", done=done, total=total)
+                    emit(DatasetProgress(what=f"unpacking {path.name}", done=done, total=total))
         _move(beside, target)
     except _DAMAGED as problem:
         if isinstance(problem, OSError) and problem.errno in _CANNOT_WRITE:

@@ -6,7 +6,6 @@ checksums of the published files.
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,14 @@ from datm_engine.data.arrays import FullSet, Shape, TrainingLabels
 from datm_engine.data.sources import BUILT_IN, image_set
 from datm_engine.errors import DataError
 from datm_engine.hints import command
-from datm_engine.runs.events import DatasetProgress, Event
+from datm_engine.runs.events import DatasetProgress, Emit
 
 
 def is_here(place: Path) -> bool:
     return place.is_dir() and _classes(place) is not None
 
 
-def load(place: Path, name: str) -> Generator[Event, None, FullSet]:
+def load(place: Path, name: str, *, emit: Emit) -> FullSet:
     """Raises DataError for files that are missing, or not as they were published."""
     import torchvision.datasets
 
@@ -30,13 +29,13 @@ def load(place: Path, name: str) -> Generator[Event, None, FullSet]:
     kind = type(published.__name__, (published,), {"base_folder": place.name})
     parts = []
     for done, train in enumerate((True, False)):
-        yield DatasetProgress(what=f"reading {name}", done=done, total=2)
+        emit(DatasetProgress(what=f"reading {name}", done=done, total=2))
         with containers.reading(place, "folder of CIFAR"):
             try:
                 parts.append(kind(root=str(place.parent), train=train, download=False))
             except RuntimeError:  # before a file is unpickled
                 raise _not_published(place, published.filename) from None
-    yield DatasetProgress(what=f"reading {name}", done=2, total=2)
+    emit(DatasetProgress(what=f"reading {name}", done=2, total=2))
     return FullSet(tuple(parts[0].classes), *(image_set(part) for part in parts))
 
 

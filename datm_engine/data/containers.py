@@ -8,7 +8,7 @@ with val_labels, images with labels.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +25,7 @@ from datm_engine.data.parts import Part, part_of
 from datm_engine.errors import DataError, DatmError
 from datm_engine.files import cannot_read
 from datm_engine.hints import command
-from datm_engine.runs.events import Event, Noted
+from datm_engine.runs.events import Emit, Noted
 
 Array = NDArray[Any]
 _IMAGES = {"images", "image", "imgs", "x", "data"}
@@ -95,7 +95,7 @@ def pair(names: Iterable[str]) -> tuple[dict[Part, dict[str, str]], tuple[str, .
     return pairs, (f"arrays that are not used: {some}",) if unused else ()
 
 
-def load(name: str, contents: Contents) -> Generator[Event, None, FullSet]:
+def load(name: str, contents: Contents, *, emit: Emit) -> FullSet:
     """Every part that is labelled. Raises DataError."""
     path, parts = contents.path, contents.parts
     look = command("ls", "-l", path)
@@ -109,7 +109,7 @@ def load(name: str, contents: Contents) -> Generator[Event, None, FullSet]:
     read = {part: _read(parts[part], look) for part in used}
     pixels, note = _as_bytes(name, read, look)
     for text in (*(f"{name}: {each}" for each in contents.notes), *found.notes, *note):
-        yield Noted(text=text)
+        emit(Noted(text=text))
     images = {part: _ordered(pixels[part], layouts[part], parts[part].last_axis) for part in used}
     if len({some.shape[1] for some in images.values()}) > 1:
         raise DataError(f"{path} has grey and colour images", look)

@@ -6,7 +6,6 @@ What `load` gives is uint8 in memory, the same for the same name, settings and s
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,7 +15,7 @@ from datm_engine.data.arrays import FullSet, ImageSet, Shape, TrainingLabels
 from datm_engine.data.naming import NAMES
 from datm_engine.errors import ConfigError, DataError
 from datm_engine.hints import command
-from datm_engine.runs.events import Event, Noted
+from datm_engine.runs.events import Emit, Noted
 from datm_engine.settings import image_size
 
 __all__ = ["NAMES", "ImageSet", "RealData", "Shape", "load", "peek"]
@@ -54,7 +53,8 @@ def load(
     test: float,
     seed: int,
     skip_damaged: bool = False,
-) -> Generator[Event, None, RealData]:
+    emit: Emit,
+) -> RealData:
     """The dataset `name`; `seed` chooses the training images and the share `validation` of them.
 
     `resolution`: pixels a side, "32x24" (width x height) or "native".
@@ -71,20 +71,20 @@ def load(
     place = naming.locate(name)
     if name.startswith(hub.PREFIX):
         called = name
-        full = yield from hub.load(
-            name, data_dir=data_dir, resolution=size, skip_damaged=skip_damaged
+        full = hub.load(
+            name, data_dir=data_dir, resolution=size, skip_damaged=skip_damaged, emit=emit
         )
     elif place is None:
         called = name
-        full = yield from sources.load(
-            name, data_dir=data_dir, resolution=size, skip_damaged=skip_damaged
+        full = sources.load(
+            name, data_dir=data_dir, resolution=size, skip_damaged=skip_damaged, emit=emit
         )
     else:
         called = readers.name_of(place)
         if archives.is_archive(place):
-            place = yield from archives.unpacked(place, data_dir)
-        full = yield from readers.reader_of(place).load(place, called, data_dir, size, skip_damaged)
-    return (yield from _split(called, full, train_images, validation, test, seed))
+            place = archives.unpacked(place, data_dir, emit=emit)
+        full = readers.reader_of(place).load(place, called, data_dir, size, skip_damaged, emit=emit)
+    return _split(called, full, train_images, validation, test, seed, emit=emit)
 
 
 def peek(name: str, *, data_dir: Path) -> Shape:
@@ -122,12 +122,7 @@ def _unpacked(name: str, data_dir: Path) -> Path | None:
     place = naming.locate(name)
     if place is None or not archives.is_archive(place):
         return place
-    unpacking = archives.unpacked(place, data_dir)
-    while True:
-        try:
-            next(unpacking)
-        except StopIteration as end:
-            return Path(end.value)
+    return archives.unpacked(place, data_dir, emit=lambda event: None)
 
 
 def _split(
@@ -137,7 +132,9 @@ def _split(
     validation: float,
     test: float,
     seed: int,
-) -> Generator[Event, None, RealData]:
+    *,
+    emit: Emit,
+) -> RealData:
     classes = len(full.class_names)
     if train_images != "all" and train_images < classes:
         raise ConfigError(
@@ -154,18 +151,20 @@ def _split(
         has_test=full.test is not None,
     )
     if full.test is None:
-        yield _held_out_test(name, len(tested), len(full.train), test)
+        emit(_held_out_test(name, len(tested), len(full.train), test))
     available = len(full.train) - len(tested)
     if train_images != "all" and train_images > available:
         text = f"{name} has {available} training images, not {train_images}; all are used"
-        yield Noted(text=text)
+        emit(Noted(text=text))
     if full.validation is not None:
-        yield Noted(
-            text=f"{name} has a validation part of {len(full.validation):,} images: it is used, "
-            "and dataset.validation is not applied"
+        emit(
+            Noted(
+                text=f"{name} has a validation part of {len(full.validation):,} images: it is "
+                "used, and dataset.validation is not applied"
+            )
         )
     elif validation > 0 and not len(held):
-        yield Noted(text=f"{name} has one training image a class: none is held out for validation")
+        emit(Noted(text=f"{name} has one training image a class: none is held out for validation"))
     parts = (
         full.train.subset(train),
         full.train.subset(held) if full.validation is None else full.validation,

@@ -7,7 +7,7 @@ import hashlib
 import math
 import os
 import stat
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,7 @@ from datm_engine.errors import ConfigError, DataError
 from datm_engine.files import cannot_read
 from datm_engine.formatting import byte_size
 from datm_engine.hints import command
-from datm_engine.runs.events import DatasetProgress, Event, Noted
+from datm_engine.runs.events import DatasetProgress, Emit, Noted
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -61,8 +61,13 @@ class Decoded:
 
 
 def in_chunks(
-    work: Callable[[Item], Made], items: Sequence[Item], what: str, threads: int = _CORES
-) -> Generator[DatasetProgress, None, list[Made]]:
+    work: Callable[[Item], Made],
+    items: Sequence[Item],
+    what: str,
+    threads: int = _CORES,
+    *,
+    emit: Emit,
+) -> list[Made]:
     """What `work` makes of every item, in their order; progress in about `_STEPS` events."""
     size = max(1, math.ceil(len(items) / _STEPS))
     chunks = [items[start : start + size] for start in range(0, len(items), size)]
@@ -70,7 +75,7 @@ def in_chunks(
     with ThreadPoolExecutor(threads) as pool:
         for some in pool.map(lambda chunk: [work(item) for item in chunk], chunks):
             made += some
-            yield DatasetProgress(what=what, done=len(made), total=len(items))
+            emit(DatasetProgress(what=what, done=len(made), total=len(items)))
     return made
 
 
@@ -103,8 +108,13 @@ def encoded_size(place: Path, encoded: bytes) -> tuple[Size, bool]:
 
 
 def decode(
-    paths: Sequence[Path], contents: Sequence[bytes], resolution: Size | None, what: str
-) -> Generator[DatasetProgress, None, Decoded]:
+    paths: Sequence[Path],
+    contents: Sequence[bytes],
+    resolution: Size | None,
+    what: str,
+    *,
+    emit: Emit,
+) -> Decoded:
     """The images of files, as `decode_intact` returns them.
 
     `contents` are the files' digests, so that what is decoded is what was digested.
@@ -117,7 +127,7 @@ def decode(
             raise DataError(f"{path} changed while it was being read", command("ls", "-l", path))
         return encoded
 
-    return (yield from decode_intact(paths, read, resolution, what))
+    return decode_intact(paths, read, resolution, what, emit=emit)
 
 
 def decode_encoded(
@@ -126,23 +136,30 @@ def decode_encoded(
     resolution: Size | None,
     what: str,
     skip_damaged: bool = False,
-) -> Generator[Event, None, tuple[Tensor, Tensor]]:
+    *,
+    emit: Emit,
+) -> tuple[Tensor, Tensor]:
     """uint8 [kept, channels, height, width] and bool [places], which are kept; notes are yielded.
 
     Every image is kept, unless damaged ones are to be skipped. Raises as `decode_intact` does, and
     DataError that names the damaged images.
     """
-    decoded = yield from decode_intact(places, read, resolution, what)
+    decoded = decode_intact(places, read, resolution, what, emit=emit)
     if decoded.damaged and not skip_damaged:
         raise damaged_error(places, decoded.damaged)
     for text in (*decoded.notes, *skipped_note(places, decoded.damaged)):
-        yield Noted(text=text)
+        emit(Noted(text=text))
     return decoded.images, decoded.kept
 
 
 def decode_intact(
-    places: Sequence[Path], read: Callable[[int], bytes], resolution: Size | None, what: str
-) -> Generator[DatasetProgress, None, Decoded]:
+    places: Sequence[Path],
+    read: Callable[[int], bytes],
+    resolution: Size | None,
+    what: str,
+    *,
+    emit: Emit,
+) -> Decoded:
     """The images that can be read: one channel if all of them are grey, else three.
 
     `read` returns the encoded bytes of the image that errors call by its place. Without a
@@ -171,7 +188,7 @@ def decode_intact(
         return facts
 
     threads = _CORES if math.prod(first) >= _WORTH_THREADS else 1
-    found = yield from in_chunks(fill, range(len(places)), what, threads)
+    found = in_chunks(fill, range(len(places)), what, threads, emit=emit)
     if unsupported:
         raise unsupported_error(places, unsupported)
     bits = image_files.bits_of(max((seen.top or 0 for seen in intact(found)), default=0))
@@ -182,7 +199,7 @@ def decode_intact(
     ]
     if again:  # decoded before an image with larger values was
         least_bits[0] = bits
-        yield from in_chunks(fill, again, f"{what} again", threads)
+        in_chunks(fill, again, f"{what} again", threads, emit=emit)
     kept = np.array([isinstance(seen, Facts) for seen in found])
     pixels = rgb if kept.all() else rgb[kept]
     all_grey = all(facts.grey for facts in intact(found))
@@ -212,7 +229,7 @@ def _first_size(
     raise damaged_error(places, damaged)
 
 
-def resize(images: Tensor, size: Size, what: str) -> Generator[DatasetProgress, None, Tensor]:
+def resize(images: Tensor, size: Size, what: str, *, emit: Emit) -> Tensor:
     """uint8 [n, 1 or 3, height, width] → the same at another size."""
     n, channels, height, width = images.shape
     if (width, height) == size:
@@ -224,7 +241,7 @@ def resize(images: Tensor, size: Size, what: str) -> Generator[DatasetProgress, 
         image = Image.fromarray(arrays[index, :, :, 0] if channels == 1 else arrays[index])
         resized[index] = _channels_first(_resized(image, size))
 
-    yield from in_chunks(fill, range(n), what, threads=1)
+    in_chunks(fill, range(n), what, threads=1, emit=emit)
     return torch.from_numpy(resized)
 
 

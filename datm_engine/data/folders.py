@@ -6,7 +6,6 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Generator
 from pathlib import Path
 
 import torch
@@ -19,7 +18,7 @@ from datm_engine.data.listing import Listing, list_images
 from datm_engine.errors import DataError
 from datm_engine.files import cannot_write, make_folder
 from datm_engine.hints import command
-from datm_engine.runs.events import Event, Noted
+from datm_engine.runs.events import Emit, Noted
 
 _DECODER = "3"  # to be raised when the same files come to give other pixels
 
@@ -31,16 +30,17 @@ def load(
     data_dir: Path,
     resolution: decoding.Size | None,
     skip_damaged: bool = False,
-) -> Generator[Event, None, FullSet]:
+    emit: Emit,
+) -> FullSet:
     """Decoded the first time; afterwards read from DATA_DIR/decoded while no file has changed.
 
     `skip_damaged`: images that cannot be read are skipped and reported, not refused.
     """
     listing = list_images(root)
     for text in listing.notes:
-        yield Noted(text=text)
+        emit(Noted(text=text))
     paths = [path for path, _ in listing.files]
-    contents = yield from decoding.in_chunks(decoding.content_of, paths, f"reading {name}")
+    contents = decoding.in_chunks(decoding.content_of, paths, f"reading {name}", emit=emit)
     folder = data_dir / "decoded"
     make_folder(folder)
     key = _key(listing, contents, resolution, skip_damaged)
@@ -49,19 +49,19 @@ def load(
         try:
             full, notes = arrays.read(cached), arrays.read_notes(cached)
         except DataError as problem:
-            yield Noted(text=f"{problem.message}; decoding the images again")
+            emit(Noted(text=f"{problem.message}; decoding the images again"))
         else:
             for text in notes:
-                yield Noted(text=text)
+                emit(Noted(text=text))
             return full
     if not os.access(folder, os.W_OK | os.X_OK):  # found out before decoding, not after
         raise cannot_write(folder, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
-    decoded = yield from decoding.decode(paths, contents, resolution, f"decoding {name}")
+    decoded = decoding.decode(paths, contents, resolution, f"decoding {name}", emit=emit)
     if decoded.damaged and not skip_damaged:
         raise damaged_error(paths, decoded.damaged)
     notes = (*decoded.notes, *skipped_note(paths, decoded.damaged))
     for text in notes:
-        yield Noted(text=text)
+        emit(Noted(text=text))
     full = _full_set(listing, decoded.images, decoded.kept)
     arrays.save(cached, full, notes)
     return full

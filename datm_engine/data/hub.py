@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +19,31 @@ from datm_engine.data.rows import Columns, Rows
 from datm_engine.errors import DataError
 from datm_engine.hints import command
 from datm_engine.optional_imports import require
-from datm_engine.runs.events import Event, Noted
+from datm_engine.runs.events import Emit, Noted
 
 PREFIX = "hf:"
 SITE = "https://huggingface.co/datasets"
 
 
 def load(
-    name: str, *, data_dir: Path, resolution: decoding.Size | None, skip_damaged: bool = False
-) -> Generator[Event, None, FullSet]:
+    name: str,
+    *,
+    data_dir: Path,
+    resolution: decoding.Size | None,
+    skip_damaged: bool = False,
+    emit: Emit,
+) -> FullSet:
     """Downloaded once, below `data_dir`. Raises DataError, DatmError without the package."""
     splits = _splits(name, data_dir)
     parts, unused = _parts(name, splits)
     if unused:
-        yield Noted(text=f"{name}: of no part that is used, and skipped: {', '.join(unused)}")
+        emit(Noted(text=f"{name}: of no part that is used, and skipped: {', '.join(unused)}"))
     found = {part: [_rows(name, key, splits[key]) for key in parts[part]] for part in parts}
     first = parts["train"][0]
     note = _columns(name, first, splits[first]).note
     if note is not None:
-        yield Noted(text=note)
-    return (yield from rows.from_rows(name, found, resolution, _look(name), skip_damaged))
+        emit(Noted(text=note))
+    return rows.from_rows(name, found, resolution, _look(name), skip_damaged, emit=emit)
 
 
 def is_here(name: str, data_dir: Path) -> bool:

@@ -6,7 +6,7 @@ numbers or names); class names are in the schema's metadata, if there are any.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from datm_engine.data.rows import Columns, Rows
 from datm_engine.files import cannot_read, parse_json
 from datm_engine.hints import command
 from datm_engine.optional_imports import require
-from datm_engine.runs.events import Event, Noted
+from datm_engine.runs.events import Emit, Noted
 
 __all__ = ["is_here", "load", "peek", "training_labels"]
 
@@ -26,21 +26,26 @@ _BATCH = 64  # rows read at once
 
 
 def load(
-    place: Path, *, name: str, resolution: decoding.Size | None, skip_damaged: bool = False
-) -> Generator[Event, None, FullSet]:
+    place: Path,
+    *,
+    name: str,
+    resolution: decoding.Size | None,
+    skip_damaged: bool = False,
+    emit: Emit,
+) -> FullSet:
     """The dataset of a folder or a file. Raises DataError for a part, a column, a label or an image
     that is missing or damaged, DatmError without pyarrow."""
     found = parquet_files.find(place)
     for note in found.notes:
-        yield Noted(text=note)
+        emit(Noted(text=note))
     order = sorted(found.parts, key=PARTS.index)
     tables = {part: [_Table(path, place) for path in found.parts[part]] for part in order}
     first = tables["train"][0]
     if first.columns.note is not None:
-        yield Noted(text=first.columns.note)
+        emit(Noted(text=first.columns.note))
     parts = {part: [table.rows() for table in some] for part, some in tables.items()}
     look = _schema_of(first.path)
-    return (yield from rows.from_rows(name, parts, resolution, look, skip_damaged))
+    return rows.from_rows(name, parts, resolution, look, skip_damaged, emit=emit)
 
 
 def peek(place: Path) -> Shape:

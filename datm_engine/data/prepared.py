@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -16,7 +15,7 @@ from datm_engine.data import datasets, preprocessing
 from datm_engine.data.datasets import ImageSet, RealData
 from datm_engine.errors import DataError
 from datm_engine.files import make_folder, parse_json
-from datm_engine.runs.events import DatasetReady, Event, Noted
+from datm_engine.runs.events import DatasetReady, Emit, Noted
 from datm_engine.settings.config import DatasetConfig
 from datm_engine.tensors import read_tensors, save_tensors
 
@@ -53,13 +52,15 @@ def prepare(
     data_dir: Path,
     runtime: Runtime,
     fitted: preprocessing.Preprocessing | None = None,
-) -> Generator[Event, None, PreparedData]:
+    *,
+    emit: Emit,
+) -> PreparedData:
     """Load, split, preprocess and place a dataset.
 
     `fitted` is a preprocessing to use as it is, so that a distilled set meets the test images it
     was made for; otherwise one is fitted on the training part.
     """
-    data = yield from datasets.load(
+    data = datasets.load(
         settings.name,
         data_dir=data_dir,
         resolution=settings.resolution,
@@ -68,9 +69,10 @@ def prepare(
         test=settings.test,
         seed=settings.seed,
         skip_damaged=settings.skip_damaged,
+        emit=emit,
     )
     if fitted is None:
-        fitted = yield from _fit(settings, data, data_dir)
+        fitted = _fit(settings, data, data_dir, emit=emit)
     elif not fitted.fits(data.shape):
         raise DataError(
             f"{data.name} has images of {'×'.join(map(str, data.shape))}, which the distilled "
@@ -86,16 +88,18 @@ def prepare(
             seen = on_device.apply(preprocessing.to_unit(pixels, runtime.dtype))
         return Part(seen, images.labels.to(runtime.device))
 
-    yield DatasetReady(
-        name=data.name,
-        classes=len(data.class_names),
-        train=len(data.train),
-        validation=len(data.validation),
-        test=len(data.test),
-        channels=data.shape[0],
-        height=data.shape[1],
-        width=data.shape[2],
-        preprocessing=fitted.kind,
+    emit(
+        DatasetReady(
+            name=data.name,
+            classes=len(data.class_names),
+            train=len(data.train),
+            validation=len(data.validation),
+            test=len(data.test),
+            channels=data.shape[0],
+            height=data.shape[1],
+            width=data.shape[2],
+            preprocessing=fitted.kind,
+        )
     )
     return PreparedData(
         name=data.name,
@@ -110,8 +114,8 @@ def prepare(
 
 
 def _fit(
-    settings: DatasetConfig, data: RealData, data_dir: Path
-) -> Generator[Event, None, preprocessing.Preprocessing]:
+    settings: DatasetConfig, data: RealData, data_dir: Path, *, emit: Emit
+) -> preprocessing.Preprocessing:
     """Whitening takes an eigendecomposition, so it is fitted once and kept beside the data."""
     if settings.preprocessing != "zca":
         return preprocessing.fit(settings.preprocessing, data.train.images, 0.0)
@@ -122,7 +126,7 @@ def _fit(
             tensors, metadata = read_tensors(path)
             return preprocessing.restore(parse_json(metadata["preprocessing"]), tensors)
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as problem:
-            yield Noted(text=f"{path} is damaged ({problem}); the whitening is fitted again")
+            emit(Noted(text=f"{path} is damaged ({problem}); the whitening is fitted again"))
     fitted = preprocessing.fit("zca", data.train.images, settings.zca_regularization)
     make_folder(path.parent)
     metadata = {"preprocessing": json.dumps(preprocessing.describe(fitted))}

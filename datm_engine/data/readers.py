@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from datm_engine.data.arrays import FullSet, Shape, TrainingLabels
 from datm_engine.errors import ConfigError
 from datm_engine.files import cannot_read
 from datm_engine.hints import command
-from datm_engine.runs.events import Event
+from datm_engine.runs.events import Emit
 
 # Archives that neither zipfile nor tarfile reads.
 _UNPACKED_BY = {
@@ -33,7 +33,7 @@ _UNPACKED_BY = {
     ".tar.zst": ("tar", "--zstd", "-xf"),
     ".tzst": ("tar", "--zstd", "-xf"),
 }
-Load = Callable[[Path, str, Path, decoding.Size | None, bool], Generator[Event, None, FullSet]]
+Load = Callable[..., FullSet]
 
 
 @dataclass(frozen=True)
@@ -83,38 +83,62 @@ def name_of(place: Path) -> str:
 
 
 def _resized(
-    load: Callable[[Path, str], Generator[Event, None, FullSet]],
+    load: Callable[..., FullSet],
 ) -> Load:
     """A reader of arrays as one that resizes them."""
 
     def resized(
-        place: Path, name: str, data_dir: Path, resolution: decoding.Size | None, skip_damaged: bool
-    ) -> Generator[Event, None, FullSet]:
-        full = yield from load(place, name)
+        place: Path,
+        name: str,
+        data_dir: Path,
+        resolution: decoding.Size | None,
+        skip_damaged: bool,
+        *,
+        emit: Emit,
+    ) -> FullSet:
+        full = load(place, name, emit=emit)
         if resolution is None:
             return full
-        return (yield from sources.resized(full, name, resolution))
+        return sources.resized(full, name, resolution, emit=emit)
 
     return resized
 
 
-def _read_arrays(place: Path, name: str) -> Generator[Event, None, FullSet]:
-    yield from ()
+def _read_arrays(place: Path, name: str, *, emit: Emit) -> FullSet:
     return arrays.read(place)
 
 
 def _load_folder(
-    place: Path, name: str, data_dir: Path, resolution: decoding.Size | None, skip_damaged: bool
-) -> Generator[Event, None, FullSet]:
+    place: Path,
+    name: str,
+    data_dir: Path,
+    resolution: decoding.Size | None,
+    skip_damaged: bool,
+    *,
+    emit: Emit,
+) -> FullSet:
     return folders.load(
-        place, name=name, data_dir=data_dir, resolution=resolution, skip_damaged=skip_damaged
+        place,
+        name=name,
+        data_dir=data_dir,
+        resolution=resolution,
+        skip_damaged=skip_damaged,
+        emit=emit,
     )
 
 
 def _load_parquet(
-    place: Path, name: str, data_dir: Path, resolution: decoding.Size | None, skip_damaged: bool
-) -> Generator[Event, None, FullSet]:
-    return parquet.load(place, name=name, resolution=resolution, skip_damaged=skip_damaged)
+    place: Path,
+    name: str,
+    data_dir: Path,
+    resolution: decoding.Size | None,
+    skip_damaged: bool,
+    *,
+    emit: Emit,
+) -> FullSet:
+    return parquet.load(
+        place, name=name, resolution=resolution, skip_damaged=skip_damaged, emit=emit
+    )
 
 
 def _of_arrays(
@@ -122,7 +146,7 @@ def _of_arrays(
 ) -> Reader:
     return Reader(
         is_here,
-        _resized(lambda place, name: containers.load(name, read(place))),
+        _resized(lambda place, name, emit: containers.load(name, read(place), emit=emit)),
         lambda place: containers.peek(read(place)),
         lambda place: containers.training_labels(read(place)),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from datm_engine.data.arrays import FullSet, ImageSet, Shape
 from datm_engine.data.parts import Part
 from datm_engine.errors import DataError
 from datm_engine.hints import command
-from datm_engine.runs.events import Event, Noted
+from datm_engine.runs.events import Emit, Noted
 
 # In the order in which they are looked for, in any letter case.
 IMAGE_COLUMNS = (
@@ -92,16 +92,18 @@ def from_rows(
     resolution: decoding.Size | None,
     look: str,
     skip_damaged: bool = False,
-) -> Generator[Event, None, FullSet]:
+    *,
+    emit: Emit,
+) -> FullSet:
     """The images decoded, and the labels as class numbers. Raises DataError."""
     found = labels_of(name, parts, look)
     for note in found.notes:
-        yield Noted(text=note)
+        emit(Noted(text=note))
     rows_used = [some for part in found.numbers for some in parts[part]]
     places = [Path(f"{some.place} row {n}") for some in rows_used for n in range(len(some.labels))]
     encoded = [content for some in rows_used for content in some.encoded()]
-    images, kept = yield from decoding.decode_encoded(
-        places, encoded.__getitem__, resolution, f"decoding {name}", skip_damaged
+    images, kept = decoding.decode_encoded(
+        places, encoded.__getitem__, resolution, f"decoding {name}", skip_damaged, emit=emit
     )
     which = kept.split([len(values) for values in found.numbers.values()])
     pieces = images.split([int(part.sum()) for part in which])

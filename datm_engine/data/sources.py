@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -19,7 +19,7 @@ from datm_engine.data.arrays import FullSet, ImageSet, Shape, TrainingLabels
 from datm_engine.data.splitting import ranks_within_class
 from datm_engine.errors import DataError
 from datm_engine.hints import command, remedy
-from datm_engine.runs.events import DatasetProgress, Event
+from datm_engine.runs.events import DatasetProgress, Emit
 
 
 @dataclass(frozen=True)
@@ -99,28 +99,29 @@ _DISK_ERRORS = (
 
 
 def load(
-    name: str, *, data_dir: Path, resolution: decoding.Size | None, skip_damaged: bool = False
-) -> Generator[Event, None, FullSet]:
+    name: str,
+    *,
+    data_dir: Path,
+    resolution: decoding.Size | None,
+    skip_damaged: bool = False,
+    emit: Emit,
+) -> FullSet:
     """The whole of a built-in set. Raises DataError."""
     if name == "tinyimagenet":
         root = data_dir / _TINYIMAGENET
         _require_tinyimagenet(root, data_dir)
-        return (
-            yield from folders.load(
-                root,
-                name=name,
-                data_dir=data_dir,
-                resolution=resolution,
-                skip_damaged=skip_damaged,
-            )
+        return folders.load(
+            root,
+            name=name,
+            data_dir=data_dir,
+            resolution=resolution,
+            skip_damaged=skip_damaged,
+            emit=emit,
         )
-    if name == "digits":
-        full = _digits()
-    else:
-        full = yield from _torchvision(name, data_dir)
+    full = _digits() if name == "digits" else _torchvision(name, data_dir, emit=emit)
     if resolution is None:
         return full
-    return (yield from resized(full, name, resolution))
+    return resized(full, name, resolution, emit=emit)
 
 
 def is_here(name: str, data_dir: Path) -> bool:
@@ -132,11 +133,11 @@ def is_here(name: str, data_dir: Path) -> bool:
     return all(path.is_file() or path.with_suffix("").is_file() for path in paths)
 
 
-def resized(full: FullSet, name: str, resolution: decoding.Size) -> Generator[Event, None, FullSet]:
+def resized(full: FullSet, name: str, resolution: decoding.Size, *, emit: Emit) -> FullSet:
     """The same set at another size."""
     parts = [part for part in (full.train, full.test, full.validation) if part is not None]
     images = torch.cat([part.images for part in parts])
-    images = yield from decoding.resize(images, resolution, f"resizing {name}")
+    images = decoding.resize(images, resolution, f"resizing {name}", emit=emit)
     pieces = iter(images.split([len(part) for part in parts]))
 
     def of(part: ImageSet) -> ImageSet:
@@ -164,20 +165,20 @@ def _digits() -> FullSet:
     return FullSet(_DIGITS, everything.subset(~held_out), everything.subset(held_out))
 
 
-def _torchvision(name: str, data_dir: Path) -> Generator[Event, None, FullSet]:
+def _torchvision(name: str, data_dir: Path, *, emit: Emit) -> FullSet:
     """torchvision fetches and checks the files itself, and shows that on stderr."""
     import torchvision.datasets
 
     kind = getattr(torchvision.datasets, _DOWNLOADS[name].kind)
     parts = []
     for done, part in enumerate(("train", "test")):
-        yield DatasetProgress(what=f"fetching {name}", done=done, total=2)
+        emit(DatasetProgress(what=f"fetching {name}", done=done, total=2))
         which: dict[str, Any] = {"split": part} if name == "svhn" else {"train": part == "train"}
         try:
             parts.append(kind(root=str(data_dir), download=True, **which))
         except _FAILURES as problem:
             raise _not_had(name, data_dir, problem) from None
-    yield DatasetProgress(what=f"fetching {name}", done=2, total=2)
+    emit(DatasetProgress(what=f"fetching {name}", done=2, total=2))
     names = _DIGITS if name in ("svhn", "mnist") else tuple(parts[0].classes)
     return FullSet(names, *(image_set(part) for part in parts))
 

@@ -17,7 +17,7 @@ from datm_engine.errors import DatmError
 from datm_engine.experts.train import expert_network
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.hints import HELP
-from datm_engine.runs.events import Emit, Noted, drained
+from datm_engine.runs.events import Emit, Noted
 from datm_engine.settings.config import Config
 
 MEASURED = 1000  # training images
@@ -30,7 +30,7 @@ def check_accuracy(
     with a note if it is low; None, with a note, where the dataset cannot be loaded."""
     try:
         with wanted_for(f"the images of {config.dataset.name}", HELP):
-            data = drained(prepare(config.dataset, data_dir, runtime), emit)
+            data = prepare(config.dataset, data_dir, runtime, emit=emit)
     except DatmError as problem:
         emit(Noted(text=f"the experts' accuracy is not checked: {problem.message}"))
         return None

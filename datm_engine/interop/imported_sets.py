@@ -18,7 +18,7 @@ from datm_engine.data.preprocessing import Normalization, Preprocessing, Unknown
 from datm_engine.distillation.matching import hard_labels
 from datm_engine.errors import ConfigError, DataError
 from datm_engine.interop.tensor_files import Foreign
-from datm_engine.runs.events import Emit, Noted, drained
+from datm_engine.runs.events import Emit, Noted
 from datm_engine.settings.config import Config
 from datm_engine.synthetic import SyntheticSet
 
@@ -43,7 +43,7 @@ def with_dataset(
     published = None
     if config.dataset.preprocessing == "normalize":
         published = _published(config.dataset.name)
-    data = drained(prepare(config.dataset, data_dir, runtime, published), emit)
+    data = prepare(config.dataset, data_dir, runtime, published, emit=emit)
     made_for = (foreign.classes, tuple(foreign.images.shape[1:]))
     if made_for != (data.classes, data.shape):
         raise DataError(

@@ -7,13 +7,10 @@ seconds, sizes bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 from datm_engine.formatting import mean_and_deviation
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +18,10 @@ class Event:
     """A fact. `time` is seconds since the epoch, filled in by whoever records it."""
 
     time: float = 0.0
+
+
+# What a stage calls with each event, as it happens.
+Emit = Callable[[Event], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -293,20 +294,6 @@ class TrialEnded(Event):
     trial: int
     status: str
     message: str = ""
-
-
-# What a stage calls with each event, as it happens.
-Emit = Callable[[Event], None]
-
-
-def drained(stage: Generator[Event, None, Result], emit: Emit) -> Result:
-    """The result of a generator of events, each of which is passed to `emit`."""
-    while True:
-        try:
-            emit(next(stage))
-        except StopIteration as end:
-            result: Result = end.value
-            return result
 
 
 KINDS: dict[str, type[Event]] = {kind.__name__: kind for kind in Event.__subclasses__()}

@@ -35,13 +35,8 @@ def load(tmp_path: Path) -> Callable[..., Loaded]:
             "test": 0.2,
             "seed": 0,
         }
-        steps = datasets.load(str(name), **(plain | settings))
         events: list[Event] = []
-        while True:
-            try:
-                events.append(next(steps))
-            except StopIteration as end:
-                return end.value, events
+        return datasets.load(str(name), **(plain | settings), emit=events.append), events
 
     return run
 

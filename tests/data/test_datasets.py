@@ -126,7 +126,7 @@ def test_fewer_images_than_classes_is_refused(load: Load) -> None:
 
 
 def test_a_resolution_beyond_all_memory_is_refused(load: Load) -> None:
-    with pytest.raises(ConfigError, match="GB of memory"):
+    with pytest.raises(ConfigError, match="TB of memory"):
         load("digits", resolution=10**9)
 
 

@@ -16,8 +16,7 @@ from PIL import Image, ImageCms
 
 from datm_engine.data import decoding
 from datm_engine.errors import DataError, DatmError
-from datm_engine.runs.events import Noted
-from tests.conftest import finish
+from datm_engine.runs.events import Event, Noted
 
 Picture = Callable[..., np.ndarray]
 PLACE = Path("an image")
@@ -73,8 +72,10 @@ def pgm(white: int, values: Sequence[int]) -> bytes:
 def read(*contents: bytes, size: tuple[int, int] | None = None) -> tuple[np.ndarray, list[str]]:
     """[n, channels, height, width], and the notes."""
     places = [Path(f"image {n}") for n in range(len(contents))]
-    stage = decoding.decode_encoded(places, contents.__getitem__, size, "decoding")
-    events, (images, _) = finish(stage)
+    events: list[Event] = []
+    images, _ = decoding.decode_encoded(
+        places, contents.__getitem__, size, "decoding", emit=events.append
+    )
     return images.numpy(), [event.text for event in events if isinstance(event, Noted)]
 
 

@@ -18,7 +18,7 @@ from datm_engine.data.prepared import PreparedData, prepare
 from datm_engine.evaluation.evaluate import Evaluation
 from datm_engine.networks.zoo import build
 from datm_engine.settings.config import Config
-from tests.conftest import ROOT
+from tests.conftest import ROOT, ignore
 
 README = ROOT / "README.md"
 EPOCHS, REPEATS = 60, 6
@@ -45,7 +45,7 @@ def softly_labelled(data: PreparedData, ipc: int = 10) -> SyntheticSet:
 def raw_test(data_dir: Path, finished: Callable[..., Any]) -> tuple[torch.Tensor, torch.Tensor]:
     """Test images as uint8, which have seen no preprocessing."""
     everything = {"resolution": "native", "train_images": "all", "validation": 0.0, "test": 0.2}
-    _, data = finished(load("digits", data_dir=data_dir, seed=0, **everything))
+    data = load("digits", data_dir=data_dir, seed=0, emit=ignore, **everything)
     return data.test.images, data.test.labels
 
 
@@ -97,7 +97,7 @@ def test_own_training_gets_what_evaluate_gets(
     settings = {"epochs": EPOCHS, "repeats": REPEATS, "against": [], "networks": ["convnet"]}
     whitened = {"preprocessing": "zca"}
     config = make_config(evaluate=settings, network={"width": 16}, dataset=whitened)
-    _, data = finished(prepare(config.dataset, data_dir, cpu))
+    data = prepare(config.dataset, data_dir, cpu, emit=ignore)
     distilled = softly_labelled(data)
     saved(distilled)
     rows: list[Any] = []

@@ -16,8 +16,8 @@ from PIL import Image, ImageOps
 
 from datm_engine.data import datasets, decoding
 from datm_engine.errors import DataError, DatmError
-from datm_engine.runs.events import Noted
-from tests.conftest import finish
+from datm_engine.runs.events import Event, Noted
+from tests.conftest import ignore
 from tests.fuzz.conftest import damaged, write
 
 PLACE = Path("an image")
@@ -39,8 +39,10 @@ def tags(orientation: int) -> Image.Exif:
 
 def decode(*contents: bytes) -> np.ndarray:
     places = [PLACE] * len(contents)
-    stage = decoding.decode_encoded(places, contents.__getitem__, None, "decoding")
-    images: np.ndarray = finish(stage)[1][0].numpy()
+    decoded, _ = decoding.decode_encoded(
+        places, contents.__getitem__, None, "decoding", emit=ignore
+    )
+    images: np.ndarray = decoded.numpy()
     return images
 
 
@@ -135,8 +137,9 @@ def test_any_layout(layout: list[tuple[str, str, str, int]], sound: bool, tmp_pa
             path = root / outer / inner / name / f"{n}.png"
             if not path.exists():
                 write(path, encoded(Image.new("L", (2, 2), drawn)))
+    events: list[Event] = []
     try:
-        stage = datasets.load(
+        data = datasets.load(
             str(root),
             data_dir=data_dir,
             resolution="native",
@@ -144,8 +147,8 @@ def test_any_layout(layout: list[tuple[str, str, str, int]], sound: bool, tmp_pa
             validation=0.0,
             test=0.2,
             seed=0,
+            emit=events.append,
         )
-        events, data = finish(stage)
     except DatmError as problem:
         assert problem.hint
         return

@@ -20,7 +20,7 @@ from datm_engine.errors import ConfigError
 from datm_engine.settings import image_size
 from datm_engine.settings.choose_preset import choose
 from datm_engine.settings.config import Config
-from tests.conftest import finish
+from tests.conftest import ignore
 
 
 @pytest.mark.parametrize(
@@ -82,17 +82,16 @@ def test_width_comes_first_and_each_size_is_kept_by_itself(tmp_path: Path) -> No
     write_folder(tmp_path / "pets")
 
     def load(resolution: int | str) -> datasets.RealData:
-        return finish(
-            datasets.load(
-                str(tmp_path / "pets"),
-                data_dir=tmp_path / "data",
-                resolution=resolution,
-                train_images="all",
-                validation=0.0,
-                test=0.2,
-                seed=0,
-            )
-        )[1]
+        return datasets.load(
+            str(tmp_path / "pets"),
+            data_dir=tmp_path / "data",
+            resolution=resolution,
+            train_images="all",
+            validation=0.0,
+            test=0.2,
+            seed=0,
+            emit=ignore,
+        )
 
     for _ in range(2):  # decoded, and then as it is kept
         wide, high, square = load("12x8"), load("8x12"), load(12)
@@ -108,7 +107,7 @@ def test_built_in_sets_are_whitened_at_sizes_that_are_not_square(
     tmp_path: Path, make_config: Callable[..., Config]
 ) -> None:
     config = make_config(dataset={"resolution": "12x8", "preprocessing": "zca"})
-    data = finish(prepare(config.dataset, tmp_path, Runtime(torch.device("cpu"))))[1]
+    data = prepare(config.dataset, tmp_path, Runtime(torch.device("cpu")), emit=ignore)
     assert data.shape == (1, 8, 12)
     pixels = data.train.images.flatten(1).double()
     largest = torch.linalg.eigvalsh(pixels.T.cov() / pixels.var()).max()
