@@ -1,4 +1,4 @@
-"""`datm study`: several runs that differ in one thing, and what they come to together."""
+"""`datm study`: several runs that differ in one thing, and their results side by side."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from datm_cli import options
 
 if TYPE_CHECKING:
-    from datm_cli.studies.study_runner import Making
+    from datm_engine.studies.study_plan import StudyPlan
 
 
 def study(
@@ -41,7 +41,7 @@ def study(
         typer.Option(
             metavar="NAME,…",
             help="Trained on each set: convnet, resnet18, vgg11, alexnet, lenet, mlp and others. "
-            "What is found is said of the first.",
+            "Findings are about the first.",
         ),
     ] = None,
     repeats: Annotated[
@@ -49,17 +49,18 @@ def study(
         typer.Option(min=1, help="Networks a row, each with weights of its own; of full, too."),
     ] = None,
     iterations: Annotated[
-        int | None, typer.Option(min=1, envvar="DATM_ITERATIONS", help="How many each run has.")
+        int | None, typer.Option(min=1, envvar="DATM_ITERATIONS", help="Of each run.")
     ] = None,
     experts: Annotated[
-        int | None, typer.Option(min=1, envvar="DATM_EXPERTS", help="How many the runs share.")
+        int | None,
+        typer.Option(min=1, envvar="DATM_EXPERTS", help="Shared by the runs."),
     ] = None,
     preset: options.Preset = None,
     config_file: options.ConfigFile = None,
     assignments: options.Set = None,
     seed: Annotated[
         int | None,
-        typer.Option(min=0, envvar="DATM_SEED", help="Of the runs (experts, split: their own)."),
+        typer.Option(min=0, envvar="DATM_SEED", help="Of the runs; experts and split: their own."),
     ] = None,
     resolution: options.Resolution = None,
     skip_damaged: options.SkipDamaged = False,
@@ -83,21 +84,21 @@ def study(
 ) -> None:
     """Make several runs that differ in one thing, at several images per class; read them together.
 
-    The runs are ordinary ones, and share experts. What is done is not done again: the same command
-    goes on with a study that was stopped.
+    The runs are ordinary ones, and share experts. Finished runs are kept: the same command resumes
+    a study that was stopped.
     """
     from datm_cli.session.run_stage import StopRequest
     from datm_cli.studies import study_files
-    from datm_cli.studies.study_request import Asked, listed
-    from datm_cli.studies.study_runner import Making
+    from datm_cli.studies.study_request import StudyRequest, parse_names
+    from datm_cli.studies.study_runner import StudyRunner
 
     if to is not None:
         options.named("--to", to, "studies/mine")
     folders = options.folders(data_dir, experts_dir, runs_dir)
-    compared = (
-        [] if against == "none" else None if against is None else listed("--against", against)
-    )
-    asked = Asked(
+    baselines: list[str] | None = None if against is None else []
+    if against is not None and against != "none":
+        baselines = parse_names("--against", against)
+    request = StudyRequest(
         kind=kind,
         dataset=dataset,
         ipcs=ipcs,
@@ -111,31 +112,34 @@ def study(
             distill__iterations=iterations,
             distill__seed=seed,
             experts__count=experts,
-            evaluate__networks=None if networks is None else listed("--networks", networks),
+            evaluate__networks=None if networks is None else parse_names("--networks", networks),
             evaluate__repeats=repeats,
             evaluate__full_repeats=repeats,
-            evaluate__against=compared,
+            evaluate__against=baselines,
         ),
         name=name,
         data_dir=folders.data,
     )
-    plan, origins = asked.plan()
+    plan, origins = request.plan()
     folder = to or Path("studies") / f"{plan.name}-{plan.kind}"
-    computing = options.ComputeOptions(device, precision, compiling, memory, threads)
-    with StopRequest(silent=quiet or as_json).listening() as stop:
-        making = Making(plan, origins, folders, computing, stop, silent=quiet or as_json)
-        making.check()
+    compute = options.ComputeOptions(device, precision, compiling, memory, threads)
+    silent = quiet or as_json
+    with StopRequest(silent=silent).listening() as stop:
+        runner = StudyRunner(plan, origins, folders, compute, stop, silent)
+        runner.check()
         study_files.check(folder, plan)
-        failed = making.make()
-        _tell(making, folder, as_json, quiet)
+        failures = runner.run()
+        _print_result(plan, folders.runs, folder, as_json, quiet)
     if stop.exit_code:
         raise typer.Exit(stop.exit_code)
-    if failed:
-        raise failed[0]
+    if failures:
+        raise failures[0]
 
 
-def _tell(making: Making, folder: Path, as_json: bool, quiet: bool) -> None:
-    """Write and print what there is, whether it is all or not."""
+def _print_result(
+    plan: StudyPlan, runs_dir: Path, folder: Path, as_json: bool, quiet: bool
+) -> None:
+    """Write and print the result so far, finished or not."""
     import sys
 
     from datm_cli.studies import study_files, study_tables
@@ -145,24 +149,23 @@ def _tell(making: Making, folder: Path, as_json: bool, quiet: bool) -> None:
     from datm_engine.studies.study_findings import findings
     from datm_engine.studies.study_results import read_study
 
-    plan, runs_dir = making.plan, making.folders.runs
-    result = read_study(plan, runs_dir)
-    written = study_files.write(result, plan, runs_dir, folder)
+    study = read_study(plan, runs_dir)
+    written = study_files.write(study, runs_dir, folder)
     with output.kept(f"the study is kept in {folder}", command("ls", folder)):
         if as_json:
-            output.print_json(
-                {**study_files.told(result), "files": [str(path) for path in written]}
-            )
+            files = [str(path) for path in written]
+            output.print_json({**study_files.as_json(study), "files": files})
         else:
             console = output.results()
-            console.print(study_tables.drawn(result))
-            for text in ("", *findings(result), *study_tables.remarks(result)):
+            console.print(study_tables.terminal_table(study))
+            for text in ("", *findings(study), *study_tables.remarks(study)):
                 console.print(printable(text))
     if as_json or quiet:
         return
     output.remarks().print()
     output.remark(f"all of it: {written[-1]}")
-    if unmade := [run for run in result.runs if run.status not in ("done", "failed")]:
+    if missing := [run for run in study.runs if run.status not in ("done", "failed")]:
         again = command("datm", *sys.argv[1:])
-        told = f"stopped with {len(unmade)} of {len(plan.runs)} runs to make; go on with: {again}"
-        output.remark(told)
+        output.remark(
+            f"stopped with {len(missing)} of {len(plan.runs)} runs to make; resume with: {again}"
+        )

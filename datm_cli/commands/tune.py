@@ -127,9 +127,8 @@ def tune(
         runner = TuneRunner(request, folders, compute, names, limit, stop, keep, silent)
         runner.check()
         prepare_run.check_ipc(request.config, folders.data)
-        folder = Tune.begin(
-            tunes_dir, name or request.default_name, request.config, request.facts, typed
-        )
+        name = request.default_name if name is None else name
+        folder = Tune.begin(tunes_dir, name, request.config, request.facts, typed)
         state = runner.run(folder)
         _print_result(folder, state, typed, to, as_json, quiet)
     if stop.exit_code:

@@ -1,5 +1,6 @@
-"""Studies at the command line: which runs were asked for, making them, and what they come to.
+"""Run `datm study`: from options to runs, and from their results to files.
 
-`asking.py` goes from flags to a plan, `making.py` makes its runs, `writing.py` writes the result:
-`tables.py`, `figures.py` and `strips.py` are its parts.
+`study_request` resolves the options, `study_runner` makes the runs, and `study_files` writes what
+they show: `study_tables`, `accuracy_chart` and `image_strips` are parts of it. Which runs a study
+has and what its results show is in `datm_engine.studies`.
 """

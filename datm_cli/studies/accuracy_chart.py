@@ -1,4 +1,4 @@
-"""Accuracy against images per class: a chart for the page, and the same as a file of its own."""
+"""Test accuracy against images per class: a chart for the page, and as an SVG file of its own."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from datm_cli import report
 from datm_cli.report.charts import HEIGHT, LETTER, LOOKS, WIDTH, Chart, Series, swatch
 from datm_cli.report.markup import Html, tag
 from datm_cli.studies.study_tables import label
-from datm_engine.studies.study_results import FULL, Study
+from datm_engine.studies.study_results import FULL, StudyResult
 
-_ENTRY, _TITLE = 18, 22  # lines of the legend, and of the title
+_LEGEND_LINE, _TITLE_LINE = 18, 22
 
-# Without variables, which few programs but browsers know in a drawing.
+# Few programs but browsers know CSS variables in an SVG file: the colours are filled in.
 _STYLE = """
 svg { background: PAPER; } text { font: 12px sans-serif; fill: SOFT; }
 .title { font-weight: 600; fill: INK; } .middle { text-anchor: middle; } .end { text-anchor: end; }
@@ -26,13 +26,13 @@ path { fill: none; stroke-width: 1.3; stroke-linejoin: round; }
 """
 
 
-def accuracy_chart(study: Study, network: str) -> Chart:
-    """A line a variant and selection of real images, with their deviations; training on all images
-    as the level of what is lossless."""
-    names = [*study.variants, *(name for name in study.selections if name != FULL)]
+def accuracy_chart(study: StudyResult, network: str) -> Chart:
+    """A line with deviations for each variant and each selection of real images. The accuracy of
+    all training images is a level across, as "lossless"."""
+    plan = study.plan
     series = []
-    for name in names:
-        known = [(ipc, row) for ipc in study.ipcs if (row := study.row(name, ipc, network))]
+    for name in (*plan.variants, *(name for name in plan.selections if name != FULL)):
+        known = [(ipc, row) for ipc in plan.ipcs if (row := study.row(name, ipc, network))]
         series.append(
             Series(
                 label(study, name),
@@ -44,49 +44,43 @@ def accuracy_chart(study: Study, network: str) -> Chart:
         )
     full = study.row(FULL, None, network)
     return Chart(
-        f"{study.name}: test accuracy, {network}",
+        f"{plan.name}: test accuracy, {network}",
         series,
         x_label="images per class",
         y_label="test accuracy %",
         levels=[(full.accuracy_mean, f"lossless {full.accuracy_mean:.1f}")] if full else [],
         log_x=True,
-        x_ticks=study.ipcs,
+        x_ticks=plan.ipcs,
     )
 
 
-def standalone(chart: Chart) -> str:
-    """The chart with its title and legend as an SVG file, in colours for white paper."""
+def standalone_svg(chart: Chart) -> str:
+    """An SVG file of the chart with its title and legend, in colours for white paper."""
     parts: list[object] = [tag("text", chart.title, x=6, y=15, class_="title")]
-    x, y = 6.0, float(_TITLE + 12)
-    for look, one in enumerate(chart.series):
-        width = 34 + LETTER * len(one.name) + 12
+    x, y = 6.0, float(_TITLE_LINE + 12)
+    for number, series in enumerate(chart.series):
+        width = 34 + LETTER * len(series.name) + 12
         if x > 6 and x + width > WIDTH:
-            x, y = 6.0, y + _ENTRY
-        drawn = f'<svg x="{x:.0f}" y="{y - 10:.0f}" width="26" height="12" '
-        parts.append(Html(swatch(look % LOOKS, one).replace("<svg ", drawn, 1)))
-        parts.append(tag("text", one.name, x=round(x + 30), y=round(y)))
+            x, y = 6.0, y + _LEGEND_LINE
+        at = {"x": round(x), "y": round(y - 10), "width": 26, "height": 12}
+        parts.append(tag("svg", swatch(number % LOOKS, series), **at))
+        parts.append(tag("text", series.name, x=round(x + 30), y=round(y)))
         x += width
     top = round(y + 10)
-    drawing = str(chart.svg()).replace("<svg ", f'<svg y="{top}" height="{HEIGHT}" ', 1)
-    content = [tag("style", Html(_style())), *parts, Html(drawing)]
+    drawing = tag("svg", chart.svg(), y=top, width=WIDTH, height=HEIGHT)
+    content = [tag("style", Html(_style())), *parts, drawing]
     size = {"viewBox": f"0 0 {WIDTH} {top + HEIGHT}", "width": 2 * WIDTH}
     return tag("svg", *content, xmlns="http://www.w3.org/2000/svg", **size) + "\n"
 
 
 def _style() -> str:
-    named, looks = _colours()
+    """The style, with the colours that the page has on white paper."""
+    page = Path(report.__file__).with_name("page.css").read_text(encoding="utf-8")
+    colours = dict(re.findall(r"--(\w+): (#\w+)", page.partition("@media")[0]))
     style = _STYLE
-    for name, colour in named.items():
-        style = style.replace(name.upper(), colour)
-    for look, colour in enumerate(looks):
-        style += f".look{look} .line, .look{look} .whiskers {{ stroke: {colour}; }}\n"
-        style += f".look{look} .mark {{ fill: {colour}; stroke: none; }}\n"
+    for name in ("paper", "ink", "soft", "rule"):
+        style = style.replace(name.upper(), colours[name])
+    for look in (f"look{number}" for number in range(LOOKS)):
+        style += f".{look} .line, .{look} .whiskers {{ stroke: {colours[look]}; }}\n"
+        style += f".{look} .mark {{ fill: {colours[look]}; stroke: none; }}\n"
     return style
-
-
-def _colours() -> tuple[dict[str, str], list[str]]:
-    """The page's own, for white paper: by their names, and those of the series in their order."""
-    style = Path(report.__file__).with_name("page.css").read_text(encoding="utf-8")
-    stated = dict(re.findall(r"--(\w+): (#\w+)", style.partition("@media")[0]))
-    looks = [colour for name, colour in stated.items() if name.startswith("look")]
-    return {name: colour for name, colour in stated.items() if not name[-1].isdigit()}, looks

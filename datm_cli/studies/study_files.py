@@ -1,8 +1,9 @@
-"""A study's result as files: figures for programs, a table, a plot, strips, and a page with all."""
+"""Write the result of a study: a JSON file, tables, charts, strips of images, and a page of all."""
 
 from __future__ import annotations
 
 import base64
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 from datm_cli.report.charts import Chart
 from datm_cli.report.markup import Html, tag
 from datm_cli.report.page import page, remark, section, table
-from datm_cli.studies import accuracy_chart, study_tables
+from datm_cli.studies import study_tables
+from datm_cli.studies.accuracy_chart import accuracy_chart, standalone_svg
 from datm_cli.studies.image_strips import read_strips, save_strips
 from datm_cli.text.escapes import json_text, printable
 from datm_engine.errors import ConfigError
@@ -18,8 +20,8 @@ from datm_engine.files import check_writable, make_folder, or_elsewhere, parse_j
 from datm_engine.hints import command
 from datm_engine.settings import published
 from datm_engine.studies.study_findings import CAVEAT, findings
-from datm_engine.studies.study_plan import Plan
-from datm_engine.studies.study_results import Study
+from datm_engine.studies.study_plan import StudyPlan
+from datm_engine.studies.study_results import StudyResult
 from datm_engine.version import __version__
 
 TITLES = {
@@ -27,143 +29,130 @@ TITLES = {
     "methods": "methods, and selections of real images",
 }
 STRIPS = (
-    "The same images from the same start over the iterations: above as the early window makes "
-    "them, below as the late one does. In the paper early matching dissolves the object into its "
-    "background and gives its basics, and late matching adds texture and detail; whether that "
-    "shows here is for the eye."
+    "The same images from the same start over the iterations: above in the early window, below in "
+    "the late one. In the paper early matching dissolves the object into its background and gives "
+    "its basics, and late matching adds texture and detail; whether that shows here is for the eye."
 )
 
 
-def check(folder: Path, plan: Plan) -> None:
-    """Raises FileError where `folder` cannot be made, ConfigError where it holds something else
-    than an earlier result of this study, or one of more than is asked for now."""
+def check(folder: Path, plan: StudyPlan) -> None:
+    """Raises FileError if `folder` cannot be made. Raises ConfigError if it holds anything but an
+    earlier result of this study, or a result with more in it than the plan has."""
     with or_elsewhere(folder, "--to"):
         check_writable(folder)
-    held = {path.name for path in folder.iterdir()}
-    if not held:
-        return
-    wrong = f"{folder} holds other files than a study's"
-    if "study.json" in held:
-        try:
-            before = parse_json((folder / "study.json").read_text(encoding="utf-8"))
-            of = [before[key] for key in ("study", "name", "dataset")]
-            wanted = {
-                **{"ipc": plan.ipcs, "variants": plan.variants},
-                **{"networks": plan.networks, "selections": plan.selections},
-            }
-            more = [one for key, asked in wanted.items() for one in before[key] if one not in asked]
-            if of != [plan.kind, plan.name, plan.dataset]:
-                wrong = f"{folder} is the study {of[0]} {of[1]} of {of[2]}"
-            elif more:
-                wrong = f"{folder} has {', '.join(map(str, more))} too, which would be left out"
-            else:
-                return
-        except (OSError, ValueError) as problem:
-            wrong = f"{folder / 'study.json'} is damaged: {problem}"
-        except (KeyError, TypeError):
-            wrong = f"{folder / 'study.json'} is of something else"
-    number = 2
-    base = folder.resolve()
-    while base.with_name(f"{base.name}-{number}").exists():
-        number += 1
-    raise ConfigError(wrong, command("--to", folder.parent / f"{base.name}-{number}"))
+    if wrong := _conflict(folder, plan):
+        base = folder.resolve()
+        names = (f"{base.name}-{number}" for number in itertools.count(2))
+        free = next(name for name in names if not base.with_name(name).exists())
+        raise ConfigError(wrong, command("--to", folder.parent / free))
 
 
-def write(study: Study, plan: Plan, runs_dir: Path, folder: Path) -> list[Path]:
-    """The files that it wrote; the last, report.html, holds all of them but study.json. Raises
-    FileError where the folder cannot be written."""
+def _conflict(folder: Path, plan: StudyPlan) -> str:
+    """Why the result cannot be written into the folder. Empty if it can."""
+    names = {path.name for path in folder.iterdir()}
+    if not names:
+        return ""
+    path = folder / "study.json"
+    if path.name not in names:
+        return f"{folder} holds other files than a study's"
+    try:
+        before = parse_json(path.read_text(encoding="utf-8"))
+        study, name, dataset = (before[key] for key in ("study", "name", "dataset"))
+        asked = [*plan.ipcs, *plan.variants, *plan.networks, *plan.selections]
+        keys = ("ipc", "variants", "networks", "selections")
+        more = [str(value) for key in keys for value in before[key] if value not in asked]
+    except (OSError, ValueError) as problem:
+        return f"{path} is damaged: {problem}"
+    except (KeyError, TypeError):
+        return f"{path} is no result of a study"
+    if (study, name, dataset) != (plan.kind, plan.name, plan.dataset):
+        return f"{folder} is the study {study} {name} of {dataset}"
+    return f"{folder} has {', '.join(more)} too, which would be left out" if more else ""
+
+
+def write(study: StudyResult, runs_dir: Path, folder: Path) -> list[Path]:
+    """Returns the files. The last, report.html, holds all the others but study.json. Raises
+    FileError."""
     with or_elsewhere(folder, "--to"):
-        return _write(study, plan, runs_dir, folder)
+        make_folder(folder)
+        charts = _charts(study)
+        pictures = []
+        for network, chart in charts.items():
+            suffix = "" if network == study.plan.networks[0] else f"-{network}"
+            pictures.append(folder / f"accuracy{suffix}.svg")
+            save_text(pictures[-1], standalone_svg(chart))
+        strips_file = None
+        if study.plan.kind == "window" and (strips := read_strips(study.plan, runs_dir)):
+            strips_file = folder / "strips.png"
+            save_strips(strips_file, strips)
+        text = _markdown(study, pictures, strips_file)
+        figures = [chart.figure() for chart in charts.values()]
+        files = [folder / "study.json", folder / "study.md"]
+        save_text(files[0], json_text(as_json(study), indent=2) + "\n")
+        save_text(files[1], text)
+        save_text(folder / "report.html", _page(study, figures, strips_file))
+    strips_files = [strips_file] if strips_file else []
+    return [*files, *pictures, *strips_files, folder / "report.html"]
 
 
-def _write(study: Study, plan: Plan, runs_dir: Path, folder: Path) -> list[Path]:
-    make_folder(folder)
-    charts = _charts(study)
-    pictures: list[Path] = []
-    for network, chart in charts.items():
-        pictures.append(
-            folder / f"accuracy{'' if network == study.networks[0] else f'-{network}'}.svg"
-        )
-        save_text(pictures[-1], accuracy_chart.standalone(chart))
-    strips = read_strips(plan, runs_dir) if study.kind == "window" else []
-    sheet = folder / "strips.png" if strips else None
-    if sheet:
-        save_strips(sheet, strips)
-        pictures.append(sheet)
-    texts = {
-        folder / "study.json": json_text(told(study), indent=2) + "\n",
-        folder / "study.md": _markdown(study, pictures),
-        folder / "report.html": _page(study, [one.figure() for one in charts.values()], sheet),
-    }
-    for path, text in texts.items():
-        save_text(path, text)
-    *first, last = texts
-    return [*first, *pictures, last]
-
-
-def _charts(study: Study) -> dict[str, Chart]:
-    """Of every network of which anything is measured."""
-    every = {network: accuracy_chart.accuracy_chart(study, network) for network in study.networks}
-    return {
-        network: chart
-        for network, chart in every.items()
-        if any(one.points for one in chart.series)
-    }
-
-
-def told(study: Study) -> dict[str, Any]:
-    """What study.json and `--json` say."""
-    sources = [published.source()] if study.is_published else []
+def as_json(study: StudyResult) -> dict[str, Any]:
+    """The content of study.json."""
     return {
         **study.as_json(),
         "findings": findings(study),
         "remarks": [CAVEAT, *study_tables.remarks(study)],
-        "sources": sources,
+        "sources": [published.source()] if study.is_published else [],
     }
 
 
-def _markdown(study: Study, pictures: Sequence[Path]) -> str:
+def _charts(study: StudyResult) -> dict[str, Chart]:
+    """For each network with any result."""
+    charts = {network: accuracy_chart(study, network) for network in study.plan.networks}
+    return {
+        network: chart
+        for network, chart in charts.items()
+        if any(series.points for series in chart.series)
+    }
+
+
+def _markdown(study: StudyResult, pictures: Sequence[Path], strips_file: Path | None) -> str:
+    strips = [f"{STRIPS}\n\n![strips]({strips_file.name})"] if strips_file else []
     parts = [
-        f"# {printable(study.name)}: {TITLES[study.kind]}",
+        f"# {printable(study.plan.name)}: {TITLES[study.plan.kind]}",
         "\n".join(f"- {printable(text)}" for text in findings(study)),
         f"Test accuracy in percent. {CAVEAT}",
         study_tables.markdown(study).rstrip(),
         *map(printable, study_tables.remarks(study)),
-        *(
-            f"{STRIPS}\n\n{image}" if "strips" in image else image
-            for image in map(_image, pictures)
-        ),
+        *(f"![{path.stem}]({path.name})" for path in pictures),
+        *strips,
         "## Runs",
-        study_tables.to_markdown(*study_tables.runs(study)).rstrip(),
+        study_tables.markdown_table(*study_tables.run_rows(study)).rstrip(),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _image(path: Path) -> str:
-    return f"![{path.stem}]({path.name})"
-
-
-def _page(study: Study, charts: Sequence[Html], sheet: Path | None) -> str:
-    title, heading = f"{study.name}: {TITLES[study.kind]}", study_tables.header(study)
-    numbers = range(len(heading) - len(study.ipcs), len(heading))
-    lines = [tag("li", text) for text in findings(study)]
+def _page(study: StudyResult, charts: Sequence[Html], strips_file: Path | None) -> str:
+    title = f"{study.plan.name}: {TITLES[study.plan.kind]}"
+    headings = study_tables.header(study)
+    numbers = range(len(headings) - len(study.plan.ipcs), len(headings))
+    items = [tag("li", text) for text in findings(study)]
     return page(
         "report of a study",
         title,
         tag("h1", title),
-        section("What it shows", tag("ul", *lines) if lines else None, remark(CAVEAT)),
+        section("What it shows", tag("ul", *items) if items else None, remark(CAVEAT)),
         section(
             "Test accuracy in percent",
-            table(heading, study_tables.rows(study), numbers=numbers),
+            table(headings, study_tables.text_rows(study), numbers=numbers),
             *(remark(text) for text in study_tables.remarks(study)),
         ),
         section("Accuracy against images per class", *charts),
-        section("The images", tag("p", STRIPS), _embedded(sheet)) if sheet else None,
-        section("Runs", table(*study_tables.runs(study))),
+        section("The images", tag("p", STRIPS), _embedded(strips_file)) if strips_file else None,
+        section("Runs", table(*study_tables.run_rows(study))),
         remark(f"datm {__version__}"),
     )
 
 
-def _embedded(sheet: Path) -> Html:
-    data = base64.b64encode(sheet.read_bytes()).decode()
+def _embedded(picture: Path) -> Html:
+    data = base64.b64encode(picture.read_bytes()).decode()
     return tag("img", src=f"data:image/png;base64,{data}", alt="strips", style="max-width:100%")

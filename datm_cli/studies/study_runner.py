@@ -1,108 +1,101 @@
-"""A study's runs, made one after the other by the road of `datm distill`.
+"""Make the runs of a study, one after the other, each as `datm distill` makes it.
 
-What is done is not done again and what was stopped goes on, so that the same command, typed again,
-ends a study that was interrupted.
+Finished runs are skipped and stopped ones resume, so that the same command, typed again, completes
+a study.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from datm_cli.options import ComputeOptions
-from datm_cli.resolve import GivenSettings
-from datm_cli.session import prepare_run
+from datm_cli.session import batch_run, prepare_run
 from datm_cli.text import output
 from datm_cli.text.progress import reader
-from datm_engine.compute.threads import run_work
 from datm_engine.errors import ConfigError, MatchingError
 from datm_engine.hints import command
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs.directory import Run
 from datm_engine.settings.config import differences
 from datm_engine.settings.resolved import Resolved
-from datm_engine.studies.shared_rows import shared_rows
-from datm_engine.studies.study_plan import Plan, PlannedRun
+from datm_engine.studies.study_plan import PlannedRun, StudyPlan
+from datm_engine.studies.study_results import shared_rows
 
 
 @dataclass(frozen=True)
-class Making:
-    """`origins`: where each run's settings came from, by its name. `stop()` ends the study after
-    the step that is under way."""
+class StudyRunner:
+    """origins: the settings of each run, by its name. stop: returns whether to end the study after
+    the current step."""
 
-    plan: Plan
+    plan: StudyPlan
     origins: Mapping[str, Resolved]
     folders: Folders
-    computing: ComputeOptions
+    compute: ComputeOptions
     stop: Callable[[], bool]
     silent: bool
 
     def check(self) -> None:
-        """Raises ConfigError where a run of a planned name was made with other settings; one that
-        failed before it had made anything gives its place. Raises DataError for an impossible
-        ipc."""
+        """Raises ConfigError if a run of the study exists with other settings, DataError if a
+        class has fewer images than the largest ipc."""
         largest = max((run.config for run in self.plan.runs), key=lambda c: c.distill.ipc)
         prepare_run.check_ipc(largest, self.folders.data)
         for planned in self.plan.runs:
             run = self._run(planned)
-            if self._is_new(run):
+            if not batch_run.is_started(run):
                 continue
-            changed = differences(run.config(), planned.config).items()
-            fixed = [(key, both) for key, both in changed if key not in prepare_run.COMPARED]
-            if fixed:
-                told = ", ".join(f"{key} was {was!r}, not {now!r}" for key, (was, now) in fixed)
+            changed = [
+                f"{key} was {old!r}, not {new!r}"
+                for key, (old, new) in differences(run.config(), planned.config).items()
+                if key not in prepare_run.COMPARED
+            ]
+            if changed:
                 raise ConfigError(
-                    f"run {run.name} has other settings: {told}",
+                    f"run {run.name} has other settings: {', '.join(changed)}",
                     command("--name", self._free_name()),
                 )
 
-    def make(self) -> list[MatchingError]:
-        """Make what is missing, until done or stopped. A run in which matching cannot go on is a
-        finding: it is told, and the others are made all the same. Their problems come back."""
-        failed = []
+    def run(self) -> list[MatchingError]:
+        """Make the missing runs, until all are done or `stop()`. A run in which matching fails does
+        not end the study. Returns the errors of such runs."""
+        failures = []
         for number, planned in enumerate(self.plan.runs, start=1):
-            place = f"run {number} of {len(self.plan.runs)}, {planned.name}"
+            title = f"run {number} of {len(self.plan.runs)}, {planned.name}"
             if self._is_done(planned):
-                self._tell(f"{place}: done")
+                self._remark(f"{title}: done")
                 continue
-            self._tell(f"{place}: start epochs {planned.window}")
+            self._remark(f"{title}: start epochs {planned.window}")
             try:
-                goes_on = self._make(planned)
+                is_finished = self._make(planned)
             except MatchingError as problem:
-                failed.append(problem)
-                self._tell(problem.message)
+                failures.append(problem)
+                self._remark(problem.message)
                 continue
-            if not goes_on:
+            if not is_finished:
                 break
-        return failed
+        return failures
 
     def _make(self, planned: PlannedRun) -> bool:
-        """Whether it was made to its end, and was not stopped."""
-        run, asked = self._run(planned), self.computing
-        device = asked.device or "auto"
-        others = [self._run(other) for other in self.plan.runs if other != planned]
-        new = self._is_new(run)
-        before = None if new else prepare_run.arithmetic(self.folders, run.name)
-        origin = replace(self.origins[planned.name], config=planned.config)
-        on = asked.start(before, run_work(origin.config, origin.shape))
-        if new:
-            run = prepare_run.new_run(self.folders, planned.name, origin, device, on)
-        else:
-            given = GivenSettings(self.folders.data, flags=planned.config.model_dump())
-            run = prepare_run.resumed_run(self.folders, run.name, given, device)
+        """Returns whether the run was finished, and not stopped."""
+        is_new = not batch_run.is_started(self._run(planned))
+        others = map(self._run, (other for other in self.plan.runs if other != planned))
+        started = [other for other in others if batch_run.is_started(other)]
+        flags = planned.config.model_dump()
+        origin = self.origins[planned.name]
+        run, on = batch_run.open_run(self.folders, planned.name, origin, self.compute, flags)
 
         def stop() -> bool:
             return self.stop() or run.stop_file.exists()
 
         with (
-            prepare_run.discarded_if_refused(run, is_new=new),
+            prepare_run.discarded_if_refused(run, is_new=is_new),
             reader(output.remarks(), silent=self.silent) as screen,
             run.recording() as record,
         ):
-            for event in run.events() if new else []:
+            for event in run.events() if is_new else []:
                 screen.read(event)
-            known = shared_rows(run, (other for other in others if not self._is_new(other)))
-            for row in known:
+            for row in shared_rows(run, started):
                 screen.read(record.write(row))
             on = replace(on, stop=stop)
             with record.recorded(screen.read) as emit:
@@ -112,22 +105,16 @@ class Making:
     def _run(self, planned: PlannedRun) -> Run:
         return Run(self.folders.runs / planned.name)
 
-    def _is_new(self, run: Run) -> bool:
-        return not (run.path / "run.json").is_file() or run.was_in_vain
-
     def _is_done(self, planned: PlannedRun) -> bool:
         run = self._run(planned)
-        if self._is_new(run) or run.status() != "done":
-            return False
-        return run.config() == planned.config
+        is_finished = batch_run.is_started(run) and run.status() == "done"
+        return is_finished and run.config() == planned.config
 
     def _free_name(self) -> str:
-        """The study's name with the first number that no run of it has."""
-        number = 2
-        while any(self.folders.runs.glob(f"study-{self.plan.name}-{number}-ipc*")):
-            number += 1
-        return f"{self.plan.name}-{number}"
+        """The study's name with the first number that no run has."""
+        names = (f"{self.plan.name}-{number}" for number in itertools.count(2))
+        return next(n for n in names if not any(self.folders.runs.glob(f"study-{n}-ipc*")))
 
-    def _tell(self, text: str) -> None:
+    def _remark(self, text: str) -> None:
         if not self.silent:
             output.remark(text)

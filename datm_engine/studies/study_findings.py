@@ -1,6 +1,6 @@
-"""What a study's figures show, in sentences. Nothing is said that they do not.
+"""State in sentences what the accuracies of a study show, and nothing that they do not.
 
-Two accuracies are apart where they differ by more than √(s₁² + s₂²), the deviation of the
+Two accuracies differ if they are further apart than √(s₁² + s₂²), the standard deviation of the
 difference between a network of the one and a network of the other.
 """
 
@@ -10,7 +10,7 @@ import math
 from typing import Literal
 
 from datm_engine.runs.events import Evaluated
-from datm_engine.studies.study_results import FULL, Study
+from datm_engine.studies.study_results import FULL, StudyResult
 
 CAVEAT = (
     "± is the standard deviation over networks trained on one and the same set; every set was "
@@ -18,78 +18,82 @@ CAVEAT = (
 )
 
 
-def findings(study: Study) -> list[str]:
-    """For the first network: the best at every ipc, and what the study is about."""
-    network = study.networks[0]
-    told = [text for ipc in study.ipcs if (text := _best(study, ipc, network))]
-    told += _reached_by_real_images(study, network)
-    told += _windows(study, network) if study.kind == "window" else _lossless(study, network)
-    return told + _idle(study)
+def findings(study: StudyResult) -> list[str]:
+    """Sentences about the first network: the best variant at every ipc, real images that do as
+    well, and what the study is about."""
+    network = study.plan.networks[0]
+    texts = [text for ipc in study.plan.ipcs if (text := _best(study, ipc, network))]
+    texts += _real_images_that_reach(study, network)
+    if study.plan.kind == "window":
+        texts += _windows(study, network)
+    else:
+        texts += _lossless(study, network)
+    return texts + _idle_runs(study)
 
 
 def judge(one: Evaluated, other: Evaluated) -> Literal["apart", "within", "unknown"]:
-    """Whether two accuracies are apart, or within the deviation of their difference; single
-    networks have none to judge by."""
+    """Whether two accuracies differ by more than the deviation of their difference. Unknown for
+    rows of a single network, which have no deviation."""
     if min(one.repeats, other.repeats) < 2:
         return "unknown"
     deviation = math.hypot(one.accuracy_std, other.accuracy_std)
     return "apart" if abs(one.accuracy_mean - other.accuracy_mean) > deviation else "within"
 
 
-def _best(study: Study, ipc: int, network: str) -> str:
-    rows = [(name, row) for name in study.variants if (row := study.row(name, ipc, network))]
+def _best(study: StudyResult, ipc: int, network: str) -> str:
+    rows = study.variant_rows(ipc, network)
     if not rows:
         return ""
-    (name, best), *others = sorted(rows, key=lambda pair: -pair[1].accuracy_mean)
-    told = f"At {ipc} per class {name} is best, with {best.percent(1)}%"
-    if len(rows) < len(study.variants):
-        told += f", of the {len(rows)} of {len(study.variants)} that are measured"
+    (name, best), *others = sorted(rows.items(), key=lambda item: -item[1].accuracy_mean)
+    text = f"At {ipc} per class {name} is best, with {best.percent(1)}%"
+    if len(rows) < len(study.plan.variants):
+        text += f", of the {len(rows)} of {len(study.plan.variants)} that are measured"
     close = [f"{other} ({row.percent(1)})" for other, row in others if judge(best, row) == "within"]
     if close:
-        told += f"; {_listed(close)} {'is' if len(close) == 1 else 'are'} within the deviation"
+        text += f"; {_joined(close)} {'is' if len(close) == 1 else 'are'} within the deviation"
     if any(judge(best, row) == "unknown" for _, row in others):
-        told += "; single networks have no deviation to judge this by"
-    return told + "."
+        text += "; single networks have no deviation to judge this by"
+    return text + "."
 
 
-def _windows(study: Study, network: str) -> list[str]:
+def _windows(study: StudyResult, network: str) -> list[str]:
     """Whether late matching hurts the fewest images, and early matching the most."""
-    if len(study.ipcs) < 2:
+    ipcs = study.plan.ipcs
+    if len(ipcs) < 2:
         return ["One ipc alone does not show whether the best window moves with it."]
     return [
-        _hurts(study, network, "late", "fewest", min(study.ipcs)),
-        _hurts(study, network, "early", "most", max(study.ipcs)),
+        _is_worse(study, network, "late", "fewest", min(ipcs)),
+        _is_worse(study, network, "early", "most", max(ipcs)),
     ]
 
 
-def _hurts(study: Study, network: str, hurting: str, extreme: str, ipc: int) -> str:
-    """Whether another window, which is an earlier one than late and a later one than early, is
-    better: the best of them."""
-    claim = f"That {hurting} matching hurts where the images are {extreme} ({ipc} per class)"
-    rows = {name: row for name in study.variants if (row := study.row(name, ipc, network))}
-    one = rows.pop(hurting, None)
-    matched = {name: row for name, row in rows.items() if not study.is_idle(name, ipc)}
-    than, other = max(
-        (matched or rows).items(), key=lambda pair: pair[1].accuracy_mean, default=("", None)
-    )
-    if one is None or other is None:
-        unmeasured = f"{hurting} is not" if one is None else "no other window is"
-        return f"{claim} cannot be told: {unmeasured} measured."
-    figures = f"{hurting} {one.percent(1)}, {than} {other.percent(1)}"
-    if idle := [name for name in (hurting, than) if study.is_idle(name, ipc)]:
-        return f"{claim} cannot be told, as {_listed(idle)} took hardly a step: {figures}."
-    verdict = judge(one, other)
+def _is_worse(study: StudyResult, network: str, window: str, extreme: str, ipc: int) -> str:
+    """Whether the best of the other windows is better than `window`: all others are earlier than
+    "late", and later than "early"."""
+    claim = f"That {window} matching hurts where the images are {extreme} ({ipc} per class)"
+    rows = study.variant_rows(ipc, network)
+    idle = {name for name in rows if (run := study.run(name, ipc)) and run.is_idle}
+    row = rows.pop(window, None)
+    candidates = {name: rows[name] for name in rows if name not in idle} or rows
+    if row is None or not candidates:
+        unmeasured = f"{window} is not" if row is None else "no other window is"
+        return f"{claim} cannot be judged: {unmeasured} measured."
+    name, best = max(candidates.items(), key=lambda item: item[1].accuracy_mean)
+    figures = f"{window} {row.percent(1)}, {name} {best.percent(1)}"
+    if unmoved := [name for name in (window, name) if name in idle]:
+        return f"{claim} cannot be judged, as {_joined(unmoved)} took hardly a step: {figures}."
+    verdict = judge(row, best)
     if verdict == "unknown":
-        return f"{claim} cannot be told from single networks: {figures}."
+        return f"{claim} cannot be judged from single networks: {figures}."
     if verdict == "within":
         return f"{claim} does not show: {figures}, which is within the deviation."
-    if one.accuracy_mean > other.accuracy_mean:
+    if row.accuracy_mean > best.accuracy_mean:
         return f"{claim} does not show, the reverse does: {figures}."
     return f"{claim} shows: {figures}."
 
 
-def _idle(study: Study) -> list[str]:
-    """Which runs were hardly matched: their accuracy says little of what matching does."""
+def _idle_runs(study: StudyResult) -> list[str]:
+    """Runs that took hardly a step. Their accuracy says little about matching."""
     idle = [
         f"{run.variant} at {run.ipc} per class ({run.skipped:,} of {run.iterations:,})"
         for run in study.runs
@@ -99,49 +103,50 @@ def _idle(study: Study) -> list[str]:
         return []
     return [
         "Most iterations took no step, so that the set is near what it started as: "
-        f"{_listed(idle)}. "
-        "--set distill.threshold=1e9 takes every step, whatever the loss."
+        f"{_joined(idle)}. --set distill.threshold=1e9 takes every step, whatever the loss."
     ]
 
 
-def _reached_by_real_images(study: Study, network: str) -> list[str]:
-    """Which selections do as well as the best of what was distilled, of as many images."""
-    found = []
-    for ipc in study.ipcs:
-        distilled = [row for name in study.variants if (row := study.row(name, ipc, network))]
-        best = max(distilled, key=lambda row: row.accuracy_mean, default=None)
-        found += [
+def _real_images_that_reach(study: StudyResult, network: str) -> list[str]:
+    """Selections of real images that do as well as the best distilled set of as many images."""
+    texts = []
+    for ipc in study.plan.ipcs:
+        rows = study.variant_rows(ipc, network).values()
+        best = max(rows, key=lambda row: row.accuracy_mean, default=None)
+        texts += [
             f"{name} at {ipc} per class ({row.percent(1)})"
-            for name in study.selections
+            for name in study.plan.selections
             if best and name != FULL and (row := study.row(name, ipc, network))
             if _reaches(row, best)
         ]
-    if not found:
+    if not texts:
         return []
-    level = "Within the deviation of the best distilled set, or above it"
-    return [f"{level}, are as many real images: {_listed(found)}."]
+    return [
+        "Within the deviation of the best distilled set, or above it, are as many real images: "
+        f"{_joined(texts)}."
+    ]
 
 
-def _lossless(study: Study, network: str) -> list[str]:
-    """Which distilled sets reach what training on all images does."""
+def _lossless(study: StudyResult, network: str) -> list[str]:
+    """Distilled sets that do as well as all training images."""
     full = study.row(FULL, None, network)
     if full is None:
         return []
     reached = [
         f"{name} at {ipc} per class ({row.percent(1)})"
-        for ipc in study.ipcs
-        for name in study.variants
-        if (row := study.row(name, ipc, network)) and _reaches(row, full)
+        for ipc in study.plan.ipcs
+        for name, row in study.variant_rows(ipc, network).items()
+        if _reaches(row, full)
     ]
     level = f"what all training images give ({full.percent(1)}%)"
     if not reached:
         return [f"No distilled set reaches {level}."]
-    return [f"Within the deviation of {level}, or above it: {_listed(reached)}."]
+    return [f"Within the deviation of {level}, or above it: {_joined(reached)}."]
 
 
 def _reaches(one: Evaluated, other: Evaluated) -> bool:
     return one.accuracy_mean >= other.accuracy_mean or judge(one, other) == "within"
 
 
-def _listed(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+def _joined(texts: list[str]) -> str:
+    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"

@@ -1,31 +1,30 @@
-"""Which runs a study takes: each an ordinary run, with a name that says what it is.
+"""Plan a study: which runs it consists of, and which settings each of them has.
 
-All runs of a study have experts of the same length, so that what trains them in the same way
-matches the same trajectories, and these are trained once.
+The runs differ in what is studied, and in nothing else. All have experts of the same number of
+epochs, so that runs whose experts are trained alike share them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from datm_engine.runs.names import made
 from datm_engine.settings.config import Config, build, overlay
 from datm_engine.settings.derived.window_rules import THIRDS, third
 
-WINDOWS = THIRDS
-LONGEST = 60  # letters of a study's name, which its runs' names hold
-NEVER = 1e9  # a threshold that no loss is above
-SAMPLES = 5  # pictures of an image on its way, beside how it starts
-# Rows of real images that no expert has a part in, and that every method is compared with.
-OF_IMAGES_ALONE = ("random", "full")
+MAX_NAME = 60  # letters of a study's name, which begins the names of its runs
+EVERY_LOSS = 1e9  # a threshold that no loss exceeds
+STRIP_SAMPLES = 5  # pictures of an image on its way, beside the first one
+# Baselines of real images that no expert chooses. Every method is compared with them.
+WITHOUT_EXPERTS = ("random", "full")
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """`variant`: the window, or the method, that it shows."""
+    """variant: the window or the method that the run shows."""
 
     name: str
     ipc: int
@@ -34,16 +33,16 @@ class PlannedRun:
 
     @property
     def window(self) -> str:
-        """The first and the last epoch that it may start from."""
+        """The first and the last start epoch."""
         settings = self.config.distill
         return f"{settings.min_start_epoch}–{settings.max_start_epoch - 1}"
 
 
 @dataclass(frozen=True)
-class Plan:
-    """`kind`: "window" or "methods". `notes`: what was decided for the person, and why."""
+class StudyPlan:
+    """notes: choices made for the user, with their reasons."""
 
-    kind: str
+    kind: Literal["window", "methods"]
     name: str
     runs: tuple[PlannedRun, ...]
     notes: tuple[str, ...]
@@ -62,8 +61,8 @@ class Plan:
 
     @property
     def selections(self) -> tuple[str, ...]:
-        """The real images that are compared with."""
-        return tuple(dict.fromkeys(s for run in self.runs for s in run.config.evaluate.against))
+        """The selections of real images to compare with: "random", "full", …"""
+        return _selections(self.runs)
 
     @property
     def dataset(self) -> str:
@@ -71,22 +70,22 @@ class Plan:
 
 
 def study_name(dataset: str) -> str:
-    """A short name from a dataset's: a folder's or a file's own for a path."""
-    return made(Path(dataset).stem or "images", most=LONGEST)
+    """A name from a dataset's name, or from the name of its folder or file."""
+    return made(Path(dataset).stem or "images", most=MAX_NAME)
 
 
-def plan_windows(name: str, configs: Mapping[int, Config]) -> Plan:
-    """For each ipc a run of the early, the middle and the late third of the same trajectories.
+def plan_windows(name: str, configs: Mapping[int, Config]) -> StudyPlan:
+    """For each ipc, a run for the early, the middle and the late third of the start epochs.
 
-    configs: ipc → its settings, whose window is replaced. Raises ConfigError where the
-    trajectories are too short for thirds.
+    configs: ipc → settings, whose window is replaced. Raises ConfigError if the experts have too
+    few epochs for thirds.
     """
-    configs, notes = _sharing_experts(configs)
+    configs, notes = _with_shared_experts(configs)
     runs = []
     for ipc, config in configs.items():
-        for which in WINDOWS:
+        for variant in THIRDS:
             lower, initial, final = third(
-                config.snapshot_epochs, config.distill.expert_epochs, which
+                config.snapshot_epochs, config.distill.expert_epochs, variant
             )
             window = {
                 "min_start_epoch": lower,
@@ -94,65 +93,65 @@ def plan_windows(name: str, configs: Mapping[int, Config]) -> Plan:
                 "max_start_epoch": final,
                 "expansion_iterations": 0,
             }
-            runs.append(_planned(name, ipc, which, _over(config, distill=window)))
+            runs.append(_planned(name, ipc, variant, with_settings(config, distill=window)))
     epochs = runs[0].config.snapshot_epochs
-    thirds = f"early, middle and late are thirds of the same {epochs} epochs of every expert"
-    told = [*notes, thirds]
-    if all(run.config.distill.threshold == NEVER for run in runs):
-        told.append(
+    notes.append(f"early, middle and late are thirds of the same {epochs} epochs of every expert")
+    if all(run.config.distill.threshold == EVERY_LOSS for run in runs):
+        notes.append(
             "every step is taken, whatever its loss: late segments are short, and begin above the "
             "threshold (--set distill.threshold=1 refuses such steps)"
         )
-    return Plan("window", name, tuple(runs), tuple(told))
+    return StudyPlan("window", name, tuple(runs), tuple(notes))
 
 
-def plan_methods(name: str, configs: Mapping[tuple[str, int], Config]) -> Plan:
-    """For each ipc a run of every method. configs: (method, ipc) → its settings, the methods in
-    the order in which they are to stand."""
-    longest = max(config.snapshot_epochs for config in configs.values())
+def plan_methods(name: str, configs: Mapping[tuple[str, int], Config]) -> StudyPlan:
+    """For each ipc, a run for each method. configs: (method, ipc) → settings, in the order of the
+    methods."""
+    epochs = max(config.snapshot_epochs for config in configs.values())
     methods = list(dict.fromkeys(method for method, _ in configs))
     runs = []
     for ipc in sorted({ipc for _, ipc in configs}):
         for method in methods:
-            config = _over(configs[method, ipc], experts={"epochs": longest})
+            config = with_settings(configs[method, ipc], experts={"epochs": epochs})
             if method != methods[0]:
-                alone = [s for s in config.evaluate.against if s in OF_IMAGES_ALONE]
-                config = _over(config, evaluate={"against": alone})
+                against = [s for s in config.evaluate.against if s in WITHOUT_EXPERTS]
+                config = with_settings(config, evaluate={"against": against})
             runs.append(_planned(name, ipc, method, config))
     needed = max(config.epochs_needed for config in configs.values())
-    why = "as many as the longest window here needs"
-    if longest > needed:
-        why = f"the most that one of these asks for; the longest window here needs {needed}"
-    notes = [f"experts are trained for {longest} epochs, {why}"]
-    plan = Plan("methods", name, tuple(runs), ())
-    if chosen := [s for s in plan.selections if s not in OF_IMAGES_ALONE]:
-        notes.append(
-            f"{', '.join(chosen)}: chosen by what the experts of {methods[0]} make of them"
-        )
-    return Plan("methods", name, tuple(runs), tuple(notes))
+    reason = "as many as the longest window here needs"
+    if epochs > needed:
+        reason = f"the most that one of these asks for; the longest window here needs {needed}"
+    notes = [f"experts are trained for {epochs} epochs, {reason}"]
+    if chosen := [s for s in _selections(runs) if s not in WITHOUT_EXPERTS]:
+        notes.append(f"{', '.join(chosen)}: chosen by the experts of {methods[0]}")
+    return StudyPlan("methods", name, tuple(runs), tuple(notes))
 
 
-def with_samples(config: Config) -> Config:
-    """The same with its pictures saved so often that a strip of them has `SAMPLES` and the
-    start."""
-    return _over(config, distill={"sample_interval": max(1, config.distill.iterations // SAMPLES)})
+def with_settings(config: Config, **tables: dict[str, Any]) -> Config:
+    """The settings with `tables` over them. Raises ConfigError."""
+    return build(overlay(config.model_dump(), tables), "the study")
 
 
-def with_every_step(config: Config) -> Config:
-    """The same with no step refused for its loss: a late segment is short, so that images which do
-    not teach it yet begin far above the threshold, and would never be matched at all."""
-    return _over(config, distill={"threshold": NEVER})
+def sample_interval(config: Config) -> int:
+    """Iterations between samples, so that a strip has `STRIP_SAMPLES` besides the start."""
+    return max(1, config.distill.iterations // STRIP_SAMPLES)
 
 
 def _planned(name: str, ipc: int, variant: str, config: Config) -> PlannedRun:
     return PlannedRun(f"study-{name}-ipc{ipc}-{variant}", ipc, variant, config)
 
 
-def _sharing_experts(configs: Mapping[int, Config]) -> tuple[dict[int, Config], Sequence[str]]:
-    """The same settings with one dataset, network and expert training for all: those of the
-    fewest images, and as many epochs as the longest that any asks for."""
+def _selections(runs: Iterable[PlannedRun]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(s for run in runs for s in run.config.evaluate.against))
+
+
+def _with_shared_experts(
+    configs: Mapping[int, Config],
+) -> tuple[dict[int, Config], list[str]]:
+    """The settings with one dataset, network and expert training for all: those of the fewest
+    images per class, with the most epochs that any of them asks for. The notes say what differed.
+    """
     first, *others = (configs[ipc].model_dump() for ipc in sorted(configs))
-    epochs = max(config.snapshot_epochs for config in configs.values())
     shared = {table: first[table] for table in ("dataset", "network", "experts")}
     different = sorted(
         f"{table}.{key}"
@@ -160,14 +159,12 @@ def _sharing_experts(configs: Mapping[int, Config]) -> tuple[dict[int, Config], 
         for key in keys
         if key != "epochs" and any(other[table][key] != keys[key] for other in others)
     )
+    epochs = max(config.snapshot_epochs for config in configs.values())
     shared["experts"] = {**first["experts"], "epochs": epochs}
     notes = []
     if different:
-        told = f"{', '.join(different)} differ between the settings of these ipc"
-        notes.append(f"{told}; those of ipc {min(configs)} hold for all, as experts are shared")
-    return {ipc: _over(configs[ipc], **shared) for ipc in sorted(configs)}, notes
-
-
-def _over(config: Config, **tables: dict[str, Any]) -> Config:
-    """The configuration with `tables` over it, and so checked again."""
-    return build(overlay(config.model_dump(), tables), "the study")
+        notes.append(
+            f"{', '.join(different)} differ between the settings of these ipc; those of ipc "
+            f"{min(configs)} hold for all, as experts are shared"
+        )
+    return {ipc: with_settings(configs[ipc], **shared) for ipc in sorted(configs)}, notes

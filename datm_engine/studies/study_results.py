@@ -1,7 +1,12 @@
-"""A study's runs, read and put together: an accuracy for every set, ipc and network."""
+"""Read the runs of a study: an accuracy for each set, ipc and network, and the state of each run.
+
+Real images that one run of a study has evaluated need not be evaluated in another, if it would do
+the same (`shared_rows`).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,16 +15,17 @@ from datm_engine.runs.directory import Run
 from datm_engine.runs.events import Evaluated
 from datm_engine.runs.state import RunState, is_reference
 from datm_engine.settings import published
+from datm_engine.settings.config import Config
 from datm_engine.settings.published import Published
-from datm_engine.studies.study_plan import Plan, PlannedRun
+from datm_engine.studies.study_plan import WITHOUT_EXPERTS, PlannedRun, StudyPlan
 
 FULL = "full"
 
 
 @dataclass(frozen=True)
-class Cell:
-    """Test accuracy of `network` trained on `set`: a variant of the study, or a selection of real
-    images. `ipc` is None for all training images; `row` None where nothing is measured yet."""
+class AccuracyCell:
+    """Test accuracy of `network` trained on `set`, a variant of the study or a selection of real
+    images. ipc: None for all training images. row: None if it is not measured yet."""
 
     set: str
     ipc: int | None
@@ -27,12 +33,29 @@ class Cell:
     row: Evaluated | None
     published: Published | None
 
+    def as_json(self) -> dict[str, Any]:
+        """Accuracies are in percent."""
+        row = self.row
+        return {
+            "set": self.set,
+            "ipc": self.ipc,
+            "network": self.network,
+            "accuracy_mean": None if row is None else round(row.accuracy_mean, 4),
+            "accuracy_std": None if row is None else round(row.accuracy_std, 4),
+            "repeats": 0 if row is None else row.repeats,
+            "images": 0 if row is None else row.images,
+            "published": asdict(self.published) if self.published else None,
+        }
+
 
 @dataclass(frozen=True)
-class Standing:
-    """A run of the study. `status`: as `Run.status` says, or "missing"; `message`: why it failed;
-    `iterations` it has done, `skipped` of which took no step; `departures`: how its settings differ
-    from the published ones; `gradient`: as `distill.gradient` says."""
+class StudyRun:
+    """The state of a run of the study.
+
+    status: as of `Run.status`, or "missing". message: why it failed. skipped: iterations without a
+    step. departures: how its settings differ from the published ones. gradient:
+    `distill.gradient`.
+    """
 
     run: str
     ipc: int
@@ -47,24 +70,15 @@ class Standing:
 
     @property
     def is_idle(self) -> bool:
-        """Whether most of its iterations took no step: its set is near what it started as."""
+        """Whether most iterations took no step, so that the set is close to its initialization."""
         return 2 * self.skipped > self.iterations
 
 
 @dataclass(frozen=True)
-class Study:
-    """`variants` were distilled, `selections` are of real images; what is found is said of
-    the first network."""
-
-    kind: str
-    name: str
-    dataset: str
-    ipcs: tuple[int, ...]
-    variants: tuple[str, ...]
-    selections: tuple[str, ...]
-    networks: tuple[str, ...]
-    cells: tuple[Cell, ...]
-    runs: tuple[Standing, ...]
+class StudyResult:
+    plan: StudyPlan
+    cells: tuple[AccuracyCell, ...]
+    runs: tuple[StudyRun, ...]
 
     @property
     def is_done(self) -> bool:
@@ -72,115 +86,100 @@ class Study:
 
     @property
     def is_published(self) -> bool:
-        """Whether a published figure stands beside any."""
+        """Whether any cell has a published accuracy."""
         return any(cell.published for cell in self.cells)
 
     @property
     def departures(self) -> tuple[str, ...]:
-        """What all runs have in common beside which a published figure stands."""
-        every = self._departures
-        return tuple(one for one in every[0] if all(one in other for other in every))
+        """How all runs with a published accuracy differ from the published settings."""
+        first, *others = self._departures
+        return tuple(text for text in first if all(text in other for other in others))
 
     @property
     def departs_further(self) -> bool:
-        """Whether some of them differ in more than that."""
-        return any(set(one) > set(self.departures) for one in self._departures)
+        """Whether some of these runs differ in more than that."""
+        return any(set(texts) > set(self.departures) for texts in self._departures)
 
     @property
     def _departures(self) -> list[tuple[str, ...]]:
-        stands = {
-            (cell.set, cell.ipc) for cell in self.cells if cell.published and cell.ipc is not None
-        }
-        # Of real images or of another network: of the runs at that ipc.
-        beside = [run for run in self.runs if (run.variant, run.ipc) in stands]
-        beside = beside or [run for run in self.runs if run.ipc in {ipc for _, ipc in stands}]
-        return [run.departures for run in beside] or [()]
+        cells = [cell for cell in self.cells if cell.published and cell.ipc is not None]
+        variants = {(cell.set, cell.ipc) for cell in cells}
+        ipcs = {cell.ipc for cell in cells}
+        runs = [run for run in self.runs if (run.variant, run.ipc) in variants]
+        # If only real images or other networks have published accuracies: the runs of their ipc.
+        runs = runs or [run for run in self.runs if run.ipc in ipcs]
+        return [run.departures for run in runs] or [()]
 
-    def cell(self, name: str, ipc: int | None, network: str) -> Cell | None:
-        """None if there is none, as for a set that was not asked for."""
-        wanted = (name, None if name == FULL else ipc, network)
-        return next((c for c in self.cells if (c.set, c.ipc, c.network) == wanted), None)
-
-    def is_idle(self, variant: str, ipc: int) -> bool:
-        return any(run.is_idle for run in self.runs if (run.variant, run.ipc) == (variant, ipc))
+    def cell(self, name: str, ipc: int | None, network: str) -> AccuracyCell | None:
+        """None for a set or a network that the study does not have."""
+        key = (name, None if name == FULL else ipc, network)
+        return next((c for c in self.cells if (c.set, c.ipc, c.network) == key), None)
 
     def row(self, name: str, ipc: int | None, network: str) -> Evaluated | None:
-        found = self.cell(name, ipc, network)
-        return found.row if found else None
+        cell = self.cell(name, ipc, network)
+        return cell.row if cell else None
+
+    def variant_rows(self, ipc: int, network: str) -> dict[str, Evaluated]:
+        """The measured variants at this ipc, in their order."""
+        rows = {name: self.row(name, ipc, network) for name in self.plan.variants}
+        return {name: row for name, row in rows.items() if row}
+
+    def run(self, variant: str, ipc: int) -> StudyRun | None:
+        runs = (run for run in self.runs if (run.variant, run.ipc) == (variant, ipc))
+        return next(runs, None)
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "study": self.kind,
-            "name": self.name,
-            "dataset": self.dataset,
+            "study": self.plan.kind,
+            "name": self.plan.name,
+            "dataset": self.plan.dataset,
             "status": "done" if self.is_done else "incomplete",
-            "ipc": list(self.ipcs),
-            "variants": list(self.variants),
-            "selections": list(self.selections),
-            "networks": list(self.networks),
-            "cells": [_cell_json(cell) for cell in self.cells],
+            "ipc": list(self.plan.ipcs),
+            "variants": list(self.plan.variants),
+            "selections": list(self.plan.selections),
+            "networks": list(self.plan.networks),
+            "cells": [cell.as_json() for cell in self.cells],
             "runs": [asdict(run) for run in self.runs],
         }
 
 
-def read_study(plan: Plan, runs_dir: Path) -> Study:
-    """What the plan's runs have stated so far. Raises RunError for a damaged one."""
-    known = [
-        (planned, Run(runs_dir / planned.name))
-        for planned in plan.runs
-        if (runs_dir / planned.name / "run.json").is_file()
-    ]
-    rows = [row for pair in known for row in _rows(*pair)]
-    measured: dict[tuple[str, int | None, str], Evaluated] = {}
-    for name, ipc, row in rows:
-        measured.setdefault((name, ipc, row.network), row)
-    places = dict.fromkeys(
+def read_study(plan: StudyPlan, runs_dir: Path) -> StudyResult:
+    """Raises RunError for a damaged run."""
+    rows: dict[tuple[str, int | None, str], Evaluated] = {}
+    runs = []
+    for planned in plan.runs:
+        run = Run(runs_dir / planned.name)
+        is_started = (run.path / "run.json").is_file()
+        state = run.state() if is_started else RunState()
+        runs.append(_study_run(planned, run.status() if is_started else "missing", state))
+        for row in state.results:
+            if is_reference(row):
+                rows.setdefault(
+                    (row.set, None if row.set == FULL else planned.ipc, row.network), row
+                )
+            elif row.set == "distilled":
+                rows[planned.variant, planned.ipc, row.network] = row
+    sets = dict.fromkeys(
         (name, None if name == FULL else ipc)
         for name in (*plan.variants, *plan.selections)
         for ipc in plan.ipcs
     )
     cells = tuple(
-        Cell(
+        AccuracyCell(
             name,
             ipc,
             network,
-            measured.get((name, ipc, network)),
+            rows.get((name, ipc, network)),
             published.published(plan.dataset, ipc or plan.ipcs[0], name, network),
         )
         for network in plan.networks
-        for name, ipc in places
+        for name, ipc in sets
     )
-    opened = {planned.name: run for planned, run in known}
-    standings = tuple(_standing(planned, opened.get(planned.name)) for planned in plan.runs)
-    return Study(
-        kind=plan.kind,
-        name=plan.name,
-        dataset=plan.dataset,
-        ipcs=plan.ipcs,
-        variants=plan.variants,
-        selections=plan.selections,
-        networks=plan.networks,
-        cells=cells,
-        runs=standings,
-    )
+    return StudyResult(plan, cells, tuple(runs))
 
 
-def _rows(planned: PlannedRun, run: Run) -> list[tuple[str, int | None, Evaluated]]:
-    """The run's accuracies, each with the name it has in the study: the distilled set's is that
-    of its variant."""
-    found: list[tuple[str, int | None, Evaluated]] = []
-    for row in run.state().results:
-        if row.set == "distilled":
-            found.append((planned.variant, planned.ipc, row))
-        elif is_reference(row):
-            found.append((row.set, None if row.set == FULL else planned.ipc, row))
-    return found
-
-
-def _standing(planned: PlannedRun, run: Run | None) -> Standing:
-    state = RunState() if run is None else run.state()
-    status = "missing" if run is None else run.process_status() or state.status
-    return Standing(
+def _study_run(planned: PlannedRun, status: str, state: RunState) -> StudyRun:
+    return StudyRun(
         run=planned.name,
         ipc=planned.ipc,
         variant=planned.variant,
@@ -194,16 +193,49 @@ def _standing(planned: PlannedRun, run: Run | None) -> Standing:
     )
 
 
-def _cell_json(cell: Cell) -> dict[str, Any]:
-    """Accuracies in percent, None where nothing is measured."""
-    row = cell.row
-    return {
-        "set": cell.set,
-        "ipc": cell.ipc,
-        "network": cell.network,
-        "accuracy_mean": None if row is None else round(row.accuracy_mean, 4),
-        "accuracy_std": None if row is None else round(row.accuracy_std, 4),
-        "repeats": 0 if row is None else row.repeats,
-        "images": 0 if row is None else row.images,
-        "published": asdict(cell.published) if cell.published else None,
+def shared_rows(run: Run, others: Iterable[Run]) -> list[Evaluated]:
+    """Rows of real images that `run` needs and that `others` have measured.
+
+    A row is shared if `run` would measure the same: with the same images, network, training,
+    precision and seed.
+    """
+    config = run.config()
+    known = {(row.set, row.network) for row in _reference_rows(run)}
+    rows: dict[tuple[str, str], Evaluated] = {}
+    for other in others:
+        for row in _reference_rows(other):
+            key = (row.set, row.network)
+            is_needed = (
+                row.set in config.evaluate.against and row.network in config.evaluate.networks
+            )
+            if not is_needed or key in known or key in rows:
+                continue
+            theirs = _dependencies(other, other.config(), row.set)
+            if theirs == _dependencies(run, config, row.set):
+                rows[key] = row
+    return list(rows.values())
+
+
+def _reference_rows(run: Run) -> list[Evaluated]:
+    return [row for row in run.state().results if is_reference(row)]
+
+
+def _dependencies(run: Run, config: Config, selection: str) -> dict[str, Any]:
+    """What a row of real images depends on, besides the network's architecture."""
+    tables, settings = config.model_dump(), config.evaluate
+    is_full = selection == FULL
+    facts = {
+        "dataset": tables["dataset"],
+        "network": tables["network"],
+        "precision": run.facts()["arithmetic"]["precision"],
+        "seed": config.distill.seed,
+        "epochs": settings.full_epochs if is_full else settings.epochs,
+        "repeats": settings.full_repeats if is_full else settings.repeats,
+        "training": (settings.batch, settings.momentum, settings.weight_decay, settings.real_lr),
+        "mirrored": settings.mirrored,
     }
+    if not is_full:
+        facts["ipc"] = config.distill.ipc
+    if selection not in WITHOUT_EXPERTS:
+        facts["experts"] = tables["experts"]
+    return facts

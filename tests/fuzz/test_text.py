@@ -189,9 +189,9 @@ def test_no_study_has_a_control_character(place: Path, capsys: pytest.CaptureFix
     write_log(Run(place / plan.runs[-1].name), [failed])
     study = read_study(plan, place)
     assert study.runs[-1].message == HOSTILE
-    output.results().print(study_tables.drawn(study))
+    output.results().print(study_tables.terminal_table(study))
     assert_clean(capsys.readouterr().out)
-    for path in study_files.write(study, plan, place, place / "result"):
+    for path in study_files.write(study, place, place / "result"):
         assert_clean(path.read_text(encoding="utf-8"))
 
 

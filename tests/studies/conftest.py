@@ -11,7 +11,7 @@ import torch
 from datm_engine.compute.runtime import Runtime
 from datm_engine.runs.directory import Run
 from datm_engine.runs.events import Evaluated, RunEnded
-from datm_engine.studies.study_plan import Plan, PlannedRun, plan_windows
+from datm_engine.studies.study_plan import PlannedRun, StudyPlan, plan_windows
 from tests.conftest import tiny_config
 
 
@@ -42,7 +42,7 @@ def told_run(
 
 
 def told_study(
-    runs_dir: Path, plan: Plan, means: Mapping[tuple[str, int], float], std: float = 1.0
+    runs_dir: Path, plan: StudyPlan, means: Mapping[tuple[str, int], float], std: float = 1.0
 ) -> None:
     """Every run of the plan for which there is an accuracy, with 70 for random images and 99 for
     all."""
@@ -54,7 +54,7 @@ def told_study(
 
 
 @pytest.fixture
-def windows() -> Plan:
+def windows() -> StudyPlan:
     """Of 1, 2 and 5 per class."""
     against = {"against": ["random", "full"]}
     configs = {ipc: tiny_config(distill={"ipc": ipc}, evaluate=against) for ipc in (1, 2, 5)}

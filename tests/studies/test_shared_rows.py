@@ -10,8 +10,8 @@ import torch
 
 from datm_engine.compute.runtime import Runtime
 from datm_engine.runs.directory import Run
-from datm_engine.studies.shared_rows import shared_rows
 from datm_engine.studies.study_plan import PlannedRun
+from datm_engine.studies.study_results import shared_rows
 from tests.conftest import tiny_config
 from tests.studies.conftest import row, told_run
 

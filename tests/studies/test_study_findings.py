@@ -9,7 +9,7 @@ import pytest
 from datm_engine.runs.directory import Run
 from datm_engine.runs.events import Matched
 from datm_engine.studies.study_findings import findings, judge
-from datm_engine.studies.study_plan import Plan, plan_methods, plan_windows
+from datm_engine.studies.study_plan import StudyPlan, plan_methods, plan_windows
 from datm_engine.studies.study_results import read_study
 from tests.conftest import tiny_config
 from tests.studies.conftest import row, told_run, told_study
@@ -18,19 +18,19 @@ MIDDLE = {("middle", 1): 60.0, ("middle", 2): 60.0, ("middle", 5): 60.0}
 SHOWS = {("early", 1): 80.0, ("late", 1): 70.0, ("early", 5): 85.0, ("late", 5): 95.0}
 
 
-def said(windows: Plan, tmp_path: Path, means: dict[tuple[str, int], float]) -> list[str]:
+def said(windows: StudyPlan, tmp_path: Path, means: dict[tuple[str, int], float]) -> list[str]:
     told_study(tmp_path, windows, means)
     return findings(read_study(windows, tmp_path))
 
 
-def test_the_best_window_of_every_ipc_is_named(windows: Plan, tmp_path: Path) -> None:
+def test_the_best_window_of_every_ipc_is_named(windows: StudyPlan, tmp_path: Path) -> None:
     told = said(windows, tmp_path, {**SHOWS, **MIDDLE})
     assert told[0] == "At 1 per class early is best, with 80.0 ± 1.0%."
     assert told[1].startswith("At 2 per class middle is best, with 60.0 ± 1.0%, of the 1 of 3")
     assert told[2] == "At 5 per class late is best, with 95.0 ± 1.0%."
 
 
-def test_both_claims_show(windows: Plan, tmp_path: Path) -> None:
+def test_both_claims_show(windows: StudyPlan, tmp_path: Path) -> None:
     late, early = said(windows, tmp_path, {**SHOWS, **MIDDLE})[-2:]
     assert late == (
         "That late matching hurts where the images are fewest (1 per class) shows: "
@@ -40,20 +40,20 @@ def test_both_claims_show(windows: Plan, tmp_path: Path) -> None:
     assert early.endswith("shows: early 85.0 ± 1.0, late 95.0 ± 1.0.")
 
 
-def test_the_reverse_is_said_to_be_one(windows: Plan, tmp_path: Path) -> None:
+def test_the_reverse_is_said_to_be_one(windows: StudyPlan, tmp_path: Path) -> None:
     means = {("early", 1): 70.0, ("late", 1): 80.0, ("early", 5): 95.0, ("late", 5): 85.0}
     for sentence in said(windows, tmp_path, means)[-2:]:
         assert "does not show, the reverse does" in sentence
 
 
-def test_a_middle_window_may_be_the_better_one(windows: Plan, tmp_path: Path) -> None:
+def test_a_middle_window_may_be_the_better_one(windows: StudyPlan, tmp_path: Path) -> None:
     means = {**SHOWS, ("middle", 1): 85.0, ("middle", 5): 90.0, ("late", 5): 60.0}
     late, early = said(windows, tmp_path, means)[-2:]
     assert late.endswith("shows: late 70.0 ± 1.0, middle 85.0 ± 1.0.")
     assert early.endswith("shows: early 85.0 ± 1.0, middle 90.0 ± 1.0.")
 
 
-def test_within_the_deviation_nothing_shows(windows: Plan, tmp_path: Path) -> None:
+def test_within_the_deviation_nothing_shows(windows: StudyPlan, tmp_path: Path) -> None:
     """√2 apart is the most that two deviations of 1 leave open."""
     means = {("early", 1): 80.0, ("late", 1): 78.7, ("early", 5): 90.0, ("late", 5): 91.5}
     told = said(windows, tmp_path, means)
@@ -64,23 +64,23 @@ def test_within_the_deviation_nothing_shows(windows: Plan, tmp_path: Path) -> No
     assert told[-1].endswith("shows: early 90.0 ± 1.0, late 91.5 ± 1.0.")
 
 
-def test_what_is_not_measured_is_not_claimed(windows: Plan, tmp_path: Path) -> None:
+def test_what_is_not_measured_is_not_claimed(windows: StudyPlan, tmp_path: Path) -> None:
     told = said(windows, tmp_path, {("early", 1): 80.0, ("early", 5): 80.0})
-    assert "cannot be told: late is not measured" in told[-2]
-    assert "cannot be told: no other window is measured" in told[-1]
+    assert "cannot be judged: late is not measured" in told[-2]
+    assert "cannot be judged: no other window is measured" in told[-1]
 
 
-def test_of_nothing_nothing_is_said(windows: Plan, tmp_path: Path) -> None:
-    assert all("cannot be told" in text for text in said(windows, tmp_path, {}))
+def test_of_nothing_nothing_is_said(windows: StudyPlan, tmp_path: Path) -> None:
+    assert all("cannot be judged" in text for text in said(windows, tmp_path, {}))
 
 
-def test_single_networks_show_nothing(windows: Plan, tmp_path: Path) -> None:
+def test_single_networks_show_nothing(windows: StudyPlan, tmp_path: Path) -> None:
     for planned in windows.runs:
         mean = 80.0 if planned.variant == "early" else 50.0
         told_run(tmp_path, planned, [row("distilled", mean, 0.0, repeats=1)])
     told = findings(read_study(windows, tmp_path))
     assert "single networks have no deviation" in told[0]
-    assert "cannot be told from single networks" in told[-2]
+    assert "cannot be judged from single networks" in told[-2]
 
 
 def test_one_ipc_shows_no_movement(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_lossless_is_within_the_deviation_of_all_images(
     assert told in findings(read_study(plan, tmp_path))[-1]
 
 
-def test_real_images_that_do_as_well_are_named(windows: Plan, tmp_path: Path) -> None:
+def test_real_images_that_do_as_well_are_named(windows: StudyPlan, tmp_path: Path) -> None:
     """Random images have 70 ± 1."""
     told = said(windows, tmp_path, {("early", 1): 80.0, ("late", 2): 71.0, ("early", 5): 60.0})
     assert told[3] == (
@@ -121,14 +121,16 @@ def test_apart_is_beyond_the_deviation_of_the_difference() -> None:
     assert judge(row("a", 50.0, repeats=1), row("b", 90.0)) == "unknown"
 
 
-def test_where_no_step_was_taken_nothing_is_said_of_matching(windows: Plan, tmp_path: Path) -> None:
+def test_where_no_step_was_taken_nothing_is_said_of_matching(
+    windows: StudyPlan, tmp_path: Path
+) -> None:
     told_study(tmp_path, windows, SHOWS)
     late = windows.runs[2]
     run = Run(tmp_path / late.name)
     with run.recording() as record:
         record.write(matched(iteration=8, skipped=5))
     told = findings(read_study(windows, tmp_path))
-    assert "(1 per class) cannot be told, as late took hardly a step" in told[-3]
+    assert "(1 per class) cannot be judged, as late took hardly a step" in told[-3]
     assert told[-2].endswith("shows: early 85.0 ± 1.0, late 95.0 ± 1.0.")
     assert "near what it started as: late at 1 per class (5 of 8)." in told[-1]
     with run.recording() as record:

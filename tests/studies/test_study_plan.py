@@ -7,17 +7,18 @@ import pytest
 from datm_engine.errors import ConfigError
 from datm_engine.settings.config import differences
 from datm_engine.studies.study_plan import (
-    Plan,
+    EVERY_LOSS,
+    StudyPlan,
     plan_methods,
     plan_windows,
+    sample_interval,
     study_name,
-    with_every_step,
-    with_samples,
+    with_settings,
 )
 from tests.conftest import tiny_config
 
 
-def test_names_say_study_ipc_and_window(windows: Plan) -> None:
+def test_names_say_study_ipc_and_window(windows: StudyPlan) -> None:
     assert [run.name for run in windows.runs][:4] == [
         "study-digits-ipc1-early",
         "study-digits-ipc1-middle",
@@ -35,7 +36,7 @@ def test_names_say_study_ipc_and_window(windows: Plan) -> None:
 
 def test_no_step_of_a_window_is_refused_for_its_loss() -> None:
     config = tiny_config()
-    every = with_every_step(config)
+    every = with_settings(config, distill={"threshold": EVERY_LOSS})
     assert differences(config, every) == {"distill.threshold": (5.0, 1e9)}
     told = "every step is taken, whatever its loss"
     assert any(told in note for note in plan_windows("digits", {1: every}).notes)
@@ -60,7 +61,7 @@ def test_windows_are_fixed_thirds_of_the_same_epochs() -> None:
     assert all(len(third) in (3, 4) for third in starts)
 
 
-def test_only_the_window_differs_within_an_ipc(windows: Plan) -> None:
+def test_only_the_window_differs_within_an_ipc(windows: StudyPlan) -> None:
     early, middle, late = (run.config for run in windows.runs[:3])
     for other in (middle, late):
         assert {key.partition(".")[0] for key in differences(early, other)} == {"distill"}
@@ -102,8 +103,7 @@ def test_too_few_epochs_for_thirds_are_refused() -> None:
 
 @pytest.mark.parametrize(("iterations", "interval"), [(150, 30), (8, 1), (3, 1)])
 def test_a_strip_has_pictures_on_the_way(iterations: int, interval: int) -> None:
-    config = with_samples(tiny_config(distill={"iterations": iterations}))
-    assert config.distill.sample_interval == interval
+    assert sample_interval(tiny_config(distill={"iterations": iterations})) == interval
 
 
 def test_methods_stand_in_their_order_and_share_the_length_of_experts() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from datm_engine.studies.study_plan import Plan, plan_methods
+from datm_engine.studies.study_plan import StudyPlan, plan_methods
 from datm_engine.studies.study_results import read_study
 from tests.conftest import tiny_config
 from tests.studies.conftest import row, told_run, told_study
@@ -13,7 +13,7 @@ from tests.studies.conftest import row, told_run, told_study
 MEANS = {("early", 1): 80.0, ("late", 1): 70.0, ("middle", 2): 90.0}
 
 
-def test_accuracies_stand_where_they_belong(windows: Plan, tmp_path: Path) -> None:
+def test_accuracies_stand_where_they_belong(windows: StudyPlan, tmp_path: Path) -> None:
     told_study(tmp_path, windows, MEANS)
     study = read_study(windows, tmp_path)
     early = study.row("early", 1, "convnet")
@@ -32,13 +32,13 @@ def test_accuracies_stand_where_they_belong(windows: Plan, tmp_path: Path) -> No
     assert not study.is_done
 
 
-def test_why_a_run_failed_is_told(windows: Plan, tmp_path: Path) -> None:
+def test_why_a_run_failed_is_told(windows: StudyPlan, tmp_path: Path) -> None:
     told_run(tmp_path, windows.runs[0], [], "failed")
     first = read_study(windows, tmp_path).runs[0]
     assert (first.status, first.message) == ("failed", "why")
 
 
-def test_as_json_it_has_a_cell_for_everything(windows: Plan, tmp_path: Path) -> None:
+def test_as_json_it_has_a_cell_for_everything(windows: StudyPlan, tmp_path: Path) -> None:
     told_study(tmp_path, windows, MEANS)
     told = json.loads(json.dumps(read_study(windows, tmp_path).as_json()))
     assert (told["study"], told["status"], told["ipc"]) == ("window", "incomplete", [1, 2, 5])
@@ -86,7 +86,7 @@ def test_published_figures_stand_beside_with_what_differs(tmp_path: Path) -> Non
     assert "distill.iterations 8, not 5000" in study.runs[1].departures
 
 
-def test_nothing_is_published_for_digits(windows: Plan, tmp_path: Path) -> None:
+def test_nothing_is_published_for_digits(windows: StudyPlan, tmp_path: Path) -> None:
     study = read_study(windows, tmp_path)
     assert not study.is_published
     assert study.departures == ()

@@ -121,11 +121,11 @@ def test_stopped_it_goes_on_with_the_same_result(
         patched.setattr(study_runner, "make_distilled_set", with_ctrl_c)
         stopped = compare("--to", "here", methods="datm,mtt")
     assert stopped.code == 130
-    assert "stopped with 1 of 2 runs to make; go on with: datm study methods" in stopped.err
+    assert "stopped with 1 of 2 runs to make; resume with: datm study methods" in stopped.err
     assert json.loads(Path("here/study.json").read_text())["status"] == "incomplete"
     assert "| mtt | – |" in Path("here/study.md").read_text()
 
-    again = stopped.err.partition("go on with: ")[2].splitlines()[0]
+    again = stopped.err.partition("resume with: ")[2].splitlines()[0]
     resumed = datm(*shlex.split(again)[1:], "--json")
     assert resumed.code == 0, resumed.err
     assert starts("study-digits-ipc1-datm") == [0]
@@ -153,9 +153,9 @@ def test_a_run_that_cannot_be_matched_is_a_finding(study: Callable[..., Answer])
     tight = study("--set", "distill.threshold=1e-9", "--set", "distill.max_refusals=2", ipc="1")
     assert_two_lines(tight, 1, "no step was taken", "--set distill.threshold=")
     assert tight.out.count("failed") >= 3
-    assert "failed: matching could not go on." in tight.out
-    assert "cannot be told" in tight.out or "One ipc alone" in tight.out
-    assert "go on with" not in tight.err
+    assert "failed: matching could not continue." in tight.out
+    assert "cannot be judged" in tight.out or "One ipc alone" in tight.out
+    assert "resume with" not in tight.err
 
 
 def test_methods_are_compared(compare: Callable[..., Answer]) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from datm_cli.studies import accuracy_chart, study_files, study_tables
+from datm_cli.studies import study_files, study_tables
+from datm_cli.studies.accuracy_chart import accuracy_chart, standalone_svg
 from datm_engine.errors import ConfigError, FileError
 from datm_engine.runs.events import Evaluated
-from datm_engine.studies.study_plan import Plan, plan_methods, plan_windows
-from datm_engine.studies.study_results import Study, read_study
+from datm_engine.studies.study_plan import StudyPlan, plan_methods, plan_windows
+from datm_engine.studies.study_results import StudyResult, read_study
 from tests.conftest import tiny_config
 from tests.studies.conftest import row, told_run, told_study
 
@@ -24,19 +25,19 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture
-def plan() -> Plan:
+def plan() -> StudyPlan:
     against = {"against": ["random", "full"]}
     configs = {ipc: tiny_config(distill={"ipc": ipc}, evaluate=against) for ipc in (1, 2)}
     return plan_windows("digits", configs)
 
 
 @pytest.fixture
-def study(plan: Plan, tmp_path: Path) -> Study:
+def study(plan: StudyPlan, tmp_path: Path) -> StudyResult:
     told_study(tmp_path / "runs", plan, MEANS)
     return read_study(plan, tmp_path / "runs")
 
 
-def test_the_table_has_a_line_for_every_set(study: Study) -> None:
+def test_the_table_has_a_line_for_every_set(study: StudyResult) -> None:
     assert study_tables.markdown(study).splitlines() == [
         "| window | ipc 1 | ipc 2 |",
         "| --- | --- | --- |",
@@ -48,7 +49,7 @@ def test_the_table_has_a_line_for_every_set(study: Study) -> None:
     ]
 
 
-def published_study(tmp_path: Path, rows: list[Evaluated], dataset: str = "cifar10") -> Study:
+def published_study(tmp_path: Path, rows: list[Evaluated], dataset: str = "cifar10") -> StudyResult:
     tables = {
         "dataset": {"name": dataset},
         "evaluate": {"networks": ["convnet", "resnet18"], "against": ["random"]},
@@ -75,7 +76,7 @@ def test_published_figures_stand_in_brackets(tmp_path: Path) -> None:
     assert lines[5] == "| resnet18 | datm | **50.0 ± 1.0** | – |"
     told = study_tables.remarks(study)
     assert "(1): of one network." in told
-    assert "failed: matching could not go on." in told
+    assert "failed: matching could not continue." in told
     assert "ICLR 2024" in told[-1]
     assert "network.width 4, not 128" in told[-1]
     assert "by its name" not in told[-1]
@@ -88,8 +89,8 @@ def test_a_folder_s_published_figures_say_that_its_name_is_all_they_go_by(tmp_pa
     assert told.endswith("; /data/CIFAR-10 is taken for cifar10 by its name.")
 
 
-def test_a_plot_is_an_svg_with_everything_named(study: Study) -> None:
-    drawing = accuracy_chart.standalone(accuracy_chart.accuracy_chart(study, "convnet"))
+def test_a_plot_is_an_svg_with_everything_named(study: StudyResult) -> None:
+    drawing = standalone_svg(accuracy_chart(study, "convnet"))
     root = ET.fromstring(drawing)
     assert root.tag == f"{SVG}svg"
     texts = [element.text for element in root.iter(f"{SVG}text")]
@@ -106,15 +107,15 @@ def test_the_axis_of_images_is_logarithmic(tmp_path: Path) -> None:
     configs = {ipc: tiny_config(distill={"ipc": ipc}) for ipc in (1, 10, 100)}
     plan = plan_windows("digits", configs)
     told_study(tmp_path, plan, {("early", ipc): 50.0 + ipc / 10 for ipc in (1, 10, 100)})
-    chart = accuracy_chart.accuracy_chart(read_study(plan, tmp_path), "convnet")
-    texts = list(ET.fromstring(accuracy_chart.standalone(chart)).iter(f"{SVG}text"))
+    chart = accuracy_chart(read_study(plan, tmp_path), "convnet")
+    texts = list(ET.fromstring(standalone_svg(chart)).iter(f"{SVG}text"))
     places = {t.text: float(t.get("x", "nan")) for t in texts if t.text in ("1", "10", "100")}
     assert places["10"] - places["1"] == pytest.approx(places["100"] - places["10"], abs=0.2)
 
 
-def test_all_files_are_written(study: Study, plan: Plan, tmp_path: Path) -> None:
+def test_all_files_are_written(study: StudyResult, plan: StudyPlan, tmp_path: Path) -> None:
     """These runs have no pictures, so there are no strips."""
-    written = study_files.write(study, plan, tmp_path / "runs", tmp_path / "out")
+    written = study_files.write(study, tmp_path / "runs", tmp_path / "out")
     names = ["study.json", "study.md", "accuracy.svg", "report.html"]
     assert [path.name for path in written] == names
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(names)
@@ -140,10 +141,12 @@ def test_an_approximate_gradient_is_named(tmp_path: Path) -> None:
     assert told[0].startswith("tesla: the gradient is TESLA's approximation")
 
 
-def test_an_earlier_result_makes_way_for_no_less(study: Study, plan: Plan, tmp_path: Path) -> None:
+def test_an_earlier_result_makes_way_for_no_less(
+    study: StudyResult, plan: StudyPlan, tmp_path: Path
+) -> None:
     folder = tmp_path / "out"
     study_files.check(folder, plan)
-    study_files.write(study, plan, tmp_path / "runs", folder)
+    study_files.write(study, tmp_path / "runs", folder)
     study_files.check(folder, plan)
     before = {path: path.read_bytes() for path in folder.iterdir()}
     less = plan_windows("digits", {1: tiny_config()})
@@ -165,7 +168,7 @@ def test_an_earlier_result_makes_way_for_no_less(study: Study, plan: Plan, tmp_p
         study_files.check(folder, plan)
 
 
-def test_what_is_no_study_is_left_alone(plan: Plan, tmp_path: Path) -> None:
+def test_what_is_no_study_is_left_alone(plan: StudyPlan, tmp_path: Path) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "study.md").write_text("mine")
     (tmp_path / "thesis-2").write_text("")
@@ -179,6 +182,6 @@ def test_what_is_no_study_is_left_alone(plan: Plan, tmp_path: Path) -> None:
 def test_a_name_cannot_become_markup(tmp_path: Path) -> None:
     plan = plan_windows("a<b>|c", {1: tiny_config()})
     study = read_study(plan, tmp_path)
-    study_files.write(study, plan, tmp_path, tmp_path / "out")
+    study_files.write(study, tmp_path, tmp_path / "out")
     assert "<b>" not in (tmp_path / "out/report.html").read_text()
     assert "a&lt;b&gt;" in (tmp_path / "out/report.html").read_text()
