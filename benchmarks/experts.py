@@ -34,6 +34,9 @@ SETTINGS = ExpertsConfig(
     rho=0.01,
     alpha=0.3,
     seed=0,
+    precision="run",
+    snapshots="float32",
+    order="random",
 )
 WAYS: dict[str, dict[str, Any]] = {
     "plain": {},

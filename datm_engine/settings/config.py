@@ -43,8 +43,8 @@ class DatasetConfig(Table):
     resolution: Resolution  # pixels a side, "32x24" (width x height) or "native"
     train_images: Annotated[int, Field(ge=2)] | Literal["all"]  # the same share of each class
     validation: float = Field(ge=0, lt=0.9)  # share of them held out for selection
-    test: float = Field(default=0.2, gt=0, lt=0.9)  # share held out where no test part is labelled
-    skip_damaged: bool = False  # images that cannot be read; otherwise they are refused
+    test: float = Field(gt=0, lt=0.9)  # share held out where no test part is labelled
+    skip_damaged: bool  # images that cannot be read; otherwise they are refused
     seed: int = Field(ge=0)  # of the choice of these images and of the held-out part
     preprocessing: Literal["zca", "normalize"]
     zca_regularization: float = Field(gt=0)  # added to the eigenvalues; images in [0, 1]
@@ -71,10 +71,9 @@ class ExpertsConfig(Table):
     seed: int = Field(ge=0)
     # No preset can name one: the folder of a set that `datm import` made, matched as it is.
     imported: str | None = None  # "none" on the command line, where it has been named before
-    # The rest is stated by every preset, but not by runs from before there were these keys.
-    precision: Literal["run", "float32", "bfloat16"] = "run"  # "run": as --precision says
-    snapshots: Literal["float32", "bfloat16"] = "float32"  # on disk; "bfloat16" takes half of it
-    order: Literal["random", "easy-first"] = "random"  # of images; the other is PAD's (curriculum)
+    precision: Literal["run", "float32", "bfloat16"]  # "run": as --precision says
+    snapshots: Literal["float32", "bfloat16"]  # on disk; "bfloat16" takes half of it
+    order: Literal["random", "easy-first"]  # of images; the other is PAD's (curriculum)
 
     @field_validator("imported", mode="before")
     @classmethod
@@ -107,13 +106,12 @@ class DistillConfig(Table):
     label_experts: Literal["all", "one"]  # whose logits the soft labels start from
     sample_interval: int = Field(ge=1)  # iterations between saved pictures
     checkpoint_seconds: float = Field(ge=0)  # at most this much work is lost
-    # The rest is stated by every preset, but not by runs from before there were these keys.
-    gradient: Literal["exact", "tesla"] = "exact"  # "tesla": its approximation, cheaper
-    averaging: float = Field(default=0.0, ge=0, lt=1)  # decay of the images' average (FTD); 0: none
-    matched_share: float = Field(default=1.0, gt=0, le=1)  # of the weights, the deepest ones (PAD)
-    ending: Literal["last", "nearest"] = "last"  # the student's step that is compared (ATT)
-    trajectories: Literal["real", "convex"] = "real"  # "convex": a line, first to last (MCT)
-    mirrored: bool = False  # students see every image beside its mirror image (FYI)
+    gradient: Literal["exact", "tesla"]  # "tesla": its approximation, cheaper
+    averaging: float = Field(ge=0, lt=1)  # decay of the images' average (FTD); 0: none
+    matched_share: float = Field(gt=0, le=1)  # of the weights, the deepest ones (PAD)
+    ending: Literal["last", "nearest"]  # the student's step that is compared (ATT)
+    trajectories: Literal["real", "convex"]  # "convex": a line, first to last (MCT)
+    mirrored: bool  # students see every image beside its mirror image (FYI)
 
 
 class EvaluateConfig(Table):
@@ -130,7 +128,7 @@ class EvaluateConfig(Table):
     selection: Literal["validation", "last", "test"]  # "test" is the published rule
     selection_interval: int = Field(ge=1)  # iterations between candidates
     selection_repeats: int = Field(ge=1)
-    mirrored: bool = False  # networks see every image beside its mirror image (FYI)
+    mirrored: bool  # networks see every image beside its mirror image (FYI)
 
 
 class Config(Table):
@@ -244,7 +242,7 @@ def build(tables: Mapping[str, Any], source: str) -> Config:
     `source` names where they came from (a file, a preset, flags) for the message.
     """
     try:
-        return Config.model_validate(_integers_as_floats(tables))
+        return Config.model_validate(tables)
     except ValidationError as problems:
         wrong = explain(problems.errors(), Config)
         raise ConfigError(f"{source}: {wrong} (the presets state every key)", HELP) from None
@@ -261,24 +259,3 @@ def differences(*configs: Config) -> dict[str, tuple[Any, ...]]:
     return {
         key: values for key, values in stated.items() if any(value != values[0] for value in values)
     }
-
-
-def _integers_as_floats(tables: Mapping[str, Any]) -> dict[str, Any]:
-    """TOML tells 1 from 1.0; people do not. Integers become floats where a float is asked for."""
-    plain: dict[str, Any] = {}
-    for table, keys in tables.items():
-        wanted = fields(Config, table)
-        if not wanted or not isinstance(keys, Mapping):
-            plain[table] = keys
-            continue
-        plain[table] = {
-            key: float(value)
-            if key in wanted and wanted[key].annotation is float and _is_short(value)
-            else value
-            for key, value in keys.items()
-        }
-    return plain
-
-
-def _is_short(value: Any) -> bool:
-    return type(value) is int and abs(value) < 2**63

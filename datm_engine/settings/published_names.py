@@ -1,8 +1,8 @@
 """The names of settings in the code published with MTT, FTD, TESLA and DATM, and what each is here.
 
 Sources: the arguments of MTT's, FTD's and TESLA's `buffer` and `distill` scripts, and the keys of
-DATM's YAML files. Several names resemble a key of another meaning, so this table is asked before
-any likeness.
+DATM's YAML files. Several names resemble a key of another meaning, so this table is read before
+similar names are suggested.
 """
 
 from __future__ import annotations
@@ -12,141 +12,129 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PublishedName:
-    """`keys`: its counterparts as "table.key", empty if there is none. `meaning`: what it sets, or
-    why it has no counterpart."""
+    """meaning: what it sets, or why it has no counterpart. keys: its counterparts ("table.key")."""
 
-    keys: tuple[str, ...]
     meaning: str
+    keys: tuple[str, ...]
 
 
-def _is(key: str, meaning: str) -> PublishedName:
-    return PublishedName((key,), meaning)
+def _name(meaning: str, *keys: str) -> PublishedName:
+    return PublishedName(meaning, keys)
 
 
-def _both(first: str, second: str, meaning: str) -> PublishedName:
-    return PublishedName((first, second), meaning)
-
-
-def _none(reason: str) -> PublishedName:
-    return PublishedName((), reason)
-
-
-_DISTILL = {
-    "ipc": _is("distill.ipc", "synthetic images per class"),
-    "Iteration": _is("distill.iterations", "iterations of the distillation"),
-    "syn_steps": _is("distill.syn_steps", "N, the student's steps in an iteration"),
-    "expert_epochs": _is("distill.expert_epochs", "M, expert epochs from start to target"),
-    "min_start_epoch": _is("distill.min_start_epoch", "T⁻, the first start epoch"),
-    "current_max_start_epoch": _is(
-        "distill.initial_max_start_epoch", "T, the bound of the start epoch at iteration 0"
+PUBLISHED = {
+    # distill.py: the distillation
+    "ipc": _name("synthetic images per class", "distill.ipc"),
+    "Iteration": _name("iterations of the distillation", "distill.iterations"),
+    "syn_steps": _name("N, the student's steps in an iteration", "distill.syn_steps"),
+    "expert_epochs": _name("M, expert epochs from start to target", "distill.expert_epochs"),
+    "min_start_epoch": _name("T⁻, the first start epoch", "distill.min_start_epoch"),
+    "current_max_start_epoch": _name(
+        "T, the bound of the start epoch at iteration 0", "distill.initial_max_start_epoch"
     ),
-    "Initial_Step": _is(
-        "distill.initial_max_start_epoch", "T, the bound of the start epoch at iteration 0"
+    "Initial_Step": _name(
+        "T, the bound of the start epoch at iteration 0", "distill.initial_max_start_epoch"
     ),
-    "max_start_epoch": _is("distill.max_start_epoch", "T⁺, the final bound of the start epoch"),
-    "expansion_end_epoch": _is(
-        "distill.expansion_iterations", "it counts iterations, over which T grows to T⁺"
+    "max_start_epoch": _name("T⁺, the final bound of the start epoch", "distill.max_start_epoch"),
+    "expansion_end_epoch": _name(
+        "it counts iterations, over which T grows to T⁺", "distill.expansion_iterations"
     ),
-    "learn_end_epoch": _is(
-        "distill.expansion_iterations", "it counts iterations, over which T grows to T⁺"
+    "learn_end_epoch": _name(
+        "it counts iterations, over which T grows to T⁺", "distill.expansion_iterations"
     ),
-    "Sequential_Generation": _is(
-        "distill.expansion_iterations", "False is 0 here: T = T⁺ throughout"
+    "Sequential_Generation": _name(
+        "False is 0 here: T = T⁺ throughout", "distill.expansion_iterations"
     ),
-    "batch_syn": _is("distill.batch_syn", "synthetic images in a student's step"),
-    "lr_img": _is("distill.lr_images", "learning rate of the images"),
-    "lr_y": _is("distill.lr_labels", "learning rate of the labels"),
-    "lr_lr": _is("distill.lr_lr", "learning rate of η"),
-    "Momentum_y": _is("distill.momentum_labels", "momentum of the labels"),
-    "threshold": _is("distill.threshold", "largest matching loss at which a step is taken"),
-    "pix_init": _is("distill.images", "where the images start: correct, random (real) or noise"),
-    "ema_decay": _is("distill.averaging", "FTD's decay of the images' average; DATM ignores it"),
-    "teacher_label": PublishedName(
-        ("distill.labels", "distill.label_experts", "distill.lr_labels"),
+    "batch_syn": _name("synthetic images in a student's step", "distill.batch_syn"),
+    "lr_img": _name("learning rate of the images", "distill.lr_images"),
+    "lr_y": _name("learning rate of the labels", "distill.lr_labels"),
+    "lr_lr": _name("learning rate of η", "distill.lr_lr"),
+    "Momentum_y": _name("momentum of the labels", "distill.momentum_labels"),
+    "threshold": _name("largest matching loss at which a step is taken", "distill.threshold"),
+    "pix_init": _name("where the images start: correct, random (real) or noise", "distill.images"),
+    "ema_decay": _name("FTD's decay of the images' average; DATM ignores it", "distill.averaging"),
+    "teacher_label": _name(
         "TESLA's fixed labels of an expert: soft, one and 0, as --method tesla has them",
+        "distill.labels",
+        "distill.label_experts",
+        "distill.lr_labels",
     ),
-    "lr_init": _none("the published code does not read it"),
-    "no_aug": _none("dataset.augmentation holds for distillation and evaluation alike"),
-    "random_trajectory": _none("trajectories are always those of experts"),
-    "texture": _none("textures are not distilled"),
-    "canvas_size": _none("textures are not distilled"),
-    "canvas_samples": _none("textures are not distilled"),
-    "Label_Model_Timestamp": _none("labels start from the experts' last snapshots"),
-    "Initialize_Label_With_Another_Model": _none("labels start from the experts' own network"),
-    "Initialize_Label_Model": _none("labels start from the experts' own network"),
-    "Initialize_Label_Model_Dir": _none("labels start from the experts' own network"),
-}
-_EXPERTS = {
-    "num_experts": _is("experts.count", "how many experts"),
-    "train_epochs": _is("experts.epochs", "epochs of each expert"),
-    "lr_teacher": _both(
+    "lr_init": _name("the published code does not read it"),
+    "no_aug": _name("dataset.augmentation holds for distillation and evaluation alike"),
+    "random_trajectory": _name("trajectories are always those of experts"),
+    "texture": _name("textures are not distilled"),
+    "canvas_size": _name("textures are not distilled"),
+    "canvas_samples": _name("textures are not distilled"),
+    "Label_Model_Timestamp": _name("labels start from the experts' last snapshots"),
+    "Initialize_Label_With_Another_Model": _name("labels start from the experts' own network"),
+    "Initialize_Label_Model": _name("labels start from the experts' own network"),
+    "Initialize_Label_Model_Dir": _name("labels start from the experts' own network"),
+    # buffer.py: the experts
+    "num_experts": _name("how many experts", "experts.count"),
+    "train_epochs": _name("epochs of each expert", "experts.epochs"),
+    "lr_teacher": _name(
+        "the start of η in the distillation, and the experts' own learning rate in buffer.py",
         "distill.syn_lr",
         "experts.lr",
-        "the start of η in the distillation, and the experts' own learning rate in buffer.py",
     ),
-    "batch_train": _both(
+    "batch_train": _name(
+        "the evaluation's batch in the distillation, and the experts' own batch in buffer.py",
         "evaluate.batch",
         "experts.batch",
-        "the evaluation's batch in the distillation, and the experts' own batch in buffer.py",
     ),
-    "mom": _is("experts.momentum", "momentum of the experts"),
-    "l2": _is("experts.weight_decay", "weight decay of the experts"),
-    "rho": _is("experts.rho", "GSAM's radius"),
-    "rho_max": _is("experts.rho", "GSAM's radius, which is constant: rho_max = rho_min"),
-    "rho_min": _is("experts.rho", "GSAM's radius, which is constant: rho_max = rho_min"),
-    "alpha": _is("experts.alpha", "GSAM's share of the orthogonal component"),
-    "adaptive": _none("GSAM is always the adaptive one"),
-    "decay": _none("the experts' learning rate is constant"),
-    "loss_type": _none("experts are always trained with cross-entropy"),
-    "save_interval": _none("each expert is a file of its own"),
-    "load_all": _none("snapshots are read as they are needed"),
-    "max_files": _none("experts.count is how many experts are matched"),
-    "max_experts": _none("experts.count is how many experts are matched"),
-    "buffer_path": _none("--experts-dir is where experts are; datm import reads replay buffers"),
-}
-_DATA = {
-    "dataset": _is("dataset.name", "also --dataset"),
-    "data_path": _none("--data-dir is where downloads are; --dataset takes a folder of images"),
-    "subset": _none("--dataset takes a folder that holds this part of ImageNet"),
-    "res": _is("dataset.resolution", "pixels a side"),
-    "zca": _is("dataset.preprocessing", "zca, or normalize without it"),
-    "zca_trans": _none("ZCA is fitted by datm and kept with the distilled set"),
-    "dsa": _is("dataset.augmentation", "the operations, or none of them"),
-    "dsa_strategy": _is("dataset.augmentation", "the operations, with commas between them"),
-    "dsa_param": _none("the operations have DSA's parameters"),
-    "dc_aug_param": _none("DC's augmentation is not used; dataset.augmentation is DSA's"),
-    "batch_real": _none("it has no effect on what the published code makes"),
-}
-_EVALUATE = {
-    "model": PublishedName(
-        ("network.width", "network.depth", "network.norm"), "the ConvNet: ConvNetD4 has depth 4"
+    "mom": _name("momentum of the experts", "experts.momentum"),
+    "l2": _name("weight decay of the experts", "experts.weight_decay"),
+    "rho": _name("GSAM's radius", "experts.rho"),
+    "rho_max": _name("GSAM's radius, which is constant: rho_max = rho_min", "experts.rho"),
+    "rho_min": _name("GSAM's radius, which is constant: rho_max = rho_min", "experts.rho"),
+    "alpha": _name("GSAM's share of the orthogonal component", "experts.alpha"),
+    "adaptive": _name("GSAM is always the adaptive one"),
+    "decay": _name("the experts' learning rate is constant"),
+    "loss_type": _name("experts are always trained with cross-entropy"),
+    "save_interval": _name("each expert is a file of its own"),
+    "load_all": _name("snapshots are read as they are needed"),
+    "max_files": _name("experts.count is how many experts are matched"),
+    "max_experts": _name("experts.count is how many experts are matched"),
+    "buffer_path": _name("--experts-dir is where experts are; datm import reads replay buffers"),
+    # the dataset
+    "dataset": _name("also --dataset", "dataset.name"),
+    "data_path": _name("--data-dir is where downloads are; --dataset takes a folder of images"),
+    "subset": _name("--dataset takes a folder that holds this part of ImageNet"),
+    "res": _name("pixels a side", "dataset.resolution"),
+    "zca": _name("zca, or normalize without it", "dataset.preprocessing"),
+    "zca_trans": _name("ZCA is fitted by datm and kept with the distilled set"),
+    "dsa": _name("the operations, or none of them", "dataset.augmentation"),
+    "dsa_strategy": _name("the operations, with commas between them", "dataset.augmentation"),
+    "dsa_param": _name("the operations have DSA's parameters"),
+    "dc_aug_param": _name("DC's augmentation is not used; dataset.augmentation is DSA's"),
+    "batch_real": _name("it has no effect on what the published code makes"),
+    # the evaluation
+    "model": _name(
+        "the ConvNet: ConvNetD4 has depth 4", "network.width", "network.depth", "network.norm"
     ),
-    "num_eval": _both(
+    "num_eval": _name(
+        "networks trained on the result, and on each candidate of the selection",
         "evaluate.repeats",
         "evaluate.selection_repeats",
-        "networks trained on the result, and on each candidate of the selection",
     ),
-    "eval_it": _is("evaluate.selection_interval", "iterations between candidates"),
-    "epoch_eval_train": _is("evaluate.epochs", "epochs on the distilled set"),
-    "eval_mode": _is("evaluate.networks", "names of the networks that are evaluated"),
-    "skip_first_eva": _none("the start is not a candidate of the selection"),
-    "parall_eva": _none("torchrun uses several GPUs"),
+    "eval_it": _name("iterations between candidates", "evaluate.selection_interval"),
+    "epoch_eval_train": _name("epochs on the distilled set", "evaluate.epochs"),
+    "eval_mode": _name("names of the networks that are evaluated", "evaluate.networks"),
+    "skip_first_eva": _name("the start is not a candidate of the selection"),
+    "parall_eva": _name("torchrun uses several GPUs"),
+    # how a run is made
+    "device": _name("--device names a GPU"),
+    "project": _name("--log wandb logs the run"),
+    "record_loss": _name("the loss of every iteration is recorded"),
+    "force_save": _name("pictures are saved every distill.sample_interval iterations"),
+    "save_path": _name("--runs-dir is where runs are"),
 }
-_RUNNING = {
-    "device": _none("--device names a GPU"),
-    "project": _none("--log wandb logs the run"),
-    "record_loss": _none("the loss of every iteration is recorded"),
-    "force_save": _none("pictures are saved every distill.sample_interval iterations"),
-    "save_path": _none("--runs-dir is where runs are"),
-}
-
-PUBLISHED = {**_DISTILL, **_EXPERTS, **_DATA, **_EVALUATE, **_RUNNING}
-_PLAIN = {name.lower(): name for name in PUBLISHED}
+_LOWER_CASE = {name.lower(): name for name in PUBLISHED}
 
 
 def published_name(name: str) -> str | None:
     """The published name that `name` is in any letter case, with - or _; None if it is none."""
-    return _PLAIN.get(name.lower().replace("-", "_"))
+    return _LOWER_CASE.get(name.lower().replace("-", "_"))
 
 
 def counterpart(name: str) -> str | None:
@@ -154,9 +142,9 @@ def counterpart(name: str) -> str | None:
     known = published_name(name)
     if known is None:
         return None
-    found = PUBLISHED[known]
-    if not found.keys:
-        return f"the published {known} has no counterpart: {found.meaning}"
-    *first, last = found.keys
-    keys = f"{', '.join(first)} and {last}" if first else last
-    return f"the published {known} is {keys} here: {found.meaning}"
+    meaning, keys = PUBLISHED[known].meaning, PUBLISHED[known].keys
+    if not keys:
+        return f"the published {known} has no counterpart: {meaning}"
+    *first, last = keys
+    listed = f"{', '.join(first)} and {last}" if first else last
+    return f"the published {known} is {listed} here: {meaning}"

@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from reprlib import Repr
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
 from datm_engine.errors import ConfigError
 from datm_engine.hints import command
+from datm_engine.settings.config import Augmentation, Config
+from datm_engine.settings.messages import fields
 from datm_engine.settings.published_names import PUBLISHED, published_name
 
 Keys = dict[str, Any]  # "table.key" → value
 
-_SHORT = Repr()  # repr() of YAML's aliases may be longer than memory is
-_WHOLE = (
-    *("ipc", "syn_steps", "expert_epochs", "Iteration", "batch_syn", "batch_train"),
-    *("min_start_epoch", "current_max_start_epoch", "Initial_Step", "max_start_epoch"),
-    *("expansion_end_epoch", "learn_end_epoch", "eval_it", "epoch_eval_train", "res"),
-    *("num_eval", "num_experts", "train_epochs"),
-)
-_NUMBERS = (
-    *("lr_img", "lr_y", "lr_lr", "lr_teacher", "Momentum_y", "threshold"),
-    *("mom", "l2", "rho", "rho_max", "rho_min", "alpha"),
-)
+_SHORT = Repr()  # a YAML file of aliases may have a repr() too long for memory
 _SWITCHES = ("zca", "dsa", "teacher_label", "Sequential_Generation")
 # Of the counterparts of a name, those that it sets in a file of the distillation.
 _SET = {
@@ -38,9 +31,9 @@ _DATASETS = {name: name for name in ("cifar10", "cifar100", "svhn", "mnist", "fa
 _DATASETS |= {"tiny": "tinyimagenet", "tinyimagenet": "tinyimagenet"}
 _IMAGES = {"real": "random", "noise": "noise", "samples_predicted_correctly": "correct"}
 _LABEL_EXPERTS = {"real": "one", "samples_predicted_correctly": "all"}
-_OPERATIONS = ("color", "crop", "cutout", "flip", "scale", "rotate")
+_OPERATIONS = get_args(Augmentation)
 _NORMS = {None: "instance", "IN": "instance", "LN": "layer", "NN": "none"}
-# DATM's files state it, and its code does not read it.
+# DATM's files state it, but its code does not read it.
 _IGNORED = {"ema_decay": "DATM's code does not read it (FTD's is distill.averaging)"}
 
 
@@ -64,8 +57,8 @@ def read_published_yaml(path: Path) -> tuple[dict[str, Keys], tuple[str, ...]]:
         keys["distill.initial_max_start_epoch"] = keys["distill.max_start_epoch"]
         became.append("so distill.initial_max_start_epoch = distill.max_start_epoch throughout")
     tables: dict[str, Keys] = {}
-    for place, value in keys.items():
-        table, _, key = place.partition(".")
+    for name, value in keys.items():
+        table, _, key = name.partition(".")
         tables.setdefault(table, {})[key] = value
     without += [f"{name} (no name of DATM's published files)" for name in unknown]
     return tables, _notes(path, became, without, twice)
@@ -131,13 +124,14 @@ def _converted(path: Path, name: str, value: Any) -> Keys:
         return {}
     if name in _SWITCHES:
         return _switched(name, _switch(path, name, value))
-    if name in _WHOLE:
-        value = _number(path, name, value, whole=True)
-    elif name in _NUMBERS:
-        value = _number(path, name, value, whole=False)
-    else:
-        return _WORDS[name](path, name, _text(path, name, value))
-    return dict.fromkeys(_SET.get(name, PUBLISHED[name].keys), value)
+    if name in _CONVERTERS:
+        if not isinstance(value, str):
+            raise _wrong(path, f"{name}: {_shown(value)} is not a word")
+        return _CONVERTERS[name](path, value)
+    keys = _SET.get(name, PUBLISHED[name].keys)
+    table, _, key = keys[0].partition(".")
+    is_real = fields(Config, table)[key].annotation is float
+    return dict.fromkeys(keys, _number(path, name, value, whole=not is_real))
 
 
 def _switched(name: str, on: bool) -> Keys:
@@ -152,15 +146,14 @@ def _switched(name: str, on: bool) -> Keys:
     return {}
 
 
-def _dataset(path: Path, name: str, value: str) -> Keys:
-    plain = value.lower().replace("-", "")
-    return {"dataset.name": _DATASETS.get(plain, value)}
+def _dataset(path: Path, value: str) -> Keys:
+    return {"dataset.name": _DATASETS.get(value.lower().replace("-", ""), value)}
 
 
-def _model(path: Path, name: str, value: str) -> Keys:
+def _model(path: Path, value: str) -> Keys:
     parts = re.fullmatch(r"ConvNet(?:D(\d+))?(?:W(\d+))?(IN|LN|NN)?", value)
     if parts is None:
-        raise _wrong(path, f"model: {value}: experts here are no such networks")
+        raise _wrong(path, f"model: {value}: experts here are ConvNets (ConvNet, ConvNetD4, …)")
     depth, width, norm = parts.groups()
     return {
         "network.depth": int(depth or 3),
@@ -169,23 +162,23 @@ def _model(path: Path, name: str, value: str) -> Keys:
     }
 
 
-def _pix_init(path: Path, name: str, value: str) -> Keys:
+def _pix_init(path: Path, value: str) -> Keys:
     if value not in _IMAGES:
         raise _wrong(path, f"pix_init: {value}: it is one of {', '.join(_IMAGES)}")
-    found = {"distill.images": _IMAGES[value]}
+    keys = {"distill.images": _IMAGES[value]}
     if value in _LABEL_EXPERTS:
-        found["distill.label_experts"] = _LABEL_EXPERTS[value]
-    return found
+        keys["distill.label_experts"] = _LABEL_EXPERTS[value]
+    return keys
 
 
-def _strategy(path: Path, name: str, value: str) -> Keys:
+def _strategy(path: Path, value: str) -> Keys:
     operations = [] if value.lower() == "none" else value.split("_")
     if unknown := [one for one in operations if one not in _OPERATIONS]:
         raise _wrong(path, f"dsa_strategy: {unknown[0]} is none of {', '.join(_OPERATIONS)}")
     return {"dataset.augmentation": operations}
 
 
-def _eval_mode(path: Path, name: str, value: str) -> Keys:
+def _eval_mode(path: Path, value: str) -> Keys:
     pools = {"S": ["convnet"], "M": ["mlp", "convnet", "lenet", "alexnet", "vgg11", "resnet18"]}
     if value not in pools:
         wrong = f"eval_mode: {value}: it is one of {', '.join(pools)} here"
@@ -193,7 +186,7 @@ def _eval_mode(path: Path, name: str, value: str) -> Keys:
     return {"evaluate.networks": pools[value]}
 
 
-_WORDS: dict[str, Callable[[Path, str, str], Keys]] = {
+_CONVERTERS: dict[str, Callable[[Path, str], Keys]] = {
     "dataset": _dataset,
     "model": _model,
     "pix_init": _pix_init,
@@ -203,8 +196,8 @@ _WORDS: dict[str, Callable[[Path, str, str], Keys]] = {
 
 
 def _number(path: Path, name: str, value: Any, *, whole: bool) -> int | float:
-    """YAML reads 1e-05 as a text, and 1. as a number that is not whole."""
-    try:
+    """YAML reads 1e-05 as a text, and 1. as a float."""
+    with suppress(ValueError, OverflowError):
         if isinstance(value, str):
             value = float(value)
         if isinstance(value, int | float) and not isinstance(value, bool):
@@ -212,8 +205,6 @@ def _number(path: Path, name: str, value: Any, *, whole: bool) -> int | float:
                 return float(value)
             if value == int(value):
                 return int(value)
-    except (ValueError, OverflowError):
-        pass
     wanted = "a whole number" if whole else "a number"
     raise _wrong(path, f"{name}: {_shown(value)} is not {wanted}")
 
@@ -224,12 +215,6 @@ def _switch(path: Path, name: str, value: Any) -> bool:
     if not isinstance(switch, bool):
         raise _wrong(path, f"{name}: {_shown(value)} is neither True nor False")
     return switch
-
-
-def _text(path: Path, name: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise _wrong(path, f"{name}: {_shown(value)} is not a word")
-    return value
 
 
 def _wrong(path: Path, what: str) -> ConfigError:

@@ -176,19 +176,6 @@ def test_files_that_are_no_toml(tmp_path: Path) -> None:
         read_toml(path)
 
 
-def test_settings_from_before_there_were_these_keys_are_as_they_were() -> None:
-    tables = presets.load("digits-ipc1")
-    stated = build(tables, "here")
-    for table, key in (
-        ("experts", "order"),
-        ("distill", "matched_share"),
-        ("distill", "ending"),
-        ("distill", "trajectories"),
-    ):
-        del tables[table][key]
-    assert build(tables, "here") == stated
-
-
 def test_a_share_of_the_weights_is_above_none_and_at_most_all() -> None:
     for share in (0.0, 1.5, -0.1):
         assert "distill.matched_share" in problem(distill={"matched_share": share})

@@ -109,6 +109,9 @@ def test_experts_networks_and_evaluation_are_the_published_ones(name: str) -> No
         rho=0.01,
         alpha=0.3,
         seed=0,
+        precision="run",
+        snapshots="float32",
+        order="random",
     )
     evaluate = settings.evaluate
     assert (evaluate.epochs, evaluate.repeats, evaluate.batch) == (1000, 5, 128)

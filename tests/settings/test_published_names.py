@@ -213,7 +213,7 @@ def test_values_are_converted(text: str, expected: dict[str, Any], tmp_path: Pat
         ("ipc: true\n", "ipc: True is not a whole number"),
         ("lr_y: [1, 2]\n", "lr_y: [1, 2] is not a number"),
         ("zca: 'perhaps'\n", "zca: 'perhaps' is neither True nor False"),
-        ("model: ResNet18BN\n", "model: ResNet18BN: experts here are no such networks"),
+        ("model: ResNet18BN\n", "model: ResNet18BN: experts here are ConvNets"),
         ("dsa_strategy: color_blur\n", "dsa_strategy: blur is none of color, crop"),
         ("lr_yy: 1\n", "'lr_yy': no name of DATM's published files"),
         ("1: 2\n", "1: no name of DATM's published files"),
