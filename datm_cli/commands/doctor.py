@@ -99,8 +99,8 @@ def _plan(on: Runtime, settled: Resolved, data_dir: Path, as_json: bool) -> dict
     from datm_cli.text.progress import reader
     from datm_engine.calibration.cost import estimate
     from datm_engine.data import datasets
+    from datm_engine.data.built_in import BuiltIn
     from datm_engine.data.class_sizes import remaining
-    from datm_engine.data.sources import BuiltIn
     from datm_engine.settings.image_size import at_resolution
 
     config, dataset = settled.config, settled.config.dataset

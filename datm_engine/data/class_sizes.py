@@ -7,8 +7,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from datm_engine.data import datasets, naming, splitting
-from datm_engine.data.arrays import TrainingLabels
+from datm_engine.data import dataset_names, datasets, splitting
+from datm_engine.data.readers.safetensors_file import TrainingLabels
 from datm_engine.errors import DatmError
 from datm_engine.settings.config import DatasetConfig
 
@@ -44,7 +44,7 @@ def smallest_class(settings: DatasetConfig, data_dir: Path) -> tuple[str, int] |
     """The class with the fewest training images that are left, and their number; archives are
     unpacked. None where only loading the dataset shows it; loading also reports what is wrong."""
     try:
-        place = naming.locate(settings.name)
+        place = dataset_names.locate(settings.name)
         known = datasets.training_labels(settings.name, data_dir=data_dir)
     except DatmError:
         return None

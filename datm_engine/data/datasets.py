@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from datm_engine.data import archives, arrays, hub, naming, readers, sources, splitting
-from datm_engine.data.arrays import FullSet, ImageSet, Shape, TrainingLabels
-from datm_engine.data.naming import NAMES
+from datm_engine.data import built_in, dataset_names, hub, splitting
+from datm_engine.data.dataset_names import NAMES
+from datm_engine.data.readers import archives, registry, safetensors_file
+from datm_engine.data.readers.safetensors_file import FullSet, ImageSet, Shape, TrainingLabels
 from datm_engine.errors import ConfigError, DataError
 from datm_engine.hints import command
 from datm_engine.runs.events import Emit, Noted
@@ -68,7 +69,7 @@ def load(
         size = image_size.size_of(resolution)
     except ValueError as problem:
         raise ConfigError(str(problem), "--resolution 32") from None
-    place = naming.locate(name)
+    place = dataset_names.locate(name)
     if name.startswith(hub.PREFIX):
         called = name
         full = hub.load(
@@ -76,14 +77,16 @@ def load(
         )
     elif place is None:
         called = name
-        full = sources.load(
+        full = built_in.load(
             name, data_dir=data_dir, resolution=size, skip_damaged=skip_damaged, emit=emit
         )
     else:
-        called = readers.name_of(place)
+        called = registry.name_of(place)
         if archives.is_archive(place):
             place = archives.unpacked(place, data_dir, emit=emit)
-        full = readers.reader_of(place).load(place, called, data_dir, size, skip_damaged, emit=emit)
+        full = registry.reader_of(place).load(
+            place, called, data_dir, size, skip_damaged, emit=emit
+        )
     return _split(called, full, train_images, validation, test, seed, emit=emit)
 
 
@@ -96,14 +99,14 @@ def peek(name: str, *, data_dir: Path) -> Shape:
     if name.startswith(hub.PREFIX):
         return hub.peek(name, data_dir=data_dir)
     place = _unpacked(name, data_dir)
-    return sources.BUILT_IN[name].shape if place is None else readers.reader_of(place).peek(place)
+    return built_in.BUILT_IN[name].shape if place is None else registry.reader_of(place).peek(place)
 
 
 def is_here(name: str, *, data_dir: Path) -> bool:
     """Whether `load` downloads nothing."""
     if name.startswith(hub.PREFIX):
         return hub.is_here(name, data_dir)
-    return naming.locate(name) is not None or sources.is_here(name, data_dir)
+    return dataset_names.locate(name) is not None or built_in.is_here(name, data_dir)
 
 
 def training_labels(name: str, *, data_dir: Path) -> TrainingLabels | None:
@@ -113,13 +116,13 @@ def training_labels(name: str, *, data_dir: Path) -> TrainingLabels | None:
         return None
     place = _unpacked(name, data_dir)
     if place is None:
-        return sources.BUILT_IN[name].training_labels
-    return readers.reader_of(place).training_labels(place)
+        return built_in.BUILT_IN[name].training_labels
+    return registry.reader_of(place).training_labels(place)
 
 
 def _unpacked(name: str, data_dir: Path) -> Path | None:
     """The path of a dataset, of an archive its unpacked folder; None for one that is named."""
-    place = naming.locate(name)
+    place = dataset_names.locate(name)
     if place is None or not archives.is_archive(place):
         return place
     return archives.unpacked(place, data_dir, emit=lambda event: None)
@@ -170,7 +173,9 @@ def _split(
         full.train.subset(held) if full.validation is None else full.validation,
         full.train.subset(tested) if full.test is None else full.test,
     )
-    return RealData(name, full.class_names, *parts, arrays.digest(full.class_names, *parts))
+    return RealData(
+        name, full.class_names, *parts, safetensors_file.digest(full.class_names, *parts)
+    )
 
 
 def _held_out_test(name: str, count: int, images: int, share: float) -> Noted:

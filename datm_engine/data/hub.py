@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from datm_engine.data import decoding, rows
-from datm_engine.data.arrays import FullSet, Shape
-from datm_engine.data.parts import Part, part_of
-from datm_engine.data.rows import Columns, Rows
+from datm_engine.data.decoding import decode_images
+from datm_engine.data.part_names import Part, part_of
+from datm_engine.data.readers import image_rows
+from datm_engine.data.readers.image_rows import Columns, Rows
+from datm_engine.data.readers.safetensors_file import FullSet, Shape
 from datm_engine.errors import DataError
 from datm_engine.hints import command
 from datm_engine.optional_imports import require
@@ -29,7 +30,7 @@ def load(
     name: str,
     *,
     data_dir: Path,
-    resolution: decoding.Size | None,
+    resolution: decode_images.Size | None,
     skip_damaged: bool = False,
     emit: Emit,
 ) -> FullSet:
@@ -43,7 +44,7 @@ def load(
     note = _columns(name, first, splits[first]).note
     if note is not None:
         emit(Noted(text=note))
-    return rows.from_rows(name, found, resolution, _look(name), skip_damaged, emit=emit)
+    return image_rows.from_rows(name, found, resolution, _look(name), skip_damaged, emit=emit)
 
 
 def is_here(name: str, data_dir: Path) -> bool:
@@ -59,7 +60,7 @@ def peek(name: str, *, data_dir: Path) -> Shape:
     splits = _splits(name, data_dir)
     train = _parts(name, splits)[0]["train"]
     found = [_rows(name, key, splits[key]) for key in train]
-    return rows.peek(name, found, _look(name))
+    return image_rows.peek(name, found, _look(name))
 
 
 def _splits(name: str, data_dir: Path) -> Any:
@@ -114,7 +115,7 @@ def _parts(name: str, splits: Mapping[str, Any]) -> tuple[dict[Part, list[str]],
 
 def _columns(name: str, key: str, split: Any) -> Columns:
     types = {column: type(feature).__name__ for column, feature in split.features.items()}
-    return rows.find_columns(split.column_names, types, f"{name} {key}", _look(name))
+    return image_rows.find_columns(split.column_names, types, f"{name} {key}", _look(name))
 
 
 def _rows(name: str, key: str, split: Any) -> Rows:
@@ -127,7 +128,7 @@ def _rows(name: str, key: str, split: Any) -> Rows:
         plain = split.cast_column(columns.image, hub.Image(decode=False)) if is_image else split
         for n, cell in enumerate(plain[columns.image]):  # a column reads its cells one by one
             row = f"{place} row {n}"
-            yield rows.encoded_image(cell, row, _reader(row), _look(name))
+            yield image_rows.encoded_image(cell, row, _reader(row), _look(name))
 
     stated = tuple(str(word) for word in class_names) if class_names else None
     return Rows(place, list(split[columns.label]), encoded, stated)

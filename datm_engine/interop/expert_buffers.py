@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datm_engine.data.arrays import Shape
+from datm_engine.data.readers.safetensors_file import Shape
 from datm_engine.errors import ConfigError, FileError
 from datm_engine.experts.imported import FORMAT, Origin, state
 from datm_engine.experts.trajectories import ExpertSet, fingerprint

@@ -10,9 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from datm_engine.data import datasets, sources
-from datm_engine.data.arrays import FullSet, ImageSet, save
+from datm_engine.data import built_in, datasets
 from datm_engine.data.class_sizes import smallest_class
+from datm_engine.data.readers.safetensors_file import FullSet, ImageSet, save
 from datm_engine.settings.config import build, overlay
 from datm_engine.settings.presets import load
 from tests.cli.conftest import FOLDER, Answer, assert_two_lines, image_folder
@@ -136,7 +136,7 @@ def test_the_labels_of_every_built_in_set_are_known(name: str, tmp_path: Path) -
 
 def test_the_classes_of_digits_have_as_many_images_as_are_known(tmp_path: Path) -> None:
     known = datasets.training_labels("digits", data_dir=tmp_path)
-    full = sources.load("digits", data_dir=tmp_path, resolution=None, emit=ignore)
+    full = built_in.load("digits", data_dir=tmp_path, resolution=None, emit=ignore)
     assert known is not None
     assert known.labels.bincount().tolist() == full.train.labels.bincount().tolist()
 

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from datm_engine.data import containers, datasets, matfile
-from datm_engine.data.arrays import Shape
+from datm_engine.data import datasets
+from datm_engine.data.readers import array_files, mat_process
+from datm_engine.data.readers.safetensors_file import Shape
 from datm_engine.errors import DataError, FileError
 from datm_engine.runs.events import Noted
 
@@ -228,8 +229,8 @@ def test_mat_files_have_the_arrays_that_were_saved(packed: bool, tmp_path: Path)
     }
     path = tmp_path / "a.mat"
     savemat(path, {**arrays, "words": "text"}, do_compression=packed)
-    assert matfile.shapes(path) == {**dict.fromkeys(arrays, (3, 4, 5)), "words": (1,)}
-    found = matfile.read(path, list(arrays))
+    assert mat_process.shapes(path) == {**dict.fromkeys(arrays, (3, 4, 5)), "words": (1,)}
+    found = mat_process.read(path, list(arrays))
     for name, array in arrays.items():
         assert found[name].dtype == array.dtype
         assert np.array_equal(found[name], array)
@@ -241,7 +242,7 @@ def test_a_mat_file_that_ends_scipys_process_is_damaged(
     path = tmp_path / "a.mat"
     savemat(path, {"X": np.zeros(3)})
     fault = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
-    monkeypatch.setattr(matfile, "_CHILD", fault)
+    monkeypatch.setattr(mat_process, "_CHILD", fault)
     with pytest.raises(DataError, match=r"is no \.mat file of arrays, or damaged: .*SIGSEGV"):
         datasets.peek(str(path), data_dir=tmp_path)
 
@@ -273,9 +274,9 @@ def test_what_ends_scipys_process_from_outside_is_no_damage(
 ) -> None:
     path = tmp_path / "a.mat"
     savemat(path, {"X": np.zeros(3)})
-    monkeypatch.setattr(matfile, "_CHILD", child)
-    with pytest.raises(error, match=message), containers.reading(path, "file"):
-        matfile.read(path, ["X"])
+    monkeypatch.setattr(mat_process, "_CHILD", child)
+    with pytest.raises(error, match=message), array_files.reading(path, "file"):
+        mat_process.read(path, ["X"])
 
 
 def test_a_full_folder_for_temporary_files_is_named(
@@ -286,12 +287,12 @@ def test_a_full_folder_for_temporary_files_is_named(
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.TemporaryDirectory", full_disk)
     with pytest.raises(FileError, match="cannot be written: No space left") as error:
-        matfile.read(path, ["X"])
+        mat_process.read(path, ["X"])
     assert str(tmp_path) in error.value.message
 
 
 def test_running_out_of_memory_is_no_damage(tmp_path: Path) -> None:
-    with pytest.raises(MemoryError), containers.reading(tmp_path, "file"):
+    with pytest.raises(MemoryError), array_files.reading(tmp_path, "file"):
         raise MemoryError
 
 

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from torch import Tensor
 
-from datm_engine.data import decoding
-from datm_engine.data.decoding import Decoded
+from datm_engine.data.decoding import decode_images
+from datm_engine.data.decoding.decode_images import Decoded
 from datm_engine.errors import ConfigError, DataError
 from tests.conftest import ignore
 
@@ -22,7 +22,7 @@ Picture = Callable[..., np.ndarray]
 
 def decode_all(paths: Sequence[Path], resolution: tuple[int, int] | None = None) -> Decoded:
     contents = [hashlib.sha256(path.read_bytes()).digest() for path in paths]
-    return decoding.decode(paths, contents, resolution, "decoding", emit=ignore)
+    return decode_images.decode(paths, contents, resolution, "decoding", emit=ignore)
 
 
 def decode(paths: Sequence[Path], resolution: tuple[int, int] | None = None) -> Tensor:
@@ -149,7 +149,9 @@ def test_damage_never_ends_in_anything_but_a_data_error(
                 damaged[place] = draws.integers(256)
         path.write_bytes(damaged)
         try:
-            decoding.decode_encoded([path], lambda _: path.read_bytes(), (4, 4), "x", emit=ignore)
+            decode_images.decode_encoded(
+                [path], lambda _: path.read_bytes(), (4, 4), "x", emit=ignore
+            )
         except DataError as error:
             refused.append(error.message)
     assert refused

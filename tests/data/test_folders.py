@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datm_engine.data import decoding, folders
 from datm_engine.data.datasets import RealData
-from datm_engine.data.listing import list_images
+from datm_engine.data.decoding import decode_images
+from datm_engine.data.readers import image_folder
+from datm_engine.data.readers.folder_listing import list_images
 from datm_engine.errors import ConfigError, DataError, FileError
 from datm_engine.runs.events import DatasetProgress, Noted
 
@@ -69,7 +70,7 @@ def test_a_second_load_decodes_nothing(
     load: Load, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, _ = load(folder)
-    monkeypatch.setattr(decoding, "decode", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(decode_images, "decode", lambda *_: pytest.fail("decoded again"))
     second, events = load(folder)
     assert content(second) == content(first)
     assert second.fingerprint == first.fingerprint
@@ -110,7 +111,7 @@ def test_each_resolution_is_kept_by_itself(load: Load, folder: Path, tmp_path: P
 def test_a_resolution_is_kept_by_width_and_height(folder: Path) -> None:
     listing = list_images(folder)
     contents = [b"digest"] * len(listing.files)
-    keys = {folders._key(listing, contents, size, False) for size in ((4, 3), (4, 4), (3, 4))}
+    keys = {image_folder._key(listing, contents, size, False) for size in ((4, 3), (4, 4), (3, 4))}
     assert len(keys) == 3
 
 
@@ -147,13 +148,13 @@ def test_a_damaged_kept_file_is_decoded_again_and_said_so(
 def test_an_image_that_changes_meanwhile_is_not_kept_under_the_old_name(
     load: Load, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key = folders._key
+    key = image_folder._key
 
     def change_then_key(*given: Any) -> str:
         Image.new("RGB", (6, 6)).save(folder / "train" / "dog" / "2.png")
         return key(*given)
 
-    monkeypatch.setattr(folders, "_key", change_then_key)
+    monkeypatch.setattr(image_folder, "_key", change_then_key)
     with pytest.raises(DataError, match=r"2\.png changed while it was being read"):
         load(folder)
     assert kept_files(tmp_path) == []
@@ -182,7 +183,7 @@ def test_a_data_dir_that_cannot_be_written_is_named_before_decoding(
     load: Load, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)
-    monkeypatch.setattr(decoding, "decode", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(decode_images, "decode", lambda *_: pytest.fail("decoded"))
     with pytest.raises(FileError, match="decoded cannot be written") as error:
         load(folder)
     assert error.value.hint == f"chmod u+w {folder.parent / 'data' / 'decoded'}"

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from datm_engine.data import datasets
-from datm_engine.data.arrays import Shape
+from datm_engine.data.readers.safetensors_file import Shape
 from datm_engine.errors import DataError, DatmError
 from datm_engine.runs.events import Noted
 
@@ -211,6 +211,6 @@ def test_one_image_is_read_to_see_the_shape(
         read.append(place)
         return bytes(cell["bytes"])
 
-    monkeypatch.setattr("datm_engine.data.rows.encoded_image", encoded_image)
+    monkeypatch.setattr("datm_engine.data.readers.image_rows.encoded_image", encoded_image)
     assert datasets.peek("hf:a/b", data_dir=tmp_path) == Shape(2, 3, 6, 6)
     assert read == ["hf:a/b train row 0"]

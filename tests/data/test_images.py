@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from datm_engine.data import decoding
+from datm_engine.data.decoding import decode_images
 from datm_engine.errors import DataError, DatmError
 from datm_engine.runs.events import Event, Noted
 
@@ -73,7 +73,7 @@ def read(*contents: bytes, size: tuple[int, int] | None = None) -> tuple[np.ndar
     """[n, channels, height, width], and the notes."""
     places = [Path(f"image {n}") for n in range(len(contents))]
     events: list[Event] = []
-    images, _ = decoding.decode_encoded(
+    images, _ = decode_images.decode_encoded(
         places, contents.__getitem__, size, "decoding", emit=events.append
     )
     return images.numpy(), [event.text for event in events if isinstance(event, Noted)]
@@ -87,7 +87,7 @@ class TestOrientation:
         image = Image.fromarray(stored(drawn, orientation)).convert("RGB")
         options = {"lossless": True} if kind == "WEBP" else {}
         content = encoded(image, kind, exif=tags(orientation), **options)
-        assert decoding.encoded_size(PLACE, content)[0] == (64, 48)
+        assert decode_images.encoded_size(PLACE, content)[0] == (64, 48)
         pixels = read(content)[0][0, 0].astype(int)
         assert pixels.shape == (48, 64)
         assert abs(pixels - drawn).max() <= 2
@@ -97,7 +97,7 @@ class TestOrientation:
         content = encoded(
             Image.fromarray(stored(drawn, 6)).convert("RGB"), "AVIF", quality=100, exif=tags(6)
         )
-        assert decoding.encoded_size(PLACE, content)[0] == (64, 48)
+        assert decode_images.encoded_size(PLACE, content)[0] == (64, 48)
         assert abs(read(content)[0][0, 0].astype(int) - drawn).max() <= 4
 
     @pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGBA", "I;16"])
@@ -137,7 +137,7 @@ class TestOrientation:
             noise = draws.integers(0, 256, len(sound), np.uint8).tobytes()
             for broken in (sound[:length], b"Exif\0\0" + noise, sound[:length] + noise):
                 content = encoded(Image.new("RGB", (4, 4), "white"), kind, exif=broken)
-                assert decoding.encoded_size(PLACE, content)[0] == (4, 4)
+                assert decode_images.encoded_size(PLACE, content)[0] == (4, 4)
                 assert read(content)[0].min() == 255
 
 
@@ -275,7 +275,7 @@ class TestDeepGreysWithTransparency:
     def test_are_grey_over_white_and_that_is_reported(self) -> None:
         deep = np.array([[[65535, 65535], [32896, 65535], [0, 0]]], np.uint16)
         content = png(deep, 4)
-        assert decoding.encoded_size(PLACE, content) == ((3, 1), True)
+        assert decode_images.encoded_size(PLACE, content) == ((3, 1), True)
         pixels, notes = read(content)
         assert pixels.tolist() == [[[[255, 128, 255]]]]
         assert notes == [
@@ -338,7 +338,7 @@ class TestHeic:
 
     def test_is_turned_once(self) -> None:
         content = self.content(exif=tags(6).tobytes())
-        (width, height), _ = decoding.encoded_size(PLACE, content)
+        (width, height), _ = decode_images.encoded_size(PLACE, content)
         assert read(content)[0].shape[2:] == (height, width)
 
     def test_without_its_package_it_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:

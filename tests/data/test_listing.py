@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datm_engine.data import datasets, decoding
+from datm_engine.data import datasets
 from datm_engine.data.datasets import RealData, Shape
+from datm_engine.data.decoding import decode_images
 from datm_engine.errors import DataError
 
 Load = Callable[..., tuple[RealData, list[Any]]]
@@ -89,8 +90,10 @@ def test_peeking_looks_at_one_image_a_class(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Path] = []
-    size_of = decoding.size_of
-    monkeypatch.setattr(decoding, "size_of", lambda path: (seen.append(path), size_of(path))[1])
+    size_of = decode_images.size_of
+    monkeypatch.setattr(
+        decode_images, "size_of", lambda path: (seen.append(path), size_of(path))[1]
+    )
     assert datasets.peek(str(folder), data_dir=tmp_path) == Shape(2, 3, 6, 6)
     assert [path.parent.name for path in seen] == ["cat", "dog"]
     Image.new("L", (9, 9)).save(folder / "train" / "cat" / "0.png")

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from datm_engine.data import datasets
-from datm_engine.data.arrays import Shape
+from datm_engine.data.readers.safetensors_file import Shape
 from datm_engine.errors import DataError
 from datm_engine.runs.events import Noted
 

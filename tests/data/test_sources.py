@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from datm_engine.data import datasets
+from datm_engine.data.built_in import _DOWNLOADS
 from datm_engine.data.datasets import RealData
-from datm_engine.data.sources import _DOWNLOADS
 from datm_engine.errors import DataError
 from datm_engine.runs.events import DatasetProgress
 

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from datm_engine.data import datasets, decoding
+from datm_engine.data import datasets
+from datm_engine.data.decoding import decode_images
 from datm_engine.errors import DataError, DatmError
 from datm_engine.runs.events import Event, Noted
 from tests.conftest import ignore
@@ -39,7 +40,7 @@ def tags(orientation: int) -> Image.Exif:
 
 def decode(*contents: bytes) -> np.ndarray:
     places = [PLACE] * len(contents)
-    decoded, _ = decoding.decode_encoded(
+    decoded, _ = decode_images.decode_encoded(
         places, contents.__getitem__, None, "decoding", emit=ignore
     )
     images: np.ndarray = decoded.numpy()
@@ -64,7 +65,7 @@ def test_any_orientation(
     content = encoded(image, kind, exif=tags(orientation), **options)
     upright = ImageOps.exif_transpose(Image.open(io.BytesIO(content)))
     pixels = decode(content)[0].transpose(1, 2, 0)
-    assert decoding.encoded_size(PLACE, content)[0] == upright.size
+    assert decode_images.encoded_size(PLACE, content)[0] == upright.size
     wanted = np.asarray(upright.convert("L" if pixels.shape[2] == 1 else "RGB"))
     assert pixels.reshape(wanted.shape).tolist() == wanted.tolist()
 
@@ -77,7 +78,7 @@ def test_any_orientation(
 def test_any_exif_data(exif: bytes, kind: str) -> None:
     """An image that is read without them is read with them, turned or not."""
     content = encoded(Image.new("RGB", (3, 2), (255, 255, 255)), kind, exif=exif)
-    (width, height), _ = decoding.encoded_size(PLACE, content)
+    (width, height), _ = decode_images.encoded_size(PLACE, content)
     pixels = decode(content)
     assert pixels.shape == (1, 3, height, width)
     assert {width, height} == {2, 3}

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from datm_cli.dashboard.samples import read_class_names, read_sample, read_start
 from datm_cli.gallery.image_history import Samples
-from datm_engine.data import arrays
-from datm_engine.data.arrays import FullSet, ImageSet
 from datm_engine.data.preprocessing import Normalization
+from datm_engine.data.readers import safetensors_file
+from datm_engine.data.readers.safetensors_file import FullSet, ImageSet
 from datm_engine.errors import DatmError
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import Layout
@@ -61,8 +61,8 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "expert": ("set/expert-0000.safetensors", look_at_expert),
     "pictures": ("r/samples/initial.safetensors", read_pictures),
     "samples": ("r/samples/initial.safetensors", look_at_samples),
-    "dataset": ("data.safetensors", arrays.read),
-    "shape": ("data.safetensors", arrays.read_shape),
+    "dataset": ("data.safetensors", safetensors_file.read),
+    "shape": ("data.safetensors", safetensors_file.read_shape),
 }
 
 
@@ -87,7 +87,7 @@ def made(kind: str, path: Path) -> None:
             ImageSet(torch.zeros(4, 1, 4, 4, dtype=torch.uint8), torch.tensor([0, 1, 0, 1]))
             for _ in range(2)
         ]
-        arrays.save(path, FullSet(("a", "b"), *parts))
+        safetensors_file.save(path, FullSet(("a", "b"), *parts))
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from datm_engine.compute.runtime import Runtime
-from datm_engine.data.arrays import Shape
 from datm_engine.data.prepared import PreparedData
+from datm_engine.data.readers.safetensors_file import Shape
 from datm_engine.errors import ConfigError, DatmError, FileError
 from datm_engine.experts.imported import open_imported
 from datm_engine.experts.train import train_experts

@@ -13,9 +13,9 @@ from PIL import Image
 
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data import datasets
-from datm_engine.data.arrays import Shape
 from datm_engine.data.augmentation import ROTATION, Draw, augment
 from datm_engine.data.prepared import prepare
+from datm_engine.data.readers.safetensors_file import Shape
 from datm_engine.errors import ConfigError
 from datm_engine.settings import image_size
 from datm_engine.settings.choose_preset import choose

@@ -12,8 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from datm_engine.data import sources
-from datm_engine.data.arrays import Shape
+from datm_engine.data import built_in
+from datm_engine.data.readers.safetensors_file import Shape
 from datm_engine.interop import tracking
 from datm_engine.runs.events import Event, Matched
 from datm_engine.synthetic import SyntheticSet
@@ -177,8 +177,8 @@ def test_experts_of_a_buffer_are_distilled_from(
 def test_a_dataset_is_not_downloaded_to_check_experts(
     datm: Datm, tmp_path: Path, settings: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = sources.BuiltIn(Shape(3, 3, 16, 16), (10, 10, 10))
-    monkeypatch.setitem(sources.BUILT_IN, "cifar10", small)  # type: ignore[arg-type]
+    small = built_in.BuiltIn(Shape(3, 3, 16, 16), (10, 10, 10))
+    monkeypatch.setitem(built_in.BUILT_IN, "cifar10", small)  # type: ignore[arg-type]
     monkeypatch.delattr("datm_cli.imports.check_accuracy")
     official_buffer(tmp_path / "replay_buffer_0.pt", size=16, epochs=5)
     words = ["--dataset", "cifar10", "--config", settings, *FOLDER]

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import torch
 
-from datm_engine.data import decoding
-from datm_engine.data.arrays import PARTS, Shape, TrainingLabels
-from datm_engine.data.images import EXTENSIONS, HEIC_EXTENSIONS
-from datm_engine.data.layout import Layout, find_layout, incomplete
-from datm_engine.data.parts import Part
-from datm_engine.data.scanning import HEIC_HINT, Scanner
+from datm_engine.data.decoding import decode_images
+from datm_engine.data.decoding.image_file import EXTENSIONS, HEIC_EXTENSIONS
+from datm_engine.data.part_names import Part
+from datm_engine.data.readers.folder_layout import Layout, find_layout, incomplete
+from datm_engine.data.readers.folder_scanner import HEIC_HINT, Scanner
+from datm_engine.data.readers.safetensors_file import PARTS, Shape, TrainingLabels
 from datm_engine.errors import DataError
 from datm_engine.files import cannot_read
 from datm_engine.formatting import plural
@@ -66,7 +66,7 @@ def peek(root: Path) -> Shape:
     try:
         layout, scanner = find_layout(root), Scanner()
         folders = list(layout.class_folders("train").values())
-        firsts = [decoding.first_size(scanner.images_below(folder)) for folder in folders]
+        firsts = [decode_images.first_size(scanner.images_below(folder)) for folder in folders]
         if not layout.is_split and not any(any(scanner.images_below(f)) for f in folders):
             raise incomplete(layout.root)
     except OSError as problem:

@@ -6,21 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from datm_engine.data import (
+from datm_engine.data import built_in
+from datm_engine.data.decoding import decode_images
+from datm_engine.data.readers import (
     archives,
-    arrays,
+    array_files,
     cifar,
-    containers,
-    decoding,
-    folders,
+    folder_listing,
     idx,
-    listing,
+    image_folder,
     mat,
     npz,
     parquet,
-    sources,
+    safetensors_file,
 )
-from datm_engine.data.arrays import FullSet, Shape, TrainingLabels
+from datm_engine.data.readers.safetensors_file import FullSet, Shape, TrainingLabels
 from datm_engine.errors import ConfigError
 from datm_engine.files import cannot_read
 from datm_engine.hints import command
@@ -78,8 +78,10 @@ def _unpacking(place: Path) -> str | None:
 def name_of(place: Path) -> str:
     """What the dataset is called: by its folder, or its file without the suffix."""
     if place.is_dir():
-        return listing.as_text(place.resolve().name)
-    return listing.as_text(archives.stem(place) if archives.is_archive(place) else place.stem)
+        return folder_listing.as_text(place.resolve().name)
+    return folder_listing.as_text(
+        archives.stem(place) if archives.is_archive(place) else place.stem
+    )
 
 
 def _resized(
@@ -91,7 +93,7 @@ def _resized(
         place: Path,
         name: str,
         data_dir: Path,
-        resolution: decoding.Size | None,
+        resolution: decode_images.Size | None,
         skip_damaged: bool,
         *,
         emit: Emit,
@@ -99,25 +101,25 @@ def _resized(
         full = load(place, name, emit=emit)
         if resolution is None:
             return full
-        return sources.resized(full, name, resolution, emit=emit)
+        return built_in.resized(full, name, resolution, emit=emit)
 
     return resized
 
 
 def _read_arrays(place: Path, name: str, *, emit: Emit) -> FullSet:
-    return arrays.read(place)
+    return safetensors_file.read(place)
 
 
 def _load_folder(
     place: Path,
     name: str,
     data_dir: Path,
-    resolution: decoding.Size | None,
+    resolution: decode_images.Size | None,
     skip_damaged: bool,
     *,
     emit: Emit,
 ) -> FullSet:
-    return folders.load(
+    return image_folder.load(
         place,
         name=name,
         data_dir=data_dir,
@@ -131,7 +133,7 @@ def _load_parquet(
     place: Path,
     name: str,
     data_dir: Path,
-    resolution: decoding.Size | None,
+    resolution: decode_images.Size | None,
     skip_damaged: bool,
     *,
     emit: Emit,
@@ -142,13 +144,13 @@ def _load_parquet(
 
 
 def _of_arrays(
-    is_here: Callable[[Path], bool], read: Callable[[Path], containers.Contents]
+    is_here: Callable[[Path], bool], read: Callable[[Path], array_files.Contents]
 ) -> Reader:
     return Reader(
         is_here,
-        _resized(lambda place, name, emit: containers.load(name, read(place), emit=emit)),
-        lambda place: containers.peek(read(place)),
-        lambda place: containers.training_labels(read(place)),
+        _resized(lambda place, name, emit: array_files.load(name, read(place), emit=emit)),
+        lambda place: array_files.peek(read(place)),
+        lambda place: array_files.training_labels(read(place)),
     )
 
 
@@ -158,11 +160,16 @@ def _is_safetensors(place: Path) -> bool:
 
 # Asked in this order: a folder of images is what none of the others is.
 _READERS = (
-    Reader(_is_safetensors, _resized(_read_arrays), arrays.read_shape, arrays.training_labels),
+    Reader(
+        _is_safetensors,
+        _resized(_read_arrays),
+        safetensors_file.read_shape,
+        safetensors_file.training_labels,
+    ),
     _of_arrays(npz.is_here, npz.read),
     Reader(parquet.is_here, _load_parquet, parquet.peek, parquet.training_labels),
     Reader(cifar.is_here, _resized(cifar.load), cifar.peek, cifar.training_labels),
     _of_arrays(idx.is_here, idx.read),
     _of_arrays(mat.is_here, mat.read),
-    Reader(Path.is_dir, _load_folder, listing.peek, listing.training_labels),
+    Reader(Path.is_dir, _load_folder, folder_listing.peek, folder_listing.training_labels),
 )

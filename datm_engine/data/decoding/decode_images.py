@@ -19,15 +19,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from datm_engine.data import images as image_files
-from datm_engine.data.decoding_report import (
+from datm_engine.data.decoding import image_file as image_files
+from datm_engine.data.decoding.decoding_report import (
     damaged_error,
     intact,
     notes_of,
     skipped_note,
     unsupported_error,
 )
-from datm_engine.data.images import DamagedImageError, Facts, UnsupportedImageError
+from datm_engine.data.decoding.image_file import DamagedImageError, Facts, UnsupportedImageError
 from datm_engine.errors import ConfigError, DataError
 from datm_engine.files import cannot_read
 from datm_engine.formatting import byte_size

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from datm_engine.data.images import Facts, bits_of
+from datm_engine.data.decoding.image_file import Facts, bits_of
 from datm_engine.errors import DataError
 from datm_engine.formatting import plural
 from datm_engine.hints import command

@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from datm_engine.data import decoding, labels, parquet_files, rows
-from datm_engine.data.arrays import PARTS, FullSet, Shape, TrainingLabels
-from datm_engine.data.parquet_files import is_here
-from datm_engine.data.rows import Columns, Rows
+from datm_engine.data.decoding import decode_images
+from datm_engine.data.readers import image_rows, labels, parquet_parts
+from datm_engine.data.readers.image_rows import Columns, Rows
+from datm_engine.data.readers.parquet_parts import is_here
+from datm_engine.data.readers.safetensors_file import PARTS, FullSet, Shape, TrainingLabels
 from datm_engine.files import cannot_read, parse_json
 from datm_engine.hints import command
 from datm_engine.optional_imports import require
@@ -29,13 +30,13 @@ def load(
     place: Path,
     *,
     name: str,
-    resolution: decoding.Size | None,
+    resolution: decode_images.Size | None,
     skip_damaged: bool = False,
     emit: Emit,
 ) -> FullSet:
     """The dataset of a folder or a file. Raises DataError for a part, a column, a label or an image
     that is missing or damaged, DatmError without pyarrow."""
-    found = parquet_files.find(place)
+    found = parquet_parts.find(place)
     for note in found.notes:
         emit(Noted(text=note))
     order = sorted(found.parts, key=PARTS.index)
@@ -45,22 +46,22 @@ def load(
         emit(Noted(text=first.columns.note))
     parts = {part: [table.rows() for table in some] for part, some in tables.items()}
     look = _schema_of(first.path)
-    return rows.from_rows(name, parts, resolution, look, skip_damaged, emit=emit)
+    return image_rows.from_rows(name, parts, resolution, look, skip_damaged, emit=emit)
 
 
 def peek(place: Path) -> Shape:
     """From the schema, the labels and the first image. Raises as `load` does."""
-    paths = parquet_files.find(place).parts["train"]
+    paths = parquet_parts.find(place).parts["train"]
     train = [_Table(path, place).rows() for path in paths]
-    return rows.peek(str(place), train, _schema_of(paths[0]))
+    return image_rows.peek(str(place), train, _schema_of(paths[0]))
 
 
 def training_labels(place: Path) -> TrainingLabels:
     """From the columns of labels. Raises as `load` does."""
-    found = parquet_files.find(place).parts
+    found = parquet_parts.find(place).parts
     parts = {part: [_Table(path, place).rows() for path in found[part]] for part in found}
     look = _schema_of(found["train"][0])
-    return labels.training_labels(rows.labels_of(str(place), parts, look))
+    return labels.training_labels(image_rows.labels_of(str(place), parts, look))
 
 
 class _Table:
@@ -73,7 +74,9 @@ class _Table:
             schema = file.schema_arrow
         self._features = _features(path, schema)
         types = {name: str(feature.get("_type")) for name, feature in self._features.items()}
-        self.columns: Columns = rows.find_columns(schema.names, types, str(path), _schema_of(path))
+        self.columns: Columns = image_rows.find_columns(
+            schema.names, types, str(path), _schema_of(path)
+        )
 
     def rows(self) -> Rows:
         label = self.columns.label
@@ -93,9 +96,9 @@ class _Table:
         place = f"{self.path} row {row}"
 
         def read_file(name: str) -> bytes:
-            return rows.file_inside(self.root, (self.path.parent, self.root), name, place)
+            return image_rows.file_inside(self.root, (self.path.parent, self.root), name, place)
 
-        return rows.encoded_image(cell, place, read_file, _schema_of(self.path))
+        return image_rows.encoded_image(cell, place, read_file, _schema_of(self.path))
 
     def _cells(self, column: str) -> list[Any]:
         with _reading(self.path), _open(self.path) as file:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from datm_engine.data import containers
-from datm_engine.data.containers import Array, Arrays, Contents
+from datm_engine.data.readers import array_files
+from datm_engine.data.readers.array_files import Array, Arrays, Contents
 from datm_engine.errors import DataError
 from datm_engine.hints import command
 
@@ -25,9 +25,9 @@ def is_here(place: Path) -> bool:
 
 def read(path: Path) -> Contents:
     """Headers and labels; the images are read when they are needed. Raises DataError."""
-    with containers.reading(path, _KIND):
+    with array_files.reading(path, _KIND):
         shapes = _shapes(path)
-        pairs, notes = containers.pair(shapes)
+        pairs, notes = array_files.pair(shapes)
         if not pairs:
             raise DataError(
                 f"{path} has arrays {', '.join(shapes) or 'of no name'}; it takes train_images and "
@@ -64,6 +64,6 @@ def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def _read(path: Path, key: str) -> Array:
-    with containers.reading(path, _KIND), np.load(path, allow_pickle=False) as file:
+    with array_files.reading(path, _KIND), np.load(path, allow_pickle=False) as file:
         array: Array = file[key]
         return array

@@ -12,9 +12,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from datm_engine.data import containers
-from datm_engine.data.containers import Array, Arrays, Contents
-from datm_engine.data.parts import Part, part_of
+from datm_engine.data.part_names import Part, part_of
+from datm_engine.data.readers import array_files
+from datm_engine.data.readers.array_files import Array, Arrays, Contents
 from datm_engine.errors import DataError
 from datm_engine.hints import command
 
@@ -93,7 +93,7 @@ def _arrays(images: Path) -> Arrays:
         pixels = _read(images)
         return pixels.transpose(0, 2, 1) if transposed and pixels.ndim == 3 else pixels
 
-    with containers.reading(images, _KIND), _open(images) as file:
+    with array_files.reading(images, _KIND), _open(images) as file:
         shape = _header(file)
     if transposed and len(shape) == 3:
         shape = (shape[0], shape[2], shape[1])
@@ -116,7 +116,7 @@ def _header(file: BinaryIO) -> tuple[int, ...]:
 
 
 def _read(path: Path) -> Array:
-    with containers.reading(path, _KIND), _open(path) as file:
+    with array_files.reading(path, _KIND), _open(path) as file:
         shape = _header(file)
         content = file.read()
         size = int(np.prod([int(side) for side in shape], dtype=object)) if shape else 0

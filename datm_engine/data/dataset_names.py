@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
-from datm_engine.data import hub, sources
+from datm_engine.data import built_in, hub
 from datm_engine.errors import ConfigError
 from datm_engine.hints import HELP, command
 
-NAMES = tuple(sources.BUILT_IN)
+NAMES = tuple(built_in.BUILT_IN)
 _HUB_PAGE = re.compile(r"(?:https?://)?(?:www\.)?huggingface\.co/datasets/([\w.-]+/[\w.-]+).*")
 _HUB_LIKE = re.compile(r"(?:hf|huggingface)(?:://|[:/])+(?:datasets/)?([\w.-]+/[\w.:-]+)", re.I)
 _OWNER_AND_NAME = re.compile(r"\w[\w.-]*/[\w.-]+")

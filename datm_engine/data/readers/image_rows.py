@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from datm_engine.data import decoding, labels
-from datm_engine.data.arrays import FullSet, ImageSet, Shape
-from datm_engine.data.parts import Part
+from datm_engine.data.decoding import decode_images
+from datm_engine.data.part_names import Part
+from datm_engine.data.readers import labels
+from datm_engine.data.readers.safetensors_file import FullSet, ImageSet, Shape
 from datm_engine.errors import DataError
 from datm_engine.hints import command
 from datm_engine.runs.events import Emit, Noted
@@ -89,7 +90,7 @@ def _candidates(
 def from_rows(
     name: str,
     parts: Mapping[Part, Sequence[Rows]],
-    resolution: decoding.Size | None,
+    resolution: decode_images.Size | None,
     look: str,
     skip_damaged: bool = False,
     *,
@@ -102,7 +103,7 @@ def from_rows(
     rows_used = [some for part in found.numbers for some in parts[part]]
     places = [Path(f"{some.place} row {n}") for some in rows_used for n in range(len(some.labels))]
     encoded = [content for some in rows_used for content in some.encoded()]
-    images, kept = decoding.decode_encoded(
+    images, kept = decode_images.decode_encoded(
         places, encoded.__getitem__, resolution, f"decoding {name}", skip_damaged, emit=emit
     )
     which = kept.split([len(values) for values in found.numbers.values()])
@@ -142,7 +143,7 @@ def peek(name: str, train: Sequence[Rows], look: str) -> Shape:
     for row, encoded in enumerate(train[0].encoded()):
         try:
             place = Path(f"{train[0].place} row {row}")
-            (width, height), grey = decoding.encoded_size(place, encoded)
+            (width, height), grey = decode_images.encoded_size(place, encoded)
             return Shape(classes, 1 if grey else 3, height, width)
         except DataError as problem:  # all are named when they are decoded
             damaged = damaged or problem

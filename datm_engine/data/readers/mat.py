@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from datm_engine.data import containers, matfile
-from datm_engine.data.containers import Array, Arrays, Contents
-from datm_engine.data.parts import Part, part_of
+from datm_engine.data.part_names import Part, part_of
+from datm_engine.data.readers import array_files, mat_process
+from datm_engine.data.readers.array_files import Array, Arrays, Contents
 from datm_engine.errors import DataError
 from datm_engine.hints import command
 
@@ -74,15 +74,15 @@ def _part(path: Path) -> Part:
 
 
 def _arrays(path: Path) -> tuple[dict[Part, Arrays], tuple[str, ...]]:
-    with containers.reading(path, _KIND):
+    with array_files.reading(path, _KIND):
         with path.open("rb") as file:
             if file.read(len(_HDF5)) == _HDF5:
                 raise DataError(
                     f"{path} is of MATLAB's version 7.3, which is not read; save it with -v7",
                     command("ls", "-l", path),
                 )
-        known = matfile.shapes(path)
-    pairs, notes = containers.pair(known)
+        known = mat_process.shapes(path)
+    pairs, notes = array_files.pair(known)
     if not pairs:
         raise DataError(
             f"{path} has arrays {', '.join(known) or 'of no name'}; it takes X and y, as SVHN has",
@@ -93,7 +93,7 @@ def _arrays(path: Path) -> tuple[dict[Part, Arrays], tuple[str, ...]]:
     for part, names in pairs.items():
         shape, labels = known[names["images"]], every[names["labels"]]
         source, images = f"{path} {names['images']}", partial(_read_one, path, names["images"])
-        last_axis = _is_last(path, names["images"], shape, containers.count_of(labels))
+        last_axis = _is_last(path, names["images"], shape, array_files.count_of(labels))
         parts[part] = Arrays(source, shape, images, labels, last_axis)
     return parts, notes
 
@@ -102,7 +102,7 @@ def _is_last(path: Path, name: str, shape: tuple[int, ...], count: int) -> bool:
     """Whether the last axis numbers the images, as MATLAB has it, and not the first, as Python has
     it. Raises DataError where it could be either."""
     is_first, is_last = (
-        len(shape) > 2 and shape[axis] == count and containers.is_image(one)
+        len(shape) > 2 and shape[axis] == count and array_files.is_image(one)
         for axis, one in ((0, shape[1:]), (-1, shape[:-1]))
     )
     if is_first and is_last:
@@ -115,8 +115,8 @@ def _is_last(path: Path, name: str, shape: tuple[int, ...], count: int) -> bool:
 
 
 def _read(path: Path, names: Sequence[str]) -> dict[str, Array]:
-    with containers.reading(path, _KIND):
-        return matfile.read(path, names)
+    with array_files.reading(path, _KIND):
+        return mat_process.read(path, names)
 
 
 def _read_one(path: Path, name: str) -> Array:

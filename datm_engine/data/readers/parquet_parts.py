@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from datm_engine.data.images import EXTENSIONS
-from datm_engine.data.parts import Part, part_of
+from datm_engine.data.decoding.image_file import EXTENSIONS
+from datm_engine.data.part_names import Part, part_of
 from datm_engine.errors import DataError
 from datm_engine.hints import command
 

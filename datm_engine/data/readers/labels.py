@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datm_engine.data.arrays import TrainingLabels
-from datm_engine.data.parts import Part
+from datm_engine.data.part_names import Part
+from datm_engine.data.readers.safetensors_file import TrainingLabels
 from datm_engine.errors import DataError
 
 Values = list[int] | list[str]

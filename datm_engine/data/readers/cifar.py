@@ -9,9 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from datm_engine.data import containers
-from datm_engine.data.arrays import FullSet, Shape, TrainingLabels
-from datm_engine.data.sources import BUILT_IN, image_set
+from datm_engine.data.built_in import BUILT_IN, image_set
+from datm_engine.data.readers import array_files
+from datm_engine.data.readers.safetensors_file import FullSet, Shape, TrainingLabels
 from datm_engine.errors import DataError
 from datm_engine.hints import command
 from datm_engine.runs.events import DatasetProgress, Emit
@@ -30,7 +30,7 @@ def load(place: Path, name: str, *, emit: Emit) -> FullSet:
     parts = []
     for done, train in enumerate((True, False)):
         emit(DatasetProgress(what=f"reading {name}", done=done, total=2))
-        with containers.reading(place, "folder of CIFAR"):
+        with array_files.reading(place, "folder of CIFAR"):
             try:
                 parts.append(kind(root=str(place.parent), train=train, download=False))
             except RuntimeError:  # before a file is unpickled

@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from datm_engine.data import labels
-from datm_engine.data.arrays import FullSet, ImageSet, Shape, TrainingLabels
-from datm_engine.data.images import bits_of
-from datm_engine.data.parts import Part, part_of
+from datm_engine.data.decoding.image_file import bits_of
+from datm_engine.data.part_names import Part, part_of
+from datm_engine.data.readers import labels
+from datm_engine.data.readers.safetensors_file import FullSet, ImageSet, Shape, TrainingLabels
 from datm_engine.errors import DataError, DatmError
 from datm_engine.files import cannot_read
 from datm_engine.hints import command

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from datm_engine.data.images import EXTENSIONS, HEIC_EXTENSIONS
+from datm_engine.data.decoding.image_file import EXTENSIONS, HEIC_EXTENSIONS
 from datm_engine.formatting import plural
 from datm_engine.hints import command
 from datm_engine.optional_imports import is_installed

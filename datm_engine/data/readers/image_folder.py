@@ -11,10 +11,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from datm_engine.data import arrays, decoding
-from datm_engine.data.arrays import FullSet, ImageSet
-from datm_engine.data.decoding_report import damaged_error, skipped_note
-from datm_engine.data.listing import Listing, list_images
+from datm_engine.data.decoding import decode_images
+from datm_engine.data.decoding.decoding_report import damaged_error, skipped_note
+from datm_engine.data.readers import safetensors_file
+from datm_engine.data.readers.folder_listing import Listing, list_images
+from datm_engine.data.readers.safetensors_file import FullSet, ImageSet
 from datm_engine.errors import DataError
 from datm_engine.files import cannot_write, make_folder
 from datm_engine.hints import command
@@ -28,7 +29,7 @@ def load(
     *,
     name: str,
     data_dir: Path,
-    resolution: decoding.Size | None,
+    resolution: decode_images.Size | None,
     skip_damaged: bool = False,
     emit: Emit,
 ) -> FullSet:
@@ -40,14 +41,16 @@ def load(
     for text in listing.notes:
         emit(Noted(text=text))
     paths = [path for path, _ in listing.files]
-    contents = decoding.in_chunks(decoding.content_of, paths, f"reading {name}", emit=emit)
+    contents = decode_images.in_chunks(
+        decode_images.content_of, paths, f"reading {name}", emit=emit
+    )
     folder = data_dir / "decoded"
     make_folder(folder)
     key = _key(listing, contents, resolution, skip_damaged)
     cached = folder / f"{name[:40]}-{key}.safetensors"
     if cached.is_file():
         try:
-            full, notes = arrays.read(cached), arrays.read_notes(cached)
+            full, notes = safetensors_file.read(cached), safetensors_file.read_notes(cached)
         except DataError as problem:
             emit(Noted(text=f"{problem.message}; decoding the images again"))
         else:
@@ -56,14 +59,14 @@ def load(
             return full
     if not os.access(folder, os.W_OK | os.X_OK):  # found out before decoding, not after
         raise cannot_write(folder, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
-    decoded = decoding.decode(paths, contents, resolution, f"decoding {name}", emit=emit)
+    decoded = decode_images.decode(paths, contents, resolution, f"decoding {name}", emit=emit)
     if decoded.damaged and not skip_damaged:
         raise damaged_error(paths, decoded.damaged)
     notes = (*decoded.notes, *skipped_note(paths, decoded.damaged))
     for text in notes:
         emit(Noted(text=text))
     full = _full_set(listing, decoded.images, decoded.kept)
-    arrays.save(cached, full, notes)
+    safetensors_file.save(cached, full, notes)
     return full
 
 
@@ -91,7 +94,7 @@ def _full_set(listing: Listing, images: Tensor, kept: Tensor) -> FullSet:
 def _key(
     listing: Listing,
     contents: list[bytes],
-    resolution: decoding.Size | None,
+    resolution: decode_images.Size | None,
     skip_damaged: bool,
 ) -> str:
     """What the decoded arrays depend on: the size, and every file's class, name and bytes."""

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 
 from datm_engine.compute.runtime import generator
-from datm_engine.data import decoding, folders
-from datm_engine.data.arrays import FullSet, ImageSet, Shape, TrainingLabels
+from datm_engine.data.decoding import decode_images
+from datm_engine.data.readers import image_folder
+from datm_engine.data.readers.safetensors_file import FullSet, ImageSet, Shape, TrainingLabels
 from datm_engine.data.splitting import ranks_within_class
 from datm_engine.errors import DataError
 from datm_engine.hints import command, remedy
@@ -102,7 +103,7 @@ def load(
     name: str,
     *,
     data_dir: Path,
-    resolution: decoding.Size | None,
+    resolution: decode_images.Size | None,
     skip_damaged: bool = False,
     emit: Emit,
 ) -> FullSet:
@@ -110,7 +111,7 @@ def load(
     if name == "tinyimagenet":
         root = data_dir / _TINYIMAGENET
         _require_tinyimagenet(root, data_dir)
-        return folders.load(
+        return image_folder.load(
             root,
             name=name,
             data_dir=data_dir,
@@ -133,11 +134,11 @@ def is_here(name: str, data_dir: Path) -> bool:
     return all(path.is_file() or path.with_suffix("").is_file() for path in paths)
 
 
-def resized(full: FullSet, name: str, resolution: decoding.Size, *, emit: Emit) -> FullSet:
+def resized(full: FullSet, name: str, resolution: decode_images.Size, *, emit: Emit) -> FullSet:
     """The same set at another size."""
     parts = [part for part in (full.train, full.test, full.validation) if part is not None]
     images = torch.cat([part.images for part in parts])
-    images = decoding.resize(images, resolution, f"resizing {name}", emit=emit)
+    images = decode_images.resize(images, resolution, f"resizing {name}", emit=emit)
     pieces = iter(images.split([len(part) for part in parts]))
 
     def of(part: ImageSet) -> ImageSet:

@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from datm_engine import tensors as tensor_file
-from datm_engine.data.parts import Part
+from datm_engine.data.part_names import Part
 from datm_engine.errors import DataError
 from datm_engine.files import cannot_read, parse_json
 from datm_engine.hints import HELP

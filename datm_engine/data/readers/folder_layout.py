@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from datm_engine.data.parts import NAMES, Part, by_part, part_of
-from datm_engine.data.scanning import Scanner, folders_in
+from datm_engine.data.part_names import NAMES, Part, by_part, part_of
+from datm_engine.data.readers.folder_scanner import Scanner, folders_in
 from datm_engine.errors import DataError
 from datm_engine.hints import command
 
