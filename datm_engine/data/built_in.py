@@ -15,12 +15,13 @@ import torch
 
 from datm_engine.compute.runtime import generator
 from datm_engine.data.decoding import decode_images
+from datm_engine.data.image_sets import FullSet, ImageSet, TrainingLabels
 from datm_engine.data.readers import image_folder
-from datm_engine.data.readers.safetensors_file import FullSet, ImageSet, Shape, TrainingLabels
 from datm_engine.data.splitting import ranks_within_class
 from datm_engine.errors import DataError
 from datm_engine.hints import command, remedy
 from datm_engine.runs.events import DatasetProgress, Emit
+from datm_engine.settings.image_size import Shape
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from datm_engine.data import dataset_names, datasets, splitting
-from datm_engine.data.readers.safetensors_file import TrainingLabels
+from datm_engine.data.image_sets import TrainingLabels
 from datm_engine.errors import DatmError
 from datm_engine.settings.config import DatasetConfig
 

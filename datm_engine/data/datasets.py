@@ -12,12 +12,13 @@ from typing import Literal
 
 from datm_engine.data import built_in, dataset_names, hub, splitting
 from datm_engine.data.dataset_names import NAMES
-from datm_engine.data.readers import archives, registry, safetensors_file
-from datm_engine.data.readers.safetensors_file import FullSet, ImageSet, Shape, TrainingLabels
+from datm_engine.data.image_sets import FullSet, ImageSet, TrainingLabels, digest
+from datm_engine.data.readers import archives, registry
 from datm_engine.errors import ConfigError, DataError
 from datm_engine.hints import command
 from datm_engine.runs.events import Emit, Noted
 from datm_engine.settings import image_size
+from datm_engine.settings.image_size import Shape
 
 __all__ = ["NAMES", "ImageSet", "RealData", "Shape", "load", "peek"]
 
@@ -173,9 +174,7 @@ def _split(
         full.train.subset(held) if full.validation is None else full.validation,
         full.train.subset(tested) if full.test is None else full.test,
     )
-    return RealData(
-        name, full.class_names, *parts, safetensors_file.digest(full.class_names, *parts)
-    )
+    return RealData(name, full.class_names, *parts, digest(full.class_names, *parts))
 
 
 def _held_out_test(name: str, count: int, images: int, share: float) -> Noted:

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from datm_engine.data.decoding import decode_images
-from datm_engine.data.part_names import Part, part_of
+from datm_engine.data.image_sets import FullSet, PartName, part_of
 from datm_engine.data.readers import image_rows
 from datm_engine.data.readers.image_rows import Columns, Rows
-from datm_engine.data.readers.safetensors_file import FullSet, Shape
 from datm_engine.errors import DataError
 from datm_engine.hints import command
 from datm_engine.optional_imports import require
 from datm_engine.runs.events import Emit, Noted
+from datm_engine.settings.image_size import Shape
 
 PREFIX = "hf:"
 SITE = "https://huggingface.co/datasets"
@@ -99,9 +99,9 @@ def _configurations(message: str) -> list[str]:
     return []
 
 
-def _parts(name: str, splits: Mapping[str, Any]) -> tuple[dict[Part, list[str]], list[str]]:
+def _parts(name: str, splits: Mapping[str, Any]) -> tuple[dict[PartName, list[str]], list[str]]:
     """The splits of each part, and those of none. A single split is the training part."""
-    parts: dict[Part, list[str]] = {}
+    parts: dict[PartName, list[str]] = {}
     for key in splits:
         part = part_of(key)
         if part is not None:

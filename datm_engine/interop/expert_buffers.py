@@ -22,7 +22,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datm_engine.data.readers.safetensors_file import Shape
 from datm_engine.errors import ConfigError, FileError
 from datm_engine.experts.imported import FORMAT, Origin, state
 from datm_engine.experts.trajectories import ExpertSet, fingerprint
@@ -33,6 +32,7 @@ from datm_engine.networks.weights import Layout
 from datm_engine.networks.zoo import build
 from datm_engine.runs.events import DatasetProgress, Emit
 from datm_engine.settings.config import Config
+from datm_engine.settings.image_size import Shape
 
 Shapes = Sequence[tuple[int, ...]]
 

@@ -12,7 +12,8 @@ from PIL import Image
 
 from datm_engine.data import built_in, datasets
 from datm_engine.data.class_sizes import smallest_class
-from datm_engine.data.readers.safetensors_file import FullSet, ImageSet, save
+from datm_engine.data.image_sets import FullSet, ImageSet
+from datm_engine.data.readers.safetensors_file import save
 from datm_engine.settings.config import build, overlay
 from datm_engine.settings.presets import load
 from tests.cli.conftest import FOLDER, Answer, assert_two_lines, image_folder

@@ -13,9 +13,9 @@ import torch
 
 from datm_engine.compute import runtime, threads
 from datm_engine.compute.ranks import Ranks
-from datm_engine.data.readers.safetensors_file import Shape
 from datm_engine.errors import ConfigError
 from datm_engine.settings.config import Config
+from datm_engine.settings.image_size import Shape
 from tests.conftest import ROOT
 
 

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from datm_engine.data import datasets
-from datm_engine.data.readers.safetensors_file import Shape
 from datm_engine.errors import DataError, FileError
 from datm_engine.runs.events import DatasetProgress
+from datm_engine.settings.image_size import Shape
 
 from .conftest import counted
 

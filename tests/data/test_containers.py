@@ -18,9 +18,9 @@ from scipy.io import savemat
 
 from datm_engine.data import datasets
 from datm_engine.data.readers import array_files, mat_process
-from datm_engine.data.readers.safetensors_file import Shape
 from datm_engine.errors import DataError, FileError
 from datm_engine.runs.events import Noted
+from datm_engine.settings.image_size import Shape
 
 from .conftest import counted
 from .test_sources import write_cifar

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from datm_engine.data import datasets
-from datm_engine.data.readers.safetensors_file import Shape
 from datm_engine.errors import DataError, DatmError
 from datm_engine.runs.events import Noted
+from datm_engine.settings.image_size import Shape
 
 from .conftest import LABELS, encoded
 

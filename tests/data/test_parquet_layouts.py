@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from datm_engine.data import datasets
-from datm_engine.data.readers.safetensors_file import Shape
 from datm_engine.errors import DataError
 from datm_engine.runs.events import Noted
+from datm_engine.settings.image_size import Shape
 
 from .conftest import LABELS, counted, encoded
 

@@ -1,6 +1,6 @@
 import pytest
 
-from datm_engine.data.part_names import NAMES, by_part, part_of
+from datm_engine.data.image_sets import NAMES, by_part, part_of
 
 
 @pytest.mark.parametrize(

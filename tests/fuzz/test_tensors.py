@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from datm_cli.dashboard.samples import read_class_names, read_sample, read_start
 from datm_cli.gallery.image_history import Samples
+from datm_engine.data.image_sets import FullSet, ImageSet
 from datm_engine.data.preprocessing import Normalization
 from datm_engine.data.readers import safetensors_file
-from datm_engine.data.readers.safetensors_file import FullSet, ImageSet
 from datm_engine.errors import DatmError
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import Layout

@@ -12,7 +12,6 @@ import torch
 
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import PreparedData
-from datm_engine.data.readers.safetensors_file import Shape
 from datm_engine.errors import ConfigError, DatmError, FileError
 from datm_engine.experts.imported import open_imported
 from datm_engine.experts.train import train_experts
@@ -23,6 +22,7 @@ from datm_engine.networks.weights import FlatNetwork, Layout
 from datm_engine.networks.zoo import build
 from datm_engine.runs.events import Noted
 from datm_engine.settings.config import Config
+from datm_engine.settings.image_size import Shape
 from tests.conftest import finish
 from tests.interop.conftest import CLASSES, official_buffer
 

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
 from typing import BinaryIO
 
-from datm_engine.data.part_names import part_of
+from datm_engine.data.image_sets import part_of
 from datm_engine.errors import DataError
 from datm_engine.files import cannot_read, cannot_write, make_folder, passing, remove_leftovers
 from datm_engine.formatting import byte_size

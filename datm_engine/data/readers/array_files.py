@@ -19,18 +19,18 @@ import torch
 from numpy.typing import NDArray
 
 from datm_engine.data.decoding.image_file import bits_of
-from datm_engine.data.part_names import Part, part_of
+from datm_engine.data.image_sets import FullSet, ImageSet, PartName, TrainingLabels, part_of
 from datm_engine.data.readers import labels
-from datm_engine.data.readers.safetensors_file import FullSet, ImageSet, Shape, TrainingLabels
 from datm_engine.errors import DataError, DatmError
 from datm_engine.files import cannot_read
 from datm_engine.hints import command
 from datm_engine.runs.events import Emit, Noted
+from datm_engine.settings.image_size import Shape
 
 Array = NDArray[Any]
 _IMAGES = {"images", "image", "imgs", "x", "data"}
 _LABELS = {"labels", "label", "y", "targets", "target"}
-_TRAIN: Part = "train"
+_TRAIN: PartName = "train"
 _NAMED = 5  # arrays in a note
 
 
@@ -57,13 +57,13 @@ class Contents:
     """A dataset of arrays: its parts, the names of its classes where they are known, and notes."""
 
     path: Path
-    parts: Mapping[Part, Arrays]
+    parts: Mapping[PartName, Arrays]
     class_names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Layout:
+class ImageAxes:
     """`channel_axis` is that of one image, [height, width] without its number; None for grey."""
 
     count: int
@@ -73,17 +73,17 @@ class Layout:
     channel_axis: int | None
 
 
-def pair(names: Iterable[str]) -> tuple[dict[Part, dict[str, str]], tuple[str, ...]]:
+def pair(names: Iterable[str]) -> tuple[dict[PartName, dict[str, str]], tuple[str, ...]]:
     """The names of each part's arrays, {"train": {"images": "x_train", "labels": "y_train"}}, and a
     note of the arrays that are not used.
 
     Arrays whose names state no part are the training part. Parts without both are left out.
     """
-    found: dict[Part, dict[str, str]] = {}
+    found: dict[PartName, dict[str, str]] = {}
     every = list(names)
     for name in every:
         words = [word for word in re.split(r"[^a-z0-9]+", name.lower()) if word]
-        part: Part | None = next(filter(None, map(part_of, words)), None)
+        part: PartName | None = next(filter(None, map(part_of, words)), None)
         kinds = [word for word in words if part_of(word) is None]
         for what, known in (("images", _IMAGES), ("labels", _LABELS)):
             if len(kinds) == 1 and kinds[0] in known:
@@ -101,20 +101,20 @@ def load(name: str, contents: Contents, *, emit: Emit) -> FullSet:
     look = command("ls", "-l", path)
     found = _resolved(name, contents)
     used = found.numbers
-    layouts = {part: layout(parts[part], look) for part in used}
-    for part, one in layouts.items():
-        if (one.height, one.width) != (layouts["train"].height, layouts["train"].width):
+    axes = {part: axes_of(parts[part], look) for part in used}
+    for part, one in axes.items():
+        if (one.height, one.width) != (axes["train"].height, axes["train"].width):
             wrong = f"images in train and {part} differ in size"
             raise DataError(f"{path} cannot be used as a dataset: {wrong}", look)
     read = {part: _read(parts[part], look) for part in used}
     pixels, note = _as_bytes(name, read, look)
     for text in (*(f"{name}: {each}" for each in contents.notes), *found.notes, *note):
         emit(Noted(text=text))
-    images = {part: _ordered(pixels[part], layouts[part], parts[part].last_axis) for part in used}
+    images = {part: _ordered(pixels[part], axes[part], parts[part].last_axis) for part in used}
     if len({some.shape[1] for some in images.values()}) > 1:
         raise DataError(f"{path} has grey and colour images", look)
 
-    def of(role: Part) -> ImageSet | None:
+    def of(role: PartName) -> ImageSet | None:
         part = found.roles.get(role)
         return None if part is None else ImageSet(images[part], used[part])
 
@@ -126,7 +126,7 @@ def peek(contents: Contents) -> Shape:
     """By the labels and the shape of the training images alone. Raises DataError."""
     train = {part: arrays for part, arrays in contents.parts.items() if part == _TRAIN}
     found = _resolved(contents.path.name, replace(contents, parts=train))
-    one = layout(train[_TRAIN], command("ls", "-l", contents.path))
+    one = axes_of(train[_TRAIN], command("ls", "-l", contents.path))
     return Shape(len(found.class_names), one.channels, one.height, one.width)
 
 
@@ -152,7 +152,7 @@ def is_image(shape: Sequence[int]) -> bool:
     return len(shape) == 2 or (len(shape) == 3 and bool({shape[0], shape[-1]} & {1, 3}))
 
 
-def layout(arrays: Arrays, look: str) -> Layout:
+def axes_of(arrays: Arrays, look: str) -> ImageAxes:
     """[n, height, width], [n, height, width, 1 or 3] or [n, 1 or 3, height, width]; with
     `last_axis` the number n is last."""
     shape = arrays.shape
@@ -166,7 +166,7 @@ def layout(arrays: Arrays, look: str) -> Layout:
         raise DataError(f"{arrays.source} has {count} images but {len(arrays)} labels", look)
     channels = 1 if axis is None else one[axis]
     height, width = [side for n, side in enumerate(one) if axis is None or n != axis % 3]
-    return Layout(count, channels, height, width, axis)
+    return ImageAxes(count, channels, height, width, axis)
 
 
 def _read(arrays: Arrays, look: str) -> Array:
@@ -177,7 +177,7 @@ def _read(arrays: Arrays, look: str) -> Array:
     return pixels
 
 
-def _ordered(pixels: NDArray[np.uint8], found: Layout, last_axis: bool) -> torch.Tensor:
+def _ordered(pixels: NDArray[np.uint8], found: ImageAxes, last_axis: bool) -> torch.Tensor:
     """Images as [n, channels, height, width]."""
     if last_axis:
         pixels = np.moveaxis(pixels, -1, 0)
@@ -209,8 +209,8 @@ def _labels(arrays: Arrays, look: str) -> labels.Values | None:
 
 
 def _as_bytes(
-    name: str, parts: Mapping[Part, Array], look: str
-) -> tuple[dict[Part, NDArray[np.uint8]], tuple[str, ...]]:
+    name: str, parts: Mapping[PartName, Array], look: str
+) -> tuple[dict[PartName, NDArray[np.uint8]], tuple[str, ...]]:
     """Pixels as uint8 by one rule for all parts, and a note of it where they are scaled."""
     if all(pixels.dtype == np.uint8 for pixels in parts.values()):
         return dict(parts), ()
@@ -235,7 +235,7 @@ def _as_bytes(
 
 
 def _range(
-    lowest: float, highest: float, floats: bool, booleans: bool, parts: Mapping[Part, Array]
+    lowest: float, highest: float, floats: bool, booleans: bool, parts: Mapping[PartName, Array]
 ) -> tuple[int | None, str | None]:
     """What stands for white, and how it is reported; None for a range that is not known."""
     if not (0 <= lowest <= highest < 2**16):  # also false for what is not a number

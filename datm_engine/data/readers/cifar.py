@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from datm_engine.data.built_in import BUILT_IN, image_set
+from datm_engine.data.image_sets import FullSet, TrainingLabels
 from datm_engine.data.readers import array_files
-from datm_engine.data.readers.safetensors_file import FullSet, Shape, TrainingLabels
 from datm_engine.errors import DataError
 from datm_engine.hints import command
 from datm_engine.runs.events import DatasetProgress, Emit
+from datm_engine.settings.image_size import Shape
 
 
 def is_here(place: Path) -> bool:

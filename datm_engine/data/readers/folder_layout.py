@@ -10,27 +10,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from datm_engine.data.part_names import NAMES, Part, by_part, part_of
+from datm_engine.data.image_sets import NAMES, PartName, by_part, part_of
 from datm_engine.data.readers.folder_scanner import Scanner, folders_in
 from datm_engine.errors import DataError
 from datm_engine.hints import command
 
 
 @dataclass(frozen=True)
-class Layout:
+class FolderLayout:
     """`parts`: the folder of each part; "train" is `root` itself where class folders are directly
     in it, and only a name, "CLASS/train", where `by_class` has the parts inside of class folders:
     each class's folder of images. `beside`: other folders in `root`. `around`: the folders that
     hold a part, but nothing that is used. `notes`: what was decided."""
 
     root: Path
-    parts: Mapping[Part, Path]
+    parts: Mapping[PartName, Path]
     beside: tuple[Path, ...] = ()
     around: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
-    by_class: Mapping[Part, Mapping[str, Path]] = field(default_factory=dict)
+    by_class: Mapping[PartName, Mapping[str, Path]] = field(default_factory=dict)
 
-    def class_folders(self, part: Part) -> Mapping[str, Path]:
+    def class_folders(self, part: PartName) -> Mapping[str, Path]:
         """The folder of each class's images. Raises OSError."""
         if self.by_class:
             return self.by_class[part]
@@ -41,7 +41,7 @@ class Layout:
         return self.parts["train"] != self.root
 
 
-def find_layout(root: Path) -> Layout:
+def find_layout(root: Path) -> FolderLayout:
     """Raises DataError without a training part, and for two folders of one part; OSError."""
     notes: tuple[str, ...] = ()
     around: tuple[Path, ...] = ()
@@ -56,22 +56,22 @@ def find_layout(root: Path) -> Layout:
             raise incomplete(place)
         return _class_folders(place, around, notes)
     around += (place,)
-    found: dict[Part, Path] = {}
+    found: dict[PartName, Path] = {}
     for part, folder in parts.items():
         found[part] = inner = _same_part_inside(part, folder)
         if inner != folder:
             notes += (f"{folder} holds one folder, {inner.name}/: that is the {part} part",)
             around += (folder,)
     beside = tuple(path for path in folders_in(place) if path not in parts.values())
-    return Layout(place, found, beside, around, notes)
+    return FolderLayout(place, found, beside, around, notes)
 
 
-def _class_folders(place: Path, around: tuple[Path, ...], notes: tuple[str, ...]) -> Layout:
+def _class_folders(place: Path, around: tuple[Path, ...], notes: tuple[str, ...]) -> FolderLayout:
     """PLACE/CLASS/…, or PLACE/CLASS/PART/… where that holds for all classes and parts."""
     inner = {path: folders_in(path) for path in folders_in(place)}
     parted = [path for path, below in inner.items() if any(part_of(one.name) for one in below)]
     if not parted:
-        return Layout(place, {"train": place}, around=around, notes=notes)
+        return FolderLayout(place, {"train": place}, around=around, notes=notes)
     only_parts = len(parted) == len(inner) and not any(
         Scanner().images_in(path) or any(part_of(one.name) is None for one in below)
         for path, below in inner.items()
@@ -83,10 +83,10 @@ def _class_folders(place: Path, around: tuple[Path, ...], notes: tuple[str, ...]
             named = {part: place / "CLASS" / part for part in NAMES if part in parts}
             by_class = {part: {name: found[name][part] for name in found} for part in named}
             notes += (f"{place} has the parts inside of its class folders: {', '.join(named)}",)
-            return Layout(place, named, (), (*around, place), notes, by_class)
+            return FolderLayout(place, named, (), (*around, place), notes, by_class)
     which = f"{parted[0]} and {len(parted) - 1} more" if len(parted) > 1 else f"{parted[0]}"
     notes += (f"class folders with part folders inside are read as one part: {which}",)
-    return Layout(place, {"train": place}, around=around, notes=notes)
+    return FolderLayout(place, {"train": place}, around=around, notes=notes)
 
 
 def incomplete(root: Path) -> DataError:
@@ -99,7 +99,7 @@ def incomplete(root: Path) -> DataError:
     )
 
 
-def _parts(place: Path) -> dict[Part, Path]:
+def _parts(place: Path) -> dict[PartName, Path]:
     grouped = by_part((path.name, path) for path in folders_in(place))
     for part, folders in grouped.items():
         if len(folders) > 1:
@@ -123,7 +123,7 @@ def _unpacked(root: Path) -> Path:
     return place if holds_parts or len(inner) >= 2 else root
 
 
-def _same_part_inside(part: Part, folder: Path) -> Path:
+def _same_part_inside(part: PartName, folder: Path) -> Path:
     """training_set/training_set/CLASS is what some archives unpack to."""
     inner = folders_in(folder)
     return inner[0] if len(inner) == 1 and part_of(inner[0].name) == part else folder

@@ -16,14 +16,14 @@ import torch
 
 from datm_engine.data.decoding import decode_images
 from datm_engine.data.decoding.image_file import EXTENSIONS, HEIC_EXTENSIONS
-from datm_engine.data.part_names import Part
-from datm_engine.data.readers.folder_layout import Layout, find_layout, incomplete
+from datm_engine.data.image_sets import PARTS, PartName, TrainingLabels
+from datm_engine.data.readers.folder_layout import FolderLayout, find_layout, incomplete
 from datm_engine.data.readers.folder_scanner import HEIC_HINT, Scanner
-from datm_engine.data.readers.safetensors_file import PARTS, Shape, TrainingLabels
 from datm_engine.errors import DataError
 from datm_engine.files import cannot_read
 from datm_engine.formatting import plural
 from datm_engine.hints import command
+from datm_engine.settings.image_size import Shape
 
 ByClass = dict[str, list[Path]]
 File = tuple[Path, int]  # with its label
@@ -39,7 +39,7 @@ class Listing:
 
     root: Path
     class_names: tuple[str, ...]
-    parts: Mapping[Part, list[File]]
+    parts: Mapping[PartName, list[File]]
     notes: tuple[str, ...]
 
     @property
@@ -97,7 +97,7 @@ class _Labelled:
 
 @dataclass
 class _Lister:
-    layout: Layout
+    layout: FolderLayout
     scanner: Scanner = field(default_factory=Scanner)
     notes: list[str] = field(default_factory=list)
 
@@ -131,7 +131,7 @@ class _Lister:
         self._note_flat(folder, self._flat(folder))
         return train
 
-    def _images(self, part: Part) -> ByClass:
+    def _images(self, part: PartName) -> ByClass:
         folders = self.layout.class_folders(part)
         return {name: list(self.scanner.images_below(path)) for name, path in folders.items()}
 
@@ -176,7 +176,7 @@ class _Lister:
             self._check_validation(validation, classes)
         return test.images if test else None, validation.images if validation else None
 
-    def _labelled(self, part: Part, classes: set[str]) -> _Labelled | None:
+    def _labelled(self, part: PartName, classes: set[str]) -> _Labelled | None:
         """None without images in at least one class folder or two other folders."""
         folder = self.layout.parts.get(part)
         if folder is None:
@@ -260,7 +260,7 @@ def _by_annotation(annotations: Path, flat: Mapping[str, Path]) -> ByClass:
 
 
 def _check_same_classes(
-    layout: Layout, folder: Path, train: Collection[str], other: Collection[str]
+    layout: FolderLayout, folder: Path, train: Collection[str], other: Collection[str]
 ) -> None:
     where = layout.parts["train"]
     for missing, one, lacks in (

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from datm_engine.data.part_names import Part, part_of
+from datm_engine.data.image_sets import PartName, part_of
 from datm_engine.data.readers import array_files
 from datm_engine.data.readers.array_files import Array, Arrays, Contents
 from datm_engine.errors import DataError
@@ -45,9 +45,9 @@ def _folder(place: Path) -> Path:
     return place / "raw" if not _images(place) and (place / "raw").is_dir() else place
 
 
-def _images(folder: Path) -> dict[str, dict[Part, Path]]:
+def _images(folder: Path) -> dict[str, dict[PartName, Path]]:
     """The files of images by set, "" or "emnist-letters-", and part."""
-    found: dict[str, dict[Part, Path]] = {}
+    found: dict[str, dict[PartName, Path]] = {}
     for path in sorted(folder.iterdir()):
         named = _NAME.fullmatch(path.name)
         part = _part(named) if named else None
@@ -56,12 +56,12 @@ def _images(folder: Path) -> dict[str, dict[Part, Path]]:
     return found
 
 
-def _part(named: re.Match[str]) -> Part | None:
+def _part(named: re.Match[str]) -> PartName | None:
     word = named["part"].lower()
     return "test" if word == "t10k" else part_of(word)
 
 
-def _parts(place: Path) -> dict[Part, Arrays]:
+def _parts(place: Path) -> dict[PartName, Arrays]:
     folder = place.parent if place.is_file() else _folder(place)
     sets = _images(folder)
     if place.is_file():

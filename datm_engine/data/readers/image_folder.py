@@ -13,9 +13,9 @@ from torch import Tensor
 
 from datm_engine.data.decoding import decode_images
 from datm_engine.data.decoding.decoding_report import damaged_error, skipped_note
+from datm_engine.data.image_sets import FullSet, ImageSet
 from datm_engine.data.readers import safetensors_file
 from datm_engine.data.readers.folder_listing import Listing, list_images
-from datm_engine.data.readers.safetensors_file import FullSet, ImageSet
 from datm_engine.errors import DataError
 from datm_engine.files import cannot_write, make_folder
 from datm_engine.hints import command

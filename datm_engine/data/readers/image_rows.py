@@ -12,12 +12,12 @@ import numpy as np
 import torch
 
 from datm_engine.data.decoding import decode_images
-from datm_engine.data.part_names import Part
+from datm_engine.data.image_sets import FullSet, ImageSet, PartName
 from datm_engine.data.readers import labels
-from datm_engine.data.readers.safetensors_file import FullSet, ImageSet, Shape
 from datm_engine.errors import DataError
 from datm_engine.hints import command
 from datm_engine.runs.events import Emit, Noted
+from datm_engine.settings.image_size import Shape
 
 # In the order in which they are looked for, in any letter case.
 IMAGE_COLUMNS = (
@@ -89,7 +89,7 @@ def _candidates(
 
 def from_rows(
     name: str,
-    parts: Mapping[Part, Sequence[Rows]],
+    parts: Mapping[PartName, Sequence[Rows]],
     resolution: decode_images.Size | None,
     look: str,
     skip_damaged: bool = False,
@@ -119,14 +119,14 @@ def from_rows(
     if "test" in found.roles and not len(sets[found.roles["test"]]):
         raise DataError(f"{name}: its {found.roles['test']} part has no intact image", look)
 
-    def of(role: Part) -> ImageSet | None:
+    def of(role: PartName) -> ImageSet | None:
         part = found.roles.get(role)
         return None if part is None or not len(sets[part]) else sets[part]
 
     return FullSet(found.class_names, sets["train"], of("test"), of("validation"))
 
 
-def labels_of(name: str, parts: Mapping[Part, Sequence[Rows]], look: str) -> labels.Labels:
+def labels_of(name: str, parts: Mapping[PartName, Sequence[Rows]], look: str) -> labels.Labels:
     """The labels of all parts that have some. Raises DataError."""
     every = {
         part: labels.read([(some.place, some.labels) for some in rows], look)

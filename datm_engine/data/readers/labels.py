@@ -13,8 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datm_engine.data.part_names import Part
-from datm_engine.data.readers.safetensors_file import TrainingLabels
+from datm_engine.data.image_sets import PartName, TrainingLabels
 from datm_engine.errors import DataError
 
 Values = list[int] | list[str]
@@ -54,14 +53,14 @@ class Labels:
     """
 
     class_names: tuple[str, ...]
-    numbers: Mapping[Part, Tensor]
-    roles: Mapping[Part, Part]
+    numbers: Mapping[PartName, Tensor]
+    roles: Mapping[PartName, PartName]
     notes: tuple[str, ...]
 
 
 def resolve(
     name: str,
-    labels: Mapping[Part, Values | None],
+    labels: Mapping[PartName, Values | None],
     class_names: tuple[str, ...] | None,
     look: str,
 ) -> Labels:
@@ -82,7 +81,7 @@ def resolve(
         for part in labels
         if part not in held
     ]
-    roles: dict[Part, Part] = {part: part for part in held}
+    roles: dict[PartName, PartName] = {part: part for part in held}
     if "validation" in held and "test" not in held:
         roles = {"train": "train", "test": "validation"}
         lack = "no labelled test part" if "test" in labels else "no test part"
@@ -98,8 +97,8 @@ def training_labels(found: Labels) -> TrainingLabels:
 
 
 def class_numbers(
-    name: str, labels: Mapping[Part, Values], class_names: tuple[str, ...] | None, look: str
-) -> tuple[tuple[str, ...], dict[Part, Tensor]]:
+    name: str, labels: Mapping[PartName, Values], class_names: tuple[str, ...] | None, look: str
+) -> tuple[tuple[str, ...], dict[PartName, Tensor]]:
     """Names of the classes, and the labels of each part as int64 tensors that index them.
 
     Without `class_names`, strings are classes sorted by name, and numbers from 0 or 1 their own
@@ -134,7 +133,7 @@ def _index_of_names(
 
 
 def _index_of_numbers(
-    labels: Mapping[Part, Values], class_names: tuple[str, ...] | None
+    labels: Mapping[PartName, Values], class_names: tuple[str, ...] | None
 ) -> tuple[tuple[str, ...], dict[Any, int]]:
     if class_names is not None:
         return class_names, {number: number for number in range(len(class_names))}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from datm_engine.data.part_names import Part, part_of
+from datm_engine.data.image_sets import PartName, part_of
 from datm_engine.data.readers import array_files, mat_process
 from datm_engine.data.readers.array_files import Array, Arrays, Contents
 from datm_engine.errors import DataError
@@ -42,9 +42,9 @@ def read(place: Path) -> Contents:
     return Contents(place, parts, notes=("label 10 is read as the digit 0, as SVHN has it", *notes))
 
 
-def _files(folder: Path) -> dict[Part, Path]:
+def _files(folder: Path) -> dict[PartName, Path]:
     """The first file of each part: train_32x32.mat, test_32x32.mat."""
-    found: dict[Part, Path] = {}
+    found: dict[PartName, Path] = {}
     for path in sorted(folder.glob("*.[mM][aA][tT]")):
         part = part_of(re.split(r"[-_.]", path.name)[0])
         if part is not None and path.is_file():
@@ -52,7 +52,7 @@ def _files(folder: Path) -> dict[Part, Path]:
     return found
 
 
-def _parts(place: Path) -> tuple[dict[Part, Arrays], tuple[str, ...]]:
+def _parts(place: Path) -> tuple[dict[PartName, Arrays], tuple[str, ...]]:
     """Parts by the files' names, else by the names of a single file's arrays; and notes."""
     if place.is_dir():
         files = _files(place)
@@ -60,7 +60,7 @@ def _parts(place: Path) -> tuple[dict[Part, Arrays], tuple[str, ...]]:
         files = _files(place.parent) | {_part(place): place}
     else:
         return _arrays(place)
-    parts: dict[Part, Arrays] = {}
+    parts: dict[PartName, Arrays] = {}
     notes: dict[str, None] = {}  # each once
     for part, path in files.items():
         found, about = _arrays(path)
@@ -69,11 +69,11 @@ def _parts(place: Path) -> tuple[dict[Part, Arrays], tuple[str, ...]]:
     return parts, tuple(notes)
 
 
-def _part(path: Path) -> Part:
+def _part(path: Path) -> PartName:
     return part_of(re.split(r"[-_.]", path.name)[0]) or "train"
 
 
-def _arrays(path: Path) -> tuple[dict[Part, Arrays], tuple[str, ...]]:
+def _arrays(path: Path) -> tuple[dict[PartName, Arrays], tuple[str, ...]]:
     with array_files.reading(path, _KIND):
         with path.open("rb") as file:
             if file.read(len(_HDF5)) == _HDF5:
@@ -89,7 +89,7 @@ def _arrays(path: Path) -> tuple[dict[Part, Arrays], tuple[str, ...]]:
             command("ls", "-l", path),
         )
     every = _read(path, [names["labels"] for names in pairs.values()])
-    parts: dict[Part, Arrays] = {}
+    parts: dict[PartName, Arrays] = {}
     for part, names in pairs.items():
         shape, labels = known[names["images"]], every[names["labels"]]
         source, images = f"{path} {names['images']}", partial(_read_one, path, names["images"])
@@ -123,7 +123,7 @@ def _read_one(path: Path, name: str) -> Array:
     return _read(path, [name])[name]
 
 
-def _is_svhn(parts: dict[Part, Arrays]) -> bool:
+def _is_svhn(parts: dict[PartName, Arrays]) -> bool:
     """Whether the training labels are 1 to 10."""
     values = parts["train"].labels if "train" in parts else np.empty(0)
     return values.dtype.kind in "iuf" and set(np.unique(values)) == set(range(1, 11))

@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from datm_engine.data.decoding import decode_images
+from datm_engine.data.image_sets import PARTS, FullSet, TrainingLabels
 from datm_engine.data.readers import image_rows, labels, parquet_parts
 from datm_engine.data.readers.image_rows import Columns, Rows
 from datm_engine.data.readers.parquet_parts import is_here
-from datm_engine.data.readers.safetensors_file import PARTS, FullSet, Shape, TrainingLabels
 from datm_engine.files import cannot_read, parse_json
 from datm_engine.hints import command
 from datm_engine.optional_imports import require
 from datm_engine.runs.events import Emit, Noted
+from datm_engine.settings.image_size import Shape
 
 __all__ = ["is_here", "load", "peek", "training_labels"]
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datm_engine.data.decoding.image_file import EXTENSIONS
-from datm_engine.data.part_names import Part, part_of
+from datm_engine.data.image_sets import PartName, part_of
 from datm_engine.errors import DataError
 from datm_engine.hints import command
 
@@ -25,7 +25,7 @@ SUFFIX = ".parquet"
 class Files:
     """`notes` say which files are skipped, and why."""
 
-    parts: dict[Part, list[Path]]
+    parts: dict[PartName, list[Path]]
     notes: tuple[str, ...]
 
 
@@ -81,7 +81,7 @@ def find(place: Path) -> Files:
         if len(folders) > 1:
             raise _several(place, folders)
         return Files({"train": paths}, ())
-    groups: dict[Path, dict[Part, list[Path]]] = {}
+    groups: dict[Path, dict[PartName, list[Path]]] = {}
     for path, part in stated.items():
         groups.setdefault(_configuration(path, place), {}).setdefault(part, []).append(path)
     notes = _skipped(place, [path for path in paths if path not in stated])
@@ -92,7 +92,7 @@ def _beside(file: Path) -> Files:
     """The file alone; with the other parts in its folder if its name states a part."""
     if _part_in_name(file) is None:
         return Files({"train": [file]}, ())
-    parts: dict[Part, list[Path]] = {}
+    parts: dict[PartName, list[Path]] = {}
     for path in sorted(file.parent.iterdir()):
         part = _part_in_name(path) if path.suffix.lower() == SUFFIX else None
         if part is not None and path.is_file():
@@ -103,7 +103,7 @@ def _beside(file: Path) -> Files:
 
 
 def _one_of(
-    place: Path, groups: dict[Path, dict[Part, list[Path]]], notes: tuple[str, ...]
+    place: Path, groups: dict[Path, dict[PartName, list[Path]]], notes: tuple[str, ...]
 ) -> Files:
     training = [folder for folder, parts in groups.items() if "train" in parts]
     if not training:
@@ -126,18 +126,18 @@ def _configuration(path: Path, root: Path) -> Path:
     return root.joinpath(*folders[:cut])
 
 
-def _part_of(path: Path, root: Path) -> Part | None:
+def _part_of(path: Path, root: Path) -> PartName | None:
     """By the file's name, else by its folders', the nearest first."""
     folders = reversed(path.relative_to(root).parts[:-1])
     return _part_in_name(path) or next(filter(None, map(_part_of_folder, folders)), None)
 
 
-def _part_of_folder(name: str) -> Part | None:
+def _part_of_folder(name: str) -> PartName | None:
     """train, or train.parquet as Spark names the folder of a table."""
     return part_of(name.removesuffix(SUFFIX))
 
 
-def _part_in_name(path: Path) -> Part | None:
+def _part_in_name(path: Path) -> PartName | None:
     """train, train-00000-of-00001-0a1b, Test_00, train.clean, mnist_train, pets-val-0."""
     stem = re.sub(r"[-_.]?\d+-of-\d+.*$", "", path.stem)
     stem = re.sub(r"[-_. ]*\d+$", "", stem)
@@ -169,7 +169,7 @@ def _several(place: Path, folders: list[Path]) -> DataError:
     )
 
 
-def _no_train(place: Path, parts: dict[Part, list[Path]]) -> DataError:
+def _no_train(place: Path, parts: dict[PartName, list[Path]]) -> DataError:
     return DataError(
         f"{place} has parquet files of {', '.join(sorted(parts))}, and none of a train part",
         command("ls", "-R", place),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from datm_engine.data import built_in
 from datm_engine.data.decoding import decode_images
+from datm_engine.data.image_sets import FullSet, TrainingLabels
 from datm_engine.data.readers import (
     archives,
     array_files,
@@ -20,11 +21,11 @@ from datm_engine.data.readers import (
     parquet,
     safetensors_file,
 )
-from datm_engine.data.readers.safetensors_file import FullSet, Shape, TrainingLabels
 from datm_engine.errors import ConfigError
 from datm_engine.files import cannot_read
 from datm_engine.hints import command
 from datm_engine.runs.events import Emit
+from datm_engine.settings.image_size import Shape
 
 # Archives that neither zipfile nor tarfile reads.
 _UNPACKED_BY = {

@@ -7,10 +7,8 @@ JSON list.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,67 +17,11 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from datm_engine import tensors as tensor_file
-from datm_engine.data.part_names import Part
+from datm_engine.data.image_sets import PARTS, FullSet, ImageSet, TrainingLabels
 from datm_engine.errors import DataError
 from datm_engine.files import cannot_read, parse_json
 from datm_engine.hints import HELP
 from datm_engine.settings.image_size import Shape as Shape
-
-# A file holds train, and may hold the others.
-PARTS: tuple[Part, ...] = ("train", "validation", "test")
-
-
-@dataclass(frozen=True)
-class ImageSet:
-    """images: uint8 [n, channels, height, width]; labels: int64 [n]."""
-
-    images: Tensor
-    labels: Tensor
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def subset(self, indices: Tensor) -> ImageSet:
-        return ImageSet(self.images[indices], self.labels[indices])
-
-
-@dataclass(frozen=True)
-class FullSet:
-    """All that a source holds, before any choice of images and any held-out part.
-
-    `test` is None where the source has no labelled test part: a share of `train` is then held out
-    as the test part (`dataset.test`). `validation` is the source's own validation part; None where
-    it has none, or where it serves as the test part.
-    """
-
-    class_names: tuple[str, ...]
-    train: ImageSet
-    test: ImageSet | None
-    validation: ImageSet | None = None
-
-
-@dataclass(frozen=True)
-class TrainingLabels:
-    """The labels of a source's training images, known before any image is decoded.
-
-    `labels`: int64 [n], which index `class_names`. Where the source has a test or a validation
-    part, none of these images are held out for it.
-    """
-
-    class_names: tuple[str, ...]
-    labels: Tensor
-    has_test: bool
-    has_validation: bool
-
-
-def digest(class_names: tuple[str, ...], *parts: ImageSet) -> str:
-    """sha256 over every pixel, label and class name, as hex."""
-    content = hashlib.sha256(json.dumps(class_names).encode())
-    for part in parts:
-        content.update(str(tuple(part.images.shape)).encode())
-        content.update(part.images.contiguous().numpy().data)
-        content.update(part.labels.contiguous().numpy().data)
-    return content.hexdigest()
 
 
 def save(path: Path, full: FullSet, notes: Sequence[str] = ()) -> None:

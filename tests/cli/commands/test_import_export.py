@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 
 from datm_engine.data import built_in
-from datm_engine.data.readers.safetensors_file import Shape
 from datm_engine.interop import tracking
 from datm_engine.runs.events import Event, Matched
+from datm_engine.settings.image_size import Shape
 from datm_engine.synthetic import SyntheticSet
 from tests.cli.conftest import FOLDER, Answer, assert_two_lines, image_folder
 from tests.interop.conftest import official_buffer, official_images, write_datm, write_dc, write_mtt

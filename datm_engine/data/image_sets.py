@@ -1,0 +1,103 @@
+"""Labelled images as tensors, and the parts of a dataset: training, validation and test.
+
+Parts are recognised by the same names in folders, parquet files, splits of the Hub and keys of
+arrays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from torch import Tensor
+
+PartName = Literal["train", "validation", "test"]
+Found = TypeVar("Found")
+
+# Compared in lower case, with spaces and dashes as underscores.
+NAMES: Mapping[PartName, tuple[str, ...]] = {
+    "train": ("train", "training", "train_set", "training_set", "trainset", "train_data",
+              "training_data", "train_images", "training_images", "trn", "tr"),
+    "validation": ("val", "valid", "validation", "val_set", "valid_set", "validation_set",
+                   "valset", "val_data", "valid_data", "validation_data", "val_images",
+                   "valid_images", "validation_images", "dev", "dev_set", "devel", "eval"),
+    "test": ("test", "testing", "test_set", "testing_set", "testset", "test_data",
+             "testing_data", "test_images", "testing_images", "tst"),
+}  # fmt: skip
+_PART_OF: Mapping[str, PartName] = {name: part for part, names in NAMES.items() for name in names}
+
+
+def part_of(name: str) -> PartName | None:
+    """The part that a folder, file or split of this name holds; None for any other name."""
+    return _PART_OF.get(re.sub(r"[\s-]+", "_", name.strip().lower()))
+
+
+def by_part(named: Iterable[tuple[str, Found]]) -> dict[PartName, list[Found]]:
+    """What was found, grouped by the part that its name states; other names are left out."""
+    groups: dict[PartName, list[Found]] = {}
+    for name, found in named:
+        part = part_of(name)
+        if part is not None:
+            groups.setdefault(part, []).append(found)
+    return groups
+
+
+# A dataset has train, and may have the others.
+PARTS: tuple[PartName, ...] = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """images: uint8 [n, channels, height, width]; labels: int64 [n]."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def subset(self, indices: Tensor) -> ImageSet:
+        return ImageSet(self.images[indices], self.labels[indices])
+
+
+@dataclass(frozen=True)
+class FullSet:
+    """All that a source holds, before any choice of images and any held-out part.
+
+    `test` is None where the source has no labelled test part: a share of `train` is then held out
+    as the test part (`dataset.test`). `validation` is the source's own validation part; None where
+    it has none, or where it serves as the test part.
+    """
+
+    class_names: tuple[str, ...]
+    train: ImageSet
+    test: ImageSet | None
+    validation: ImageSet | None = None
+
+
+@dataclass(frozen=True)
+class TrainingLabels:
+    """The labels of a source's training images, known before any image is decoded.
+
+    `labels`: int64 [n], which index `class_names`. Where the source has a test or a validation
+    part, none of these images are held out for it.
+    """
+
+    class_names: tuple[str, ...]
+    labels: Tensor
+    has_test: bool
+    has_validation: bool
+
+
+def digest(class_names: tuple[str, ...], *parts: ImageSet) -> str:
+    """sha256 over every pixel, label and class name, as hex."""
+    content = hashlib.sha256(json.dumps(class_names).encode())
+    for part in parts:
+        content.update(str(tuple(part.images.shape)).encode())
+        content.update(part.images.contiguous().numpy().data)
+        content.update(part.labels.contiguous().numpy().data)
+    return content.hexdigest()
