@@ -183,7 +183,7 @@ def overhead(folder: Path, turns: int, seconds: float) -> dict[str, Any]:
         if viewer:
             viewer.close()
     detach.stop_engine(run, 60.0, lambda words: None)
-    told = [event for event in run.events() if isinstance(event, events.Matched)]
+    told = run.state().matched
     lengths = {
         watched: [
             event.seconds

@@ -21,7 +21,7 @@ from datm_engine.interop import imported_sets, tensor_files
 from datm_engine.interop.expert_accuracy import check_accuracy
 from datm_engine.interop.expert_buffers import import_buffers
 from datm_engine.runs.events import Noted
-from datm_engine.runs.names import checked
+from datm_engine.runs.names import valid_name
 from datm_engine.settings.config import Config, overlay
 from datm_engine.settings.image_size import at_resolution
 
@@ -77,7 +77,7 @@ def import_experts(
     files: Sequence[Path], name: str, given: Given, folders: Folders, screen: Reader
 ) -> tuple[Told, str]:
     """What was made, and what to do with it. Raises ConfigError, FileError."""
-    name = checked(name, "theirs", option="--to", most=80)
+    name = valid_name(name, "theirs", option="--to", most=80)
     config = given.config(None, folders)
     shape = datasets.peek(config.dataset.name, data_dir=folders.data)
     shape = at_resolution(shape, given.resolution)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from datm_cli.target import find
 from datm_engine.errors import ConfigError
 from datm_engine.hints import command
 from datm_engine.runs.directory import Run
+from datm_engine.runs.manifest import Manifest
 from datm_engine.runs.state import RunState
 from datm_engine.settings.config import Config
 
@@ -28,11 +28,11 @@ SETS = {
 
 @dataclass(frozen=True)
 class RunSummary:
-    """A run's settings, run.json (`facts`), status and state, read once."""
+    """A run's settings, manifest, status and state, read once."""
 
     run: Run
     config: Config
-    facts: dict[str, Any]
+    manifest: Manifest
     status: str
     state: RunState
 
@@ -41,7 +41,7 @@ class RunSummary:
         """Raises RunError or ConfigError for a damaged run."""
         state = run.state()
         status = run.process_status() or state.status
-        return cls(run, run.config(), run.facts(), status, state)
+        return cls(run, run.config(), run.manifest(), status, state)
 
     @property
     def iterations(self) -> int:
@@ -56,12 +56,7 @@ class RunSummary:
     @property
     def device(self) -> str:
         started = self.state.started
-        return str(self.facts.get("device") or (started.device if started else "unknown"))
-
-    @property
-    def arithmetic(self) -> dict[str, Any]:
-        """Precision and compilation, as run.json has them."""
-        return {"precision": "float32", "compile": "off", **self.facts.get("arithmetic", {})}
+        return self.manifest.device or (started.device if started else "unknown")
 
 
 def find_run(target: str, runs_dir: Path, purpose: str) -> Run:

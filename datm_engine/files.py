@@ -82,7 +82,7 @@ def replacing(path: Path, failure: type[Exception] = OSError) -> Iterator[Path]:
     An OSError, or a `failure`, becomes a FileError, and what stood at `path` before then
     still stands.
     """
-    beside = passing(path)
+    beside = temporary_path(path)
     try:
         yield beside
         beside.replace(path)
@@ -92,7 +92,7 @@ def replacing(path: Path, failure: type[Exception] = OSError) -> Iterator[Path]:
         raise cannot_write(path, problem) from None
 
 
-def passing(path: Path) -> Path:
+def temporary_path(path: Path) -> Path:
     """What is to become `path` while it is being made, under a name that says by whom."""
     name = os.fsdecode(os.fsencode(path.name)[:120])  # a folder's names have at most 255 bytes
     return path.with_name(f".{name}.{os.getpid()}@{platform.node()}.part")
@@ -116,7 +116,7 @@ def cannot_read(path: Path, problem: object) -> DataError:
 
 
 @contextmanager
-def unhindered(path: Path) -> Iterator[None]:
+def unreadable_as_error(path: Path) -> Iterator[None]:
     """Raises Unreadable where it is not for damage that `path` cannot be read within: without a
     hint, where nothing but to try again is to be done."""
     try:

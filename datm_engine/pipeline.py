@@ -34,7 +34,7 @@ from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.checkpoint import Checkpoint
 from datm_engine.runs.directory import Run
 from datm_engine.runs.events import Emit, Evaluated, Noted, RunEnded, RunStarted
-from datm_engine.runs.integrity import losses
+from datm_engine.runs.integrity import problems
 from datm_engine.settings.config import Config
 from datm_engine.settings.derived import ALIGNED
 from datm_engine.synthetic import SyntheticSet
@@ -171,7 +171,7 @@ def make_distilled_set(
     ranks = runtime.ranks
     known = ranks.first(lambda: run.state().results)
     before = ranks.first(lambda: progress(run))
-    lost = ranks.first(lambda: losses(run, before.iteration))
+    lost = ranks.first(lambda: problems(run, before.iteration))
     emit(
         RunStarted(
             run=run.name,
@@ -185,7 +185,7 @@ def make_distilled_set(
     for text in lost:
         emit(Noted(text=text))
     if ranks.leads:
-        runtime.compiler.record = lambda _: run.note(arithmetic=runtime.facts())
+        runtime.compiler.record = lambda _: run.update(arithmetic=runtime.facts())
     emit(Noted(text=runtime.choices))
     if config.evaluate.mirrored:
         emit(Noted(text=MIRRORED))
@@ -213,7 +213,7 @@ def _run_stages(
     """The stages one after the other. `known`: rows that are measured already; rows of results are
     appended to `outcome`'s. Raises Stopped at the end of an epoch or an iteration."""
     ranks = runtime.ranks
-    derive = ranks.first(lambda: run.facts().get("derive", []))
+    derive = ranks.first(lambda: run.manifest().derive)
     data = _prepared(config, folders, runtime, emit=emit)
     _check(config, data, run, runtime)
     with wanted_for("training experts", _smaller("experts.batch", config.experts.batch)):
@@ -267,7 +267,7 @@ def _derived(
     assert settled is not None
     compiler.decided.update(decided)
     if ranks.leads:
-        run.restate(settled.config, **settled.facts())
+        run.update(settled.config, **settled.facts())
     ranks.gather(None)  # so that no rank goes on from before it is kept
     return settled.config
 

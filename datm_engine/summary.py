@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from datm_engine.errors import FileError
 from datm_engine.hints import command
 from datm_engine.synthetic import SyntheticSet, to_pictures
-from datm_engine.tensors import read_tensors
+from datm_engine.tensors import UNREADABLE, read_tensors
 
 TOP = 3  # classes listed for each image
 _AT_ONCE = 1024  # images turned into pictures together, to bound memory
@@ -193,7 +192,7 @@ def read_pictures(path: Path) -> Tensor | None:
         return None if "indices" in tensors else pictures
     except FileNotFoundError:
         return None
-    except (SafetensorError, OSError, RuntimeError, TypeError, ValueError, KeyError) as problem:
+    except UNREADABLE as problem:
         hint = command("ls", "-l", path)
         raise FileError(f"{path} cannot be read: {problem}", hint) from None
 

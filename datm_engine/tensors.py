@@ -1,13 +1,12 @@
-"""safetensors files: written whole or not at all, the same bytes for the same content, and with
-a digest of it, so that damage is told when they are read."""
+"""safetensors files: written whole or not at all, with the same bytes for the same content, and
+with a digest of it, so that damage is detected when they are read."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from datm_engine.files import replacing, unhindered
+from datm_engine.files import replacing, unreadable_as_error
 
 DIGEST = "digest"  # its key in the metadata
+# What reading a file raises if it is damaged or holds something else.
+UNREADABLE = (SafetensorError, OSError, RuntimeError, KeyError, IndexError, TypeError, ValueError)
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """One safetensors file. Raises FileError; what stood at `path` before then still stands."""
+    """Write one safetensors file. Raises FileError; an earlier file then stays as it is."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     described = {**metadata, DIGEST: digest(plain, metadata)}
     with replacing(path, SafetensorError) as beside:
@@ -31,17 +32,16 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
         _sort_metadata(beside)
         with beside.open("rb") as file:
             os.fsync(file.fileno())
-        beside.chmod(0o666 & ~_umask())  # the writer's own mode shuts out everybody else
+        beside.chmod(0o666 & ~_umask())  # safetensors makes files private
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Every tensor of a file, on the CPU, and its metadata.
 
-    Raises Unreadable where that is not for damage, OSError, RuntimeError or SafetensorError for
-    what else cannot be read, ValueError for a content that is not what was written. A file without
-    a digest is taken as it is.
+    Raises Unreadable if permissions or memory are missing, one of UNREADABLE for a damaged file or
+    another content. A file without a digest, of another program, is accepted.
     """
-    with opened(path) as file:
+    with open_tensors(path) as file:
         metadata = file.metadata() or {}
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     check_digest(tensors, metadata)
@@ -49,22 +49,22 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Any]:
-    """A file to read from, by part; raises as `read_tensors` does, but for the digest."""
-    with unhindered(path):
-        path.open("rb").close()  # safe_open would call a file that may not be read a missing one
+def open_tensors(path: Path) -> Iterator[Any]:
+    """Open a file to read parts of it. Raises as `read_tensors` does; the digest is not checked."""
+    with unreadable_as_error(path):
+        path.open("rb").close()  # safe_open reports missing permissions as a missing file
         with safe_open(path, framework="pt") as file:
             yield file
 
 
 def check_digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Raises ValueError where `metadata` states a digest and the content has another."""
+    """Raise ValueError if the digest in `metadata` is not that of the content."""
     if DIGEST in metadata and metadata[DIGEST] != digest(tensors, metadata):
         raise ValueError("its content is not what was written (the digest differs)")
 
 
 def digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
-    """sha256, as hex, over every tensor's name, type, shape and bytes and over the metadata."""
+    """sha256 in hex of every tensor's name, type, shape and bytes, and of the metadata."""
     described = sorted(item for item in metadata.items() if item[0] != DIGEST)
     content = hashlib.sha256(json.dumps(described).encode())
     for name, tensor in sorted(tensors.items()):
@@ -73,28 +73,22 @@ def digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
     return content.hexdigest()
 
 
-def row_checks(rows: Tensor | Sequence[Tensor]) -> list[str]:
-    """[rows] CRC-32 of every row's bytes, as hex: a digest tells damage of a file that is read as
-    a whole, this of one that is read by row."""
-    return [f"{zlib.crc32(_bytes(row)):08x}" for row in rows]
-
-
 def _bytes(tensor: Tensor) -> memoryview:
     plain: memoryview = tensor.contiguous().flatten().view(torch.uint8).numpy().data
     return plain
 
 
 def _sort_metadata(path: Path) -> None:
-    """Put a safetensors file's metadata in order: the writer's own is random, and the same
-    content should give the same bytes. Source: the format's header, a length and JSON."""
+    """Sort the metadata in the header. The library writes it in random order."""
     with path.open("r+b") as file:
+        # The format: the length of the header (8 bytes), the header (JSON), the tensors.
         length = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(length))
         if "__metadata__" in header:
             header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
         text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
         file.seek(8)
-        file.write(text.ljust(length))
+        file.write(text.ljust(length))  # spaces at the end keep its length
 
 
 def _umask() -> int:

@@ -106,8 +106,7 @@ def told(run: Run) -> list[Any]:
     """What a run says of its iterations, without when and how long."""
     return [
         (e.iteration, e.loss, e.expert, e.start_epoch, e.syn_lr, e.skipped)
-        for e in run.events()
-        if isinstance(e, Matched)
+        for e in run.state().matched
     ]
 
 
@@ -153,7 +152,7 @@ def test_real_images_are_evaluated_once_however_often_a_run_goes_on(
     )
     assert before["random"] == after["random"]
     assert {"distilled", "random", "full"} <= {row.set for row in second.results}
-    told = [event.set for event in run.events() if isinstance(event, Evaluated)]
+    told = [row.set for row in run.state().results]
     assert told.count("random") == told.count("full") == told.count("distilled") == 1
     with run.recording() as record:
         record.write(EvaluationChanged())

@@ -77,10 +77,10 @@ def distill(
         raise ConfigError("--explain is for a new run, and --resume is given", "--explain")
     together = ranks.join()
     if resume and log is None:
-        log = together.first(lambda: Run.open(runs_dir, resume).facts().get("log", ""))
+        log = together.first(lambda: Run.open(runs_dir, resume).manifest().log)
     logs = parse(log)  # before any work
     if resume:
-        data_dir, experts_dir, device = prepare_run.places(
+        data_dir, experts_dir, device = prepare_run.resumed_options(
             runs_dir, resume, data_dir, experts_dir, device
         )
     folders = options.folders(data_dir, experts_dir, runs_dir)
@@ -141,7 +141,7 @@ def _open_run(
         on = compute.start(None, run_work(settled.config, settled.shape), together)
         run = together.first(lambda: prepare_run.new_run(folders, name, settled, device, on))
         return run, on
-    on = compute.start(prepare_run.arithmetic(folders, resume), ranks=together)
+    on = compute.start(prepare_run.arithmetic(folders.runs, resume), ranks=together)
     if name or given.preset or given.method or given.window:
         raise ConfigError(
             "--resume continues a run as it is: --name, --preset, --method and --window are for a "
@@ -170,7 +170,6 @@ def _run(
     from datm_engine.distillation.distilled_sets import progress
     from datm_engine.interop.tracking import tracking
     from datm_engine.pipeline import make_distilled_set
-    from datm_engine.runs.event_writer import Recorder
 
     together = on.ranks
 
@@ -183,16 +182,16 @@ def _run(
             output.tell_error(message, run.resuming, as_json)
 
     with (
-        prepare_run.discarded_if_refused(run, is_new=together.leads and is_new),
+        prepare_run.deleted_if_refused(run, is_new=together.leads and is_new),
         StopRequest(silent=silent, file=run.stop_file).listening() as stop,
         reader(output.remarks(), silent=silent) as shown,
-        run.recording() if together.leads else nullcontext(Recorder(run)) as record,
+        run.recording() if together.leads else nullcontext(run.not_recording()) as record,
         ended_if_stuck(report_stuck, run.stop_file) if together.count > 1 else nullcontext(),
         tracking(logs if together.leads else [], run, progress(run).iteration) as trackers,
     ):
         screen = UntilLost(shown)
         if together.leads:
-            run.note(log=",".join(logs))  # for --resume
+            run.update(log=",".join(logs))  # for --resume
         if is_new and not silent:
             for event in run.events():
                 screen.read(event)

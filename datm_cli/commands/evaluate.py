@@ -122,7 +122,6 @@ class EvaluationTarget:
 
 def _read_target(target: str, runs_dir: Path) -> EvaluationTarget:
     """A run's settings and sets; or those that a file of its own carries."""
-    from datm_cli.session.prepare_run import arithmetic_of
     from datm_cli.target import find
     from datm_engine.distillation.distilled_sets import distilled_sets
     from datm_engine.errors import FileError
@@ -137,11 +136,12 @@ def _read_target(target: str, runs_dir: Path) -> EvaluationTarget:
             wrong = f"{target} was imported without --dataset, and states no settings to test it by"
             raise FileError(wrong, command("datm", "import", "--help"))
         return EvaluationTarget(build(synthetic.config, target), {"distilled": synthetic}, run)
-    experts_dir = run.facts().get("places", {}).get("experts_dir")
+    manifest = run.manifest()
+    experts_dir = manifest.options.get("experts_dir")
     return EvaluationTarget(
         run.config(),
         distilled_sets(run),
-        run.path / "run.json",
-        arithmetic_of(run)["precision"],
+        run.manifest_file,
+        manifest.arithmetic.precision,
         Path(experts_dir) if experts_dir else None,
     )

@@ -63,7 +63,7 @@ def _row(run: Run) -> dict[str, Any]:
     from datm_engine.errors import DatmError
 
     try:
-        config, facts, state = run.config(), run.facts(), run.state()
+        manifest, config, state = run.manifest(), run.config(), run.state()
         status = run.process_status() or state.status
     except DatmError as problem:
         unknown = ("dataset", "ipc", "iteration", "iterations", "loss", "accuracy", "judged_on")
@@ -87,5 +87,5 @@ def _row(run: Run) -> dict[str, Any]:
         "accuracy": accuracy,
         "judged_on": judged_on,
         # Negative if the clock was set back since.
-        "age": max(0.0, time.time() - facts.get("created", time.time())),
+        "age": max(0.0, time.time() - manifest.created),
     }

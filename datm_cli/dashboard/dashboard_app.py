@@ -37,9 +37,9 @@ from datm_cli.session.engine_log_tail import last_words
 from datm_cli.text.escapes import printable
 from datm_engine.errors import DatmError
 from datm_engine.hints import command
-from datm_engine.runs.directory import Run, status_after
-from datm_engine.runs.event_tail import EventTail
-from datm_engine.runs.events import Event, RunEnded, RunStarted
+from datm_engine.runs.directory import Run
+from datm_engine.runs.event_log import EventReader
+from datm_engine.runs.events import Event
 from datm_engine.runs.state import RunState
 
 POLL_SECONDS = 0.5
@@ -79,7 +79,7 @@ class Dashboard(FullScreen):
     ) -> None:
         super().__init__()
         self.of, self.clock, self.follow, self.make_picture = run, clock, follow, make_picture
-        self.state, self.tail = RunState(), EventTail(run.event_log)
+        self.state, self.tail = RunState(), EventReader(run.event_log)
         self.status = "new"
         self.experts_wanted: bool | None = None  # None: as the stage has it
         self._next_drawing = 0.0
@@ -89,8 +89,7 @@ class Dashboard(FullScreen):
     @property
     def settings(self) -> dict[str, Any]:
         """The tables of what is watched."""
-        config: dict[str, Any] = self.of.facts()["config"]
-        return config
+        return self.of.manifest().config
 
     @property
     def watched(self) -> Run:
@@ -138,7 +137,7 @@ class Dashboard(FullScreen):
             self.state = RunState()
         for event in told:
             self.state.add(event)
-        status = status or status_after(self.last)
+        status = status or self.watched_state.status
         self._stale = self._stale or bool(told) or status != self.status
         if status != self.status:
             self.status = status
@@ -147,9 +146,9 @@ class Dashboard(FullScreen):
             self.draw()
 
     @property
-    def last(self) -> RunStarted | RunEnded | None:
-        """The latest start or end of what is watched."""
-        return self.state.ended or self.state.started
+    def watched_state(self) -> RunState:
+        """The state by the events of `watched`."""
+        return self.state
 
     def _read(self) -> list[Event]:
         try:
@@ -198,8 +197,9 @@ class Dashboard(FullScreen):
             return [self._unreadable]
         if self.status not in TROUBLE:
             return []
-        if self.status == "failed" and isinstance(self.last, RunEnded):
-            lines = [self.last.message, self.last.hint]
+        ended = self.watched_state.ended
+        if self.status == "failed" and ended is not None:
+            lines = [ended.message, ended.hint]
         elif self.status == "stale":
             lines = ["its machine has shown no sign of life for a minute"]
         else:

@@ -16,8 +16,7 @@ from datm_cli.dashboard.panels.trials_panel import TrialTable
 from datm_cli.screen.picture_widgets import Picture
 from datm_engine.hints import command
 from datm_engine.runs.directory import Run
-from datm_engine.runs.event_tail import EventTail
-from datm_engine.runs.events import RunEnded, RunStarted
+from datm_engine.runs.event_log import EventReader
 from datm_engine.runs.state import RunState, Trials
 from datm_engine.tuning.tune_folder import Tune
 
@@ -41,7 +40,7 @@ class TuneDashboard(Dashboard):
         self.asked = tune.facts()
         self.number = 0
         super().__init__(tune.run(0), make_picture=make_picture, clock=clock, follow=follow)
-        self.trial_tail = EventTail(tune.log.event_log)
+        self.trial_tail = EventReader(tune.log.event_log)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -65,8 +64,8 @@ class TuneDashboard(Dashboard):
         return self.tune_state.trials
 
     @property
-    def last(self) -> RunStarted | RunEnded | None:
-        return self.tune_state.ended or self.tune_state.started
+    def watched_state(self) -> RunState:
+        return self.tune_state
 
     @property
     def called(self) -> list[str]:
@@ -105,7 +104,7 @@ class TuneDashboard(Dashboard):
 
     def _turn_to(self, number: int) -> None:
         self.number, self.of = number, self.tune.run(number)
-        self.state, self.tail = RunState(), EventTail(self.of.event_log)
+        self.state, self.tail = RunState(), EventReader(self.of.event_log)
         self.query_one(Pictures).turn_to(self.of.path)
         self._next_drawing = 0.0
 

@@ -37,7 +37,7 @@ def heading(course: RunSummary) -> Html:
     ipc = course.config.distill.ipc
     images = f"{plural(ipc, 'image')} a class"
     words = [course.status, _dataset(course), images]
-    if created := _date(course.facts.get("created")):
+    if created := _date(course.manifest.created):
         words.append(f"begun {created}")
     standing = None
     if course.status != "done":
@@ -133,10 +133,10 @@ def cost(course: RunSummary) -> Html:
 def experts(course: RunSummary) -> Html | None:
     """What the experts know, and the window on it, of a run whose settings were derived from that;
     None for others."""
-    if "course" not in course.facts:
+    if course.manifest.course is None:
         return None
     try:
-        known = read_course(course.facts["course"])
+        known = read_course(course.manifest.course)
     except ValueError as problem:
         raise RunError(f"{course.run.path / 'run.json'}: {problem}", course.run.listing) from None
     knowledge = ExpertReport(course.config, "", course.config.experts.count, known)
@@ -146,10 +146,10 @@ def experts(course: RunSummary) -> Html | None:
 def configuration(course: RunSummary) -> Html:
     """Every key of every table; where it is not as in the preset, what it is there, and where it
     was derived, why it is that."""
-    config, source = course.config, str(course.facts.get("source", "not stated"))
+    config, source = course.config, course.manifest.source or "not recorded"
     preset = _preset(source)
     other = differences(preset, config) if preset else {}
-    derived = reasons(course.facts.get("derived"))
+    derived = reasons(course.manifest.derived)
     tables = []
     for name, keys in config.model_dump().items():
         rows: list[tuple[str, object]] = []
@@ -177,9 +177,9 @@ def configuration(course: RunSummary) -> Html:
 
 def environment(course: RunSummary) -> Html:
     """What it was made with."""
-    stated, arithmetic = course.facts.get("environment", {}), course.arithmetic
-    compiled = [what for what, is_so in arithmetic.get("compiled", {}).items() if is_so]
-    memory = arithmetic.get("memory")
+    stated, arithmetic = course.manifest.environment, course.manifest.arithmetic
+    compiled = [what for what, is_so in arithmetic.compiled.items() if is_so]
+    memory = arithmetic.memory
     started = course.state.started
     return facts(
         [
@@ -188,9 +188,9 @@ def environment(course: RunSummary) -> Html:
             ("Python", stated.get("python")),
             ("platform", stated.get("platform")),
             ("device", course.device),
-            ("threads", arithmetic.get("threads")),
-            ("precision", arithmetic["precision"]),
-            ("compiling", arithmetic["compile"]),
+            ("threads", arithmetic.threads),
+            ("precision", arithmetic.precision),
+            ("compiling", arithmetic.compile),
             ("compiled", ", ".join(compiled) or "nothing"),
             ("memory for graphs", byte_size(memory) if memory else None),
             ("seed", started.seed if started else course.config.distill.seed),

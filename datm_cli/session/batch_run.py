@@ -15,7 +15,7 @@ from datm_engine.settings.resolved import Resolved
 
 def is_started(run: Run) -> bool:
     """Whether there is a run to resume. One that failed without a checkpoint is made again."""
-    return (run.path / "run.json").is_file() and not run.was_in_vain
+    return (run.path / "run.json").is_file() and not run.failed_early
 
 
 def open_run(
@@ -29,6 +29,6 @@ def open_run(
     if not is_started(run):
         on = compute.start(None, work)
         return prepare_run.new_run(folders, name, settled, device, on), on
-    on = compute.start(prepare_run.arithmetic_of(run), work)
+    on = compute.start(run.manifest().arithmetic.model_dump(), work)
     given = GivenSettings(folders.data, flags=flags)
     return prepare_run.resumed_run(folders, name, given, device), on

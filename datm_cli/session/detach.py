@@ -83,7 +83,7 @@ def stop_engine(run: Run, patience: float, tell: Callable[[str], None]) -> str:
         raise RunError(f"run {run.name} is not running: it is {run.status()}", run.listing)
     process = Process.read(run.process_file)
     ask_to_stop(run)
-    where = process.host if process and not process.is_here else "this machine"
+    where = process.host if process and not process.is_local else "this machine"
     tell(f"asked run {run.name} on {where} to stop; it ends after its step, with a checkpoint")
     deadline = time.monotonic() + patience
     while (status := run.status()) in ("running", "stale"):
@@ -106,7 +106,7 @@ def ask_to_stop(run: Run) -> None:
     except OSError as problem:
         raise cannot_write(run.stop_file, problem) from None
     process = Process.read(run.process_file)
-    if process and process.is_here and process.is_alive:
+    if process and process.is_local and process.is_alive:
         with suppress(ProcessLookupError):  # it ended in between
             os.kill(process.pid, signal.SIGTERM)
 

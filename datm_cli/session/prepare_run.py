@@ -1,4 +1,4 @@
-"""A new run, or an earlier one that goes on; with what it states before it begins."""
+"""Create a run directory, or open one to resume, before any work starts."""
 
 from __future__ import annotations
 
@@ -16,36 +16,41 @@ from datm_engine.experts.imported import origin_of
 from datm_engine.files import or_elsewhere
 from datm_engine.runs.directory import Run, free_name
 from datm_engine.runs.events import EvaluationChanged, Noted
-from datm_engine.runs.names import made
+from datm_engine.runs.names import name_from
 from datm_engine.settings.config import Config, build, differences, overlay
 from datm_engine.settings.resolved import Resolved
 
 if TYPE_CHECKING:
     from datm_engine.pipeline import Folders
 
-# What may differ when a run goes on: nothing that has been used so far.
-COMPARED = {
+# What a resumed run may change: how the result is evaluated at the end.
+EVALUATION_KEYS = {
     *(f"evaluate.{key}" for key in ("networks", "repeats", "against", "real_lr")),
     *(f"evaluate.{key}" for key in ("full_epochs", "full_repeats")),
 }
-_FREE = {"distill.iterations"} | COMPARED
+_CHANGEABLE = {"distill.iterations"} | EVALUATION_KEYS
 
 
-def places(
+def resumed_options(
     runs_dir: Path, name: str, data: Path | None, experts: Path | None, device: str | None
 ) -> tuple[Path | None, Path | None, str | None]:
-    """The data folder, the experts' folder and the device: those that are given, else those that
-    the run to go on with has used. Raises RunError if there is none or it is damaged."""
-    used = Run.open(runs_dir, name).facts().get("places", {})
+    """The data folder, the experts' folder and the device: as given, or as the run that is resumed
+    used them. Raises RunError if there is no such run or it is damaged."""
+    used = Run.open(runs_dir, name).manifest().options
+    if data is None and "data_dir" in used:
+        data = Path(used["data_dir"])
+    if experts is None and "experts_dir" in used:
+        experts = Path(used["experts_dir"])
+    return data, experts, device or used.get("device")
 
-    def folder(given: Path | None, key: str) -> Path | None:
-        return given or (Path(used[key]) if key in used else None)
 
-    return folder(data, "data_dir"), folder(experts, "experts_dir"), device or used.get("device")
+def arithmetic(runs_dir: Path, name: str) -> dict[str, Any]:
+    """How a run computes, for `runtime.start`. Raises RunError."""
+    return Run.open(runs_dir, name).manifest().arithmetic.model_dump()
 
 
-def _stated(folders: Folders, device: str) -> dict[str, str]:
-    """`places` as run.json has them, named as the flags are."""
+def _options(folders: Folders, device: str) -> dict[str, str]:
+    """What run.json records of the options of the command."""
     return {
         "data_dir": str(folders.data.resolve()),
         "experts_dir": str(folders.experts.resolve()),
@@ -54,7 +59,7 @@ def _stated(folders: Folders, device: str) -> dict[str, str]:
 
 
 def check_ipc(config: Config, data_dir: Path) -> None:
-    """Raises DataError where a class is known to have fewer images than are asked for."""
+    """Raise DataError if a class is known to have fewer training images than `distill.ipc`."""
     known, ipc = smallest_class(config.dataset, data_dir), config.distill.ipc
     if known is not None and known[1] < ipc:
         name, count = known
@@ -63,22 +68,24 @@ def check_ipc(config: Config, data_dir: Path) -> None:
 
 
 @contextmanager
-def discarded_if_refused(run: Run, *, is_new: bool) -> Iterator[None]:
-    """Remove a new run that settings or data turn out to be impossible for, and that has made
-    nothing yet. The hint then changes the command that was typed: the run's settings are gone."""
+def deleted_if_refused(run: Run, *, is_new: bool) -> Iterator[None]:
+    """Delete a new run if its settings or data turn out to be impossible before it produced
+    anything. The hint is then a change of the command as it was typed, as the run is gone."""
     try:
         yield
     except (ConfigError, DataError, FileError) as problem:
-        by_option = bool(problem.change) or not isinstance(problem, FileError)
-        if is_new and by_option and run.was_in_vain:
-            run.discard()
+        changes_option = bool(problem.change) or not isinstance(problem, FileError)
+        if is_new and changes_option and run.failed_early:
+            run.delete()
             problem.hint = problem.change or problem.hint
         raise
 
 
 def new_run(folders: Folders, name: str | None, settled: Resolved, device: str, on: Runtime) -> Run:
-    """`device` as it was asked for. Raises RunError, ConfigError or
-    FileError where the run cannot be made; nothing is left of it then."""
+    """Create a run and record where its settings come from. `device`: the option as given.
+
+    Raises RunError, ConfigError or FileError; then no run is left.
+    """
     config = settled.config
     if config.experts.imported is not None:
         origin_of(folders.experts / config.experts.imported)
@@ -86,14 +93,14 @@ def new_run(folders: Folders, name: str | None, settled: Resolved, device: str, 
     dataset = Path(config.dataset.name).stem or "images"
     if name is None:
         ending = f"-ipc{config.distill.ipc}{settled.variant}"
-        name = free_name(folders.runs, made(dataset, ending))
+        name = free_name(folders.runs, name_from(dataset, ending))
     facts = {
         "source": settled.source,
         "device": on.description,
-        "places": _stated(folders, device),
+        "options": _options(folders, device),
         "arithmetic": on.facts(),
         "environment": environment(),
-        **({"derive": settled.derive} if settled.derive else {}),
+        "derive": list(settled.derive),
     }
     run = Run.create(folders.runs, name, config, facts)
     try:
@@ -101,35 +108,24 @@ def new_run(folders: Folders, name: str | None, settled: Resolved, device: str, 
             for text in settled.messages():
                 record.write(Noted(text=text))
     except FileError:
-        run.discard()
+        run.delete()
         raise
     return run
 
 
-def arithmetic(folders: Folders, name: str) -> dict[str, Any]:
-    """What a run that goes on keeps of how it computes."""
-    return arithmetic_of(Run.open(folders.runs, name))
-
-
-def arithmetic_of(run: Run) -> dict[str, Any]:
-    """How a run computes. Runs from before there was a choice computed plainly."""
-    plainly = {"precision": "float32", "memory": 0, "compile": "off", "compiled": {}}
-    return {**plainly, **run.facts().get("arithmetic", {})}
-
-
 def resumed_run(folders: Folders, name: str, given: GivenSettings, device: str) -> Run:
-    """The run, with its own configuration but for what may differ: more iterations, and what the
-    result is compared with at the end. Raises ConfigError for any other difference."""
+    """Open a run with its own configuration, changed by `given`: more iterations, or another
+    evaluation. Raises ConfigError for any other change."""
     run = Run.open(folders.runs, name)
     before = run.config()
     over = read_config(given.config_file)[0] if given.config_file else {}
     over = overlay(over, given.overrides())
     after = build(overlay(before.model_dump(), over), f"--resume {name}")
     changed = differences(before, after)
-    if fixed := {key: values for key, values in changed.items() if key not in _FREE}:
-        told = ", ".join(f"{key} was {was!r}, not {now!r}" for key, (was, now) in fixed.items())
+    if fixed := {key: values for key, values in changed.items() if key not in _CHANGEABLE}:
+        changes = ", ".join(f"{key} was {was!r}, not {now!r}" for key, (was, now) in fixed.items())
         raise ConfigError(
-            f"run {name} has other settings: {told}",
+            f"run {name} has other settings: {changes}",
             f"{run.resuming}   # without them, or leave out --resume for a new run",
         )
     done = progress(run).iteration
@@ -138,10 +134,10 @@ def resumed_run(folders: Folders, name: str, given: GivenSettings, device: str) 
             f"run {name} has done {done} iterations, more than {after.distill.iterations}",
             f"{run.resuming} --iterations {done}",
         )
-    places = _stated(folders, device)
-    if changed or places != run.facts().get("places"):
+    options = _options(folders, device)
+    if changed or options != run.manifest().options:
         with run.recording() as record:
-            run.restate(after, places=places)
-            if COMPARED & set(changed):
+            run.update(after, options=options)
+            if EVALUATION_KEYS & set(changed):
                 record.write(EvaluationChanged())
     return run

@@ -12,7 +12,7 @@ from pathlib import Path
 from datm_cli.resolve import GivenSettings, read_config
 from datm_engine.errors import ConfigError
 from datm_engine.hints import command
-from datm_engine.runs.names import checked
+from datm_engine.runs.names import valid_name
 from datm_engine.settings import presets
 from datm_engine.settings.config import parse_assignments
 from datm_engine.settings.derived.window_rules import THIRDS
@@ -139,7 +139,7 @@ class StudyRequest:
 
     def _study_name(self, settled: Iterable[Resolved]) -> str:
         if self.name is not None:
-            return checked(self.name, "my-study", most=MAX_NAME)
+            return valid_name(self.name, "my-study", most=MAX_NAME)
         return study_name(next(iter(settled)).config.dataset.name)
 
 

@@ -48,7 +48,7 @@ class StudyRunner:
             changed = [
                 f"{key} was {old!r}, not {new!r}"
                 for key, (old, new) in differences(run.config(), planned.config).items()
-                if key not in prepare_run.COMPARED
+                if key not in prepare_run.EVALUATION_KEYS
             ]
             if changed:
                 raise ConfigError(
@@ -89,7 +89,7 @@ class StudyRunner:
             return self.stop() or run.stop_file.exists()
 
         with (
-            prepare_run.discarded_if_refused(run, is_new=is_new),
+            prepare_run.deleted_if_refused(run, is_new=is_new),
             reader(output.remarks(), silent=self.silent) as screen,
             run.recording() as record,
         ):

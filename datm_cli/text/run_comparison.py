@@ -146,7 +146,7 @@ def cost_rows(courses: Sequence[RunSummary]) -> list[Row]:
         row("all stages", lambda c: _seconds(math.fsum(c.state.seconds.values()))),
         row("peak memory", lambda c: byte_size(c.state.memory) if c.state.memory else UNKNOWN),
         row("device", lambda c: c.device),
-        row("precision", lambda c: c.arithmetic["precision"]),
+        row("precision", lambda c: c.manifest.arithmetic.precision),
         row("run on disk", lambda c: byte_size(c.disk)),
     ]
 
@@ -206,7 +206,7 @@ def _plain(course: RunSummary) -> dict[str, Any]:
         "memory": course.state.memory,
         "disk": course.disk,
         "device": course.device,
-        "precision": course.arithmetic["precision"],
+        "precision": course.manifest.arithmetic.precision,
     }
 
 

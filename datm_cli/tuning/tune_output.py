@@ -83,7 +83,7 @@ def write_preset(tune: Tune, state: RunState, typed: str, to: Path | None) -> Pa
     best = state.trials.best
     assert best is not None
     path = to or tune.preset
-    derived = tune.run(0).facts().get("derived", {})  # by the experts, for the trials' length
+    derived = tune.run(0).manifest().derived  # by the experts, for the trials' length
     config = lengthened(tune.config(), tune.run(best.number).config(), derived)
     heading = _heading(tune, state, best, path, is_derived=bool(derived))
     text = preset_text(config, [*map(printable, heading), printable(f"made by: {typed}")])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from datm_engine.runs.names import made
+from datm_engine.runs.names import name_from
 from datm_engine.settings.config import Config, parse_assignments
 from datm_engine.settings.resolved import Resolved
 from datm_engine.tuning.search_space import KEYS, WINDOW, SearchSpace
@@ -36,7 +36,7 @@ class TuneRequest:
     @property
     def default_name(self) -> str:
         dataset = Path(self.config.dataset.name).stem or "images"
-        return made(dataset, f"-ipc{self.config.distill.ipc}{self.settled.variant}")
+        return name_from(dataset, f"-ipc{self.config.distill.ipc}{self.settled.variant}")
 
     @property
     def facts(self) -> dict[str, Any]:

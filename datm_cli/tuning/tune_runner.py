@@ -20,7 +20,7 @@ from datm_engine.compute.threads import run_work
 from datm_engine.errors import DatmError, FileError
 from datm_engine.hints import command
 from datm_engine.pipeline import Folders
-from datm_engine.runs.event_writer import Recorder
+from datm_engine.runs.event_log import EventWriter
 from datm_engine.runs.events import CandidateScored, Event, Noted, RunEnded, RunStarted
 from datm_engine.runs.state import RunState, Trial
 from datm_engine.tuning.trial_scheduler import Budget, TrialScheduler
@@ -97,7 +97,7 @@ class TuneRunner:
                 raise
 
     def _run(
-        self, tune: Tune, recorded: list[Event], record: Recorder, screen: TuneReader
+        self, tune: Tune, recorded: list[Event], record: EventWriter, screen: TuneReader
     ) -> RunState:
         started, request = time.monotonic(), self.request
         scheduler = TrialScheduler(

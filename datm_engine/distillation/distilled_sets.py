@@ -14,7 +14,8 @@ from datm_engine.synthetic import SyntheticSet
 
 def progress(run: Run) -> Progress:
     """How far the checkpoint is. Raises FileError if it is damaged."""
-    return Checkpoint.load(run.checkpoint).progress if run.checkpoint.exists() else Progress()
+    exists = run.checkpoint.exists()
+    return Checkpoint.load_progress(run.checkpoint) if exists else Progress()
 
 
 def read_selected(run: Run) -> SyntheticSet:
@@ -65,7 +66,8 @@ def set_aside(run: Run) -> None:
 
 def distilled_sets(run: Run) -> dict[str, SyntheticSet]:
     """The selected set as "distilled" and, where it is another, the last as "distilled-last"."""
-    selected, last = read_distilled(run), read_distilled(run, last=True)
+    selected = read_distilled(run)
+    last = read_distilled(run, last=True) if run.checkpoint.exists() else selected
     if selected.iteration == last.iteration:
         return {"distilled": selected}
     return {"distilled": selected, "distilled-last": last}

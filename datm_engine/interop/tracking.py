@@ -127,7 +127,7 @@ def tracking(names: Sequence[str], run: Run, done: int) -> Iterator[list[Tracker
             if kind == "tensorboard":
                 tracker = TensorBoard(run.path / "tensorboard", done + 1 if done else None)
             else:
-                began = sha256(f"{run.path.resolve()}/{run.facts()['created']}".encode())
+                began = sha256(f"{run.path.resolve()}/{run.manifest().created}".encode())
                 identity, config = began.hexdigest()[:16], run.config().model_dump()
                 tracker = WeightsAndBiases(run.name, identity, run.path, config)
             opened.callback(tracker.close)

@@ -1,10 +1,9 @@
-"""The run directory: everything a run states and makes, written by one process, read by any.
+"""The run directory: all that a run records, written by one process and read by any.
 
-NAME/  run.json · events.jsonl · checkpoint.safetensors · distilled.safetensors
-       samples/ · preview.safetensors · engine.log · process.json · lock · STOP
+    NAME/  run.json · events.jsonl · checkpoint.safetensors · distilled.safetensors
+           samples/ · preview.safetensors · engine.log · process.json · lock · STOP
 
-Comes without torch, so that a run is quick to look at; what its tensor files hold is read by
-`checkpoint.py`, `synthetic.py` and `distilled.py`.
+Loads no torch, so that runs are listed and shown quickly.
 """
 
 from __future__ import annotations
@@ -13,41 +12,44 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datm_engine.errors import FileError, RunError
+from datm_engine.errors import DatmError, FileError, RunError
 from datm_engine.files import (
     cannot_write,
     make_folder,
     or_elsewhere,
-    passing,
     remove_leftovers,
+    temporary_path,
 )
 from datm_engine.hints import command, retyped
-from datm_engine.runs.event_replay import still_true
-from datm_engine.runs.event_tail import EventTail
-from datm_engine.runs.event_writer import Recorder, end_line
-from datm_engine.runs.events import Event, RunEnded, RunStarted
-from datm_engine.runs.manifest import read_facts, write_facts
-from datm_engine.runs.names import checked, normalized, numbered, same_but_for_case
-from datm_engine.runs.process import Process, beating, shows_life
+from datm_engine.runs import manifest
+from datm_engine.runs.event_log import EventReader, EventWriter
+from datm_engine.runs.events import Event
+from datm_engine.runs.manifest import Manifest
+from datm_engine.runs.names import normalized, numbered, same_but_for_case, valid_name
+from datm_engine.runs.process import Process, heartbeat, is_fresh
 from datm_engine.runs.state import RunState, fold
 from datm_engine.settings.config import Config, build
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run directory. Reading needs no lock; `recording` takes it."""
+    """One run directory. Reading needs no lock, `recording` takes it."""
 
     path: Path
 
     @property
     def name(self) -> str:
         return self.path.name
+
+    @property
+    def manifest_file(self) -> Path:
+        return self.path / manifest.FILE
 
     @property
     def checkpoint(self) -> Path:
@@ -63,7 +65,7 @@ class Run:
 
     @property
     def preview(self) -> Path:
-        """Pictures of the set as it was a moment ago, in the form of a sample."""
+        """The latest pictures, in the format of a sample. Replaced every few seconds."""
         return self.path / "preview.safetensors"
 
     @property
@@ -72,169 +74,163 @@ class Run:
 
     @property
     def engine_log(self) -> Path:
-        """What the process prints that writes this run, if nobody watches it."""
+        """The output of a process that runs without a terminal."""
         return self.path / "engine.log"
 
     @property
     def process_file(self) -> Path:
-        """States the process that writes this run; gone when it has ended of itself."""
+        """Names the process that writes the run. A process that ends removes it."""
         return self.path / "process.json"
 
     @property
     def stop_file(self) -> Path:
-        """Asks the process that writes this run to end it, from anywhere."""
+        """If it exists, the process that writes the run stops, on any machine."""
         return self.path / "STOP"
 
     @classmethod
-    def create(cls, runs_dir: Path, name: str, config: Config, facts: dict[str, Any]) -> Run:
-        """A new run; nothing is left of one that cannot be made whole.
+    def create(cls, runs_dir: Path, name: str, config: Config, facts: Mapping[str, Any]) -> Run:
+        """Create a run with other fields of its manifest in `facts`, whole or not at all.
 
-        One of that name that failed before it had made anything gives its place. Raises ConfigError
-        for what is no folder's name, RunError if the name is taken, FileError.
+        A failed run of that name that produced nothing is replaced. Raises ConfigError for a name
+        that cannot be a folder's, RunError if it is taken, FileError.
         """
-        run = cls(runs_dir / checked(name, "my-run"))
-        if run.was_in_vain:
-            run.discard()
+        run = cls(runs_dir / valid_name(name, "my-run"))
+        if run.failed_early:
+            run.delete()
         if run.path.exists():
-            raise run._taken()
+            raise run._name_taken()
         if other := same_but_for_case(runs_dir, run.name):
             wrong = f"{runs_dir / other} differs from the name {run.name} in letter case only"
             raise RunError(wrong, command("--name", free_name(runs_dir, run.name)))
+        content = Manifest(config=config.model_dump(), created=time.time(), **facts)
         with or_elsewhere(runs_dir, "--runs-dir"):
-            run._make({"config": config.model_dump(), "created": time.time(), **facts})
+            make_folder(runs_dir)
+            remove_leftovers(runs_dir)
+            unfinished = Run(temporary_path(run.path))
+            try:
+                unfinished.samples.mkdir(parents=True)
+                content.save(unfinished.path)
+                # Fails if another process took the name meanwhile.
+                unfinished.path.rename(run.path)
+            except (FileError, OSError) as problem:
+                unfinished.delete()
+                if run.path.exists():
+                    raise run._name_taken() from None
+                raise cannot_write(run.path, problem) from None
         return run
 
-    def _make(self, stated: dict[str, Any]) -> None:
-        """The folder, whole or not at all, and for one process only. Raises FileError, RunError."""
-        make_folder(self.path.parent)
-        remove_leftovers(self.path.parent)
-        begun = Run(passing(self.path))
-        try:
-            begun.samples.mkdir(parents=True)
-            write_facts(begun.path, stated)
-            begun.path.rename(self.path)
-        except (FileError, OSError) as problem:
-            begun.discard()
-            if self.path.exists():
-                raise self._taken() from None
-            raise cannot_write(self.path, problem) from None
-
-    def _taken(self) -> RunError:
-        if (self.path / "run.json").exists():
+    def _name_taken(self) -> RunError:
+        if self.manifest_file.exists():
             return RunError(f"run {self.name} exists already", self.resuming)
         free = free_name(self.path.parent, self.name)
-        return RunError(f"{self.path} is there already, and is no run", command("--name", free))
+        return RunError(f"{self.path} exists and is not a run", command("--name", free))
 
     @classmethod
     def open(cls, runs_dir: Path, name: str) -> Run:
         """The run of that name, or in that folder. Raises RunError if there is none."""
-        by_path = (Path(name) / "run.json").is_file() and not (runs_dir / name).exists()
-        run = cls(Path(name) if by_path else _named(runs_dir, name))
-        if not (run.path / "run.json").is_file():
+        path = runs_dir / name
+        if not path.exists():
+            other = same_but_for_case(runs_dir, name)
+            if other and normalized(other) == normalized(name):
+                path = runs_dir / other  # its letters are stored in another composition
+            elif (Path(name) / manifest.FILE).is_file():
+                path = Path(name)
+        run = cls(path)
+        if not run.manifest_file.is_file():
             listing = command("datm", "runs", "--runs-dir", runs_dir)
             raise RunError(f"there is no run {name} in {runs_dir}", listing)
         return run
 
     @classmethod
     def all(cls, runs_dir: Path) -> list[Run]:
-        """Oldest first, damaged ones too."""
-        stated = [p for p in runs_dir.glob("*/run.json") if not p.parent.name.startswith(".")]
-        return [cls(path.parent) for path in sorted(stated, key=_written)]
+        """Oldest first, with damaged ones."""
+        paths = runs_dir.glob(f"*/{manifest.FILE}")
+        visible = [path for path in paths if not path.parent.name.startswith(".")]
+        return [cls(path.parent) for path in sorted(visible, key=_modified)]
 
-    def facts(self) -> dict[str, Any]:
-        """What run.json states. Raises RunError if it is damaged."""
-        return read_facts(self.path)
+    def manifest(self) -> Manifest:
+        """Raises RunError if run.json is damaged."""
+        return Manifest.load(self.path)
 
-    def restate(self, config: Config, **facts: Any) -> None:
-        """Put another configuration, and other facts, in the place of those in run.json."""
-        write_facts(self.path, {**self.facts(), **facts, "config": config.model_dump()})
-
-    def note(self, **facts: Any) -> None:
-        """Add to what run.json states, or put it in the place of what it stated before."""
-        write_facts(self.path, {**self.facts(), **facts})
+    def update(self, config: Config | None = None, **facts: Any) -> None:
+        """Change the configuration or other fields of run.json."""
+        changes = facts if config is None else {**facts, "config": config.model_dump()}
+        self.manifest().updated(**changes).save(self.path)
 
     def config(self) -> Config:
-        return build(self.facts()["config"], str(self.path / "run.json"))
+        """Raises RunError if run.json is damaged, ConfigError for settings that are not valid."""
+        return build(self.manifest().config, str(self.manifest_file))
 
     def events(self) -> list[Event]:
-        """Every fact still true, in order. Where a resumed run went over iterations again, only
-        the last telling counts; a line that is no event (a write cut short) is passed over."""
+        """All events as they were recorded. Lines that are not events are ignored."""
         try:
-            told = EventTail(self.event_log).read()
+            return EventReader(self.event_log).read()
         except OSError as problem:
-            told_of = f"{self.event_log} cannot be read: {problem.strerror}"
-            raise RunError(told_of, command("ls", "-l", self.path)) from None
-        return still_true(told)
+            message = f"{self.event_log} cannot be read: {problem.strerror}"
+            raise RunError(message, command("ls", "-l", self.path)) from None
 
     def state(self) -> RunState:
         """Fold the event log."""
         return fold(self.events())
 
     def status(self) -> str:
-        """ "running" or, once it has ended, "done", "stopped" or "failed"; "crashed" if it ended
-        without saying so; "stale" if it ran on another machine that shows no life; "new" if it
-        was never started."""
-        told = self.process_status()
-        if told is None:
-            last: RunStarted | RunEnded | None = None
-            for event in self.events():
-                last = event if isinstance(event, RunStarted | RunEnded) else last
-            told = status_after(last)
-        return told
+        """ "running", "done", "stopped", "failed", "crashed" if it ended without recording it,
+        "stale" if its process is on another machine and has no heartbeat, or "new"."""
+        return self.process_status() or self.state().status
 
     def process_status(self) -> str | None:
-        """What the process that writes this run says by being there: "running", "crashed" or
-        "stale"; None if there is none, and the events tell."""
+        """The status by the process that writes the run: "running", "crashed" or "stale". None if
+        there is no such process; the status is then that of the events."""
         process = Process.read(self.process_file)
         if process is None:
             return None
-        if process.is_here:
+        if process.is_local:
             return "running" if process.is_alive else "crashed"
-        return "running" if shows_life(self.process_file) else "stale"
+        return "running" if is_fresh(self.process_file) else "stale"
 
     @property
-    def was_in_vain(self) -> bool:
-        """Whether it failed before it had made anything. A damaged one may have."""
+    def failed_early(self) -> bool:
+        """Whether the run failed before its first checkpoint. False if it is damaged."""
         try:
             return not self.checkpoint.exists() and self.status() == "failed"
         except RunError:
             return False
 
-    def discard(self) -> None:
-        """Remove the folder, as far as that is allowed."""
+    def delete(self) -> None:
+        """Remove the folder, as far as permissions allow."""
         shutil.rmtree(self.path, ignore_errors=True)
 
     @property
     def listing(self) -> str:
-        """The command that shows this run among its neighbours."""
+        """The command that lists this run and its neighbours."""
         return command("datm", "runs", "--runs-dir", self.path.parent)
 
     @property
     def resuming(self) -> str:
-        """The command that goes on with it."""
+        """The command that resumes the run."""
         return command("datm", "distill", "--resume", self.path)
 
     def again(self, change: str = "") -> str:
-        """The command for a new run like this one, where it looks for everything, but for `change`
-        (options)."""
-        words = ["distill", "--config", self.path / "run.json", "--runs-dir", self.path.parent]
-        for key, place in self.facts().get("places", {}).items():
-            words += [f"--{key.replace('_', '-')}", place]
+        """The command for a new run with the same settings, folders and device, except for
+        `change` (options)."""
+        words = ["distill", "--config", self.manifest_file, "--runs-dir", self.path.parent]
+        for key, value in self.manifest().options.items():
+            words += [f"--{key.replace('_', '-')}", value]
         plain = [str(word) for word in words]
         return retyped(plain, change) if change else command("datm", *plain)
 
     @contextmanager
-    def recording(self) -> Iterator[Recorder]:
-        """The right to write, for one process at a time. Raises RunError if another has it,
-        FileError where nothing can be written."""
-        with ExitStack() as held:
+    def recording(self) -> Iterator[EventWriter]:
+        """Write the run: one process at a time. Raises RunError if another process does, FileError
+        if the folder cannot be written."""
+        with ExitStack() as stack:
             try:
-                lock = held.enter_context((self.path / "lock").open("wb"))
+                lock = stack.enter_context((self.path / "lock").open("wb"))
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # Unbuffered: what a full disk did not take is not tried again on closing.
-                log = held.enter_context(self.event_log.open("a+b", buffering=0))
-                self.stop_file.unlink(missing_ok=True)
-                end_line(log)
+                # Without a buffer, a write that failed on a full disk is not repeated on closing.
+                log = stack.enter_context(self.event_log.open("a+b", buffering=0))
+                self.stop_file.unlink(missing_ok=True)  # of a request to an earlier process
+                writer = EventWriter(self.event_log, log, self.describe_failure)
             except BlockingIOError:
                 wrong = f"run {self.name} is being written by another process"
                 raise RunError(wrong, self.listing) from None
@@ -243,43 +239,47 @@ class Run:
             for folder in (self.path, self.samples):
                 remove_leftovers(folder)
             Process.of(os.getpid()).write(self.process_file)
-            held.callback(self._end_process)
-            held.enter_context(beating(self.process_file))
-            yield Recorder(self, log)
+            stack.callback(self._remove_process_file)
+            stack.enter_context(heartbeat(self.process_file))
+            yield writer
 
-    def _end_process(self) -> None:
-        with suppress(OSError):  # on a disk that went read-only: then it counts as crashed
+    def not_recording(self) -> EventWriter:
+        """A writer that writes nothing, for ranks other than the first."""
+        return EventWriter(self.event_log, None, self.describe_failure)
+
+    def _remove_process_file(self) -> None:
+        with suppress(OSError):  # on a disk that became read-only; the run then counts as crashed
             self.process_file.unlink(missing_ok=True)
 
+    def describe_failure(self, problem: Exception) -> tuple[str, str]:
+        """The message and the hint for the event that records a failure.
 
-def _written(path: Path) -> float:
+        The hint of a DatmError is made a whole command: a changed option is one of a new run, and
+        without a hint the run is resumed.
+        """
+        if not isinstance(problem, DatmError):
+            message = f"{type(problem).__name__}: {problem}"
+            return message, f"{self.resuming}   # after the cause is removed"
+        if problem.hint.startswith("--"):
+            problem.change = problem.hint
+            problem.hint = self.again(problem.change)
+        problem.hint = problem.hint or self.resuming
+        return problem.message, problem.hint
+
+
+def _modified(path: Path) -> float:
     try:
         return path.stat().st_mtime
-    except OSError:  # gone since it was seen
+    except OSError:  # removed meanwhile
         return 0.0
 
 
-def status_after(last: RunStarted | RunEnded | None) -> str:
-    """The status of a run that no process writes, by the latest of its starts and ends."""
-    if last is None:
-        return "new"
-    return last.status if isinstance(last, RunEnded) else "crashed"
-
-
 def free_name(runs_dir: Path, name: str) -> str:
-    """`name`, which is valid, with the first number that makes it new if need be."""
+    """The valid `name`, or the first of name-2, name-3, … that can be created."""
     free, number = name, 1
     while same_but_for_case(runs_dir, free) or (
-        (runs_dir / free).exists() and not Run(runs_dir / free).was_in_vain
+        (runs_dir / free).exists() and not Run(runs_dir / free).failed_early
     ):
         number += 1
         free = numbered(name, number)
     return free
-
-
-def _named(runs_dir: Path, name: str) -> Path:
-    """The folder of that name, whether or not its letters are stored composed."""
-    path = runs_dir / name
-    if not path.exists() and (other := same_but_for_case(runs_dir, name)):
-        return runs_dir / other if normalized(other) == normalized(name) else path
-    return path

@@ -1,84 +1,80 @@
-"""run.json: what a run states of itself, with a digest of it; a copy of it stands beside it."""
+"""run.json: what is known of a run before it starts, and what its settings were derived from."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from datm_engine.errors import RunError
 from datm_engine.files import parse_json, save_text
 from datm_engine.hints import command
 
+FILE = "run.json"
 MAX_THREADS = 4096
-FILE, COPY = "run.json", "run.json.copy"
-DIGEST = "digest"  # its key
 
 
-def write_facts(folder: Path, facts: dict[str, Any]) -> None:
-    """Raises FileError; what stood there before then still stands."""
-    plain = {key: value for key, value in facts.items() if key != DIGEST}
-    text = json.dumps({**plain, DIGEST: _digest(plain)}, indent=2) + "\n"
-    for name in (FILE, COPY):
-        save_text(folder / name, text)
+class Arithmetic(BaseModel):
+    """How a run computes. A run that resumes keeps it, so that results stay the same bit for bit.
+
+    memory: bytes for the graph of a student's steps, 0 for no limit. compiled: whether each step of
+    `compile = "auto"` was compiled.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    precision: str = "float32"
+    memory: int = 0
+    threads: Annotated[int, Field(ge=1, le=MAX_THREADS)] | None = None
+    compile: str = "off"
+    compiled: dict[str, bool] = {}
 
 
-def read_facts(folder: Path) -> dict[str, Any]:
-    """Raises RunError for what is damaged, or is not what was written; facts without a digest, as
-    earlier versions wrote them, are taken as they are."""
-    path, copy = folder / FILE, folder / COPY
-    try:
-        return _read(path)
-    except (OSError, ValueError) as problem:
-        hint = command("datm", "runs", "--runs-dir", folder.parent)
-        if _is_sound(copy):
-            hint = f"{command('cp', copy, path)}   # the copy that was made of it is intact"
-        raise RunError(f"{path} is damaged: {problem}", hint) from None
+class Manifest(BaseModel):
+    """The content of run.json.
 
+    config: tables of settings. created: seconds since the epoch. source: where the settings come
+    from. device, environment: what the run was created on, in words. options: the folders and the
+    device of the command, by the names of its options. log: trackers, with commas. derive: keys
+    that are derived from the experts when these are trained; then derived, course and random hold
+    the values with their reasons, the learning curves and the accuracy of random real images.
+    """
 
-def _is_sound(path: Path) -> bool:
-    try:
-        _read(path)
-        return True
-    except (OSError, ValueError):
-        return False
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
+    config: dict[str, Any]
+    created: Annotated[float, Field(ge=-1e12, le=1e12)] = 0.0
+    source: str = ""
+    device: str = ""
+    options: dict[str, str] = {}
+    arithmetic: Arithmetic = Arithmetic()
+    environment: dict[str, str | int] = {}
+    log: str = ""
+    derive: list[str] = []
+    derived: dict[str, Any] = {}
+    course: dict[str, Any] | None = None
+    random: float | None = None
 
-def _read(path: Path) -> dict[str, Any]:
-    """Raises OSError, ValueError."""
-    facts = parse_json(path.read_text(encoding="utf-8"))
-    if not isinstance(facts, dict) or not isinstance(facts.get("config"), dict):
-        raise ValueError("it states no configuration")
-    plain = {key: value for key, value in facts.items() if key != DIGEST}
-    if DIGEST in facts and facts[DIGEST] != _digest(plain):
-        raise ValueError("it is not what was written (the digest differs)")
-    if not _are_usable(plain):
-        raise ValueError("its facts are of other types than a run's")
-    return plain
+    def updated(self, **changes: Any) -> Manifest:
+        """A copy with other values of these fields."""
+        return Manifest.model_validate({**self.model_dump(), **changes})
 
+    def save(self, folder: Path) -> None:
+        """Raises FileError; an earlier file then stays as it is."""
+        save_text(folder / FILE, json.dumps(self.model_dump(), indent=2) + "\n")
 
-def _are_usable(facts: dict[str, Any]) -> bool:
-    """Whether what a reader reckons with is of the type that it takes; any may be missing."""
-    places, computed = facts.get("places", {}), facts.get("arithmetic", {})
-    created = facts.get("created", 0.0)
-    kinds = {"precision": str, "memory": int, "compile": str, "compiled": dict}
-    return (
-        isinstance(places, dict)
-        and all(isinstance(place, str) for place in places.values())
-        and isinstance(computed, dict)
-        and (not computed or all(isinstance(computed.get(k), kinds[k]) for k in kinds))
-        and _is_count(computed.get("threads", 1))
-        and isinstance(facts.get("log", ""), str)
-        and isinstance(created, int | float)
-        and abs(created) < 1e12
-    )
-
-
-def _is_count(value: object) -> bool:
-    return type(value) is int and 1 <= value <= MAX_THREADS
-
-
-def _digest(facts: dict[str, Any]) -> str:
-    """sha256, as hex, of what JSON states, in whatever order."""
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    @classmethod
+    def load(cls, folder: Path) -> Manifest:
+        """Raises RunError if the file is damaged."""
+        path = folder / FILE
+        try:
+            return cls.model_validate(parse_json(path.read_text(encoding="utf-8")))
+        except ValidationError as invalid:
+            first = invalid.errors(include_url=False)[0]
+            problem = ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"]]))
+        except (OSError, ValueError) as unreadable:
+            problem = str(unreadable)
+        listing = command("datm", "runs", "--runs-dir", folder.parent)
+        raise RunError(f"{path} is damaged: {problem}", listing) from None

@@ -19,7 +19,7 @@ def normalized(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def checked(name: str, example: str, *, option: str = "--name", most: int = LONGEST) -> str:
+def valid_name(name: str, example: str, *, option: str = "--name", most: int = LONGEST) -> str:
     """The normalized name of at most so many letters.
 
     Raises ConfigError with the rule where it cannot be used; `example` is a name that can.
@@ -42,7 +42,7 @@ def numbered(name: str, number: int) -> str:
     return _cut(name, LONGEST - len(ending), LONGEST_BYTES - len(ending)) + ending
 
 
-def made(stem: str, ending: str = "", *, most: int = LONGEST) -> str:
+def name_from(stem: str, ending: str = "", *, most: int = LONGEST) -> str:
     """A valid name of `stem`, which may be anything, and `ending`, which is kept as it is."""
     known = "".join(c if _is_allowed(c) and c != " " else "\0" for c in normalized(stem))
     kept = re.sub("\0+", "-", known).lstrip(".-") or "data"

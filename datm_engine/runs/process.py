@@ -45,7 +45,7 @@ class Process:
         save_text(path, json.dumps(asdict(self)) + "\n")
 
     @property
-    def is_here(self) -> bool:
+    def is_local(self) -> bool:
         return self.host == platform.node()
 
     @property
@@ -54,8 +54,8 @@ class Process:
         return bool(self.started) and _started(self.pid) == self.started
 
 
-def shows_life(path: Path) -> bool:
-    """Whether `path`, which `beating` keeps fresh, was so within the last minute."""
+def is_fresh(path: Path) -> bool:
+    """Whether `path`, which `heartbeat` keeps fresh, was so within the last minute."""
     try:
         return time.time() - path.stat().st_mtime < STALE_SECONDS
     except OSError:
@@ -63,7 +63,7 @@ def shows_life(path: Path) -> bool:
 
 
 @contextmanager
-def beating(path: Path) -> Iterator[None]:
+def heartbeat(path: Path) -> Iterator[None]:
     """Touch `path` again and again, so that other machines see that this process lives."""
     over = threading.Event()
 

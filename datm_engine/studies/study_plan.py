@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from datm_engine.runs.names import made
+from datm_engine.runs.names import name_from
 from datm_engine.settings.config import Config, build, overlay
 from datm_engine.settings.derived.window_rules import THIRDS, third
 
@@ -71,7 +71,7 @@ class StudyPlan:
 
 def study_name(dataset: str) -> str:
     """A name from a dataset's name, or from the name of its folder or file."""
-    return made(Path(dataset).stem or "images", most=MAX_NAME)
+    return name_from(Path(dataset).stem or "images", most=MAX_NAME)
 
 
 def plan_windows(name: str, configs: Mapping[int, Config]) -> StudyPlan:

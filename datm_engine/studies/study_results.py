@@ -227,7 +227,7 @@ def _dependencies(run: Run, config: Config, selection: str) -> dict[str, Any]:
     facts = {
         "dataset": tables["dataset"],
         "network": tables["network"],
-        "precision": run.facts()["arithmetic"]["precision"],
+        "precision": run.manifest().arithmetic.precision,
         "seed": config.distill.seed,
         "epochs": settings.full_epochs if is_full else settings.epochs,
         "repeats": settings.full_repeats if is_full else settings.repeats,

@@ -18,7 +18,7 @@ from datm_engine.errors import ConfigError, FileError
 from datm_engine.files import make_folder, or_elsewhere, parse_json, save_text
 from datm_engine.hints import command
 from datm_engine.runs.directory import Run
-from datm_engine.runs.names import checked, numbered, same_but_for_case
+from datm_engine.runs.names import numbered, same_but_for_case, valid_name
 from datm_engine.runs.state import RunState
 from datm_engine.settings.config import Config, build, differences
 
@@ -63,7 +63,7 @@ class Tune:
         tune without a score is replaced. Raises ConfigError if the settings differ or the name
         cannot be used, and FileError.
         """
-        tune = cls(tunes_dir / checked(name, "my-tune"))
+        tune = cls(tunes_dir / valid_name(name, "my-tune"))
         if other := same_but_for_case(tunes_dir, tune.name):
             wrong = f"{tunes_dir / other} differs from the name {tune.name} in letter case only"
             raise ConfigError(wrong, command("--name", tune._free_name()))
@@ -75,7 +75,7 @@ class Tune:
             is_alive = tune.log.process_status() in ("running", "stale")
             if is_alive or tune.state().trials.ranked:
                 raise tune._name_is_taken(config, facts)
-            tune.log.discard()
+            tune.log.delete()
         content = {"created": time.time(), "command": typed, **stated}
         with or_elsewhere(tunes_dir, "--tunes-dir"):
             make_folder(tune.path)

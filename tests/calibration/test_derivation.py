@@ -61,17 +61,17 @@ def test_what_is_derived_is_stated_kept_and_used(
     assert {key: now[key] for key in told} == {key: event.value for key, event in told.items()}
     changed = {key.partition(".")[2] for key in differences(config, run.config())}
     assert changed <= set(DERIVABLE), "and nothing else"
-    facts = run.facts()
-    assert facts["derive"] == []
-    assert facts["derived"]["distill.syn_steps"] == {
+    facts = run.manifest()
+    assert facts.derive == []
+    assert facts.derived["distill.syn_steps"] == {
         "value": now["syn_steps"],
         "reason": told["syn_steps"].reason,
     }
-    assert read_course(facts["course"]).epochs == config.snapshot_epochs
+    assert read_course(facts.course).epochs == config.snapshot_epochs
     matched = [event for event in seen if isinstance(event, Matched)]
     assert {event.final_upper for event in matched} == {now["max_start_epoch"]}
     (random,) = (e for e in seen if isinstance(e, Evaluated) and e.set == "random")
-    assert facts["random"] == random.validation_mean, "measured once"
+    assert facts.random == random.validation_mean, "measured once"
 
 
 def test_what_is_stated_is_kept(make_config: Make, folders: Folders, cpu: Runtime) -> None:
@@ -88,8 +88,8 @@ def test_without_held_out_images_the_training_images_judge(
 ) -> None:
     config = make_config(dataset={"validation": 0.0}, evaluate={"selection": "last", "against": []})
     run, seen = road(config, folders, list(DERIVABLE), cpu)
-    assert 0 <= run.facts()["random"] <= 100
-    assert read_course(run.facts()["course"]).held_out is None
+    assert 0 <= run.manifest().random <= 100
+    assert read_course(run.manifest().course).held_out is None
     assert not [event for event in seen if isinstance(event, Evaluated) and event.set == "random"]
 
 
@@ -101,15 +101,15 @@ def test_interrupted_anywhere_it_comes_to_the_same(
     expected, _ = road(config, whole, list(DERIVABLE), cpu)
 
     run, _ = road(config, folders, list(DERIVABLE), cpu, until=CourseProgress)
-    assert run.facts()["derive"] == list(DERIVABLE), "not derived yet"
+    assert run.manifest().derive == list(DERIVABLE), "not derived yet"
     assert not run.checkpoint.exists()
     run, _ = road(config, folders, [], cpu, until=SettingDerived)
     run, _ = road(config, folders, [], cpu, until=Matched)
-    assert run.facts()["derive"] == []
+    assert run.manifest().derive == []
     run, seen = road(config, folders, [], cpu)
     assert not [event for event in seen if isinstance(event, SettingDerived)], "not again"
     assert run.config() == expected.config()
-    assert run.facts()["derived"] == expected.facts()["derived"]
+    assert run.manifest().derived == expected.manifest().derived
     assert product(run) == product(expected)
 
 

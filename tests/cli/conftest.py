@@ -18,7 +18,7 @@ from typer.main import get_command
 
 from datm_cli.app import app
 from datm_cli.main import main
-from datm_engine.runs import event_json, events
+from datm_engine.runs import event_log, events
 from datm_engine.runs.directory import Run
 from datm_engine.settings import presets
 from datm_engine.settings.config import build, overlay
@@ -94,7 +94,7 @@ def recorded(runs_dir: Path, name: str, told: list[events.Event], **over: dict[s
         },
     }
     run = Run.create(runs_dir, name, config, facts)
-    run.event_log.write_text("".join(event_json.to_json(event) + "\n" for event in told))
+    run.event_log.write_text("".join(event_log.to_json(event) + "\n" for event in told))
     return run
 
 

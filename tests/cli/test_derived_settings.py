@@ -155,14 +155,14 @@ def test_the_whole_road_on_a_folder(datm: Datm, photos: Path) -> None:
     assert answer.code == 0
     said = " ".join(answer.err.split())
     run = Run.open(Path("runs"), "photos-ipc2")
-    derived = run.facts()["derived"]
+    derived = run.manifest().derived
     assert set(derived) == {f"distill.{key}" for key in DERIVABLE}
     for key, one in derived.items():
         assert f"{key} = {one['value']:g}: {one['reason']}" in said
     assert "experts train " not in said, "what the window needs was not known then"
     again = datm("distill", "--config", run.path / "run.json", "--name", "again", "--no-tui")
     assert again.code == 0
-    assert "derived" not in Run.open(Path("runs"), "again").facts(), "they are stated now"
+    assert not Run.open(Path("runs"), "again").manifest().derived, "they are stated now"
     assert (run.path / "distilled.safetensors").read_bytes() == (
         run.path.parent / "again" / "distilled.safetensors"
     ).read_bytes()

@@ -44,7 +44,7 @@ def test_a_run_by_a_method_says_so(datm: Datm, settings: Path) -> None:
     config = run.config()
     assert (config.distill.gradient, config.distill.lr_labels) == ("tesla", 0.0)
     assert config.distill.threshold == 5.0, "a config file stands above the method"
-    assert run.facts()["source"] == f"preset digits-ipc1, method tesla, {settings}"
+    assert run.manifest().source == f"preset digits-ipc1, method tesla, {settings}"
     said = " ".join(answer.err.split())
     assert "settings: preset digits-ipc1, method tesla" in said
     assert "method tesla: experts.optimizer = sgd," in said

@@ -25,7 +25,6 @@ from datm_engine.errors import ConfigError, DatmError
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs.checkpoint import Checkpoint
 from datm_engine.runs.directory import Run
-from datm_engine.runs.event_writer import Recorder
 from datm_engine.runs.events import (
     CheckpointSaved,
     Evaluated,
@@ -64,7 +63,7 @@ def walk(
     on = Runtime(torch.device("cpu"), torch.float64, ranks=ranks, stop=stop)
     seen: list[Any] = []
     with (
-        run.recording() if ranks.leads else nullcontext(Recorder(run)) as record,
+        run.recording() if ranks.leads else nullcontext(run.not_recording()) as record,
         record.recorded(seen.append) as emit,
     ):
         outcome = make_distilled_set(config(), run, folders, on, emit=emit)
@@ -272,7 +271,7 @@ def derived(ranks: Ranks, folder: Path) -> None:
     ranks.gather(None)
     on = Runtime(torch.device("cpu"), ranks=ranks)
     with (
-        run.recording() if ranks.leads else nullcontext(Recorder(run)) as record,
+        run.recording() if ranks.leads else nullcontext(run.not_recording()) as record,
         record.recorded(lambda event: None) as emit,
     ):
         make_distilled_set(run.config(), run, folders, on, emit=emit)
@@ -292,8 +291,8 @@ def test_two_ranks_derive_the_settings_that_one_derives(
     torch.set_num_threads(1)
     derived(ALONE, tmp_path / "one")
     one, two = (Run(tmp_path / name / "runs" / "derived") for name in ("one", "two"))
-    assert one.facts()["derived"] == two.facts()["derived"]
-    assert set(one.facts()["derived"]) == {f"distill.{key}" for key in DERIVABLE}
+    assert one.manifest().derived == two.manifest().derived
+    assert set(one.manifest().derived) == {f"distill.{key}" for key in DERIVABLE}
     assert one.config() == two.config()
     images, others = (Checkpoint.load(run.checkpoint).learned["images"] for run in (one, two))
     assert float((images - others).norm()) < 1e-6 * float(images.norm())

@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 
-from datm_engine.runs import events
 from datm_engine.runs.directory import Run
 from datm_engine.settings.config import overlay
 from tests.conftest import TINY
@@ -116,9 +115,9 @@ def follow(hint: str) -> None:
 
 def _facts(run: Run) -> list[Any]:
     """What a run says of its iterations, candidates and results, without when and how long."""
-    kinds = (events.Matched, events.CandidateScored, events.Evaluated)
     passing = {"time", "seconds", "memory"}
-    told = [event for event in run.events() if isinstance(event, kinds)]
+    state = run.state()
+    told = [*state.matched, *state.candidates, *state.results]
     return [
         json.dumps({k: v for k, v in vars(event).items() if k not in passing}) for event in told
     ]

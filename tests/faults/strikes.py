@@ -14,7 +14,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-import datm_engine.runs.event_writer
+import datm_engine.runs.event_log
 import datm_engine.tensors
 
 NO_SPACE = "No space left on device"
@@ -86,7 +86,7 @@ class Striker:
         datm_engine.tensors.save_file = struck
 
     def _wrap_lines(self) -> None:
-        real = datm_engine.runs.event_writer._write_all
+        real = datm_engine.runs.event_log._write_all
 
         def struck(file: Any, content: bytes) -> None:
             if len(self.kinds) == self.at:  # half a line
@@ -95,7 +95,7 @@ class Striker:
             real(file, content)
             self._point("after line")
 
-        datm_engine.runs.event_writer._write_all = struck
+        datm_engine.runs.event_log._write_all = struck
 
 
 def kill(kind: str) -> None:

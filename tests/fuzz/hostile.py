@@ -12,10 +12,10 @@ from typing import Any
 import torch
 
 from datm_engine.data.preprocessing import Normalization
-from datm_engine.runs import event_json, events
+from datm_engine.runs import event_log, events
 from datm_engine.runs.directory import Run
 from datm_engine.runs.events import KINDS, Event
-from datm_engine.runs.manifest import write_facts
+from datm_engine.runs.manifest import Manifest
 from datm_engine.synthetic import SyntheticSet
 from datm_engine.tensors import save_tensors
 from datm_engine.tuning.tune_folder import Tune
@@ -79,10 +79,10 @@ def make_run(path: Path, log: list[Event], text: str = HOSTILE) -> Run:
         "device": text,
         "arithmetic": {"precision": text, "memory": 0, "compile": text, "compiled": {text: True}},
         "environment": dict.fromkeys(("python", "torch", "platform", "host"), text),
-        "places": {"experts_dir": f"experts{text}", "data_dir": f"data{text}"},
+        "options": {"experts_dir": f"experts{text}", "data_dir": f"data{text}"},
         "derived": {"distill.max_start_epoch": {"value": 3, "reason": text}},
     }
-    write_facts(run.path, facts)
+    Manifest(**facts).save(run.path)
     write_log(run, log)
     product = synthetic(text)
     product.save(run.distilled)
@@ -93,7 +93,7 @@ def make_run(path: Path, log: list[Event], text: str = HOSTILE) -> Run:
 
 
 def write_log(run: Run, told: list[Event]) -> None:
-    run.event_log.write_text("".join(event_json.to_json(event) + "\n" for event in told))
+    run.event_log.write_text("".join(event_log.to_json(event) + "\n" for event in told))
 
 
 def make_tune(folder: Path) -> Tune:

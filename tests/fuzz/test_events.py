@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from datm_cli.text.sentences import activity, iteration_summary, sentence
-from datm_engine.runs.event_json import from_json, to_json
+from datm_engine.runs.event_log import from_json, to_json
 from datm_engine.runs.events import KINDS, Event, Matched, Noted
 from datm_engine.runs.state import fold
 from tests.fuzz.conftest import JUNK, TOO_DEEP
@@ -49,12 +49,12 @@ def test_there_and_back(event: Event) -> None:
 
 
 @given(EVENTS, st.data())
-def test_a_flipped_bit_is_noticed_or_changes_nothing(event: Event, data: st.DataObject) -> None:
+def test_a_line_with_a_flipped_bit_is_an_event_or_none(event: Event, data: st.DataObject) -> None:
     content = bytearray(to_json(event).encode())
     content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     for line in content.split(b"\n"):
         try:
-            assert from_json(line.decode(errors="replace")) == event
+            show([from_json(line.decode(errors="replace"))])
         except ValueError:
             continue
 
@@ -112,11 +112,3 @@ def test_any_object(stated: list[dict[str, Any]]) -> None:
 def test_any_line(line: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
         from_json(line)
-
-
-def test_a_line_without_a_checksum_is_from_before_there_was_one() -> None:
-    assert from_json('{"event": "Noted", "text": "x", "time": 1}') == Noted(text="x", time=1.0)
-    facts = {"event": "Matched", "iteration": True}
-    with pytest.raises(ValueError, match="Matched: iteration"):
-        from_json(json.dumps(facts))
-    assert KINDS["Matched"] is Matched

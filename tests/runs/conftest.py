@@ -17,7 +17,7 @@ Make = Callable[..., Config]
 
 @pytest.fixture
 def run(make_config: Make, tmp_path: Path) -> Run:
-    return Run.create(tmp_path, "one", make_config(), {"seed": 0})
+    return Run.create(tmp_path, "one", make_config(), {"source": "tests"})
 
 
 def started(resumed_at: int = 0) -> RunStarted:

@@ -61,7 +61,7 @@ def test_damage_hints_at_the_one_before(path: Path) -> None:
     flip(path, -1)
     with pytest.raises(FileError, match="not what was written") as raised:
         Checkpoint.load(path)
-    assert "from iteration 2" in raised.value.hint
+    assert "at iteration 2" in raised.value.hint
     subprocess.run(shlex.split(raised.value.hint, comments=True), check=True)
     assert Checkpoint.load(path).progress.iteration == 2
 
@@ -82,5 +82,5 @@ def test_progress_that_is_none(wrong: dict[str, object], path: Path) -> None:
     sound = checkpoint(4)
     progress = replace(sound.progress, **wrong)  # type: ignore[arg-type]
     replace(sound, progress=progress).save(path)
-    with pytest.raises(FileError, match=f"its {next(iter(wrong))} is"):
+    with pytest.raises(FileError, match=f"{next(iter(wrong))} is"):
         Checkpoint.load(path)

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from datm_engine.runs.event_json import to_json
-from datm_engine.runs.event_tail import EventTail
+from datm_engine.runs.event_log import EventReader, to_json
 from datm_engine.runs.events import Event, Noted
 
 
@@ -25,7 +24,7 @@ def texts(events: list[Event]) -> list[str]:
 
 
 def test_only_what_is_new_is_read(path: Path) -> None:
-    tail = EventTail(path)
+    tail = EventReader(path)
     assert tail.read() == []
     path.write_bytes(line("one") + line("two"))
     assert texts(tail.read()) == ["one", "two"]
@@ -36,7 +35,7 @@ def test_only_what_is_new_is_read(path: Path) -> None:
 
 
 def test_a_line_is_read_when_it_is_whole(path: Path) -> None:
-    tail, whole = EventTail(path), line("caf\N{LATIN SMALL LETTER E WITH ACUTE} \u03b7")
+    tail, whole = EventReader(path), line("caf\N{LATIN SMALL LETTER E WITH ACUTE} \u03b7")
     for cut in range(len(whole)):
         path.write_bytes(whole[:cut])
         assert tail.read() == [], "also where a character is cut in two"
@@ -46,11 +45,11 @@ def test_a_line_is_read_when_it_is_whole(path: Path) -> None:
 
 def test_what_is_no_event_is_passed_over(path: Path) -> None:
     path.write_bytes(line("a") + b'{"event": "Noted", "te\n\xff\xfe\n\n[]\n' + line("b"))
-    assert texts(EventTail(path).read()) == ["a", "b"]
+    assert texts(EventReader(path).read()) == ["a", "b"]
 
 
 def test_a_file_that_shrank_is_read_anew(path: Path) -> None:
-    tail = EventTail(path)
+    tail = EventReader(path)
     path.write_bytes(line("a long first text") + b"half")
     assert texts(tail.read()) == ["a long first text"]
     assert not tail.rewound
@@ -64,4 +63,4 @@ def test_a_file_that_shrank_is_read_anew(path: Path) -> None:
 def test_what_cannot_be_read_is_told(path: Path) -> None:
     path.mkdir()
     with pytest.raises(IsADirectoryError):
-        EventTail(path).read()
+        EventReader(path).read()

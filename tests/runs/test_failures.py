@@ -34,7 +34,7 @@ def test_a_failing_stage_is_recorded_with_why(run: Run) -> None:
 
 
 def test_a_hint_that_changes_something_is_made_whole(run: Run) -> None:
-    run.restate(run.config(), places={"data_dir": "/my data", "device": "cpu"})
+    run.update(run.config(), options={"data_dir": "/my data", "device": "cpu"})
     with pytest.raises(DatmError) as raised:
         fail(run, DatmError("too many", "--ipc 3"))
     config = f"--config {run.path / 'run.json'} --runs-dir {run.path.parent}"
@@ -108,11 +108,11 @@ def test_a_run_on_a_disk_that_is_read_only_is_told(
     assert raised.value.hint == f"df -h {run.path}"
 
 
-def test_a_run_that_failed_in_vain_gives_its_place(run: Run, make_config: Make) -> None:
+def test_a_run_that_failed_before_a_checkpoint_is_replaced(run: Run, make_config: Make) -> None:
     write(run, started(), RunEnded(status="failed", iteration=0))
     assert free_name(run.path.parent, "one") == "one"
-    again = Run.create(run.path.parent, "one", make_config(), {"seed": 1})
-    assert (again.status(), again.facts()["seed"]) == ("new", 1)
+    again = Run.create(run.path.parent, "one", make_config(), {"source": "another"})
+    assert (again.status(), again.manifest().source) == ("new", "another")
     write(run, started(), RunEnded(status="failed", iteration=3))
     run.checkpoint.touch()
     assert free_name(run.path.parent, "one") == "one-2", "this one has learned something"
@@ -128,10 +128,10 @@ def test_leftovers_of_a_killed_writer_are_removed(run: Run) -> None:
     assert not list(run.path.rglob(".*.part"))
 
 
-def test_damaged_facts(run: Run) -> None:
+def test_a_damaged_manifest(run: Run) -> None:
     (run.path / "run.json").write_text('{"config": ')
     with pytest.raises(RunError, match="is damaged"):
-        run.facts()
+        run.manifest()
     (run.path / "run.json").write_text("[]")
-    with pytest.raises(RunError, match="states no configuration"):
-        run.facts()
+    with pytest.raises(RunError, match="valid dictionary"):
+        run.manifest()

@@ -35,7 +35,7 @@ from datm_engine.runs import names
     ],
 )
 def test_names_that_can_be_used(name: str) -> None:
-    assert names.checked(name, "my-run") == unicodedata.normalize("NFC", name)
+    assert names.valid_name(name, "my-run") == unicodedata.normalize("NFC", name)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_names_that_can_be_used(name: str) -> None:
 )
 def test_names_that_cannot(name: str) -> None:
     with pytest.raises(ConfigError) as raised:
-        names.checked(name, "my-run")
+        names.valid_name(name, "my-run")
     assert f"--name {name!r} cannot be a folder's name: a name has 1 to 100 letters, digits" in (
         raised.value.message
     )
@@ -60,7 +60,7 @@ def test_names_that_cannot(name: str) -> None:
 
 def test_a_name_of_too_many_bytes_says_so() -> None:
     with pytest.raises(ConfigError, match="in UTF-8 it has at most 255 bytes"):
-        names.checked("猫" * 90, "my-run")
+        names.valid_name("猫" * 90, "my-run")
 
 
 @pytest.mark.parametrize(
@@ -81,13 +81,13 @@ def test_a_name_of_too_many_bytes_says_so() -> None:
     ],
 )
 def test_a_name_is_made_of_any_folder(stem: str, name: str) -> None:
-    assert names.made(stem, "-ipc1") == name
+    assert names.name_from(stem, "-ipc1") == name
 
 
 @given(st.text(), st.sampled_from(["", "-ipc1", "-ipc10-mtt-early-2"]))
 def test_whatever_is_made_can_be_used(stem: str, ending: str) -> None:
-    name = names.made(stem, ending)
-    assert names.checked(name, "x") == name
+    name = names.name_from(stem, ending)
+    assert names.valid_name(name, "x") == name
     assert name.endswith(ending)
     assert len(os.fsencode(name)) <= 255
     assert shlex.split(shlex.quote(name)) == [name]

@@ -16,9 +16,9 @@ import pytest
 
 from datm_engine.errors import ConfigError, RunError
 from datm_engine.runs.directory import Run, free_name
-from datm_engine.runs.events import CandidateScored, Matched, Noted, RunEnded
-from datm_engine.runs.names import made
-from datm_engine.runs.process import Process, beating, shows_life
+from datm_engine.runs.events import CandidateScored, Noted, RunEnded
+from datm_engine.runs.names import name_from
+from datm_engine.runs.process import Process, heartbeat, is_fresh
 from tests.runs.conftest import Make, matched, plain, started, write
 
 
@@ -28,16 +28,16 @@ def test_what_is_written_is_read(run: Run, make_config: Make) -> None:
     assert all(event.time > 1e9 for event in run.events())
     again = Run.open(run.path.parent, "one")
     assert again.config() == make_config()
-    assert again.facts()["seed"] == 0
+    assert again.manifest().source == "tests"
 
 
-def test_a_resumed_run_tells_iterations_anew(run: Run) -> None:
+def test_a_resumed_run_repeats_iterations(run: Run) -> None:
     scored = CandidateScored(iteration=3, part="validation", accuracy=50, images=10, best=True)
     write(run, started(), *(matched(i, 0.1 * i) for i in (1, 2, 3)), scored)
     write(run, started(resumed_at=2), matched(3, 9.0))
-    told = [(e.iteration, e.loss) for e in run.events() if isinstance(e, Matched)]
-    assert told == [(1, 0.1), (2, 0.2), (3, 9.0)]
-    assert not [e for e in run.events() if isinstance(e, CandidateScored)]
+    state = run.state()
+    assert [(e.iteration, e.loss) for e in state.matched] == [(1, 0.1), (2, 0.2), (3, 9.0)]
+    assert not state.candidates
 
 
 def test_a_write_cut_short_costs_only_its_line(run: Run) -> None:
@@ -112,15 +112,15 @@ def test_a_zombie_is_not_alive() -> None:
 def test_a_heartbeat_shows_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("datm_engine.runs.process.BEAT_SECONDS", 0.01)
     path = tmp_path / "process.json"
-    assert not shows_life(path)
+    assert not is_fresh(path)
     path.touch()
     os.utime(path, (0, 0))
-    assert not shows_life(path)
-    with beating(path):
+    assert not is_fresh(path)
+    with heartbeat(path):
         deadline = time.monotonic() + 30
-        while not shows_life(path) and time.monotonic() < deadline:
+        while not is_fresh(path) and time.monotonic() < deadline:
             time.sleep(0.01)
-        assert shows_life(path)
+        assert is_fresh(path)
 
 
 def test_asking_to_stop_is_for_the_process_at_work(run: Run) -> None:
@@ -146,7 +146,7 @@ def test_free_name(tmp_path: Path) -> None:
 
 def test_names_are_made_of_any_dataset(tmp_path: Path, make_config: Make) -> None:
     for stem in ("my photos (2)-ipc1", ".hidden-ipc1", "fünf/sechs-ipc1"):
-        Run.create(tmp_path, free_name(tmp_path, made(stem)), make_config(), {})
+        Run.create(tmp_path, free_name(tmp_path, name_from(stem)), make_config(), {})
 
 
 def test_a_name_that_differs_in_letter_case_only_is_refused(
@@ -172,14 +172,14 @@ def test_a_run_is_found_however_its_letters_are_composed(tmp_path: Path, make_co
 
 def test_a_run_of_the_longest_name_is_made(tmp_path: Path, make_config: Make) -> None:
     for name in ("a" * 100, "猫" * 85):
-        assert Run.create(tmp_path, name, make_config(), {}).facts()["config"]
+        assert Run.create(tmp_path, name, make_config(), {}).manifest().config
     assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_folder_that_is_no_run_is_told(tmp_path: Path, make_config: Make) -> None:
     """Where nothing could be gone on with, nothing says so."""
     (tmp_path / "one").mkdir()
-    with pytest.raises(RunError, match="is there already, and is no run") as raised:
+    with pytest.raises(RunError, match="exists and is not a run") as raised:
         Run.create(tmp_path, "one", make_config(), {})
     assert raised.value.hint == "--name one-2"
 

@@ -21,7 +21,13 @@ from typing import BinaryIO
 
 from datm_engine.data.image_sets import part_of
 from datm_engine.errors import DataError
-from datm_engine.files import cannot_read, cannot_write, make_folder, passing, remove_leftovers
+from datm_engine.files import (
+    cannot_read,
+    cannot_write,
+    make_folder,
+    remove_leftovers,
+    temporary_path,
+)
 from datm_engine.formatting import byte_size
 from datm_engine.hints import READ_ONLY, command
 from datm_engine.runs.events import DatasetProgress, Emit
@@ -64,7 +70,7 @@ def unpacked(path: Path, data_dir: Path, *, emit: Emit) -> Path:
 
 
 def _unpack(path: Path, target: Path, *, emit: Emit) -> None:
-    beside = passing(target)
+    beside = temporary_path(target)
     make_folder(beside)
     kind = _unzip if path.name.lower().endswith(_ZIP) else _untar
     shown = 0

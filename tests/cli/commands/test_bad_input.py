@@ -127,7 +127,7 @@ def test_a_name_with_spaces_is_quoted_in_every_hint(datm: Datm, settings: Path) 
     assert follow(datm, upper).code == 0
     Path("runs/two words").mkdir()
     taken = datm("distill", "--config", settings, "--quiet", "--name", "two words")
-    assert_two_lines(taken, 1, "is there already, and is no run", "--name 'two words-2'")
+    assert_two_lines(taken, 1, "exists and is not a run", "--name 'two words-2'")
     assert follow(datm, taken).code == 0
 
 
@@ -168,7 +168,7 @@ def test_a_full_disk_while_events_are_written(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("datm_engine.runs.event_writer._write_all", full)
+    monkeypatch.setattr("datm_engine.runs.event_log._write_all", full)
     answer = datm("distill", "--resume", run, "--iterations", 9, "--quiet")
     assert_two_lines(
         answer, 1, "events.jsonl cannot be written: No space left", "df -h 'my runs/r'"

@@ -41,7 +41,7 @@ def test_a_result_is_printed_once(tmp_path: Path, data_dir: Path, settings: Path
     assert json.loads(line)["status"] == "done"
     run = Run(tmp_path / "runs" / "r")
     assert run.status() == "done"
-    assert "2 ranks on cpu" in run.facts()["device"]
+    assert "2 ranks on cpu" in run.manifest().device
     assert not run.process_file.exists()
 
 
@@ -55,10 +55,10 @@ def test_two_ranks_derive_what_one_does(tmp_path: Path, data_dir: Path) -> None:
     for command in (two, one):
         ended = run_(command)
         assert ended.returncode == 0, ended.stderr
-    facts = [Run(tmp_path / "runs" / name).facts() for name in ("one", "two")]
-    assert facts[0]["derived"] == facts[1]["derived"]
-    assert facts[0]["random"] == facts[1]["random"]
-    assert facts[0]["config"] == facts[1]["config"]
+    facts = [Run(tmp_path / "runs" / name).manifest() for name in ("one", "two")]
+    assert facts[0].derived == facts[1].derived
+    assert facts[0].random == facts[1].random
+    assert facts[0].config == facts[1].config
 
 
 def test_an_error_is_told_once(tmp_path: Path, data_dir: Path, settings: Path) -> None:

@@ -18,7 +18,7 @@ from textual.pilot import Pilot
 
 from datm_cli.dashboard.dashboard_app import Dashboard
 from datm_cli.dashboard.tune_dashboard import TuneDashboard
-from datm_engine.runs import event_json, events
+from datm_engine.runs import event_log, events
 from datm_engine.runs.directory import Run
 from datm_engine.runs.events import Event
 
@@ -181,7 +181,7 @@ def make_run(tmp_path: Path) -> Callable[..., Run]:
             "distill": {"ipc": 2},
         }
         (run.path / "run.json").write_text(json.dumps({"config": config, "created": BEGAN}))
-        run.event_log.write_text("".join(event_json.to_json(event) + "\n" for event in told))
+        run.event_log.write_text("".join(event_log.to_json(event) + "\n" for event in told))
         start = np.stack([picture(k) for k in range(6)])
         save_file({"pictures": start}, run.samples / "initial.safetensors")
         for event in told:

@@ -11,7 +11,7 @@ import pytest
 from textual.pilot import Pilot
 
 from datm_cli.dashboard.dashboard_app import Dashboard
-from datm_engine.runs import event_json, events
+from datm_engine.runs import event_log, events
 from datm_engine.runs.process import Process
 
 from .conftest import BEGAN, Make, ended, screen_text, shown, story, until
@@ -176,7 +176,7 @@ def test_what_comes_later_is_seen(make_run: Make) -> None:
         assert "100/300" in screen_text(app)
         with run.event_log.open("a") as file:
             for event in story(120)[-21:]:
-                file.write(event_json.to_json(event) + "\n")
+                file.write(event_log.to_json(event) + "\n")
         app._next_drawing = 0.0
         app.poll()
         await until(pilot, lambda: "120/300" in screen_text(app))
@@ -189,8 +189,8 @@ def test_looking_at_a_finished_run_reads_it_once(
 ) -> None:
     run = make_run([*story(), ended()])
     read: list[str] = []
-    from_json = event_json.from_json
-    monkeypatch.setattr(event_json, "from_json", lambda line: read.append(line) or from_json(line))
+    from_json = event_log.from_json
+    monkeypatch.setattr(event_log, "from_json", lambda line: read.append(line) or from_json(line))
 
     async def look(app: Dashboard, pilot: Pilot[int]) -> None:
         for _ in range(5):

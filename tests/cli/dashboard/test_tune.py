@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 from datm_cli.dashboard.panels.images_panel import Pictures
 from datm_cli.dashboard.panels.trials_panel import TrialTable
 from datm_cli.dashboard.tune_dashboard import TuneDashboard
-from datm_engine.runs import event_json, events
+from datm_engine.runs import event_log, events
 from datm_engine.runs.events import Event
 from datm_engine.runs.process import Process
 from datm_engine.tuning.tune_folder import Tune
@@ -82,7 +82,7 @@ def make_tune(make_run: Make, tmp_path: Path) -> Callable[..., Tune]:
 
 def say(tune: Tune, told: list[Event]) -> None:
     with tune.log.event_log.open("a") as log:
-        log.write("".join(event_json.to_json(event) + "\n" for event in told))
+        log.write("".join(event_log.to_json(event) + "\n" for event in told))
 
 
 def shown(tune: Tune, act: Act, size: Size = (120, 40)) -> TuneDashboard:

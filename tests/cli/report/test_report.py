@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +20,6 @@ from datm_engine.data.preprocessing import Normalization
 from datm_engine.experts.learning_curves import Course
 from datm_engine.runs import events
 from datm_engine.runs.directory import Run
-from datm_engine.runs.manifest import read_facts, write_facts
 from datm_engine.synthetic import SyntheticSet
 from datm_engine.tensors import save_tensors
 from tests.cli.conftest import Answer, assert_two_lines, recorded
@@ -120,15 +118,14 @@ def test_what_was_derived_has_its_reason_and_the_experts_their_course(
     loss = tuple(3.0 - epoch / 4 for epoch in range(11))
     known = Course(loss, learned, None, learned, learned, (1.0,) * 10, (1.5,) * 9, 2, 600)
     derived = {"distill.syn_steps": {"value": 7, "reason": EVIL}}
-    stated = {**read_facts(run.path), "course": known.facts(), "derived": derived}
-    write_facts(run.path, stated)
+    run.update(course=known.facts(), derived=derived)
     whole = page_of(datm)
     read = Reader(whole)
     assert "Experts and window" in read.text
     assert "How far experts move" in read.text
     assert re.search(r"syn_steps \d+ " + re.escape(EVIL), read.text)
     assert EVIL not in whole
-    write_facts(run.path, {**stated, "course": {"loss": 3}})
+    run.update(course={"loss": 3})
     assert_two_lines(datm("report", "demo"), 1, "a course of experts without", "datm runs")
 
 
@@ -224,10 +221,10 @@ def test_nothing_that_others_wrote_becomes_markup(datm: Datm, tmp_path: Path) ->
     ]
     names = (EVIL, '"><img src=x onerror=alert(1)>', "</svg></style>&amp;")
     run = distilled(tmp_path / "runs", told, made(names=names))
-    stated = json.dumps(read_facts(run.path))
+    stated = run.manifest_file.read_text()
     stated = stated.replace('"preset digits-ipc1"', '"<script>alert(2)</script>"')
     stated = stated.replace('"2.15.0"', '"<img src=http://x>"').replace('"pets"', '"<b>pets</b>"')
-    write_facts(run.path, json.loads(stated))
+    run.manifest_file.write_text(stated)
     whole = page_of(datm)
     assert "<script" not in whole
     assert "<b>pets" not in whole
@@ -276,7 +273,6 @@ def test_where_it_is_written(datm: Datm, tmp_path: Path) -> None:
     assert Path("a page.html").read_bytes() == before, "the same run gives the same page"
     assert {path.name for path in (tmp_path / "runs" / "demo").iterdir()} == {
         "run.json",
-        "run.json.copy",
         "events.jsonl",
         "distilled.safetensors",
         "samples",

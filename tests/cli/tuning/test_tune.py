@@ -19,7 +19,7 @@ pytest.importorskip("optuna")
 
 from datm_cli.session import prepare_run
 from datm_engine.runs.directory import Run
-from datm_engine.runs.event_writer import Recorder
+from datm_engine.runs.event_log import EventWriter
 from datm_engine.runs.events import CandidateScored, Evaluated, Event, Matched, RunStarted
 from datm_engine.settings.config import build
 from datm_engine.tuning.tune_folder import Tune
@@ -106,9 +106,9 @@ def test_stopped_it_goes_on_with_the_same_result(
     datm: Datm, tune: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = tune("--json", "--name", "whole").json
-    write, seen = Recorder.write, []
+    write, seen = EventWriter.write, []
 
-    def with_ctrl_c(recorder: Recorder, event: Event) -> Event:
+    def with_ctrl_c(recorder: EventWriter, event: Event) -> Event:
         """At the second iteration of the second trial."""
         if isinstance(event, Matched) and event.iteration == 2:
             seen.append(event)
@@ -117,7 +117,7 @@ def test_stopped_it_goes_on_with_the_same_result(
         return write(recorder, event)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Recorder, "write", with_ctrl_c)
+        patched.setattr(EventWriter, "write", with_ctrl_c)
         stopped = tune()
     assert stopped.code == 130
     again = stopped.err.partition("stopped; resume with: ")[2].splitlines()[0]
@@ -144,7 +144,7 @@ def test_settings_that_the_first_trial_derives_are_the_centre(
         if name == "trial-000":
             config = run.config()
             derived = config.distill.model_copy(update={"lr_lr": 3e-6, "lr_images": 0.5})
-            run.restate(
+            run.update(
                 config.model_copy(update={"distill": derived}),
                 derived={"distill.lr_images": {"value": 0.5, "reason": "so"}},
             )

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from datm_cli.commands.inspect import inspect
 from datm_engine.data.preprocessing import Normalization
-from datm_engine.runs.event_json import to_json
+from datm_engine.runs.event_log import to_json
 from datm_engine.runs.events import CandidateScored, Evaluated, Matched
 from datm_engine.synthetic import SyntheticSet
 
