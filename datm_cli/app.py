@@ -1,7 +1,7 @@
 """The app, and the one place where errors become two lines and an exit code.
 
-Exit codes: 0 done, 1 failed, 2 usage or configuration, 128 and the signal that ended it: 130
-interrupted, 143 terminated, 129 hung up, 141 nobody reads what is printed.
+Exit codes: 0 done, 1 failed, 2 usage or configuration, or 128 plus the signal that ended it: 130
+interrupted, 143 terminated, 129 hung up, 141 the reader of the output has closed it.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ COMMANDS = {
     )
 }
 for name, function in COMMANDS.items():
-    # as long as the terminal is wide: Typer joins the lines of the first paragraph only
+    # A paragraph is as wide as the terminal. Typer joins the lines of the first one only.
     paragraphs = cleandoc(function.__doc__ or "").split("\n\n")
     app.command(name, help="\n\n".join(" ".join(each.split()) for each in paragraphs))(function)
 app.add_typer(presets, name="presets")
@@ -99,7 +99,7 @@ def _options(
 
 
 def run() -> None:
-    """Run the app and exit; errors go to stderr, or to stdout as an object with --json."""
+    """Run the app and exit. Errors go to stderr, or to stdout as one object with --json."""
     limit_spinning(os.environ)  # before any command imports torch
     output.have_streams()
     sys.excepthook = output.print_traceback
@@ -108,7 +108,7 @@ def run() -> None:
     as_json = "--json" in sys.argv
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # × and ± on a terminal that knows neither
+            stream.reconfigure(errors="replace")  # a terminal may have no × and ±
     try:
         code = app(standalone_mode=False) or 0
         sys.stdout.flush()
@@ -120,12 +120,12 @@ def run() -> None:
         again = hints.command("datm", *sys.argv[1:])
         changes = error.hint.startswith("--")
         hint = hints.retyped(sys.argv[1:], error.hint) if changes else error.hint or again
-        _tell(error.message, hint, as_json)
+        _report_error(error.message, hint, as_json)
         output.flush_or_discard()
         sys.exit(error.exit_code)
     except TyperException as error:
         message = _usage(error)  # empty where the help has been printed instead
-        if message and os.environ.get("RANK", "0") == "0":  # all ranks were typed alike
+        if message and os.environ.get("RANK", "0") == "0":  # all ranks have the same words
             output.tell_error(message, _help_for(sys.argv[1:]), as_json)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
@@ -135,7 +135,7 @@ def run() -> None:
         raise
     except output.Unwritable as error:
         output.discard_stdout()
-        _tell(str(error), hints.command("datm", *sys.argv[1:]), as_json=False)
+        _report_error(str(error), hints.command("datm", *sys.argv[1:]), as_json=False)
         sys.exit(1)
     except Exception as error:
         _exit_if_unread(error)
@@ -143,12 +143,12 @@ def run() -> None:
             raise
         kind = type(error).__name__
         again = hints.command("datm", "--debug", *sys.argv[1:])
-        _tell(f"a fault in datm: {kind}: {error}", again, as_json)
+        _report_error(f"a fault in datm: {kind}: {error}", again, as_json)
         sys.exit(1)
 
 
 def _exit_if_unread(error: BaseException | None) -> None:
-    """Exit with 141 if the reader of a pipe, as head, or the terminal has closed."""
+    """Exit with 141 if the reader of a pipe (head) or the terminal has closed."""
     is_gone = isinstance(error, OSError) and error.errno == errno.EIO and error.filename is None
     if isinstance(error, BrokenPipeError) or is_gone:
         output.discard_stdout()
@@ -156,14 +156,14 @@ def _exit_if_unread(error: BaseException | None) -> None:
 
 
 def _usage(error: TyperException) -> str:
-    """The message; for a published option that datm does not have, with its counterpart here."""
+    """The message. For an option of the published code that datm lacks: with its counterpart."""
     option = getattr(error, "option_name", "") if hasattr(error, "possibilities") else ""
     known = counterpart(option.lstrip("-"))
     return f"No such option: {option} ({known})" if known else error.format_message()
 
 
-def _tell(message: str, hint: str, as_json: bool) -> None:
-    """Report the first failure of several ranks, once; torchrun prints it again at its end."""
+def _report_error(message: str, hint: str, as_json: bool) -> None:
+    """Print the first failure of several ranks once; torchrun prints it again when it ends."""
     if ranks.current().tells(message, hint):
         output.tell_error(message, hint, as_json)
     if report := os.environ.get("TORCHELASTIC_ERROR_FILE"):
@@ -174,5 +174,5 @@ def _tell(message: str, hint: str, as_json: bool) -> None:
 
 
 def _help_for(arguments: list[str]) -> str:
-    named = next((word for word in arguments if word in (*COMMANDS, "presets")), "")
-    return f"datm {named} --help".replace("  ", " ")
+    command = next((each for each in arguments if each in (*COMMANDS, "presets")), "")
+    return f"datm {command} --help".replace("  ", " ")

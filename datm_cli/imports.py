@@ -1,16 +1,14 @@
-"""What `datm import` makes of others' files: the settings they are taken to be of, and then a
-distilled set or a set of experts."""
+"""Importing files of other codes: as a distilled set, or as a set of experts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datm_cli import options
 from datm_cli.resolve import GivenSettings, overrides
-from datm_cli.session.run_stage import Reader
 from datm_engine.compute import runtime
 from datm_engine.data import datasets
 from datm_engine.data.description import full_name
@@ -20,7 +18,7 @@ from datm_engine.hints import command
 from datm_engine.interop import imported_sets, tensor_files
 from datm_engine.interop.expert_accuracy import check_accuracy
 from datm_engine.interop.expert_buffers import import_buffers
-from datm_engine.runs.events import Noted
+from datm_engine.runs.events import Emit, Noted
 from datm_engine.runs.names import valid_name
 from datm_engine.settings.config import Config, overlay
 from datm_engine.settings.image_size import at_resolution
@@ -29,116 +27,118 @@ if TYPE_CHECKING:
     from datm_engine.interop.tensor_files import Foreign
     from datm_engine.pipeline import Folders
 
-Told = dict[str, Any]  # what --json prints
-
-# Others use every training image, and choose without a held-out part.
+# Other codes use every training image, and choose without a held-out part.
 _THEIRS: dict[str, Any] = {"dataset": {"validation": 0.0}, "evaluate": {"selection": "last"}}
 
 
 @dataclass(frozen=True)
-class Given:
-    """What the command line says of the dataset and the settings."""
+class Imported:
+    """facts: what --json prints. path: what was written. following: what to do with it."""
 
-    dataset: str | None
-    preset: str | None
-    config_file: Path | None
-    assignments: tuple[str, ...]
+    facts: dict[str, Any]
+    path: str
+    following: str
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """The options of `datm import` that state the dataset and the settings."""
+
+    given: GivenSettings
     resolution: str | None
     data_dir: Path | None
     experts_dir: Path | None
 
-    def config(self, ipc: int | None, folders: Folders) -> Config:
-        flags = {"dataset": {"resolution": self.resolution}} if self.resolution else {}
-        given = GivenSettings(
-            data_dir=folders.data,
-            dataset=self.dataset,
-            ipc=ipc,
-            preset=self.preset,
-            config_file=self.config_file,
-            flags=overlay(_THEIRS, overrides(flags, self.assignments)),
-        )
-        return given.resolve().config
+    def config(self, ipc: int | None) -> Config:
+        """The settings that the files are taken to be made with."""
+        flags = options.tables(dataset__resolution=self.resolution)
+        flags = overlay(_THEIRS, overrides(flags, self.given.assignments))
+        return replace(self.given, ipc=ipc, flags=flags, assignments=[]).resolve().config
 
     def words(self) -> list[object]:
-        """The same again, for another command."""
-        options = {
-            "--dataset": self.dataset,
-            "--preset": self.preset,
-            "--config": self.config_file,
+        """The same options for another command."""
+        stated = {
+            "--dataset": self.given.dataset,
+            "--preset": self.given.preset,
+            "--config": self.given.config_file,
             "--resolution": self.resolution,
             "--data-dir": self.data_dir,
             "--experts-dir": self.experts_dir,
         }
-        words = [word for pair in options.items() if pair[1] is not None for word in pair]
-        return [*words, *(word for text in self.assignments for word in ("--set", text))]
+        words = [word for pair in stated.items() if pair[1] is not None for word in pair]
+        return [*words, *(word for text in self.given.assignments for word in ("--set", text))]
 
 
 def import_experts(
-    files: Sequence[Path], name: str, given: Given, folders: Folders, screen: Reader
-) -> tuple[Told, str]:
-    """What was made, and what to do with it. Raises ConfigError, FileError."""
+    files: Sequence[Path], name: str, given: ImportOptions, folders: Folders, *, emit: Emit
+) -> Imported:
+    """Import replay buffers as a set of experts. Raises ConfigError, FileError."""
     name = valid_name(name, "theirs", option="--to", most=80)
-    config = given.config(None, folders)
+    config = given.config(None)
     shape = datasets.peek(config.dataset.name, data_dir=folders.data)
     shape = at_resolution(shape, given.resolution)
     with or_elsewhere(folders.experts, "--experts-dir"):
-        experts, count = import_buffers(
-            files, name, config, shape, folders.experts, emit=screen.read
-        )
+        experts, count = import_buffers(files, name, config, shape, folders.experts, emit=emit)
     accuracy = None
     if datasets.is_here(config.dataset.name, data_dir=folders.data):
         on = runtime.start("cpu")
-        accuracy = check_accuracy(experts, config, folders.data, on, emit=screen.read)
+        accuracy = check_accuracy(experts, config, folders.data, on, emit=emit)
     else:
         again = command("datm", "import", *files, "--to", name, *given.words())
         where = f"{config.dataset.name} is not yet below {folders.data}"
         text = f"the experts' accuracy is not checked: {where}; once it is, this checks it: {again}"
-        screen.read(Noted(text=text))
+        emit(Noted(text=text))
     chosen = [f"experts.imported={experts.folder.name}", f"experts.count={count}"]
     words = [*given.words(), *(word for text in chosen for word in ("--set", text))]
-    told = {"folder": str(experts.folder), "experts": count, "epochs": experts.epochs}
-    told["train_accuracy"] = accuracy
-    return told, f"match them: {command('datm', 'distill', *words)}"
+    facts = {
+        "folder": str(experts.folder),
+        "experts": count,
+        "epochs": experts.epochs,
+        "train_accuracy": accuracy,
+    }
+    following = f"match them: {command('datm', 'distill', *words)}"
+    return Imported(facts, str(experts.folder), following)
 
 
 def import_set(
     files: Sequence[Path],
     name: str,
-    given: Given,
-    folders: Folders,
-    screen: Reader,
+    given: ImportOptions,
     *,
     rate: float | None,
     experiment: int,
-) -> tuple[Told, str]:
-    """What was made, and what to do with it. Raises ConfigError, DataError, FileError."""
+    emit: Emit,
+) -> Imported:
+    """Import a distilled set as a file. Raises ConfigError, DataError, FileError.
+
+    rate: η, if it was given. experiment: which of the sets in a file of several.
+    """
     path = _new_file(name)
     foreign = tensor_files.read(files, experiment=experiment)
     if foreign.experiments > 1:
         text = f"{foreign.experiments} sets in {files[0].name}; number {experiment} is read"
-        screen.read(Noted(text=f"{text} (--experiment)"))
+        emit(Noted(text=f"{text} (--experiment)"))
     for note in foreign.notes:
-        screen.read(Noted(text=note))
+        emit(Noted(text=note))
     if foreign.has_probabilities:
         text = "the labels sum to 1, as probabilities do; they are taken as logits, as DATM does"
-        screen.read(Noted(text=text))
-    if given.dataset is None:
+        emit(Noted(text=text))
+    dataset, data_dir = given.given.dataset, given.given.data_dir
+    if dataset is None:
         eta, source = _rate(foreign, rate, None)
         synthetic = imported_sets.without_dataset(foreign, eta)
         following = f"pass it on: {command('datm', 'export', path, '--help')}"
     else:
-        shape = datasets.peek(full_name(given.dataset), data_dir=folders.data)
-        config = given.config(max(1, len(foreign.images) // shape.classes), folders)
+        shape = datasets.peek(full_name(dataset), data_dir=data_dir)
+        config = given.config(max(1, len(foreign.images) // shape.classes))
         eta, source = _rate(foreign, rate, config.evaluate.real_lr)
         on = runtime.start("cpu")
-        synthetic = imported_sets.with_dataset(
-            foreign, config, eta, folders.data, on, emit=screen.read
-        )
+        synthetic = imported_sets.with_dataset(foreign, config, eta, data_dir, on, emit=emit)
         following = f"look at it: {command('datm', 'inspect', path)}"
-    screen.read(Noted(text=f"learning rate {eta:g}, {source}"))
+    emit(Noted(text=f"learning rate {eta:g}, {source}"))
     with or_elsewhere(path, "--to"):
         synthetic.save(path)
-    told = {
+    facts = {
         "file": str(path),
         "images": len(synthetic.images),
         "ipc": synthetic.ipc,
@@ -147,7 +147,7 @@ def import_set(
         "syn_lr_from": source,
         "preprocessing": synthetic.preprocessing.kind,
     }
-    return told, following
+    return Imported(facts, str(path), following)
 
 
 def _new_file(name: str) -> Path:
@@ -160,7 +160,7 @@ def _new_file(name: str) -> Path:
 
 
 def _rate(foreign: Foreign, stated: float | None, usual: float | None) -> tuple[float, str]:
-    """η and where it is from: what is stated goes before the file's, and that before the usual."""
+    """η and where it comes from: the option, else the file, else the preset's rate."""
     if stated is not None:
         if not 0 < stated < float("inf"):
             raise ConfigError(f"--lr {stated}: a rate is above 0", "--lr 0.01")
@@ -169,4 +169,6 @@ def _rate(foreign: Foreign, stated: float | None, usual: float | None) -> tuple[
         return foreign.rate, "from lr_*.pt"
     if usual is not None:
         return usual, "evaluate.real_lr of the preset: the files have none (--lr)"
-    raise ConfigError("the files have no learning rate, and no dataset tells one", "--lr 0.01")
+    raise ConfigError(
+        "the files have no learning rate, and without a dataset there is none", "--lr 0.01"
+    )

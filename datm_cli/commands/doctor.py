@@ -1,22 +1,45 @@
-"""`datm doctor`: what this machine can do, and what a preset would take on it."""
+"""`datm doctor`: what this machine can do, and what a run costs on it."""
 
 from __future__ import annotations
 
 import math
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from datm_cli import options
-from datm_engine.formatting import byte_size, duration
 
 if TYPE_CHECKING:
+    from datm_engine.calibration.cost import Estimate
     from datm_engine.compute.runtime import Runtime
     from datm_engine.pipeline import Folders
     from datm_engine.settings.resolved import Resolved
 
-_ASSUMED = 50_000  # training images, where only reading the dataset would tell
+_ASSUMED = 50_000  # training images of a dataset whose number only loading it shows
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What this machine can do. Sizes are in bytes."""
+
+    device: str
+    torch: str
+    precision: str
+    compiler: str
+    memory_free: int
+    memory_for_graphs: int
+    disk_free: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What settings cost here, a stage each. training_images_assumed: their number is a guess."""
+
+    settings: str
+    training_images: int
+    training_images_assumed: bool
+    stages: list[Estimate]
 
 
 def doctor(
@@ -43,7 +66,7 @@ def doctor(
     from datm_engine.compute.threads import run_work
 
     folders = options.folders(data_dir, experts_dir, runs_dir)
-    settled = None
+    settings = None
     if preset or dataset or method or window:
         given = GivenSettings(
             data_dir=folders.data,
@@ -55,35 +78,37 @@ def doctor(
             method=method,
             window=window,
         )
-        settled = given.resolve()
-    work = run_work(settled.config, settled.shape) if settled else math.inf
+        settings = given.resolve()
+    work = run_work(settings.config, settings.shape) if settings else math.inf
     on = options.ComputeOptions(device, precision, compiling, memory, threads).start(work=work)
-    told = _machine(on, folders)
-    if settled:
-        told |= _plan(on, settled, folders.data, as_json)
+    machine = _machine(on, folders)
+    cost = _cost(on, settings, folders.data, as_json) if settings else None
     if as_json:
-        output.print_json(told)
+        output.print_json(asdict(machine) | (asdict(cost) if cost else {}))
     else:
-        _show(told)
+        _print(machine, cost)
 
 
-def _machine(on: Runtime, folders: Folders) -> dict[str, Any]:
+def _machine(on: Runtime, folders: Folders) -> Machine:
     import torch
 
     from datm_engine.calibration.cost import compiler_fault
     from datm_engine.compute.runtime import free_memory
 
     fault = compiler_fault(on)
-    places = {"data": folders.data, "experts": folders.experts, "runs": folders.runs}
-    return {
-        "device": on.description,
-        "torch": torch.__version__,
-        "precision": on.precision,
-        "compiler": "works" if not fault else f"fails, steps run without it: {fault}",
-        "memory_free": free_memory(on.device),
-        "memory_for_graphs": on.memory,
-        "disk_free": {name: _free_disk(place) for name, place in places.items()},
-    }
+    return Machine(
+        device=on.description,
+        torch=torch.__version__,
+        precision=on.precision,
+        compiler="works" if not fault else f"fails, steps run without it: {fault}",
+        memory_free=free_memory(on.device),
+        memory_for_graphs=on.memory,
+        disk_free={
+            "data": _free_disk(folders.data),
+            "experts": _free_disk(folders.experts),
+            "runs": _free_disk(folders.runs),
+        },
+    )
 
 
 def _free_disk(folder: Path) -> int:
@@ -94,7 +119,7 @@ def _free_disk(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def _plan(on: Runtime, settled: Resolved, data_dir: Path, as_json: bool) -> dict[str, Any]:
+def _cost(on: Runtime, settings: Resolved, data_dir: Path, as_json: bool) -> Cost:
     from datm_cli.text import output
     from datm_cli.text.progress import reader
     from datm_engine.calibration.cost import estimate
@@ -103,53 +128,46 @@ def _plan(on: Runtime, settled: Resolved, data_dir: Path, as_json: bool) -> dict
     from datm_engine.data.class_sizes import remaining
     from datm_engine.settings.image_size import at_resolution
 
-    config, dataset = settled.config, settled.config.dataset
+    config, dataset = settings.config, settings.config.dataset
     shape = datasets.peek(dataset.name, data_dir=data_dir)
     shape = at_resolution(shape, dataset.resolution)
-    size = (shape.height or 32, shape.width or 32)
+    size = (shape.channels or 3, shape.height or 32, shape.width or 32)
     known = datasets.training_labels(dataset.name, data_dir=data_dir)
     each = (_ASSUMED // shape.classes,) * shape.classes
     images = remaining(known or BuiltIn(shape, each).training_labels, dataset).total
     with reader(output.remarks(), silent=as_json) as screen:
-        stages = estimate(
-            config, (shape.channels or 3, *size), shape.classes, images, on, emit=screen.read
-        )
-    return {
-        "settings": settled.source,
-        "training_images": images,
-        "training_images_assumed": known is None,
-        "stages": [asdict(stage) for stage in stages],
-    }
+        stages = estimate(config, size, shape.classes, images, on, emit=screen.read)
+    return Cost(settings.source, images, known is None, stages)
 
 
-def _show(told: dict[str, Any]) -> None:
-    from rich.table import Table
-
+def _print(machine: Machine, cost: Cost | None) -> None:
     from datm_cli.text import output
     from datm_cli.text.escapes import printable
+    from datm_cli.text.tables import fact_table, plain_table
+    from datm_engine.formatting import byte_size, duration
 
-    facts = Table.grid(padding=(0, 2, 0, 0))
-    facts.add_row("device", printable(told["device"]))
-    facts.add_row("torch", told["torch"])
-    facts.add_row("precision", told["precision"])
-    facts.add_row("compiler", printable(told["compiler"]))
-    graphs = byte_size(told["memory_for_graphs"])
-    facts.add_row("memory", f"{byte_size(told['memory_free'])} free, {graphs} of it for graphs")
-    for name, free in told["disk_free"].items():
-        facts.add_row("disk", f"{byte_size(free)} free for {name}")
+    graphs = byte_size(machine.memory_for_graphs)
+    rows = [
+        ("device", printable(machine.device)),
+        ("torch", machine.torch),
+        ("precision", machine.precision),
+        ("compiler", printable(machine.compiler)),
+        ("memory", f"{byte_size(machine.memory_free)} free, {graphs} of it for graphs"),
+        *(("disk", f"{byte_size(free)} free for {of}") for of, free in machine.disk_free.items()),
+    ]
     console = output.results()
-    console.print(facts)
-    if "stages" not in told:
-        console.print("what a preset takes here: datm doctor --preset cifar10-small-ipc1")
+    console.print(fact_table(rows))
+    if cost is None:
+        console.print("what a preset costs here: datm doctor --preset cifar10-small-ipc1")
         return
-    images = f"{told['training_images']:,} images to train on"
-    if told["training_images_assumed"]:
+    images = f"{cost.training_images:,} images to train on"
+    if cost.training_images_assumed:
         images += f" (of {_ASSUMED:,}, which is a guess)"
-    console.print(f"\n{printable(told['settings'])}, {images}, all anew:")
-    table = Table(box=None, pad_edge=False)
+    console.print(f"\n{printable(cost.settings)}, {images}, all anew:")
+    table = plain_table()
     for column in ("stage", "time, without compiling", "memory", "disk"):
         table.add_column(column, justify="left" if column == "stage" else "right")
-    for stage in told["stages"]:
-        disk = byte_size(stage["disk"]) if stage["disk"] else ""
-        table.add_row(stage["stage"], duration(stage["seconds"]), byte_size(stage["memory"]), disk)
+    for stage in cost.stages:
+        disk = byte_size(stage.disk) if stage.disk else ""
+        table.add_row(stage.stage, duration(stage.seconds), byte_size(stage.memory), disk)
     console.print(table)

@@ -59,8 +59,8 @@ def evaluate(
     from datm_engine.settings.config import build, overlay
 
     together = ranks.join()
-    subject = _read_target(target, runs_dir)
-    folders = options.folders(data_dir, experts_dir or subject.experts_dir, runs_dir)
+    evaluated = _read_target(target, runs_dir)
+    folders = options.folders(data_dir, experts_dir or evaluated.experts_dir, runs_dir)
     flags = options.tables(
         evaluate__networks=None if networks is None else _listed(networks),
         evaluate__repeats=repeats,
@@ -68,29 +68,28 @@ def evaluate(
         evaluate__against=None if against is None else _listed(against.replace("none", "")),
     )
     given = GivenSettings(folders.data, dataset, flags=flags, assignments=assignments or [])
-    config = build(overlay(subject.config.model_dump(), given.overrides()), target)
+    config = build(overlay(evaluated.config.model_dump(), given.overrides()), target)
+    compute = options.ComputeOptions(device, precision, compiling, "0", threads)
     silent = quiet or as_json or not together.leads
     with (
         StopRequest(silent=silent).listening() as stop,
         reader(output.remarks(), silent=silent) as shown,
     ):
-        screen = UntilLost(shown)
-        computing = options.ComputeOptions(device, precision, compiling, "0", threads)
-        on = computing.start(work=subject.work(config), ranks=together)
-        precision = subject.precision or on.precision
-        words: list[object] = ["--config", subject.path, "--experts-dir", folders.experts]
+        on = compute.start(work=evaluated.work(config), ranks=together)
+        # The experts that choose real images, and the command that trains them.
+        precision = evaluated.precision or on.precision
+        words: list[object] = ["--config", evaluated.path, "--experts-dir", folders.experts]
         words += ["--data-dir", data_dir] if data_dir else []
         words += ["--dataset", dataset] if dataset else []
         words += ["--precision", precision] if precision != "float32" else []
         words += [word for text in assignments or [] for word in ("--set", text)]
         trained = Trained(precision, command("datm", "experts", *words))
+        emit = UntilLost(shown).read
         on = replace(on, stop=stop)
-        rows = evaluate_again(config, subject.distilled, folders, on, trained, emit=screen.read)
-    if not together.leads:
-        raise typer.Exit(stop.exit_code)
-    if as_json:
+        rows = evaluate_again(config, evaluated.distilled, folders, on, trained, emit=emit)
+    if together.leads and as_json:
         output.print_json({"results": [output.row(row) for row in rows]})
-    elif rows:  # none where it was interrupted before the first
+    elif together.leads and rows:  # none where it was interrupted before the first
         output.results().print(set_report.accuracy_table(rows))
     if stop.exit_code:
         raise typer.Exit(stop.exit_code)
@@ -102,8 +101,11 @@ def _listed(names: str) -> list[str]:
 
 @dataclass(frozen=True)
 class EvaluationTarget:
-    """What is evaluated; `path` holds its settings, as `--config` takes them. `precision` and
-    `experts_dir`: of its experts, where that is known."""
+    """What is evaluated.
+
+    path: the file of its settings, as `--config` takes it. precision, experts_dir: of its experts,
+    where they are known.
+    """
 
     config: Config
     distilled: dict[str, SyntheticSet]
@@ -121,7 +123,7 @@ class EvaluationTarget:
 
 
 def _read_target(target: str, runs_dir: Path) -> EvaluationTarget:
-    """A run's settings and sets; or those that a file of its own carries."""
+    """A run's settings and sets, or those in a file. Raises FileError, RunError."""
     from datm_cli.target import find
     from datm_engine.distillation.distilled_sets import distilled_sets
     from datm_engine.errors import FileError

@@ -14,7 +14,11 @@ from datm_cli import options
 
 if TYPE_CHECKING:
     from datm_cli.text.expert_report import ExpertReport
+    from datm_engine.compute.runtime import Runtime
     from datm_engine.experts.trajectories import ExpertSet
+    from datm_engine.pipeline import Folders
+    from datm_engine.runs.events import Emit
+    from datm_engine.settings.resolved import Resolved
 
 
 def experts(
@@ -60,12 +64,11 @@ def experts(
     from datm_cli.resolve import GivenSettings
     from datm_cli.session.run_stage import StopRequest, UntilLost
     from datm_cli.text import output
-    from datm_cli.text.expert_report import ExpertReport
     from datm_cli.text.progress import reader
     from datm_engine.compute import ranks
     from datm_engine.compute.threads import expert_work
     from datm_engine.errors import Stopped
-    from datm_engine.pipeline import inspect_experts, make_experts
+    from datm_engine.pipeline import make_experts
     from datm_engine.runs.events import Noted
 
     _check(save, inspect)
@@ -88,39 +91,43 @@ def experts(
         method=method,
         window=window,
     )
-    settled = together.first(given.resolve)
+    settings = together.first(given.resolve)
+    compute = options.ComputeOptions(device, precision, compiling, "0", threads)
     silent = quiet or as_json or not together.leads
     with (
         StopRequest(silent=silent).listening() as stop,
         reader(output.remarks(), silent=silent) as shown,
     ):
         screen = UntilLost(shown)
-        for note in settled.messages():
-            screen.read(Noted(text=note))
-        computing = options.ComputeOptions(device, precision, compiling, "0", threads)
-        work = expert_work(settled.config, settled.shape)
-        on = computing.start(work=work, ranks=together)
+        for text in settings.messages():
+            screen.read(Noted(text=text))
+        on = compute.start(work=expert_work(settings.config, settings.shape), ranks=together)
         on = replace(on, stop=stop)
-        course, config, derive = None, settled.config, settled.derive
         try:
             if inspect:
-                found, course, config = inspect_experts(
-                    config, derive, folders, on, _training(), emit=screen.read
-                )
+                report = _inspect(settings, folders, on, emit=screen.read)
             else:
-                found = make_experts(config, derive, folders, on, emit=screen.read)
+                made = make_experts(settings.config, settings.derive, folders, on, emit=screen.read)
         except Stopped:
             raise typer.Exit(stop.exit_code) from None
-    if not together.leads:
-        raise typer.Exit(stop.exit_code)
-    wanted = settled.config.experts.count
-    if course is not None:
-        ready = len(found.present(wanted))
-        _show(ExpertReport(config, str(found.folder), ready, course), save, as_json)
-    else:
-        _tell(found, wanted, as_json, quiet)
+    if together.leads and inspect:
+        _print_report(report, save, as_json)
+    elif together.leads:
+        _print_experts(made, settings.config.experts.count, as_json, quiet)
     if stop.exit_code:
         raise typer.Exit(stop.exit_code)
+
+
+def _inspect(settings: Resolved, folders: Folders, on: Runtime, *, emit: Emit) -> ExpertReport:
+    """What the experts on disk know after each epoch. Raises FileError if there are none."""
+    from datm_cli.text.expert_report import ExpertReport
+    from datm_engine.pipeline import inspect_experts
+
+    experts, course, config = inspect_experts(
+        settings.config, settings.derive, folders, on, _training_command(), emit=emit
+    )
+    ready = len(experts.present(settings.config.experts.count))
+    return ExpertReport(config, str(experts.folder), ready, course)
 
 
 def _check(save: Path | None, inspect: bool) -> None:
@@ -142,15 +149,15 @@ def _check(save: Path | None, inspect: bool) -> None:
     check_place("--save", save, KIND)
 
 
-def _training() -> str:
-    """The command that was typed, as it trains what is missing."""
+def _training_command() -> str:
+    """The command that was typed, without what only inspects: it trains the missing experts."""
     from datm_engine.hints import retyped
 
     words = shlex.split(retyped(sys.argv[1:], "--save ''"))
     return retyped(words[words.index("experts") :], "--inspect")
 
 
-def _show(report: ExpertReport, save: Path | None, as_json: bool) -> None:
+def _print_report(report: ExpertReport, save: Path | None, as_json: bool) -> None:
     from datm_cli.report.experts_page import experts_page
     from datm_cli.text import output
     from datm_engine.files import or_elsewhere, save_text
@@ -168,13 +175,13 @@ def _show(report: ExpertReport, save: Path | None, as_json: bool) -> None:
         output.print_line(f"written to {save}")
 
 
-def _tell(made: ExpertSet, wanted: int, as_json: bool, quiet: bool) -> None:
-    """How many experts there are now."""
+def _print_experts(made: ExpertSet, wanted: int, as_json: bool, quiet: bool) -> None:
+    """Print the experts' folder, or all about them as JSON; and how many are missing."""
     from datm_cli.text import output
     from datm_engine.hints import command
 
     ready = len(made.present(wanted))
-    told = {
+    facts = {
         "folder": str(made.folder),
         "status": "done" if ready == wanted else "stopped",
         "experts": ready,
@@ -183,7 +190,7 @@ def _tell(made: ExpertSet, wanted: int, as_json: bool, quiet: bool) -> None:
     }
     with output.kept(f"the experts are kept in {made.folder}", command("ls", made.folder)):
         if as_json:
-            output.print_json(told)
+            output.print_json(facts)
         else:
             output.print_line(made.folder)
     if not (as_json or quiet) and ready < wanted:

@@ -47,6 +47,7 @@ def import_(
 ) -> None:
     """Read what other codes wrote: distilled sets, or expert trajectories."""
     from datm_cli import imports
+    from datm_cli.resolve import GivenSettings
     from datm_cli.text import output
     from datm_cli.text.progress import reader
     from datm_engine.errors import ConfigError
@@ -58,21 +59,25 @@ def import_(
     if "replay_buffer" in kinds and (len(kinds) > 1 or dataset is None):
         wrong = "buffers are imported by themselves, and with the dataset they were trained on"
         raise ConfigError(wrong, HELP if len(kinds) > 1 else "--dataset cifar10")
-    given = imports.Given(
-        dataset, preset, config_file, tuple(assignments or ()), resolution, data_dir, experts_dir
+    given = imports.ImportOptions(
+        GivenSettings(
+            folders.data, dataset, None, preset, config_file, assignments=assignments or []
+        ),
+        resolution,
+        data_dir,
+        experts_dir,
     )
     with reader(output.remarks(), silent=quiet or as_json) as screen:
         if "replay_buffer" in kinds:
-            told, following = imports.import_experts(files, to, given, folders, screen)
+            made = imports.import_experts(files, to, given, folders, emit=screen.read)
         else:
-            told, following = imports.import_set(
-                files, to, given, folders, screen, rate=rate, experiment=experiment
+            made = imports.import_set(
+                files, to, given, rate=rate, experiment=experiment, emit=screen.read
             )
-    made = str(told.get("folder") or told["file"])
-    with output.kept(f"what was imported is kept in {made}", command("ls", "-l", made)):
+    with output.kept(f"what was imported is kept in {made.path}", command("ls", "-l", made.path)):
         if as_json:
-            output.print_json(told)
+            output.print_json(made.facts)
         else:
-            output.print_line(made)
+            output.print_line(made.path)
     if not (as_json or quiet):
-        output.remark(following)
+        output.remark(made.following)
