@@ -55,12 +55,12 @@ def test_times_are_of_the_steps_as_a_run_would_compile_them(
     exercised: list[str] = []
 
     def compiled(
-        runtime: Any, what: str, function: Any, exercise: Any, repeats: int, **options: Any
+        runtime: Any, what: str, function: Any, exercise: Any, repeats: int, *, emit: Any, **_: Any
     ) -> Any:
         exercise(function)
         assert repeats > 0
         exercised.append(what)
-        yield Noted(text=f"{what}: compiled")
+        emit(Noted(text=f"{what}: compiled"))
         return function
 
     monkeypatch.setattr(cost, "compiled", compiled)
