@@ -36,7 +36,7 @@ from datm_engine.runs.directory import Run
 from datm_engine.runs.events import Emit, Evaluated, Noted, RunEnded, RunStarted
 from datm_engine.runs.integrity import problems
 from datm_engine.settings.config import Config
-from datm_engine.settings.derived import ALIGNED
+from datm_engine.settings.derived.values import ALIGNED
 from datm_engine.synthetic import SyntheticSet
 from datm_engine.version import __version__
 

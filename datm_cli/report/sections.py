@@ -19,7 +19,7 @@ from datm_engine.runs.events import Evaluated
 from datm_engine.runs.state import TIMED_STAGES
 from datm_engine.settings import presets
 from datm_engine.settings.config import Config, build, differences
-from datm_engine.settings.derived import reasons
+from datm_engine.settings.derived.values import reasons
 from datm_engine.settings.presets import APPROXIMATE
 
 STAGE_NAMES = {

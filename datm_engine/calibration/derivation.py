@@ -22,9 +22,10 @@ from datm_engine.experts.learning_curves import Course
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.events import Emit, Evaluated, SettingDerived
-from datm_engine.settings import derived
 from datm_engine.settings.config import Config, build, overlay
-from datm_engine.settings.derived import ALIGNED, FITTING, HALVINGS, RATES, Derived
+from datm_engine.settings.derived.rates import FITTING, HALVINGS, rates_for, student_rate
+from datm_engine.settings.derived.values import ALIGNED, RATES, Derived, rounded
+from datm_engine.settings.derived.window_rules import Experts, aligned
 from datm_engine.synthetic import SyntheticSet
 
 SEGMENTS = 6  # matched without a step being taken, for the sizes of the gradients
@@ -74,7 +75,7 @@ def settle_by_experts(
     if set(derive) & set(RATES):
         syn_lrs = _syn_lrs(config, derive, _learned(config, data, course))
         matched = _matched(config, syn_lrs, data, experts, network, runtime, emit=emit)
-        rates = derived.rates_for(
+        rates = rates_for(
             config.distill.iterations,
             matched.syn_lr,
             matched.halvings,
@@ -97,7 +98,7 @@ def align(
     config, data = evaluation.config, evaluation.data
     random = _random(evaluation, known)
     settings = config.distill
-    told = derived.aligned(
+    told = aligned(
         settings.ipc,
         data.classes,
         settings.iterations,
@@ -109,8 +110,8 @@ def align(
     return Settled(_with(config, told), tuple(told), course, random)
 
 
-def _learned(config: Config, data: PreparedData, course: Course) -> derived.Experts:
-    return derived.Experts(
+def _learned(config: Config, data: PreparedData, course: Course) -> Experts:
+    return Experts(
         loss=course.loss,
         accuracy=course.accuracy,
         held_out=course.held_out,
@@ -119,14 +120,14 @@ def _learned(config: Config, data: PreparedData, course: Course) -> derived.Expe
     )
 
 
-def _syn_lrs(config: Config, derive: Sequence[str], learned: derived.Experts) -> list[float]:
+def _syn_lrs(config: Config, derive: Sequence[str], learned: Experts) -> list[float]:
     """The rates η to try, the largest first; the one that is stated, if one is."""
     settings = config.distill
     if "syn_lr" not in derive:
         return [settings.syn_lr]
     steps = settings.expert_epochs * learned.steps
-    rate = derived.student_rate(learned.lr, steps, settings.syn_steps)
-    return [derived.rounded(rate / 2**halvings) for halvings in range(HALVINGS + 1)]
+    rate = student_rate(learned.lr, steps, settings.syn_steps)
+    return [rounded(rate / 2**halvings) for halvings in range(HALVINGS + 1)]
 
 
 def _random(evaluation: Evaluation, known: Sequence[Evaluated]) -> float:

@@ -24,7 +24,7 @@ from datm_engine.networks.weights import FlatNetwork, Layout
 from datm_engine.networks.zoo import build
 from datm_engine.runs.events import Emit, ExpertEpoch, ExpertsPlanned, ExpertTrained, Noted
 from datm_engine.settings.config import Config, ExpertsConfig
-from datm_engine.settings.derived import WINDOW
+from datm_engine.settings.derived.values import WINDOW
 from datm_engine.training.steps import (
     ExpertStep,
     check_finite,

@@ -15,7 +15,7 @@ from typing import Any
 from datm_engine.errors import ConfigError
 from datm_engine.settings import presets
 from datm_engine.settings.config import overlay
-from datm_engine.settings.derived import DERIVABLE
+from datm_engine.settings.derived.values import DERIVABLE
 from datm_engine.settings.image_size import Shape
 from datm_engine.settings.origins import Note, SettingOrigin, Source, Tables, origins_of
 

@@ -15,7 +15,7 @@ from typing import Any
 from datm_engine.settings import presets
 from datm_engine.settings.choose_preset import ChosenSettings, with_method
 from datm_engine.settings.config import Config, build, differences, read_toml
-from datm_engine.settings.derived import WINDOW
+from datm_engine.settings.derived.values import WINDOW
 
 # Names and seeds, what is looked at on the way, and what stands beside the set.
 _ASIDE = {

@@ -11,7 +11,7 @@ from typing import Any
 
 from datm_engine.errors import ConfigError
 from datm_engine.settings.config import Config, build, differences, overlay
-from datm_engine.settings.derived import STEPPED, for_length
+from datm_engine.settings.derived.rates import STEPPED, for_length
 
 REDUCTION = 3  # one trial in so many continues
 LEVELS = 2  # points at which a trial may end early

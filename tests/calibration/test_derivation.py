@@ -16,7 +16,7 @@ from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs.directory import Run
 from datm_engine.runs.events import CourseProgress, Evaluated, Event, Matched, SettingDerived
 from datm_engine.settings.config import Config, differences
-from datm_engine.settings.derived import DERIVABLE
+from datm_engine.settings.derived.values import DERIVABLE
 
 Make = Callable[..., Config]
 

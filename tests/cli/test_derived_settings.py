@@ -20,7 +20,7 @@ from datm_engine.runs.directory import Run
 from datm_engine.settings import presets
 from datm_engine.settings.choose_preset import choose, with_method
 from datm_engine.settings.config import DatasetConfig
-from datm_engine.settings.derived import DERIVABLE, WINDOW
+from datm_engine.settings.derived.values import DERIVABLE, WINDOW
 from datm_engine.settings.resolved import Resolved
 from tests.cli.conftest import Answer, assert_two_lines, image_folder
 

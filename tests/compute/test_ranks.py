@@ -34,7 +34,7 @@ from datm_engine.runs.events import (
     RunEnded,
 )
 from datm_engine.settings.config import Config
-from datm_engine.settings.derived import DERIVABLE
+from datm_engine.settings.derived.values import DERIVABLE
 from tests.conftest import finish, tiny_config
 from tests.on_ranks import on_ranks
 

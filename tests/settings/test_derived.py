@@ -6,15 +6,18 @@ import itertools
 
 import pytest
 
-from datm_engine.settings import derived, presets
-from datm_engine.settings.derived import (
-    Derived,
-    Experts,
-    aligned,
-    progress,
-    published_window,
+from datm_engine.settings import presets
+from datm_engine.settings.derived.clock import progress, reached
+from datm_engine.settings.derived.expert_training import experts_settings
+from datm_engine.settings.derived.rates import (
+    STEP_OF_IMAGES,
+    STEP_OF_LABELS,
+    STEP_OF_RATE,
     rates_for,
+    student_rate,
 )
+from datm_engine.settings.derived.values import ALIGNED, DERIVABLE, RATES, WINDOW, Derived
+from datm_engine.settings.derived.window_rules import Experts, aligned, published_window
 
 PUBLISHED = [
     name
@@ -26,7 +29,7 @@ CLASSES = {"cifar10": 10, "cifar100": 100, "tinyimagenet": 200}
 
 def learning(epochs: int, *, steps: int = 195, lr: float = 0.01) -> Experts:
     """Experts that learn as the published ones do, whatever their length."""
-    learned = [derived.reached(100 * epoch / epochs) for epoch in range(epochs + 1)]
+    learned = [reached(100 * epoch / epochs) for epoch in range(epochs + 1)]
     accuracy = [10 + 80 * share for share in learned]
     loss = [2.3 * (1 - share) for share in learned]
     return Experts(loss, accuracy, accuracy, steps, lr)
@@ -48,7 +51,7 @@ def test_published_cells_get_windows_close_to_the_published_ones(name: str) -> N
     assert told["expert_epochs"] == 2
     assert told["batch_syn"] == min(stated["ipc"] * classes, 1000)
     assert told["syn_steps"] == 80
-    assert derived.student_rate(0.01, 390, 80) == pytest.approx(stated["syn_lr"], rel=0.6)
+    assert student_rate(0.01, 390, 80) == pytest.approx(stated["syn_lr"], rel=0.6)
 
 
 def test_more_images_never_get_an_earlier_window() -> None:
@@ -66,7 +69,7 @@ def test_whatever_there_is_the_window_is_one(
     images: int, epochs: int, random: float | None
 ) -> None:
     told = values(aligned(images, 3, 50, learning(epochs, steps=4), random, {}))
-    lower, initial, final = (told[key] for key in derived.WINDOW[:3])
+    lower, initial, final = (told[key] for key in WINDOW[:3])
     assert 0 <= lower < initial <= final
     assert final - 1 + told["expert_epochs"] <= epochs
     assert told["expert_epochs"] >= 1
@@ -124,14 +127,14 @@ def test_what_is_stated_is_kept_and_the_rest_made_to_fit() -> None:
     assert told["min_start_epoch"] < told["initial_max_start_epoch"] <= 3
     lower = values(aligned(10, 1, 1000, learning(100), None, {"min_start_epoch": 50}))
     assert 50 < lower["initial_max_start_epoch"] <= lower["max_start_epoch"]
-    every = dict.fromkeys(derived.ALIGNED, 4) | {"min_start_epoch": 0}
+    every = dict.fromkeys(ALIGNED, 4) | {"min_start_epoch": 0}
     assert aligned(10, 1, 1000, learning(100), None, every) == []
 
 
 def test_every_value_comes_with_its_reason() -> None:
     told = aligned(300, 1, 1000, learning(50, steps=10), 40.0, {})
     told += rates_for(1000, 0.05, 0, {"images": 0.1, "labels": 0.1, "syn_lr": 0.1}, 0.5, {})
-    assert {one.key for one in told} == set(derived.DERIVABLE)
+    assert {one.key for one in told} == set(DERIVABLE)
     assert all(len(one.reason) > 15 for one in told)
 
 
@@ -145,13 +148,9 @@ def test_short_epochs_make_longer_segments() -> None:
 def test_rates_move_what_is_learned_by_a_share_of_its_size() -> None:
     steps = {"images": 0.002, "labels": 0.5, "syn_lr": 40.0}
     told = values(rates_for(100, 0.05, 1, steps, 0.7, {}))
-    assert told["lr_images"] * steps["images"] == pytest.approx(
-        derived.STEP_OF_IMAGES / 10, rel=0.05
-    )
-    assert told["lr_labels"] * steps["labels"] == pytest.approx(
-        derived.STEP_OF_LABELS / 10, rel=0.05
-    )
-    assert told["lr_lr"] * steps["syn_lr"] == pytest.approx(derived.STEP_OF_RATE / 10, rel=0.05)
+    assert told["lr_images"] * steps["images"] == pytest.approx(STEP_OF_IMAGES / 10, rel=0.05)
+    assert told["lr_labels"] * steps["labels"] == pytest.approx(STEP_OF_LABELS / 10, rel=0.05)
+    assert told["lr_lr"] * steps["syn_lr"] == pytest.approx(STEP_OF_RATE / 10, rel=0.05)
     assert told["threshold"] == 1.0
     longer = values(rates_for(10_000, 0.05, 1, steps, 0.7, {}))
     assert longer["lr_images"] == pytest.approx(told["lr_images"] / 10, rel=0.05)
@@ -160,7 +159,7 @@ def test_rates_move_what_is_learned_by_a_share_of_its_size() -> None:
         "lr_labels": 0.0,
         "threshold": 1.43,
     }
-    assert rates_for(100, 0.05, 1, steps, 0.7, dict.fromkeys(derived.RATES, 1.0)) == []
+    assert rates_for(100, 0.05, 1, steps, 0.7, dict.fromkeys(RATES, 1.0)) == []
 
 
 def test_progress_never_falls_and_ends_at_one() -> None:
@@ -173,6 +172,6 @@ def test_progress_never_falls_and_ends_at_one() -> None:
     [(50_000, 256, 0.01, 100), (9_000, 256, 0.05, 100), (1_000, 32, 0.05, 100), (7, 4, 0.05, 100)],
 )
 def test_experts_for_a_number_of_images(images: int, batch: int, lr: float, count: int) -> None:
-    told = values(derived.experts_settings(images, 10_000))
+    told = values(experts_settings(images, 10_000))
     assert told == {"batch": batch, "lr": lr, "count": count}
-    assert values(derived.experts_settings(images, 300))["count"] == 8
+    assert values(experts_settings(images, 300))["count"] == 8

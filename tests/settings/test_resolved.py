@@ -11,7 +11,7 @@ import pytest
 from datm_engine.errors import ConfigError
 from datm_engine.settings import presets
 from datm_engine.settings.config import DatasetConfig
-from datm_engine.settings.derived import DERIVABLE, WINDOW
+from datm_engine.settings.derived.values import DERIVABLE, WINDOW
 from datm_engine.settings.image_size import Shape
 from datm_engine.settings.origins import Layer, SettingOrigin, Source
 from datm_engine.settings.resolved import Request, Resolved, resolve

@@ -1,72 +1,14 @@
-"""What to set where nothing is published: each rule, what it is fitted to, and its reason in words.
+"""Rules for settings that no preset has: each with what it is fitted to and its reason in words.
 
 The paper's argument is that the difficulty of what is matched must fit the size of the synthetic
-set. Two readings of it are taken together, the later of both:
+set. Two readings of it are combined, and the later window of both is taken:
 
-- Its published windows follow the number of synthetic images in all, whatever the dataset
-  (`published_window`). Their epochs are told in those of other experts by how much has been
-  learned: `PROGRESS` is the clock.
+- The published windows follow the number of synthetic images, whatever the dataset
+  (`window_rules.published_window`). Their epochs are converted to those of other experts by how
+  much these have learned (`clock`).
 - A window should begin where experts know what as many random real images teach, and end where
-  they know what the distilled ones are to teach (`AT_ONE`, `PER_TENFOLD`); before, the set could
-  as well be made of real images, and beyond, of none so small.
+  they know what the distilled ones are to teach. Earlier epochs could be matched by real images,
+  later ones by no set so small.
 
-Nothing here reads a file or trains; `datm_engine.alignment` measures what the rules ask for.
+The rules read no file and train nothing. `datm_engine.calibration` measures what they need.
 """
-
-from datm_engine.settings.derived.clock import PROGRESS, progress, reached
-from datm_engine.settings.derived.expert_training import (
-    PUBLISHED_LR,
-    PUBLISHED_STEPS,
-    experts_settings,
-)
-from datm_engine.settings.derived.rates import (
-    FITTING,
-    HALVINGS,
-    STEP_OF_IMAGES,
-    STEP_OF_LABELS,
-    STEP_OF_RATE,
-    STEPPED,
-    for_length,
-    rates_for,
-    student_rate,
-)
-from datm_engine.settings.derived.values import (
-    ALIGNED,
-    DERIVABLE,
-    RATES,
-    WINDOW,
-    Derived,
-    Value,
-    reasons,
-    rounded,
-)
-from datm_engine.settings.derived.window_rules import Experts, aligned, published_window
-
-__all__ = [
-    "ALIGNED",
-    "DERIVABLE",
-    "FITTING",
-    "HALVINGS",
-    "PROGRESS",
-    "PUBLISHED_LR",
-    "PUBLISHED_STEPS",
-    "RATES",
-    "STEPPED",
-    "STEP_OF_IMAGES",
-    "STEP_OF_LABELS",
-    "STEP_OF_RATE",
-    "WINDOW",
-    "Derived",
-    "Experts",
-    "Value",
-    "aligned",
-    "experts_settings",
-    "for_length",
-    "progress",
-    "published_window",
-    "rates_for",
-    "reached",
-    "reasons",
-    "rounded",
-    "student_rate",
-]
