@@ -1,4 +1,7 @@
-"""Writing files so that a reader never sees half of one: beside, flushed, renamed into place."""
+"""Write files so that a reader never sees half of one: beside the path, flushed, then renamed.
+
+Errors of the system become a FileError or DataError that names the file, with a command to type.
+"""
 
 from __future__ import annotations
 
@@ -16,30 +19,30 @@ from typing import Any
 from datm_engine.errors import DataError, FileError
 from datm_engine.hints import READ_ONLY, command, remedy
 
-# Of a file that is there and may well be whole: for want of rights, memory or descriptors.
-_HINDRANCES = {
+# Reading fails although the file may be intact: permissions, memory, file descriptors.
+_TEMPORARY = {
     errno.EACCES, errno.EPERM, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ESTALE,
 }  # fmt: skip
 
 
 class Unreadable(FileError):
-    """Nothing is known to be wrong with a file, but as things are it cannot be read."""
+    """A file cannot be read for lack of permissions or memory. It may be intact."""
 
 
 def make_folder(folder: Path) -> None:
-    """With its parents, if it is not there. Raises FileError where that is not allowed."""
+    """Create a folder and its parents, if missing. Raises FileError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
         raise FileError(
-            f"{folder} cannot be made: {problem.strerror}",
+            f"{folder} cannot be created: {problem.strerror}",
             remedy(problem, folder if folder.exists() else folder.parent),
             problem.errno,
         ) from None
 
 
 def check_writable(folder: Path) -> None:
-    """Make the folder if need be. Raises FileError where no file can be made in it."""
+    """Create a folder, if missing. Raises FileError if no file can be created in it."""
     make_folder(folder)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise cannot_write(folder, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
@@ -60,7 +63,7 @@ def or_elsewhere(place: Path, option: str) -> Iterator[None]:
 
 
 def save_text(path: Path, text: str) -> None:
-    """Raises FileError; what stood at `path` before then still stands."""
+    """Write a text file. Raises FileError; an earlier file then stays as it is."""
     with replacing(path) as beside, beside.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
@@ -68,7 +71,7 @@ def save_text(path: Path, text: str) -> None:
 
 
 def parse_json(text: str) -> Any:
-    """Raises ValueError for what is no JSON, or is nested deeper than can be read."""
+    """Raises ValueError for text that is not JSON, or is nested too deep."""
     try:
         return json.loads(text)
     except RecursionError:
@@ -77,29 +80,28 @@ def parse_json(text: str) -> Any:
 
 @contextmanager
 def replacing(path: Path, failure: type[Exception] = OSError) -> Iterator[Path]:
-    """A path beside `path` to write to, renamed into its place at the end.
+    """Yield a path beside `path` to write to, which is renamed to `path` at the end.
 
-    An OSError, or a `failure`, becomes a FileError, and what stood at `path` before then
-    still stands.
+    An OSError, or a `failure`, becomes a FileError; an earlier file then stays as it is.
     """
     beside = temporary_path(path)
     try:
         yield beside
         beside.replace(path)
     except (OSError, failure) as problem:
-        with suppress(OSError):  # where it cannot be removed, it could not be written either
+        with suppress(OSError):  # it could not be written either
             beside.unlink(missing_ok=True)
         raise cannot_write(path, problem) from None
 
 
 def temporary_path(path: Path) -> Path:
-    """What is to become `path` while it is being made, under a name that says by whom."""
-    name = os.fsdecode(os.fsencode(path.name)[:120])  # a folder's names have at most 255 bytes
+    """Where the content of `path` is written first. The name contains the process and the host."""
+    name = os.fsdecode(os.fsencode(path.name)[:120])  # names have at most 255 bytes
     return path.with_name(f".{name}.{os.getpid()}@{platform.node()}.part")
 
 
 def cannot_write(path: Path, problem: Exception) -> FileError:
-    """`problem` as an error that names the file, and what to look at."""
+    """An error that names the file or folder, with a command to look at the cause."""
     problem = _as_os_error(problem)
     reason = getattr(problem, "strerror", None) or str(problem)
     known = problem if isinstance(problem, OSError) else OSError(reason)
@@ -109,7 +111,7 @@ def cannot_write(path: Path, problem: Exception) -> FileError:
 
 
 def cannot_read(path: Path, problem: object) -> DataError:
-    """`problem` as an error that names the file or folder of a dataset."""
+    """An error that names the file or folder of a dataset."""
     reason = getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
     wrong = f"{path} cannot be read: {reason.splitlines()[0]}"
     return DataError(wrong, command("ls", "-ld" if os.path.isdir(path) else "-l", path))
@@ -117,13 +119,13 @@ def cannot_read(path: Path, problem: object) -> DataError:
 
 @contextmanager
 def unreadable_as_error(path: Path) -> Iterator[None]:
-    """Raises Unreadable where it is not for damage that `path` cannot be read within: without a
-    hint, where nothing but to try again is to be done."""
+    """Raise Unreadable if `path` cannot be read within for another reason than damage. The hint is
+    empty if all that can be done is to try again."""
     try:
         yield
     except Exception as problem:
         known = _as_os_error(problem)
-        if not (isinstance(known, OSError) and known.errno in _HINDRANCES):
+        if not (isinstance(known, OSError) and known.errno in _TEMPORARY):
             raise
         shut = known.errno in (errno.EACCES, errno.EPERM)
         hint = command("chmod", "u+r", path) if shut else ""
@@ -131,7 +133,8 @@ def unreadable_as_error(path: Path) -> Iterator[None]:
 
 
 def _as_os_error(problem: Exception) -> Exception:
-    """Readers and writers of tensors keep the number in the text of errors of their own."""
+    """The OSError behind a problem, if any: safetensors has errors of its own, with the number of
+    the system's error in their text."""
     if isinstance(problem, OSError):
         return problem
     if isinstance(problem, FileError) and problem.errno:
@@ -142,10 +145,8 @@ def _as_os_error(problem: Exception) -> Exception:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what `replacing` could not, in processes that were killed on this machine.
-
-    What another machine, or a process that is alive, is writing there stays. Raises FileError.
-    """
+    """Remove temporary files of processes that were killed on this machine. Files of running
+    processes and of other machines stay. Raises FileError."""
     for path in folder.glob(".*.part"):
         writer = re.search(r"\.(\d+)@(.*)\.part$", path.name)
         if writer and writer[2] == platform.node() and not _is_alive(int(writer[1])):
@@ -164,5 +165,5 @@ def _is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True  # somebody else's
+        return True  # of another user
     return True

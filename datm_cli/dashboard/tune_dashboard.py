@@ -17,7 +17,8 @@ from datm_cli.screen.picture_widgets import Picture
 from datm_engine.hints import command
 from datm_engine.runs.directory import Run
 from datm_engine.runs.event_log import EventReader
-from datm_engine.runs.state import RunState, Trials
+from datm_engine.runs.state import RunState
+from datm_engine.runs.trials import Trials
 from datm_engine.tuning.tune_folder import Tune
 
 

@@ -89,7 +89,7 @@ def activity(event: Event) -> Activity | None:
             return Activity("scoring image difficulty, epoch", event.done, event.total)
         case events.ExpertEpoch():
             return Activity(f"expert {event.expert + 1}, epoch", event.epoch, event.epochs)
-        case events.CourseProgress():
+        case events.MeasurementProgress():
             return Activity("measuring experts", event.done, event.total)
         case events.Matched():
             return Activity("distilling", event.iteration, event.iterations)

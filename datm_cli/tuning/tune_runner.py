@@ -22,7 +22,8 @@ from datm_engine.hints import command
 from datm_engine.pipeline import Folders
 from datm_engine.runs.event_log import EventWriter
 from datm_engine.runs.events import CandidateScored, Event, Noted, RunEnded, RunStarted
-from datm_engine.runs.state import RunState, Trial
+from datm_engine.runs.state import RunState
+from datm_engine.runs.trials import Trial
 from datm_engine.tuning.trial_scheduler import Budget, TrialScheduler
 from datm_engine.tuning.tune_folder import Tune
 from datm_engine.version import __version__

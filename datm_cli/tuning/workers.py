@@ -19,7 +19,7 @@ from datm_cli.text.progress import Nothing
 from datm_cli.tuning.trial_run import TrialRunner
 from datm_engine.errors import DatmError, RunError
 from datm_engine.hints import HELP
-from datm_engine.runs.state import Trial
+from datm_engine.runs.trials import Trial
 from datm_engine.settings.config import Config
 from datm_engine.tuning.trial_scheduler import TrialScheduler
 

@@ -30,7 +30,7 @@ from datm_engine.experts.learning_curves import Course
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.hints import command
 from datm_engine.networks.weights import FlatNetwork
-from datm_engine.runs.events import CourseProgress, Emit
+from datm_engine.runs.events import Emit, MeasurementProgress
 from datm_engine.settings.config import Config
 
 MEASURED = 2  # experts: they differ in little but their draws
@@ -81,7 +81,7 @@ def measure_course(
 
     def before_pass(epoch: int) -> None:
         runtime.check_stop_here()
-        emit(CourseProgress(done=len(measured) * passes + epoch, total=total))
+        emit(MeasurementProgress(done=len(measured) * passes + epoch, total=total))
 
     with ranks.stopping_together():
         for expert in own:
@@ -89,7 +89,7 @@ def measure_course(
                 _measure(experts, expert, network, train, data.validation, apart, before_pass)
             )
         if own:
-            emit(CourseProgress(done=total, total=total))
+            emit(MeasurementProgress(done=total, total=total))
     every = [one for theirs in ranks.gather(measured) for one in theirs]
     return _course(sorted(every, key=lambda one: one.expert))
 

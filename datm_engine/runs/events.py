@@ -1,8 +1,8 @@
-"""Every fact a run can state, as frozen dataclasses of scalars; `lines.py` has them as JSON.
+"""The events of a run, as frozen dataclasses of scalars.
 
-Stages yield these; a run directory records them; every screen, log and report reads them.
-Paths of samples and checkpoints are relative to the run directory. Percentages are 0–100, times
-seconds, sizes bytes.
+Stages emit them, `event_log.py` records them, `state.py` folds them into the state that screens,
+logs and reports show. Paths of samples and checkpoints are relative to the run directory.
+Percentages are 0 to 100, times seconds, sizes bytes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from datm_engine.formatting import mean_and_deviation
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """A fact. `time` is seconds since the epoch, filled in by whoever records it."""
+    """`time`: seconds since the epoch, set when the event is recorded."""
 
     time: float = 0.0
 
@@ -26,7 +26,7 @@ Emit = Callable[[Event], None]
 
 @dataclass(frozen=True, kw_only=True)
 class RunStarted(Event):
-    """`resumed_at`: iterations done before, from which the run goes on."""
+    """`resumed_at`: iterations that were done before."""
 
     run: str
     command: str
@@ -38,14 +38,14 @@ class RunStarted(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Noted(Event):
-    """Something a person should know: a choice made for them, a cost, a fallback."""
+    """A remark for the user: a choice made for them, a cost, a fallback."""
 
     text: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetProgress(Event):
-    """Decoding or preparing images: `done` of `total`."""
+    """Images are decoded or prepared: `done` of `total`."""
 
     what: str
     done: int
@@ -67,7 +67,7 @@ class DatasetReady(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ExpertsPlanned(Event):
-    """What expert training will take; `missing` of `total` are not on disk yet."""
+    """What training experts will take. `missing` of `total` are not on disk yet."""
 
     folder: str
     total: int
@@ -80,8 +80,8 @@ class ExpertsPlanned(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class DifficultyProgress(Event):
-    """Networks being trained to tell easy images from hard ones, before the experts: `done` of
-    `total` epochs."""
+    """Networks are trained to score how difficult images are, before the experts: `done` of `total`
+    epochs."""
 
     done: int
     total: int
@@ -98,7 +98,7 @@ class ExpertEpoch(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ExpertTrained(Event):
-    """`seconds`: of training it, or of waiting for another process that trained it."""
+    """`seconds`: of training the expert, or of waiting for another process that trained it."""
 
     expert: int
     total: int
@@ -109,9 +109,8 @@ class ExpertTrained(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CourseProgress(Event):
-    """What experts know after each epoch being measured: `done` of `total` passes, each of the
-    images through one snapshot."""
+class MeasurementProgress(Event):
+    """Experts are measured after each epoch: `done` of `total` passes over the images."""
 
     done: int
     total: int
@@ -119,8 +118,7 @@ class CourseProgress(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class SettingDerived(Event):
-    """A value of the configuration that no preset states, and why it is that; `key` with its
-    table: distill.max_start_epoch."""
+    """A setting that was derived, with the reason. `key` has its table: distill.max_start_epoch."""
 
     key: str
     value: float
@@ -129,7 +127,7 @@ class SettingDerived(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Initialized(Event):
-    """The synthetic set as it starts: where images and labels came from."""
+    """The synthetic set was initialized: where its images and labels come from."""
 
     images: int
     image_source: str
@@ -138,8 +136,8 @@ class Initialized(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ClassesFilledUp(Event):
-    """In some classes fewer than `wanted` real images qualified; the rest are random images of
-    the class. `names` lists these classes with how many did: "cat 3, dog 0"."""
+    """In `classes` of `of` classes fewer than `wanted` real images qualified as initial images; the
+    rest are random images of the class. `names`: "cat 3, dog 0", with how many qualified."""
 
     classes: int
     of: int
@@ -151,11 +149,10 @@ class ClassesFilledUp(Event):
 class Matched(Event):
     """One iteration of distillation.
 
-    `loss` is the normalised matching loss; `start_epoch` t was drawn from [T⁻, T) with
-    T = `upper`; the target is epoch t + M. `refused` says why no step was taken, or is empty.
-    `loss` and `syn_lr` are None when they are not finite. `memory`: the most that the process
-    has taken so far, of the GPU where there is one. `steps`: of the student, to where it ends; 0 in
-    runs from before this was told.
+    loss: the normalised matching loss. start_epoch: t, drawn from [T⁻, T) with T⁻ = `lower` and
+    T = `upper`; final_upper is T⁺. target_epoch: t + M. refused: why no step was taken, or empty.
+    loss and syn_lr are None if they are not finite. memory: the peak of the process so far, on the
+    GPU if there is one. steps: of the student.
     """
 
     iteration: int
@@ -177,7 +174,7 @@ class Matched(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class SampleSaved(Event):
-    """Pictures of some images of every class, as they were at `iteration`."""
+    """Pictures of some images of every class at `iteration`."""
 
     iteration: int
     path: str
@@ -191,10 +188,8 @@ class CheckpointSaved(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class CandidateScored(Event):
-    """The set as it stood at `iteration`, scored by networks trained on it.
-
-    `part` is "validation" unless the published rule ("test") was asked for by name.
-    """
+    """Networks were trained on the set of `iteration` and tested on `part`: "validation", or "test"
+    if the published rule of selection is set."""
 
     iteration: int
     part: str
@@ -205,8 +200,8 @@ class CandidateScored(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class SelectionProgress(Event):
-    """Real images being chosen by what experts make of them: `done` of `total` passes over the
-    training images, for row number `row` of `rows` that are being made."""
+    """Real images are chosen by scores of experts: `done` of `total` passes over the training
+    images, for row `row` of `rows`."""
 
     set: str
     done: int
@@ -217,7 +212,7 @@ class SelectionProgress(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationProgress(Event):
-    """A network in training, for row number `row` of `rows` that are being made."""
+    """A network is trained for row `row` of `rows`."""
 
     set: str
     network: str
@@ -231,8 +226,8 @@ class EvaluationProgress(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluated(Event):
-    """Test accuracy of `network` trained on `set`: mean and standard deviation over repeats;
-    `validation_mean`: of the same networks on the held-out training images, if there are any."""
+    """Test accuracy of `network` trained on `set`: mean and standard deviation over repeats.
+    validation_mean: of the same networks on held-out training images, if there are any."""
 
     set: str
     network: str
@@ -252,13 +247,12 @@ class Evaluated(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationChanged(Event):
-    """What the result is to be compared with is another from here on: earlier rows no longer
-    count."""
+    """The settings of the evaluation changed: earlier results no longer count."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunEnded(Event):
-    """`status` is "done", "stopped" or "failed"; `message` and `hint` say why if it failed."""
+    """`status`: "done", "stopped" or "failed", then with a `message` and a `hint`."""
 
     status: str
     iteration: int
@@ -268,8 +262,8 @@ class RunEnded(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class TrialBegan(Event):
-    """Of a tune, whose trials are runs of their own. `draw`: where in the search space, a JSON
-    object; `changes`: the settings that are not the first trial's, in words."""
+    """A trial of a tune started. draw: its point in the search space, a JSON object. changes: its
+    settings that differ from those of the first trial, in words."""
 
     trial: int
     run: str
@@ -279,7 +273,7 @@ class TrialBegan(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class TrialScored(Event):
-    """A trial's candidate on held-out training images."""
+    """A candidate of a trial was scored on held-out training images."""
 
     trial: int
     iteration: int
@@ -289,7 +283,7 @@ class TrialScored(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class TrialEnded(Event):
-    """`status` is "complete", "pruned", "stopped" or "failed"; `message` says why if it failed."""
+    """`status`: "complete", "pruned", "stopped" or "failed", then with a `message`."""
 
     trial: int
     status: str

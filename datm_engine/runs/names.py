@@ -1,4 +1,4 @@
-"""Names of runs, tunes and studies: each is a folder's name on every system."""
+"""Names of runs, tunes and studies, which are names of folders on every system."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from pathlib import Path
 
 from datm_engine.errors import ConfigError
 
-LONGEST = 100  # letters
+LONGEST = 100  # characters
 LONGEST_BYTES = 255  # of a folder's name in UTF-8, on most systems
 _PUNCTUATION = " ._+-"
 _RESERVED = re.compile(r"(CON|PRN|AUX|NUL|(COM|LPT)[1-9¹²³])( *\..*)?", re.IGNORECASE | re.DOTALL)
 
 
 def normalized(name: str) -> str:
-    """The same name with composed letters (NFC), as not every system stores it."""
+    """The name with composed letters (NFC). Some systems store them decomposed."""
     return unicodedata.normalize("NFC", name)
 
 
 def valid_name(name: str, example: str, *, option: str = "--name", most: int = LONGEST) -> str:
-    """The normalized name of at most so many letters.
+    """The normalized name, if it has at most `most` characters and can be used.
 
-    Raises ConfigError with the rule where it cannot be used; `example` is a name that can.
+    Raises ConfigError with the rule and with `example`, a name that can be used.
     """
     name = normalized(name)
     if len(name) <= most and _is_valid(name):
@@ -37,13 +37,13 @@ def valid_name(name: str, example: str, *, option: str = "--name", most: int = L
 
 
 def numbered(name: str, number: int) -> str:
-    """A valid name with a number behind it, cut before it if need be."""
+    """A valid name with a number at its end, shortened before it if necessary."""
     ending = f"-{number}"
     return _cut(name, LONGEST - len(ending), LONGEST_BYTES - len(ending)) + ending
 
 
 def name_from(stem: str, ending: str = "", *, most: int = LONGEST) -> str:
-    """A valid name of `stem`, which may be anything, and `ending`, which is kept as it is."""
+    """A valid name made of any `stem` and of `ending`, which stays as it is."""
     known = "".join(c if _is_allowed(c) and c != " " else "\0" for c in normalized(stem))
     kept = re.sub("\0+", "-", known).lstrip(".-") or "data"
     kept = _cut(kept, most - len(ending), LONGEST_BYTES - len(ending.encode()))
@@ -52,19 +52,19 @@ def name_from(stem: str, ending: str = "", *, most: int = LONGEST) -> str:
 
 
 def same_but_for_case(folder: Path, name: str) -> str | None:
-    """Another entry of `folder` with this name in other letter case, or composed otherwise: one
-    that could not stand beside it on every system."""
+    """Another entry of a folder with the same name except for letter case or composition. Some
+    systems cannot store both."""
     wanted = normalized(name).casefold()
     try:
         entries = [path.name for path in folder.iterdir()]
-    except OSError:  # not there yet, or not to be listed: making the name says more
+    except OSError:  # missing, or not readable: creating the run reports it
         return None
     alike = (entry for entry in entries if normalized(entry).casefold() == wanted)
     return next((entry for entry in alike if entry != name), None)
 
 
 def _cut(text: str, letters: int, size: int) -> str:
-    """Its beginning, of at most so many letters and bytes."""
+    """The beginning of a text, of at most so many characters and bytes."""
     return text[:letters].encode()[:size].decode(errors="ignore")
 
 
@@ -80,5 +80,5 @@ def _is_valid(name: str) -> bool:
 
 
 def _is_allowed(character: str) -> bool:
-    """Letters, marks and digits of any script; marks are parts of letters in many."""
+    """Letters, marks (parts of letters in many scripts) and digits."""
     return character in _PUNCTUATION or unicodedata.category(character)[0] in "LMN"

@@ -1,4 +1,4 @@
-"""Which process writes a run, on which machine, and whether it is still alive."""
+"""The process that writes a run: which one it is, on which machine, and whether it is alive."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pathlib import Path
 
 from datm_engine.files import parse_json, save_text
 
-BEAT_SECONDS = 10.0  # between signs of life
-STALE_SECONDS = 60.0  # without one, a process on another machine counts as lost
+BEAT_SECONDS = 10.0  # between heartbeats
+STALE_SECONDS = 60.0  # without a heartbeat, until a process on another machine counts as lost
 
 
 @dataclass(frozen=True)
 class Process:
-    """`started` tells a process from a later one that was given the same number."""
+    """`started` distinguishes a process from a later one with the same number."""
 
     host: str
     pid: int
@@ -33,12 +33,12 @@ class Process:
 
     @classmethod
     def read(cls, path: Path) -> Process | None:
-        """The process that `path` states; None if it states none."""
+        """The process that a file names. None if the file is missing or incomplete."""
         try:
-            stated = parse_json(path.read_text(encoding="utf-8"))
-            return cls(str(stated["host"]), int(stated["pid"]), str(stated["started"]))
+            content = parse_json(path.read_text(encoding="utf-8"))
+            return cls(str(content["host"]), int(content["pid"]), str(content["started"]))
         except (OSError, ValueError, KeyError, TypeError):
-            return None  # not written yet, or by a machine that died while writing it
+            return None  # or cut short by a crash of the machine
 
     def write(self, path: Path) -> None:
         """Raises FileError."""
@@ -50,12 +50,12 @@ class Process:
 
     @property
     def is_alive(self) -> bool:
-        """Of a process on this machine."""
+        """For a process on this machine."""
         return bool(self.started) and _started(self.pid) == self.started
 
 
 def is_fresh(path: Path) -> bool:
-    """Whether `path`, which `heartbeat` keeps fresh, was so within the last minute."""
+    """Whether `heartbeat` touched this file within the last minute."""
     try:
         return time.time() - path.stat().st_mtime < STALE_SECONDS
     except OSError:
@@ -64,12 +64,12 @@ def is_fresh(path: Path) -> bool:
 
 @contextmanager
 def heartbeat(path: Path) -> Iterator[None]:
-    """Touch `path` again and again, so that other machines see that this process lives."""
+    """Touch a file in regular intervals, so that other machines see that this process is alive."""
     over = threading.Event()
 
     def beat() -> None:
         while not over.wait(BEAT_SECONDS):
-            with suppress(OSError):  # a missed beat is all that it means
+            with suppress(OSError):  # one heartbeat is missed
                 os.utime(path)
 
     thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
@@ -82,19 +82,16 @@ def heartbeat(path: Path) -> Iterator[None]:
 
 
 def _started(pid: int) -> str:
-    """When the process began, in the system's own terms; empty if it is gone or a zombie.
-
-    Source: proc(5), `stat`: the fields behind the name in brackets are state (the first) and
-    start time (the twentieth).
-    """
+    """When a process started, in units of the system. Empty if it has ended, also as a zombie."""
     stat = Path(f"/proc/{pid}/stat")
     if stat.parent.parent.joinpath("self").exists():
         try:
+            # proc(5): the name in brackets, then the state, …, the start time (the 20th field).
             fields = stat.read_text(errors="replace").rpartition(")")[2].split()
         except OSError:
             return ""
         return "" if fields[0] in "ZX" else fields[19]
     command = ["ps", "-o", "stat=,lstart=", "-p", str(pid)]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    told = answer.stdout.split(None, 1)
-    return told[1].strip() if len(told) == 2 and not told[0].startswith("Z") else ""
+    state, _, started = answer.stdout.strip().partition(" ")
+    return "" if state.startswith("Z") else started.strip()

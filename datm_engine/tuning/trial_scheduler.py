@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 from datm_engine.errors import ConfigError
 from datm_engine.runs.events import Event, TrialBegan, TrialEnded, TrialScored
-from datm_engine.runs.state import Trial, fold
+from datm_engine.runs.state import fold
+from datm_engine.runs.trials import Trial
 from datm_engine.settings.config import Config
 from datm_engine.tuning.optuna_search import OptunaSearch
 from datm_engine.tuning.search_space import Point, SearchSpace, changes

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 
-from datm_engine.runs.state import Trials
+from datm_engine.runs.trials import Trials
 
 
 def sampling_deviation(percent: float, images: int) -> float:

@@ -14,7 +14,7 @@ from datm_engine.compute.runtime import Runtime
 from datm_engine.experts.learning_curves import read_course
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs.directory import Run
-from datm_engine.runs.events import CourseProgress, Evaluated, Event, Matched, SettingDerived
+from datm_engine.runs.events import Evaluated, Event, Matched, MeasurementProgress, SettingDerived
 from datm_engine.settings.config import Config, differences
 from datm_engine.settings.derived.values import DERIVABLE
 
@@ -100,7 +100,7 @@ def test_interrupted_anywhere_it_comes_to_the_same(
     whole = Folders(folders.data, folders.experts, tmp_path / "whole")
     expected, _ = road(config, whole, list(DERIVABLE), cpu)
 
-    run, _ = road(config, folders, list(DERIVABLE), cpu, until=CourseProgress)
+    run, _ = road(config, folders, list(DERIVABLE), cpu, until=MeasurementProgress)
     assert run.manifest().derive == list(DERIVABLE), "not derived yet"
     assert not run.checkpoint.exists()
     run, _ = road(config, folders, [], cpu, until=SettingDerived)

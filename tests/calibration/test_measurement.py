@@ -22,7 +22,7 @@ from datm_engine.errors import FileError, Stopped
 from datm_engine.experts.learning_curves import Course, read_course
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import FlatNetwork
-from datm_engine.runs.events import CourseProgress
+from datm_engine.runs.events import MeasurementProgress
 from datm_engine.settings.config import Config
 from tests.conftest import finish, tiny_config
 from tests.on_ranks import on_ranks
@@ -175,7 +175,7 @@ def test_a_step_of_progress_for_each_pass_and_it_ends_when_asked_to(
 ) -> None:
     seen, _ = measured(data, experts, cpu)
     passes = 2 * (EPOCHS + 1)
-    assert seen == [CourseProgress(done=done, total=passes) for done in range(passes + 1)]
+    assert seen == [MeasurementProgress(done=done, total=passes) for done in range(passes + 1)]
     asked = iter([False] * 30 + [True] * 30)
     seen = []
     with pytest.raises(Stopped):

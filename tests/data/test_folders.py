@@ -174,7 +174,7 @@ def test_progress_is_told_in_at_most_a_hundred_events(load: Load, folder: Path) 
 def test_a_data_dir_that_cannot_be_made_is_named(load: Load, folder: Path) -> None:
     file = folder.parent / "file"
     file.write_text("")
-    with pytest.raises(FileError, match="file/data/decoded cannot be made") as error:
+    with pytest.raises(FileError, match="file/data/decoded cannot be created") as error:
         load(folder, data_dir=file / "data")
     assert error.value.hint == f"ls -ld {file}"
 

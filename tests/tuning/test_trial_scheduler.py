@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("optuna")
 
 from datm_engine.runs.events import Event, RunStarted, TrialBegan, TrialEnded, TrialScored
-from datm_engine.runs.state import Trial
+from datm_engine.runs.trials import Trial
 from datm_engine.settings.config import Config
 from datm_engine.tuning.search_space import SearchSpace
 from datm_engine.tuning.trial_scheduler import Budget, TrialScheduler

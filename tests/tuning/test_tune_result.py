@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from datm_engine.runs.events import TrialBegan, TrialEnded, TrialScored
-from datm_engine.runs.state import Trials
+from datm_engine.runs.trials import Trials
 from datm_engine.tuning.tune_result import finding, sampling_deviation
 
 

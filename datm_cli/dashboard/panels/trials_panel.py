@@ -7,7 +7,8 @@ from rich.text import Text
 from datm_cli.dashboard.panels.panel import Region
 from datm_cli.text.escapes import printable
 from datm_cli.text.plots import ACCENT, BAD, DATA, GOOD
-from datm_engine.runs.state import RunState, Trial, Trials
+from datm_engine.runs.state import RunState
+from datm_engine.runs.trials import Trial, Trials
 
 # Each state with a shape of its own, to be told apart without colour.
 MARKS = {

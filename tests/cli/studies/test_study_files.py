@@ -175,7 +175,7 @@ def test_what_is_no_study_is_left_alone(plan: StudyPlan, tmp_path: Path) -> None
     with pytest.raises(ConfigError, match="other files than a study's") as raised:
         study_files.check(tmp_path / "thesis", plan)
     assert raised.value.hint == f"--to {tmp_path / 'thesis-3'}"
-    with pytest.raises(FileError, match="cannot be made"):
+    with pytest.raises(FileError, match="cannot be created"):
         study_files.check(tmp_path / "thesis-2", plan)
 
 
