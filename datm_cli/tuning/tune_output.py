@@ -15,7 +15,6 @@ from datm_engine.formatting import plural
 from datm_engine.hints import command
 from datm_engine.runs.state import RunState
 from datm_engine.runs.trials import Trial, Trials
-from datm_engine.settings.derived import STEPPED
 from datm_engine.settings.derived.rates import STEPPED
 from datm_engine.settings.presets import preset_text
 from datm_engine.tuning.trial_settings import lengthened
