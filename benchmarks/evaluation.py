@@ -9,16 +9,21 @@ in one batch, with the published network, SGD with momentum 0.9 and weight decay
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from benchmarks import plain_training
 from benchmarks.alternation import TURNS, in_turn, ratios
 from benchmarks.problem import CLASSES, made_ready, network, runtime
 from datm_engine.compute.runtime import generator
 from datm_engine.data.augmentation import OPERATIONS
-from datm_engine.training.loop import Schedule, train, training_step
+from datm_engine.data.prepared import Part
+from datm_engine.evaluation.evaluate import published_schedule
+from datm_engine.training.loop import train
+from datm_engine.training.steps import evaluation_step
 
 EPOCHS = {"small": 12, "full": 100}
 WAYS: dict[str, dict[str, Any]] = {
@@ -52,14 +57,16 @@ def ready(
     step = made_ready(
         on,
         "steps of convnet",
-        training_step(net, 0.9, 5e-4),
+        evaluation_step(net, 0.9, 5e-4),
         lambda s: s(theta, torch.zeros_like(theta), rate, seen.clone(), labels.clone()),
         small_kernels=True,
     )
-    plan = Schedule(epochs=epochs - 1, lr=0.01, batch=128)  # epochs 0 … E are E + 1
+    # Epochs 0 … E are E + 1.
+    schedule = published_schedule(epochs - 1, 0.01, 128, list(OPERATIONS))
+    draws_of = partial(generator, 0, "evaluation epoch")
 
-    def turn() -> list[int]:
-        return list(train(step, theta, seen, labels, plan, list(OPERATIONS), seed=0))
+    def turn() -> Tensor:
+        return train(step, theta, Part(seen, labels), schedule, draws_of, lambda *_: None)
 
     return turn
 

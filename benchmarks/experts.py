@@ -67,11 +67,12 @@ def ready(
         return lambda: [next(endless) for _ in range(steps)]
     step = expert_step(net, SETTINGS.model_copy(update={"optimizer": optimizer}))
     theta, velocity = net.initial(), torch.zeros_like(net.initial())
+    rate = theta.new_tensor(SETTINGS.lr)
     step = made_ready(
         on,
         "expert steps",
         step,
-        lambda s: s(theta, velocity, images[:batch].clone(), labels[:batch].clone()),
+        lambda s: s(theta, velocity, rate, images[:batch].clone(), labels[:batch].clone()),
         small_kernels=True,
     )
 
@@ -81,7 +82,7 @@ def ready(
         augmentations = draw(list(OPERATIONS), [batch] * steps, draws, on.device)
         for indices, augmentation in zip(order, augmentations, strict=True):
             seen = augment(images[indices], augmentation)
-            theta, velocity, _ = step(theta, velocity, seen, labels[indices])
+            theta, velocity, _ = step(theta, velocity, rate, seen, labels[indices])
         return float(theta[0])
 
     return turn

@@ -29,17 +29,12 @@ from benchmarks.problem import made_ready, runtime
 from datm_engine.compute.compilation import graph_size
 from datm_engine.compute.runtime import generator
 from datm_engine.data.augmentation import OPERATIONS, draw
-from datm_engine.distillation.matching import (
-    Step,
-    build_graph,
-    meta_gradient,
-    student_gradient,
-    train_student,
-)
+from datm_engine.distillation.matching import Step, build_graph, meta_gradient, train_student
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build as build_network
 from datm_engine.settings import presets
 from datm_engine.settings.config import build
+from datm_engine.training.losses import student_gradient
 
 RESULTS = Path("gpu", "results.json")  # of all parts so far, however they were run
 LARGEST = {"cifar100-ipc100": (100, 32), "tinyimagenet-ipc50": (200, 64)}

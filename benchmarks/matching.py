@@ -20,14 +20,8 @@ from benchmarks.alternation import TURNS, in_turn, ratios
 from benchmarks.plain import unrolled_gradient
 from benchmarks.problem import Matching, made_ready, network, runtime
 from datm_engine.compute.compilation import graph_size
-from datm_engine.distillation.matching import (
-    Gradient,
-    Step,
-    build_graph,
-    meta_gradient,
-    student_gradient,
-    train_student,
-)
+from datm_engine.distillation.matching import Step, build_graph, meta_gradient, train_student
+from datm_engine.training.losses import Gradient, student_gradient
 
 STEPS = {"small": 4, "full": 20}
 SIXTH = 36 / 80

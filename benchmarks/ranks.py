@@ -34,8 +34,9 @@ from benchmarks.matching import STEPS, exercise
 from benchmarks.problem import Matching, made_ready, network, runtime
 from datm_engine.compute import ranks
 from datm_engine.compute.ranks import RankLost, Ranks
-from datm_engine.distillation.matching import meta_gradient, student_gradient, train_student
+from datm_engine.distillation.matching import meta_gradient, train_student
 from datm_engine.distillation.sharding import Division
+from datm_engine.training.losses import student_gradient
 
 WAYS = {"one_rank": 2, "one_thread": 1, "two_ranks": 1}  # threads of each of its processes
 BATCHES = {"small": (10, 100), "full": (10, 50, 100, 250)}

@@ -22,11 +22,10 @@ from benchmarks.alternation import TURNS, in_turn, ratios
 from benchmarks.experts import SETTINGS
 from benchmarks.problem import CLASSES, made_ready, network, runtime
 from datm_engine.compute.runtime import generator
-from datm_engine.networks.gradients import gradient_of
 from datm_engine.networks.weights import FlatNetwork
-from datm_engine.training.loop import training_step
+from datm_engine.training.losses import gradient_of
 from datm_engine.training.optimizers import sgd_step
-from datm_engine.training.steps import expert_step
+from datm_engine.training.steps import evaluation_step, expert_step
 
 NETWORKS = 4
 STAGES = {"experts": 256, "evaluation": 100}  # images a step
@@ -52,9 +51,10 @@ def ready(
     elif stage == "experts":
         step = expert_step(net, SETTINGS)
         classes = labels.argmax(dim=2)
-        rows = [(t, torch.zeros_like(t), *i) for t, *i in zip(theta, images, classes, strict=True)]
+        given = zip(theta, images, classes, strict=True)
+        rows = [(t, torch.zeros_like(t), rate, i, y) for t, i, y in given]
     else:
-        step = training_step(net, momentum, decay)
+        step = evaluation_step(net, momentum, decay)
         given = zip(theta, images, labels, strict=True)
         rows = [(t, torch.zeros_like(t), rate, i, y) for t, i, y in given]
     step = made_ready(on, "steps", step, lambda s: s(*rows[0]), small_kernels=True)

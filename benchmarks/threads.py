@@ -27,7 +27,8 @@ from benchmarks.problem import CLASSES, network, runtime
 from datm_engine.compute.runtime import generator
 from datm_engine.compute.threads import SPIN_COUNT, SPIN_VARIABLES
 from datm_engine.data.augmentation import Draw
-from datm_engine.distillation.matching import Step, build_graph, student_gradient
+from datm_engine.distillation.matching import Step, build_graph
+from datm_engine.training.losses import student_gradient
 
 BUSY = (0, 1, 2)
 POLICIES: Mapping[str, Mapping[str, str]] = {

@@ -19,7 +19,7 @@ from datm_engine.distillation.initialization import check_ipc
 from datm_engine.distillation.loop import distill
 from datm_engine.errors import ConfigError, DataError, RunError, Stopped
 from datm_engine.evaluation.evaluate import Evaluation
-from datm_engine.evaluation.expert_baselines import BY_EXPERTS, ExpertSelection
+from datm_engine.evaluation.expert_baselines import BY_EXPERTS, ExpertBaselines
 from datm_engine.experts.learning_curves import Course
 from datm_engine.experts.train import (
     expert_facts,
@@ -274,9 +274,9 @@ def _derived(
 
 def _selection(
     config: Config, data: PreparedData, network: FlatNetwork, experts: ExpertSet
-) -> ExpertSelection:
+) -> ExpertBaselines:
     count, ipc, names = config.experts.count, config.distill.ipc, config.evaluate.against
-    return ExpertSelection(network, experts, count, data.train, data.classes, ipc, names)
+    return ExpertBaselines(network, experts, count, data.train, data.classes, ipc, names)
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ def _random(evaluation: Evaluation, known: Sequence[Evaluated]) -> float:
     for row in known:
         if (row.set, row.network) == ("random", network) and row.validation_mean is not None:
             return row.validation_mean
-    return evaluation.of_random_images()
+    return evaluation.score_random_images()
 
 
 def _held(config: Config, derive: Sequence[str]) -> dict[str, float]:

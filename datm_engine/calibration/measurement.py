@@ -25,7 +25,7 @@ from datm_engine.compute.runtime import Runtime, generator
 from datm_engine.data.prepared import Part, PreparedData
 from datm_engine.errors import FileError
 from datm_engine.evaluation.baselines import forgetting
-from datm_engine.experts.curriculum import early, el2n
+from datm_engine.experts.curriculum import early_epoch, el2n
 from datm_engine.experts.learning_curves import Course
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.hints import command
@@ -128,7 +128,7 @@ def _measure(
         logits = network.predict(theta, train.images)
         loss.append(float(F.cross_entropy(logits, train.labels)))
         right.append(logits.argmax(dim=1).eq(train.labels).cpu())
-        if epoch == early(experts.epochs):
+        if epoch == early_epoch(experts.epochs):
             error = el2n(logits, train.labels).cpu()
         if len(held_out):
             accuracy.append(network.accuracy(theta, held_out.images, held_out.labels))

@@ -15,14 +15,12 @@ from datm_engine.compute.out_of_memory import OutOfMemory, noticed
 from datm_engine.compute.runtime import Runtime
 from datm_engine.distillation.batches import student_steps
 from datm_engine.distillation.matching import (
-    Gradient,
     MetaGradient,
     Step,
     Student,
     build_graph,
     first_matched,
     meta_gradient,
-    student_gradient,
     train_student,
 )
 from datm_engine.distillation.segment_reader import Segment, Segments
@@ -41,6 +39,7 @@ from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.checkpoint import Checkpoint, Progress
 from datm_engine.runs.events import Emit, Matched, Noted
 from datm_engine.settings.config import Config
+from datm_engine.training.losses import Gradient, student_gradient
 from datm_engine.training.optimizers import Descent
 
 

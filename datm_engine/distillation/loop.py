@@ -21,7 +21,6 @@ from datm_engine.distillation.initialization import (
     random_images,
 )
 from datm_engine.distillation.iteration import Distillation
-from datm_engine.distillation.matching import hard_labels
 from datm_engine.distillation.skip_reasons import change_for
 from datm_engine.errors import FileError, MatchingError, Stopped
 from datm_engine.experts.trajectories import ExpertSet
@@ -33,6 +32,7 @@ from datm_engine.runs.events import CandidateScored, ClassesFilledUp, Emit, Init
 from datm_engine.settings.config import Config
 from datm_engine.settings.presets import APPROXIMATE
 from datm_engine.synthetic import SyntheticSet
+from datm_engine.training.losses import hard_labels
 
 PREVIEW_SECONDS = 10.0  # between previews
 

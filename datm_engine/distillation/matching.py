@@ -31,20 +31,15 @@ a graph of its own: `Division` says which pieces there are, on this rank and all
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from datm_engine.data.augmentation import Draw, augment
 from datm_engine.distillation.sharding import WHOLE, Division
-from datm_engine.networks.gradients import gradient_of
-from datm_engine.networks.weights import FlatNetwork
-
-# (θ, x, y) → g, differentiable once more in all three
-Gradient = Callable[[Tensor, Tensor, Tensor], Tensor]
+from datm_engine.training.losses import Gradient
 
 
 @dataclass(frozen=True)
@@ -100,31 +95,6 @@ def first_matched(size: int, share: float) -> int:
     least one weight is matched. It may be within a layer, even within a tensor: single weights are
     counted, as PAD's published code counts them (its `depth_ratio` is 1 − `share`)."""
     return size - max(1, round(share * size))
-
-
-def hard_labels(classes: Tensor, count: int) -> Tensor:
-    """Class numbers [n] → logits [n, count] whose softmax is exactly one-hot. Not learned, these
-    make ℓ the plain cross-entropy (MTT)."""
-    return 1000.0 * F.one_hot(classes, count).float()
-
-
-def soft_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """ℓ: mean over the batch of −Σ softmax(labels) · log_softmax(logits). Both: [n, classes]."""
-    return -(labels.softmax(dim=1) * logits.log_softmax(dim=1)).sum(dim=1).mean()
-
-
-def student_gradient(network: FlatNetwork, *, mirrored: bool = False) -> Gradient:
-    """(θ, x, y) → ∇_θ ℓ(θ; x, y), of the batch as it was augmented, or of that and the same with
-    left and right exchanged, under the same labels. The one function that is worth compiling."""
-
-    def loss(theta: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        if mirrored:
-            images, labels = torch.cat((images, images.flip(-1))), torch.cat((labels, labels))
-        value = soft_cross_entropy(network(theta, images), labels)
-        return value, value.detach()
-
-    gradient = gradient_of(loss)
-    return lambda theta, images, labels: gradient(theta, images, labels)[0]
 
 
 @torch.no_grad()

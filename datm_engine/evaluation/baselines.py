@@ -19,7 +19,7 @@ from datm_engine.data.prepared import Part
 from datm_engine.distillation.initialization import random_images
 
 # (features [n, d], how many) → indices of those chosen, in that order
-Choice = Callable[[Tensor, int], Tensor]
+Choose = Callable[[Tensor, int], Tensor]
 
 
 def random_subset(train: Part, classes: int, ipc: int, seed: int) -> Part:

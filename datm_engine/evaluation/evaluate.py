@@ -1,5 +1,10 @@
-"""The third stage: how well networks do that were trained on the distilled set, beside networks
-trained on as many real images, chosen in several ways, and on all of them, by the same protocol."""
+"""Train networks on a distilled set and test them, beside networks trained on real images.
+
+All are trained by one protocol, that of MTT's and DATM's published evaluation: epochs 0 … E, SGD
+with momentum and weight decay, a tenth of the rate and a new momentum after epoch E // 2 + 1, one
+augmentation drawn for each batch; the last epoch counts (E = 1000, momentum 0.9, weight decay 5e-4,
+batch 128).
+"""
 
 from __future__ import annotations
 
@@ -7,46 +12,72 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
+from functools import partial
 
-import torch
+from torch import Tensor
 
-from datm_engine.compute.compilation import compiled
-from datm_engine.compute.runtime import Runtime, derive_seed
+from datm_engine.compute.runtime import Runtime, derive_seed, generator
 from datm_engine.data.prepared import Part, PreparedData
-from datm_engine.distillation.matching import hard_labels
 from datm_engine.evaluation.baselines import random_subset
-from datm_engine.evaluation.expert_baselines import ExpertSelection
+from datm_engine.evaluation.expert_baselines import ExpertBaselines
 from datm_engine.networks.batchnorm import measure_statistics
 from datm_engine.networks.weights import FlatNetwork
-from datm_engine.networks.zoo import build
+from datm_engine.networks.zoo import build_flat
 from datm_engine.runs.events import Emit, Evaluated, EvaluationProgress
 from datm_engine.settings.config import Config
 from datm_engine.synthetic import SyntheticSet
-from datm_engine.training.loop import Material, Schedule, TrainingStep, train, training_step
+from datm_engine.training.loop import Schedule, compile_step, train
+from datm_engine.training.losses import hard_labels
+from datm_engine.training.steps import Step, evaluation_step
 
 PROGRESS_EVENTS = 20  # a training
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """What a network is trained on: images with label logits [n, classes]."""
+
+    data: Part
+    lr: float
+    epochs: int
+
+
+@dataclass(frozen=True)
+class _Row:
+    """Networks to train on one set. number, total: of this row, and of the rows to measure."""
+
+    set: str
+    network: str
+    repeats: int
+    number: int = 0
+    total: int = 1
+
+
+def published_schedule(epochs: int, lr: float, batch: int, augmentation: Sequence[str]) -> Schedule:
+    """`epochs` is E: epochs are numbered from 0 to E, both included."""
+    return Schedule(range(epochs + 1), lr, batch, augmentation, decay_after=epochs // 2 + 1)
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """Trains networks and tests them, as `config.evaluate` says.
 
-    Stopped is raised at the end of an epoch. `subsets` are needed where `config.evaluate.against`
-    names what experts choose. The repeats of a row are dealt out to the ranks, with the same draws
-    as on one.
+    expert_baselines: needed where `config.evaluate.against` names subsets that experts choose. The
+    repeats of a row are dealt out to ranks, with the same draws as on one. Every method that trains
+    raises Stopped, at the end of an epoch.
     """
 
     config: Config
     data: PreparedData
     runtime: Runtime
-    subsets: ExpertSelection | None = None
-    steps: dict[tuple[str, int], TrainingStep] = field(default_factory=dict)
+    expert_baselines: ExpertBaselines | None = None
+    _steps: dict[tuple[str, int], Step] = field(default_factory=dict)
     _: KW_ONLY
     emit: Emit
 
     def references(self, known: Sequence[Evaluated] = ()) -> list[Evaluated]:
-        """The rows of real images for the first network: what there is to beat, so that a
-        distillation can be watched beside them. Those in `known` are not made again."""
+        """The rows of real images for the first network, which a distillation can be watched
+        beside. Rows in `known` are not measured again."""
         rows: list[Evaluated] = []
         self._measure_rows({}, self.config.evaluate.networks[:1], known, rows)
         return rows
@@ -57,13 +88,11 @@ class Evaluation:
         rows: list[Evaluated],
         known: Sequence[Evaluated] = (),
     ) -> None:
-        """Append to `rows` one of test accuracy for every set and network, each as soon as it is
-        measured, so that those before a stop are kept.
+        """Measure a row of test accuracy for every set and network, and append each to `rows`.
 
-        `distilled` names the sets to evaluate beside those of `config.evaluate.against`. A row is
-        mean and (population) standard deviation over the repeats, each with initial weights and,
-        for "random", images of its own; the other subsets are the same each time. Rows of real
-        images in `known` are taken as they are.
+        distilled: the sets to evaluate beside those of `config.evaluate.against`. A row is mean and
+        (population) standard deviation over repeats, each with its own initial weights and, for
+        "random", its own images. Rows of real images in `known` are not measured again.
         """
         self._measure_rows(distilled, self.config.evaluate.networks, known, rows)
 
@@ -74,225 +103,179 @@ class Evaluation:
         known: Sequence[Evaluated],
         rows: list[Evaluated],
     ) -> None:
-        have = {(row.set, row.network): row for row in known if row.set not in distilled}
-        names = [*distilled, *self.config.evaluate.against]
+        settings = self.config.evaluate
+        measured = {(row.set, row.network): row for row in known if row.set not in distilled}
+        names = [*distilled, *settings.against]
         wanted = [(name, network) for network in networks for name in names]
-        missing = [pair for pair in wanted if pair not in have]
-        for name, network in wanted:
-            row = have.get((name, network))
-            if row is None:
-                place = (missing.index((name, network)), len(missing))
-                row = self._row(name, distilled.get(name), network, place)
-                self.emit(row)
-            rows.append(row)
+        missing = [key for key in wanted if key not in measured]
+        for key in wanted:
+            if key not in measured:
+                name, network = key
+                repeats = settings.full_repeats if name == "full" else settings.repeats
+                row = _Row(name, network, repeats, missing.index(key), len(missing))
+                measured[key] = self._measure_row(row, distilled.get(name))
+                self.emit(measured[key])
+            rows.append(measured[key])
 
-    def _row(
-        self, name: str, synthetic: SyntheticSet | None, network: str, place: tuple[int, int]
-    ) -> Evaluated:
-        """Of a distilled set, or without one of the real images called `name`.
-        `place`: the row's number, and of how many."""
-        settings, began = self.config.evaluate, time.monotonic()
-        repeats = settings.full_repeats if name == "full" else settings.repeats
-        judges = [self.data.test] + ([self.data.validation] if len(self.data.validation) else [])
-        material = self._material(name, synthetic, place)
-        measured = self._measured(material, network, repeats, judges, place)
-        on_test, *held_out = zip(*measured, strict=True)
+    def _measure_row(self, row: _Row, synthetic: SyntheticSet | None) -> Evaluated:
+        began = time.monotonic()
+        parts = [self.data.test] + ([self.data.validation] if len(self.data.validation) else [])
+        training_set = self._training_set(row, synthetic)
+        accuracies = self._accuracies(row, training_set, parts)
+        on_test, *held_out = zip(*accuracies, strict=True)
         return Evaluated(
-            set=name,
-            network=network,
+            set=row.set,
+            network=row.network,
             accuracy_mean=statistics.fmean(on_test),
             accuracy_std=statistics.pstdev(on_test),
-            repeats=repeats,
-            images=len(material(0).images),
+            repeats=row.repeats,
+            images=len(training_set(0).data),
             iteration=synthetic.iteration if synthetic else None,
             seconds=time.monotonic() - began,
             validation_mean=statistics.fmean(held_out[0]) if held_out else None,
         )
 
     def score(self, candidate: SyntheticSet) -> float:
-        """Accuracy on the part that `selection` names: the held-out part of the training images,
-        or by the published rule the test images."""
+        """Percent on the part that `evaluate.selection` names: the held-out training images, or by
+        the published rule the test images."""
         settings = self.config.evaluate
-        judge = self.data.test if settings.selection == "test" else self.data.validation
-        material = self._distilled("candidate", candidate)
-        measured = self._measured(
-            lambda repeat: material, "convnet", settings.selection_repeats, [judge]
-        )
-        return statistics.fmean(row[0] for row in measured)
+        part = self.data.test if settings.selection == "test" else self.data.validation
+        row = _Row("candidate", "convnet", settings.selection_repeats)
+        training_set = self._distilled(candidate)
+        accuracies = self._accuracies(row, lambda repeat: training_set, [part])
+        return statistics.fmean(accuracy for (accuracy,) in accuracies)
 
-    def of_random_images(self) -> float:
-        """Percent of the held-out images, or without any of the training images, that networks get
-        right which were trained on random real ones: what a row of these says of held-out images,
-        and nothing of test images."""
-        judge = self.data.validation if len(self.data.validation) else self.data.train
-        measured = self._measured(
-            lambda repeat: self._real("random", self._random(repeat)),
-            self.config.evaluate.networks[0],
-            self.config.evaluate.repeats,
-            [judge],
-        )
-        return statistics.fmean(row[0] for row in measured)
+    def score_random_images(self) -> float:
+        """Percent of the held-out images, or without any of the training images, for networks
+        trained on random real images: `validation_mean` of the row "random", with no test image."""
+        part = self.data.validation if len(self.data.validation) else self.data.train
+        row = _Row("random", self.config.evaluate.networks[0], self.config.evaluate.repeats)
+        accuracies = self._accuracies(row, self._random_images, [part])
+        return statistics.fmean(accuracy for (accuracy,) in accuracies)
 
-    def _measured(
-        self,
-        material: Callable[[int], Material],
-        network: str,
-        repeats: int,
-        judges: Sequence[Part],
-        place: tuple[int, int] = (0, 1),
+    def _accuracies(
+        self, row: _Row, training_set: Callable[[int], TrainingSet], parts: Sequence[Part]
     ) -> list[list[float]]:
-        """For every repeat, percent of each judge that its network gets right.
-        `material(repeat)`: what it is trained on."""
+        """For every repeat, percent of each of the `parts`. training_set: of a repeat."""
         ranks = self.runtime.ranks
         own: dict[int, list[float]] = {}
         with ranks.stopping_together():
-            for repeat in ranks.deal(range(repeats)):
-                own[repeat] = self._accuracies(
-                    material(repeat), network, repeat, repeats, judges, place
-                )
-        of_all = {key: value for theirs in ranks.gather(own) for key, value in theirs.items()}
-        return [of_all[repeat] for repeat in range(repeats)]
+            for repeat in ranks.deal(range(row.repeats)):
+                own[repeat] = self._train_and_test(row, repeat, training_set(repeat), parts)
+        of_all = {repeat: each for share in ranks.gather(own) for repeat, each in share.items()}
+        return [of_all[repeat] for repeat in range(row.repeats)]
 
-    def _distilled(self, name: str, synthetic: SyntheticSet) -> Material:
-        return Material(
-            name,
-            self.runtime.place(synthetic.images),
-            self.runtime.place(synthetic.labels),
-            synthetic.syn_lr,
-            self.config.evaluate.epochs,
-        )
-
-    def _material(
-        self, name: str, synthetic: SyntheticSet | None, place: tuple[int, int]
-    ) -> Callable[[int], Material]:
+    def _training_set(
+        self, row: _Row, synthetic: SyntheticSet | None
+    ) -> Callable[[int], TrainingSet]:
         """What each repeat trains on."""
-        if name == "random" and not synthetic:
-            return lambda repeat: self._real(name, self._random(repeat))
         if synthetic:
-            given = self._distilled(name, synthetic)
-        elif name == "full":
-            given = self._real(name, self.data.train)
+            shared = self._distilled(synthetic)
+        elif row.set == "random":
+            return self._random_images
+        elif row.set == "full":
+            shared = self._real(self.data.train, self.config.evaluate.full_epochs)
         else:
-            assert self.subsets is not None
+            assert self.expert_baselines is not None
             with self.runtime.ranks.stopping_together():
-                chosen = self.subsets.choose(
-                    name, self.runtime.check_stop_here, place, emit=self.emit
+                subset = self.expert_baselines.choose(
+                    row.set,
+                    self.runtime.check_stop_here,
+                    (row.number, row.total),
+                    emit=self.emit,
                 )
-            given = self._real(name, chosen)
-        return lambda repeat: given
+            shared = self._real(subset)
+        return lambda repeat: shared
 
-    def _random(self, repeat: int) -> Part:
+    def _distilled(self, synthetic: SyntheticSet) -> TrainingSet:
+        place = self.runtime.place
+        data = Part(place(synthetic.images), place(synthetic.labels))
+        return TrainingSet(data, synthetic.syn_lr, self.config.evaluate.epochs)
+
+    def _random_images(self, repeat: int) -> TrainingSet:
         settings, data = self.config.distill, self.data
         seed = derive_seed(settings.seed, "random subset", repeat)
-        return random_subset(data.train, data.classes, settings.ipc, seed)
+        return self._real(random_subset(data.train, data.classes, settings.ipc, seed))
 
-    def _real(self, name: str, part: Part) -> Material:
+    def _real(self, part: Part, epochs: int | None = None) -> TrainingSet:
         settings = self.config.evaluate
         labels = self.runtime.place(hard_labels(part.labels, self.data.classes))
-        epochs = settings.full_epochs if name == "full" else settings.epochs
-        return Material(name, part.images, labels, settings.real_lr, epochs)
+        epochs = settings.epochs if epochs is None else epochs
+        return TrainingSet(Part(part.images, labels), settings.real_lr, epochs)
 
-    def _accuracies(
-        self,
-        material: Material,
-        network_name: str,
-        repeat: int,
-        repeats: int,
-        judges: Sequence[Part],
-        place: tuple[int, int] = (0, 1),
+    def _train_and_test(
+        self, row: _Row, repeat: int, training_set: TrainingSet, parts: Sequence[Part]
     ) -> list[float]:
-        """Percent of each judge that a fresh network gets right."""
-        config, settings = self.config, self.config.evaluate
-        seed = derive_seed(config.distill.seed, "evaluation", network_name, repeat)
-        network = self._network(network_name, seed)
-        step = self._step(network_name, material)
-        schedule = Schedule(material.epochs, material.lr, settings.batch)
-        every = max(1, material.epochs // PROGRESS_EVENTS)
+        """Percent of each of the `parts` that a new network classifies correctly."""
+        seed = derive_seed(self.config.distill.seed, "evaluation", row.network, repeat)
+        network = self._network(row.network, seed)
+        every = max(1, training_set.epochs // PROGRESS_EVENTS)
 
-        def after_epoch(epoch: int) -> None:
+        def after_epoch(epoch: int, theta: Tensor, total: Tensor) -> None:
             self.runtime.check_stop_here()
             if epoch % every == 0:
                 self.emit(
                     EvaluationProgress(
-                        set=material.name,
-                        network=network_name,
+                        set=row.set,
+                        network=row.network,
                         repeat=repeat,
-                        repeats=repeats,
+                        repeats=row.repeats,
                         epoch=epoch,
-                        epochs=material.epochs,
-                        row=place[0],
-                        rows=place[1],
+                        epochs=training_set.epochs,
+                        row=row.number,
+                        rows=row.total,
                     )
                 )
 
         theta = train(
-            step,
+            self._step(row, training_set),
             network.initial(),
-            material.images,
-            material.labels,
-            schedule,
-            config.dataset.augmentation,
-            seed,
+            training_set.data,
+            self._schedule(training_set),
+            partial(generator, seed, "evaluation epoch"),
             after_epoch,
         )
-        measure_statistics(network, theta, material.images)
-        return [network.accuracy(theta, judge.images, judge.labels) for judge in judges]
+        measure_statistics(network, theta, training_set.data.images)
+        return [network.accuracy(theta, part.images, part.labels) for part in parts]
 
     def _network(self, name: str, seed: int) -> FlatNetwork:
-        channels, height, width = self.data.shape
-        settings = self.config.network
-        module = build(
-            name,
-            channels=channels,
-            size=(height, width),
-            classes=self.data.classes,
-            width=settings.width,
-            depth=settings.depth,
-            norm=settings.norm,
-            seed=seed,
-        )
-        runtime = self.runtime
-        return FlatNetwork(module.to(runtime.device, runtime.dtype), runtime.compute)
+        settings, data = self.config.network, self.data
+        return build_flat(name, settings, data.shape, data.classes, seed, self.runtime)
 
-    def _step(self, network_name: str, material: Material) -> TrainingStep:
-        """The step of a network on batches of such a material's sizes, compiled where that pays;
-        made once, whatever weights it is used with."""
-        settings, count = self.config.evaluate, len(material.images)
-        known = self.steps.get((network_name, count))
-        if known is not None:
-            return known
-        network = self._network(network_name, seed=0)
-        theta, rate = network.initial(), self.runtime.place(torch.tensor(material.lr))
-        sizes = {min(settings.batch, count), count % settings.batch or settings.batch}
+    def _schedule(self, training_set: TrainingSet) -> Schedule:
+        batch, augmentation = self.config.evaluate.batch, self.config.dataset.augmentation
+        return published_schedule(training_set.epochs, training_set.lr, batch, augmentation)
 
-        def exercise(step: TrainingStep) -> None:
-            for size in sizes:
-                images, labels = material.images[:size].clone(), material.labels[:size].clone()
-                step(theta, torch.zeros_like(theta), rate, images, labels)
+    def _step(self, row: _Row, training_set: TrainingSet) -> Step:
+        """The step of a network on batches of a set of this size, compiled where that pays; it
+        serves all weights of the network."""
+        key = row.network, len(training_set.data)
+        if key not in self._steps:
+            network, settings = self._network(row.network, seed=0), self.config.evaluate
+            self._steps[key] = compile_step(
+                self.runtime,
+                f"steps of {row.network} on {len(training_set.data):,} images",
+                evaluation_step(
+                    network,
+                    settings.momentum,
+                    settings.weight_decay,
+                    mirrored=settings.mirrored,
+                ),
+                network.initial(),
+                training_set.data,
+                self._schedule(training_set),
+                self._trainings(row) * (training_set.epochs + 1),
+                emit=self.emit,
+            )
+        return self._steps[key]
 
-        batches = -(-count // settings.batch)
-        repeats = self._trainings(network_name, material) * (material.epochs + 1) * batches
-        step = compiled(
-            self.runtime,
-            f"steps of {network_name} on {count:,} images",
-            training_step(
-                network, settings.momentum, settings.weight_decay, mirrored=settings.mirrored
-            ),
-            exercise,
-            repeats // len(sizes),
-            small_kernels=True,
-            emit=self.emit,
-        )
-        self.steps[network_name, count] = step
-        return step
-
-    def _trainings(self, network_name: str, material: Material) -> int:
-        """How many networks will be trained on such a material, candidates too."""
+    def _trainings(self, row: _Row) -> int:
+        """How many networks are trained on sets of this size, candidates included."""
         settings, distill = self.config.evaluate, self.config.distill
-        if material.name == "full":
+        if row.set == "full":
             return settings.full_repeats
         candidates = 0
-        if network_name == "convnet" and settings.selection != "last":
+        if row.network == "convnet" and settings.selection != "last":
             candidates = settings.selection_repeats * distill.iterations
         rows = 1 + sum(name != "full" for name in settings.against)
         return settings.repeats * rows + candidates // settings.selection_interval

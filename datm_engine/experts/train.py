@@ -1,48 +1,44 @@
-"""The first stage: train experts on the real images and keep their weights after every epoch."""
+"""Train experts on the real images and keep their weights after every epoch."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from datm_engine.compute.compilation import compiled
 from datm_engine.compute.runtime import Runtime, derive_seed, generator
+from datm_engine.data.augmentation import augment, draw
 from datm_engine.data.prepared import PreparedData
 from datm_engine.errors import FileError, Stopped
-from datm_engine.experts.curriculum import Curriculum, difficulty, scoring_epochs
+from datm_engine.experts.curriculum import (
+    Curriculum,
+    check_finite,
+    measure_difficulty,
+    scorer_epochs,
+)
 from datm_engine.experts.imported import imported_experts, open_imported
-from datm_engine.experts.locks import Claim, claim_next
+from datm_engine.experts.locks import claim_next
 from datm_engine.experts.trajectories import ExpertSet, fingerprint
 from datm_engine.files import remove_leftovers
 from datm_engine.networks.weights import FlatNetwork, Layout
-from datm_engine.networks.zoo import build
+from datm_engine.networks.zoo import build_flat
 from datm_engine.runs.events import Emit, ExpertEpoch, ExpertsPlanned, ExpertTrained, Noted
 from datm_engine.settings.config import Config, ExpertsConfig
 from datm_engine.settings.derived.values import WINDOW
-from datm_engine.training.steps import (
-    ExpertStep,
-    check_finite,
-    exercise_for,
-    expert_step,
-    seconds_of_an_epoch,
-    train_epoch,
-)
-
-# (epoch, generator) → indices of the images to train on, one after the other
-Order: TypeAlias = Callable[[int, torch.Generator], Tensor]
+from datm_engine.training.loop import Order, Schedule, compile_step, train
+from datm_engine.training.steps import expert_step
 
 FORMAT = 1  # raised when experts of the same settings would come out different
 
 
 def expert_facts(config: Config, data: PreparedData, precision: str) -> dict[str, Any]:
-    """All that makes experts what they are, for their fingerprint. How many there are does not:
-    expert k is drawn from (seed, k), so that a set can grow. `precision` is the run's."""
+    """All that determines experts, for their fingerprint. precision: the run's. Not how many there
+    are: expert k is drawn from (seed, k), so that a set can grow."""
     settings = config.experts
     facts = {
         "format": FORMAT,
@@ -66,24 +62,48 @@ def expert_facts(config: Config, data: PreparedData, precision: str) -> dict[str
 
 
 def expert_precision(settings: ExpertsConfig, precision: str) -> str:
-    """What experts compute in, in a run that computes in `precision`."""
+    """The precision that experts are trained in, in a run of that precision."""
     return precision if settings.precision == "run" else settings.precision
 
 
 def expert_network(config: Config, data: PreparedData, seed: int, runtime: Runtime) -> FlatNetwork:
-    """The network that experts and students share, with weights drawn from `seed`."""
-    channels, height, width = data.shape
-    module = build(
-        config.network.architecture,
-        channels=channels,
-        size=(height, width),
-        classes=data.classes,
-        width=config.network.width,
-        depth=config.network.depth,
-        norm=config.network.norm,
-        seed=seed,
-    )
-    return FlatNetwork(module.to(runtime.device, runtime.dtype), runtime.compute)
+    """The network of experts and students, with weights drawn from `seed`."""
+    name = config.network.architecture
+    return build_flat(name, config.network, data.shape, data.classes, seed, runtime)
+
+
+def expert_set(
+    config: Config, data: PreparedData, layout: Layout, experts_dir: Path, precision: str
+) -> ExpertSet:
+    """The set that `config` describes for a run of that precision, whatever of it is on disk."""
+    folder = experts_dir / fingerprint(expert_facts(config, data, precision))
+    return ExpertSet(folder, layout, config.snapshot_epochs, _snapshot_dtype(config))
+
+
+def _snapshot_dtype(config: Config) -> torch.dtype:
+    return torch.bfloat16 if config.experts.snapshots == "bfloat16" else torch.float32
+
+
+def open_experts(
+    config: Config,
+    data: PreparedData,
+    layout: Layout,
+    experts_dir: Path,
+    precision: str,
+    command: str,
+    purpose: str = "choose images by",
+) -> ExpertSet:
+    """The set that `config` describes, as far as it is on disk; nothing is trained.
+
+    precision: of the run that trained them. command: the one that trains them. purpose: what they
+    are needed for. Raises FileError if there are none, and what `open_imported` raises.
+    """
+    if config.experts.imported is not None:
+        return open_imported(config, data.name, data.classes, layout, experts_dir)
+    experts = expert_set(config, data, layout, experts_dir, precision)
+    if not experts.present(config.experts.count):
+        raise FileError(f"{experts.folder}: no experts of these settings, to {purpose}", command)
+    return experts
 
 
 def train_experts(
@@ -95,213 +115,211 @@ def train_experts(
     *,
     emit: Emit,
 ) -> ExpertSet:
-    """Train those of `config.experts.count` experts that are not on disk yet. `derive`: the keys of
-    [distill] that are to be derived from them.
+    """Train those of `config.experts.count` experts that are not on disk yet.
 
-    Each is written when it is done, by the rank that it was dealt to. Experts that another process
-    trains are waited for, when nothing else is left to train. A set that was imported is taken as
-    it is. Raises FileError for a damaged expert, DatmError for one that diverges, and Stopped: then
-    those in progress are given up, and those before them stay.
+    derive: the keys of [distill] that are to be derived from the experts. An expert is written as
+    soon as it is trained, by the rank that it is dealt to. Experts that another process trains are
+    waited for when none is left to train. An imported set is taken as it is. Raises FileError for
+    a damaged expert, DatmError for one that diverges, and Stopped: the experts that are finished
+    are kept.
     """
     if config.experts.imported is not None:
-        layout = expert_network(config, data, seed=0, runtime=runtime).layout
+        layout = expert_network(config, data, 0, runtime).layout
         return imported_experts(config, data, layout, experts_dir, emit=emit)
-    settings, epochs = config.experts, config.snapshot_epochs
-    facts, precision = expert_facts(config, data, runtime.precision), runtime.precision
-    runtime = runtime.using(expert_precision(settings, precision))
-    network = expert_network(config, data, seed=0, runtime=runtime)
-    experts = ExpertSet.create(experts_dir, facts, network.layout, epochs, _dtype(config))
-    ranks, wanted = runtime.ranks, range(settings.count)
-    missing = ranks.first(lambda: sorted(set(wanted) - set(experts.ready(settings.count))))
-    own = ranks.deal(missing)
-    step = expert_step(network, settings)
-    if own:
-        exercise, repeats = exercise_for(config, data, network, len(own))
-        step = compiled(
-            runtime, "expert steps", step, exercise, repeats, small_kernels=True, emit=emit
-        )
-    seconds = 0.0
-    if own:
-        an_epoch = seconds_of_an_epoch(config, data, network, step)
-        seconds = an_epoch * (len(own) * epochs + scoring_epochs(config, ranks))
-    emit(
-        ExpertsPlanned(
-            folder=str(experts.folder),
-            total=settings.count,
-            missing=len(missing),
-            epochs=epochs,
-            epochs_needed=config.epochs_needed,
-            seconds=seconds,
-            size=len(missing) * experts.expert_size,
-        )
+    settings, ranks = config.experts, runtime.ranks
+    facts = expert_facts(config, data, runtime.precision)
+    experts_runtime = runtime.using(expert_precision(settings, runtime.precision))
+    layout = expert_network(config, data, 0, experts_runtime).layout
+    experts = ExpertSet.create(
+        experts_dir, facts, layout, config.snapshot_epochs, _snapshot_dtype(config)
     )
-    if missing:
-        if ranks.leads:
-            remove_leftovers(experts.folder)
-        if not set(derive) & set(WINDOW):  # else what the window needs is not known yet
-            emit(Noted(text=_cost_of_epochs(config)))
-    if missing and ranks.count > 1:
-        text = (
-            f"experts are dealt out to {ranks.count} ranks, of which the first tells how it "
-            "goes; the others' are told of when all are there"
-        )
-        emit(Noted(text=text))
-    order: Order = partial(_shuffled, len(data.train))
-    if missing and settings.order == "easy-first":
-        begin = partial(_start, config, data, runtime, "difficulty weights")
-        places = difficulty(config, data, network, begin, runtime, emit=emit)
-        order = Curriculum(places, epochs).order
-
-    def train(expert: int) -> Tensor:
-        start = _start(config, data, runtime, "expert weights", expert)
-        return _train(config, data, expert, start, step, order, runtime, emit=emit)
-
-    def report(expert: int, weights: Tensor, seconds: float) -> ExpertTrained:
-        last, held_out = runtime.place(weights), data.validation
-        return ExpertTrained(
-            expert=expert,
-            total=settings.count,
-            path=str(experts.path(expert)),
-            seconds=seconds,
-            train_accuracy=network.accuracy(last, data.train.images, data.train.labels),
-            validation_accuracy=network.accuracy(last, held_out.images, held_out.labels)
-            if len(held_out)
-            else None,
-        )
-
-    claim = partial(
-        claim_next, experts, total=settings.count, check_stop=runtime.check_stop_here, emit=emit
-    )
-    trained: list[ExpertTrained] = []
+    wanted = set(range(settings.count))
+    missing = ranks.first(lambda: sorted(wanted - set(experts.ready(settings.count))))
+    if missing and ranks.leads:
+        remove_leftovers(experts.folder)
+    trainer = _Trainer(config, data, experts, experts_runtime, emit)
+    trainer.plan(missing, is_window_known=not set(derive) & set(WINDOW))
     stopped = False
     try:
-        _train_missing(own, claim, train, report, trained, emit=emit)
+        if missing:
+            trainer.train(ranks.deal(missing))
     except Stopped:
         stopped = True
-    runtime.using(precision)
-    for rank, theirs in enumerate(ranks.gather(trained)):  # and wait for them
-        if rank != ranks.rank:
-            for event in theirs:
-                emit(event)
+    runtime.using(runtime.precision)
+    for rank, trained in enumerate(ranks.gather(trainer.trained)):  # waits for the other ranks
+        for event in trained if rank != ranks.rank else ():
+            emit(event)
     if ranks.any(stopped):
         raise Stopped
     return experts
 
 
-def _train_missing(
-    missing: Sequence[int],
-    claim: Callable[[Sequence[int]], Claim],
-    train: Callable[[int], Tensor],
-    report: Callable[[int, Tensor, float], ExpertTrained],
-    trained: list[ExpertTrained],
-    *,
-    emit: Emit,
-) -> None:
-    """Train the `missing` experts, or take those that other processes have trained meanwhile, and
-    append them to `trained`."""
-    pending = list(missing)
-    while pending:
-        began = time.monotonic()
-        claimed = claim(pending)
-        expert, experts = claimed.expert, claimed.experts
-        with claimed:
-            if claimed.is_trained:
-                last = experts.snapshot(expert, experts.epochs)
-            else:
-                snapshots = train(expert)
-                experts.save(expert, snapshots, {"expert": str(expert)})
-                last = snapshots[-1]
-        pending.remove(expert)
-        trained.append(report(expert, last, time.monotonic() - began))
-        emit(trained[-1])
+class _Trainer:
+    """Trains a rank's share of the experts of a set. runtime: in the experts' precision."""
 
-
-def open_experts(
-    config: Config,
-    data: PreparedData,
-    layout: Layout,
-    experts_dir: Path,
-    precision: str,
-    making: str,
-    purpose: str = "choose images by",
-) -> ExpertSet:
-    """The set that `config` describes, as far as it is on disk; nothing is trained.
-
-    `precision` is that of the run that made them; `making`, the command that would; `purpose`, what
-    they are wanted for. Raises FileError where there is none, and as `open_imported` does.
-    """
-    if config.experts.imported is not None:
-        return open_imported(config, data.name, data.classes, layout, experts_dir)
-    experts = expert_set(config, data, layout, experts_dir, precision)
-    folder = experts.folder
-    if not experts.present(config.experts.count):
-        raise FileError(f"{folder}: no experts of these settings, to {purpose}", making)
-    return experts
-
-
-def expert_set(
-    config: Config, data: PreparedData, layout: Layout, experts_dir: Path, precision: str
-) -> ExpertSet:
-    """The set that is trained for `config` in a run of that precision, on disk or not."""
-    folder = experts_dir / fingerprint(expert_facts(config, data, precision))
-    return ExpertSet(folder, layout, config.snapshot_epochs, _dtype(config))
-
-
-def _dtype(config: Config) -> torch.dtype:
-    return torch.bfloat16 if config.experts.snapshots == "bfloat16" else torch.float32
-
-
-def _start(
-    config: Config, data: PreparedData, runtime: Runtime, purpose: str, number: int
-) -> Tensor:
-    """The weights that an expert, or another network of the experts' kind, starts from, flat."""
-    seed = derive_seed(config.experts.seed, purpose, number)
-    return expert_network(config, data, seed, runtime).initial()
-
-
-def _shuffled(images: int, _epoch: int, draws: torch.Generator) -> Tensor:
-    return torch.randperm(images, generator=draws)
-
-
-def _train(
-    config: Config,
-    data: PreparedData,
-    expert: int,
-    theta: Tensor,
-    step: ExpertStep,
-    order: Order,
-    runtime: Runtime,
-    *,
-    emit: Emit,
-) -> Tensor:
-    """One expert's snapshots [epochs + 1, weights] float32 on the CPU. Raises Stopped."""
-    settings, epochs, velocity = config.experts, config.snapshot_epochs, torch.zeros_like(theta)
-    snapshots = [theta.float().cpu().clone()]
-    for epoch in range(1, epochs + 1):
-        runtime.check_stop_here()
-        draws = generator(settings.seed, "expert epoch", expert, epoch)
-        theta, velocity, loss, right = train_epoch(
-            step, theta, velocity, data.train, order(epoch, draws), config, draws
+    def __init__(
+        self, config: Config, data: PreparedData, experts: ExpertSet, runtime: Runtime, emit: Emit
+    ) -> None:
+        self.config, self.data, self.experts, self.runtime = config, data, experts, runtime
+        self.emit = emit
+        self.network = expert_network(config, data, 0, runtime)
+        self.step = expert_step(self.network, config.experts)
+        settings = config.experts
+        self.schedule = Schedule(
+            range(1, config.snapshot_epochs + 1),
+            settings.lr,
+            settings.batch,
+            config.dataset.augmentation,
         )
-        snapshots.append(theta.float().cpu().clone())
-        who, largest = f"expert {expert}", float(snapshots[-1].abs().max())
-        check_finite(loss, who, epoch, settings.lr)
-        check_finite(largest, who, epoch, settings.lr, "largest weight")  # after the last step
-        emit(
-            ExpertEpoch(expert=expert, epoch=epoch, epochs=epochs, loss=loss, accuracy=100 * right)
+        self.trained: list[ExpertTrained] = []
+
+    def plan(self, missing: list[int], *, is_window_known: bool) -> None:
+        """Compile the step, and report what training the `missing` experts takes."""
+        config, ranks, seconds = self.config, self.runtime.ranks, 0.0
+        epochs, share = config.snapshot_epochs, len(ranks.deal(missing))
+        if share:
+            self.step = compile_step(
+                self.runtime,
+                "expert steps",
+                self.step,
+                self.network.initial(),
+                self.data.train,
+                self.schedule,
+                share * epochs,
+                emit=self.emit,
+            )
+            seconds = self._seconds_of_an_epoch() * (share * epochs + scorer_epochs(config, ranks))
+        self.emit(
+            ExpertsPlanned(
+                folder=str(self.experts.folder),
+                total=config.experts.count,
+                missing=len(missing),
+                epochs=epochs,
+                epochs_needed=config.epochs_needed,
+                seconds=seconds,
+                size=len(missing) * self.experts.expert_size,
+            )
         )
-    return torch.stack(snapshots)
+        if missing and is_window_known:
+            self.emit(Noted(text=_cost_of_epochs(config)))
+        if missing and ranks.count > 1:
+            text = (
+                f"experts are dealt out to {ranks.count} ranks; the first reports its own as they "
+                "train, and those of the others when all are trained"
+            )
+            self.emit(Noted(text=text))
+
+    def _seconds_of_an_epoch(self) -> float:
+        """Measured by a few steps at full batch size."""
+        images, labels = self.data.train.images, self.data.train.labels
+        batch = min(self.schedule.batch, len(images))
+        theta = self.network.initial()
+        velocity, rate = torch.zeros_like(theta), theta.new_tensor(self.schedule.lr)
+        draws = draw(
+            self.schedule.augmentation, [batch] * 4, generator(0, "calibration"), theta.device
+        )
+        began = 0.0
+        for i, augmentation in enumerate(draws):
+            if i == 1:  # the first step warms up
+                began = time.monotonic()
+            augmented = augment(images[:batch], augmentation)
+            theta, velocity, _ = self.step(theta, velocity, rate, augmented, labels[:batch])
+            float(theta[0])  # waits for the device
+        seconds_of_a_step = (time.monotonic() - began) / (len(draws) - 1)
+        return seconds_of_a_step * len(images) / batch
+
+    def train(self, missing: list[int]) -> None:
+        """Train the `missing` experts, or take those that other processes train meanwhile. Raises
+        Stopped."""
+        order = self._easy_first() if self.config.experts.order == "easy-first" else None
+        total = self.config.experts.count
+        while missing:
+            began = time.monotonic()
+            claim = claim_next(
+                self.experts, missing, total, self.runtime.check_stop_here, emit=self.emit
+            )
+            with claim:
+                if claim.is_trained:
+                    last = self.experts.snapshot(claim.expert, self.experts.epochs)
+                else:
+                    snapshots = self._train_one(claim.expert, order)
+                    self.experts.save(claim.expert, snapshots, {"expert": str(claim.expert)})
+                    last = snapshots[-1]
+            missing.remove(claim.expert)
+            self._report(claim.expert, last, time.monotonic() - began)
+
+    def _easy_first(self) -> Order:
+        difficulty = measure_difficulty(
+            self.config,
+            self.data.train,
+            self.network,
+            partial(self._initial_weights, "difficulty weights"),
+            self.runtime,
+            emit=self.emit,
+        )
+        return Curriculum(difficulty, self.config.snapshot_epochs).order
+
+    def _initial_weights(self, purpose: str, number: int) -> Tensor:
+        seed = derive_seed(self.config.experts.seed, purpose, number)
+        return expert_network(self.config, self.data, seed, self.runtime).initial()
+
+    def _train_one(self, expert: int, order: Order | None) -> Tensor:
+        """Snapshots [epochs + 1, weights], float32 on the CPU."""
+        theta = self._initial_weights("expert weights", expert)
+        snapshots = [theta.float().cpu().clone()]
+
+        def after_epoch(epoch: int, theta: Tensor, total: Tensor) -> None:
+            # The epoch's one wait for the device, but for the snapshot.
+            loss, accuracy = (total / len(self.data.train)).tolist()
+            snapshots.append(theta.float().cpu().clone())
+            who, lr = f"expert {expert}", self.schedule.lr
+            check_finite(loss, who, epoch, lr)
+            # The loss is that before the epoch's last step, so the weights are checked as well.
+            check_finite(float(snapshots[-1].abs().max()), who, epoch, lr, "largest weight")
+            self.emit(
+                ExpertEpoch(
+                    expert=expert,
+                    epoch=epoch,
+                    epochs=self.experts.epochs,
+                    loss=loss,
+                    accuracy=100 * accuracy,
+                )
+            )
+            if epoch < self.experts.epochs:
+                self.runtime.check_stop_here()
+
+        self.runtime.check_stop_here()
+        draws = partial(generator, self.config.experts.seed, "expert epoch", expert)
+        train(self.step, theta, self.data.train, self.schedule, draws, after_epoch, order)
+        return torch.stack(snapshots)
+
+    def _report(self, expert: int, weights: Tensor, seconds: float) -> None:
+        """Test the last `weights` of an expert, which took so many seconds to train or wait for."""
+        theta, data = self.runtime.place(weights), self.data
+        train, held_out = data.train, data.validation
+        validation_accuracy = None
+        if len(held_out):
+            validation_accuracy = self.network.accuracy(theta, held_out.images, held_out.labels)
+        trained = ExpertTrained(
+            expert=expert,
+            total=self.config.experts.count,
+            path=str(self.experts.path(expert)),
+            seconds=seconds,
+            train_accuracy=self.network.accuracy(theta, train.images, train.labels),
+            validation_accuracy=validation_accuracy,
+        )
+        self.trained.append(trained)
+        self.emit(trained)
 
 
 def _cost_of_epochs(config: Config) -> str:
+    """What experts of more epochs than the window needs cost, and what they are for."""
     needed, epochs = config.epochs_needed, config.snapshot_epochs
+    saved = f"--set experts.epochs=window saves {1 - needed / epochs:.0%} of time and disk"
     if config.distill.labels == "hard":
         if epochs == needed:
             return f"experts train {needed} epochs, all that the window needs"
-        return (
-            f"experts train {epochs} epochs, though the window needs only {needed} "
-            f"(--set experts.epochs=window saves {1 - needed / epochs:.0%} of time and disk)"
-        )
+        return f"experts train {epochs} epochs, though the window needs only {needed} ({saved})"
     if epochs == needed:
         return (
             f"experts train {needed} epochs, all that the window needs; soft labels come from "
@@ -310,6 +328,5 @@ def _cost_of_epochs(config: Config) -> str:
         )
     return (
         f"experts train {epochs} epochs, though the window needs only {needed}: soft labels come "
-        f"from the last one (--set experts.epochs=window saves {1 - needed / epochs:.0%} of time "
-        f"and disk, with labels from epoch {needed})"
+        f"from the last one ({saved}, with labels from epoch {needed})"
     )

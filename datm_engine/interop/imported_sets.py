@@ -15,12 +15,12 @@ import torch
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import prepare
 from datm_engine.data.preprocessing import Normalization, Preprocessing, Unknown, to_unit
-from datm_engine.distillation.matching import hard_labels
 from datm_engine.errors import ConfigError, DataError
 from datm_engine.interop.tensor_files import Foreign
 from datm_engine.runs.events import Emit, Noted
 from datm_engine.settings.config import Config
 from datm_engine.synthetic import SyntheticSet
+from datm_engine.training.losses import hard_labels
 
 # Mean and deviation a channel. Source: get_dataset in the published codes of DC and MTT.
 PUBLISHED = {

@@ -11,10 +11,13 @@ import math
 import torch
 from torch import nn
 
+from datm_engine.compute.runtime import Runtime
 from datm_engine.errors import ConfigError
 from datm_engine.networks.convnet import ConvNet, normalization
 from datm_engine.networks.resnet import ResNet18
 from datm_engine.networks.vit import VisionTransformer
+from datm_engine.networks.weights import FlatNetwork
+from datm_engine.settings.config import NetworkConfig
 
 Size = tuple[int, int]
 
@@ -65,6 +68,29 @@ def build(
         f"network {name!r} is not one of {', '.join(NAMES)}",
         "--set 'evaluate.networks=[\"convnet\"]'",
     )
+
+
+def build_flat(
+    name: str,
+    settings: NetworkConfig,
+    shape: tuple[int, int, int],
+    classes: int,
+    seed: int,
+    runtime: Runtime,
+) -> FlatNetwork:
+    """The same as a function of flat weights, on the device. shape: channels, height, width."""
+    channels, *size = shape
+    module = build(
+        name,
+        channels=channels,
+        size=(size[0], size[1]),
+        classes=classes,
+        seed=seed,
+        width=settings.width,
+        depth=settings.depth,
+        norm=settings.norm,
+    )
+    return FlatNetwork(module.to(runtime.device, runtime.dtype), runtime.compute)
 
 
 def _mlp(channels: int, size: Size, classes: int) -> nn.Sequential:

@@ -1,10 +1,4 @@
-"""Train a fresh network on a small set, by the published protocol.
-
-Epochs 0 … E; SGD with momentum and weight decay; the rate falls to a tenth, and the momentum is
-forgotten, after epoch E // 2 + 1; one augmentation drawn for every batch; the last epoch counts.
-Source: MTT's and DATM's published evaluation (E = 1000, momentum 0.9, weight decay 5e-4, batch
-128).
-"""
+"""The loop over epochs and batches that trains experts and the networks of an evaluation."""
 
 from __future__ import annotations
 
@@ -15,88 +9,100 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from datm_engine.compute.runtime import generator
+from datm_engine.compute.compilation import compiled
+from datm_engine.compute.runtime import Runtime
 from datm_engine.data.augmentation import augment, draw
-from datm_engine.distillation.matching import student_gradient
-from datm_engine.networks.weights import FlatNetwork
-from datm_engine.training.optimizers import sgd_step
+from datm_engine.data.prepared import Part
+from datm_engine.runs.events import Emit
+from datm_engine.training.steps import Step
 
-# (θ, velocity, rate, images, labels) → the next θ and velocity
-TrainingStep: TypeAlias = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
-
-
-@dataclass(frozen=True)
-class Material:
-    """What a network is trained on: `labels` are logits [n, classes]."""
-
-    name: str
-    images: Tensor
-    labels: Tensor
-    lr: float
-    epochs: int
+# (epoch, its generator) → indices [n] of the images in the order in which they are used
+Order: TypeAlias = Callable[[int, torch.Generator], Tensor]
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """`epochs` is E: epoch numbers run from 0 to E, both included."""
+    """epochs: their numbers. batch: images a step; the last step of an epoch may have fewer.
+    decay_after: the last epoch at the full rate, if the rate falls."""
 
-    epochs: int
+    epochs: range
     lr: float
     batch: int
-
-    @property
-    def decay_after(self) -> int:
-        """The last epoch at the full rate."""
-        return self.epochs // 2 + 1
+    augmentation: Sequence[str] = ()
+    decay_after: int | None = None
 
     def rate(self, epoch: int) -> float:
-        return self.lr if epoch <= self.decay_after else 0.1 * self.lr
-
-
-def training_step(
-    network: FlatNetwork, momentum: float, weight_decay: float, *, mirrored: bool = False
-) -> TrainingStep:
-    """One step of SGD on a batch as it was augmented, or on that and its mirror image; labels are
-    logits, the rate is a scalar tensor."""
-    gradient = student_gradient(network, mirrored=mirrored)
-
-    def step(
-        theta: Tensor, velocity: Tensor, rate: Tensor, images: Tensor, labels: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        return sgd_step(
-            theta, gradient(theta, images, labels), velocity, rate, momentum, weight_decay
-        )
-
-    return step
+        decays = self.decay_after is not None and epoch > self.decay_after
+        return 0.1 * self.lr if decays else self.lr
 
 
 def train(
-    step: TrainingStep,
+    step: Step,
     theta: Tensor,
-    images: Tensor,
-    labels: Tensor,
+    data: Part,
     schedule: Schedule,
-    augmentation: Sequence[str],
-    seed: int,
-    after_epoch: Callable[[int], None],
+    draws: Callable[[int], torch.Generator],
+    after_epoch: Callable[[int, Tensor, Tensor], None],
+    order: Order | None = None,
 ) -> Tensor:
-    """Return the weights; `after_epoch` is called with each epoch's number when it is done.
+    """Train from the flat weights `theta`; return the last ones.
 
-    theta: flat weights to start from; images: [n, channels, height, width] as the network sees
-    them; labels: [n, classes] logits.
+    data: its labels are of the kind that `step` takes. draws: the generator of an epoch, for the
+    order of images and their augmentation. after_epoch: called with the number of the epoch, the
+    weights and the sum over batches of what `step` measures, [2] on the device. order: random if
+    None.
     """
     velocity = torch.zeros_like(theta)
-    for epoch in range(schedule.epochs + 1):
-        if epoch == schedule.decay_after + 1:
-            velocity = torch.zeros_like(theta)
+    for epoch in schedule.epochs:
+        if schedule.decay_after is not None and epoch == schedule.decay_after + 1:
+            velocity = torch.zeros_like(theta)  # as published: a new optimizer
         rate = torch.tensor(schedule.rate(epoch), dtype=theta.dtype, device=theta.device)
-        draws = generator(seed, "evaluation epoch", epoch)
-        order = torch.randperm(len(images), generator=draws).to(images.device)
-        batches = order.split(schedule.batch)
+        generator = draws(epoch)
+        if order is None:
+            indices = torch.randperm(len(data), generator=generator)
+        else:
+            indices = order(epoch, generator)
+        batches = indices.to(theta.device).split(schedule.batch)
         sizes = [len(batch) for batch in batches]
-        augmentations = draw(augmentation, sizes, draws, images.device)
-        for batch, augmented in zip(batches, augmentations, strict=True):
-            seen = augment(images[batch], augmented)
-            theta, velocity = step(theta, velocity, rate, seen, labels[batch])
-        after_epoch(epoch)
+        # All of an epoch's augmentation is drawn at once: a copy to the device for each batch
+        # would have to wait.
+        augmentations = draw(schedule.augmentation, sizes, generator, theta.device)
+        total = torch.zeros(2, device=theta.device)
+        for batch, augmentation in zip(batches, augmentations, strict=True):
+            images = augment(data.images[batch], augmentation)  # [b, channels, height, width]
+            theta, velocity, *measured = step(theta, velocity, rate, images, data.labels[batch])
+            for measures in measured:
+                total += measures
+        after_epoch(epoch, theta, total)
     return theta
+
+
+def compile_step(
+    runtime: Runtime,
+    name: str,
+    step: Step,
+    theta: Tensor,
+    data: Part,
+    schedule: Schedule,
+    epochs: int,
+    *,
+    emit: Emit,
+) -> Step:
+    """Return `step` compiled for the batch sizes of the schedule, or `step` itself where that does
+    not pay.
+
+    theta: any weights of the network. epochs: how many are trained in all. Raises OutOfMemory.
+    """
+    count, batch = len(data), schedule.batch
+    sizes = {min(batch, count), count % batch or batch}
+    rate = torch.tensor(schedule.lr, dtype=theta.dtype, device=theta.device)
+
+    def exercise(step: Step) -> None:
+        for size in sizes:
+            images, labels = data.images[:size].clone(), data.labels[:size].clone()
+            step(theta, torch.zeros_like(theta), rate, images, labels)
+
+    steps = epochs * -(-count // batch)
+    return compiled(
+        runtime, name, step, exercise, steps // len(sizes), small_kernels=True, emit=emit
+    )

@@ -1,4 +1,4 @@
-"""How experts descend: plain SGD (MTT), or adaptive GSAM towards flat trajectories (FTD)."""
+"""Optimizers on one flat vector of weights: SGD (MTT), and GSAM towards flat minima (FTD)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-
-Gradient = Callable[[Tensor], Tensor]
 
 
 def sgd_step(
@@ -18,8 +16,8 @@ def sgd_step(
     momentum: float = 0.0,
     weight_decay: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
-    """SGD on one flat vector: v ← momentum · v + (d + weight_decay · θ), θ ← θ − lr · v. The next
-    weights and velocity, the first velocity being zeros; no argument is changed.
+    """v ← momentum · v + (d + weight_decay · θ), θ ← θ − lr · v. Return the next weights and
+    velocity; the first velocity is zeros. No argument is changed.
 
     Source: torch.optim.SGD without dampening or Nesterov.
     """
@@ -38,23 +36,25 @@ class Descent:
         self.velocity: Tensor | None = None
 
     def step(self, theta: Tensor, direction: Tensor) -> Tensor:
-        """The next weights; neither argument is changed."""
+        """Return the next weights; neither argument is changed."""
         before = torch.zeros_like(theta) if self.velocity is None else self.velocity
         theta, after = sgd_step(theta, direction, before, self.lr, self.momentum, self.weight_decay)
         self.velocity = after if self.momentum else None
         return theta
 
 
-def gsam_direction(theta: Tensor, gradient: Gradient, *, rho: float, alpha: float) -> Tensor:
-    """The direction of adaptive, surrogate-gap guided sharpness-aware minimisation.
+def gsam_direction(
+    theta: Tensor, gradient: Callable[[Tensor], Tensor], *, rho: float, alpha: float
+) -> Tensor:
+    """The direction of adaptive, surrogate-gap guided sharpness-aware minimization.
 
     `gradient` is evaluated twice, on the same batch, at θ and at θ + e with
-    e = ρ θ² g₀ / (‖|θ| g₀‖ + 1e-12); the direction is g₁ less α times the part of g₀ that is
+    e = ρ θ² g₀ / (‖|θ| g₀‖ + 1e-12). The direction is g₁ less α times the part of g₀ that is
     orthogonal to g₁. Norms and inner products run over all weights.
     Source: GSAM (Zhuang et al. 2022) with ASAM's scaling, as FTD (Du et al. 2023) trains experts.
     """
     g0 = gradient(theta)
     ascent = rho * theta.square() * g0 / ((theta.abs() * g0).norm() + 1e-12)
     g1 = gradient(theta + ascent)
-    along = g1 * (torch.dot(g0, g1) / (torch.dot(g1, g1) + 1e-12))
+    along = g1 * (torch.dot(g0, g1) / (torch.dot(g1, g1) + 1e-12))  # g₀'s part along g₁
     return g1 - alpha * (g0 - along)

@@ -6,7 +6,7 @@ import torch
 
 from benchmarks.problem import network, runtime
 from benchmarks.several import batched_step
-from datm_engine.training.loop import training_step
+from datm_engine.training.steps import evaluation_step
 
 
 def test_a_batched_step_is_every_networks_own_step() -> None:
@@ -19,7 +19,7 @@ def test_a_batched_step_is_every_networks_own_step() -> None:
     labels = torch.randn(3, 5, 10, dtype=torch.float64)
     rate = torch.tensor(0.1, dtype=torch.float64)
     together = batched_step(net, 0.9, 5e-4)(theta, velocity, rate, images, labels)
-    alone = training_step(net, 0.9, 5e-4)
+    alone = evaluation_step(net, 0.9, 5e-4)
     for i in range(3):
         for one, other in zip(
             alone(theta[i], velocity[i], rate, images[i], labels[i]), together, strict=True

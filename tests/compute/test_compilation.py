@@ -18,11 +18,11 @@ from datm_engine.compute.compilation import compiled, graph_size
 from datm_engine.compute.out_of_memory import OutOfMemory
 from datm_engine.compute.runtime import Compiler, Runtime
 from datm_engine.data.augmentation import OPERATIONS, draw
-from datm_engine.distillation.matching import Step, build_graph, student_gradient
+from datm_engine.distillation.matching import Step, build_graph
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import NAMES, build
-from datm_engine.training.loop import training_step
-from datm_engine.training.steps import expert_step
+from datm_engine.training.losses import student_gradient
+from datm_engine.training.steps import evaluation_step, expert_step
 from tests.conftest import tiny_config
 
 Finished = Callable[..., tuple[list[Any], Any]]
@@ -202,9 +202,9 @@ def test_networks_count_the_same_on_fake_tensors(name: str) -> None:
         step(theta, torch.zeros_like(theta), torch.tensor(0.1), images, labels)
 
     with FakeTensorMode(allow_non_fake_inputs=True):
-        exercise(training_step(network, 0.9, 5e-4))
+        exercise(evaluation_step(network, 0.9, 5e-4))
     assert all(torch.equal(running[key], value) for key, value in module.named_buffers())
-    assert counted(training_step(network, 0.9, 5e-4), exercise) > 100_000
+    assert counted(evaluation_step(network, 0.9, 5e-4), exercise) > 100_000
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "gsam"])
@@ -215,7 +215,7 @@ def test_steps_of_experts_count_the_same_on_fake_tensors(optimizer: str) -> None
     theta, images, labels = network.initial(), torch.rand(4, 3, 8, 8), torch.tensor([0, 1, 2, 0])
 
     def exercise(step: Any) -> None:
-        step(theta, torch.zeros_like(theta), images, labels)
+        step(theta, torch.zeros_like(theta), torch.tensor(0.1), images, labels)
 
     assert counted(expert_step(network, settings), exercise) > 10_000
 

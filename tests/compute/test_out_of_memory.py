@@ -19,7 +19,6 @@ from datm_engine.data.prepared import PreparedData
 from datm_engine.distillation import iteration
 from datm_engine.distillation.iteration import Distillation
 from datm_engine.distillation.loop import at_first
-from datm_engine.distillation.matching import Gradient
 from datm_engine.errors import DatmError
 from datm_engine.experts.train import expert_network, train_experts
 from datm_engine.pipeline import Folders, make_distilled_set
@@ -27,6 +26,7 @@ from datm_engine.runs.checkpoint import Checkpoint
 from datm_engine.runs.directory import Run
 from datm_engine.runs.events import Matched, Noted
 from datm_engine.settings.config import Config
+from datm_engine.training.losses import Gradient
 from tests.distillation.test_sharding import short_of_memory
 
 Make = Callable[..., Config]
@@ -175,7 +175,7 @@ def test_not_even_one_image(make_config: Make, road: Any, folders: Folders) -> N
     ("module", "function", "hint"),
     [
         ("datm_engine.experts.train", "expert_step", "--set experts.batch=32"),
-        ("datm_engine.evaluation.evaluate", "training_step", "--set evaluate.batch=64"),
+        ("datm_engine.evaluation.evaluate", "evaluation_step", "--set evaluate.batch=64"),
     ],
 )
 def test_other_stages_name_the_setting(

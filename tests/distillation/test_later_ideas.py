@@ -17,19 +17,13 @@ from datm_engine.compute.ranks import Ranks
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.augmentation import OPERATIONS, Draw, augment
 from datm_engine.data.prepared import PreparedData
-from datm_engine.distillation.matching import (
-    Student,
-    first_matched,
-    meta_gradient,
-    soft_cross_entropy,
-    student_gradient,
-    train_student,
-)
+from datm_engine.distillation.matching import Student, first_matched, meta_gradient, train_student
 from datm_engine.distillation.segment_reader import Segments
 from datm_engine.distillation.sharding import Division
 from datm_engine.distillation.window import Window
 from datm_engine.experts.train import train_experts
 from datm_engine.settings.config import Config
+from datm_engine.training.losses import soft_cross_entropy, student_gradient
 from tests.distillation.test_matching import Problem, assert_equal
 from tests.on_ranks import on_ranks
 

@@ -14,17 +14,10 @@ from benchmarks.plain import unrolled_gradient
 from datm_engine.compute.compilation import compiled
 from datm_engine.compute.runtime import Compiler, Runtime, generator
 from datm_engine.data.augmentation import OPERATIONS, augment, draw
-from datm_engine.distillation.matching import (
-    Gradient,
-    Step,
-    hard_labels,
-    meta_gradient,
-    soft_cross_entropy,
-    student_gradient,
-    train_student,
-)
+from datm_engine.distillation.matching import Step, meta_gradient, train_student
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
+from datm_engine.training.losses import Gradient, hard_labels, soft_cross_entropy, student_gradient
 from tests.conftest import finish
 
 CLASSES, IMAGES = 3, 7

@@ -12,8 +12,9 @@ from torch import Tensor
 from datm_engine.compute.out_of_memory import OutOfMemory
 from datm_engine.compute.ranks import Ranks
 from datm_engine.data.augmentation import OPERATIONS, augment
-from datm_engine.distillation.matching import Gradient, meta_gradient, train_student
+from datm_engine.distillation.matching import meta_gradient, train_student
 from datm_engine.distillation.sharding import Division
+from datm_engine.training.losses import Gradient
 from tests.distillation.test_matching import IMAGES, Problem
 from tests.on_ranks import on_ranks
 

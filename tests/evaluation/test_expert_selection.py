@@ -14,7 +14,7 @@ from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import Part, PreparedData
 from datm_engine.errors import FileError, Stopped
 from datm_engine.evaluation.baselines import forgetting, herding, k_center
-from datm_engine.evaluation.expert_baselines import BY_EXPERTS, ExpertSelection, features, passes
+from datm_engine.evaluation.expert_baselines import BY_EXPERTS, ExpertBaselines, features, passes
 from datm_engine.experts.curriculum import el2n
 from datm_engine.experts.train import expert_network, open_experts, train_experts
 from datm_engine.experts.trajectories import ExpertSet
@@ -37,9 +37,9 @@ def choosing(
     return network, experts, digits
 
 
-def selector(choosing: Choosing, ipc: int = 2, **over: Any) -> ExpertSelection:
+def selector(choosing: Choosing, ipc: int = 2, **over: Any) -> ExpertBaselines:
     network, experts, data = choosing
-    return ExpertSelection(network, experts, 2, data.train, data.classes, ipc, **over)
+    return ExpertBaselines(network, experts, 2, data.train, data.classes, ipc, **over)
 
 
 def same(one: Part, other: Part) -> bool:
@@ -108,7 +108,7 @@ def test_scores_are_means_over_the_experts(
 def test_a_pass_for_each_snapshot_and_one_serves_both(
     choosing: Choosing, cpu: Runtime, finished: Finished
 ) -> None:
-    def told(chooser: ExpertSelection, name: str) -> list[int]:
+    def told(chooser: ExpertBaselines, name: str) -> list[int]:
         seen, _ = finished(chooser.choose, name, cpu.check_stop)
         found = [event for event in seen if isinstance(event, SelectionProgress)]
         assert [event.done for event in found] == list(range(len(found)))
@@ -135,7 +135,7 @@ def test_classes_with_fewer_images_give_what_they_have(
     counts = few.labels.bincount(minlength=10)
     wanted = int(counts.max())
     for name in BY_EXPERTS:
-        chooser = ExpertSelection(network, experts, 2, few, 10, wanted)
+        chooser = ExpertBaselines(network, experts, 2, few, 10, wanted)
         _, part = finished(chooser.choose, name, cpu.check_stop)
         assert part.labels.bincount(minlength=10).equal(counts), name
 

@@ -60,7 +60,7 @@ def test_k_center_by_hand() -> None:
     ("choice", "naive"), [(herding, naive_herding), (k_center, naive_k_center)]
 )
 def test_choices_by_features_are_what_plain_loops_find(
-    choice: baselines.Choice, naive: Callable[[Tensor, int], list[int]], seed: int
+    choice: baselines.Choose, naive: Callable[[Tensor, int], list[int]], seed: int
 ) -> None:
     features = points(12, seed=seed).double()
     assert choice(features, 7).tolist() == naive(features, 7)
@@ -70,7 +70,7 @@ def test_choices_by_features_are_what_plain_loops_find(
 
 @pytest.mark.parametrize("choice", [herding, k_center])
 def test_a_class_that_is_too_small_is_taken_whole_and_nothing_twice(
-    choice: baselines.Choice,
+    choice: baselines.Choose,
 ) -> None:
     assert sorted(choice(points(4), 9).tolist()) == [0, 1, 2, 3]
     twins = torch.ones(5, 2)

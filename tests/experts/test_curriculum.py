@@ -17,14 +17,14 @@ from datm_engine.compute.runtime import Runtime, generator
 from datm_engine.data.prepared import PreparedData, prepare
 from datm_engine.errors import DatmError, Stopped
 from datm_engine.experts.curriculum import (
+    EASY_FIRST,
     SCORERS,
-    TOLD,
     Curriculum,
-    early,
+    difficulty_ranks,
+    early_epoch,
     el2n,
-    in_play,
-    places,
-    scoring_epochs,
+    ranks_in_use,
+    scorer_epochs,
 )
 from datm_engine.experts.train import expert_facts, train_experts
 from datm_engine.experts.trajectories import ExpertSet, fingerprint
@@ -47,7 +47,7 @@ def test_el2n_by_hand() -> None:
 
 
 def test_el2n_is_taken_a_tenth_of_the_way() -> None:
-    assert [early(epochs) for epochs in (1, 5, 20, 100, 200)] == [1, 1, 2, 10, 20]
+    assert [early_epoch(epochs) for epochs in (1, 5, 20, 100, 200)] == [1, 1, 2, 10, 20]
 
 
 def test_the_schedule_is_the_published_one_and_is_fitted_to_other_lengths() -> None:
@@ -55,16 +55,16 @@ def test_the_schedule_is_the_published_one_and_is_fitted_to_other_lengths() -> N
     published = {0: (0, 0.75), 10: (0, 0.875), 20: (0, 1), 40: (0, 1)}
     published |= {41: (0.1, 1), 60: (0.1, 1), 61: (0.2, 1), 99: (0.2, 1)}
     for epoch, expected in published.items():
-        assert in_play(epoch + 1, 100) == pytest.approx(expected)
-    five = [in_play(epoch, 5) for epoch in range(1, 6)]
+        assert ranks_in_use(epoch + 1, 100) == pytest.approx(expected)
+    five = [ranks_in_use(epoch, 5) for epoch in range(1, 6)]
     assert five == [(0, 0.75), (0, 1), (0, 1), (0.1, 1), (0.2, 1)]
-    assert in_play(1, 1) == (0, 0.75)
+    assert ranks_in_use(1, 1) == (0, 0.75)
 
 
 def test_places_are_within_a_class() -> None:
     scores = torch.tensor([0.5, 0.1, 0.9, 0.1, 0.3, 0.7])
     labels = torch.tensor([0, 1, 0, 1, 0, 2])
-    assert places(scores, labels).tolist() == pytest.approx(
+    assert difficulty_ranks(scores, labels).tolist() == pytest.approx(
         [3 / 6, 1 / 4, 5 / 6, 3 / 4, 1 / 6, 1 / 2]
     )
 
@@ -72,9 +72,9 @@ def test_places_are_within_a_class() -> None:
 @pytest.mark.parametrize("epoch", range(1, 11))
 def test_an_epoch_is_as_long_as_one_of_all_images_and_has_those_in_play(epoch: int) -> None:
     labels = torch.arange(103) % 3
-    where = places(torch.rand(103, generator=generator(0)), labels)
+    where = difficulty_ranks(torch.rand(103, generator=generator(0)), labels)
     order = Curriculum(where, 10).order(epoch, generator(1))
-    lower, upper = in_play(epoch, 10)
+    lower, upper = ranks_in_use(epoch, 10)
     assert len(order) == 103
     chosen = (where >= lower) & (where < upper)
     counts = torch.bincount(order, minlength=103)
@@ -87,7 +87,7 @@ def test_an_epoch_is_as_long_as_one_of_all_images_and_has_those_in_play(epoch: i
 
 
 def test_a_class_of_one_image_is_never_without_it() -> None:
-    alone = Curriculum(places(torch.tensor([0.5, 0.1, 0.9]), torch.tensor([0, 1, 1])), 10)
+    alone = Curriculum(difficulty_ranks(torch.tensor([0.5, 0.1, 0.9]), torch.tensor([0, 1, 1])), 10)
     assert all(0 in alone.order(epoch, generator(epoch)) for epoch in range(1, 11))
 
 
@@ -99,9 +99,9 @@ def test_what_is_told_and_counted_before_the_experts(
     kinds = [type(event) for event in seen]
     scored = [event for event in seen if isinstance(event, DifficultyProgress)]
     assert [event.done for event in scored] == list(range(1, SCORERS + 1))
-    assert {event.total for event in scored} == {scoring_epochs(config, cpu.ranks)} == {SCORERS}
+    assert {event.total for event in scored} == {scorer_epochs(config, cpu.ranks)} == {SCORERS}
     assert kinds.index(ExpertsPlanned) < kinds.index(DifficultyProgress) < kinds.index(ExpertEpoch)
-    assert TOLD in [event.text for event in seen if isinstance(event, Noted)]
+    assert EASY_FIRST in [event.text for event in seen if isinstance(event, Noted)]
     again, _ = finished(train_experts, config, digits, tmp_path, cpu)
     assert [type(event) for event in again] == [ExpertsPlanned], "nothing is scored for nothing"
     plain, _ = finished(train_experts, make_config(), digits, tmp_path, cpu)

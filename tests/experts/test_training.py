@@ -234,10 +234,13 @@ def test_one_that_diverges_in_its_last_step_is_not_kept(
 ) -> None:
     """The loss of that step was finite still."""
 
-    def ends_beyond(_: Any, theta: Tensor, velocity: Tensor, *__: Any) -> Any:
-        return theta * torch.inf, velocity, 0.5, 0.9
+    def ends_beyond(*_: Any) -> Any:
+        def step(theta: Tensor, velocity: Tensor, *_: Tensor) -> tuple[Tensor, ...]:
+            return theta * torch.inf, velocity, torch.tensor([0.5, 0.9])
 
-    monkeypatch.setattr("datm_engine.experts.train.train_epoch", ends_beyond)
+        return step
+
+    monkeypatch.setattr("datm_engine.experts.train.expert_step", ends_beyond)
     with pytest.raises(DatmError, match="expert 0 diverged in epoch 1: its largest weight is"):
         finished(train_experts, make_config(), digits, tmp_path, cpu)
     assert not [*tmp_path.rglob("*.safetensors")]

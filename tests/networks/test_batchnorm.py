@@ -6,11 +6,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from datm_engine.distillation.matching import hard_labels
+from datm_engine.compute.runtime import generator
+from datm_engine.data.prepared import Part
+from datm_engine.evaluation.evaluate import published_schedule
 from datm_engine.networks.batchnorm import BatchNorm, measure_statistics
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
-from datm_engine.training.loop import Schedule, train, training_step
+from datm_engine.training.loop import train
+from datm_engine.training.losses import hard_labels
+from datm_engine.training.steps import evaluation_step
 
 
 def images(count: int, seed: int = 0) -> Tensor:
@@ -71,11 +75,9 @@ def test_other_networks_have_nothing_to_measure() -> None:
 def test_it_learns_in_batches_of_which_the_last_is_a_single_image(count: int) -> None:
     net, seen = network(), images(count)
     labels = torch.arange(count) % 3
-    step = training_step(net, momentum=0.9, weight_decay=0.0)
-    material = (seen, hard_labels(labels, 3), Schedule(epochs=60, lr=0.05, batch=4))
-    theta = train(
-        step, net.initial(), *material, augmentation=(), seed=0, after_epoch=lambda epoch: None
-    )
+    step = evaluation_step(net, momentum=0.9, weight_decay=0.0)
+    data, schedule = Part(seen, hard_labels(labels, 3)), published_schedule(60, 0.05, 4, ())
+    theta = train(step, net.initial(), data, schedule, generator, lambda *_: None)
     measure_statistics(net, theta, seen)
     assert theta.isfinite().all()
     assert net.accuracy(theta, seen, labels) == 100.0
@@ -89,7 +91,7 @@ def test_a_compiled_step_is_the_same(name: str, compute: torch.dtype | None) -> 
     net = FlatNetwork(module, compute)
     theta = net.initial()
     given = (theta, torch.zeros_like(theta), torch.tensor(0.1))
-    step = training_step(net, momentum=0.9, weight_decay=5e-4)
+    step = evaluation_step(net, momentum=0.9, weight_decay=5e-4)
     faster = torch.compile(step, dynamic=False, fullgraph=True)
     tolerance = 1e-5 if compute is None else 2e-2
     for count in (6, 1):

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 
 from datm_engine.compute.runtime import generator
 from datm_engine.data.augmentation import augment, draw
-from datm_engine.distillation.matching import student_gradient
+from datm_engine.data.prepared import Part
+from datm_engine.evaluation.evaluate import published_schedule
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
-from datm_engine.training.loop import Schedule, train, training_step
+from datm_engine.training.loop import Schedule, train
+from datm_engine.training.losses import student_gradient
+from datm_engine.training.steps import evaluation_step
 
 
 def schedule(epochs: int, batch: int = 128) -> Schedule:
-    return Schedule(epochs=epochs, lr=0.1, batch=batch)
+    return published_schedule(epochs, 0.1, batch, ["flip", "color"])
 
 
 def test_published_schedule() -> None:
@@ -35,10 +40,15 @@ def test_training_is_sgd_with_the_published_schedule(mirrored: bool) -> None:
     module = build("mlp", channels=1, size=(8, 8), classes=3, seed=0).double()
     network = FlatNetwork(module)
     plan = schedule(6, batch=4)
-    step = training_step(network, momentum=0.9, weight_decay=5e-4, mirrored=mirrored)
+    step = evaluation_step(network, momentum=0.9, weight_decay=5e-4, mirrored=mirrored)
     epochs: list[int] = []
     found = train(
-        step, network.initial(), images, labels, plan, ["flip", "color"], 5, epochs.append
+        step,
+        network.initial(),
+        Part(images, labels),
+        plan,
+        partial(generator, 5, "evaluation epoch"),
+        lambda epoch, *_: epochs.append(epoch),
     )
     assert epochs == [0, 1, 2, 3, 4, 5, 6]
 
