@@ -33,7 +33,6 @@ from datm_cli.screen.full_screen import FullScreen
 from datm_cli.screen.picture_grid import PictureGrid
 from datm_cli.screen.picture_widgets import Picture
 from datm_cli.session import detach
-from datm_cli.session.engine_log_tail import last_words
 from datm_cli.text.escapes import printable
 from datm_engine.errors import DatmError
 from datm_engine.hints import command
@@ -203,7 +202,7 @@ class Dashboard(FullScreen):
         elif self.status == "stale":
             lines = ["its machine has shown no sign of life for a minute"]
         else:
-            lines = last_words(self.watched.engine_log) or [
+            lines = detach.engine_log_tail(self.watched.engine_log) or [
                 "the engine was killed: it left no word"
             ]
         return [line for line in (*lines, f"go on with: {self.resuming}") if line]

@@ -1,12 +1,13 @@
-"""The engine as a process of its own: starting it, watching it, stopping it.
+"""Run the engine as a process of its own: start it, watch it, stop it, read its last output.
 
-The engine only writes the run directory, and its screen only reads it. So a screen can be closed,
-lost with its terminal, or opened twice, and the engine goes on.
+The engine only writes the run directory and a screen only reads it. So a screen can be closed, lost
+with its terminal, or opened twice, while the engine continues.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,18 +25,17 @@ from datm_engine.hints import command
 from datm_engine.runs.directory import Run
 from datm_engine.runs.process import Process
 
-LOG_BYTES = 2_000_000  # of engine.log at a start; a process adds about a line every 30 s
+LOG_BYTES = 2_000_000  # of engine.log at most when a run starts; a line is added every 30 s
+TAIL_LINES = 20  # of engine.log that are shown if the engine crashed
 
-_COMMANDS = (("back to it:", "monitor"), ("end it:", "stop"))
-
-# -P: nothing in the current folder is taken for a module of datm's.
+# -P: do not import modules from the current folder.
 _DATM = [sys.executable, "-P", "-m", "datm_cli"]
 
 
 def start_engine(run: Run, arguments: Sequence[str]) -> None:
-    """`datm ARGUMENTS` without a terminal, in a session of its own, its words in engine.log.
+    """Start `datm ARGUMENTS` in a session of its own, with its output in engine.log.
 
-    Raises FileError where the run cannot be written.
+    Raises FileError if the run cannot be written.
     """
     try:
         _shorten(run.engine_log)
@@ -51,40 +51,41 @@ def start_engine(run: Run, arguments: Sequence[str]) -> None:
             start_new_session=True,
             env=_environment(),
         )
-    # The engine states itself when it is up; until then a screen should not take it for dead.
-    stated = Process.of(child.pid)
+    # The engine writes this file itself once it has started, which takes seconds.
+    process = Process.of(child.pid)
     if child.poll() is None:
-        stated.write(run.process_file)
+        process.write(run.process_file)
 
 
 def _shorten(log: Path) -> None:
-    """Keep the end of a log that many starts have made long. Raises OSError."""
+    """Keep the end of a long log. Raises OSError."""
     if log.exists() and log.stat().st_size > LOG_BYTES:
         log.write_bytes(log.read_bytes()[-LOG_BYTES // 2 :])
 
 
 def become_monitor(run: Run, arguments: Sequence[str]) -> NoReturn:
-    """Turn this process into `datm monitor RUN`, which does without torch's weight."""
+    """Replace this process by `datm monitor RUN`, which frees the memory of torch."""
     path = run.path.resolve()
     words = [*_DATM, "monitor", str(path), *arguments]
-    told = [f"{word} {command('datm', how, path)}" for word, how in _COMMANDS]
-    output.print_line(f"run {run.name} has started; {'; '.join(told)}", stderr=True)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # until the screen is there to take it as a key
+    watch, stop = command("datm", "monitor", path), command("datm", "stop", path)
+    started = f"run {run.name} has started; watch it: {watch}; stop it: {stop}"
+    output.print_line(started, stderr=True)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # until the screen reads ctrl+c as a key
     os.execve(sys.executable, words, _environment())
 
 
-def stop_engine(run: Run, patience: float, tell: Callable[[str], None]) -> str:
-    """Ask the run's process to end, and wait for it to; the run's status then.
+def stop_engine(run: Run, patience: float, report: Callable[[str], None]) -> str:
+    """Stop the run's process and wait until it ended. Returns the status of the run.
 
-    It finishes its iteration and saves a checkpoint first. Raises RunError if there is none to
-    stop, or if it takes longer than `patience` seconds.
+    The process finishes its iteration and saves a checkpoint. Raises RunError if the run is not
+    running, or if the process takes longer than `patience` seconds.
     """
     if run.status() not in ("running", "stale"):
         raise RunError(f"run {run.name} is not running: it is {run.status()}", run.listing)
     process = Process.read(run.process_file)
     ask_to_stop(run)
     where = process.host if process and not process.is_local else "this machine"
-    tell(f"asked run {run.name} on {where} to stop; it ends after its step, with a checkpoint")
+    report(f"asked run {run.name} on {where} to stop; it ends after its step, with a checkpoint")
     deadline = time.monotonic() + patience
     while (status := run.status()) in ("running", "stale"):
         if time.monotonic() > deadline:
@@ -97,9 +98,9 @@ def stop_engine(run: Run, patience: float, tell: Callable[[str], None]) -> str:
 
 
 def ask_to_stop(run: Run) -> None:
-    """By a file, for a process on any machine; and by a signal, for one on this.
+    """Request the end of the run by a file, for any machine, and by a signal on this one.
 
-    Raises FileError where the run cannot be written.
+    Raises FileError if the run cannot be written.
     """
     try:
         run.stop_file.touch()
@@ -107,18 +108,32 @@ def ask_to_stop(run: Run) -> None:
         raise cannot_write(run.stop_file, problem) from None
     process = Process.read(run.process_file)
     if process and process.is_local and process.is_alive:
-        with suppress(ProcessLookupError):  # it ended in between
+        with suppress(ProcessLookupError):  # it ended meanwhile
             os.kill(process.pid, signal.SIGTERM)
 
 
+def engine_log_tail(path: Path) -> list[str]:
+    """What the engine printed after its last line of progress: usually why it crashed."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 20_000))
+            lines = file.read().decode(errors="replace").split("\n")
+    except OSError:  # the engine printed to a terminal, or the run was removed
+        return []
+    # Lines of progress begin with a clock: [00:01:30] …
+    progress = [number for number, line in enumerate(lines) if re.match(r"\[\d\d:\d\d:", line)]
+    after = lines[progress[-1] + 1 :] if progress else lines
+    return [line for line in after if line.strip()][-TAIL_LINES:]
+
+
 def _environment() -> dict[str, str]:
-    """With datm to be found where it is, installed or not; without the options that are set
-    there, as they have been heeded already and are in the run."""
-    kept = {
+    """The environment, with the path of this datm, installed or not. Options set by DATM_ variables
+    are left out, as they are in the run already."""
+    variables = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("DATM_") or name == "DATM_DEBUG"
     }
-    here = str(Path(datm_cli.__file__).resolve().parents[1])
-    known = os.environ.get("PYTHONPATH")
-    return {**kept, "PYTHONPATH": os.pathsep.join([here, *([known] if known else [])])}
+    package = str(Path(datm_cli.__file__).resolve().parents[1])
+    paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**variables, "PYTHONPATH": os.pathsep.join(paths)}
