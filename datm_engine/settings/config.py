@@ -1,7 +1,7 @@
-"""The settings of a run: one frozen table a stage, every one stated, every problem at once.
+"""The settings of a run: one frozen table for each stage. All problems are reported at once.
 
-There are no defaults here. A preset states every key (`presets/`); a config file, the
-environment, flags and `--set` only override. What a key means and its unit stands beside it.
+There are no defaults: a preset states every key (`presets/`), and everything else overrides it.
+The meaning of a key and its unit are beside it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from datm_engine.settings.published_names import counterpart
 
 Augmentation = Literal["color", "crop", "cutout", "flip", "scale", "rotate"]
 NetworkName = Literal["convnet", "convnetbn", "mlp", "lenet", "alexnet", "vgg11", "resnet18", "vit"]
-# The real images that a distilled set is compared with: as many of each class, or all there are.
+# Real images to compare a distilled set with: as many of each class, or all (full).
 SubsetName = Literal["random", "herding", "kcenter", "forgetting", "el2n", "full"]
 Norm = Literal["instance", "layer", "group", "none"]
 
@@ -42,20 +42,20 @@ class DatasetConfig(Table):
     name: str  # digits, cifar10, …, a folder of class folders, or a .safetensors file
     resolution: Resolution  # pixels a side, "32x24" (width x height) or "native"
     train_images: Annotated[int, Field(ge=2)] | Literal["all"]  # the same share of each class
-    validation: float = Field(ge=0, lt=0.9)  # share of them held out for selection
-    test: float = Field(gt=0, lt=0.9)  # share held out where no test part is labelled
-    skip_damaged: bool  # images that cannot be read; otherwise they are refused
-    seed: int = Field(ge=0)  # of the choice of these images and of the held-out part
+    validation: float = Field(ge=0, lt=0.9)  # share of training images held out for selection
+    test: float = Field(gt=0, lt=0.9)  # share held out where there is no labelled test part
+    skip_damaged: bool  # skip images that cannot be read, instead of an error
+    seed: int = Field(ge=0)  # of the choice of train_images and of the held-out parts
     preprocessing: Literal["zca", "normalize"]
     zca_regularization: float = Field(gt=0)  # added to the eigenvalues; images in [0, 1]
-    augmentation: list[Augmentation]  # one of these is drawn for every batch; may be empty
+    augmentation: list[Augmentation]  # one is drawn for every batch; may be empty
 
 
 class NetworkConfig(Table):
     architecture: Literal["convnet"]
     width: int = Field(ge=1)
     depth: int = Field(ge=1)
-    norm: Norm  # none of batches: a student of a few images has no statistics to keep
+    norm: Norm  # no batch norm: a student of a few images has no statistics to keep
 
 
 class ExpertsConfig(Table):
@@ -67,13 +67,13 @@ class ExpertsConfig(Table):
     weight_decay: float = Field(ge=0)
     batch: int = Field(ge=1)
     rho: float = Field(ge=0)  # GSAM: radius of the perturbation
-    alpha: float = Field(ge=0)  # GSAM: share of the orthogonal component taken away
+    alpha: float = Field(ge=0)  # GSAM: share of the orthogonal component that is subtracted
     seed: int = Field(ge=0)
-    # No preset can name one: the folder of a set that `datm import` made, matched as it is.
-    imported: str | None = None  # "none" on the command line, where it has been named before
+    # The folder of a set of experts made by `datm import`; no preset states it. "none" for --set.
+    imported: str | None = None
     precision: Literal["run", "float32", "bfloat16"]  # "run": as --precision says
-    snapshots: Literal["float32", "bfloat16"]  # on disk; "bfloat16" takes half of it
-    order: Literal["random", "easy-first"]  # of images; the other is PAD's (curriculum)
+    snapshots: Literal["float32", "bfloat16"]  # on disk; "bfloat16" takes half the space
+    order: Literal["random", "easy-first"]  # of images; easy-first is PAD's
 
     @field_validator("imported", mode="before")
     @classmethod
@@ -91,7 +91,7 @@ class DistillConfig(Table):
     initial_max_start_epoch: int = Field(ge=1)  # T at iteration 0, exclusive
     max_start_epoch: int = Field(ge=1)  # T⁺, exclusive
     expansion_iterations: int = Field(ge=0)  # over which T grows to T⁺; 0: T = T⁺ throughout
-    batch_syn: int = Field(ge=1)  # synthetic images a student step
+    batch_syn: int = Field(ge=1)  # synthetic images in a student step
     syn_lr: float = Field(gt=0)  # η at iteration 0
     lr_images: float = Field(ge=0)
     lr_labels: float = Field(ge=0)
@@ -99,8 +99,8 @@ class DistillConfig(Table):
     momentum_images: float = Field(ge=0, lt=1)
     momentum_labels: float = Field(ge=0, lt=1)
     momentum_lr: float = Field(ge=0, lt=1)
-    threshold: float = Field(gt=0)  # a step is taken only if the matching loss is at most this
-    max_refusals: int = Field(ge=1)  # end with an explanation after so many skips in a row
+    threshold: float = Field(gt=0)  # the largest matching loss at which a step is taken
+    max_refusals: int = Field(ge=1)  # skipped iterations in a row that end the run
     images: Literal["correct", "random", "noise"]  # where the images start
     labels: Literal["soft", "hard"]  # learned logits, or fixed one-hot classes (MTT)
     label_experts: Literal["all", "one"]  # whose logits the soft labels start from
@@ -174,7 +174,7 @@ class Config(Table):
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file, or a ConfigError that names the file."""
+    """The tables of a TOML file. Raises ConfigError with the file's name."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as problem:
@@ -185,7 +185,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with the keys of `over` in their place, tables merged; neither is changed."""
+    """A copy of `base` with the keys of `over` on top, tables merged."""
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)
@@ -196,9 +196,9 @@ def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
-    """Tables from `table.key=value` strings; values are TOML, bare words are strings.
+    """The tables that `table.key=value` strings set. Raises ConfigError.
 
-    A key that holds a list takes words with commas between them, and `none` for an empty list.
+    A value is TOML or a bare word. A list is words with commas, or `none` if empty.
     """
     tables: dict[str, Any] = {}
     for text in assignments:
@@ -214,7 +214,7 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
 
 
 def _of_key(table: str, key: str, value: Any) -> Any:
-    """A bare word as what the key holds: a list of words, or a number as people write it (.01)."""
+    """A bare word as the type of the key: a list of words, or a number that TOML lacks (.01)."""
     field = fields(Config, table).get(key)
     if field is None or not isinstance(value, str):
         return value
@@ -228,7 +228,7 @@ def _of_key(table: str, key: str, value: Any) -> Any:
 
 
 def _value(raw: str) -> Any:
-    """What a value means in TOML, if it is one there; else it is a string."""
+    """The TOML value, or else the string."""
     try:
         stated = tomllib.loads(f"value = {raw}")
     except (ValueError, RecursionError):
@@ -237,9 +237,9 @@ def _value(raw: str) -> Any:
 
 
 def build(tables: Mapping[str, Any], source: str) -> Config:
-    """The configuration that `tables` state; a ConfigError lists every problem with its key.
+    """The configuration of `tables`. Raises ConfigError with every problem and its key.
 
-    `source` names where they came from (a file, a preset, flags) for the message.
+    source: where the tables come from, for the message.
     """
     try:
         return Config.model_validate(tables)
@@ -249,7 +249,7 @@ def build(tables: Mapping[str, Any], source: str) -> Config:
 
 
 def differences(*configs: Config) -> dict[str, tuple[Any, ...]]:
-    """`table.key` → the value in each, wherever these are not all the same."""
+    """`table.key` → its value in each configuration, for the keys whose values differ."""
     every = [config.model_dump() for config in configs]
     stated = {
         f"{table}.{key}": tuple(one[table][key] for one in every)

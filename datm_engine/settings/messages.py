@@ -1,4 +1,4 @@
-"""What is wrong with a setting, and the form of a value that it takes."""
+"""Messages for settings that pydantic refuses: what is wrong, and what the key takes."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from pydantic.fields import FieldInfo
 
 from datm_engine.settings.published_names import counterpart
 
-_ALIKE = 0.75  # below it a likeness would name keys of another meaning
+_SIMILAR = 0.75  # less similar names are keys of another meaning
 _BOUNDS = {"ge": "of at least", "gt": "above", "le": "of at most", "lt": "below"}
 
 
 def explain(problems: Iterable[Any], config: type[BaseModel]) -> str:
-    """pydantic's `problems` with the tables of `config`, each once."""
+    """One message for all of pydantic's `problems` with `config`, each problem once."""
     return "; ".join(dict.fromkeys(_explain(problem, config) for problem in problems))
 
 
 def fields(config: type[BaseModel], table: str) -> Mapping[str, FieldInfo]:
-    """The keys of a table; none, if there is no such table."""
+    """The keys of a table; empty if there is no such table."""
     found = config.model_fields.get(table)
     return {} if found is None else found.annotation.model_fields  # type: ignore[union-attr]
 
@@ -32,7 +32,7 @@ def is_list(field: FieldInfo) -> bool:
 
 
 def shown(value: Any) -> str:
-    """As it was stated, or the beginning of it."""
+    """The value as Python writes it, cut to 80 characters."""
     try:
         text = repr(value)
     except (ValueError, RecursionError):  # numbers too long, nesting too deep
@@ -58,8 +58,8 @@ def _explain(problem: Any, config: type[BaseModel]) -> str:
 
 
 def _meant(location: Sequence[Any], config: type[BaseModel]) -> str:
-    """The key that an unknown one stands for: a published name's counterpart, the same key of
-    another table, or else the nearest of the same table."""
+    """What an unknown key may mean: a published name's counterpart, the same key in another table,
+    or the most similar key of its table."""
     name = str(location[-1])
     if published := counterpart(name):
         return f" ({published})"
@@ -70,12 +70,12 @@ def _meant(location: Sequence[Any], config: type[BaseModel]) -> str:
         same = [f"{table}.{name}" for table in config.model_fields if name in fields(config, table)]
         if same:
             return f" (there is {' and '.join(same)})"
-    near = difflib.get_close_matches(name, known, 1, _ALIKE)
+    near = difflib.get_close_matches(name, known, 1, _SIMILAR)
     return f" (did you mean {near[0]}?)" if near else ""
 
 
 def form(where: str, field: FieldInfo) -> str:
-    """What the key `where` takes, as "a whole number of at least 1"."""
+    """What the key `where` takes: "a whole number of at least 1", for example."""
     if not is_list(field):
         return _form(field.annotation, field.metadata)
     choices = get_args(get_args(field.annotation)[0])

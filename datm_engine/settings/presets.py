@@ -25,7 +25,7 @@ from datm_engine.settings.messages import shown
 from datm_engine.settings.origins import Tables
 
 DATM = "datm"  # the method of the presets themselves
-# What is said wherever distill.gradient is "tesla".
+# Reported wherever distill.gradient is "tesla".
 APPROXIMATE = (
     "the gradient is TESLA's approximation: as if a student's later weights did not depend on the "
     "images of its earlier steps (distill.gradient)"
@@ -33,11 +33,11 @@ APPROXIMATE = (
 
 
 def folder() -> Path:
-    """Where the presets are: inside the installed package, or beside it in a checkout."""
+    """The presets' folder: in the installed package, or beside it in a checkout."""
     package = Path(__file__).resolve().parents[1]
-    for place in (package / "presets", package.parent / "presets"):
-        if place.is_dir():
-            return place
+    for path in (package / "presets", package.parent / "presets"):
+        if path.is_dir():
+            return path
     raise FileError(
         f"{package} was installed without its presets", "pip install --force-reinstall datm"
     )
@@ -112,7 +112,7 @@ def heading(name: str) -> PresetHeading:
 
 
 def methods() -> tuple[str, ...]:
-    """Every method that a preset can be run as; DATM is what the presets themselves are."""
+    """Every method that a preset can be run as, DATM first."""
     return (DATM, *sorted(path.stem for path in (folder() / "methods").glob("*.toml")))
 
 
@@ -145,7 +145,7 @@ def _unknown_method(name: str) -> ConfigError:
 
 
 def preset_text(config: Config, head: Sequence[str]) -> str:
-    """TOML. `head`: lines of comment."""
+    """A preset's file: every key as TOML, below `head`, the lines of a comment."""
     lines = [f"# {line}".rstrip() for line in head]
     for table, keys in config.model_dump().items():
         lines += ["", f"[{table}]"]

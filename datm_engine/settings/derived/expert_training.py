@@ -1,4 +1,4 @@
-"""The experts themselves, before there are any: by the number of training images."""
+"""How experts are trained where no preset states it: by the number of training images."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import math
 
 from datm_engine.settings.derived.values import Derived, rounded
 
-STEPS_OF_EPOCH = 20  # training steps an expert's epoch has at least, where images allow
-PUBLISHED_STEPS = 195  # those of 50,000 images in batches of 256
+STEPS_OF_EPOCH = 20  # the fewest training steps of an epoch, where there are images enough
+PUBLISHED_STEPS = 195  # of an epoch: 50,000 images in batches of 256
 PUBLISHED_BATCH, PUBLISHED_LR, LARGEST_LR = 256, 0.01, 0.05
 FEWEST_EXPERTS, MOST_EXPERTS = 8, 100
 
 
 def experts_settings(images: int, iterations: int) -> list[Derived]:
-    """[experts] for so many training images, where no preset states them."""
+    """batch, lr and count of [experts] for `images` training images and a run of `iterations`."""
+    # The largest power of two, from 4 on, that leaves the steps that an epoch needs.
     batch = 2 ** max(2, math.floor(math.log2(max(1, images / STEPS_OF_EPOCH))))
     batch = min(batch, PUBLISHED_BATCH)
     steps = -(-images // batch)

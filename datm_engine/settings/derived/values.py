@@ -1,4 +1,4 @@
-"""What a derived value is, and which keys of [distill] can be."""
+"""Derived values, and the keys of [distill] that can be derived."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DERIVABLE = (*ALIGNED, *RATES)  # keys of [distill], in the order in which they 
 
 @dataclass(frozen=True)
 class Derived:
-    """A value for `key` of a table of the configuration, and why it is that."""
+    """A value for `key` of a table, and the reason for it."""
 
     key: str
     value: Value
@@ -23,16 +23,15 @@ class Derived:
 
 
 def reasons(derived: Any) -> dict[str, str]:
-    """`table.key` → why it is what it is, of what a run states as derived; what is of another form
-    is left out."""
-    stated = derived.items() if isinstance(derived, dict) else ()
+    """`table.key` → its reason, from the `derived` of a run's manifest. Other forms are skipped."""
+    values = derived.items() if isinstance(derived, dict) else ()
     return {
-        str(key): str(one["reason"])
-        for key, one in stated
-        if isinstance(one, dict) and "reason" in one
+        str(key): str(value["reason"])
+        for key, value in values
+        if isinstance(value, dict) and "reason" in value
     }
 
 
 def rounded(value: float) -> float:
-    """To two digits: more would claim to be known."""
+    """To two digits, as no more are known."""
     return float(f"{value:.1e}")

@@ -1,4 +1,4 @@
-"""Which epochs are matched, in what pieces: the window, M, N and the batch."""
+"""Rules for which epochs are matched and how: the window, M, N and the batch."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from datm_engine.errors import ConfigError
 from datm_engine.settings.derived.clock import epoch_of, first, progress, reached
 from datm_engine.settings.derived.values import Derived, Value
 
-# The share of the way from random real images to all of them that DATM's published sets come: 0.43
-# to 0.46 at 1 image per class, 0.67 to 0.80 at 10, 0.75 and more at 50. Where random ones come far
-# by themselves, distilled ones come at least as far again (on digits 0.66 of the whole, and 0.73
-# of the rest, at 1; 0.82 and 0.88 at 3).
+# How far DATM's published sets come on the way from random real images to all of them: 0.43 to 0.46
+# of it at 1 image per class, 0.67 to 0.80 at 10, 0.75 and more at 50. Where random images alone
+# reach a share of the full accuracy, distilled ones reach at least that share of the rest (on
+# digits 0.66 and 0.73 at 1 image per class, 0.82 and 0.88 at 3).
 AT_ONE, PER_TENFOLD, AT_MOST = 0.45, 0.3, 0.95
 LATEST_START = 2 / 3  # T⁻ as a share of T⁺, the largest that is published (40 of 60)
 NARROWEST = 2  # start epochs between T⁻ and T⁺
-NEGLIGIBLE = 0.1  # of the experts' epochs: a T⁻ before it is 0, as in the published windows
-GROWING = 5  # epochs that a window from 0 has at least to begin with half of them
-SEGMENT = 2  # M of the published settings, but for one
-SHORTEST_SEGMENT = 40  # an expert's steps that a segment should hold
-STUDENT_STEPS = (20, 80)  # N
+NEGLIGIBLE = 0.1  # of the experts' epochs: an earlier T⁻ is 0, as in the published windows
+GROWING = 5  # epochs of the shortest window from 0 that begins with half of them
+SEGMENT = 2  # M of all published settings but one
+SHORTEST_SEGMENT = 40  # the fewest of an expert's steps in a segment
+STUDENT_STEPS = (20, 80)  # the range of N
 LARGEST_BATCH = 1000
 
 Third = Literal["early", "middle", "late"]  # of the experts' start epochs
@@ -31,9 +31,11 @@ THIRDS: tuple[Third, ...] = get_args(Third)
 
 @dataclass(frozen=True)
 class Experts:
-    """What is known of the experts: `loss` and `accuracy` [E + 1] of the training images after
-    every epoch, `held_out` that of held-out ones, if there are any; accuracies in percent.
-    `steps`: how many an epoch has. `lr`: their rate."""
+    """What was measured of the experts.
+
+    loss, accuracy: of the training images after each epoch, [E + 1]. held_out: the accuracy of
+    held-out images, if there are any. Accuracies are in percent. steps: of an epoch.
+    """
 
     loss: Sequence[float]
     accuracy: Sequence[float]
@@ -50,16 +52,16 @@ class Experts:
         return self.accuracy if self.held_out is None else self.held_out
 
     def knowing(self, percent: float) -> int:
-        """The first epoch after which they get so much right, or the most that they ever do."""
+        """The first epoch after which they get `percent` right, or the most they ever do."""
         known = first(self.judged, lambda accuracy: accuracy >= min(percent, max(self.judged)))
         assert known is not None
         return known
 
 
 def published_window(images: int) -> tuple[float, float, float]:
-    """T⁻, T and T⁺ in the published experts' epochs for `images` synthetic images in all.
+    """T⁻, T and T⁺ in epochs of the published experts, for `images` synthetic images in all.
 
-    Fitted to the twelve published windows (DATM's settings), from 10 to 10,000 images.
+    Fitted to DATM's twelve published windows, from 10 to 10,000 images.
     """
     final = min(max(20 * math.log10(images) - 16, 3.0), 70.0)
     lower = min(max(35 * math.log10(images / 1000), 0.0), 40.0)
@@ -77,22 +79,22 @@ def aligned(
 ) -> list[Derived]:
     """The window, M, N and the batch.
 
-    random: percent that networks reach which were trained on as many real images, if it was
-    measured. held: the keys that somebody stated; these are kept, and the others made to fit.
+    random: accuracy in percent of networks trained on as many random real images, if measured.
+    held: the keys that are stated; their values are kept, and the others fit to them.
     """
     images = ipc * classes
     values: dict[str, Value] = {}
-    told: list[Derived] = []
+    derived: list[Derived] = []
 
-    def settle(key: str, value: Value, reason: str) -> None:
+    def derive(key: str, value: Value, reason: str) -> None:
         values[key] = held.get(key, value)
         if key not in held:
-            told.append(Derived(key, value, reason))
+            derived.append(Derived(key, value, reason))
 
     epochs, steps = experts.epochs, experts.steps
     longest = max(1, epochs // 4)
     segment = min(max(SEGMENT, -(-SHORTEST_SEGMENT // steps)), longest)
-    settle(
+    derive(
         "expert_epochs",
         segment,
         f"M: the published {SEGMENT} epochs"
@@ -101,28 +103,28 @@ def aligned(
     )
     m = int(values["expert_epochs"])
     for window in _window(ipc, images, experts, random, m, held):
-        settle(window.key, window.value, window.reason)
+        derive(window.key, window.value, window.reason)
     grows = values["initial_max_start_epoch"] < values["max_start_epoch"]
-    settle(
+    derive(
         "expansion_iterations",
         max(1, iterations // 5) if grows else 0,
         f"T grows over a fifth of {iterations:,} iterations" if grows else "0, as T does not grow",
     )
     n = 10 * round(min(max(m * steps / 5, STUDENT_STEPS[0]), STUDENT_STEPS[1]) / 10)
-    settle(
+    derive(
         "syn_steps",
         n,
         f"N: about a fifth of the {m * steps} steps that an expert takes in a segment, as "
         f"published; within {STUDENT_STEPS[0]} and {STUDENT_STEPS[1]}",
     )
-    settle(
+    derive(
         "batch_syn",
         min(images, LARGEST_BATCH),
         f"all {images:,} synthetic images at once"
         if images <= LARGEST_BATCH
         else f"{LARGEST_BATCH} of {images:,} images, the most that is published",
     )
-    return told
+    return derived
 
 
 def _window(
@@ -133,19 +135,22 @@ def _window(
     m: int,
     held: Mapping[str, Value],
 ) -> list[Derived]:
+    """T⁻, T and T⁺: the later of two readings, for the lower and for the upper bound."""
     learned, last = progress(experts.loss), experts.epochs - m  # the latest start epoch
+    # 1. The published window for as many images, converted to these experts' epochs.
     published = published_window(images)
     lower, final = (epoch_of(learned, reached(epoch)) for epoch in (published[0], published[2]))
-    first_told = f"{images:,} synthetic images"
-    last_told = (
+    first_reason = f"{images:,} synthetic images"
+    last_reason = (
         f"{images:,} synthetic images want epoch {published[2]:.0f} of the published experts, "
         f"{reached(published[2]):.0%} of the way down their loss: epoch {final} here"
     )
     if published[0] == 0:
-        first_told += ", fewer than 1,000, want the first epochs too"
+        first_reason += ", fewer than 1,000, want the first epochs too"
     else:
-        first_told += f" want epoch {published[0]:.0f} of the published experts: {lower} here"
+        first_reason += f" want epoch {published[0]:.0f} of the published experts: {lower} here"
     if random is not None:
+        # 2. From what random real images teach up to what the distilled ones are to teach.
         best = max(experts.judged)
         by_ipc, by_random = AT_ONE + PER_TENFOLD * math.log10(ipc), random / max(best, 1.0)
         share = min(max(by_ipc, by_random), AT_MOST)
@@ -153,16 +158,17 @@ def _window(
         knowing, aimed = experts.knowing(random), experts.knowing(aim)
         if knowing > max(lower, NEGLIGIBLE * experts.epochs):
             lower = knowing
-            first_told = (
+            first_reason = (
                 f"from epoch {lower} on experts know what {ipc} random real images per class teach "
                 f"({random:.1f}%)"
             )
         if aimed > final:
             final = aimed
-            last_told = (
+            last_reason = (
                 f"from epoch {final} on experts know what {ipc} distilled images per class are to "
                 f"teach: {aim:.1f}%, {share:.0%} of the way from {random:.1f}% to their best"
             )
+    # Stated bounds are kept; the others leave a window of start epochs that the experts have.
     final = int(held.get("max_start_epoch", min(max(final, 2), last + 1)))
     latest = max(0, min(math.floor(LATEST_START * final), final - NARROWEST))
     lower = int(held.get("min_start_epoch", min(lower, latest)))
@@ -172,7 +178,7 @@ def _window(
     initial = int(held.get("initial_max_start_epoch", min(max(opening, lower + 1), final)))
     final = max(final, initial)
     return [
-        Derived("min_start_epoch", lower, f"T⁻: {first_told}"),
+        Derived("min_start_epoch", lower, f"T⁻: {first_reason}"),
         Derived(
             "initial_max_start_epoch",
             initial,
@@ -180,7 +186,7 @@ def _window(
             if grows
             else "T at first: T⁺ itself, as in the published windows that are short or begin late",
         ),
-        Derived("max_start_epoch", final, f"T⁺: {last_told}"),
+        Derived("max_start_epoch", final, f"T⁺: {last_reason}"),
     ]
 
 
