@@ -89,12 +89,12 @@ def long_run(folder: Path) -> Run:
 
 def refreshes(run: Run, count: int) -> list[float]:
     """Seconds of each refresh, painting included."""
-    from datm_cli.dashboard.dashboard_app import Dashboard
+    from datm_cli.dashboard.dashboard_app import DashboardApp
 
     taken = []
 
     async def play() -> None:
-        app = Dashboard(run, follow=False)
+        app = DashboardApp(run, follow=False)
         async with app.run_test(size=SIZE) as pilot:
             await pilot.pause()
             for _ in range(count + 3):

@@ -131,17 +131,16 @@ def _open_gallery(
     pixels: bool,
 ) -> None:
     """Show it until it is left; the sets are read meanwhile, in its thread."""
-    from datm_cli.gallery.gallery_app import Gallery
-    from datm_cli.gallery.loading import loader
+    from datm_cli.gallery.gallery_app import GalleryApp, set_loader
     from datm_cli.screen.picture_widgets import picture_maker
     from datm_engine.hints import command
 
-    load = loader(targets, class_names, runs_dir, last=last)
+    load = set_loader(targets, class_names, runs_dir, last=last)
     again = command("datm", "inspect", *targets)
-    gallery = Gallery(targets, load, clip=clip, make_picture=picture_maker(pixels, again))
+    gallery = GalleryApp(targets, load, clip=clip, make_picture=picture_maker(pixels, again))
     code = gallery.run()
-    if gallery.problem is not None:
-        raise gallery.problem
+    if gallery.error is not None:
+        raise gallery.error
     raise typer.Exit(code or 0)
 
 

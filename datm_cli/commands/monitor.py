@@ -45,22 +45,22 @@ def monitor(
         )
     (tune or found).config()  # report a damaged one before the screen changes
     terminal.set_colours(color)
-    from datm_cli.dashboard.dashboard_app import Dashboard
+    from datm_cli.dashboard.dashboard_app import DashboardApp
     from datm_cli.screen.picture_widgets import picture_maker
 
     make_picture = picture_maker(pixels, command("datm", "monitor", *([run] if run else [])))
 
-    screen: Dashboard
+    screen: DashboardApp
     if tune:
-        from datm_cli.dashboard.tune_dashboard import TuneDashboard
+        from datm_cli.dashboard.tune_dashboard import TuneDashboardApp
 
-        screen = TuneDashboard(tune, make_picture=make_picture)
+        screen = TuneDashboardApp(tune, make_picture=make_picture)
     else:
-        screen = Dashboard(found, make_picture=make_picture)
+        screen = DashboardApp(found, make_picture=make_picture)
     with suppress(OSError):  # where it may not be, the engine has to share
         os.nice(5)
     code = screen.run() or screen.return_code or 0
-    output.print_line(screen.farewell(), stderr=True)
+    output.print_line(screen.exit_message(), stderr=True)
     raise typer.Exit(code)
 
 

@@ -1,7 +1,7 @@
-"""The dashboard: a run's directory as a screen that follows it.
+"""The dashboard of a run.
 
-It polls the events, folds them into a `RunState` and lets every region draw it. Drawing is rationed
-to a small share of one core, so that the engine, which needs them all, is not held up.
+The app polls the run's events, adds them to a `RunState` and lets every panel draw it. Drawing is
+limited to a small share of one core, which the engine needs.
 """
 
 from __future__ import annotations
@@ -17,19 +17,18 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Footer
 
-from datm_cli.dashboard.dialogs import Question
-from datm_cli.dashboard.enlarged import Enlarged
-from datm_cli.dashboard.panels.accuracy import Accuracy
-from datm_cli.dashboard.panels.curve_panels import Loss
-from datm_cli.dashboard.panels.headline import Headline
-from datm_cli.dashboard.panels.images_panel import Pictures, SampleWall
-from datm_cli.dashboard.panels.learning import Learning
-from datm_cli.dashboard.panels.log import Log
-from datm_cli.dashboard.panels.panel import Region
-from datm_cli.dashboard.panels.rate import Rate
-from datm_cli.dashboard.panels.status_panels import Stages
-from datm_cli.dashboard.panels.window_panel import Window
-from datm_cli.screen.full_screen import FullScreen
+from datm_cli.dashboard.dialogs import EnlargedImages, StopDialog
+from datm_cli.dashboard.panels.curve_panels import (
+    AccuracyPanel,
+    ExpertsPanel,
+    LossPanel,
+    RatePanel,
+)
+from datm_cli.dashboard.panels.images_panel import ImagesPanel, SampleImages
+from datm_cli.dashboard.panels.panel import Panel
+from datm_cli.dashboard.panels.status_panels import HeadlinePanel, LogPanel, StagesPanel
+from datm_cli.dashboard.panels.window_panel import WindowPanel
+from datm_cli.screen.full_screen import FullScreenApp
 from datm_cli.screen.picture_grid import PictureGrid
 from datm_cli.screen.picture_widgets import Picture
 from datm_cli.session import detach
@@ -42,29 +41,30 @@ from datm_engine.runs.events import Event
 from datm_engine.runs.state import RunState
 
 POLL_SECONDS = 0.5
-# How long until it is drawn again: as painting what was drawn takes about as long once more, this
-# keeps to a fiftieth of one core. An engine that computes on all cores waits for that one.
-REST = 100  # times as long as drawing took,
+# The pause after a drawing is REST times as long as it took. Painting takes about as long again as
+# drawing, so the screen uses a fiftieth of one core: an engine on all cores waits for each of them.
+REST = 100
 LEAST_REST, MOST_REST = 2.0, 10.0  # seconds
-TROUBLE = ("failed", "crashed", "stale")
+PROBLEMS = ("failed", "crashed", "stale")  # statuses
 
 
-class Dashboard(FullScreen):
-    """`make_picture` makes the widgets of enlarged images; `clock` gives the time in seconds since
-    the epoch; without `follow` nothing is polled."""
+class DashboardApp(FullScreenApp):
+    """make_picture: creates the widgets of enlarged images. clock: returns seconds since the
+    epoch. follow: poll the run; without, the app is drawn by `poll` and `redraw` only."""
 
-    PARTS: ClassVar[tuple[str, ...]] = ("curves", "images", "log")  # seen alone by a key
+    # Parts of the screen that a key shows alone.
+    PARTS: ClassVar[tuple[str, ...]] = ("curves", "images", "log")
     kind = "run"
     CSS_PATH = Path(__file__).with_name("dashboard.tcss")
     TITLE = "datm"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("x", "ask_to_stop", "stop"),
+        Binding("x", "stop", "stop"),
         Binding("1", "only('curves')", "curves"),
         Binding("2", "only('images')", "images"),
         Binding("3", "only('log')", "log"),
         Binding("e", "experts", "experts"),
         Binding("l", "log_scale", "log scale"),
-        Binding("b", "beside_start", "starts"),
+        Binding("b", "starts", "starts"),
         Binding("a", "all_images", "all sampled images", show=False),
     ]
 
@@ -77,219 +77,236 @@ class Dashboard(FullScreen):
         follow: bool = True,
     ) -> None:
         super().__init__()
-        self.of, self.clock, self.follow, self.make_picture = run, clock, follow, make_picture
-        self.state, self.tail = RunState(), EventReader(run.event_log)
+        self.clock, self.follow, self.make_picture = clock, follow, make_picture
         self.status = "new"
-        self.experts_wanted: bool | None = None  # None: as the stage has it
+        self.show_experts: bool | None = None  # None: while no iteration is done
         self._next_drawing = 0.0
-        self._stale = True
-        self._unreadable = ""  # why the events cannot be read, if so
+        self._is_stale = True
+        self._read_error = ""  # why the events cannot be read
+        self.open_run(run)
+
+    # --- what is shown; a tune shows the run of one trial, and its own process ---
+
+    def open_run(self, run: Run) -> None:
+        """Show this run from now on."""
+        self.shown_run, self.state, self.tail = run, RunState(), EventReader(run.event_log)
 
     @property
-    def settings(self) -> dict[str, Any]:
-        """The tables of what is watched."""
-        return self.of.manifest().config
+    def config(self) -> dict[str, Any]:
+        return self.shown_run.manifest().config
 
     @property
-    def watched(self) -> Run:
-        """What has the process that works, and is asked to stop."""
-        return self.of
+    def process_run(self) -> Run:
+        """The run directory whose process works, and is stopped."""
+        return self.shown_run
 
     @property
-    def resuming(self) -> str:
-        """The command that goes on with it."""
-        return self.of.resuming
+    def process_state(self) -> RunState:
+        """The state by the events of `process_run`."""
+        return self.state
+
+    @property
+    def resume_command(self) -> str:
+        return self.shown_run.resuming
+
+    @property
+    def next_step(self) -> str:
+        """What to type after the run is done."""
+        return f"view it: {command('datm', 'inspect', self.shown_run.path)}"
+
+    @property
+    def full_name(self) -> str:
+        return printable(f"{self.kind} {self.process_run.name}")
+
+    @property
+    def file_name_parts(self) -> list[str]:
+        return [self.shown_run.name, str(self.state.iteration)]
+
+    def exit_message(self) -> str:
+        """What to type next, printed when the dashboard is closed."""
+        if self.status == "running":
+            watch = command("datm", "monitor", self.process_run.path)
+            return f"{self.full_name} continues; watch it: {watch}"
+        if self.status == "done":
+            return f"{self.full_name} is done; {self.next_step}"
+        return f"{self.full_name} is {self.status}; resume it: {self.resume_command}"
+
+    # --- layout ---
 
     def compose(self) -> ComposeResult:
-        config = self.settings
-        yield Headline(self.of.name, _about(config))
-        yield Stages()
-        yield from self.compose_more()
+        config = self.config
+        network, ipc = config["network"], config["distill"]["ipc"]
+        settings = (
+            f"{Path(config['dataset']['name']).stem} · {ipc} ipc · "
+            f"{network['architecture']} {network['width']}×{network['depth']}"
+        )
+        yield HeadlinePanel(printable(self.shown_run.name), printable(settings))
+        yield StagesPanel()
+        yield from self.compose_trials()
         with Horizontal(id="middle"):
             with Vertical(id="curves"):
-                yield Learning()
-                yield Loss()
-                yield Window()
+                yield ExpertsPanel()
+                yield LossPanel()
+                yield WindowPanel()
                 with Horizontal(id="measures"):
-                    yield Accuracy()
-                    yield Rate()
-            yield Pictures(self.of.path, config["distill"]["ipc"])
-        yield Log()
+                    yield AccuracyPanel()
+                    yield RatePanel()
+            yield ImagesPanel(self.shown_run.path, ipc)
+        yield LogPanel()
         yield Footer(show_command_palette=False)
 
-    def compose_more(self) -> ComposeResult:
-        """Regions between the stages and the curves."""
+    def compose_trials(self) -> ComposeResult:
+        """A tune has a panel of its trials."""
         yield from ()
 
+    # --- reading and drawing ---
+
     def on_mount(self) -> None:
-        super().on_mount()
         self.poll()
         if self.follow:
             self.set_interval(POLL_SECONDS, self.poll)
 
     def poll(self) -> None:
-        """Read what is new, and draw it if it is time to."""
-        # The process first: it tells its end before it is gone.
-        status = self.watched.process_status()
-        told = self._read()
+        """Read new events, and draw them unless the last drawing was just now."""
+        # The status comes first: a process writes its last event before it ends.
+        status = self.process_run.process_status()
+        new = self._read()
         if self.tail.rewound:
             self.state = RunState()
-        for event in told:
-            self.state.add(event)
-        status = status or self.watched_state.status
-        self._stale = self._stale or bool(told) or status != self.status
+        for event in new:
+            self.state.add(printable_event(event))
+        status = status or self.process_state.status
+        self._is_stale = self._is_stale or bool(new) or status != self.status
         if status != self.status:
             self.status = status
             self.refresh_bindings()
-        if time.monotonic() >= self._next_drawing and (self._stale or status == "running"):
+        if time.monotonic() >= self._next_drawing and (self._is_stale or status == "running"):
             self.draw()
 
-    @property
-    def watched_state(self) -> RunState:
-        """The state by the events of `watched`."""
-        return self.state
-
     def _read(self) -> list[Event]:
+        new: list[Event] = []
+        problem = ""
         try:
-            told = self.tail.read()
-        except OSError as problem:
-            wrong = f"{self.of.event_log} cannot be read: {problem.strerror}"
-            self._stale = self._stale or wrong != self._unreadable
-            self._unreadable = wrong
-            return []
-        self._stale = self._stale or bool(self._unreadable)
-        self._unreadable = ""
-        return told
+            new = self.tail.read()
+        except OSError as error:
+            problem = f"{self.shown_run.event_log} cannot be read: {error.strerror}"
+        self._is_stale = self._is_stale or problem != self._read_error
+        self._read_error = problem
+        return new
 
     def draw(self) -> None:
-        """Every region anew; the engine's last words, if it broke."""
+        """Draw every panel; if there are no new events, only the time in the headline."""
         began = time.monotonic()
-        headline = self.query_one(Headline)
+        headline = self.query_one(HeadlinePanel)
         headline.status, headline.now = self.status, self.clock()
-        self.query_one(Stages).run_is_alive = self.status == "running"
-        self.query_one(Log).trouble = trouble = self._trouble()
-        self.set_class(bool(trouble), "-trouble")
-        regions = list(self.query(Region)) if self._stale else [headline]
+        self.query_one(StagesPanel).is_active = self.status == "running"
+        problems = [printable(line) for line in self._problems()]
+        self.query_one(LogPanel).problems = problems
+        self.set_class(bool(problems), "-problems")
         self._choose_curves()
-        for region in regions:
-            region.show(self.state)
-        self.query_one(Pictures).show(self.state)
-        self._stale = False
-        taken = time.monotonic() - began
-        rest = min(MOST_REST, max(LEAST_REST, REST * taken))
-        self._next_drawing = time.monotonic() + rest
+        for panel in self.query(Panel) if self._is_stale else [headline]:
+            panel.show(self.state)
+        self.query_one(ImagesPanel).show(self.state)
+        self._is_stale = False
+        rest = REST * (time.monotonic() - began)
+        self._next_drawing = time.monotonic() + min(MOST_REST, max(LEAST_REST, rest))
 
     def redraw(self) -> None:
-        self._stale = True
+        self._is_stale = True
         self.draw()
 
     def _choose_curves(self) -> None:
-        """The experts' curves while they train, then those of the distillation."""
-        wanted = self.experts_wanted
-        if wanted is None:
-            wanted = self.state.stage in ("dataset", "experts") and not self.state.matched
-        self.set_class(wanted, "-experts")
+        """Show the experts' curves until distillation begins, then those of the distillation."""
+        show = self.show_experts
+        if show is None:
+            show = self.state.stage in ("dataset", "experts") and not self.state.matched
+        self.set_class(show, "-experts")
 
-    def _trouble(self) -> list[str]:
-        """Why a run is over that did not end well, as far as anything says so."""
-        if self._unreadable:
-            return [self._unreadable]
-        if self.status not in TROUBLE:
+    def _problems(self) -> list[str]:
+        """Why a run failed, as far as it is known, and how to resume it."""
+        if self._read_error:
+            return [self._read_error]
+        if self.status not in PROBLEMS:
             return []
-        ended = self.watched_state.ended
+        ended = self.process_state.ended
         if self.status == "failed" and ended is not None:
             lines = [ended.message, ended.hint]
         elif self.status == "stale":
-            lines = ["its machine has shown no sign of life for a minute"]
+            lines = ["the run's machine has shown no activity for a minute"]
         else:
-            lines = detach.engine_log_tail(self.watched.engine_log) or [
-                "the engine was killed: it left no word"
-            ]
-        return [line for line in (*lines, f"go on with: {self.resuming}") if line]
+            lines = detach.engine_log_tail(self.process_run.engine_log)
+            lines = lines or ["the engine was killed without an error message"]
+        return [line for line in (*lines, f"resume it: {self.resume_command}") if line]
 
     @property
     def is_drawn(self) -> bool:
-        """Whether every region has been drawn since it was given its place."""
-        sized = all(region.size.area for region in self.query(Region) if region.display)
-        return sized and not self._stale
+        """Whether every visible panel is drawn at its final size."""
+        has_sizes = all(panel.size.area for panel in self.query(Panel) if panel.display)
+        return has_sizes and not self._is_stale
 
-    @property
-    def called(self) -> list[str]:
-        return [self.of.name, f"{self.state.matched[-1].iteration}" if self.state.matched else "0"]
+    # --- keys ---
 
-    def farewell(self) -> str:
-        """What to type to come back, for the terminal that is left."""
-        name, path = f"{self.kind} {self.watched.name}", self.watched.path
-        if self.status == "running":
-            return f"{name} goes on; back to it: {command('datm', 'monitor', path)}"
-        if self.status == "done":
-            return f"{name} is done; {self.looking}"
-        return f"{name} is {self.status}; go on with: {self.resuming}"
-
-    @property
-    def looking(self) -> str:
-        """What to do with a result."""
-        return f"look at it: {command('datm', 'inspect', self.of.path)}"
-
-    def action_only(self, region: str) -> None:
-        """One part of the screen alone; the same key again, all that fits."""
-        chosen = f"-only-{region}"
-        alone = self.has_class(chosen)
-        for name in self.PARTS:
-            self.remove_class(f"-only-{name}")
-        if not alone:
-            self.add_class(chosen)
+    def action_only(self, part: str) -> None:
+        """Show one part alone, or all again if it is alone already."""
+        is_alone = self.has_class(f"-only-{part}")
+        self.remove_class(*(f"-only-{name}" for name in self.PARTS))
+        self.set_class(not is_alone, f"-only-{part}")
         self.call_after_refresh(self.redraw)
 
     def action_experts(self) -> None:
-        self.experts_wanted = not self.has_class("-experts")
+        self.show_experts = not self.has_class("-experts")
         self._choose_curves()
         self.call_after_refresh(self.redraw)
 
     def action_log_scale(self) -> None:
-        loss = self.query_one(Loss)
+        loss = self.query_one(LossPanel)
         loss.log_scale = not loss.log_scale
         loss.redraw()
 
-    def action_beside_start(self) -> None:
-        pictures = self.query_one(Pictures)
-        pictures.beside_start = not pictures.beside_start
-        pictures.hang()
+    def action_starts(self) -> None:
+        images = self.query_one(ImagesPanel)
+        images.with_starts = not images.with_starts
+        images.redraw()
 
     def action_all_images(self) -> None:
-        pictures = self.query_one(Pictures)
-        pictures.all_images = not pictures.all_images
-        pictures.hang()
+        images = self.query_one(ImagesPanel)
+        images.all_images = not images.all_images
+        images.redraw()
 
     def on_picture_grid_opened(self, event: PictureGrid.Opened) -> None:
-        wall = event.grid.wall
-        if isinstance(wall, SampleWall):
-            pair = zip(("start", "now"), replace(wall, starts=True).of(event.place), strict=True)
-            pictures = [(title, pixels) for title, pixels in pair if pixels is not None]
-            caption = f"{wall.caption(event.place).text}, iteration {wall.sample.iteration:,}"
-            self.push_screen(Enlarged(caption, pictures, self.make_picture))
+        images = event.grid.source
+        if isinstance(images, SampleImages):
+            start = images.start(event.item)
+            pair = [("start", start)] if start is not None else []
+            caption = f"{images.captions[event.item]}, iteration {images.sample.iteration:,}"
+            pair.append(("now", images.now(event.item)))
+            self.push_screen(EnlargedImages(caption, pair, self.make_picture))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return self.status in ("running", "stale") if action == "ask_to_stop" else True
+        return self.status in ("running", "stale") if action == "stop" else True
 
-    def action_ask_to_stop(self) -> None:
-        def answered(yes: bool | None) -> None:
-            if not yes:
+    def action_stop(self) -> None:
+        def stop(confirmed: bool | None) -> None:
+            if not confirmed:
                 return
             try:
-                detach.ask_to_stop(self.watched)
-            except DatmError as problem:
-                self.notify(printable(problem.message), severity="error", markup=False)
+                detach.ask_to_stop(self.process_run)
+            except DatmError as error:
+                self.notify_error(error)
             else:
-                self.notify("asked to stop: it ends after its step, with a checkpoint")
+                self.notify("stopping after the current step, with a checkpoint")
 
-        question = printable(f"Stop {self.kind} {self.watched.name}?")
-        self.push_screen(Question(question), answered)
+        self.push_screen(StopDialog(self.full_name), stop)
 
 
-def _about(config: dict[str, Any]) -> str:
-    network, dataset = config["network"], Path(config["dataset"]["name"]).stem
-    return (
-        f"{dataset} · {config['distill']['ipc']} ipc · "
-        f"{network['architecture']} {network['width']}×{network['depth']}"
-    )
+def printable_event(event: Event) -> Event:
+    """The event with control characters in its texts escaped, once for all panels.
+
+    Its path is opened, not shown.
+    """
+    unsafe: dict[str, Any] = {
+        name: printable(value)
+        for name, value in vars(event).items()
+        if isinstance(value, str) and name != "path" and not value.isprintable()
+    }
+    return replace(event, **unsafe) if unsafe else event

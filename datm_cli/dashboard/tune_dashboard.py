@@ -1,117 +1,95 @@
-"""The dashboard on a tune: its trials, and the run of the one that is at work, or was the best."""
+"""The dashboard of a tune: its trials, and the run of the trial that works, or was the best."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from datm_cli.dashboard.dashboard_app import Dashboard
-from datm_cli.dashboard.panels.headline import Headline
-from datm_cli.dashboard.panels.images_panel import Pictures
-from datm_cli.dashboard.panels.trials_panel import TrialTable
-from datm_cli.screen.picture_widgets import Picture
+from datm_cli.dashboard.dashboard_app import DashboardApp, printable_event
+from datm_cli.dashboard.panels.images_panel import ImagesPanel
+from datm_cli.dashboard.panels.status_panels import HeadlinePanel
+from datm_cli.dashboard.panels.trials_panel import TrialsPanel
+from datm_cli.text.escapes import printable
 from datm_engine.hints import command
 from datm_engine.runs.directory import Run
 from datm_engine.runs.event_log import EventReader
 from datm_engine.runs.state import RunState
-from datm_engine.runs.trials import Trials
 from datm_engine.tuning.tune_folder import Tune
 
 
-class TuneDashboard(Dashboard):
-    """Follows a trial until it is over, and then the one that is begun next."""
+class TuneDashboardApp(DashboardApp):
+    """Shows a trial until it is over, then one that runs; at the end the best."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("4", "only('trials')", "trials")]
-    PARTS = (*Dashboard.PARTS, "trials")
+    PARTS = (*DashboardApp.PARTS, "trials")
     kind = "tune"
 
-    def __init__(
-        self,
-        tune: Tune,
-        *,
-        make_picture: Callable[..., Picture] = Picture,
-        clock: Callable[[], float] = time.time,
-        follow: bool = True,
-    ) -> None:
+    def __init__(self, tune: Tune, **options: Any) -> None:
+        """options: those of a DashboardApp."""
+        super().__init__(tune.run(0), **options)
         self.tune, self.tune_state = tune, RunState()
-        self.asked = tune.facts()
-        self.number = 0
-        super().__init__(tune.run(0), make_picture=make_picture, clock=clock, follow=follow)
-        self.trial_tail = EventReader(tune.log.event_log)
+        self.tune_tail = EventReader(tune.log.event_log)
+        self.tune_facts = tune.facts()
+        self.trial = 0  # the number of the one that is shown
 
     @property
-    def settings(self) -> dict[str, Any]:
-        config: dict[str, Any] = self.asked["config"]
+    def config(self) -> dict[str, Any]:
+        config: dict[str, Any] = self.tune_facts["config"]
         return config
 
     @property
-    def watched(self) -> Run:
+    def process_run(self) -> Run:
         return self.tune.log
 
     @property
-    def resuming(self) -> str:
-        return self.tune.resuming
-
-    @property
-    def looking(self) -> str:
-        return f"distil with it: {command('datm', 'distill', '--config', self.tune.preset)}"
-
-    @property
-    def trials(self) -> Trials:
-        return self.tune_state.trials
-
-    @property
-    def watched_state(self) -> RunState:
+    def process_state(self) -> RunState:
         return self.tune_state
 
     @property
-    def called(self) -> list[str]:
-        return [self.tune.name, *super().called]
+    def resume_command(self) -> str:
+        return self.tune.resuming
 
-    def compose_more(self) -> ComposeResult:
-        yield TrialTable()
+    @property
+    def next_step(self) -> str:
+        return f"distill with it: {command('datm', 'distill', '--config', self.tune.preset)}"
+
+    @property
+    def file_name_parts(self) -> list[str]:
+        return [self.tune.name, *super().file_name_parts]
+
+    def compose_trials(self) -> ComposeResult:
+        yield TrialsPanel()
 
     def poll(self) -> None:
-        self._hear()
+        try:
+            new = self.tune_tail.read()
+        except OSError:  # if the folder is gone, reading the trial's run reports it
+            new = []
+        if self.tune_tail.rewound:
+            self.tune_state = RunState()
+        for event in new:
+            self.tune_state.add(printable_event(event))
+        self._is_stale = self._is_stale or bool(new)
+        if (trial := self._choose_trial()) != self.trial:
+            self.trial = trial
+            self.open_run(self.tune.run(trial))
+            self.query_one(ImagesPanel).follow(self.shown_run.path)
+            self._next_drawing = 0.0
         super().poll()
 
-    def _hear(self) -> None:
-        """What is new of the trials; and another run to follow, where the last is over."""
-        try:
-            told = self.trial_tail.read()
-        except OSError:  # it is told of the trial's run, whose folder is beside it
-            return
-        if self.trial_tail.rewound:
-            self.tune_state = RunState()
-        for event in told:
-            self.tune_state.add(event)
-        self._stale = self._stale or bool(told)
-        wanted = self._wanted()
-        if wanted != self.number:
-            self._turn_to(wanted)
-
-    def _wanted(self) -> int:
-        """The trial to follow: the same while it is at work, else one that is; the best at the
-        end."""
-        working = [trial.number for trial in self.trials.unfinished]
-        if working and self.tune_state.ended is None:
-            return self.number if self.number in working else working[-1]
-        best = self.trials.best
-        return best.number if best else self.number
-
-    def _turn_to(self, number: int) -> None:
-        self.number, self.of = number, self.tune.run(number)
-        self.state, self.tail = RunState(), EventReader(self.of.event_log)
-        self.query_one(Pictures).turn_to(self.of.path)
-        self._next_drawing = 0.0
+    def _choose_trial(self) -> int:
+        trials = self.tune_state.trials
+        running = [trial.number for trial in trials.unfinished]
+        if running and self.tune_state.ended is None:
+            return self.trial if self.trial in running else running[-1]
+        return trials.best.number if trials.best else self.trial
 
     def draw(self) -> None:
-        table = self.query_one(TrialTable)
-        table.trials, table.shown = self.trials, self.number
-        table.is_alive = self.status == "running"
-        self.query_one(Headline).run_name = f"{self.tune.name} · trial {self.number}"
+        panel = self.query_one(TrialsPanel)
+        panel.trials, panel.shown = self.tune_state.trials, self.trial
+        panel.is_active = self.status == "running"
+        name = printable(self.tune.name)
+        self.query_one(HeadlinePanel).run_name = f"{name} · trial {self.trial}"
         super().draw()

@@ -1,11 +1,12 @@
-"""The gallery: `datm inspect` on a terminal, a distilled set to walk through.
+"""The gallery, the full screen of `datm inspect`: one distilled set, or two side by side.
 
-app.py          which view is shown, and what each key does
-collection.py   a set's pictures and numbers, worked out as they are asked for
-moments.py      one image through the samples its run has saved
-difference.py   what changed in a picture, in two colours
-hanging.py      what hangs in the grid: one image a class, or a class's images in an order
-widgets/        one a region of the screen
+`gallery_app` is the screen. It reads the sets in a thread; a `GallerySet` (`gallery_set`) computes
+pictures and numbers when they are needed. `grid_order` decides which images the grid shows,
+`image_history` reads one image from the samples of its run. `class_list`, `image_view`,
+`comparison_view` and `label_bars` are widgets.
 
-Only `collection` and what imports it take torch; the app shows its first screen without.
+Only `gallery_set` and what imports it load torch; the app shows its first screen before. Import
+from these modules.
 """
+
+__all__: list[str] = []

@@ -1,4 +1,4 @@
-"""The side of the gallery: every class with what its labels and images are like on average."""
+"""The list of classes at the side, with means over the labels and images of each."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 if TYPE_CHECKING:
-    from datm_cli.gallery.gallery_set import Collection
+    from datm_cli.gallery.gallery_set import GallerySet
 
 ALL = "all classes"
 _WIDEST_NAME = 18
 
 
 class ClassList(Vertical):
-    """`all classes` and below it each one; on a narrow screen only the names fit."""
+    """`all classes`, then each class. On a narrow screen only the names are visible."""
 
     DEFAULT_CSS = """
     ClassList { background: $surface; }
@@ -31,94 +31,73 @@ class ClassList(Vertical):
         height: 1fr; padding: 0; border: none; background: $surface;
         scrollbar-size-vertical: 1; scrollbar-color: $border; scrollbar-background: $surface;
     }
-    ClassList > OptionList:focus { border: none; }
+    ClassList > OptionList:focus { border: none; background-tint: transparent; }
     ClassList > OptionList > .option-list--option-highlighted {
         color: $foreground; background: $panel; text-style: bold;
     }
-    ClassList > OptionList:focus { background-tint: transparent; }
     ClassList > OptionList:focus > .option-list--option-highlighted {
         color: $accent; background: $panel;
     }
     """
 
-    class Chosen(Message):
-        """A class to look at, by its number; None for all of them."""
+    class ClassPicked(Message):
+        """number: of the class; None for all classes."""
 
         def __init__(self, number: int | None) -> None:
             super().__init__()
             self.number = number
 
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self._collections: Sequence[Collection] = ()
+    def __init__(self) -> None:
+        super().__init__()
+        self._sets: Sequence[GallerySet] = ()
         self._numbers: Sequence[int] = ()
 
     def compose(self) -> ComposeResult:
         yield Static(markup=False)
         yield OptionList(markup=False, compact=True)
 
-    def fill(self, collections: Sequence[Collection], classes: Sequence[int]) -> None:
-        self._collections, self._numbers = collections, classes
-        choices = self.query_one(OptionList)
-        choices.clear_options()
-        choices.add_options([Option(prompt) for prompt in self._prompts()])
-        choices.highlighted = 0
-        self._measure()
+    def fill(self, sets: Sequence[GallerySet], classes: Sequence[int]) -> None:
+        self._sets, self._numbers = sets, classes
+        options = self.query_one(OptionList)
+        options.add_options([Option(line) for line in self._lines()])
+        options.highlighted = 0
 
-    def tell_anew(self) -> None:
-        """Write the lines again, as more is known."""
-        choices = self.query_one(OptionList)
-        for place, prompt in enumerate(self._prompts()):
-            choices.replace_option_prompt_at_index(place, prompt)
-        self._measure()
+    def update_values(self) -> None:
+        """Write the lines again, with values that were computed since."""
+        options = self.query_one(OptionList)
+        for row, line in enumerate(self._lines()):
+            options.replace_option_prompt_at_index(row, line)
 
-    def choose(self, number: int | None) -> None:
-        """Put the highlight on a class, or on all of them."""
-        place = 0 if number is None else self._numbers.index(number) + 1
-        self.query_one(OptionList).highlighted = place
+    def pick(self, number: int | None) -> None:
+        row = 0 if number is None else self._numbers.index(number) + 1
+        self.query_one(OptionList).highlighted = row
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         event.stop()
-        place = event.option_index
-        self.post_message(self.Chosen(self._numbers[place - 1] if place else None))
+        row = event.option_index
+        self.post_message(self.ClassPicked(self._numbers[row - 1] if row else None))
 
-    @property
-    def _name_width(self) -> int:
-        names = [self._collections[0].class_names[number] for number in self._numbers]
-        return min(_WIDEST_NAME, max(map(cell_len, [ALL, *names])))
-
-    def _measure(self) -> None:
-        titles = "".join(f"{title:>9}" for title in self._titles())
-        heading = "class".ljust(self._name_width) + titles
-        self.query_one(Static).update(heading)
-        self.styles.width = cell_len(heading) + 3  # padding, and the scroll bar
-
-    def _titles(self) -> list[str]:
-        if len(self._collections) > 1:
-            return ["entropy", "other"]
-        return ["entropy", "change"] if self._collections[0].has_start else ["entropy"]
-
-    def _prompts(self) -> list[Text]:
-        if not self._collections:
-            return []
-        width, first = self._name_width, self._collections[0]
+    def _lines(self) -> list[Text]:
+        """The lines of the list. Sets the title above and the width of the list, too."""
+        first, is_single = self._sets[0], len(self._sets) == 1
+        names = [first.class_names[number] for number in self._numbers]
+        width = min(_WIDEST_NAME, max(map(cell_len, [ALL, *names])))
+        columns = ["entropy"]
+        if not is_single:
+            columns.append("other")
+        elif first.has_start:
+            columns.append("change")
+        title = "class".ljust(width) + "".join(f"{column:>9}" for column in columns)
+        self.query_one(Static).update(title)
+        self.styles.width = cell_len(title) + 3  # padding, and the scroll bar
         lines = [Text(" " + ALL.ljust(width))]
-        for number in self._numbers:
-            line = Text(" " + _cut(first.class_names[number], width))
-            for value in self._values(number):
-                line.append("        …" if value is None else f"{value:9.2f}")
-            lines.append(line)
+        for number, name in zip(self._numbers, names, strict=True):
+            if cell_len(name) > width:
+                name = set_cell_size(name, width - 1) + "…"
+            values: list[float | None] = [one.mean_entropy(number) for one in self._sets]
+            if is_single and first.has_start:
+                values.append(first.mean_change(number))
+            line = " " + set_cell_size(name, width)
+            line += "".join("        …" if v is None else f"{v:9.2f}" for v in values)
+            lines.append(Text(line))
         return lines
-
-    def _values(self, number: int) -> list[float | None]:
-        first = self._collections[0]
-        if len(self._collections) > 1:
-            return [one.mean_entropy(number) for one in self._collections]
-        changes = [first.mean_change(number)] if first.has_start else []
-        return [first.mean_entropy(number), *changes]
-
-
-def _cut(name: str, width: int) -> str:
-    if cell_len(name) > width:
-        return set_cell_size(name, width - 1) + "…"
-    return set_cell_size(name, width)

@@ -1,37 +1,65 @@
-"""The gallery itself: which view is shown, and what each key does."""
+"""The gallery: which view is shown, and what each key does."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
+from rich.console import RenderableType
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Footer, Static
 from textual.worker import get_current_worker
 
-from datm_cli.gallery.class_list import ClassList
-from datm_cli.gallery.comparison_view import Comparison
-from datm_cli.gallery.heading import Heading
+from datm_cli.gallery.class_list import ALL, ClassList
+from datm_cli.gallery.comparison_view import ComparisonView
 from datm_cli.gallery.image_view import ImageView
-from datm_cli.screen.full_screen import FullScreen
+from datm_cli.screen.full_screen import FullScreenApp
 from datm_cli.screen.picture_grid import PictureGrid
 from datm_cli.screen.picture_widgets import Picture
+from datm_cli.target import choose_classes, find, read
 from datm_cli.text.escapes import printable
 
 if TYPE_CHECKING:
-    from datm_cli.gallery.gallery_set import Collection
-    from datm_cli.gallery.grid_order import Hanging
+    from datm_cli.gallery.gallery_set import GallerySet
+    from datm_cli.gallery.grid_order import GridImages
 
-Loaded = tuple[Sequence["Collection"], Sequence[int]]
+# The sets, and the numbers of the classes to show.
+Loaded = tuple[Sequence["GallerySet"], Sequence[int]]
 
 
-class Gallery(FullScreen):
-    """One distilled set, or two beside each other.
+def set_loader(
+    targets: Sequence[str], class_names: Sequence[str] | None, runs_dir: Path, *, last: bool
+) -> Callable[[], Loaded]:
+    """Find the sets now, and return a function that reads them, which takes seconds.
 
-    `load` reads them, in a thread, and says which classes are to be shown; `names` is what they
-    are called meanwhile. If it raises, the app ends and `problem` is what it raised.
+    Raises ConfigError or RunError for a run or a file that does not exist. Other problems are
+    raised by the function.
+    """
+    paths = [find(target, runs_dir, last=last) for target in targets]
+
+    def load() -> Loaded:
+        from datm_cli.gallery.gallery_set import GallerySet, check_comparable
+
+        target_sets = [read(t, path, last=last) for t, path in zip(targets, paths, strict=True)]
+        sets = [GallerySet(target_set) for target_set in target_sets]
+        check_comparable(sets)
+        known = target_sets[0].synthetic.class_names
+        return sets, choose_classes(class_names, known, sets[0].dataset, targets[0])
+
+    return load
+
+
+class GalleryApp(FullScreenApp):
+    """One distilled set, or two side by side.
+
+    names: of the sets, shown until `load` returns, which runs in a thread. error: what `load`
+    raised; it ends the app.
     """
 
     CSS_PATH = "gallery.tcss"
@@ -55,44 +83,43 @@ class Gallery(FullScreen):
         make_picture: Callable[..., Picture] = Picture,
     ) -> None:
         super().__init__()
-        self.problem: Exception | None = None
+        self.error: Exception | None = None
         self.clip = clip
         self._names = [printable(name) for name in names]
         self._load = load
-        self._make = make_picture
-        self._collections: Sequence[Collection] = ()
+        self._make_picture = make_picture
+        self._sets: Sequence[GallerySet] = ()
         self._numbers: Sequence[int] = ()
         self._order = 0
-        self._number: int | None = None  # the class in the grid; None: one image of each
-        self._place = 0  # in the grid
-        self._hanging: Hanging | None = None
+        self._class: int | None = None  # in the grid; None: one image of each class
+        self._images: GridImages | None = None  # in the grid
+        self._item = 0  # of the grid, shown as an image
 
     def compose(self) -> ComposeResult:
-        # Kept, not asked for: a query would look on the screen that is on top, help for example.
+        # Widgets are kept, because queries search the top screen only, which may be the help.
         self._title = Static(" | ".join(self._names), id="title", markup=False)
         self._list, self._heading = ClassList(), Heading(id="heading")
         self._grid = PictureGrid(id="grid")
-        alone = len(self._names) == 1
-        self._view = ImageView(self._make, id="image") if alone else None
-        self._comparison = None if alone else Comparison(self._make, id="image")
-        self._switcher = ContentSwitcher(initial="grid", id="views")
+        self._image: ImageView | ComparisonView
+        view = ImageView if len(self._names) == 1 else ComparisonView
+        self._image = view(self._make_picture, id="image")
+        self._views = ContentSwitcher(initial="grid", id="views")
         yield self._title
         yield Static(f"loading {' and '.join(self._names)} …", id="loading", markup=False)
-        with Horizontal(id="rooms"):
+        with Horizontal(id="body"):
             yield self._list
             with Vertical():
                 yield self._heading
-                with self._switcher:
+                with self._views:
                     yield self._grid
-                    yield self._view or self._comparison or Static(id="image")
+                    yield self._image
         yield Footer(compact=True, show_command_palette=False)
+
+    # --- loading ---
 
     @property
     def is_ready(self) -> bool:
-        """Whether there is something to see."""
-        return bool(self._collections)
-
-    # --- loading ---
+        return bool(self._sets)
 
     def on_mount(self) -> None:
         self.run_worker(self._read, thread=True, group="reading")
@@ -100,175 +127,197 @@ class Gallery(FullScreen):
     def _read(self) -> None:
         try:
             loaded = self._load()
-        except Exception as problem:  # told by whoever runs the app, once the screen is gone
-            self.call_from_thread(self._fail, problem)
+        except Exception as error:  # the caller raises it again, after the screen is closed
+            self.call_from_thread(self._fail, error)
         else:
             self.call_from_thread(self._open, *loaded)
 
-    def _fail(self, problem: Exception) -> None:
-        self.problem = problem
+    def _fail(self, error: Exception) -> None:
+        self.error = error
         self.exit(1)
 
-    def _open(self, collections: Sequence[Collection], classes: Sequence[int]) -> None:
-        from datm_cli.gallery.gallery_set import described
+    def _open(self, sets: Sequence[GallerySet], classes: Sequence[int]) -> None:
+        from datm_cli.gallery.gallery_set import describe
 
-        self._collections, self._numbers = collections, classes
-        self._title.update(described(collections))
+        self._sets, self._numbers = sets, classes
+        self._title.update(describe(sets))
         self.screen_stack[0].add_class("-loaded")
-        self._list.fill(collections, classes)
+        self._list.fill(sets, classes)
         self._show_grid(None)
         self._grid.focus()
-        if all(one.has_start for one in collections):
-            self.run_worker(self._work_out_changes, thread=True, group="changes")
+        if all(one.has_start for one in sets):
+            self.run_worker(self._compute_changes, thread=True, group="changes")
 
-    def _work_out_changes(self) -> None:
-        """Class by class, the one that is looked at first: it takes a look at every image."""
+    def _compute_changes(self) -> None:
+        """Compute how images changed, class by class, first of the class that is shown."""
         worker, waiting = get_current_worker(), list(self._numbers)
         while waiting and not worker.is_cancelled:
-            number = self._number if self._number in waiting else waiting[0]
+            number = self._class if self._class in waiting else waiting[0]
             waiting.remove(number)
-            for one in self._collections:
-                one.work_out_changes(number)
+            for one in self._sets:
+                one.compute_changes(number)
             if not worker.is_cancelled:
-                self.call_from_thread(self._changes_known, number, len(waiting))
+                self.call_from_thread(self._show_changes, number, len(waiting))
 
-    def _changes_known(self, number: int, waiting: int) -> None:
-        if number == self._number or waiting % 16 == 0:
-            self._list.tell_anew()
-        if waiting == 0 or number == self._number:
-            self._show_again()
+    def _show_changes(self, number: int, waiting: int) -> None:
+        if number == self._class or waiting % 16 == 0:
+            self._list.update_values()
+        if number == self._class or waiting == 0:
+            self._refresh_view()
 
     # --- views ---
 
     @property
-    def _is_of_an_image(self) -> bool:
-        return self._switcher.current == "image"
+    def _shows_image(self) -> bool:
+        return self._views.current == "image"
 
     def _show_grid(self, number: int | None, picked: int = 0) -> None:
-        """One image of every class, or the images of a class."""
-        from datm_cli.gallery import grid_order
+        """Show the images of a class, or one image of each."""
+        from datm_cli.gallery.grid_order import Order, class_grid, image_grid
 
-        self._number = number
-        order = list(grid_order.Order)[self._order]
+        self._class = number
+        order = list(Order)[self._order]
         if number is None:
-            made = grid_order.one_a_class(self._collections, self._numbers, order, clip=self.clip)
+            self._images = class_grid(self._sets, self._numbers, order, clip=self.clip)
         else:
-            made = grid_order.of_class(self._collections, number, order, clip=self.clip)
-        self._hanging = made
-        self._grid.hang(made, picked)
-        self._list.choose(number)
-        self._turn_to("grid")
-        self._tell()
+            self._images = image_grid(self._sets, number, order, clip=self.clip)
+        self._grid.show(self._images, picked)
+        self._list.pick(number)
+        self._switch_to("grid")
 
-    def _show_image(self, place: int) -> None:
-        assert self._hanging is not None
-        self._place = place
-        images = self._hanging.places[place]
-        if self._view is not None and images[0] is not None:
-            self._view.show(self._collections[0], images[0], clip=self.clip)
-        elif self._comparison is not None:
-            number, _ = self._of_place(place)
-            self._comparison.show(self._collections, images, number, clip=self.clip)
-        self._turn_to("image")
-        self._tell()
+    def _show_image(self, item: int) -> None:
+        assert self._images is not None
+        self._item = item
+        images = self._images.items[item]
+        if isinstance(self._image, ComparisonView):
+            self._image.show(self._sets, images, self._class_and_number(item)[0], clip=self.clip)
+        elif images[0] is not None:
+            self._image.show(self._sets[0], images[0], clip=self.clip)
+        self._switch_to("image")
 
-    def _turn_to(self, view: str) -> None:
-        if self._switcher.current != view:
-            self._switcher.current = view
+    def _switch_to(self, view: str) -> None:
+        if self._views.current != view:
+            self._views.current = view
             self.screen_stack[0].set_class(view == "image", "-image")
-            self.screen_stack[0].set_focus(self._switcher.get_child_by_id(view))
+            self.screen_stack[0].set_focus(self._views.get_child_by_id(view))
+        self._update_heading()
 
-    def _show_again(self) -> None:
-        """The same view, of what has changed."""
-        if self._is_of_an_image:
-            self._show_image(self._place)
+    def _refresh_view(self) -> None:
+        """Show the same again, after something changed."""
+        if self._shows_image:
+            self._show_image(self._item)
         else:
-            self._show_grid(self._number, self._grid.picked)
+            self._show_grid(self._class, self._grid.picked)
 
-    def _of_place(self, place: int) -> tuple[int, int]:
-        """(class, number within the class) of the image that hangs there."""
-        assert self._hanging is not None
-        found = zip(self._collections, self._hanging.places[place], strict=True)
-        return next((one.class_of(at), at % one.ipc) for one, at in found if at is not None)
+    def _class_and_number(self, item: int) -> tuple[int, int]:
+        """The class of an item of the grid, and its number within the class."""
+        assert self._images is not None
+        pairs = zip(self._sets, self._images.items[item], strict=True)
+        return next(divmod(image, one.ipc) for one, image in pairs if image is not None)
 
-    def _tell(self) -> None:
+    def _update_heading(self) -> None:
         from datm_cli.gallery.grid_order import Order
 
-        first = self._collections[0]
-        where = [] if self._number is None else [first.class_names[self._number]]
+        names = self._sets[0].class_names
+        path = [] if self._class is None else [names[self._class]]
         facts = [list(Order)[self._order].value]
         facts.append("clipped at 2.5σ" if self.clip else "not clipped")
         page, pages = self._grid.pages
-        if self._is_of_an_image:
-            number, index = self._of_place(self._place)
-            several = max(one.ipc for one in self._collections) > 1
-            where = [first.class_names[number], *([f"#{index}"] if several else [])]
-            facts.append(f"{self._place + 1} of {len(self._hanging or ())}")
+        if self._shows_image:
+            number, index = self._class_and_number(self._item)
+            has_several = max(one.ipc for one in self._sets) > 1
+            path = [names[number], *([f"#{index}"] if has_several else [])]
+            facts.append(f"{self._item + 1} of {self._grid.count}")
         elif pages > 1:
             facts.append(f"page {page} of {pages}")
-        self._heading.tell(["all classes", *where], facts)
+        self._heading.show([ALL, *path], facts)
         self.refresh_bindings()
 
-    # --- what happens ---
+    @property
+    def file_name_parts(self) -> list[str]:
+        parts = [one.name for one in self._sets]
+        names = self._sets[0].class_names
+        if self._shows_image:
+            number, index = self._class_and_number(self._item)
+            return [*parts, names[number], str(index)]
+        return parts if self._class is None else [*parts, names[self._class]]
 
-    def on_class_list_chosen(self, event: ClassList.Chosen) -> None:
-        if event.number != self._number:
+    # --- keys and messages ---
+
+    def on_class_list_class_picked(self, event: ClassList.ClassPicked) -> None:
+        if event.number != self._class:
             self._show_grid(event.number)
 
     def on_picture_grid_picked(self, event: PictureGrid.Picked) -> None:
         if self.is_ready and not isinstance(event, PictureGrid.Opened):
-            self._tell()
+            self._update_heading()
 
     def on_picture_grid_opened(self, event: PictureGrid.Opened) -> None:
-        if self._number is None and max(one.ipc for one in self._collections) > 1:
-            self._show_grid(self._of_place(event.place)[0])
+        if self._class is None and max(one.ipc for one in self._sets) > 1:
+            self._show_grid(self._class_and_number(event.item)[0])
         else:
-            self._show_image(event.place)
+            self._show_image(event.item)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         match action:
             case "order" | "clip" | "save" | "class" if not self.is_ready:
                 return False
             case "up":
-                return self.is_ready and (self._is_of_an_image or self._number is not None)
+                return self.is_ready and (self._shows_image or self._class is not None)
             case "class":
-                return not self._is_of_an_image
+                return not self._shows_image
         return super().check_action(action, parameters)
 
     def action_up(self) -> None:
-        if self._is_of_an_image:
-            self._show_grid(self._number, self._place)
-        elif self._number is not None:
-            place = self._numbers.index(self._number)
-            self._show_grid(None, place)
+        if self._shows_image:
+            self._show_grid(self._class, self._item)
+        elif self._class is not None:
+            self._show_grid(None, self._numbers.index(self._class))
 
     def action_step(self, by: int) -> None:
-        if self._hanging is not None and 0 <= self._place + by < len(self._hanging):
-            self._show_image(self._place + by)
+        if 0 <= self._item + by < self._grid.count:
+            self._show_image(self._item + by)
 
     def action_class(self, by: int) -> None:
-        around: list[int | None] = [None, *self._numbers]
-        place = around.index(self._number) + by
-        if 0 <= place < len(around):
-            self._show_grid(around[place])
+        choices: list[int | None] = [None, *self._numbers]
+        position = choices.index(self._class) + by
+        if 0 <= position < len(choices):
+            self._show_grid(choices[position])
 
     def action_order(self) -> None:
         from datm_cli.gallery.grid_order import Order
 
-        orders = len(Order) if self._collections[0].has_start else len(Order) - 1
+        orders = len(Order) if self._sets[0].has_start else len(Order) - 1  # without CHANGE
         self._order = (self._order + 1) % orders
-        self._show_grid(self._number)
+        self._show_grid(self._class)
 
     def action_clip(self) -> None:
         self.clip = not self.clip
-        self._show_again()
+        self._refresh_view()
 
-    @property
-    def called(self) -> list[str]:
-        parts = [one.name for one in self._collections]
-        if self._is_of_an_image:
-            number, index = self._of_place(self._place)
-            parts += [self._collections[0].class_names[number], str(index)]
-        elif self._number is not None:
-            parts += [self._collections[0].class_names[self._number]]
-        return parts
+
+class Heading(Widget):
+    """A line with the path to what is shown at the left, and facts at the right."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._path: Sequence[str] = ()
+        self._facts: Sequence[str] = ()
+
+    def show(self, path: Sequence[str], facts: Sequence[str]) -> None:
+        """facts: the most important last; the first are dropped if there is little room."""
+        self._path, self._facts = path, facts
+        self.refresh()
+
+    def render(self) -> RenderableType:
+        if not self._path:
+            return ""
+        *above, last = self._path
+        text = Text.assemble(*((f"{one} › ", "dim") for one in above), (last, "bold"), no_wrap=True)
+        facts = list(self._facts)
+        while facts and text.cell_len + 2 + cell_len(" · ".join(facts)) > self.size.width:
+            facts.pop(0)
+        right = " · ".join(facts)
+        text.append(" " * (self.size.width - text.cell_len - cell_len(right)))
+        text.append(right, "dim")
+        return text

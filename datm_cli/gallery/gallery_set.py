@@ -1,4 +1,4 @@
-"""A distilled set to walk through: nothing is turned into pictures before it is looked at."""
+"""A distilled set in the gallery. Pictures and numbers are computed when they are shown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from datm_cli.gallery.image_history import Moment, Samples
+from datm_cli.gallery.image_history import HistoryImage, SampleFiles
+from datm_cli.screen.picture_widgets import Pixels
 from datm_cli.target import TargetSet
 from datm_cli.text.escapes import printable
 from datm_engine.errors import ConfigError
@@ -18,20 +19,19 @@ from datm_engine.summary import changes, entropies, pictures_of
 
 CLIP = 2.5  # standard deviations of each image's own values
 
-Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
 
-class Collection:
-    """Pictures and numbers of one set; images are numbered through it, class after class.
+class GallerySet:
+    """Images are numbered through the set, class after class: image i is of class i // ipc.
 
-    Pictures are uint8 [height, width, channels]. `entropy`: [n] nats. `samples`: what its run
-    has saved of its course, or None for a file.
+    Names are escaped here, for all widgets. entropy: of the labels, in nats, [n]. samples: of the
+    set's run, None for a file.
     """
 
-    def __init__(self, subject: TargetSet) -> None:
-        synthetic = subject.synthetic
-        self.name = printable(subject.name)
+    def __init__(self, target: TargetSet) -> None:
+        synthetic = target.synthetic
+        self.name = printable(target.name)
         self.dataset = printable(synthetic.dataset)
         self.class_names = tuple(map(printable, synthetic.class_names))
         self.ipc = synthetic.ipc
@@ -39,19 +39,15 @@ class Collection:
         self.preprocessing = synthetic.preprocessing.kind
         _, self.channels, self.height, self.width = synthetic.images.shape
         self.entropy: Floats = entropies(synthetic.labels).numpy()
-        self.samples = Samples(subject.run) if subject.run else None
+        self.max_entropy = math.log(len(self.class_names)) or 1.0  # of a uniform label, nats
+        self.samples = SampleFiles(target.run) if target.run else None
         self._synthetic = synthetic
-        self._start = subject.start
-        self._changes: dict[int, Floats] = {}
+        self._start = target.start  # uint8 [n, channels, height, width]
+        self._changes: dict[int, Floats] = {}  # class → [ipc]
 
     @property
     def has_start(self) -> bool:
         return self._start is not None
-
-    @property
-    def most_entropy(self) -> float:
-        """That of a label which says nothing, nats."""
-        return math.log(len(self.class_names)) or 1.0
 
     def class_of(self, index: int) -> int:
         return index // self.ipc
@@ -61,74 +57,70 @@ class Collection:
         return range(number * self.ipc, (number + 1) * self.ipc)
 
     def title(self, index: int) -> str:
-        """An image's class, and its number within it if there are several."""
+        """The class of an image, with its number if the class has several."""
         name = self.class_names[self.class_of(index)]
         return f"{name} #{index % self.ipc}" if self.ipc > 1 else name
 
     def pictures(self, indices: Sequence[int], *, clip: bool = True) -> list[Pixels]:
-        """The whitening or normalisation undone, clipped at CLIP."""
+        """Undo the preprocessing of images. clip: limit outliers to CLIP."""
         if not indices:
             return []
-        shown = pictures_of(self._synthetic, indices, clip=CLIP if clip else None)
-        return list(shown.permute(0, 2, 3, 1).numpy())
+        pictures = pictures_of(self._synthetic, indices, clip=CLIP if clip else None)
+        # [n, channels, height, width] → n × [height, width, channels]
+        return list(pictures.permute(0, 2, 3, 1).numpy())
 
     def start(self, index: int) -> Pixels | None:
-        """How an image began; clipped, as it was when it was saved."""
+        """What an image started from. It was clipped when it was saved."""
         if self._start is None:
             return None
         picture: Pixels = self._start[index].permute(1, 2, 0).numpy()
         return picture
 
-    def shares(self, index: int) -> Floats:
-        """[classes] the probabilities of an image's soft label."""
-        shares: Floats = self._synthetic.labels[index].double().softmax(dim=0).numpy()
-        return shares
+    def probabilities(self, index: int) -> Floats:
+        """[classes], of an image's soft label."""
+        values: Floats = self._synthetic.labels[index].double().softmax(dim=0).numpy()
+        return values
 
-    def leader(self, index: int) -> str | None:
-        """The class that an image's label is led by, if it is another than its own."""
-        first = int(self._synthetic.labels[index].argmax())
-        return None if first == self.class_of(index) else self.class_names[first]
+    def other_top_class(self, index: int) -> str | None:
+        """The likeliest class of an image's label. None if it is the image's own."""
+        top = int(self._synthetic.labels[index].argmax())
+        return None if top == self.class_of(index) else self.class_names[top]
 
     def mean_entropy(self, number: int) -> float:
-        """Over a class's images, nats."""
-        return float(self.entropy[number * self.ipc : (number + 1) * self.ipc].mean())
-
-    def changes_of(self, number: int) -> Floats | None:
-        """[ipc] root mean square changes since the start, of [0, 1], if they are known by now."""
-        return self._changes.get(number)
+        """Over the images of a class, nats."""
+        return float(self.entropy[self.images_of(number)].mean())
 
     def change(self, index: int) -> float | None:
-        known = self.changes_of(self.class_of(index))
+        """Root mean square change of an image since its start, in [0, 1]. None until computed."""
+        known = self._changes.get(self.class_of(index))
         return None if known is None else float(known[index % self.ipc])
 
     def mean_change(self, number: int) -> float | None:
-        known = self.changes_of(number)
+        """Over the images of a class. None until computed."""
+        known = self._changes.get(number)
         return None if known is None else float(known.mean())
 
-    def work_out_changes(self, number: int) -> None:
-        """Look at every image of a class; seconds, where images are whitened and many."""
+    def compute_changes(self, number: int) -> None:
+        """Compute the changes of a class. Takes seconds for many whitened images."""
         if self._start is not None and number not in self._changes:
-            rows = slice(number * self.ipc, (number + 1) * self.ipc)
+            images = self.images_of(number)
+            rows = slice(images.start, images.stop)
             self._changes[number] = changes(self._synthetic, self._start, rows).numpy()
 
-    def moments(self, index: int) -> list[Moment]:
-        """The image as it was at each saved iteration, oldest first, and as it is in the set."""
-        start = self.start(index)
-        found = {} if start is None else {0: Moment.of(0, start)}
+    def history(self, index: int, *, clip: bool) -> list[HistoryImage]:
+        """The image at its start, in each sample and in the set, in order of iterations."""
+        start, current = self.start(index), self.pictures([index], clip=clip)[0]
+        images = {} if start is None else {0: HistoryImage(0, lambda: start)}
         if self.samples is not None:
-            found |= {moment.iteration: moment for moment in self.samples.moments(index)}
-        found[self.iteration] = Moment(self.iteration, None)
-        return [found[iteration] for iteration in sorted(found)]
-
-    def is_sampled(self, index: int) -> bool:
-        """Whether the run has saved the image between its start and now."""
-        return self.samples is not None and bool(self.samples.moments(index))
+            images |= {image.iteration: image for image in self.samples.images_of(index)}
+        images[self.iteration] = HistoryImage(self.iteration, lambda: current, is_of_set=True)
+        return [images[iteration] for iteration in sorted(images)]
 
 
-def check_comparable(collections: Sequence[Collection]) -> None:
-    """Raises ConfigError where two sets are not of the same classes of the same dataset."""
-    first = collections[0]
-    for other in collections[1:]:
+def check_comparable(sets: Sequence[GallerySet]) -> None:
+    """Raise ConfigError unless the sets have the same classes of the same dataset."""
+    first = sets[0]
+    for other in sets[1:]:
         if other.dataset != first.dataset or other.class_names != first.class_names:
             raise ConfigError(
                 f"{first.name} is made of {first.dataset} ({len(first.class_names)} classes), "
@@ -138,13 +130,14 @@ def check_comparable(collections: Sequence[Collection]) -> None:
             )
 
 
-def described(collections: Sequence[Collection]) -> str:
-    """What the sets are, in a line; what they have in common is said once."""
-    first = collections[0]
-    names = " | ".join(one.name for one in collections)
-    ipcs = " | ".join(str(ipc) for ipc in dict.fromkeys(one.ipc for one in collections))
-    at = " | ".join(f"{i:,}" for i in dict.fromkeys(one.iteration for one in collections))
+def describe(sets: Sequence[GallerySet]) -> str:
+    """The sets in a line. What they have in common is stated once."""
+    first = sets[0]
+    names = " | ".join(one.name for one in sets)
+    ipcs = " | ".join(str(ipc) for ipc in dict.fromkeys(one.ipc for one in sets))
+    iterations = " | ".join(f"{k:,}" for k in dict.fromkeys(one.iteration for one in sets))
     return (
         f"{names}   {Path(first.dataset).stem}: {len(first.class_names)} classes × {ipcs} ipc, "
-        f"{first.channels}×{first.height}×{first.width}, {first.preprocessing}, iteration {at}"
+        f"{first.channels}×{first.height}×{first.width}, {first.preprocessing}, "
+        f"iteration {iterations}"
     )

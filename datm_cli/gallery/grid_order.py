@@ -1,136 +1,123 @@
-"""What hangs in the gallery's grid: one image of every class, or a class's images in an order."""
+"""Which images the gallery's grid shows: one of each class, or those of a class, in an order."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 
-import numpy as np
-from numpy.typing import NDArray
+from datm_cli.gallery.gallery_set import GallerySet
+from datm_cli.screen.picture_grid import Caption
+from datm_cli.screen.picture_widgets import Pixels
 
-from datm_cli.gallery.gallery_set import Collection
-from datm_cli.screen.picture_wall import Caption
-
-Pixels = NDArray[np.uint8]
+Value = float | None
 
 
 class Order(Enum):
-    """By what images are sorted, the greatest first; its value is what the screen says."""
+    """What images are sorted by, the largest first. The value is shown on the screen."""
 
     NUMBER = "by number"
     ENTROPY = "by label entropy"
     CHANGE = "by change"
 
 
-class Hanging:
-    """Images of one or two sets. `places`: for each place the image of each set, by its number
-    in that set, or None where a set has no such image."""
+class GridImages:
+    """Images of one or two sets for a `PictureGrid`.
+
+    items: for each item the image of each set, None where a set has none.
+    """
 
     def __init__(
         self,
-        collections: Sequence[Collection],
-        places: Sequence[tuple[int | None, ...]],
+        sets: Sequence[GallerySet],
+        items: Sequence[tuple[int | None, ...]],
         captions: Sequence[Caption],
         *,
         clip: bool,
     ) -> None:
-        self.beside = len(collections)
-        self.places = places
-        self._collections = collections
-        self._captions = captions
-        self._clip = clip
+        self.per_item = len(sets)
+        self.items = items
+        self._sets, self._captions, self._clip = sets, captions, clip
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.items)
 
-    def pictures(self, places: range) -> list[list[Pixels | None]]:
-        columns = []
-        for one, images in zip(self._collections, self._images(places), strict=True):
-            wanted = [image for image in images if image is not None]
-            drawn = dict(zip(wanted, one.pictures(wanted, clip=self._clip), strict=True))
+    def pictures(self, items: range) -> list[list[Pixels | None]]:
+        columns = []  # for each set its pictures
+        for number, one in enumerate(self._sets):
+            images = [self.items[item][number] for item in items]
+            indices = [image for image in images if image is not None]
+            drawn = dict(zip(indices, one.pictures(indices, clip=self._clip), strict=True))
             columns.append([None if image is None else drawn[image] for image in images])
-        return [list(beside) for beside in zip(*columns, strict=True)]
+        return [list(item) for item in zip(*columns, strict=True)]
 
-    def caption(self, place: int) -> Caption:
-        return self._captions[place]
-
-    def _images(self, places: range) -> list[tuple[int | None, ...]]:
-        """For each set its images at these places."""
-        return list(zip(*(self.places[place] for place in places), strict=True))
+    def caption(self, item: int) -> Caption:
+        return self._captions[item]
 
 
-def one_a_class(
-    collections: Sequence[Collection], classes: Sequence[int], order: Order, *, clip: bool
-) -> Hanging:
-    """The first image of every class; classes are sorted by the means over their images."""
-    values = [[_mean(one, number, order) for number in classes] for one in collections]
-    sorted_ = [classes[place] for place in _descending(values[0])]
-    named = dict(zip(classes, zip(*values, strict=True), strict=True))
-    names = collections[0].class_names
-    captions = [Caption(_worded(names[number], named[number])) for number in sorted_]
-    places = [tuple(one.images_of(number)[0] for one in collections) for number in sorted_]
-    return Hanging(collections, places, captions, clip=clip)
+def class_grid(
+    sets: Sequence[GallerySet], classes: Sequence[int], order: Order, *, clip: bool
+) -> GridImages:
+    """The first image of each class. Classes are sorted by means over their images."""
+
+    def values(number: int) -> list[Value]:
+        match order:
+            case Order.NUMBER:
+                return [None] * len(sets)
+            case Order.ENTROPY:
+                return [one.mean_entropy(number) for one in sets]
+            case Order.CHANGE:
+                return [one.mean_change(number) for one in sets]
+
+    names = sets[0].class_names
+    ordered = _sorted(classes, values)
+    captions = [Caption(_caption(names[number], numbers)) for number, numbers in ordered]
+    items = [tuple(one.images_of(number)[0] for one in sets) for number, _ in ordered]
+    return GridImages(sets, items, captions, clip=clip)
 
 
-def of_class(
-    collections: Sequence[Collection], number: int, order: Order, *, clip: bool
-) -> Hanging:
-    """The images of a class, sorted by the first set's values. What a label is led by, if it is
-    another class, marks its image."""
-    images = [list(one.images_of(number)) for one in collections]
-    most = max(len(own) for own in images)
-    padded = [own + [None] * (most - len(own)) for own in images]
-    values = [
-        [None if image is None else _value(one, image, order) for image in own]
-        for one, own in zip(collections, padded, strict=True)
-    ]
-    sorted_ = _descending(values[0])
-    places = [tuple(own[place] for own in padded) for place in sorted_]
-    captions = []
-    for place in sorted_:
-        leaders = [
-            one.leader(own[place]) if own[place] is not None else None  # type: ignore[arg-type]
-            for one, own in zip(collections, padded, strict=True)
+def image_grid(sets: Sequence[GallerySet], number: int, order: Order, *, clip: bool) -> GridImages:
+    """The images of a class. An image whose likeliest class is another one is marked."""
+
+    def images(position: int) -> tuple[int | None, ...]:
+        return tuple(
+            one.images_of(number)[position] if position < one.ipc else None for one in sets
+        )
+
+    def values(position: int) -> list[Value]:
+        return [
+            None
+            if image is None or order is Order.NUMBER
+            else float(one.entropy[image])
+            if order is Order.ENTROPY
+            else one.change(image)
+            for one, image in zip(sets, images(position), strict=True)
         ]
-        shown = [own[place] for own in values]
-        text = _worded(f"#{place}", shown)
-        if order is Order.NUMBER and any(leaders):
-            text += "  " + " | ".join(leader or "–" for leader in leaders)
-        captions.append(Caption(text, marked=any(leaders)))
-    return Hanging(collections, places, captions, clip=clip)
+
+    captions, items = [], []
+    for position, numbers in _sorted(range(max(one.ipc for one in sets)), values):
+        items.append(images(position))
+        others = [
+            None if image is None else one.other_top_class(image)
+            for one, image in zip(sets, items[-1], strict=True)
+        ]
+        text = _caption(f"#{position}", numbers)
+        if order is Order.NUMBER and any(others):
+            text += "  " + " | ".join(other or "–" for other in others)
+        captions.append(Caption(text, marked=any(others)))
+    return GridImages(sets, items, captions, clip=clip)
 
 
-def _mean(one: Collection, number: int, order: Order) -> float | None:
-    match order:
-        case Order.NUMBER:
-            return None
-        case Order.ENTROPY:
-            return one.mean_entropy(number)
-        case Order.CHANGE:
-            return one.mean_change(number)
-
-
-def _value(one: Collection, image: int, order: Order) -> float | None:
-    match order:
-        case Order.NUMBER:
-            return None
-        case Order.ENTROPY:
-            return float(one.entropy[image])
-        case Order.CHANGE:
-            return one.change(image)
-
-
-def _descending(values: Sequence[float | None]) -> list[int]:
-    """Places of the greatest first; those without a value keep their order, behind."""
-    unknown = float("-inf")
+def _sorted(
+    numbers: Sequence[int], values: Callable[[int], list[Value]]
+) -> list[tuple[int, list[Value]]]:
+    """Sort numbers by their value in the first set, the largest first, unknown ones last."""
+    valued = [(number, values(number)) for number in numbers]
     return sorted(
-        range(len(values)),
-        key=lambda place: unknown if values[place] is None else values[place],  # type: ignore[arg-type,return-value]
-        reverse=True,
+        valued, key=lambda pair: -float("inf") if pair[1][0] is None else pair[1][0], reverse=True
     )
 
 
-def _worded(name: str, values: Sequence[float | None]) -> str:
+def _caption(name: str, values: Sequence[Value]) -> str:
     if all(value is None for value in values):
         return name
     return f"{name}  " + " | ".join("–" if value is None else f"{value:.2f}" for value in values)

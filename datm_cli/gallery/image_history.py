@@ -1,100 +1,89 @@
-"""One image through the samples its run has saved, without reading what is not looked at."""
+"""One image at the iterations that its run saved. A file is read when its image is shown."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from datm_cli.screen.picture_widgets import Pixels
+from datm_cli.text.escapes import printable
 from datm_engine.errors import FileError
 from datm_engine.hints import command
 from datm_engine.runs.directory import Run
 
-Pixels = NDArray[np.uint8]
-
 
 @dataclass(frozen=True)
-class Moment:
-    """An image at an iteration: in the row of a sample, at hand, or (neither) as in the set."""
+class HistoryImage:
+    """An image at an iteration.
+
+    read: returns uint8 [height, width, channels]; raises FileError if its file is damaged or gone.
+    is_of_set: it is the image of the distilled set, not of a sample.
+    """
 
     iteration: int
-    source: tuple[Path, int] | None
-    at_hand: Pixels | None = field(default=None, compare=False)
-
-    @classmethod
-    def of(cls, iteration: int, picture: Pixels) -> Moment:
-        return cls(iteration, None, picture)
-
-    @property
-    def is_of_the_set(self) -> bool:
-        return self.source is None and self.at_hand is None
-
-    def picture(self) -> Pixels:
-        """uint8 [height, width, channels]. Raises FileError for a sample that is damaged."""
-        if self.at_hand is not None or self.source is None:
-            assert self.at_hand is not None, "the set has its own picture"
-            return self.at_hand
-        path, row = self.source
-        with _opened(path) as file:
-            picture: Pixels = file.get_slice("pictures")[row : row + 1][0]
-            if picture.dtype != np.uint8 or picture.ndim != 3:
-                raise ValueError("it holds no pictures")
-        return picture.transpose(1, 2, 0)
+    read: Callable[[], Pixels]
+    is_of_set: bool = False
 
 
-class Samples:
-    """The samples of a run, and which images each of them shows. `unreadable`: what is wrong with
-    those that cannot be used."""
+class SampleFiles:
+    """The samples of a run. unreadable: what is wrong with those that cannot be read."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self.unreadable: list[str] = []
 
-    def moments(self, index: int) -> list[Moment]:
-        """Every sample that shows the image, oldest first."""
+    def images_of(self, index: int) -> list[HistoryImage]:
+        """Image number `index` of the set in every sample that has it, oldest first."""
         return [
-            Moment(iteration, (path, rows[index]))
+            HistoryImage(iteration, partial(_read_row, path, rows[index]))
             for iteration, path, rows in self._files
             if index in rows
         ]
 
     @cached_property
     def _files(self) -> list[tuple[int, Path, dict[int, int]]]:
-        """(iteration, file, {image: row}). One that does not say which images it shows is left
-        out, as the start is, which shows all of them."""
-        found: dict[int, tuple[int, Path, dict[int, int]]] = {}
-        for path in self._paths():
+        """(iteration, file, {index in the set: row in the file}) each, sorted.
+
+        The file of the starts has all images and no indices. It is no sample.
+        """
+        files: dict[int, tuple[int, Path, dict[int, int]]] = {}
+        for path in [*sorted(self._run.samples.glob("*.safetensors")), self._run.preview]:
+            if not path.exists():
+                continue
             try:
                 with _opened(path) as file:
                     if "indices" not in file.keys():  # noqa: SIM118
                         continue
-                    stated = (file.metadata() or {}).get("iteration", path.stem)
+                    iteration = (file.metadata() or {}).get("iteration", path.stem)
                     indices = file.get_tensor("indices").flatten().tolist()
-            except FileError as problem:
-                self.unreadable.append(problem.message)
+            except FileError as error:
+                self.unreadable.append(printable(error.message))
                 continue
-            if stated.isdecimal():
-                rows = {image: row for row, image in enumerate(indices)}
-                found.setdefault(int(stated), (int(stated), path, rows))
-        return [found[iteration] for iteration in sorted(found)]
+            if iteration.isdecimal():
+                rows = {index: row for row, index in enumerate(indices)}
+                files.setdefault(int(iteration), (int(iteration), path, rows))
+        return [files[iteration] for iteration in sorted(files)]
 
-    def _paths(self) -> Iterator[Path]:
-        yield from sorted(self._run.samples.glob("*.safetensors"))
-        if self._run.preview.exists():
-            yield self._run.preview
+
+def _read_row(path: Path, row: int) -> Pixels:
+    with _opened(path) as file:
+        picture: Pixels = file.get_slice("pictures")[row : row + 1][0]
+        if picture.dtype != np.uint8 or picture.ndim != 3:
+            raise ValueError("it has no pictures")
+    return picture.transpose(1, 2, 0)  # [channels, height, width] → [height, width, channels]
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[safe_open]:
-    """A sample to read from; what is wrong with it becomes a FileError."""
+    """Open a sample. Whatever is wrong with it is a FileError."""
     try:
         with safe_open(path, framework="np") as file:
             yield file
-    except (SafetensorError, OSError, IndexError, TypeError, ValueError) as problem:
-        raise FileError(f"{path} cannot be read: {problem}", command("ls", "-l", path)) from None
+    except (SafetensorError, OSError, IndexError, TypeError, ValueError) as error:
+        raise FileError(f"{path} cannot be read: {error}", command("ls", "-l", path)) from None

@@ -1,4 +1,4 @@
-"""One image: as large as it goes, beside its start, what changed, its label and its course."""
+"""One image: enlarged, beside its start, what changed, its label and its history."""
 
 from __future__ import annotations
 
@@ -14,60 +14,58 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Static
 
-from datm_cli.gallery.difference import signed_difference
 from datm_cli.gallery.label_bars import LabelBars
-from datm_cli.screen.picture_grid import PictureGrid
-from datm_cli.screen.picture_wall import Caption
-from datm_cli.screen.picture_widgets import Picture
-from datm_cli.text.escapes import printable
+from datm_cli.screen.picture_grid import Caption, PictureGrid
+from datm_cli.screen.picture_widgets import Picture, Pixels
 from datm_engine.errors import FileError
 
 if TYPE_CHECKING:
-    from datm_cli.gallery.gallery_set import Collection
-    from datm_cli.gallery.image_history import Moment
-
-Pixels = NDArray[np.uint8]
+    from datm_cli.gallery.gallery_set import GallerySet
+    from datm_cli.gallery.image_history import HistoryImage
 
 NARROWEST_LABEL = 26  # columns
-STRIP_ROWS = 7  # a row of small pictures with their captions
-_ROOM_FOR_STRIP = 30  # rows; in fewer the course is told in a line
+STRIP_ROWS = 7  # of small pictures with captions
+_LEAST_ROWS_WITH_STRIP = 30  # with fewer, the history is a line of text
+
+# Colours of a difference. Lightness increases along the scale, so that it can be read without
+# colour.
+DARKER = np.array([0x00, 0x72, 0xB2], dtype=np.float64)
+SAME = np.array([0x7D, 0x7D, 0x7D], dtype=np.float64)
+LIGHTER = np.array([0xE6, 0x9F, 0x00], dtype=np.float64)
+_LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 
 
-class Course:
-    """An image's moments, to hang in a strip."""
+class ImageHistory:
+    """The history of an image for a `PictureGrid`."""
 
-    beside = 1
+    per_item = 1
 
-    def __init__(self, moments: Sequence[Moment], of_the_set: Pixels) -> None:
-        self.moments = moments
-        self._of_the_set = of_the_set
+    def __init__(self, images: Sequence[HistoryImage]) -> None:
+        self.images = images
 
     def __len__(self) -> int:
-        return len(self.moments)
+        return len(self.images)
 
-    def picture(self, place: int) -> Pixels | None:
-        """None for a sample that has been taken away: a run may go on from before it."""
-        moment = self.moments[place]
+    def picture(self, item: int) -> Pixels | None:
+        """None if the sample is gone: a run that resumes deletes later samples."""
         try:
-            return self._of_the_set if moment.is_of_the_set else moment.picture()
+            return self.images[item].read()
         except FileError:
             return None
 
-    def pictures(self, places: range) -> list[list[Pixels | None]]:
-        return [[self.picture(place)] for place in places]
+    def pictures(self, items: range) -> list[list[Pixels | None]]:
+        return [[self.picture(item)] for item in items]
 
-    def caption(self, place: int) -> Caption:
-        moment = self.moments[place]
-        what = "  set" if moment.is_of_the_set else "  start" if moment.iteration == 0 else ""
-        return Caption(f"{moment.iteration:,}{what}")
+    def caption(self, item: int) -> Caption:
+        image = self.images[item]
+        kind = "  set" if image.is_of_set else "" if image.iteration else "  start"
+        return Caption(f"{image.iteration:,}{kind}")
 
 
 class ImageView(Widget, can_focus=True):
-    """← and → walk through the saved iterations, ↑ and ↓ through the images."""
-
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "moment(-1)", "history", key_display="←→"),
-        Binding("right", "moment(1)", show=False),
+        Binding("left", "history(-1)", "history", key_display="←→"),
+        Binding("right", "history(1)", show=False),
         Binding("home", "first", "the first iteration", show=False),
         Binding("end", "last", "the last iteration", show=False),
         Binding("down,n", "app.step(1)", "image", key_display="↑↓"),
@@ -83,153 +81,150 @@ class ImageView(Widget, can_focus=True):
     ImageView #difference-caption { height: 2; }
     ImageView #strip { height: 7; }
     ImageView #strip > .grid--picked { color: $accent; }
-    ImageView #course { color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
+    ImageView #history { color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
     """
 
     def __init__(self, make_picture: Callable[..., Picture], *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._make = make_picture
-        self._collection: Collection | None = None
-        self._index = 0
-        self._clip = True
-        self._moment = 0
-        self._course: Course | None = None
+        self._make_picture = make_picture
+        self._set: GallerySet | None = None
+        self._index = 0  # of the image in the set
+        self._history: ImageHistory | None = None
+        self._item = 0  # of the history
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="above"):
             with Vertical(id="large"):
-                yield self._make(id="now")
+                yield self._make_picture(id="now")
                 yield Static(id="now-caption", classes="caption", markup=False)
             with Vertical(id="small"):
-                yield self._make(id="start")
-                yield Static(id="start-caption", classes="caption", markup=False)
-                yield self._make(id="difference")
+                yield self._make_picture(id="start")
+                yield Static("start", id="start-caption", classes="caption", markup=False)
+                yield self._make_picture(id="difference")
                 yield Static(id="difference-caption", classes="caption")
             with Vertical(id="label"):
                 yield Static(id="facts")
                 yield LabelBars()
-        yield Static(id="course", markup=False)
+        yield Static(id="history", markup=False)
         strip = PictureGrid(id="strip")
         strip.can_focus = False
         yield strip
 
-    def show(self, collection: Collection, index: int, *, clip: bool) -> None:
-        """An image of a set, at the iteration the set was taken."""
-        same = (collection, index) == (self._collection, self._index)
-        self._collection, self._index, self._clip = collection, index, clip
-        moments = collection.moments(index)
-        self._course = Course(moments, collection.pictures([index], clip=clip)[0])
-        if not same:
-            self._moment = next(k for k, one in enumerate(moments) if one.is_of_the_set)
-        self.query_one("#strip", PictureGrid).hang(self._course, self._moment)
-        own = collection.class_of(index)
-        self.query_one(LabelBars).show(collection.class_names, collection.shares(index), own)
-        self._arrange()
-        self._tell()
+    def show(self, one: GallerySet, index: int, *, clip: bool) -> None:
+        """Show an image, at the iteration of the set unless it is shown at another already."""
+        images = one.history(index, clip=clip)
+        if (one, index) != (self._set, self._index):
+            self._item = next(k for k, image in enumerate(images) if image.is_of_set)
+        self._set, self._index, self._history = one, index, ImageHistory(images)
+        self.query_one("#strip", PictureGrid).show(self._history, self._item)
+        own = one.class_of(index)
+        self.query_one(LabelBars).show(one.class_names, one.probabilities(index), own)
+        self.on_resize()
+        self._update()
 
-    def on_resize(self) -> None:
-        self._arrange()
-
-    def action_moment(self, by: int) -> None:
-        self._turn_to(self._moment + by)
+    def action_history(self, by: int) -> None:
+        self._go_to(self._item + by)
 
     def action_first(self) -> None:
-        self._turn_to(0)
+        self._go_to(0)
 
     def action_last(self) -> None:
-        self._turn_to(len(self._course or ()) - 1)
+        self._go_to(len(self._history or ()) - 1)
 
     def on_picture_grid_picked(self, event: PictureGrid.Picked) -> None:
         event.stop()
-        self._turn_to(event.place)
+        self._go_to(event.item)
 
-    def _turn_to(self, moment: int) -> None:
-        if self._course and 0 <= moment < len(self._course) and moment != self._moment:
-            self._moment = moment
-            self.query_one("#strip", PictureGrid).pick(moment)
-            self._tell()
+    def _go_to(self, item: int) -> None:
+        if self._history and 0 <= item < len(self._history) and item != self._item:
+            self._item = item
+            self.query_one("#strip", PictureGrid).pick(item)
+            self._update()
 
-    def _arrange(self) -> None:
-        """Give every part its size: the large picture what height and width leave, the start and
-        the difference half of it, the label the rest."""
-        if self._collection is None or not self.size.area:
+    def on_resize(self) -> None:
+        """Lay out: the large picture is limited by height and width, the start and the difference
+        are half as large, the label has the remaining columns."""
+        if self._set is None or not self.size.area:
             return
-        has_start = self._collection.has_start
+        has_start = self._set.has_start
         width, height = self.size
-        strip = height >= _ROOM_FOR_STRIP and len(self._course or ()) > 1
-        self.query_one("#strip").display = strip
-        above = height - 1 - (STRIP_ROWS if strip else 0)
-        left = width - NARROWEST_LABEL - (4 if has_start else 2)
-        side = max(2, min(above - 1, left // (3 if has_start else 2)))
-        half = min(side // 2, (above - 3) // 2)
+        has_strip = height >= _LEAST_ROWS_WITH_STRIP and len(self._history or ()) > 1
+        self.query_one("#strip").display = has_strip
+        rows = height - 1 - (STRIP_ROWS if has_strip else 0)
+        columns = width - NARROWEST_LABEL - (4 if has_start else 2)
+        # A picture is twice as many columns wide as rows tall.
+        large = max(2, min(rows - 1, columns // (3 if has_start else 2)))
+        small = min(large // 2, (rows - 3) // 2)
         self.query_one("#small").display = has_start
-        for name, rows in (("now", side), ("start", half), ("difference", half)):
+        for name, side in (("now", large), ("start", small), ("difference", small)):
             picture = self.query_one(f"#{name}", Picture)
-            picture.styles.width, picture.styles.height = 2 * rows, rows
-            self.query_one(f"#{name}-caption").styles.width = 2 * rows
+            picture.styles.width, picture.styles.height = 2 * side, side
+            self.query_one(f"#{name}-caption").styles.width = 2 * side
 
-    def _tell(self) -> None:
-        one, course = self._collection, self._course
+    def _update(self) -> None:
+        """Show the item of the history, and what is known of the image."""
+        one, history, index = self._set, self._history, self._index
         assert one is not None
-        assert course is not None
-        moment = course.moments[self._moment]
-        picture = course.picture(self._moment)
+        assert history is not None
+        image, picture = history.images[self._item], history.picture(self._item)
+        kind = "the set" if image.is_of_set else "a sample" if image.iteration else "start"
+        taken = f"{kind}, iteration {image.iteration:,}"
+        if picture is None:
+            taken = f"iteration {image.iteration:,} can no longer be read"
         self.query_one("#now", Picture).show(picture)
-        self.query_one("#now-caption", Static).update(_taken(moment, picture is not None))
-        start = one.start(self._index)
+        self.query_one("#now-caption", Static).update(taken)
+        start = one.start(index)
         if start is not None:
-            self._compare(self._clipped() if moment.is_of_the_set else picture, start)
-        self.query_one("#facts", Static).update(self._facts())
-        self.query_one("#course", Static).update(self._course_line())
-
-    def _clipped(self) -> Pixels:
-        """The start was clipped when it was saved: only clipped pictures differ from it fairly."""
-        assert self._collection is not None
-        return self._collection.pictures([self._index])[0]
-
-    def _compare(self, now: Pixels | None, start: Pixels) -> None:
-        self.query_one("#start", Picture).show(start)
-        self.query_one("#start-caption", Static).update("start")
-        if now is None:
-            self.query_one("#difference", Picture).show(None)
-            self.query_one("#difference-caption", Static).update("")
-            return
-        colours, reach = signed_difference(now, start)
-        self.query_one("#difference", Picture).show(colours)
-        told = f"difference ±{reach:.2f}\n[$primary]darker[/] · [$accent]lighter[/]"
-        caption = self.query_one("#difference-caption", Static)
-        caption.update(told if reach else "no difference")
-
-    def _facts(self) -> Text:
-        one, index = self._collection, self._index
-        assert one is not None
-        entropy = one.entropy[index]
+            # The start is clipped, so it is compared with a clipped picture.
+            now = one.pictures([index])[0] if image.is_of_set else picture
+            self._show_difference(now, start)
         change = one.change(index)
         facts = Text.assemble(
-            (one.title(index), "bold"), f"  of {one.ipc}\n" if one.ipc > 1 else "\n"
+            (one.title(index), "bold"),
+            f"  of {one.ipc}\n" if one.ipc > 1 else "\n",
+            f"entropy  {one.entropy[index]:.2f} nats  {one.entropy[index] / one.max_entropy:.0%}",
         )
-        facts.append(f"entropy  {entropy:.2f} nats  {entropy / one.most_entropy:.0%}")
         if one.has_start:
             facts.append("\nchange   " + ("…" if change is None else f"{change:.3f} rms"))
-        return facts
+        self.query_one("#facts", Static).update(facts)
+        self.query_one("#history", Static).update(self._history_line(one, history))
 
-    def _course_line(self) -> str:
-        one, course = self._collection, self._course
-        assert one is not None
-        assert course is not None
+    def _show_difference(self, now: Pixels | None, start: Pixels) -> None:
+        self.query_one("#start", Picture).show(start)
+        colours, caption = None, ""
+        if now is not None:
+            colours, largest = signed_difference(now, start)
+            caption = f"difference ±{largest:.2f}\n[$primary]darker[/] · [$accent]lighter[/]"
+            caption = caption if largest else "no difference"
+        self.query_one("#difference", Picture).show(colours)
+        self.query_one("#difference-caption", Static).update(caption)
+
+    def _history_line(self, one: GallerySet, history: ImageHistory) -> str:
         if one.samples is None:
             return "A file has no history: only runs save samples."
-        line = f"history  {self._moment + 1} of {len(course)}  ← →"
-        if not one.is_sampled(self._index):
+        line = f"history  {self._item + 1} of {len(history)}  ← →"
+        if not one.samples.images_of(self._index):
             line = "No sample shows this image: runs save a few of each class."
-        unreadable = one.samples.unreadable
-        return line + (
-            f"   {len(unreadable)} cannot be read: {printable(unreadable[0])}" if unreadable else ""
-        )
+        if unreadable := one.samples.unreadable:
+            line += f"   {len(unreadable)} cannot be read: {unreadable[0]}"
+        return line
 
 
-def _taken(moment: Moment, is_there: bool) -> str:
-    if not is_there:
-        return f"iteration {moment.iteration:,} cannot be read any more"
-    what = "the set" if moment.is_of_the_set else "a sample" if moment.iteration else "start"
-    return f"{what}, iteration {moment.iteration:,}"
+def signed_difference(now: Pixels, start: Pixels) -> tuple[Pixels, float]:
+    """Colour where a picture got darker (blue) or lighter (orange) than its start.
+
+    Returns uint8 [height, width, 3], and the largest difference in luminance, in [0, 1], which has
+    the full colour.
+    """
+    change = _luminance(now) - _luminance(start)  # [height, width]
+    largest = float(np.abs(change).max())
+    share = change[..., None] / (largest or 1.0)
+    colours = SAME + np.abs(share) * (np.where(share < 0, DARKER, LIGHTER) - SAME)
+    return colours.round().astype(np.uint8), largest
+
+
+def _luminance(picture: Pixels) -> NDArray[np.float64]:
+    if picture.shape[-1] == 1:
+        return picture[..., 0] / 255.0
+    luminance: NDArray[np.float64] = picture @ _LUMINANCE / 255.0
+    return luminance

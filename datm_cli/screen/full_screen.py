@@ -1,7 +1,7 @@
-"""What every full screen of datm shares: leaving it, its colours, its help, its manners.
+"""The base class of datm's full screens: keys, themes, help, saving the screen, signals.
 
-A screen leaves the terminal as it found it, whatever ends it; comes back whole after ctrl+z; and
-draws in luminance where there is to be no colour.
+A screen leaves the terminal as it was, whatever ends it. It is redrawn after ctrl+z and `fg`. With
+NO_COLOR it uses the terminal's own two colours.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from rich.segment import Segment
-from textual.app import App, SystemCommand
+from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.color import Color
 from textual.containers import VerticalScroll
@@ -60,27 +60,28 @@ LIGHT = Theme(
     variables={"border": "#8a949e", "footer-key-foreground": "#a86500"},
 )
 
-GRACE_SECONDS = 3.0  # for leaving in good order once asked to by a signal
+GRACE_SECONDS = 3.0  # for an orderly exit after a signal
 
 
-class Printable(LineFilter):
-    """Escapes control characters in what widgets draw; a line stays as wide as it was."""
+class EscapeFilter(LineFilter):
+    """Escape control characters in every line that is drawn, without changing its width.
+
+    This is the last of two guards. Names and messages are escaped where they enter a screen, so
+    that they are measured and wrapped as they are shown.
+    """
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         if all(control or text.isprintable() for text, _, control in segments):
             return segments
-        shown = [
+        escaped = [
             segment if segment.control else Segment(printable(segment.text), segment.style)
             for segment in segments
         ]
-        return Segment.adjust_line_length(shown, Segment.get_line_length(segments))
+        return Segment.adjust_line_length(escaped, Segment.get_line_length(segments))
 
 
-class FullScreen(App[int]):
-    """An app whose result is an exit code.
-
-    Subclasses add bindings; those with a description are what `?` lists.
-    """
+class FullScreenApp(App[int]):
+    """An app whose result is an exit code. `?` lists the bindings that have a description."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q,ctrl+c,ctrl+q", "leave", "leave", priority=True, key_display="q"),
@@ -97,84 +98,82 @@ class FullScreen(App[int]):
     ENABLE_COMMAND_PALETTE = True
 
     def __init__(self) -> None:
-        # Without colour the terminal's own two are used, dark on light or light on dark.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
-        self.console.no_color = self.no_color  # what draws itself asks the console
-        for theme in (DARK, LIGHT):
-            self.register_theme(theme)
+        self.console.no_color = self.no_color  # pictures and plots ask the console
+        self.register_theme(DARK)
+        self.register_theme(LIGHT)
         self.theme = DARK.name
 
+    @property
+    def file_name_parts(self) -> list[str]:
+        """What the screen shows, in words that make up the name of a saved file."""
+        raise NotImplementedError
+
     def on_mount(self) -> None:
-        self.app_resume_signal.subscribe(self, self._drawn_anew)
+        self.app_resume_signal.subscribe(self, self._redraw)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             try:
-                loop.add_signal_handler(number, self._end, number)
-            except (RuntimeError, ValueError):  # not the main thread: a test's, which sends none
+                loop.add_signal_handler(number, self._exit_by_signal, number)
+            except (RuntimeError, ValueError):  # tests run apps outside the main thread
                 return
 
-    def _end(self, number: int) -> None:
-        """Leave in good order; but where the terminal is gone, writing to it may never end."""
-        last_resort = threading.Timer(GRACE_SECONDS, os._exit, (128 + number,))
-        last_resort.daemon = True
-        last_resort.start()
+    def _exit_by_signal(self, number: int) -> None:
+        # If the terminal is gone, writing to it may block for ever.
+        timer = threading.Timer(GRACE_SECONDS, os._exit, (128 + number,))
+        timer.daemon = True
+        timer.start()
         self.exit(128 + number, return_code=128 + number)
 
-    def _drawn_anew(self, app: App[Any]) -> None:
+    def _redraw(self, app: App[Any]) -> None:
         self.refresh(repaint=True, layout=True)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Textual's, after the one that every line passes."""
-        return [Printable(), *super().get_line_filters()]
+        return [EscapeFilter(), *super().get_line_filters()]
+
+    def notify_error(self, error: DatmError) -> None:
+        self.notify(printable(error.message), severity="error", markup=False)
 
     def action_leave(self) -> None:
         self.exit(0)
 
-    @property
-    def called(self) -> list[str]:
-        """What is on the screen, in the words that name a file of it."""
-        raise NotImplementedError
-
     def action_save(self, kind: str) -> None:
-        """Write the screen as it is where datm was called, under a name that is free."""
-        from datm_cli.screen.screenshot import capture, save
-        from datm_cli.screen.screenshot.naming import free_path
+        """Save the screen in the current folder, as a new .png or .svg file."""
+        from datm_cli.screen.screenshot import capture, image_files
 
-        def save_it() -> None:
-            path = free_path(Path(), self.called, kind)
+        def save() -> None:
+            path = image_files.free_path(Path(), self.file_name_parts, kind)
             try:
-                save(capture(self), path)
-            except DatmError as problem:
-                self.notify(printable(problem.message), severity="error", markup=False)
+                image_files.save(capture(self), path)
+            except DatmError as error:
+                self.notify_error(error)
             else:
-                self.notify(printable(f"saved {path}"), markup=False)
+                self.notify(f"saved {path}", markup=False)
 
-        self.clear_notifications()  # what was saved before is not part of the view
-        self.call_after_refresh(save_it)
+        self.clear_notifications()  # an earlier "saved …" is no part of the screen
+        self.call_after_refresh(save)
 
     def action_dark_or_light(self) -> None:
         self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
 
     def action_keys(self) -> None:
-        """Every key of datm's own, of what has the focus and of the app, a line each."""
         focused = self.screen.focused
         nodes = focused.ancestors_with_self if focused else [self]
-        told = [b for node in nodes for b in _own_bindings(type(node))]
-        lines = {b.description: b.key_display or b.key for b in told}
-        self.push_screen(Keys(lines))
+        bindings = [binding for node in nodes for binding in _described_bindings(type(node))]
+        self.push_screen(KeyHelp({b.description: b.key_display or b.key for b in bindings}))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """The command palette: what the keys do, in words that can be searched."""
-        for binding in _own_bindings(type(self)):
+        """The command palette lists what the keys do."""
+        for binding in _described_bindings(type(self)):
             if binding.action != "command_palette":
                 key = binding.key_display or binding.key
-                act = partial(self.run_action, binding.action)
+                run = partial(self.run_action, binding.action)
                 title = binding.description[0].upper() + binding.description[1:]
-                yield SystemCommand(title, f"key {key}", act)
+                yield SystemCommand(title, f"key {key}", run)
 
 
-def _own_bindings(kind: type) -> Iterator[Binding]:
-    """Those of datm's own classes that say what they do."""
+def _described_bindings(kind: type) -> Iterator[Binding]:
+    """Bindings with a description, of datm's own classes."""
     for cls in kind.__mro__:
         if cls.__module__.startswith("datm_cli."):
             for binding in cls.__dict__.get("BINDINGS", ()):
@@ -182,27 +181,27 @@ def _own_bindings(kind: type) -> Iterator[Binding]:
                     yield binding
 
 
-class Keys(ModalScreen[None]):
-    """What each key does; any of the usual ones closes it."""
+class KeyHelp(ModalScreen[None]):
+    """A list of keys: {description: key}."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,question_mark,enter,space,q,ctrl+c", "dismiss", "close", priority=True)
     ]
     DEFAULT_CSS = """
-    Keys { align: center middle; }
-    Keys > VerticalScroll {
+    KeyHelp { align: center middle; }
+    KeyHelp > VerticalScroll {
         width: 56; height: auto; max-height: 90%; padding: 1 2;
         background: $panel; border: round $accent; border-title-color: $accent;
     }
     """
 
-    def __init__(self, lines: dict[str, str]) -> None:
+    def __init__(self, keys: dict[str, str]) -> None:
         super().__init__()
-        self.lines = lines
+        self.keys = keys
 
-    def compose(self) -> Any:
+    def compose(self) -> ComposeResult:
         with VerticalScroll() as box:
             box.border_title = "keys"
-            width = max(map(len, self.lines.values()), default=0)
-            text = "\n".join(f"{key:>{width}}  {what}" for what, key in self.lines.items())
-            yield Static(text, markup=False)
+            width = max(map(len, self.keys.values()), default=0)
+            lines = (f"{key:>{width}}  {description}" for description, key in self.keys.items())
+            yield Static("\n".join(lines), markup=False)

@@ -1,12 +1,11 @@
-"""A wall of captioned pictures in a full screen: pages, zoom, and one that is picked."""
+"""A grid of captioned pictures, in pages, with zoom and a picked item."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from textual import events
@@ -15,26 +14,45 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from datm_cli.screen.picture_wall import Wall
-from datm_cli.screen.picture_widgets import sharp_size
-from datm_cli.text.escapes import printable
+from datm_cli.screen.picture_widgets import Pixels, blank_strip, sharp_size
 from datm_cli.text.plots import MARK
 from datm_cli.text.quadrant_pictures import SMALL, Line, quadrants
 
-Pixels = NDArray[np.uint8]
-ZOOMS = (4, 6, 8, 10, 12, 16, 20, 24, 32, 48)  # rows of a picture, and twice as many columns
-_FITTED = range(32, SMALL[1], -1)  # rows tried, so that all places fit on a page
+ZOOMS = (4, 6, 8, 10, 12, 16, 20, 24, 32, 48)  # rows of a picture
+_FITTED_ROWS = range(32, SMALL[1] - 1, -1)  # tried until all items fit on a page
+
+
+@dataclass(frozen=True)
+class Caption:
+    """The line under an item. marked: show a sign before the text."""
+
+    text: str
+    marked: bool = False
+
+
+class PictureSource(Protocol):
+    """What a `PictureGrid` shows: `len()` items of `per_item` pictures side by side."""
+
+    @property
+    def per_item(self) -> int: ...
+
+    def __len__(self) -> int: ...
+
+    def pictures(self, items: range) -> Sequence[Sequence[Pixels | None]]:
+        """The pictures of each item, None for an empty space."""
+        ...
+
+    def caption(self, item: int) -> Caption: ...
 
 
 class PictureGrid(Widget, can_focus=True):
-    """Only the page that is seen is asked for. One place is picked; arrows, a click and the pages
-    move that, enter or a second click opens it."""
+    """Only pictures of the current page are read from the source.
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "grid--caption",
-        "grid--picked",
-        "grid--mark",
-    }
+    Arrows, pages and a click pick an item; enter or a second click opens it. An item is drawn with
+    a column at each side, which frames the picked one, and a row for its caption.
+    """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"grid--caption", "grid--picked", "grid--mark"}
     DEFAULT_CSS = """
     PictureGrid { width: 1fr; height: 1fr; }
     PictureGrid > .grid--caption { color: $text-muted; }
@@ -57,192 +75,178 @@ class PictureGrid(Widget, can_focus=True):
     ]
 
     class Picked(Message):
-        """Another place is picked, or another page shown."""
+        """Another item was picked, or the page changed."""
 
-        def __init__(self, grid: PictureGrid, place: int) -> None:
+        def __init__(self, grid: PictureGrid, item: int) -> None:
             super().__init__()
-            self.grid, self.place = grid, place
+            self.grid, self.item = grid, item
 
     class Opened(Picked):
-        """The picked place is to be seen by itself."""
+        """The picked item was opened."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.wall: Wall | None = None
+        self.source: PictureSource | None = None
         self.picked = 0
-        self.zoom: int | None = None  # one of ZOOMS; None: whatever lets all fit on a page
-        self._tiles: list[list[Line]] = []  # of the page: for each place its lines of pictures
+        self.zoom: int | None = None  # one of ZOOMS; None: so that all items fit on a page
+        # Caches, of the current page and size.
+        self._items: list[list[Line]] = []  # for each item its rows of pictures
         self._strips: list[Strip] | None = None
-        self._first: Sequence[Pixels | None] | None = None  # pictures, for their proportions
-        self._tile: tuple[int, int] | None = None
+        self._picture_size: tuple[int, int] | None = None
 
-    def hang(self, wall: Wall, picked: int = 0) -> None:
-        """Show what hangs on a wall, from the page of `picked`."""
-        self.wall = wall
-        self.picked = max(0, min(picked, len(wall) - 1))
-        self._draw_anew()
+    def show(self, source: PictureSource, picked: int = 0) -> None:
+        self.source = source
+        self.picked = max(0, min(picked, len(source) - 1))
+        self._redraw()
 
-    # --- where things are ---
+    # --- layout ---
 
     @property
-    def tile(self) -> tuple[int, int]:
-        """(columns, rows) of one picture: as zoomed, or as large as lets all fit on a page."""
-        if self._tile is None:
-            shape = next((one.shape for one in self._first_pictures() if one is not None), (1, 1))
-            zooms = [self.zoom] if self.zoom else [*_FITTED, SMALL[1]]
-            for rows in zooms:
-                self._tile = self._tile_within(rows, shape)
-                across, down = self.shape
-                if across * down >= len(self.wall or ()):
-                    break
-        assert self._tile is not None
-        return self._tile
+    def count(self) -> int:
+        return len(self.source) if self.source else 0
 
-    def _tile_within(self, rows: int, shape: tuple[int, ...]) -> tuple[int, int]:
-        beside = self.wall.beside if self.wall else 1
-        widest = max(1, (self.size.width - 2 - (beside - 1)) // beside)
+    @property
+    def picture_size(self) -> tuple[int, int]:
+        """(columns, rows) of one picture."""
+        if self._picture_size is None:
+            first = self.source.pictures(range(1))[0] if self.source and self.count else ()
+            shape = next((picture.shape for picture in first if picture is not None), (1, 1))
+            for rows in [self.zoom] if self.zoom else _FITTED_ROWS:
+                self._picture_size = self._size_of(rows, shape)
+                across, down = self.shape
+                if across * down >= self.count:
+                    break
+        assert self._picture_size is not None
+        return self._picture_size
+
+    def _size_of(self, rows: int, shape: tuple[int, ...]) -> tuple[int, int]:
+        """The size of pictures of this shape in `rows` rows, or as many as the grid has."""
+        per_item = self.source.per_item if self.source else 1
+        widest = max(1, (self.size.width - 2 - (per_item - 1)) // per_item)
         room = min(2 * rows, widest), max(1, min(rows, self.size.height - 1))
         return sharp_size(shape[0], shape[1], room)
 
     @property
-    def place_width(self) -> int:
-        """Columns of a place with its frame."""
-        beside = self.wall.beside if self.wall else 1
-        return beside * self.tile[0] + (beside - 1) + 2
+    def item_width(self) -> int:
+        """Columns: the pictures with a gap between them, and the frame."""
+        per_item = self.source.per_item if self.source else 1
+        return per_item * self.picture_size[0] + (per_item - 1) + 2
+
+    @property
+    def item_pitch(self) -> int:
+        """Rows from one line of items to the next, with a gap if there is room for all gaps."""
+        rows, (_, down) = self.picture_size[1] + 1, self.shape
+        return rows + (1 if self.size.height >= down * rows + down - 1 else 0)
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(across, down): places on a page."""
-        across = max(1, self.size.width // self.place_width)
-        return across, max(1, self.size.height // (self.tile[1] + 1))
-
-    @property
-    def pitch(self) -> int:
-        """Rows from one line of places to the next: with a gap where there is room for gaps."""
-        needed, (_, down) = self.tile[1] + 1, self.shape
-        return needed + (1 if self.size.height >= down * needed + down - 1 else 0)
+        """(across, down): items on a page."""
+        across = max(1, self.size.width // self.item_width)
+        return across, max(1, self.size.height // (self.picture_size[1] + 1))
 
     @property
     def page(self) -> range:
-        """The places on the page that is seen."""
+        """The items of the current page."""
         across, down = self.shape
-        first = self.picked // (across * down) * across * down
-        return range(first, min(len(self.wall or ()), first + across * down))
+        per_page = across * down
+        first = self.picked // per_page * per_page
+        return range(first, min(self.count, first + per_page))
 
     @property
     def pages(self) -> tuple[int, int]:
-        """(the number of this page from 1, how many there are)"""
+        """(number of the current page from 1, number of pages)"""
         across, down = self.shape
-        each = across * down
-        return self.picked // each + 1, -(-len(self.wall or ()) // each) or 1
-
-    def _first_pictures(self) -> Sequence[Pixels | None]:
-        if not self.wall:
-            return []
-        if self._first is None:
-            self._first = self.wall.pictures(range(1))[0]
-        return self._first
+        per_page = across * down
+        return self.picked // per_page + 1, -(-self.count // per_page) or 1
 
     # --- drawing ---
 
-    def _draw_anew(self) -> None:
-        self._tiles, self._strips, self._first, self._tile = [], None, None, None
+    def _redraw(self) -> None:
+        self._items, self._strips, self._picture_size = [], None, None
         self.refresh()
 
     def on_resize(self) -> None:
-        self._draw_anew()
+        self._redraw()
         self.post_message(self.Picked(self, self.picked))
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
-        self._draw_anew()
+        self._redraw()
 
     def render_line(self, y: int) -> Strip:
         if self._strips is None and self.size.area:
-            self._strips = self._page_strips()
-        if self._strips and y < len(self._strips):
-            return self._strips[y]
-        return Strip([Segment(" " * self.size.width, self.rich_style)], self.size.width)
+            self._strips = self._draw_page()
+        return self._strips[y] if self._strips and y < len(self._strips) else blank_strip(self)
 
-    def _page_strips(self) -> list[Strip]:
-        if not self.wall:
+    def _draw_page(self) -> list[Strip]:
+        if not self.source:
             return []
-        page, (columns, rows), across = self.page, self.tile, self.shape[0]
-        if not self._tiles:
-            self._tiles = [self._place_lines(each, columns, rows) for each in self._fetched(page)]
-        gap = self.pitch - (rows + 1)
+        page, rows, across = self.page, self.picture_size[1], self.shape[0]
+        if not self._items:
+            self._items = [self._draw_item(pictures) for pictures in self.source.pictures(page)]
+        width, style = self.size.width, self.rich_style
         strips = []
         for first in range(0, len(page), across):
-            chosen = range(first, min(first + across, len(page)))
+            line_of_items = range(first, min(first + across, len(page)))
             for row in range(rows + 1):
                 line: Line = []
-                for number in chosen:
-                    line += self._place_line(page[number], self._tiles[number], row, rows)
-                strips.append(self._strip(line))
-            strips += [self._strip([])] * gap
+                for number in line_of_items:
+                    if row < rows:
+                        line += self._framed(page[number], self._items[number][row])
+                    else:
+                        line += self._draw_caption(page[number])
+                strips.append(Strip(line).adjust_cell_length(width, style))
+            strips += [blank_strip(self)] * (self.item_pitch - (rows + 1))
         return strips
 
-    def _fetched(self, page: range) -> Sequence[Sequence[Pixels | None]]:
-        return self.wall.pictures(page) if self.wall else []
-
-    def _place_lines(
-        self, pictures: Sequence[Pixels | None], columns: int, rows: int
-    ) -> list[Line]:
-        """The lines of a place's pictures beside each other."""
-        base = self.rich_style
+    def _draw_item(self, pictures: Sequence[Pixels | None]) -> list[Line]:
+        """The rows of an item's pictures side by side."""
+        columns, rows = self.picture_size
+        style = self.rich_style
         lines: list[Line] = [[] for _ in range(rows)]
         for number, picture in enumerate(pictures):
-            drawn: list[Line] = []
+            drawn = [[Segment(" " * columns, style)]] * rows
             if picture is not None:
                 cells = quadrants(picture, columns, rows)
-                drawn = cells.ramp(base) if self.app.console.no_color else cells.lines()
-            for row, line in enumerate(lines):
-                if number:
-                    line.append(Segment(" ", base))
-                line += drawn[row] if drawn else [Segment(" " * columns, base)]
+                drawn = cells.ramp(style) if self.app.console.no_color else cells.lines()
+            for line, row in zip(lines, drawn, strict=True):
+                line += [Segment(" ", style), *row] if number else row
         return lines
 
-    def _place_line(self, place: int, lines: list[Line], row: int, rows: int) -> Line:
-        """A line of a place with its frame, or its caption."""
-        base = self.rich_style
-        picked = self.get_component_rich_style("grid--picked")
-        if row < rows:
-            sides = "▐▌" if place == self.picked else "  "
-            return [Segment(sides[0], picked), *lines[row], Segment(sides[1], picked)]
-        assert self.wall is not None
-        width = self.place_width - 2
-        caption = self.wall.caption(place)
-        style = picked if place == self.picked else self.get_component_rich_style("grid--caption")
+    def _framed(self, item: int, line: Line) -> Line:
+        left, right = "▐▌" if item == self.picked else "  "
+        style = self.get_component_rich_style("grid--picked")
+        return [Segment(left, style), *line, Segment(right, style)]
+
+    def _draw_caption(self, item: int) -> Line:
+        assert self.source is not None
+        caption = self.source.caption(item)
         mark = f"{MARK} " if caption.marked else ""
-        text = _fitted(printable(caption.text), width - cell_len(mark))
-        rest = " " * (width - cell_len(mark) - cell_len(text))
+        width = max(0, self.item_width - 2 - cell_len(mark))
+        text = caption.text
+        if cell_len(text) > width:
+            text = set_cell_size(text, width - 1) + "…" if width else ""
+        name = "grid--picked" if item == self.picked else "grid--caption"
         return [
-            Segment(" ", base),
+            Segment(" ", self.rich_style),
             Segment(mark, self.get_component_rich_style("grid--mark")),
-            Segment(text, style),
-            Segment(rest + " ", base),
+            Segment(text, self.get_component_rich_style(name)),
+            Segment(" " * (width - cell_len(text) + 1), self.rich_style),
         ]
 
-    def _strip(self, line: Line) -> Strip:
-        width = sum(segment.cell_length for segment in line)
-        rest = max(0, self.size.width - width)
-        return Strip([*line, Segment(" " * rest, self.rich_style)], width + rest).crop(
-            0, self.size.width
-        )
+    # --- picking ---
 
-    # --- moving ---
-
-    def pick(self, place: int) -> None:
-        """Pick a place, and turn to its page; beyond the ends nothing happens."""
-        if not self.wall or not 0 <= place < len(self.wall) or place == self.picked:
+    def pick(self, item: int) -> None:
+        """Pick an item and show its page. A number beyond the ends is ignored."""
+        if not 0 <= item < self.count or item == self.picked:
             return
         before = self.page
-        self.picked = place
+        self.picked = item
         if self.page != before:
-            self._tiles = []
+            self._items = []
         self._strips = None
         self.refresh()
-        self.post_message(self.Picked(self, place))
+        self.post_message(self.Picked(self, item))
 
     def action_move(self, across: int, down: int) -> None:
         self.pick(self.picked + across + down * self.shape[0])
@@ -251,43 +255,35 @@ class PictureGrid(Widget, can_focus=True):
         self.pick(0)
 
     def action_last(self) -> None:
-        self.pick(len(self.wall or ()) - 1)
+        self.pick(self.count - 1)
 
     def action_page(self, by: int) -> None:
         across, down = self.shape
-        place = self.page.start + by * across * down
-        if 0 <= place < len(self.wall or ()):
-            self.pick(place)
+        self.pick(self.page.start + by * across * down)
 
     def action_zoom(self, by: int) -> None:
-        tile, before = self.tile, self.zoom
+        size, zoom = self.picture_size, self.zoom
         for rows in ZOOMS[::by]:
-            if (rows - tile[1]) * by <= 0:
+            if (rows - size[1]) * by <= 0:
                 continue
-            self.zoom, self._tile = rows, None
-            if self.tile != tile:  # small pictures are not sharp at every size
+            self.zoom, self._picture_size = rows, None
+            if self.picture_size != size:  # sharp pictures do not come in every size
                 break
-        else:  # there is no more room
-            self.zoom, self._tile = before, None
-        self._draw_anew()
+        else:  # the largest or the smallest already
+            self.zoom = zoom
+        self._redraw()
         self.post_message(self.Picked(self, self.picked))
 
     def action_open(self) -> None:
-        if self.wall:
+        if self.count:
             self.post_message(self.Opened(self, self.picked))
 
     def on_click(self, event: events.Click) -> None:
         across, _ = self.shape
-        column, row = event.x // self.place_width, event.y // self.pitch
-        place = self.page.start + row * across + column
-        if column >= across or place not in self.page:
+        column, row = event.x // self.item_width, event.y // self.item_pitch
+        item = self.page.start + row * across + column
+        if column >= across or item not in self.page:
             return
-        if place == self.picked:
+        if item == self.picked:
             self.action_open()
-        self.pick(place)
-
-
-def _fitted(text: str, width: int) -> str:
-    if cell_len(text) <= width:
-        return text
-    return set_cell_size(text, width - 1) + "…" if width > 0 else ""
+        self.pick(item)

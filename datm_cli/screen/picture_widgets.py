@@ -1,6 +1,6 @@
-"""A picture in a full screen: in quadrant blocks, or in real pixels where these were asked for.
+"""Widgets that show one picture: in quadrant blocks, or in the terminal's own pixels.
 
-`picture_maker` chooses; whoever lays out a screen does not need to know which it was.
+`picture_maker` chooses between the two, so that layouts need not know.
 """
 
 from __future__ import annotations
@@ -18,24 +18,29 @@ from textual.widget import Widget
 from datm_cli.text.quadrant_pictures import quadrants, size_in_cells
 from datm_engine.errors import ConfigError
 
-Pixels = NDArray[np.uint8]
-_LITTLE = 0.8  # of the room's height
-_FEWEST_PIXELS = 256  # a side, so that a terminal which smooths pictures leaves them sharp
+Pixels = NDArray[np.uint8]  # [height, width, 1 or 3]
+_LEAST_SHARP = 0.8  # of the height that a picture could have
+_LEAST_PIXELS = 256  # a side, so that a terminal which smooths pictures leaves them sharp
 
 
 def sharp_size(height: int, width: int, room: tuple[int, int]) -> tuple[int, int]:
-    """The (columns, rows) that a picture takes within `room`: where it costs little, so many that
-    each pixel becomes equally many sub-pixels, and edges stay sharp."""
+    """Return the (columns, rows) that a picture of `height` × `width` pixels takes within `room`.
+
+    Each pixel gets equally many sub-pixels if that costs little of the size, so that edges stay
+    sharp.
+    """
     columns, rows = size_in_cells(height, width, room)
-    times = min(columns // width, 2 * rows // height)  # sub-pixels down, a pixel
-    while times * height % 2:  # a cell has two
-        times -= 1
-    sharp = times * width, times * height // 2
-    return sharp if sharp[1] >= _LITTLE * rows else (columns, rows)
+    # A cell has 2 × 2 sub-pixels and is twice as tall as wide: a pixel is `scale` columns wide
+    # and `scale` half rows tall.
+    scale = min(columns // width, 2 * rows // height)
+    while scale * height % 2:  # a picture ends with a whole row
+        scale -= 1
+    sharp = scale * width, scale * height // 2
+    return sharp if sharp[1] >= _LEAST_SHARP * rows else (columns, rows)
 
 
 class Picture(Widget):
-    """A picture as large as fits into the widget in its proportions, from the upper left."""
+    """A picture at the upper left of the widget, as large as its proportions allow."""
 
     DEFAULT_CSS = "Picture { width: auto; height: auto; }"
 
@@ -45,10 +50,9 @@ class Picture(Widget):
         self._lines: list[Strip] = []
 
     def show(self, pixels: Pixels | None) -> None:
-        """uint8 [height, width, 1 or 3]; None: nothing."""
+        """None clears the widget."""
         self.pixels = pixels
-        self._lines = []
-        self.refresh()
+        self.on_resize()
 
     def on_resize(self) -> None:
         self._lines = []
@@ -60,28 +64,34 @@ class Picture(Widget):
 
     def render_line(self, y: int) -> Strip:
         if not self._lines and self.pixels is not None and self.size.area:
-            self._lines = self._drawn(self.pixels)
-        if y < len(self._lines):
-            return self._lines[y]
-        return Strip([Segment(" " * self.size.width, self.rich_style)], self.size.width)
+            self._lines = self._draw(self.pixels)
+        return self._lines[y] if y < len(self._lines) else blank_strip(self)
 
-    def _drawn(self, pixels: Pixels) -> list[Strip]:
+    def _draw(self, pixels: Pixels) -> list[Strip]:
         height, width = pixels.shape[:2]
         columns, rows = sharp_size(height, width, (self.size.width, self.size.height))
         cells = quadrants(pixels, columns, rows)
-        plain = self.app.console.no_color
-        lines = cells.ramp(self.rich_style) if plain else cells.lines()
-        rest = self.size.width - columns
-        blank = [Segment(" " * rest, self.rich_style)] if rest > 0 else []
-        return [Strip([*line, *blank], self.size.width) for line in lines]
+        without_colour = self.app.console.no_color
+        lines = cells.ramp(self.rich_style) if without_colour else cells.lines()
+        return [
+            Strip(line, columns).adjust_cell_length(self.size.width, self.rich_style)
+            for line in lines
+        ]
+
+
+def blank_strip(widget: Widget) -> Strip:
+    return Strip([Segment(" " * widget.size.width, widget.rich_style)], widget.size.width)
 
 
 class PixelPicture(Picture):
-    """A picture in the terminal's own pixels, drawn by textual-image."""
+    """A picture in the terminal's own pixels, drawn by textual-image.
 
-    def __init__(self, kind: Callable[[], Any], *, id: str | None = None) -> None:
+    make_image: creates textual-image's widget.
+    """
+
+    def __init__(self, make_image: Callable[[], Any], *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._image = kind()
+        self._image = make_image()
         self._image.styles.width = self._image.styles.height = "100%"
 
     def compose(self) -> ComposeResult:
@@ -94,32 +104,34 @@ class PixelPicture(Picture):
         if pixels is None:
             self._image.image = None
             return
-        times = max(1, -(-_FEWEST_PIXELS // max(pixels.shape[:2])))
+        times = max(1, -(-_LEAST_PIXELS // max(pixels.shape[:2])))
         large = pixels.repeat(times, axis=0).repeat(times, axis=1)
-        colours = np.broadcast_to(large, (*large.shape[:2], 3))
+        colours = np.broadcast_to(large, (*large.shape[:2], 3))  # [h, w, 1] → [h, w, 3]
         self._image.image = Image.fromarray(np.ascontiguousarray(colours))
 
     def render_line(self, y: int) -> Strip:
-        return Strip([Segment(" " * self.size.width, self.rich_style)], self.size.width)
+        return blank_strip(self)
 
 
 def picture_maker(pixels: bool, command: str) -> Callable[..., Picture]:
-    """What makes the pictures of a screen, called with an `id`.
+    """Return what creates the pictures of a screen; it takes an `id`.
 
-    To be asked before the screen starts, as textual-image questions the terminal when it is
-    imported. Raises ConfigError, with `command` as what to type instead, if real pixels are
-    wanted and the extra is missing or the terminal shows none.
+    Call it before the screen starts: importing textual-image sends queries to the terminal.
+
+    Raises:
+        ConfigError: `pixels` is set, but textual-image is not installed or the terminal shows no
+            pixels. `command` is what to type instead.
     """
     if not pixels:
         return Picture
     try:
-        from textual_image.renderable import Image as Drawn
+        from textual_image.renderable import Image as TerminalImage
         from textual_image.renderable import SixelImage, TGPImage
         from textual_image.widget import Image
     except ImportError:
         raise ConfigError(
             "--pixels: textual-image is not installed", "pip install 'datm[pixels]'"
         ) from None
-    if Drawn not in (SixelImage, TGPImage):
-        raise ConfigError("--pixels: this terminal shows no pixels, as far as it says", command)
+    if TerminalImage not in (SixelImage, TGPImage):
+        raise ConfigError("--pixels: this terminal reports that it shows no pixels", command)
     return lambda id=None: PixelPicture(Image, id=id)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from datm_cli.gallery.image_history import Samples
+from datm_cli.gallery.image_history import SampleFiles
 from datm_cli.text.contact_sheet import Row, save_sheet
 from datm_engine.runs.directory import Run
 from datm_engine.settings.derived.window_rules import THIRDS
@@ -57,16 +57,16 @@ def _strips(plan: StudyPlan, runs_dir: Path, ipc: int) -> Iterator[Strip]:
     if any(start is None for start in starts):
         return
     names = SyntheticSet.load(runs[0].distilled).class_names
-    samples = [Samples(run) for run in runs]
+    samples = [SampleFiles(run) for run in runs]
     for number in _spread(len(names), IMAGES):
         index = number * ipc  # images stand class after class
-        moments = [{m.iteration: m for m in one.moments(index)} for one in samples]
-        shared = sorted(set.intersection(*map(set, moments)))
+        images = [{image.iteration: image for image in one.images_of(index)} for one in samples]
+        shared = sorted(set.intersection(*map(set, images)))
         iterations = [shared[k] for k in _spread(len(shared), STRIP_SAMPLES)]
-        for variant, start, by_iteration in zip(SHOWN, starts, moments, strict=True):
+        for variant, start, by_iteration in zip(SHOWN, starts, images, strict=True):
             assert start is not None
             pictures = [start[index].permute(1, 2, 0).numpy()]  # [height, width, channels]
-            pictures += [by_iteration[iteration].picture() for iteration in iterations]
+            pictures += [by_iteration[iteration].read() for iteration in iterations]
             yield Strip(ipc, names[number], variant, (0, *iterations), np.stack(pictures))
 
 

@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from datm_cli.dashboard.samples import read_class_names, read_sample, read_start
-from datm_cli.gallery.image_history import Samples
+from datm_cli.gallery.image_history import SampleFiles
 from datm_engine.data.image_sets import FullSet, ImageSet
 from datm_engine.data.preprocessing import Normalization
 from datm_engine.data.readers import safetensors_file
@@ -41,9 +41,9 @@ def look_at_set(path: Path) -> None:
 
 def look_at_samples(path: Path) -> None:
     run = Run(path.parent.parent)
-    samples = Samples(run)
-    for moment in samples.moments(0):
-        moment.picture()
+    samples = SampleFiles(run)
+    for moment in samples.images_of(0):
+        moment.read()
     read_sample(path, 3)
     read_start(run.path, 1)
 

@@ -1,1 +1,7 @@
-"""The regions of the dashboard, one a file."""
+"""The panels of the dashboard.
+
+A panel is a subclass of `panel.Panel` that draws a `RunState`. To add one, write the class here,
+yield it in `DashboardApp.compose` and give its id a size in `dashboard.tcss`.
+"""
+
+__all__: list[str] = []

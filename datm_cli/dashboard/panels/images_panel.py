@@ -1,4 +1,4 @@
-"""The synthetic images as they stand now: one of every class, beside what they started from."""
+"""The panel of the synthetic images: the latest sample, beside what the images started from."""
 
 from __future__ import annotations
 
@@ -6,66 +6,66 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from datm_cli.dashboard.panels.panel import titled, told_of
+from datm_cli.dashboard.panels.panel import error_text, panel_title
 from datm_cli.dashboard.samples import Sample, read_class_names, read_sample, read_start
-from datm_cli.screen.picture_grid import PictureGrid
-from datm_cli.screen.picture_wall import Caption
+from datm_cli.screen.picture_grid import Caption, PictureGrid
+from datm_cli.screen.picture_widgets import Pixels
 from datm_engine.errors import DatmError
 from datm_engine.runs.state import RunState
 
-Pixels = NDArray[np.uint8]
-
 
 @dataclass(frozen=True)
-class SampleWall:
-    """`places`: for each place, which of the sample's pictures hangs there; with `starts`, that
-    picture behind what it started from."""
+class SampleImages:
+    """A sample's images for a `PictureGrid`.
+
+    rows: for each item of the grid, its row in the sample. with_starts: show what the image
+    started from at its left. folder: the run's, where the starts are read from.
+    """
 
     sample: Sample
-    places: Sequence[int]
+    rows: Sequence[int]
     captions: Sequence[str]
     folder: Path
-    starts: bool
+    with_starts: bool
 
     @property
-    def beside(self) -> int:
-        return 2 if self.starts else 1
+    def per_item(self) -> int:
+        return 2 if self.with_starts else 1
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.rows)
 
-    def pictures(self, places: range) -> list[list[Pixels | None]]:
-        return [self.of(place) for place in places]
+    def pictures(self, items: range) -> list[list[Pixels | None]]:
+        return [[self.start(k), self.now(k)] if self.with_starts else [self.now(k)] for k in items]
 
-    def of(self, place: int) -> list[Pixels | None]:
-        now: Pixels = self.sample.pictures[self.places[place]]
-        return [self._start(place), now] if self.starts else [now]
+    def now(self, item: int) -> Pixels:
+        return self.sample.pictures[self.rows[item]]
 
-    def _start(self, place: int) -> Pixels | None:
-        """None where the file of starts is missing or damaged: the place stays empty."""
+    def start(self, item: int) -> Pixels | None:
+        """None if the file of the starts is missing or damaged."""
         try:
-            return read_start(self.folder, int(self.sample.indices[self.places[place]]))
+            return read_start(self.folder, int(self.sample.indices[self.rows[item]]))
         except DatmError:
             return None
 
-    def caption(self, place: int) -> Caption:
-        return Caption(self.captions[place])
+    def caption(self, item: int) -> Caption:
+        return Caption(self.captions[item])
 
 
-class Pictures(Vertical):
+class ImagesPanel(Vertical):
+    """One image of each class, or all images of the sample (`all_images`)."""
+
     def __init__(self, folder: Path, ipc: int) -> None:
-        super().__init__(id="pictures")
+        super().__init__(id="images")
         self.folder, self.ipc = folder, ipc
         self.class_names: tuple[str, ...] = ()
-        self.all_images = self.beside_start = False
+        self.all_images = self.with_starts = False
         self.sample: Sample | None = None
-        self._key: tuple[str, int] | None = None
+        self._shown: tuple[str, int] | None = None  # path and iteration of the sample
         self.border_title = "images"
 
     def compose(self) -> ComposeResult:
@@ -75,63 +75,61 @@ class Pictures(Vertical):
     def on_mount(self) -> None:
         self.query_one(PictureGrid).display = False
 
-    def turn_to(self, folder: Path) -> None:
-        """Pictures of another run from here on; those that hang stay until it has some."""
-        self.folder, self._key, self.class_names = folder, None, ()
+    def follow(self, folder: Path) -> None:
+        """Show another run's images, as soon as it has some."""
+        self.folder, self._shown, self.class_names = folder, None, ()
 
     def show(self, state: RunState) -> None:
-        """Hang the latest sample, if it is another than the one that hangs."""
+        """Read and show the latest sample, unless it is shown already."""
         if not state.samples:
             return
         latest = max(state.samples, key=lambda event: (event.iteration, event.time))
-        if self._key == (latest.path, latest.iteration):
+        if self._shown == (latest.path, latest.iteration):
             return
         try:
             sample = read_sample(self.folder / latest.path, latest.iteration)
-        except DatmError as problem:  # the rest of the screen is still worth seeing
-            self.query_one(Static).update(told_of(problem))
-            self._reveal(False)
+        except DatmError as error:  # the other panels still work
+            self.query_one(Static).update(error_text(error))
+            self._show_grid(False)
             return
         if sample is not None:
-            self.sample, self._key = sample, (latest.path, latest.iteration)
-            self.hang()
+            self.sample, self._shown = sample, (latest.path, latest.iteration)
+            self.redraw()
 
-    def hang(self) -> None:
-        """The sample as it is to be seen: all its images or one of every class, with starts or
-        without."""
+    def redraw(self) -> None:
         if self.sample is None:
             return
         if not self.class_names:
             self.class_names = read_class_names(self.folder / "distilled.safetensors")
-        places = self._places(self.sample)
-        captions = [self._caption(int(self.sample.indices[place])) for place in places]
-        wall = SampleWall(self.sample, places, captions, self.folder, self.beside_start)
+        count, classes = len(self.sample.indices), len(self.class_names)
+        # Images are ordered by class, equally many of each.
+        step = 1 if self.all_images or not classes else max(1, count // classes)
+        rows = range(0, count, step)
+        captions = [self._caption(int(self.sample.indices[row])) for row in rows]
+        images = SampleImages(self.sample, rows, captions, self.folder, self.with_starts)
         grid = self.query_one(PictureGrid)
-        self._reveal(True)
-        grid.hang(wall, grid.picked)
-        self.entitle()
-
-    def entitle(self) -> None:
-        page, pages = self.query_one(PictureGrid).pages
-        at = "" if self.sample is None else f" at iteration {self.sample.iteration:,}"
-        turned = f"page {page} of {pages}" if pages > 1 else ""
-        beside = "start | now" if self.beside_start else ""
-        self.border_title = titled(f"images{at}", beside, turned)
+        self._show_grid(True)
+        grid.show(images, grid.picked)
+        self._set_title()
 
     def on_picture_grid_picked(self, event: PictureGrid.Picked) -> None:
-        self.entitle()
+        self._set_title()
 
-    def _reveal(self, pictures: bool) -> None:
+    def _set_title(self) -> None:
+        page, pages = self.query_one(PictureGrid).pages
+        self.border_title = panel_title(
+            "images" + (f" at iteration {self.sample.iteration:,}" if self.sample else ""),
+            "start | now" if self.with_starts else "",
+            f"page {page} of {pages}" if pages > 1 else "",
+        )
+
+    def _show_grid(self, visible: bool) -> None:
+        """Show the grid, or else the line of text."""
         grid = self.query_one(PictureGrid)
-        grid.display = pictures
-        self.query_one(Static).display = not pictures
-        if pictures and self.app.focused is None:
+        grid.display = visible
+        self.query_one(Static).display = not visible
+        if visible and self.app.focused is None:
             grid.focus()
-
-    def _places(self, sample: Sample) -> list[int]:
-        per_class = max(1, len(sample.indices) // max(1, len(self.class_names)))
-        step = 1 if self.all_images or not self.class_names else per_class
-        return list(range(0, len(sample.indices), step))
 
     def _caption(self, index: int) -> str:
         if not self.class_names:

@@ -1,4 +1,4 @@
-"""What every region of the screen is: a title and a drawing of the state at the region's size."""
+"""The base class of the dashboard's panels."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from datm_engine.errors import DatmError
 from datm_engine.runs.state import RunState
 
 
-class Region(Static):
-    """Draws the state when it is shown, resized or given a new one, and only if it can be seen."""
+class Panel(Static):
+    """A part of the screen that draws a state at the panel's size."""
 
     def __init__(self, *, id: str, title: str = "") -> None:
         super().__init__("", id=id, markup=False)
         self.state = RunState()
-        self.title = title
         self.border_title = title
+
+    def draw(self, state: RunState) -> RenderableType:
+        """Return what the panel shows, in `self.size` (columns and rows)."""
+        raise NotImplementedError
 
     def show(self, state: RunState) -> None:
         self.state = state
@@ -30,9 +33,10 @@ class Region(Static):
         if not (self.size.area and self.display):
             return
         try:
-            drawing: RenderableType = self.draw(self.state)
-        except DatmError as problem:  # a damaged file: the other regions are still worth seeing
-            drawing = Text(told_of(problem), style=BAD)
+            drawing = self.draw(self.state)
+        except DatmError as error:  # of a damaged file, while the other panels still work
+            drawing = Text(error_text(error), style=BAD)
+        # The size of a panel never depends on its content, so there is nothing to lay out.
         self.update(drawing, layout=False)
 
     def on_resize(self) -> None:
@@ -41,21 +45,16 @@ class Region(Static):
     def on_show(self) -> None:
         self.redraw()
 
-    def entitle(self, title: str, *remarks: str) -> None:
-        """The title in the ruled line, and behind it what there is to remark."""
-        self.border_title = titled(title, *remarks)
-
-    def draw(self, state: RunState) -> RenderableType:
-        """What to see; `self.size` says how much room there is."""
-        raise NotImplementedError
+    def set_title(self, title: str, *remarks: str) -> None:
+        self.border_title = panel_title(title, *remarks)
 
 
-def titled(title: str, *remarks: str) -> str:
-    """A title, and behind it what there is to remark, as markup for a ruled line."""
-    told = "  ".join(remark for remark in remarks if remark)
-    return Content.assemble((title, "bold $primary"), (f"  {told}" if told else "", "")).markup
+def panel_title(title: str, *remarks: str) -> str:
+    """A title with remarks after it, as markup for the ruled line above a panel."""
+    remark = "  ".join(filter(None, remarks))
+    return Content.assemble((title, "bold $primary"), f"  {remark}" if remark else "").markup
 
 
-def told_of(problem: DatmError) -> str:
-    """What is wrong and what to type, a line each."""
-    return f"{printable(problem.message)}\n{printable(problem.hint)}"
+def error_text(error: DatmError) -> str:
+    """The message and the hint, a line each."""
+    return f"{printable(error.message)}\n{printable(error.hint)}"

@@ -1,21 +1,22 @@
-"""The window of epochs that is matched: T⁻, T, T⁺, where starts were drawn, what is matched now."""
+"""The panel of the window of epochs: T⁻, T, T⁺, drawn start epochs, what is matched now."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from rich.text import Text
 
-from datm_cli.dashboard.panels.panel import Region
-from datm_cli.text.escapes import printable
+from datm_cli.dashboard.panels.panel import Panel
 from datm_cli.text.plots import ACCENT, DATA, RAW
+from datm_engine.runs.events import Matched
 from datm_engine.runs.state import RunState
 
-RECENT = 200  # starts in the histogram
+HISTOGRAM_ITERATIONS = 200
 _HEIGHTS = " ▁▂▃▄▅▆▇█"
 
 
-class Window(Region):
+class WindowPanel(Panel):
     def __init__(self) -> None:
         super().__init__(id="window", title="window of epochs")
 
@@ -23,92 +24,72 @@ class Window(Region):
         if not state.matched:
             return Text("nothing matched yet", style="dim")
         last = state.matched[-1]
-        span = last.target_epoch - last.start_epoch
-        self.entitle(
+        is_tall = self.size.height >= 5
+        self.set_title(
             "window of epochs",
             f"matching {last.start_epoch} → {last.target_epoch} of expert {last.expert + 1}",
-            f"skipped {last.skipped:,}" if last.skipped and self.size.height < 5 else "",
+            f"skipped {last.skipped:,}" if last.skipped and not is_tall else "",
         )
-        picture = bar(
-            self.size.width - 1,
-            lower=last.lower,
-            upper=last.upper,
-            final=last.final_upper,
-            start=last.start_epoch,
-            target=last.target_epoch,
-            end=last.final_upper + span - 1,
-            starts=[event.start_epoch for event in state.matched[-RECENT:]],
-        )
-        if last.skipped and self.size.height >= 5:
-            told = f"skipped {last.skipped:,} of {last.iteration:,}"
-            why = next((printable(e.refused) for e in reversed(state.matched) if e.refused), "")
-            picture.append(Text(f"\n{told}: {why}" if why else f"\n{told}", style=ACCENT))
-        return picture
+        starts = [event.start_epoch for event in state.matched[-HISTOGRAM_ITERATIONS:]]
+        drawing = draw_window(last, starts, self.size.width - 1)
+        if last.skipped and is_tall:
+            reason = next((e.refused for e in reversed(state.matched) if e.refused), "")
+            skipped = f"\nskipped {last.skipped:,} of {last.iteration:,}"
+            drawing.append(skipped + (f": {reason}" if reason else ""), style=ACCENT)
+        return drawing
 
 
-def bar(
-    width: int,
-    *,
-    lower: int,
-    upper: int,
-    final: int,
-    start: int,
-    target: int,
-    end: int,
-    starts: Sequence[int],
-) -> Text:
-    """Four lines of `width` columns over the epochs 0 … `end`: a histogram of `starts`; █ where
-    a start may be drawn (T⁻ to T), ▒ where it will be (T to T⁺), ░ where only targets are, with
-    [`start`, `target`] in the accent colour; a bracket under that span; T⁻, T and T⁺.
+def draw_window(matched: Matched, starts: Sequence[int], width: int) -> Text:
+    """Draw the window of an iteration as four lines of `width` columns.
 
-    An epoch is as wide as `width` allows, the last ones included.
+    The lines are a histogram of `starts`, the epochs, a bracket under those that are matched, and
+    labels. An epoch is █ where starts are drawn from (T⁻ to T), ▒ where they will be (T to T⁺),
+    ░ where only targets are; what is matched has the accent colour.
     """
+    lower, upper, final = matched.lower, matched.upper, matched.final_upper
+    start, target = matched.start_epoch, matched.target_epoch
+    # The latest target belongs to the latest start, T⁺ − 1.
+    end = final + (target - start) - 1
+    # Columns of the epochs' edges: widths differ by one, so that all of `width` is used.
     edges = [round(epoch * width / (end + 1)) for epoch in range(end + 2)]
-    counts = [0] * (end + 1)
-    for epoch in starts:
-        counts[min(epoch, end)] += 1
-    most = max(counts, default=0) or 1
+    counts = Counter(min(epoch, end) for epoch in starts)
+    most = max(counts.values(), default=1)
     histogram, track = Text(), Text()
-    under = [" "] * width
     for epoch in range(end + 1):
-        room = edges[epoch + 1] - edges[epoch]
-        height = -(-counts[epoch] * 8 // most)
-        histogram.append(_HEIGHTS[height] * room, style=RAW)
+        columns = edges[epoch + 1] - edges[epoch]
+        height = -(-counts[epoch] * 8 // most)  # rounded up, so that one start is visible
+        histogram.append(_HEIGHTS[height] * columns, style=RAW)
         glyph = "·"
         if epoch >= lower:
             glyph = "█" if epoch < upper else "▒" if epoch < final else "░"
-        track.append(glyph * room, style=ACCENT if start <= epoch <= target else DATA)
-    first, past = edges[start], max(edges[min(target, end) + 1], edges[start] + 1)
-    for column in range(first, min(past, width)):
-        under[column] = "─"
-    if first < width:
-        under[first] = "└"
-        if min(past, width) - 1 > first:
-            under[min(past, width) - 1] = "┘"
-    marks = [(edges[lower], f"T⁻ {lower}")]
+        track.append(glyph * columns, style=ACCENT if start <= epoch <= target else DATA)
+    first = min(edges[start], width)
+    past = min(max(edges[min(target, end) + 1], first + 1), width)
+    line = "─" * (past - first)
+    line = "└" + line[2:] + "┘" if len(line) > 1 else "└"[: len(line)]
+    bracket = Text((" " * first + line).ljust(width), style=ACCENT)
+    labels = [(edges[lower], f"T⁻ {lower}")]
     if upper < final:
-        marks += [(edges[upper], f"T {upper}"), (edges[final], f"T⁺ {final}")]
+        labels += [(edges[upper], f"T {upper}"), (edges[final], f"T⁺ {final}")]
     else:
-        marks += [(edges[min(final, end + 1)], f"T = T⁺ {final}")]
-    bracket = Text("".join(under), style=ACCENT)
-    return Text("\n").join([histogram, track, bracket, Text(place(marks, width))])
+        labels += [(edges[min(final, end + 1)], f"T = T⁺ {final}")]
+    return Text("\n").join([histogram, track, bracket, Text(spread_labels(labels, width))])
 
 
-def place(marks: Sequence[tuple[int, str]], width: int) -> str:
-    """Each label at its column or as near as it gets without touching another, in order.
+def spread_labels(labels: Sequence[tuple[int, str]], width: int) -> str:
+    """Write each label at its column, or as near as it gets without touching another.
 
-    Those that do not fit in `width` are left out from the end.
+    Labels keep their order; the last ones are left out if they do not fit into `width`.
     """
-    ends: list[int] = []
+    latest: list[int] = []  # columns, from the last label to the first
     right = width
-    for column, label in reversed(marks):  # from the right, each as far left as it must be
-        column = min(column, right - len(label))
-        ends.append(column)
-        right = column - 1
+    for column, label in reversed(labels):
+        latest.append(min(column, right - len(label)))
+        right = latest[-1] - 1
     line = ""
-    for (wanted, label), latest in zip(marks, reversed(ends), strict=True):
-        column = max(min(wanted, latest), len(line) + 1 if line else 0)
-        if column + len(label) > width:
+    for (column, label), limit in zip(labels, reversed(latest), strict=True):
+        at = max(min(column, limit), len(line) + 1 if line else 0)
+        if at + len(label) > width:
             break
-        line = line.ljust(column) + label
+        line = line.ljust(at) + label
     return line

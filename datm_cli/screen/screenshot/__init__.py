@@ -1,13 +1,16 @@
-"""A running Textual app as a picture, drawn from the cells of its screen.
+"""Pictures of a running Textual app, drawn from the cells of its screen.
 
-    cells = capture(app)                  # what is on the screen now
+    cells = capture(app)                  # what the screen shows now
     save(cells, Path("screen.svg"))       # or .png
 
-`photograph` does the same for an app that is not running yet, without a terminal. For the
-pictures in the README: `python -m datm_cli.screen.screenshot --help`.
+`photograph` runs an app without a terminal first. `python -m datm_cli.screen.screenshot --help`
+makes the pictures of the documentation.
+
+Textual's own SVG depends on a font from the web. Without it, and in viewers that stretch text, its
+blocks and lines have gaps; here they are shapes.
 """
 
 from datm_cli.screen.screenshot.image_files import save
-from datm_cli.screen.screenshot.screen_cells import Cell, Cells, capture, photograph
+from datm_cli.screen.screenshot.screen_cells import ScreenCell, ScreenCells, capture, photograph
 
-__all__ = ["Cell", "Cells", "capture", "photograph", "save"]
+__all__ = ["ScreenCell", "ScreenCells", "capture", "photograph", "save"]

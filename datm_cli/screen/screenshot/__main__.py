@@ -1,4 +1,4 @@
-"""Pictures of datm's own screens, for its documentation, taken without a terminal.
+"""Pictures of datm's screens for the documentation, made without a terminal.
 
 python -m datm_cli.screen.screenshot inspect RUN --press enter,right,enter --out docs/gallery.svg
 """
@@ -18,12 +18,9 @@ from datm_cli.text import output
 from datm_engine.errors import ConfigError, DatmError
 
 if TYPE_CHECKING:
-    from datm_cli.screen.full_screen import FullScreen
+    from datm_cli.screen.full_screen import FullScreenApp
 
 HELP = "python -m datm_cli.screen.screenshot --help"
-
-# A screen of runs or files, and when it is ready to be seen.
-Opened = tuple["FullScreen", Callable[[], bool]]
 
 
 def screenshot(
@@ -31,7 +28,7 @@ def screenshot(
     targets: Annotated[list[str], typer.Argument(metavar="RUN|FILE...")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="An .svg or a .png file.")],
     size: Annotated[str, typer.Option(metavar="COLUMNSxROWS")] = "120x40",
-    press: Annotated[str, typer.Option(help="Keys to press before, with commas.")] = "",
+    press: Annotated[str, typer.Option(help="Keys to press first, with commas.")] = "",
     light: Annotated[bool, typer.Option("--light", help="The light theme.")] = False,
     runs_dir: options.RunsDir = options.RUNS_DIR,
 ) -> None:
@@ -48,41 +45,38 @@ def screenshot(
     app, is_ready = SCREENS[screen](targets, runs_dir)
     if light:
         app.theme = LIGHT.name
-    keys = [key for key in press.split(",") if key]
-    save(
-        asyncio.run(
-            photograph(app, size=(int(columns), int(rows)), press=keys, until=is_ready, within=120)
-        ),
-        out,
+    cells = photograph(
+        app,
+        size=(int(columns), int(rows)),
+        press=[key for key in press.split(",") if key],
+        until=is_ready,
+        within=120,
     )
+    save(asyncio.run(cells), out)
 
 
-def _gallery(targets: list[str], runs_dir: Path) -> Opened:
-    from datm_cli.gallery.gallery_app import Gallery
-    from datm_cli.gallery.loading import loader
+def _gallery(targets: list[str], runs_dir: Path) -> tuple[FullScreenApp, Callable[[], bool]]:
+    from datm_cli.gallery.gallery_app import GalleryApp, set_loader
 
-    gallery = Gallery(targets, loader(targets, None, runs_dir, last=False))
+    app = GalleryApp(targets, set_loader(targets, None, runs_dir, last=False))
 
     def is_ready() -> bool:
-        if gallery.problem is not None:
-            raise gallery.problem
-        return gallery.is_ready and all(worker.is_finished for worker in gallery.workers)
+        if app.error is not None:
+            raise app.error
+        return app.is_ready and all(worker.is_finished for worker in app.workers)
 
-    return gallery, is_ready
+    return app, is_ready
 
 
-def _dashboard(targets: list[str], runs_dir: Path) -> Opened:
-    from datm_cli.dashboard.dashboard_app import Dashboard
+def _dashboard(targets: list[str], runs_dir: Path) -> tuple[FullScreenApp, Callable[[], bool]]:
+    from datm_cli.dashboard.dashboard_app import DashboardApp
     from datm_engine.runs.directory import Run
 
-    dashboard = Dashboard(Run.open(runs_dir, targets[0]))
-    return dashboard, lambda: dashboard.is_drawn
+    app = DashboardApp(Run.open(runs_dir, targets[0]))
+    return app, lambda: app.is_drawn
 
 
-SCREENS: dict[str, Callable[[list[str], Path], Opened]] = {
-    "inspect": _gallery,
-    "monitor": _dashboard,
-}
+SCREENS = {"inspect": _gallery, "monitor": _dashboard}  # each returns (app, whether it is ready)
 
 
 def main() -> None:

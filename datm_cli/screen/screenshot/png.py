@@ -1,27 +1,26 @@
 """A screen as pixels, 16 × 32 a cell.
 
-Shapes are exact. Text takes the first of FONTS that is installed; where none is, Pillow's own,
-which is not monospaced: each character is then centred in its cell.
+Text has the first of FONTS that is installed. Without any, Pillow's own font is used, which is not
+monospaced: each character is centred in its cell.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from functools import lru_cache
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from rich.color import blend_rgb
 
-from datm_cli.screen.screenshot.glyphs import HEIGHT, WIDTH, glyph
-from datm_cli.screen.screenshot.screen_cells import Cell, Cells
+from datm_cli.screen.screenshot.glyphs import HEIGHT, WIDTH, Polygon, glyph
+from datm_cli.screen.screenshot.screen_cells import ScreenCell, ScreenCells
 
 SCALE = 2  # pixels a unit
 WIDE, TALL = WIDTH * SCALE, HEIGHT * SCALE
 MARGIN = 8 * SCALE
-_FINER = 4  # curves are drawn so many times larger, and averaged
+BASELINE = round(TALL * 0.765)
+_FINER = 4  # polygons are drawn so many times larger, and averaged
 
-# Regular and bold, as their files are called.
+# Files of regular and of bold fonts.
 FONTS = [
     ("DejaVuSansMono.ttf", "DejaVuSansMono-Bold.ttf"),
     ("LiberationMono-Regular.ttf", "LiberationMono-Bold.ttf"),
@@ -30,90 +29,73 @@ FONTS = [
     ("NotoSansMono-Regular.ttf", "NotoSansMono-Bold.ttf"),
 ]
 
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
-
-def to_png(cells: Cells) -> Image.Image:
-    """The screen with a margin of its background."""
+def to_png(cells: ScreenCells) -> Image.Image:
+    """Draw a screen, with a margin in its background."""
     columns, rows = cells.size
-    front = np.array([[cell.foreground for cell in row] for row in cells.rows], dtype=np.float32)
-    back = np.array([[cell.background for cell in row] for row in cells.rows], dtype=np.float32)
-    canvas = np.empty((rows, columns, TALL, WIDE, 3), dtype=np.float32)
-    canvas[:] = back[:, :, None, None]
-    for look, places in _places(cells).items():
-        mask = _mask(*look)[:, :, None]
-        y, x = np.array(places).T
-        for part in range(mask.shape[1] // WIDE):  # a wide character reaches into the next cell
-            share = mask[:, part * WIDE : (part + 1) * WIDE]
-            at = y[x + part < columns], x[x + part < columns] + part
-            difference = (front[at] - back[at])[:, None, None]
-            canvas[at] = canvas[at] + difference * share
-    pixels = canvas.swapaxes(1, 2).reshape(rows * TALL, columns * WIDE, 3)
-    sheet = Image.new(
-        "RGB", (columns * WIDE + 2 * MARGIN, rows * TALL + 2 * MARGIN), cells.background
-    )
-    sheet.paste(Image.fromarray(pixels.round().clip(0, 255).astype(np.uint8)), (MARGIN, MARGIN))
-    return sheet
-
-
-Look = tuple[str, bool, bool, bool, int]
-
-
-def _places(cells: Cells) -> dict[Look, list[tuple[int, int]]]:
-    """Where each character stands in each look."""
-    places: dict[Look, list[tuple[int, int]]] = defaultdict(list)
+    size = columns * WIDE + 2 * MARGIN, rows * TALL + 2 * MARGIN
+    image = Image.new("RGB", size, cells.background)
+    pen = ImageDraw.Draw(image)
+    # All backgrounds come first, because a wide character reaches into the next cell.
     for y, row in enumerate(cells.rows):
         for x, cell in enumerate(row):
-            wide = x + 1 < len(row) and row[x + 1].character == ""
-            if cell.character and (not cell.character.isspace() or cell.underline or cell.strike):
-                places[_look(cell, 2 if wide else 1)].append((y, x))
-    return places
+            left, top = MARGIN + x * WIDE, MARGIN + y * TALL
+            pen.rectangle((left, top, left + WIDE - 1, top + TALL - 1), cell.background)
+    for y, row in enumerate(cells.rows):
+        for x, cell in enumerate(row):
+            if cell.character:
+                is_wide = x + 1 < len(row) and row[x + 1].character == ""
+                position = MARGIN + x * WIDE, MARGIN + y * TALL
+                _draw(image, pen, cell, position, WIDE * (2 if is_wide else 1))
+    return image
 
 
-def _look(cell: Cell, width: int) -> Look:
-    return cell.character, cell.bold, cell.underline, cell.strike, width
-
-
-@lru_cache(maxsize=4096)
-def _mask(
-    character: str, bold: bool, underline: bool, strike: bool, width: int
-) -> NDArray[np.float32]:
-    """[TALL, width × WIDE]: the foreground's share of each pixel."""
-    shape = glyph(character)
+def _draw(
+    image: Image.Image,
+    pen: ImageDraw.ImageDraw,
+    cell: ScreenCell,
+    position: tuple[int, int],
+    width: int,
+) -> None:
+    """Draw a character `width` pixels wide, from the upper left of its cell."""
+    left, top = position
+    shape = glyph(cell.character)
     if shape is None:
-        mask = _letter(character, bold, width)
+        if not cell.character.isspace():
+            middle = left + width / 2, top + BASELINE
+            pen.text(middle, cell.character, cell.foreground, _font(cell.bold), anchor="ms")
     else:
-        fine = _FINER * SCALE
-        drawn = Image.new("L", (WIDTH * fine, HEIGHT * fine), 0)
-        pen = ImageDraw.Draw(drawn)
-        for left, top, right, bottom in shape.rectangles:
-            box = [left * fine, top * fine, right * fine - 1, bottom * fine - 1]
-            pen.rectangle(box, fill=255)
-        for curve in shape.curves:
-            pen.polygon([(x * fine, y * fine) for x, y in curve], fill=255)
-        mask = _share(drawn.reduce(_FINER)) * np.float32(shape.strength)
-    if underline:
-        mask[-3 * SCALE : -2 * SCALE] = 1
-    if strike:
-        mask[TALL // 2 : TALL // 2 + SCALE] = 1
-    return mask
+        colour = blend_rgb(cell.background, cell.foreground, shape.strength)
+        for x0, y0, x1, y1 in shape.rectangles:  # whole pixels, as units have two
+            corners = (x0 * SCALE, y0 * SCALE, x1 * SCALE - 1, y1 * SCALE - 1)
+            pen.rectangle([edge + (left, top)[k % 2] for k, edge in enumerate(corners)], colour)
+        if shape.polygons:
+            image.paste(colour, position, _mask(shape.polygons))
+    if cell.underline:
+        pen.rectangle(
+            (left, top + TALL - 3 * SCALE, left + width - 1, top + TALL - 2 * SCALE - 1),
+            cell.foreground,
+        )
+    if cell.strike:
+        pen.rectangle(
+            (left, top + TALL // 2, left + width - 1, top + TALL // 2 + SCALE - 1), cell.foreground
+        )
 
 
-def _letter(character: str, bold: bool, width: int) -> NDArray[np.float32]:
-    font = _font(bold)
-    drawn = Image.new("L", (width * WIDE, TALL), 0)
-    middle = (width * WIDE / 2, round(TALL * 0.765))
-    ImageDraw.Draw(drawn).text(middle, character, 255, font, anchor="ms")
-    return _share(drawn)
-
-
-def _share(drawn: Image.Image) -> NDArray[np.float32]:
-    return np.asarray(drawn).astype(np.float32) / np.float32(255)
+@lru_cache(maxsize=512)
+def _mask(polygons: tuple[Polygon, ...]) -> Image.Image:
+    """The polygons' share of each pixel of a cell."""
+    fine = _FINER * SCALE
+    mask = Image.new("L", (WIDTH * fine, HEIGHT * fine), 0)
+    pen = ImageDraw.Draw(mask)
+    for polygon in polygons:
+        pen.polygon([(x * fine, y * fine) for x, y in polygon], fill=255)
+    return mask.reduce(_FINER)
 
 
 @lru_cache(maxsize=2)
-def _font(bold: bool) -> Font:
-    """The font at the size whose characters are a cell wide."""
+def _font(bold: bool) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """The font in the size at which characters are a cell wide."""
     for names in FONTS:
         try:
             measured = ImageFont.truetype(names[bold], 100)

@@ -1,4 +1,4 @@
-"""What stands on an app's screen, cell by cell, free of escapes and of Textual."""
+"""The cells of an app's screen: a character and its colours each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.cells import get_character_cell_size
-from rich.color import Color, blend_rgb
+from rich.color import blend_rgb
 from rich.color_triplet import ColorTriplet
 from rich.segment import Segment
 from rich.style import Style
@@ -17,12 +17,12 @@ from rich.terminal_theme import TerminalTheme
 from textual._context import visible_screen_stack
 from textual.app import App
 
-_FAINT = 0.5  # share of the background in dim text
+_DIM = 0.5  # the background's share of dim text
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A character with the colours it is seen in. A wide one is followed by a cell without."""
+class ScreenCell:
+    """A cell as it is seen. After a wide character follows a cell with an empty one."""
 
     character: str
     foreground: ColorTriplet
@@ -34,10 +34,10 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Cells:
-    """A screen: rows of equally many cells, and the colour around them."""
+class ScreenCells:
+    """Rows of equally many cells, and the colour around them."""
 
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[ScreenCell, ...], ...]
     background: ColorTriplet
 
     @property
@@ -46,24 +46,24 @@ class Cells:
         return (len(self.rows[0]) if self.rows else 0), len(self.rows)
 
     def text(self) -> str:
-        """The characters alone, a line a row, without spaces at the ends."""
+        """The characters, a line a row, without spaces at the ends."""
         lines = ("".join(cell.character for cell in row).rstrip() for row in self.rows)
         return "".join(line + "\n" for line in lines)
 
 
-def capture(app: App[Any]) -> Cells:
-    """The screen of a running app as it stands, with what shows through from screens below."""
-    # Textual has no public way to the cells that leaves its pending repaints alone.
+def capture(app: App[Any]) -> ScreenCells:
+    """Return the cells of a running app's screen, with screens that show through from below."""
+    # Textual has no public way to the cells that keeps its pending repaints.
     visible_screen_stack.set(app._background_screens)
     strips = app.screen._compositor.render_strips()
     theme = app.ansi_theme
     width, _ = app.screen.size
-    empty = Cell(" ", theme.foreground_color, theme.background_color)
+    empty = ScreenCell(" ", theme.foreground_color, theme.background_color)
     rows = []
     for strip in strips:
-        row = [*_cells(strip, theme, empty)][:width]
+        row = _cells(strip, theme, empty)[:width]
         rows.append(tuple(row + [empty] * (width - len(row))))
-    return Cells(tuple(rows), ColorTriplet(*app.screen.background_colors[1].rgb))
+    return ScreenCells(tuple(rows), ColorTriplet(*app.screen.background_colors[1].rgb))
 
 
 async def photograph(
@@ -73,11 +73,13 @@ async def photograph(
     press: Iterable[str] = (),
     until: Callable[[], bool] = lambda: True,
     within: float = 30.0,
-) -> Cells:
-    """Run an app without a terminal and capture it at `size` (columns, rows).
+) -> ScreenCells:
+    """Run an app without a terminal of `size` (columns, rows), press keys, and capture it.
 
-    `until`: when it is ready, waited for before the keys `press` and once more after them. Raises
-    TimeoutError if that takes longer than `within` seconds.
+    until: whether the app is ready. It is awaited before the keys and after them.
+
+    Raises:
+        TimeoutError: the app is not ready `within` seconds.
     """
     app.animation_level = "none"
     async with app.run_test(size=size) as pilot:
@@ -92,45 +94,32 @@ async def photograph(
         return capture(app)
 
 
-def _cells(strip: Iterable[Segment], theme: TerminalTheme, empty: Cell) -> list[Cell]:
-    cells: list[Cell] = []
+def _cells(strip: Iterable[Segment], theme: TerminalTheme, empty: ScreenCell) -> list[ScreenCell]:
+    cells: list[ScreenCell] = []
     for text, style, _ in strip:
-        like = _like(style, theme, empty)
+        styled = _styled(style, theme, empty)
         for character in text:
             width = get_character_cell_size(character)
-            if width == 0:  # an accent belongs to the letter before it
-                if cells:
-                    cells[-1] = replace(cells[-1], character=cells[-1].character + character)
-                continue
-            cells.append(replace(like, character=character))
-            cells += [replace(like, character="")] * (width - 1)
+            if width:
+                cells.append(replace(styled, character=character))
+                cells += [replace(styled, character="")] * (width - 1)
+            elif cells:  # a combining character belongs to the one before it
+                cells[-1] = replace(cells[-1], character=cells[-1].character + character)
     return cells
 
 
-def _like(style: Style | None, theme: TerminalTheme, empty: Cell) -> Cell:
-    """An empty cell of this style."""
+def _styled(style: Style | None, theme: TerminalTheme, empty: ScreenCell) -> ScreenCell:
+    """`empty` in this style."""
     if style is None:
         return empty
-    front = _rgb(style.color, theme, empty.foreground, foreground=True)
-    back = _rgb(style.bgcolor, theme, empty.background, foreground=False)
+    front, back = empty.foreground, empty.background
+    if style.color and not style.color.is_default:
+        front = style.color.get_truecolor(theme, foreground=True)
+    if style.bgcolor and not style.bgcolor.is_default:
+        back = style.bgcolor.get_truecolor(theme, foreground=False)
     if style.reverse:
         front, back = back, front
     if style.dim:
-        front = blend_rgb(front, back, _FAINT)
-    return Cell(
-        " ",
-        front,
-        back,
-        bool(style.bold),
-        bool(style.italic),
-        bool(style.underline),
-        bool(style.strike),
-    )
-
-
-def _rgb(
-    color: Color | None, theme: TerminalTheme, default: ColorTriplet, *, foreground: bool
-) -> ColorTriplet:
-    if color is None or color.is_default:
-        return default
-    return color.get_truecolor(theme, foreground)
+        front = blend_rgb(front, back, _DIM)
+    flags = (bool(flag) for flag in (style.bold, style.italic, style.underline, style.strike))
+    return ScreenCell(" ", front, back, *flags)

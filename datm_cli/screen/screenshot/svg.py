@@ -1,7 +1,7 @@
 """A screen as SVG: shapes for blocks, lines and braille, text for the rest.
 
-Everything of one colour is one path. Rectangles are drawn without smoothing, as neighbours would
-otherwise show a seam between them.
+All shapes of one colour are one path. Rectangles are drawn without smoothing, because neighbours
+would show a seam between them.
 """
 
 from __future__ import annotations
@@ -9,122 +9,102 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from html import escape
+from itertools import groupby
 
 from rich.color_triplet import ColorTriplet
 
 from datm_cli.screen.screenshot.glyphs import HEIGHT, WIDTH, Polygon, glyph
-from datm_cli.screen.screenshot.screen_cells import Cell, Cells
+from datm_cli.screen.screenshot.screen_cells import ScreenCell, ScreenCells
 
 FONTS = "'DejaVu Sans Mono','Liberation Mono',Menlo,Consolas,'Noto Sans Mono',monospace"
-FONT_SIZE = 13.25  # of a font whose characters are 0.602 of it wide: 8 units
+FONT_SIZE = 13.25  # characters of these fonts are 0.602 of it wide: 8 units
 BASELINE = 12.25
 MARGIN = 8
 CORNER = 6
 
 
-def to_svg(cells: Cells) -> str:
-    """A document whose size is the screen's, 8 × 16 a cell, with a margin around it."""
+def to_svg(cells: ScreenCells) -> str:
+    """Draw a screen, 8 × 16 a cell, with a margin around it."""
     rectangles: dict[tuple[ColorTriplet, float], list[str]] = defaultdict(list)
-    curves: dict[ColorTriplet, list[str]] = defaultdict(list)
+    polygons: dict[ColorTriplet, list[str]] = defaultdict(list)
+    texts: list[str] = []
     for y, row in enumerate(cells.rows):
-        for x, length, colour in _backgrounds(row):
+        x = 0
+        for colour, run in groupby(row, key=lambda cell: cell.background):
+            width = len(list(run))
             if colour != cells.background:
-                rectangles[colour, 1.0].append(
-                    _rectangle(x * WIDTH, y * HEIGHT, length * WIDTH, HEIGHT)
-                )
-    words: list[str] = []
+                box = _rectangle(x * WIDTH, y * HEIGHT, width * WIDTH, HEIGHT)
+                rectangles[colour, 1.0].append(box)
+            x += width
     for y, row in enumerate(cells.rows):
         for x, cell in enumerate(row):
-            shape = glyph(cell.character)
-            if shape is not None:
-                for left, top, right, bottom in shape.rectangles:
-                    at = x * WIDTH + left, y * HEIGHT + top
-                    drawn = _rectangle(*at, right - left, bottom - top)
-                    rectangles[cell.foreground, shape.strength].append(drawn)
-                for curve in shape.curves:
-                    curves[cell.foreground].append(_polygon(curve, x * WIDTH, y * HEIGHT))
-        words += [_word(x, y, run) for x, run in _runs(row)]
+            if (shape := glyph(cell.character)) is None:
+                continue
+            left, top = x * WIDTH, y * HEIGHT
+            rectangles[cell.foreground, shape.strength] += [
+                _rectangle(left + x0, top + y0, x1 - x0, y1 - y0)
+                for x0, y0, x1, y1 in shape.rectangles
+            ]
+            polygons[cell.foreground] += [_polygon(each, left, top) for each in shape.polygons]
+        texts += [_text(x, y, run) for x, run in _text_runs(row)]
     columns, rows = cells.size
     wide, tall = columns * WIDTH + 2 * MARGIN, rows * HEIGHT + 2 * MARGIN
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {tall}" '
-            f'width="{wide}" height="{tall}">',
-            f'<rect width="{wide}" height="{tall}" rx="{CORNER}" fill="{cells.background.hex}"/>',
-            f'<g transform="translate({MARGIN} {MARGIN})">',
-            '<g shape-rendering="crispEdges">',
-            *(
-                _path(colour, parts, "" if strength == 1 else f' fill-opacity="{strength:g}"')
-                for (colour, strength), parts in rectangles.items()
-            ),
-            "</g>",
-            *(_path(colour, parts) for colour, parts in curves.items()),
-            f'<g font-family="{FONTS}" font-size="{FONT_SIZE}" style="white-space:pre">',
-            *words,
-            "</g>",
-            "</g>",
-            "</svg>",
-            "",
-        ]
-    )
-
-
-def _backgrounds(row: tuple[Cell, ...]) -> Iterator[tuple[int, int, ColorTriplet]]:
-    """(first column, columns, colour) of neighbours of one background."""
-    start = 0
-    for x in range(1, len(row) + 1):
-        if x == len(row) or row[x].background != row[start].background:
-            yield start, x - start, row[start].background
-            start = x
-
-
-def _runs(row: tuple[Cell, ...]) -> Iterator[tuple[int, list[Cell]]]:
-    """Words and their first columns: neighbours of one style that take a font, up to a gap."""
-    run: list[Cell] = []
-    for x, cell in enumerate((*row, None)):
-        continues = cell is not None and cell.character == "" and run
-        if cell is not None and (continues or _takes_font(cell)):
-            if run and not continues and _style(run[0]) != _style(cell):
-                yield x - len(run), run
-                run = []
-            run.append(cell)
-        elif run:
-            yield x - len(run), run
-            run = []
-
-
-def _takes_font(cell: Cell) -> bool:
-    ruled = cell.underline or cell.strike
-    return (
-        cell.character != ""
-        and (ruled or not cell.character.isspace())
-        and not glyph(cell.character)
-    )
-
-
-def _style(cell: Cell) -> tuple[ColorTriplet, bool, bool, bool, bool]:
-    return cell.foreground, cell.bold, cell.italic, cell.underline, cell.strike
-
-
-def _word(x: int, y: int, run: list[Cell]) -> str:
-    first = run[0]
-    ruled = " ".join(
-        name for name, on in [("underline", first.underline), ("line-through", first.strike)] if on
-    )
-    looks = [
-        ("font-weight", "bold" if first.bold else ""),
-        ("font-style", "italic" if first.italic else ""),
-        ("text-decoration", ruled),
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {tall}" '
+        f'width="{wide}" height="{tall}">',
+        f'<rect width="{wide}" height="{tall}" rx="{CORNER}" fill="{cells.background.hex}"/>',
+        f'<g transform="translate({MARGIN} {MARGIN})">',
+        '<g shape-rendering="crispEdges">',
+        *(_path(colour, parts, strength) for (colour, strength), parts in rectangles.items()),
+        "</g>",
+        *(_path(colour, parts) for colour, parts in polygons.items()),
+        f'<g font-family="{FONTS}" font-size="{FONT_SIZE}" style="white-space:pre">',
+        *texts,
+        "</g>",
+        "</g>",
+        "</svg>",
     ]
-    marks = "".join(f' {name}="{value}"' for name, value in looks if value)
-    text = escape("".join(cell.character for cell in run), quote=False)
-    return (
-        f'<text x="{x * WIDTH}" y="{y * HEIGHT + BASELINE:g}" textLength="{len(run) * WIDTH}" '
-        f'fill="{first.foreground.hex}"{marks}>{text}</text>'
-    )
+    return "".join(f"{line}\n" for line in lines if line)
 
 
-def _path(colour: ColorTriplet, parts: list[str], more: str = "") -> str:
+def _text_runs(row: tuple[ScreenCell, ...]) -> Iterator[tuple[int, list[ScreenCell]]]:
+    """(first column, cells) of neighbours in one style that a font draws, up to a space."""
+
+    def style(cell: ScreenCell) -> object:
+        has_line = cell.underline or cell.strike
+        if glyph(cell.character) or (cell.character.isspace() and not has_line):
+            return None
+        return cell.foreground, cell.bold, cell.italic, cell.underline, cell.strike
+
+    x = 0
+    for key, run in groupby(row, key=style):
+        cells = list(run)
+        if key is not None:
+            yield x, cells
+        x += len(cells)
+
+
+def _text(x: int, y: int, run: list[ScreenCell]) -> str:
+    first = run[0]
+    decorations = [("underline", first.underline), ("line-through", first.strike)]
+    attributes = {
+        "x": x * WIDTH,
+        "y": f"{y * HEIGHT + BASELINE:g}",
+        # The width is stated, so that columns stay aligned in any font.
+        "textLength": len(run) * WIDTH,
+        "fill": first.foreground.hex,
+        "font-weight": "bold" if first.bold else "",
+        "font-style": "italic" if first.italic else "",
+        "text-decoration": " ".join(name for name, is_on in decorations if is_on),
+    }
+    stated = "".join(f' {name}="{value}"' for name, value in attributes.items() if value != "")
+    return f"<text{stated}>{escape(''.join(cell.character for cell in run), quote=False)}</text>"
+
+
+def _path(colour: ColorTriplet, parts: list[str], opacity: float = 1.0) -> str:
+    if not parts:
+        return ""
+    more = "" if opacity == 1 else f' fill-opacity="{opacity:g}"'
     return f'<path fill="{colour.hex}"{more} d="{"".join(parts)}"/>'
 
 
@@ -133,5 +113,4 @@ def _rectangle(x: float, y: float, width: float, height: float) -> str:
 
 
 def _polygon(points: Polygon, left: float, top: float) -> str:
-    placed = [f"{round(left + x, 2):g} {round(top + y, 2):g}" for x, y in points]
-    return "M" + "L".join(placed) + "z"
+    return "M" + "L".join(f"{round(left + x, 2):g} {round(top + y, 2):g}" for x, y in points) + "z"

@@ -16,8 +16,8 @@ from safetensors.numpy import save_file
 from textual.app import App
 from textual.pilot import Pilot
 
-from datm_cli.dashboard.dashboard_app import Dashboard
-from datm_cli.dashboard.tune_dashboard import TuneDashboard
+from datm_cli.dashboard.dashboard_app import DashboardApp
+from datm_cli.dashboard.tune_dashboard import TuneDashboardApp
 from datm_engine.runs import event_log, events
 from datm_engine.runs.directory import Run
 from datm_engine.runs.events import Event
@@ -27,8 +27,8 @@ CLASSES = ("cat", "dog", "owl")
 
 Make = Callable[..., Run]
 Size = tuple[int, int]
-Screen = TypeVar("Screen", Dashboard, TuneDashboard)
-Act = Callable[[Dashboard, Pilot[int]], Awaitable[None]]
+Screen = TypeVar("Screen", DashboardApp, TuneDashboardApp)
+Act = Callable[[DashboardApp, Pilot[int]], Awaitable[None]]
 
 
 def matched(iteration: int, iterations: int = 300, **over: Any) -> events.Matched:
@@ -225,8 +225,8 @@ def played(app: Screen, act: Callable[[Screen, Pilot[int]], Awaitable[None]], si
     return app
 
 
-def shown(run: Run, act: Act, size: Size = (120, 40)) -> Dashboard:
-    return played(Dashboard(run, clock=lambda: BEGAN + 400, follow=False), act, size)
+def shown(run: Run, act: Act, size: Size = (120, 40)) -> DashboardApp:
+    return played(DashboardApp(run, clock=lambda: BEGAN + 400, follow=False), act, size)
 
 
 def ended(status: str = "done", **over: str) -> events.RunEnded:

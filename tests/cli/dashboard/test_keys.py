@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from datm_cli.dashboard.dashboard_app import Dashboard
+from datm_cli.dashboard.dashboard_app import DashboardApp
 from datm_engine.runs.process import Process
 
 from .conftest import Make, ended, screen_text, shown, story, until
@@ -19,7 +19,7 @@ def test_a_view_is_saved_twice_without_what_was_said_of_the_first(
 ) -> None:
     monkeypatch.chdir(tmp_path)
 
-    async def look(app: Dashboard, pilot: Pilot[int]) -> None:
+    async def look(app: DashboardApp, pilot: Pilot[int]) -> None:
         for name in ("pets-120.svg", "pets-120-2.svg"):
             await pilot.press("S")
             await until(pilot, (tmp_path / name).exists)
@@ -31,7 +31,7 @@ def test_a_view_is_saved_twice_without_what_was_said_of_the_first(
 
 
 def test_keys(make_run: Make) -> None:
-    async def play(app: Dashboard, pilot: Pilot[int]) -> None:
+    async def play(app: DashboardApp, pilot: Pilot[int]) -> None:
         async def press(key: str, seen: str, *, gone: str = "") -> None:
             await pilot.press(key)
             await until(pilot, lambda: seen in screen_text(app))
@@ -63,7 +63,7 @@ def test_keys(make_run: Make) -> None:
 
 
 def test_the_command_palette_knows_what_keys_do(make_run: Make) -> None:
-    async def play(app: Dashboard, pilot: Pilot[int]) -> None:
+    async def play(app: DashboardApp, pilot: Pilot[int]) -> None:
         await pilot.press("ctrl+p")
         await until(pilot, lambda: "Dark or light" in screen_text(app))
         await pilot.press(*"log scale")
@@ -75,7 +75,7 @@ def test_the_command_palette_knows_what_keys_do(make_run: Make) -> None:
 
 
 def test_pages_of_pictures(make_run: Make) -> None:
-    async def play(app: Dashboard, pilot: Pilot[int]) -> None:
+    async def play(app: DashboardApp, pilot: Pilot[int]) -> None:
         for _ in range(8):
             await pilot.press("plus")
             await pilot.pause()
@@ -96,13 +96,13 @@ def test_leaving_leaves_the_run_alone(make_run: Make, key: str) -> None:
     run = make_run(story())
     Process.of(os.getpid()).write(run.process_file)
 
-    async def play(app: Dashboard, pilot: Pilot[int]) -> None:
+    async def play(app: DashboardApp, pilot: Pilot[int]) -> None:
         await pilot.press(key)
         await pilot.pause()
 
     app = shown(run, play)
     assert app.return_value == 0
-    assert app.farewell() == f"run pets goes on; back to it: datm monitor {run.path}"
+    assert app.exit_message() == f"run pets continues; watch it: datm monitor {run.path}"
     assert not run.stop_file.exists()
 
 
@@ -112,7 +112,7 @@ def test_stopping_is_asked_for(make_run: Make, monkeypatch: pytest.MonkeyPatch) 
     killed: list[tuple[int, int]] = []
     monkeypatch.setattr("os.kill", lambda pid, number: killed.append((pid, number)))
 
-    async def play(app: Dashboard, pilot: Pilot[int]) -> None:
+    async def play(app: DashboardApp, pilot: Pilot[int]) -> None:
         await pilot.press("x")
         await until(pilot, lambda: "Stop run pets?" in screen_text(app))
         await pilot.press("n")

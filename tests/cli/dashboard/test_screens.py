@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from datm_cli.dashboard.dashboard_app import Dashboard
+from datm_cli.dashboard.dashboard_app import DashboardApp
 from datm_engine.runs import event_log, events
 from datm_engine.runs.process import Process
 
@@ -28,7 +28,7 @@ def assert_golden(name: str, text: str) -> None:
 
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (120, 40), (200, 60)])
 def test_a_distillation(make_run: Make, columns: int, rows: int) -> None:
-    async def look(app: Dashboard, pilot: Pilot[int]) -> None:
+    async def look(app: DashboardApp, pilot: Pilot[int]) -> None:
         assert_golden(f"distilling-{columns}x{rows}", screen_text(app))
 
     run = make_run([*story(), ended("stopped")])
@@ -44,7 +44,7 @@ def test_every_subset_of_real_images_is_a_line_across(make_run: Make) -> None:
         over = {"set": name, "accuracy_mean": accuracy, "validation_mean": accuracy + 2}
         told.insert(at, dataclasses.replace(full, **over))
 
-    async def look(app: Dashboard, pilot: Pilot[int]) -> None:
+    async def look(app: DashboardApp, pilot: Pilot[int]) -> None:
         text = screen_text(app)
         for named in ("herding 20.0, el2n 22.0", "kcenter 32.0", "random 43.0", "full 84.0"):
             assert named in text, text
@@ -53,7 +53,7 @@ def test_every_subset_of_real_images_is_a_line_across(make_run: Make) -> None:
 
 
 def test_experts_in_training(make_run: Make) -> None:
-    async def look(app: Dashboard, pilot: Pilot[int]) -> None:
+    async def look(app: DashboardApp, pilot: Pilot[int]) -> None:
         assert_golden("experts-120x40", screen_text(app))
 
     run = make_run([event for event in story() if event.time <= BEGAN + 40])
@@ -62,11 +62,11 @@ def test_experts_in_training(make_run: Make) -> None:
 
 
 def test_before_anything_is_told(make_run: Make) -> None:
-    async def look(app: Dashboard, pilot: Pilot[int]) -> None:
+    async def look(app: DashboardApp, pilot: Pilot[int]) -> None:
         text = screen_text(app)
         assert "no images yet" in text
         assert "no values yet" in text
-        assert app.farewell().startswith("run pets is new; go on with: datm distill --resume")
+        assert app.exit_message().startswith("run pets is new; resume it: datm distill --resume")
 
     shown(make_run([]), look)
 
@@ -82,16 +82,16 @@ def test_a_finished_run_tells_the_gap_to_lossless(make_run: Make) -> None:
             images=6,
         )
 
-    async def look(app: Dashboard, pilot: Pilot[int]) -> None:
+    async def look(app: DashboardApp, pilot: Pilot[int]) -> None:
         assert app.status == "done"
         assert "test 70.0 · 12.0 to lossless" in screen_text(app)
-        assert app.farewell().startswith("run pets is done; look at it: datm inspect")
+        assert app.exit_message().startswith("run pets is done; view it: datm inspect")
 
     shown(make_run([*story(300), row("distilled", 70.0), ended()]), look, (200, 60))
 
 
 def test_a_failed_run_shows_why(make_run: Make) -> None:
-    async def look(app: Dashboard, pilot: Pilot[int]) -> None:
+    async def look(app: DashboardApp, pilot: Pilot[int]) -> None:
         text = screen_text(app)
         assert "why it ended" in text
         assert "no paint" in text
@@ -107,11 +107,11 @@ def test_a_crashed_run_shows_the_engines_last_words(make_run: Make) -> None:
     here = dataclasses.replace(Process.of(os.getpid()), started="another time")
     here.write(run.process_file)
 
-    async def look(app: Dashboard, pilot: Pilot[int]) -> None:
+    async def look(app: DashboardApp, pilot: Pilot[int]) -> None:
         assert app.status == "crashed"
         text = screen_text(app)
         assert "MemoryError: out of paint" in text
-        assert "go on with: datm distill --resume" in text
+        assert "resume it: datm distill --resume" in text
         assert "✗ pets crashed" in text
 
     shown(run, look)
@@ -122,7 +122,7 @@ def test_the_engines_own_error_is_told_and_not_its_progress(make_run: Make) -> N
     run.engine_log.write_text("[00:00:01] all is well\nerror: no paint\nhint: buy paint\n")
     dataclasses.replace(Process.of(os.getpid()), started="another time").write(run.process_file)
 
-    async def look(app: Dashboard, pilot: Pilot[int]) -> None:
+    async def look(app: DashboardApp, pilot: Pilot[int]) -> None:
         text = screen_text(app)
         assert "error: no paint" in text, "though a narrow screen has no log otherwise"
         assert "all is well" not in text
@@ -136,8 +136,8 @@ def test_a_killed_engine_left_no_word(make_run: Make) -> None:
     run.engine_log.write_text("[00:00:01] all is well\n")
     dataclasses.replace(Process.of(os.getpid()), started="another time").write(run.process_file)
 
-    async def look(app: Dashboard, pilot: Pilot[int]) -> None:
-        assert "the engine was killed: it left no word" in screen_text(app)
+    async def look(app: DashboardApp, pilot: Pilot[int]) -> None:
+        assert "the engine was killed without an error message" in screen_text(app)
 
     shown(run, look)
 
@@ -145,7 +145,7 @@ def test_a_killed_engine_left_no_word(make_run: Make) -> None:
 def test_a_run_that_is_taken_away_leaves_the_screen(make_run: Make) -> None:
     run = make_run([*story(), ended("stopped")])
 
-    async def look(app: Dashboard, pilot: Pilot[int]) -> None:
+    async def look(app: DashboardApp, pilot: Pilot[int]) -> None:
         shutil.rmtree(run.path)
         app.poll()
         await pilot.press("b")
@@ -159,7 +159,7 @@ def test_a_run_that_is_taken_away_leaves_the_screen(make_run: Make) -> None:
 def test_events_that_cannot_be_read_are_told(make_run: Make) -> None:
     run = make_run([*story(), ended("stopped")])
 
-    async def look(app: Dashboard, pilot: Pilot[int]) -> None:
+    async def look(app: DashboardApp, pilot: Pilot[int]) -> None:
         run.event_log.unlink()
         run.event_log.mkdir()
         app._next_drawing = 0.0
@@ -172,7 +172,7 @@ def test_events_that_cannot_be_read_are_told(make_run: Make) -> None:
 def test_what_comes_later_is_seen(make_run: Make) -> None:
     run = make_run(story(100))
 
-    async def look(app: Dashboard, pilot: Pilot[int]) -> None:
+    async def look(app: DashboardApp, pilot: Pilot[int]) -> None:
         assert "100/300" in screen_text(app)
         with run.event_log.open("a") as file:
             for event in story(120)[-21:]:
@@ -192,7 +192,7 @@ def test_looking_at_a_finished_run_reads_it_once(
     from_json = event_log.from_json
     monkeypatch.setattr(event_log, "from_json", lambda line: read.append(line) or from_json(line))
 
-    async def look(app: Dashboard, pilot: Pilot[int]) -> None:
+    async def look(app: DashboardApp, pilot: Pilot[int]) -> None:
         for _ in range(5):
             app.poll()
         assert app.status == "done"
@@ -205,7 +205,7 @@ def test_a_damaged_sample_costs_only_the_pictures(make_run: Make) -> None:
     run = make_run([*story(), ended("stopped")])
     (run.samples / "000100.safetensors").write_bytes(b"\xff" * 40)
 
-    async def look(app: Dashboard, pilot: Pilot[int]) -> None:
+    async def look(app: DashboardApp, pilot: Pilot[int]) -> None:
         text = screen_text(app)
         assert "000100.safetensors cannot be read" in text
         assert "matching loss  0.393" in text
@@ -216,7 +216,7 @@ def test_a_damaged_sample_costs_only_the_pictures(make_run: Make) -> None:
 def test_without_colour_pictures_are_ramps(make_run: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
 
-    async def look(app: Dashboard, pilot: Pilot[int]) -> None:
+    async def look(app: DashboardApp, pilot: Pilot[int]) -> None:
         app.action_only("images")
         await pilot.pause()
         app.redraw()

@@ -123,7 +123,7 @@ def test_a_run_outlives_every_screen(terminal: Terminal, endless: str) -> None:
     run = Run(terminal.folder / "runs" / "r")
 
     terminal.press("q")
-    terminal.until("run r goes on; back to it: datm monitor")
+    terminal.until("run r continues; watch it: datm monitor")
     terminal.is_as_it_was()
     assert run.status() == "running"
 
@@ -149,7 +149,7 @@ def test_a_run_outlives_every_screen(terminal: Terminal, endless: str) -> None:
     terminal.press("y")
     terminal.until("■ r stopped")
     terminal.press("C-c")
-    terminal.until("run r is stopped; go on with: datm distill --resume")
+    terminal.until("run r is stopped; resume it: datm distill --resume")
     terminal.is_as_it_was()
     assert run.checkpoint.exists()
 
@@ -175,7 +175,7 @@ def test_stopped_from_elsewhere_and_gone_on_with(terminal: Terminal, endless: st
     terminal.type(f"clear; {DATM} distill --resume r --iterations {done + 3}")
     terminal.until("r done", "evaluate")
     terminal.press("q")
-    terminal.until("run r is done; look at it: datm inspect")
+    terminal.until("run r is done; view it: datm inspect")
 
 
 @pytest.mark.parametrize(("signal", "code"), [("TERM", 143), ("HUP", 129)])

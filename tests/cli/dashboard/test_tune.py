@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from datm_cli.dashboard.panels.images_panel import Pictures
-from datm_cli.dashboard.panels.trials_panel import TrialTable
-from datm_cli.dashboard.tune_dashboard import TuneDashboard
+from datm_cli.dashboard.panels.images_panel import ImagesPanel
+from datm_cli.dashboard.panels.trials_panel import TrialsPanel
+from datm_cli.dashboard.tune_dashboard import TuneDashboardApp
 from datm_engine.runs import event_log, events
 from datm_engine.runs.events import Event
 from datm_engine.runs.process import Process
@@ -21,7 +21,7 @@ from datm_engine.tuning.tune_folder import Tune
 from .conftest import BEGAN, Make, Size, played, screen_text, story
 from .test_screens import assert_golden
 
-Act = Callable[[TuneDashboard, Pilot[int]], Awaitable[None]]
+Act = Callable[[TuneDashboardApp, Pilot[int]], Awaitable[None]]
 CHANGES = ["", "T⁺ 3, lr_images 9.3", "syn_steps 6, lr_labels 2.5, a change that is long to tell"]
 
 
@@ -85,8 +85,8 @@ def say(tune: Tune, told: list[Event]) -> None:
         log.write("".join(event_log.to_json(event) + "\n" for event in told))
 
 
-def shown(tune: Tune, act: Act, size: Size = (120, 40)) -> TuneDashboard:
-    return played(TuneDashboard(tune, clock=lambda: BEGAN + 400, follow=False), act, size)
+def shown(tune: Tune, act: Act, size: Size = (120, 40)) -> TuneDashboardApp:
+    return played(TuneDashboardApp(tune, clock=lambda: BEGAN + 400, follow=False), act, size)
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (120, 40)])
@@ -96,7 +96,7 @@ def test_a_trial_at_work_stands_above_those_that_are_over(
     tune = make_tune(FIRST)
     Process.of(os.getpid()).write(tune.log.process_file)
 
-    async def look(app: TuneDashboard, pilot: Pilot[int]) -> None:
+    async def look(app: TuneDashboardApp, pilot: Pilot[int]) -> None:
         text = screen_text(app)
         assert_golden(f"tune-{columns}x{rows}", text)
         assert "pets-tune · trial 2" in text
@@ -105,7 +105,7 @@ def test_a_trial_at_work_stands_above_those_that_are_over(
         assert app.state.matched[-1].iteration == 90, "the run of trial 2"
 
     app = shown(tune, look, (columns, rows))
-    assert app.farewell().startswith("tune pets-tune goes on; back to it: datm monitor ")
+    assert app.exit_message().startswith("tune pets-tune continues; watch it: datm monitor ")
 
 
 def test_it_turns_to_the_next_trial_and_at_the_end_to_the_best(
@@ -113,12 +113,12 @@ def test_it_turns_to_the_next_trial_and_at_the_end_to_the_best(
 ) -> None:
     tune = make_tune(FIRST[:6])
 
-    async def look(app: TuneDashboard, pilot: Pilot[int]) -> None:
-        assert app.number == 1
-        assert app.query_one(Pictures).folder == tune.run(1).path
+    async def look(app: TuneDashboardApp, pilot: Pilot[int]) -> None:
+        assert app.trial == 1
+        assert app.query_one(ImagesPanel).folder == tune.run(1).path
         say(tune, FIRST[6:])
         app.poll()
-        assert app.number == 2
+        assert app.trial == 2
         assert app.state.matched[-1].iteration == 90
         say(tune, LAST)
         app.poll()
@@ -126,7 +126,7 @@ def test_it_turns_to_the_next_trial_and_at_the_end_to_the_best(
         await pilot.pause()
         text = screen_text(app)
         assert app.status == "done"
-        assert app.number == 2, "the best"
+        assert app.trial == 2, "the best"
         assert "best 71.0%, the settings as they are 60.0%" in text
         assert text.index("★   2 ") < text.index("✓   0 ") < text.index("·   1 ")
         assert "✗   3 " in text
@@ -135,23 +135,23 @@ def test_it_turns_to_the_next_trial_and_at_the_end_to_the_best(
         alone = screen_text(app)
         assert "no step was taken" in alone
         assert "matching loss" not in alone
-        assert app.called == ["pets-tune", "trial-002", "90"]
+        assert app.file_name_parts == ["pets-tune", "trial-002", "90"]
 
     app = shown(tune, look)
-    wanted = "tune pets-tune is done; distil with it: datm distill --config "
-    assert app.farewell().startswith(wanted)
-    assert app.farewell().endswith("pets-tune/preset.toml")
+    wanted = "tune pets-tune is done; distill with it: datm distill --config "
+    assert app.exit_message().startswith(wanted)
+    assert app.exit_message().endswith("pets-tune/preset.toml")
 
 
 def test_before_a_trial_has_begun(make_tune: Callable[..., Tune]) -> None:
-    async def look(app: TuneDashboard, pilot: Pilot[int]) -> None:
+    async def look(app: TuneDashboardApp, pilot: Pilot[int]) -> None:
         text = screen_text(app)
         assert "no trial has begun" in text
         assert "pets-tune · trial 0" in text
 
     app = shown(make_tune([STARTED], trials=0), look)
     assert app.status == "crashed"
-    assert app.farewell() == "tune pets-tune is crashed; go on with: datm tune --ipc 2"
+    assert app.exit_message() == "tune pets-tune is crashed; resume it: datm tune --ipc 2"
 
 
 def test_more_trials_than_there_is_room_for(make_tune: Callable[..., Tune]) -> None:
@@ -160,8 +160,8 @@ def test_more_trials_than_there_is_room_for(make_tune: Callable[..., Tune]) -> N
         told += [began(number), scored(number, 34, 50.0 + number)]
         told.append(events.TrialEnded(trial=number, status="pruned"))
 
-    async def look(app: TuneDashboard, pilot: Pilot[int]) -> None:
-        rows = app.query_one(TrialTable).size.height
+    async def look(app: TuneDashboardApp, pilot: Pilot[int]) -> None:
+        rows = app.query_one(TrialsPanel).size.height
         assert f"… {40 - rows + 1} more" in screen_text(app)
 
     shown(make_tune(told), look)

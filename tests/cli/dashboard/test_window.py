@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from datm_cli.dashboard.panels.window_panel import bar, place
+from datm_cli.dashboard.panels.window_panel import draw_window, spread_labels
+
+from .conftest import matched
 
 
-def lines(width: int = 24, **over: int) -> list[str]:
-    facts = {"lower": 2, "upper": 5, "final": 8, "start": 3, "target": 5, "end": 11} | over
-    return bar(width, starts=[3, 3, 4], **facts).plain.split("\n")
+def lines(width: int = 24, **window: int) -> list[str]:
+    """The drawing of a window whose starts were drawn at epochs 3, 3 and 4."""
+    epochs = {"lower": 2, "upper": 5, "final_upper": 8, "start_epoch": 3, "target_epoch": 7}
+    return draw_window(matched(1, **(epochs | window)), [3, 3, 4], width).plain.split("\n")
 
 
 def test_every_kind_of_epoch_has_its_own_shape() -> None:
     histogram, track, bracket, labels = lines()
     assert track == "····██████▒▒▒▒▒▒░░░░░░░░"
     assert histogram == "      ██▄▄              "
-    assert bracket == "      └────┘            "
+    assert bracket == "      └────────┘        "
     assert labels == "    T⁻ 2  T 5   T⁺ 8"
 
 
@@ -27,14 +30,19 @@ def test_where_t_has_reached_its_end_the_two_are_one() -> None:
 
 @pytest.mark.parametrize("width", range(1, 90))
 @pytest.mark.parametrize(
-    ("lower", "upper", "final", "end"),
-    [(0, 1, 1, 2), (0, 1, 2, 3), (40, 41, 42, 44), (0, 4, 4, 5), (30, 70, 70, 71), (0, 1, 60, 63)],
+    ("lower", "upper", "final", "span"),
+    [(0, 1, 1, 2), (0, 1, 2, 2), (40, 41, 42, 3), (0, 4, 4, 2), (30, 70, 70, 2), (0, 1, 60, 4)],
 )
 def test_it_fits_whatever_the_room(
-    width: int, lower: int, upper: int, final: int, end: int
+    width: int, lower: int, upper: int, final: int, span: int
 ) -> None:
     drawn = lines(
-        width, lower=lower, upper=upper, final=final, start=upper - 1, target=end, end=end
+        width,
+        lower=lower,
+        upper=upper,
+        final_upper=final,
+        start_epoch=upper - 1,
+        target_epoch=upper - 1 + span,
     )
     histogram, track, bracket, labels = drawn
     assert len(histogram) == len(track) == len(bracket) == width
@@ -44,7 +52,7 @@ def test_it_fits_whatever_the_room(
 
 
 def test_labels_keep_apart_and_in_order() -> None:
-    assert place([(0, "aa"), (1, "bb"), (2, "cc")], 20) == "aa bb cc"
-    assert place([(17, "aa"), (18, "bb"), (19, "cc")], 20) == "            aa bb cc"
-    assert place([(0, "aa"), (10, "bb")], 20) == "aa        bb"
-    assert place([(0, "aaaa"), (2, "bbbb")], 6) == "aaaa"
+    assert spread_labels([(0, "aa"), (1, "bb"), (2, "cc")], 20) == "aa bb cc"
+    assert spread_labels([(17, "aa"), (18, "bb"), (19, "cc")], 20) == "            aa bb cc"
+    assert spread_labels([(0, "aa"), (10, "bb")], 20) == "aa        bb"
+    assert spread_labels([(0, "aaaa"), (2, "bbbb")], 6) == "aaaa"

@@ -17,8 +17,7 @@ import torch
 from safetensors.torch import save_file
 from textual.pilot import Pilot
 
-from datm_cli.gallery.gallery_app import Gallery
-from datm_cli.gallery.loading import loader
+from datm_cli.gallery.gallery_app import GalleryApp, set_loader
 from datm_cli.screen.screenshot import capture
 from datm_engine.data.preprocessing import Normalization
 from datm_engine.distillation.samples import save_sample
@@ -27,7 +26,7 @@ from datm_engine.synthetic import SyntheticSet
 GOLDEN = Path(__file__).with_name("golden")
 PETS = ("cat", "dog", "newt")
 
-Act = Callable[[Gallery, Pilot[int]], Awaitable[None]]
+Act = Callable[[GalleryApp, Pilot[int]], Awaitable[None]]
 
 
 def shape(number: int, index: int) -> torch.Tensor:
@@ -107,11 +106,11 @@ def walk(
     size: tuple[int, int] = (120, 40),
     class_names: Sequence[str] | None = None,
     **options: Any,
-) -> Gallery:
+) -> GalleryApp:
     """A gallery of these runs or files that `act` has played with, once it was loaded."""
     words = [str(target) for target in targets]
-    load = loader(words, class_names, Path("runs"), last=False)
-    gallery = Gallery([Path(word).stem for word in words], load, **options)
+    load = set_loader(words, class_names, Path("runs"), last=False)
+    gallery = GalleryApp([Path(word).stem for word in words], load, **options)
     gallery.animation_level = "none"
 
     async def play() -> None:
@@ -123,7 +122,7 @@ def walk(
     return gallery
 
 
-def is_settled(gallery: Gallery) -> bool:
+def is_settled(gallery: GalleryApp) -> bool:
     return gallery.is_ready and all(worker.is_finished for worker in gallery.workers)
 
 

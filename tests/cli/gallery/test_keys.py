@@ -122,7 +122,7 @@ def test_pages_and_zoom(make_run):
 def test_a_click_picks_and_another_opens(make_run):
     async def play(gallery, pilot):
         grid = gallery.query_one("#grid")
-        dog = (grid.place_width + 3, 2)
+        dog = (grid.item_width + 3, 2)
         await pilot.click("#grid", offset=dog)
         await pilot.pause()
         assert (grid.picked, title_of(await press(pilot))) == (1, "all classes")
@@ -199,7 +199,7 @@ def test_the_view_is_saved_under_a_free_name(make_run, tmp_path):
 def test_a_view_that_cannot_be_saved_says_why(make_run, monkeypatch):
     async def play(gallery, pilot):
         nowhere = Path("none") / "a.png"
-        monkeypatch.setattr("datm_cli.screen.screenshot.naming.free_path", lambda *_: nowhere)
+        monkeypatch.setattr("datm_cli.screen.screenshot.image_files.free_path", lambda *_: nowhere)
         await press(pilot, "s")
         await until(pilot, lambda: "cannot be written" in capture(gallery).text())
 
@@ -227,7 +227,7 @@ def test_leaving(make_run, key):
 def test_what_is_known_later_does_not_disturb_the_help(make_run):
     async def play(gallery, pilot):
         await press(pilot, "question_mark")
-        gallery._changes_known(0, 0)
+        gallery._show_changes(0, 0)
         gallery._show_image(0)
         assert "larger" in await press(pilot), "the help is still there"
 

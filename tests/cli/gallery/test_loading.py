@@ -22,7 +22,7 @@ def test_samples_that_are_damaged_or_gone_are_told(make_run):
         assert "history  4 of 4" in text
         assert "1 cannot be read: /" in text
         (run / "samples" / "000300.safetensors").unlink()
-        assert "iteration 300 cannot be read any more" in await press(pilot, "left")
+        assert "iteration 300 can no longer be read" in await press(pilot, "left")
 
     walk([run], play)
 
@@ -38,37 +38,36 @@ def test_sets_of_other_classes_are_not_compared(make_run):
 
 
 def load_only(targets, class_names=None):
-    from datm_cli.gallery.loading import loader
+    from datm_cli.gallery.gallery_app import set_loader
 
-    return loader([str(target) for target in targets], class_names, Path("runs"), last=False)()
+    return set_loader([str(target) for target in targets], class_names, Path("runs"), last=False)()
 
 
 def test_what_is_not_there_is_told_before_the_screen(tmp_path):
-    from datm_cli.gallery.loading import loader
+    from datm_cli.gallery.gallery_app import set_loader
 
     with pytest.raises(RunError, match="there is no run nothing"):
-        loader(["nothing"], None, tmp_path, last=False)
+        set_loader(["nothing"], None, tmp_path, last=False)
     (tmp_path / "a.safetensors").touch()
     with pytest.raises(ConfigError, match="--last"):
-        loader([str(tmp_path / "a.safetensors")], None, tmp_path, last=True)
+        set_loader([str(tmp_path / "a.safetensors")], None, tmp_path, last=True)
 
 
 def test_what_is_damaged_ends_the_gallery_with_its_error(make_run):
     import asyncio
 
-    from datm_cli.gallery.gallery_app import Gallery
-    from datm_cli.gallery.loading import loader
+    from datm_cli.gallery.gallery_app import GalleryApp, set_loader
 
     run = make_run()
     (run / "distilled.safetensors").write_bytes(b"nothing")
-    gallery = Gallery(["pets"], loader([str(run)], None, Path("runs"), last=False))
+    gallery = GalleryApp(["pets"], set_loader([str(run)], None, Path("runs"), last=False))
 
     async def play():
         async with gallery.run_test() as pilot:
-            await until(pilot, lambda: gallery.problem is not None)
+            await until(pilot, lambda: gallery.error is not None)
 
     asyncio.run(play())
-    assert isinstance(gallery.problem, FileError)
+    assert isinstance(gallery.error, FileError)
     assert gallery.return_value == 1
 
 
@@ -95,9 +94,9 @@ def test_only_what_is_seen_becomes_pictures(make_run, monkeypatch):
 def test_keys_wait_for_the_set(make_run):
     import asyncio
 
-    from datm_cli.gallery.gallery_app import Gallery
+    from datm_cli.gallery.gallery_app import GalleryApp
 
-    gallery = Gallery(["pets"], lambda: (_ for _ in ()).throw(FileError("late", "datm runs")))
+    gallery = GalleryApp(["pets"], lambda: (_ for _ in ()).throw(FileError("late", "datm runs")))
     gallery._read = lambda: None  # never arrives
 
     async def play():

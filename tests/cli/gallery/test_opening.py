@@ -14,7 +14,7 @@ import typer
 from typer.testing import CliRunner
 
 from datm_cli.commands.inspect import inspect
-from datm_cli.gallery.gallery_app import Gallery
+from datm_cli.gallery.gallery_app import GalleryApp
 from datm_cli.text import terminal
 from datm_engine.errors import ConfigError, FileError, RunError
 from tests.conftest import ROOT
@@ -29,7 +29,7 @@ def opened(monkeypatch):
         galleries.append(self)
         return 0
 
-    monkeypatch.setattr(Gallery, "run", run)
+    monkeypatch.setattr(GalleryApp, "run", run)
     monkeypatch.setattr(terminal, "is_interactive", lambda: True)
     monkeypatch.setattr(terminal, "set_colours", lambda wanted: None)
     return galleries
@@ -96,7 +96,7 @@ def test_what_is_not_there_is_told_without_a_screen(datm, opened, make_run):
 
 def test_what_the_gallery_met_becomes_the_commands_error(datm, opened, make_run, monkeypatch):
     monkeypatch.setattr(
-        Gallery, "run", lambda self: setattr(self, "problem", FileError("worn", "datm runs"))
+        GalleryApp, "run", lambda self: setattr(self, "error", FileError("worn", "datm runs"))
     )
     error = datm(make_run()).exception
     assert isinstance(error, FileError)
@@ -113,7 +113,7 @@ def test_real_pixels_take_the_extra(datm, opened, make_run, monkeypatch):
 
 def test_the_screen_comes_without_torch():
     code = (
-        "import sys, datm_cli.gallery.gallery_app, datm_cli.gallery.loading; "
+        "import sys, datm_cli.gallery.gallery_app; "
         "print({'torch', 'PIL', 'textual_image'} & set(sys.modules))"
     )
     result = subprocess.run(

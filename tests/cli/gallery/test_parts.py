@@ -11,12 +11,12 @@ import pytest
 from textual.app import App
 from textual.widget import Widget
 
-from datm_cli.gallery.difference import DARKER, LIGHTER, SAME, signed_difference
-from datm_cli.gallery.image_history import Samples
+from datm_cli.gallery.image_history import SampleFiles
+from datm_cli.gallery.image_view import DARKER, LIGHTER, SAME, signed_difference
 from datm_cli.gallery.label_bars import LabelBars
 from datm_cli.screen.picture_widgets import Picture, PixelPicture, picture_maker, sharp_size
 from datm_cli.screen.screenshot import photograph
-from datm_cli.screen.screenshot.naming import free_path
+from datm_cli.screen.screenshot.image_files import free_path
 from datm_cli.text.quadrant_pictures import size_in_cells
 from datm_engine.errors import ConfigError, FileError
 from datm_engine.runs.directory import Run
@@ -174,33 +174,33 @@ def test_nothing_is_asked_of_the_terminal_without_the_option(monkeypatch):
 
 def test_moments_come_in_order_with_their_pictures(make_run):
     run = Run(make_run())
-    moments = Samples(run).moments(0)
+    moments = SampleFiles(run).images_of(0)
     assert [moment.iteration for moment in moments] == [100, 200, 300, 400]
-    first, last = moments[0].picture(), moments[-1].picture()
+    first, last = moments[0].read(), moments[-1].read()
     assert first.shape == (24, 24, 3)
     assert int(last.max()) > int(first.max()), "contrast grows"
-    assert not Samples(run).moments(99)
+    assert not SampleFiles(run).images_of(99)
 
 
 def test_a_preview_is_a_moment_too(make_run):
     run = Run(make_run())
     (run.samples / "000400.safetensors").rename(run.preview)
-    assert [moment.iteration for moment in Samples(run).moments(0)] == [100, 200, 300, 400]
+    assert [moment.iteration for moment in SampleFiles(run).images_of(0)] == [100, 200, 300, 400]
 
 
 def test_a_sample_without_indices_shows_nobody_knows_which(make_run):
     run = Run(make_run(samples=0))
-    samples = Samples(run)
-    assert not samples.moments(0)
+    samples = SampleFiles(run)
+    assert not samples.images_of(0)
     assert not samples.unreadable, "the start is no sample"
 
 
 def test_a_moment_whose_file_is_gone_cannot_be_seen(make_run):
     run = Run(make_run())
-    moment = Samples(run).moments(0)[0]
+    moment = SampleFiles(run).images_of(0)[0]
     (run.samples / "000100.safetensors").unlink()
     with pytest.raises(FileError, match="cannot be read"):
-        moment.picture()
+        moment.read()
 
 
 def test_views_are_named_after_what_they_show(tmp_path):
