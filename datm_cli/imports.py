@@ -16,15 +16,14 @@ from datm_engine.errors import ConfigError
 from datm_engine.files import or_elsewhere
 from datm_engine.hints import command
 from datm_engine.interop import imported_sets, tensor_files
-from datm_engine.interop.expert_accuracy import check_accuracy
-from datm_engine.interop.expert_buffers import import_buffers
+from datm_engine.interop.expert_buffers import check_accuracy, import_buffers
 from datm_engine.runs.events import Emit, Noted
 from datm_engine.runs.names import valid_name
 from datm_engine.settings.config import Config, overlay
 from datm_engine.settings.image_size import at_resolution
 
 if TYPE_CHECKING:
-    from datm_engine.interop.tensor_files import Foreign
+    from datm_engine.interop.tensor_files import ForeignSet
     from datm_engine.pipeline import Folders
 
 # Other codes use every training image, and choose without a held-out part.
@@ -114,7 +113,7 @@ def import_set(
     rate: η, if it was given. experiment: which of the sets in a file of several.
     """
     path = _new_file(name)
-    foreign = tensor_files.read(files, experiment=experiment)
+    foreign = tensor_files.read_set(files, experiment=experiment)
     if foreign.experiments > 1:
         text = f"{foreign.experiments} sets in {files[0].name}; number {experiment} is read"
         emit(Noted(text=f"{text} (--experiment)"))
@@ -159,7 +158,7 @@ def _new_file(name: str) -> Path:
     return path
 
 
-def _rate(foreign: Foreign, stated: float | None, usual: float | None) -> tuple[float, str]:
+def _rate(foreign: ForeignSet, stated: float | None, usual: float | None) -> tuple[float, str]:
     """η and where it comes from: the option, else the file, else the preset's rate."""
     if stated is not None:
         if not 0 < stated < float("inf"):

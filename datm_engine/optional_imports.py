@@ -1,4 +1,4 @@
-"""Packages that few need: imported where they are used, and told of in two lines if missing."""
+"""Import optional packages where they are used, with an error that says how to install them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from datm_engine.hints import command
 
 
 def require(module: str, *, extra: str, purpose: str) -> Any:
-    """The module, which `pip install 'datm[EXTRA]'` brings. Raises DatmError without it;
-    `purpose` begins the message: what cannot be done."""
+    """Import a module that `pip install 'datm[EXTRA]'` installs. Raises DatmError if it is missing.
+    purpose: the feature that needs it, for the message."""
     try:
         return importlib.import_module(module)
     except ImportError as problem:
@@ -21,5 +21,5 @@ def require(module: str, *, extra: str, purpose: str) -> Any:
 
 
 def is_installed(module: str) -> bool:
-    """Whether `require` would find the module."""
+    """Whether `require` finds the module."""
     return importlib.util.find_spec(module) is not None

@@ -1,10 +1,16 @@
-"""What others read and write.
+"""Files of other codes: distilled sets, experts and curves, read and written.
 
-pickles.py     torch.save files from anywhere, read without running code
-tensors.py     images, labels and rate as MTT, FTD, TESLA, DATM, DC, DSA and DM store them
-importing.py   such tensors as a SyntheticSet, with the preprocessing they were made in
-buffers.py     expert buffers as experts that datm can match
-pictures.py    a set as an image folder, or as parquet in the Hub's layout
-ddranking.py   a set as DD-Ranking takes it
-tracking.py    events as the scalars that people know, in TensorBoard or Weights & Biases
+Read, by `datm import`:
+
+    images_*.pt, labels_*.pt, lr_*.pt; res_*.pt    tensor_files → imported_sets, a SyntheticSet
+    replay_buffer_*.pt                             expert_buffers, an ExpertSet
+
+Written, by `datm export` and `--log`:
+
+    official, mtt, dcbench    tensor_files     the tensors as DATM, MTT and DC-BENCH read them
+    ddranking                 ddranking        the tensors and the settings of DD-Ranking
+    images, parquet           picture_files    pictures in folders or in the Hub's layout
+    tensorboard, wandb        tracking         curves by the names that users of MTT know
+
+Files from elsewhere are read as data: `pickles` refuses what could run code.
 """

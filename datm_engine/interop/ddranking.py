@@ -1,5 +1,6 @@
-"""A set as DD-Ranking takes it: LabelRobustScoreSoft(Config.from_file(YAML)).compute_metrics(
-image_tensor=…, soft_labels=…, syn_lr=…).
+"""Write a set for DD-Ranking, which scores it by
+LabelRobustScoreSoft(Config.from_file(YAML)).compute_metrics(image_tensor=…, soft_labels=…,
+syn_lr=…).
 
 Source: the keys that DD-Ranking's LabelRobustScoreSoft reads, with the values it gives DATM.
 """
@@ -9,17 +10,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
+import yaml
 
 from datm_engine.errors import ConfigError
-from datm_engine.files import make_folder, save_text
-from datm_engine.interop.tensor_files import save
+from datm_engine.files import save_text
+from datm_engine.interop.tensor_files import save_plain
 from datm_engine.settings.published import known_as
 from datm_engine.synthetic import SyntheticSet
 
 DATASETS = {"cifar10": "CIFAR10", "cifar100": "CIFAR100", "tinyimagenet": "TinyImageNet"}
-# What each of our augmentations is called in DSA's parameters, how strong it is there, and with
-# what it does nothing: DSA draws one of the six in any case. Colour cannot be made nothing.
+# Our augmentation → DSA's parameters, each with its strength there and the value that turns it off.
+# DSA draws one of the six in any case. Colour cannot be turned off.
 _AUGMENTATION = {
     "flip": {"flip": (0.5, 0.0)},
     "rotate": {"rotate": (15.0, 0.0)},
@@ -31,9 +32,9 @@ _AUGMENTATION = {
 
 
 def export(folder: Path, synthetic: SyntheticSet) -> list[Path]:
-    """images.pt (as the student sees them), labels.pt (logits), lr.pt and ddranking.yaml.
+    """Write images.pt (as the student sees them), labels.pt (logits), lr.pt and ddranking.yaml.
 
-    Raises ConfigError for a dataset or an augmentation that DD-Ranking does not have, FileError.
+    Raises ConfigError for a dataset or an augmentation that DD-Ranking lacks, and FileError.
     """
     if synthetic.augmentation and "color" not in synthetic.augmentation:
         raise ConfigError(
@@ -45,27 +46,21 @@ def export(folder: Path, synthetic: SyntheticSet) -> list[Path]:
             f"DD-Ranking knows {', '.join(DATASETS)}, and not {synthetic.dataset}",
             "--format official",
         )
-    make_folder(folder)
-    parts = {
-        "images": synthetic.images,
-        "labels": synthetic.labels,
-        "lr": torch.tensor(synthetic.syn_lr),
-    }
-    written = [save(folder / f"{name}.pt", tensor) for name, tensor in parts.items()]
+    written = save_plain(folder, synthetic)
     settings = folder / "ddranking.yaml"
-    save_text(settings, _yaml(parameters(synthetic)))
+    save_text(settings, yaml.safe_dump(parameters(synthetic), sort_keys=False))
     return [*written, settings]
 
 
 def parameters(synthetic: SyntheticSet) -> dict[str, Any]:
-    """What the YAML states."""
+    """The content of the YAML file."""
     side = list(synthetic.images.shape[2:])
     depth = synthetic.config.get("network", {}).get("depth", 4 if side[0] == 64 else 3)
     model = f"ConvNet-{depth}"
     strengths = {
-        name: strong if operation in synthetic.augmentation else nothing
+        name: strength if operation in synthetic.augmentation else off
         for operation, parameters in _AUGMENTATION.items()
-        for name, (strong, nothing) in parameters.items()
+        for name, (strength, off) in parameters.items()
     }
     name = DATASETS[known_as(synthetic.dataset)]
     return {
@@ -104,21 +99,3 @@ def parameters(synthetic: SyntheticSet) -> dict[str, Any]:
         "random_data_path": "./random_data",
         "save_path": f"./results/{name}/ipc{synthetic.ipc}.csv",
     }
-
-
-def _yaml(facts: dict[str, Any], indent: str = "") -> str:
-    lines = []
-    for key, value in facts.items():
-        if isinstance(value, dict) and value:
-            lines.append(f"{indent}{key}:\n{_yaml(value, indent + '    ')}")
-        else:
-            lines.append(f"{indent}{key}: {_scalar(value)}\n")
-    return "".join(lines)
-
-
-def _scalar(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(_scalar(item) for item in value)}]"
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return "{}" if value == {} else str(value)

@@ -1,15 +1,15 @@
-"""Expert buffers of MTT, FTD, TESLA and DATM as experts that datm can match.
+"""Import expert buffers of MTT, FTD, TESLA and DATM as experts that datm can match.
 
 A replay_buffer_*.pt is a list of experts, each a list of epochs 0 … E, each a list of tensors in
-`net.parameters()` order. They are read from a mapped file and written expert by expert.
+the order of `net.parameters()`. Files are memory-mapped and written expert by expert.
 
-Their ConvNet is ours: blocks of convolution (weight, bias) and affine normalisation (weight, bias),
-then the linear layer (weight, bias), so that the order is `Layout`'s. Where the same shapes would
-be another function, they are refused: grey images (their first convolution pads by 3) and group
-normalisation (always 4 groups there).
+Their ConvNet is ours: blocks of convolution (weight, bias) and affine normalization (weight, bias),
+then the linear layer (weight, bias), which is the order of `Layout`. Two networks have the same
+shapes and are other functions, so they are refused: those of grey images (their first convolution
+pads by 3) and those with group normalization (theirs always has 4 groups).
 
-A snapshot that equals the one before it is refused. On a CPU the published code keeps references to
-the network's weights instead of copies, so that all snapshots of its buffers are the last one.
+A snapshot that equals the one before is refused too. On a CPU the published code keeps references
+to the network's weights instead of copies, so that all snapshots of its buffers are the last one.
 """
 
 from __future__ import annotations
@@ -22,19 +22,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datm_engine.errors import ConfigError, FileError
+from datm_engine.compute.out_of_memory import wanted_for
+from datm_engine.compute.runtime import Runtime, generator
+from datm_engine.data.prepared import prepare
+from datm_engine.errors import ConfigError, DatmError, FileError
 from datm_engine.experts.imported import FORMAT, Origin, state
+from datm_engine.experts.train import expert_network
 from datm_engine.experts.trajectories import ExpertSet, fingerprint
 from datm_engine.files import make_folder
 from datm_engine.hints import HELP, command
-from datm_engine.interop import pickles
+from datm_engine.interop.pickles import bad_file, read_pickle
 from datm_engine.networks.weights import Layout
 from datm_engine.networks.zoo import build
-from datm_engine.runs.events import DatasetProgress, Emit
+from datm_engine.runs.events import DatasetProgress, Emit, Noted
 from datm_engine.settings.config import Config
 from datm_engine.settings.image_size import Shape
 
 Shapes = Sequence[tuple[int, ...]]
+CHECKED_IMAGES = 1000  # training images that an imported expert is tested on
 
 
 def import_buffers(
@@ -46,26 +51,17 @@ def import_buffers(
     *,
     emit: Emit,
 ) -> tuple[ExpertSet, int]:
-    """The experts of all files, in their order, as the set EXPERTS_DIR/NAME-FINGERPRINT, and how
-    many there are. The fingerprint is of the files' content and of what they are taken to be:
-    the dataset, its preprocessing and the network.
+    """Returns the experts of all files, in order, and how many there are.
 
-    Raises ConfigError for a network that is not theirs, FileError for a damaged or unfit file.
+    They are stored in EXPERTS_DIR/NAME-FINGERPRINT. The fingerprint covers the files' content, and
+    the dataset, preprocessing and network that they are taken to be of. Raises ConfigError for
+    another network, FileError for a damaged file.
     """
     layout = _layout(config, shape)
-    epochs = _epochs(paths[0])
-    digests: list[str] = []
-    for done, path in enumerate(paths):
-        emit(DatasetProgress(what="reading buffers", done=done, total=len(paths)))
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if digest in digests:
-            same = paths[digests.index(digest)]
-            raise ConfigError(f"{path} has the same content as {same}: name one of them", HELP)
-        digests.append(digest)
+    epochs = len(_read_buffer(paths[0])[0]) - 1
     origin = Origin(
         format=FORMAT,
-        files=dict(zip(_names(paths), digests, strict=True)),
+        files=_digests(paths, emit),
         dataset=config.dataset.name,
         classes=shape.classes,
         preprocessing=config.dataset.preprocessing,
@@ -76,36 +72,88 @@ def import_buffers(
     folder = experts_dir / f"{name}-{fingerprint(origin.facts())}"
     experts = ExpertSet(folder, layout, epochs)
     count = 0
-    known: dict[bytes, str] = {}  # digest of an expert → where it is
+    known: dict[bytes, str] = {}  # digest of an expert → its file and number
     for path in paths:
-        buffer = _read(path)
+        buffer = _read_buffer(path)
         for number, expert in enumerate(buffer):
-            where = f"{path}: expert {number}"
-            _check_motion(where, expert, config)
-            snapshots = _snapshots(where, path, expert, layout, epochs)
-            equal = known.setdefault(hashlib.sha256(snapshots.numpy().data).digest(), where)
-            if equal != where:
-                wrong = f"{where} is the same as {equal}: experts differ in their random draws"
-                raise _unusable(wrong, config)
-            make_folder(folder)  # now that the network is known to be theirs
+            title = f"{path}: expert {number}"
+            _check_motion(title, expert, config)
+            if len(expert) != epochs + 1:
+                wrong = f"{title} has {len(expert) - 1} epochs and the first one {epochs}"
+                raise bad_file(path, wrong)
+            # [epochs + 1, weights]
+            snapshots = torch.stack([_flat(title, path, weights, layout) for weights in expert])
+            equal = known.setdefault(hashlib.sha256(snapshots.numpy().data).digest(), title)
+            if equal != title:
+                wrong = f"{title} is the same as {equal}: experts differ in their random draws"
+                raise _no_trajectory(wrong, config)
+            make_folder(folder)  # after the first check of a network
             experts.save(count, snapshots, {"expert": str(count), "source": path.name})
             count += 1
             what = f"importing {path.name}"
             emit(DatasetProgress(what=what, done=number + 1, total=len(buffer)))
-    state(folder, origin, count)  # last: a folder without it was never finished
+    state(folder, origin, count)  # last: a folder without it is unfinished
     return experts, count
 
 
-def _names(paths: Sequence[Path]) -> list[str]:
-    """The files' names, numbered where files of several folders have the same one."""
+def check_accuracy(
+    experts: ExpertSet, config: Config, data_dir: Path, runtime: Runtime, *, emit: Emit
+) -> float | None:
+    """The accuracy of the first expert, after its last epoch, on training images, in percent.
+
+    A buffer does not state the order of classes or the whitening. With another one, experts
+    classify at chance and matching them learns noise, so a low accuracy is reported. Returns None,
+    and reports why, if the dataset cannot be loaded.
+    """
+    try:
+        with wanted_for(f"the images of {config.dataset.name}", HELP):
+            data = prepare(config.dataset, data_dir, runtime, emit=emit)
+    except DatmError as problem:
+        emit(Noted(text=f"the experts' accuracy is not checked: {problem.message}"))
+        return None
+    draws = generator(config.dataset.seed, "images to check experts on")
+    chosen = torch.randperm(len(data.train), generator=draws)[:CHECKED_IMAGES]
+    network = expert_network(config, data, seed=0, runtime=runtime)
+    theta = runtime.place(experts.snapshot(0, experts.epochs))
+    accuracy = network.accuracy(theta, data.train.images[chosen], data.train.labels[chosen])
+    if accuracy < lowest_plausible(data.classes):
+        text = (
+            f"expert 0 classifies {accuracy:.1f}% of {len(chosen):,} training images of "
+            f"{data.name} correctly after its last epoch, and chance is {100 / data.classes:.1f}%: "
+            "its buffer may be of another dataset, another order of classes or another whitening "
+            "(--dataset, --set dataset.preprocessing=zca or normalize)"
+        )
+        emit(Noted(text=text))
+    return accuracy
+
+
+def lowest_plausible(classes: int) -> float:
+    """Twice the accuracy of chance, in percent, or halfway from chance to 100 if that is less."""
+    chance = 100 / classes
+    return min(2 * chance, (chance + 100) / 2)
+
+
+def _digests(paths: Sequence[Path], emit: Emit) -> dict[str, str]:
+    """File name → sha256 of the content. Files of the same name are numbered."""
+    digests: list[str] = []
+    for done, path in enumerate(paths):
+        emit(DatasetProgress(what="reading buffers", done=done, total=len(paths)))
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest in digests:
+            same = paths[digests.index(digest)]
+            raise ConfigError(f"{path} has the same content as {same}: name one of them", HELP)
+        digests.append(digest)
     names = [path.name for path in paths]
-    return [
-        name if names.count(name) == 1 else f"{name} ({names[:place].count(name) + 1})"
-        for place, name in enumerate(names)
-    ]
+    unique = (
+        name if names.count(name) == 1 else f"{name} ({names[:index].count(name) + 1})"
+        for index, name in enumerate(names)
+    )
+    return dict(zip(unique, digests, strict=True))
 
 
 def _layout(config: Config, shape: Shape) -> Layout:
+    """Our network's weights. Raises ConfigError where theirs would be another function."""
     if shape.channels != 3:
         raise ConfigError(
             "buffers of grey images cannot be used: their network pads its first convolution by 3, "
@@ -131,40 +179,34 @@ def _layout(config: Config, shape: Shape) -> Layout:
     return Layout.of(module)
 
 
-def _epochs(path: Path) -> int:
-    return len(_read(path)[0]) - 1
-
-
-def _read(path: Path) -> list[Any]:
-    buffer = pickles.read(path, mapped=True)
-    if not isinstance(buffer, list) or not buffer or not all(_is_expert(e) for e in buffer):
-        raise _unfit(path, f"{path} is no list of experts, each a list of epochs")
+def _read_buffer(path: Path) -> list[Any]:
+    buffer = read_pickle(path, mapped=True)
+    if (
+        not isinstance(buffer, list)
+        or not buffer
+        or not all(isinstance(expert, list) and len(expert) > 1 for expert in buffer)
+    ):
+        raise bad_file(path, f"{path} is no list of experts, each a list of epochs")
     return buffer
 
 
-def _is_expert(expert: Any) -> bool:
-    return isinstance(expert, list) and len(expert) > 1
-
-
-def _check_motion(where: str, expert: list[Any], config: Config) -> None:
-    """Raises FileError where a snapshot equals the one before it. Runs before the check of shapes,
-    which is about another fault."""
-    still = [epoch for epoch in range(1, len(expert)) if _same(expert[epoch - 1], expert[epoch])]
+def _check_motion(title: str, expert: list[Any], config: Config) -> None:
+    """Raises FileError if a snapshot equals the one before. Runs before the check of shapes."""
+    still = [n for n in range(1, len(expert)) if _are_equal(expert[n - 1], expert[n])]
     if not still:
         return
+    what = f"the snapshot of epoch {still[0]} is the same as that of epoch {still[0] - 1}"
     if len(still) == len(expert) - 1:
         what = f"all {len(expert)} snapshots are the same"
-    else:
-        what = f"the snapshot of epoch {still[0]} is the same as that of epoch {still[0] - 1}"
-    raise _unusable(
-        f"{where} does not move: {what}, so there is no trajectory to match; the published code "
+    raise _no_trajectory(
+        f"{title} does not move: {what}, so there is no trajectory to match; the published code "
         "writes this on a CPU, where it keeps references to the weights and not copies",
         config,
     )
 
 
-def _same(before: Any, after: Any) -> bool:
-    """Whether two snapshots hold the same tensors; what they are else is checked later."""
+def _are_equal(before: Any, after: Any) -> bool:
+    """Whether two snapshots hold the same tensors. Whether they are valid is checked later."""
     if not all(isinstance(weights, list | tuple) and weights for weights in (before, after)):
         return False
     return len(before) == len(after) and all(
@@ -173,42 +215,33 @@ def _same(before: Any, after: Any) -> bool:
     )
 
 
-def _unusable(wrong: str, config: Config) -> FileError:
-    """With the command that trains experts here."""
+def _no_trajectory(wrong: str, config: Config) -> FileError:
     return FileError(wrong, command("datm", "experts", "--dataset", config.dataset.name))
 
 
-def _snapshots(where: str, path: Path, expert: list[Any], layout: Layout, epochs: int) -> Tensor:
-    """[epochs + 1, weights] float32."""
-    if len(expert) != epochs + 1:
-        wrong = f"{where} has {len(expert) - 1} epochs and the first one {epochs}"
-        raise _unfit(path, wrong)
-    return torch.stack([_flat(where, path, weights, layout) for weights in expert])
-
-
-def _flat(where: str, path: Path, weights: Any, layout: Layout) -> Tensor:
-    """[weights], after a check of every tensor against the network's."""
+def _flat(title: str, path: Path, weights: Any, layout: Layout) -> Tensor:
+    """A snapshot as [weights] float32, with every tensor checked against our network's."""
     if not isinstance(weights, list | tuple) or not all(isinstance(w, Tensor) for w in weights):
-        raise _unfit(path, f"{where} is no list of tensors an epoch")
+        raise bad_file(path, f"{title} is no list of tensors an epoch")
     shapes = tuple(tuple(tensor.shape) for tensor in weights)
     if shapes != layout.shapes:
         pairs = zip(shapes, layout.shapes, strict=False)
-        at = next((i for i, (theirs, ours) in enumerate(pairs) if theirs != ours), None)
-        if at is None:
-            told = f"{len(shapes)} tensors, and the network {len(layout.shapes)}"
+        first = next((i for i, (theirs, ours) in enumerate(pairs) if theirs != ours), None)
+        if first is None:
+            found = f"{len(shapes)} tensors, and the network {len(layout.shapes)}"
         else:
-            told = f"{shapes[at]} where the network has {layout.names[at]} {layout.shapes[at]}"
-        raise ConfigError(
-            f"{where} is of another network: it has {told}", _change(shapes, layout.shapes)
-        )
+            ours = f"{layout.names[first]} {layout.shapes[first]}"
+            found = f"{shapes[first]} where the network has {ours}"
+        wrong = f"{title} is of another network: it has {found}"
+        raise ConfigError(wrong, _fitting_setting(shapes, layout.shapes))
     flat = torch.cat([tensor.detach().reshape(-1).float() for tensor in weights])
     if not bool(torch.isfinite(flat).all()):
-        raise _unfit(path, f"{where} holds weights that are not finite")
+        raise bad_file(path, f"{title} holds weights that are not finite")
     return flat
 
 
-def _change(theirs: Shapes, ours: Shapes) -> str:
-    """The setting that makes our network theirs, as far as their shapes tell."""
+def _fitting_setting(theirs: Shapes, ours: Shapes) -> str:
+    """The setting that makes our network theirs, as far as the shapes show it."""
     if theirs and theirs[0] and theirs[0][0] != ours[0][0]:
         return f"--set network.width={theirs[0][0]}"
     if _has_norm(theirs) != _has_norm(ours):
@@ -219,9 +252,5 @@ def _change(theirs: Shapes, ours: Shapes) -> str:
 
 
 def _has_norm(shapes: Shapes) -> bool:
-    """Whether weights of one axis stand between the convolutions."""
+    """The third tensor is the weight of a normalization [channels], or of a convolution."""
     return len(shapes) > 2 and len(shapes[2]) == 1
-
-
-def _unfit(path: Path, wrong: str) -> FileError:
-    return FileError(wrong, command("ls", "-l", path))

@@ -1,9 +1,9 @@
-"""Tensors of other codes as a SyntheticSet, with the preprocessing they were made in.
+"""Make a SyntheticSet of another code's tensors, with the preprocessing that they were made in.
 
 Such images live in the space that their code's networks saw. With ZCA that is the whitening fitted
-on all training images, which is fitted again; without, the means and deviations that these codes
-state for a dataset (their deviations are not those of the pixels), or fitted ones where they state
-none.
+on all training images, which is fitted again. Without, it is that of the means and deviations that
+these codes state for a dataset (their deviations are not those of the pixels), or of fitted ones if
+they state none.
 """
 
 from __future__ import annotations
@@ -11,18 +11,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import prepare
-from datm_engine.data.preprocessing import Normalization, Preprocessing, Unknown, to_unit
+from datm_engine.data.preprocessing import Normalization, Unknown, to_unit
 from datm_engine.errors import ConfigError, DataError
-from datm_engine.interop.tensor_files import Foreign
+from datm_engine.interop.tensor_files import ForeignSet
 from datm_engine.runs.events import Emit, Noted
 from datm_engine.settings.config import Config
 from datm_engine.synthetic import SyntheticSet
 from datm_engine.training.losses import hard_labels
 
-# Mean and deviation a channel. Source: get_dataset in the published codes of DC and MTT.
+# Mean and deviation per channel. Source: get_dataset in the published codes of DC and MTT.
 PUBLISHED = {
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
     "cifar100": ((0.5071, 0.4866, 0.4409), (0.2673, 0.2564, 0.2762)),
@@ -34,30 +35,36 @@ PUBLISHED = {
 
 
 def with_dataset(
-    foreign: Foreign, config: Config, rate: float, data_dir: Path, runtime: Runtime, *, emit: Emit
+    foreign: ForeignSet,
+    config: Config,
+    rate: float,
+    data_dir: Path,
+    runtime: Runtime,
+    *,
+    emit: Emit,
 ) -> SyntheticSet:
-    """The set, made of `config.dataset`'s training images; `rate` is η.
+    """A set made of the training images of `config.dataset`. rate: the learning rate η.
 
-    Raises DataError where classes or sizes are not the dataset's, and what loading it raises.
+    Raises DataError if classes or image sizes are not the dataset's, or it cannot be loaded.
     """
     published = None
-    if config.dataset.preprocessing == "normalize":
-        published = _published(config.dataset.name)
+    if config.dataset.preprocessing == "normalize" and config.dataset.name in PUBLISHED:
+        published = Normalization(*map(torch.tensor, PUBLISHED[config.dataset.name]))
     data = prepare(config.dataset, data_dir, runtime, published, emit=emit)
-    made_for = (foreign.classes, tuple(foreign.images.shape[1:]))
-    if made_for != (data.classes, data.shape):
+    theirs = (foreign.classes, tuple(foreign.images.shape[1:]))
+    if theirs != (data.classes, data.shape):
         raise DataError(
-            f"the files are for {made_for[0]} classes of images {made_for[1]}, and {data.name} has "
+            f"the files are for {theirs[0]} classes of images {theirs[1]}, and {data.name} has "
             f"{data.classes} of {data.shape}",
             "--dataset ''",
         )
+    fitted = f"fitted on {len(data.train):,} training images"
     if data.preprocessing.kind == "zca":
-        how = f"whitened, ε = {config.dataset.zca_regularization:g}, fitted on {len(data.train):,}"
-        told = f"{how} training images"
+        how = f"whitened, ε = {config.dataset.zca_regularization:g}, {fitted}"
     else:
-        fitted = f"means and deviations fitted on {len(data.train):,} training images"
-        told = f"normalised by {'published means and deviations' if published else fitted}"
-    emit(Noted(text=f"taken to be {told} (--set dataset.preprocessing=zca or normalize)"))
+        kind = "published means and deviations" if published else f"means and deviations {fitted}"
+        how = f"normalised by {kind}"
+    emit(Noted(text=f"taken to be {how} (--set dataset.preprocessing=zca or normalize)"))
     images = foreign.images
     if images.dtype == torch.uint8:
         images = data.preprocessing.apply(to_unit(images))
@@ -75,9 +82,9 @@ def with_dataset(
     )
 
 
-def without_dataset(foreign: Foreign, rate: float) -> SyntheticSet:
-    """The set, made in a space that is not known: to export, but neither to look at nor to test.
-    Raises ConfigError for uint8 pixels, which only a dataset's preprocessing makes into images."""
+def without_dataset(foreign: ForeignSet, rate: float) -> SyntheticSet:
+    """A set in an unknown space. It can be exported, but neither looked at nor tested. Raises
+    ConfigError for uint8 pixels, which need a dataset's preprocessing."""
     if foreign.images.dtype == torch.uint8:
         raise ConfigError(
             "images are uint8 pixels, and without their dataset the preprocessing is not known",
@@ -94,14 +101,8 @@ def without_dataset(foreign: Foreign, rate: float) -> SyntheticSet:
     )
 
 
-def _logits(foreign: Foreign) -> torch.Tensor:
+def _logits(foreign: ForeignSet) -> Tensor:
+    """[n, classes]"""
     if foreign.labels.ndim == 2:
         return foreign.labels
     return hard_labels(foreign.labels, foreign.classes)
-
-
-def _published(name: str) -> Preprocessing | None:
-    if name not in PUBLISHED:
-        return None
-    mean, deviation = PUBLISHED[name]
-    return Normalization(torch.tensor(mean), torch.tensor(deviation))

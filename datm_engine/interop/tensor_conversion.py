@@ -1,5 +1,6 @@
-"""Images and labels as other codes save them, converted to the types and the order of a
-SyntheticSet. Each conversion gives a note; what has no clear meaning raises ValueError.
+"""Convert images and labels of other codes to the types and the order of a SyntheticSet.
+
+Each conversion returns notes of what it changed. Values without a clear meaning raise ValueError.
 """
 
 from __future__ import annotations
@@ -12,25 +13,25 @@ _FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 
 
 def convert_images(value: object) -> tuple[Tensor, list[str]]:
-    """Images as float32, or as uint8 pixels if they are that: [n, channels, height, width]."""
+    """Images [n, channels, height, width] as float32; uint8 pixels stay uint8."""
     images = _tensor(value)
     if images.dtype not in _FLOATS | {torch.uint8} or images.ndim != 4 or images.numel() == 0:
-        raise ValueError(f"images are {_described(images)}, not float32 [n, c, h, w]")
+        raise ValueError(f"images are {_describe(images)}, not float32 [n, c, h, w]")
     if images.dtype == torch.uint8:
         return images, []
     return _float32("images", images)
 
 
 def convert_labels(value: object, count: int) -> tuple[Tensor, list[str]]:
-    """Labels of `count` images: logits, [count, classes] float32, or class numbers, [count] int64.
+    """Labels of `count` images: logits [count, classes] float32, or class numbers [count] int64.
 
-    Class numbers may be of any integer type, floats without a fraction, [count, 1] or one-hot.
+    Class numbers may have any integer type, be floats without a fraction, [count, 1] or one-hot.
     """
     labels = _tensor(value)
     if labels.dtype not in _INTEGERS | _FLOATS | {torch.bool}:
-        raise ValueError(f"labels are {_described(labels)}")
+        raise ValueError(f"labels are {_describe(labels)}")
     if labels.ndim not in (1, 2) or len(labels) != count or labels.numel() == 0:
-        raise ValueError(f"labels for {count} images are {_described(labels)}")
+        raise ValueError(f"labels for {count} images are {_describe(labels)}")
     if labels.ndim == 1 or labels.shape[1] == 1:
         return _class_numbers(labels)
     if labels.dtype in _FLOATS:
@@ -41,23 +42,23 @@ def convert_labels(value: object, count: int) -> tuple[Tensor, list[str]]:
         return _float32("labels", labels)
     one_hot = torch.nn.functional.one_hot(labels.long().argmax(dim=1), labels.shape[1])
     if not torch.equal(one_hot, labels.long()):
-        raise ValueError(f"labels are {_described(labels)}, and not one-hot")
+        raise ValueError(f"labels are {_describe(labels)}, and not one-hot")
     return one_hot.argmax(dim=1), [f"labels are one-hot {labels.dtype}: read as class numbers"]
 
 
 def class_order(labels: Tensor) -> tuple[Tensor | None, list[str]]:
-    """The indices that sort a set class after class, keeping the order within a class; None if it
-    is sorted. Raises ValueError where classes have different numbers of images.
+    """The indices that sort a set class after class. None if it is sorted.
 
-    Logits are sorted by their largest value, and only if most of them do not belong to the class of
-    their place and every class has equally many: labels that were learned may move to another
-    class, while their images keep the place of their class.
+    Learned labels may move to another class, while their images keep the position of their class.
+    So logits are sorted, by their largest value, only if most of them are not of their position's
+    class and every class has equally many. Raises ValueError if the class numbers have different
+    numbers of images.
     """
     soft = labels.ndim == 2
     numbers = labels.argmax(dim=1) if soft else labels
     classes = labels.shape[1] if soft else int(labels.max()) + 1
     n = len(labels)
-    # With more classes than images some have none; so large a count is not worth counting.
+    # With more classes than images, some have none: no need to count into a large tensor.
     counts = numbers.bincount(minlength=classes) if classes <= n else torch.tensor([0, 1])
     equal = int(counts.min()) == int(counts.max())
     if not soft and not equal:
@@ -81,12 +82,12 @@ def _class_numbers(labels: Tensor) -> tuple[Tensor, list[str]]:
         raise ValueError("labels are not finite")
     converted = numbers.long()
     if labels.dtype == torch.bool or not torch.equal(converted.to(labels.dtype), numbers):
-        raise ValueError(f"labels are {_described(labels)}, and not class numbers")
+        raise ValueError(f"labels are {_describe(labels)}, and not class numbers")
     if int(converted.min()) < 0:
         raise ValueError(f"class number {int(converted.min())} is negative")
     if labels.dtype == torch.int64 and labels.ndim == 1:
         return converted, []
-    return converted, [f"labels are {_described(labels)}: read as class numbers"]
+    return converted, [f"labels are {_describe(labels)}: read as class numbers"]
 
 
 def _float32(what: str, tensor: Tensor) -> tuple[Tensor, list[str]]:
@@ -104,5 +105,5 @@ def _tensor(value: object) -> Tensor:
     return value.detach()
 
 
-def _described(tensor: Tensor) -> str:
+def _describe(tensor: Tensor) -> str:
     return f"{tensor.dtype} {list(tensor.shape)}"

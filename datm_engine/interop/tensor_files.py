@@ -1,4 +1,4 @@
-"""Images, labels and rate in the files of other codes.
+"""Read and write images, labels and learning rate in the files of other codes.
 
     DATM               images_*.pt, labels_*.pt (logits [n, classes]), lr_*.pt (0-d)
     MTT, FTD, TESLA    images_*.pt (FTD: ema_images_* too), labels_*.pt (class numbers [n])
@@ -6,8 +6,8 @@
     DC-BENCH           MTT's two files
     DD-Ranking         images.pt, labels.pt (logits), lr.pt
 
-Images are float32 [n, channels, height, width], whitened or normalised, class after class; others
-are converted (`conversion.py`).
+Images are float32 [n, channels, height, width], whitened or normalized, class after class.
+`tensor_conversion` converts others to that.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +25,7 @@ from torch import Tensor
 from datm_engine.errors import ConfigError, FileError
 from datm_engine.files import make_folder, replacing
 from datm_engine.hints import HELP, command
-from datm_engine.interop import pickles
+from datm_engine.interop.pickles import bad_file, read_pickle
 from datm_engine.interop.tensor_conversion import class_order, convert_images, convert_labels
 from datm_engine.synthetic import SyntheticSet
 
@@ -36,11 +35,13 @@ _PARTS = re.compile(
 
 
 @dataclass(frozen=True)
-class Foreign:
-    """images: [n, channels, height, width] float32, or uint8 pixels; labels: [n, classes] float32
-    logits or [n] int64 class numbers, class after class and equally many of each; `rate` where the
-    files have one; `experiments`: how many sets there were to choose from; `notes`: what was
-    converted or sorted."""
+class ForeignSet:
+    """A set of another code, class after class, with equally many images of each class.
+
+    images: [n, channels, height, width] float32, or uint8 pixels. labels: logits [n, classes]
+    float32, or class numbers [n] int64. rate: None if the files have none. experiments: the number
+    of sets that the file has. notes: what was converted or sorted.
+    """
 
     images: Tensor
     labels: Tensor
@@ -54,7 +55,7 @@ class Foreign:
 
     @property
     def has_probabilities(self) -> bool:
-        """Whether the labels look like probabilities, which these codes would take as logits."""
+        """Whether the labels look like probabilities. These codes would use them as logits."""
         if self.labels.ndim == 1 or bool((self.labels < 0).any()):
             return False
         sums = self.labels.sum(dim=1)
@@ -62,10 +63,8 @@ class Foreign:
 
 
 def kind_of(path: Path) -> str:
-    """ "images", "labels", "lr", "res" or "replay_buffer", by the file's name.
-
-    Raises ConfigError for any other.
-    """
+    """ "images", "labels", "lr", "res" or "replay_buffer", by the file's name. Raises ConfigError
+    for any other name."""
     if match := _PARTS.fullmatch(path.name):
         return next(group for group in match.groups() if group)
     if path.name.startswith("images_zca"):
@@ -80,10 +79,10 @@ def kind_of(path: Path) -> str:
     )
 
 
-def read(paths: Sequence[Path], *, experiment: int = 0) -> Foreign:
-    """One set from its one, two or three files; `experiment` chooses within a res_*.pt.
+def read_set(paths: Sequence[Path], *, experiment: int = 0) -> ForeignSet:
+    """Read one set from its one, two or three files. experiment: its number in a res_*.pt.
 
-    Raises ConfigError for files that do not belong together, FileError for their content.
+    Raises ConfigError for files that do not belong together, FileError for bad content.
     """
     kinds = {kind_of(path): path for path in paths}
     named = ", ".join(path.name for path in paths)
@@ -96,54 +95,62 @@ def read(paths: Sequence[Path], *, experiment: int = 0) -> Foreign:
         raise ConfigError(wrong, HELP)
     experiments = 1
     if "res" in kinds:
-        of_images = of_labels = kinds["res"]
-        images, labels, experiments = _experiment(of_images, experiment)
+        images_file = labels_file = kinds["res"]
+        content, experiments = _experiment(images_file, experiment)
     else:
-        of_images, of_labels = kinds["images"], kinds["labels"]
-        images, labels = pickles.read(of_images), pickles.read(of_labels)
+        images_file, labels_file = kinds["images"], kinds["labels"]
+        content = read_pickle(images_file), read_pickle(labels_file)
     rate = _rate(kinds["lr"]) if "lr" in kinds else None
-    with _importing(of_images):
-        pictures, notes = convert_images(images)
-    with _importing(of_labels):
-        targets, of_targets = convert_labels(labels, len(pictures))
-        order, sorting = class_order(targets)
+    with _as_file_error(images_file):
+        images, images_notes = convert_images(content[0])
+    with _as_file_error(labels_file):
+        labels, labels_notes = convert_labels(content[1], len(images))
+        order, order_notes = class_order(labels)
     if order is not None:
-        pictures, targets = pictures[order], targets[order]
-    notes = [f"{of_images.name}: {note}" for note in notes]
-    notes += [f"{of_labels.name}: {note}" for note in (*of_targets, *sorting)]
-    return Foreign(pictures, targets, rate, experiments, tuple(notes))
+        images, labels = images[order], labels[order]
+    notes = [f"{images_file.name}: {note}" for note in images_notes]
+    notes += [f"{labels_file.name}: {note}" for note in (*labels_notes, *order_notes)]
+    return ForeignSet(images, labels, rate, experiments, tuple(notes))
 
 
 def save_official(folder: Path, synthetic: SyntheticSet) -> list[Path]:
-    """images_best.pt, labels_best.pt (logits) and lr_best.pt, as DATM's code reads them.
+    """Write images_best.pt, labels_best.pt (logits) and lr_best.pt, as DATM's code reads them.
     Raises FileError."""
-    rate = torch.tensor(synthetic.syn_lr)
-    parts = {"images": synthetic.images, "labels": synthetic.labels, "lr": rate}
-    return _save(folder, parts)
+    return save_tensors(folder, _parts(synthetic), suffix="_best")
 
 
 def save_hard(folder: Path, synthetic: SyntheticSet) -> list[Path]:
-    """images_best.pt and labels_best.pt (the label's top class, int64), as MTT's code and DC-BENCH
-    read them; neither takes a rate. Raises FileError."""
-    return _save(folder, {"images": synthetic.images, "labels": synthetic.labels.argmax(dim=1)})
+    """Write images_best.pt and labels_best.pt (each label's top class, int64), as MTT's code and
+    DC-BENCH read them. Neither takes a learning rate. Raises FileError."""
+    parts = {"images": synthetic.images, "labels": synthetic.labels.argmax(dim=1)}
+    return save_tensors(folder, parts, suffix="_best")
 
 
-def save(path: Path, tensor: Tensor) -> Path:
-    """One tensor by torch.save, whole or not at all, and the same bytes for the same content.
-    Raises FileError."""
-    # Into an open file: given a path, torch.save would write that passing name into the content.
-    with replacing(path, RuntimeError) as beside, beside.open("wb") as file:
-        torch.save(tensor.detach().cpu().clone(), file)
-    return path
+def save_plain(folder: Path, synthetic: SyntheticSet) -> list[Path]:
+    """Write images.pt, labels.pt (logits) and lr.pt, as DD-Ranking reads them. Raises FileError."""
+    return save_tensors(folder, _parts(synthetic))
 
 
-def _save(folder: Path, parts: dict[str, Tensor]) -> list[Path]:
+def _parts(synthetic: SyntheticSet) -> dict[str, Tensor]:
+    rate = torch.tensor(synthetic.syn_lr)
+    return {"images": synthetic.images, "labels": synthetic.labels, "lr": rate}
+
+
+def save_tensors(folder: Path, tensors: dict[str, Tensor], suffix: str = "") -> list[Path]:
+    """Write each tensor by torch.save. The same content gives the same bytes. Raises FileError."""
     make_folder(folder)
-    return [save(folder / f"{name}_best.pt", tensor) for name, tensor in parts.items()]
+    paths = []
+    for name, tensor in tensors.items():
+        paths.append(folder / f"{name}{suffix}.pt")
+        # torch.save would write the name of a path, which is a temporary one, into the content.
+        with replacing(paths[-1], RuntimeError) as beside, beside.open("wb") as file:
+            torch.save(tensor.detach().cpu().clone(), file)
+    return paths
 
 
-def _experiment(path: Path, number: int) -> tuple[object, object, int]:
-    content = pickles.read(path)
+def _experiment(path: Path, number: int) -> tuple[tuple[object, object], int]:
+    """Images and labels, and the number of experiments in the file."""
+    content = read_pickle(path)
     sets = content.get("data") if isinstance(content, dict) else None
     if not isinstance(sets, list) or not all(isinstance(s, list | tuple) for s in sets) or not sets:
         raise _unfit(path, "it is no dict with 'data', a list of [images, labels]")
@@ -153,28 +160,24 @@ def _experiment(path: Path, number: int) -> tuple[object, object, int]:
     if len(sets[number]) != 2:
         raise _unfit(path, f"experiment {number} is not a pair of images and labels")
     images, labels = sets[number]
-    return images, labels, len(sets)
+    return (images, labels), len(sets)
 
 
 def _rate(path: Path) -> float:
-    tensor = pickles.read(path)
-    rate = 0.0
-    if _is_number(tensor):
-        rate = float(tensor.detach() if isinstance(tensor, Tensor) else tensor)
-    if not 0 < rate < float("inf"):
-        raise _unfit(path, "it is no positive number")
-    return rate
-
-
-def _is_number(value: Any) -> bool:
+    value = read_pickle(path)
     if isinstance(value, Tensor):
-        return value.numel() == 1 and not value.is_complex()
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+        is_number = value.numel() == 1 and not value.is_complex()
+        value = value.detach()
+    else:
+        is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not (is_number and 0 < float(value) < float("inf")):
+        raise _unfit(path, "it is no positive number")
+    return float(value)
 
 
 @contextmanager
-def _importing(path: Path) -> Iterator[None]:
-    """A ValueError within becomes a FileError that names `path`."""
+def _as_file_error(path: Path) -> Iterator[None]:
+    """Convert a ValueError to a FileError that names `path`."""
     try:
         yield
     except ValueError as problem:
@@ -182,4 +185,4 @@ def _importing(path: Path) -> Iterator[None]:
 
 
 def _unfit(path: Path, problem: str) -> FileError:
-    return FileError(f"{path} cannot be imported: {problem}", command("ls", "-l", path))
+    return bad_file(path, f"{path} cannot be imported: {problem}")

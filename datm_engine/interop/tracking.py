@@ -1,7 +1,7 @@
-"""A run's events as the scalars that users of MTT know, in TensorBoard or Weights & Biases.
+"""Log a run's events as scalars to TensorBoard or Weights & Biases, by the names of MTT's code.
 
-Accuracies are fractions, as in their codes; Accuracy/… is on test images, Validation_Accuracy/… on
-held-out training images. The step is the iteration.
+Accuracies are fractions, as there. Accuracy/… is of test images, Validation_Accuracy/… of held-out
+training images. The step is the iteration.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Tracker(Protocol):
 
 
 def scalars(event: Event) -> dict[str, float]:
-    """What an event says, by the names people know; nothing for most kinds."""
+    """The scalars of an event, by name. Most kinds have none."""
     match event:
         case events.Matched():
             named = {
@@ -60,15 +60,13 @@ def scalars(event: Event) -> dict[str, float]:
 
 
 def step(event: Event) -> int:
-    """The iteration it belongs to; 0 for real images, which belong to none."""
+    """The iteration of an event. 0 for results of real images, which have none."""
     return int(getattr(event, "iteration", None) or 0)
 
 
 class TensorBoard:
-    """Writes event files into `folder`; what is there from iteration `since` on no longer counts.
-
-    Raises DatmError without the package.
-    """
+    """Writes event files into `folder`. Those there of iteration `since` and later are replaced.
+    Raises DatmError without the package."""
 
     def __init__(self, folder: Path, since: int | None = None) -> None:
         board = require("torch.utils.tensorboard", extra="tensorboard", purpose="TensorBoard")
@@ -83,10 +81,10 @@ class TensorBoard:
 
 
 class WeightsAndBiases:
-    """A run of that service, in its project datm, that goes on where one of this `identity` is
-    there; WANDB_MODE=offline keeps it on this machine.
+    """A run of the project "datm". The run of the same `identity` is continued, if there is one.
+    WANDB_MODE=offline keeps it on this machine.
 
-    Raises DatmError without the package, or where the service refuses.
+    Raises DatmError without the package, or if the service refuses.
     """
 
     def __init__(self, name: str, identity: str, folder: Path, config: dict[str, Any]) -> None:
@@ -99,15 +97,16 @@ class WeightsAndBiases:
             raise DatmError(wrong, command("wandb", "login")) from None
 
     def read(self, event: Event) -> None:
-        if told := scalars(event):
-            self._run.log(told, step=step(event))
+        if values := scalars(event):
+            self._run.log(values, step=step(event))
 
     def close(self) -> None:
         self._run.finish()
 
 
 def parse(stated: str | None) -> tuple[str, ...]:
-    """The trackers of `--log`, each there to be used. Raises ConfigError, DatmError."""
+    """The trackers that `--log` names. Raises ConfigError for an unknown one, DatmError for a
+    missing package."""
     names = tuple(name.strip() for name in (stated or "").split(",") if name.strip())
     for name in names:
         if name not in TRACKERS:
@@ -119,7 +118,7 @@ def parse(stated: str | None) -> tuple[str, ...]:
 
 @contextmanager
 def tracking(names: Sequence[str], run: Run, done: int) -> Iterator[list[Tracker]]:
-    """Trackers of a run that goes on after `done` iterations, closed at the end."""
+    """Open the trackers of a run that has done `done` iterations. They are closed at the end."""
     with ExitStack() as opened:
         trackers: list[Tracker] = []
         for kind in names:
@@ -127,19 +126,21 @@ def tracking(names: Sequence[str], run: Run, done: int) -> Iterator[list[Tracker
             if kind == "tensorboard":
                 tracker = TensorBoard(run.path / "tensorboard", done + 1 if done else None)
             else:
-                began = sha256(f"{run.path.resolve()}/{run.manifest().created}".encode())
-                identity, config = began.hexdigest()[:16], run.config().model_dump()
+                # Another run may have had this name.
+                key = f"{run.path.resolve()}/{run.manifest().created}"
+                identity = sha256(key.encode()).hexdigest()[:16]
+                config = run.config().model_dump()
                 tracker = WeightsAndBiases(run.name, identity, run.path, config)
             opened.callback(tracker.close)
             trackers.append(tracker)
         yield trackers
 
 
-def export(folder: Path, told: Iterable[Event]) -> None:
-    """Write events as TensorBoard's, by their time. Raises DatmError without the package."""
+def export(folder: Path, recorded: Iterable[Event]) -> None:
+    """Write events for TensorBoard, in order of time. Raises DatmError without the package."""
     board = TensorBoard(folder)
     try:
-        for event in sorted(told, key=lambda event: event.time):
+        for event in sorted(recorded, key=lambda event: event.time):
             board.read(event)
     finally:
         board.close()

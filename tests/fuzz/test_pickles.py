@@ -39,7 +39,7 @@ SOUND = [saved(value, zipped=new) for new in (True, False) for value in (IMAGES,
 def read(content: bytes, path: Path) -> None:
     for mapped in (False, True):
         try:
-            pickles.read(write(path, content), mapped=mapped)
+            pickles.read_pickle(write(path, content), mapped=mapped)
         except DatmError as problem:
             assert str(path) in problem.message
 
@@ -65,7 +65,7 @@ def test_damaged_sets_are_imported_or_refused(content: bytes, part: str, tmp_pat
     names = ["res"] if part == "res" else ["images", "labels", "lr"]
     paths = [write(tmp_path / f"{name}_best.pt", contents[name]) for name in names]
     try:
-        foreign = tensor_files.read(paths)
+        foreign = tensor_files.read_set(paths)
     except DatmError:
         return
     assert foreign.images.ndim == 4
@@ -91,7 +91,7 @@ def test_sets_of_anything(images: Any, labels: Any, rate: Any, tmp_path: Path) -
     res = write(tmp_path / "res_best.pt", saved({"data": [[images, labels]]}))
     for chosen in (paths, paths[:2], [res]):
         try:
-            tensor_files.read(chosen)
+            tensor_files.read_set(chosen)
         except DatmError:
             continue
 
@@ -138,7 +138,7 @@ def test_code_never_runs(
     path = write(tmp_path / "images_best.pt", content)
     for mapped in (False, True):
         with pytest.raises(FileError):
-            pickles.read(path, mapped=mapped)
+            pickles.read_pickle(path, mapped=mapped)
     labels = write(tmp_path / "labels_best.pt", saved(LABELS))
     answer = type_("import", path, labels, "--to", tmp_path / "theirs")
     assert_fine_or_two_lines(answer)
@@ -177,10 +177,10 @@ def test_more_than_the_file_holds(make: Callable[[], bytes], wrong: str, tmp_pat
     path = write(tmp_path / "images_best.pt", make())
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(FileError, match=wrong):
-        pickles.read(path)
+        pickles.read_pickle(path)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
 
 
 def test_a_list_within_itself_comes_to_an_end(tmp_path: Path) -> None:
     path = write(tmp_path / "replay_buffer_0.pt", saved(cyclic()))
-    assert pickles.read(path)[1][0].shape == IMAGES.shape
+    assert pickles.read_pickle(path)[1][0].shape == IMAGES.shape

@@ -16,8 +16,7 @@ from datm_engine.errors import ConfigError, DatmError, FileError
 from datm_engine.experts.imported import open_imported
 from datm_engine.experts.train import train_experts
 from datm_engine.experts.trajectories import ExpertSet
-from datm_engine.interop.expert_accuracy import check_accuracy, lowest_plausible
-from datm_engine.interop.expert_buffers import import_buffers
+from datm_engine.interop.expert_buffers import check_accuracy, import_buffers, lowest_plausible
 from datm_engine.networks.weights import FlatNetwork, Layout
 from datm_engine.networks.zoo import build
 from datm_engine.runs.events import Noted

@@ -21,7 +21,7 @@ from tests.interop.conftest import (
 
 
 def test_datm_s_files_come_back_bit_for_bit(tmp_path: Path) -> None:
-    foreign = tensor_files.read(write_datm(tmp_path / "theirs"))
+    foreign = tensor_files.read_set(write_datm(tmp_path / "theirs"))
     assert foreign.rate is not None
     made = imported_sets.without_dataset(foreign, foreign.rate)
     made.save(tmp_path / "ours.safetensors")
@@ -42,21 +42,23 @@ def test_tensors_that_were_learned_are_read_in_silence(tmp_path: Path) -> None:
     paths = write_datm(tmp_path)
     for path in paths:
         torch.save(torch.load(path, weights_only=True).requires_grad_(), path)
-    foreign = tensor_files.read(paths)
+    foreign = tensor_files.read_set(paths)
     assert not foreign.images.requires_grad
     assert foreign.rate is not None
 
 
 def test_the_same_content_is_the_same_bytes(tmp_path: Path) -> None:
-    made = imported_sets.without_dataset(tensor_files.read(write_datm(tmp_path / "theirs")), 0.01)
+    made = imported_sets.without_dataset(
+        tensor_files.read_set(write_datm(tmp_path / "theirs")), 0.01
+    )
     one, two = (tensor_files.save_official(tmp_path / name, made)[0] for name in ("one", "two"))
-    other = tensor_files.save(tmp_path / "another_name.pt", made.images)
+    other = tensor_files.save_tensors(tmp_path, {"another_name": made.images})[0]
     assert one.read_bytes() == two.read_bytes() == other.read_bytes()
 
 
 @pytest.mark.parametrize("prefix", ["", "ema_"])
 def test_mtt_s_and_ftd_s_files_come_back_bit_for_bit(prefix: str, tmp_path: Path) -> None:
-    foreign = tensor_files.read(write_mtt(tmp_path / "theirs", prefix))
+    foreign = tensor_files.read_set(write_mtt(tmp_path / "theirs", prefix))
     assert foreign.rate is None
     made = imported_sets.without_dataset(foreign, 0.01)
     assert torch.equal(made.soft_labels, torch.nn.functional.one_hot(hard()).float())
@@ -69,24 +71,26 @@ def test_mtt_s_and_ftd_s_files_come_back_bit_for_bit(prefix: str, tmp_path: Path
 
 def test_one_of_several_experiments_is_chosen(tmp_path: Path) -> None:
     path = write_dc(tmp_path)
-    first, second = (tensor_files.read([path], experiment=number) for number in (0, 1))
+    first, second = (tensor_files.read_set([path], experiment=number) for number in (0, 1))
     assert torch.equal(first.images, official_images())
     assert torch.equal(second.images, official_images() + 1)
     assert (first.experiments, first.classes) == (2, 3)
     with pytest.raises(ConfigError) as refused:
-        tensor_files.read([path], experiment=2)
+        tensor_files.read_set([path], experiment=2)
     assert refused.value.hint == "--experiment 1"
 
 
 def test_dc_bench_gets_the_top_class_of_soft_labels(tmp_path: Path) -> None:
-    made = imported_sets.without_dataset(tensor_files.read(write_datm(tmp_path / "theirs")), 0.01)
+    made = imported_sets.without_dataset(
+        tensor_files.read_set(write_datm(tmp_path / "theirs")), 0.01
+    )
     _, labels = tensor_files.save_hard(tmp_path / "bench", made)
     read = torch.load(labels, weights_only=True)
     assert torch.equal(read.long(), official_logits().argmax(1))
 
 
 def test_a_set_without_its_dataset_says_that_its_space_is_unknown(tmp_path: Path) -> None:
-    made = imported_sets.without_dataset(tensor_files.read(write_mtt(tmp_path)), 0.01)
+    made = imported_sets.without_dataset(tensor_files.read_set(write_mtt(tmp_path)), 0.01)
     made.save(tmp_path / "set.safetensors")
     found = made.load(tmp_path / "set.safetensors")
     assert found.preprocessing.kind == "unknown"
@@ -107,7 +111,7 @@ def test_a_set_without_its_dataset_says_that_its_space_is_unknown(tmp_path: Path
 )
 def test_files_that_are_no_set_are_told(names: list[str], told: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=told):
-        tensor_files.read([tmp_path / name for name in names])
+        tensor_files.read_set([tmp_path / name for name in names])
 
 
 @pytest.mark.parametrize(
@@ -136,7 +140,7 @@ def test_unfit_tensors_are_told(images: object, labels: object, told: str, tmp_p
     torch.save(images, tmp_path / "images_best.pt")
     torch.save(labels, tmp_path / "labels_best.pt")
     with pytest.raises(FileError, match=told):
-        tensor_files.read([tmp_path / "images_best.pt", tmp_path / "labels_best.pt"])
+        tensor_files.read_set([tmp_path / "images_best.pt", tmp_path / "labels_best.pt"])
 
 
 def write_set(folder: Path, images: object, labels: object) -> list[Path]:
@@ -148,7 +152,7 @@ def write_set(folder: Path, images: object, labels: object) -> list[Path]:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_images_of_other_float_types_are_converted(dtype: torch.dtype, tmp_path: Path) -> None:
-    foreign = tensor_files.read(write_set(tmp_path, official_images().to(dtype), hard()))
+    foreign = tensor_files.read_set(write_set(tmp_path, official_images().to(dtype), hard()))
     assert foreign.images.dtype == torch.float32
     assert torch.equal(foreign.images, official_images().to(dtype).float())
     assert foreign.notes == (f"images_best.pt: images are {dtype}: converted to torch.float32",)
@@ -156,7 +160,9 @@ def test_images_of_other_float_types_are_converted(dtype: torch.dtype, tmp_path:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_logits_of_other_float_types_are_converted(dtype: torch.dtype, tmp_path: Path) -> None:
-    foreign = tensor_files.read(write_set(tmp_path, official_images(), official_logits().to(dtype)))
+    foreign = tensor_files.read_set(
+        write_set(tmp_path, official_images(), official_logits().to(dtype))
+    )
     assert torch.equal(foreign.labels, official_logits().to(dtype).float())
     assert f"labels_best.pt: labels are {dtype}: converted to torch.float32" in foreign.notes
 
@@ -176,7 +182,7 @@ def test_logits_of_other_float_types_are_converted(dtype: torch.dtype, tmp_path:
     ids=["int32", "uint8", "int16", "float32", "float16", "[n, 1]", "one-hot", "boolean"],
 )
 def test_class_numbers_of_other_types_are_converted(labels: torch.Tensor, tmp_path: Path) -> None:
-    foreign = tensor_files.read(write_set(tmp_path, official_images(), labels))
+    foreign = tensor_files.read_set(write_set(tmp_path, official_images(), labels))
     assert foreign.labels.dtype == torch.int64
     assert torch.equal(foreign.labels, hard())
     assert torch.equal(foreign.images, official_images())
@@ -191,7 +197,7 @@ def test_a_set_in_mixed_order_is_sorted_class_after_class(soft: bool, tmp_path: 
     labels = torch.tensor([1, 2, 0, 2, 0, 1])
     order = torch.tensor([2, 4, 0, 5, 1, 3])
     saved = 5 * torch.eye(3)[labels] + official_logits() / 100 if soft else labels
-    foreign = tensor_files.read(write_set(tmp_path, official_images(), saved))
+    foreign = tensor_files.read_set(write_set(tmp_path, official_images(), saved))
     assert torch.equal(foreign.labels, saved[order])
     assert torch.equal(foreign.images, official_images()[order])
     (note,) = foreign.notes
@@ -201,21 +207,21 @@ def test_a_set_in_mixed_order_is_sorted_class_after_class(soft: bool, tmp_path: 
 def test_learned_labels_that_moved_to_another_class_keep_their_place(tmp_path: Path) -> None:
     """Two of six are largest at each other's class: no sign of another order."""
     labels = torch.eye(3)[torch.tensor([0, 1, 0, 1, 2, 2])]
-    foreign = tensor_files.read(write_set(tmp_path, official_images(), labels))
+    foreign = tensor_files.read_set(write_set(tmp_path, official_images(), labels))
     assert torch.equal(foreign.labels, labels)
     assert not foreign.notes
 
 
 def test_logits_that_cannot_be_sorted_keep_their_order_and_that_is_noted(tmp_path: Path) -> None:
     labels = torch.eye(3)[torch.tensor([2, 2, 2, 0, 0, 1])]
-    foreign = tensor_files.read(write_set(tmp_path, official_images(), labels))
+    foreign = tensor_files.read_set(write_set(tmp_path, official_images(), labels))
     assert torch.equal(foreign.labels, labels)
     assert "cannot be sorted" in foreign.notes[0]
 
 
 def test_pixels_are_read_as_pixels_and_want_their_dataset(tmp_path: Path) -> None:
     pixels = (official_images() * 50).clamp(0, 255).to(torch.uint8)
-    foreign = tensor_files.read(write_set(tmp_path, pixels, hard()))
+    foreign = tensor_files.read_set(write_set(tmp_path, pixels, hard()))
     assert torch.equal(foreign.images, pixels)
     with pytest.raises(ConfigError, match="uint8 pixels") as refused:
         imported_sets.without_dataset(foreign, 0.01)
@@ -231,7 +237,7 @@ def test_tensors_of_a_gpu_are_read_on_the_cpu(tmp_path: Path) -> None:
             for name, content in parts.items():
                 archive.writestr(name, content.replace(b"\3\0\0\0cpu", b"\6\0\0\0cuda:0"))
         assert b"cuda:0" in path.read_bytes()
-    foreign = tensor_files.read(paths)
+    foreign = tensor_files.read_set(paths)
     assert torch.equal(foreign.images, official_images())
     assert torch.equal(foreign.labels, official_logits())
 
@@ -240,7 +246,7 @@ def test_tensors_of_a_gpu_are_read_on_the_cpu(tmp_path: Path) -> None:
 def test_a_rate_is_a_number_or_a_tensor_of_one(rate: object, tmp_path: Path) -> None:
     files = write_datm(tmp_path)
     torch.save(rate, files[2])
-    assert tensor_files.read(files).rate == (1 if rate == 1 else 0.5)
+    assert tensor_files.read_set(files).rate == (1 if rate == 1 else 0.5)
 
 
 @pytest.mark.parametrize(
@@ -250,4 +256,4 @@ def test_a_rate_that_is_none_is_told(rate: object, tmp_path: Path) -> None:
     files = write_datm(tmp_path)
     torch.save(rate, files[2])
     with pytest.raises(FileError, match="no positive number"):
-        tensor_files.read(files)
+        tensor_files.read_set(files)
