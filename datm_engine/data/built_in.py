@@ -10,13 +10,12 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from datm_engine.compute.runtime import generator
-from datm_engine.data.decoding import decode_images
-from datm_engine.data.image_sets import FullSet, ImageSet, TrainingLabels
-from datm_engine.data.readers import image_folder
+from datm_engine.data.image_sets import FullSet, ImageSet, TrainingLabels, from_torchvision
+from datm_engine.data.readers.image_folder import ImageFolderReader
+from datm_engine.data.readers.reader import LoadOptions, Source
 from datm_engine.data.splitting import ranks_within_class
 from datm_engine.errors import DataError
 from datm_engine.hints import command, remedy
@@ -100,30 +99,25 @@ _DISK_ERRORS = (
 )  # fmt: skip
 
 
-def load(
-    name: str,
-    *,
-    data_dir: Path,
-    resolution: decode_images.Size | None,
-    skip_damaged: bool = False,
-    emit: Emit,
-) -> FullSet:
-    """The whole of a built-in set. Raises DataError."""
-    if name == "tinyimagenet":
-        root = data_dir / _TINYIMAGENET
-        _require_tinyimagenet(root, data_dir)
-        return image_folder.load(
-            root,
-            name=name,
-            data_dir=data_dir,
-            resolution=resolution,
-            skip_damaged=skip_damaged,
-            emit=emit,
-        )
-    full = _digits() if name == "digits" else _torchvision(name, data_dir, emit=emit)
-    if resolution is None:
-        return full
-    return resized(full, name, resolution, emit=emit)
+class BuiltInDataset(Source):
+    def __init__(self, name: str, data_dir: Path) -> None:
+        self.name, self.data_dir = name, data_dir
+
+    def load(self, options: LoadOptions, *, emit: Emit) -> FullSet:
+        """Load all images; torchvision downloads what is missing."""
+        if self.name == "digits":
+            return _digits()
+        if self.name in _DOWNLOADS:
+            return _torchvision(self.name, self.data_dir, emit=emit)
+        folder = self.data_dir / _TINYIMAGENET
+        _require_tinyimagenet(folder, self.data_dir)
+        return ImageFolderReader(folder).load(options, emit=emit)
+
+    def shape(self) -> Shape:
+        return BUILT_IN[self.name].shape
+
+    def training_labels(self) -> TrainingLabels:
+        return BUILT_IN[self.name].training_labels
 
 
 def is_here(name: str, data_dir: Path) -> bool:
@@ -133,24 +127,6 @@ def is_here(name: str, data_dir: Path) -> bool:
     download = _DOWNLOADS[name]
     paths = [data_dir / download.folder / file for file in download.files]
     return all(path.is_file() or path.with_suffix("").is_file() for path in paths)
-
-
-def resized(full: FullSet, name: str, resolution: decode_images.Size, *, emit: Emit) -> FullSet:
-    """The same set at another size."""
-    parts = [part for part in (full.train, full.test, full.validation) if part is not None]
-    images = torch.cat([part.images for part in parts])
-    images = decode_images.resize(images, resolution, f"resizing {name}", emit=emit)
-    pieces = iter(images.split([len(part) for part in parts]))
-
-    def of(part: ImageSet) -> ImageSet:
-        return ImageSet(next(pieces), part.labels)
-
-    return FullSet(
-        full.class_names,
-        of(full.train),
-        None if full.test is None else of(full.test),
-        None if full.validation is None else of(full.validation),
-    )
 
 
 def _digits() -> FullSet:
@@ -182,18 +158,7 @@ def _torchvision(name: str, data_dir: Path, *, emit: Emit) -> FullSet:
             raise _not_had(name, data_dir, problem) from None
     emit(DatasetProgress(what=f"fetching {name}", done=2, total=2))
     names = _DIGITS if name in ("svhn", "mnist") else tuple(parts[0].classes)
-    return FullSet(names, *(image_set(part) for part in parts))
-
-
-def image_set(part: Any) -> ImageSet:
-    """From any of torchvision's layouts: [n, 28, 28], [n, 32, 32, 3] or [n, 3, 32, 32]."""
-    images = torch.as_tensor(np.ascontiguousarray(part.data))
-    if images.dim() == 3:
-        images = images[:, None]
-    elif images.shape[1] != 3:
-        images = images.permute(0, 3, 1, 2).contiguous()
-    labels = part.labels if hasattr(part, "labels") else part.targets
-    return ImageSet(images, torch.as_tensor(labels, dtype=torch.int64))
+    return FullSet(names, *(from_torchvision(part) for part in parts))
 
 
 def _not_had(name: str, data_dir: Path, problem: Exception) -> DataError:

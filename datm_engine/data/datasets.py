@@ -1,7 +1,7 @@
-"""Real images by name: a built-in set, one of the Hub, or a path: a folder of class folders or of
-parquet files, a file of arrays, an archive (see readers.py).
+"""Load a dataset by its name: a built-in dataset, one of the Hub, or the path of files.
 
-What `load` gives is uint8 in memory, the same for the same name, settings and seed.
+Formats of files are in readers/, built-in datasets in built_in.py. Images are uint8 tensors in
+memory, the same for the same name, settings and seed.
 """
 
 from __future__ import annotations
@@ -10,10 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import torch
+
 from datm_engine.data import built_in, dataset_names, hub, splitting
 from datm_engine.data.dataset_names import NAMES
+from datm_engine.data.decoding.decode_images import resize
+from datm_engine.data.decoding.image_file import Size
 from datm_engine.data.image_sets import FullSet, ImageSet, TrainingLabels, digest
 from datm_engine.data.readers import archives, registry
+from datm_engine.data.readers.reader import LoadOptions, Source
 from datm_engine.errors import ConfigError, DataError
 from datm_engine.hints import command
 from datm_engine.runs.events import Emit, Noted
@@ -70,63 +75,64 @@ def load(
         size = image_size.size_of(resolution)
     except ValueError as problem:
         raise ConfigError(str(problem), "--resolution 32") from None
-    place = dataset_names.locate(name)
-    if name.startswith(hub.PREFIX):
-        called = name
-        full = hub.load(
-            name, data_dir=data_dir, resolution=size, skip_damaged=skip_damaged, emit=emit
-        )
-    elif place is None:
-        called = name
-        full = built_in.load(
-            name, data_dir=data_dir, resolution=size, skip_damaged=skip_damaged, emit=emit
-        )
-    else:
-        called = registry.name_of(place)
-        if archives.is_archive(place):
-            place = archives.unpacked(place, data_dir, emit=emit)
-        full = registry.reader_of(place).load(
-            place, called, data_dir, size, skip_damaged, emit=emit
-        )
-    return _split(called, full, train_images, validation, test, seed, emit=emit)
+    path = dataset_names.locate(name)
+    title = name if path is None else registry.title_of(path)
+    options = LoadOptions(title, data_dir, size, skip_damaged)
+    full = _source(name, data_dir, emit=emit).load(options, emit=emit)
+    if size is not None:
+        full = _resized(full, size, f"resizing {title}", emit=emit)
+    return _split(title, full, train_images, validation, test, seed, emit=emit)
 
 
 def peek(name: str, *, data_dir: Path) -> Shape:
-    """Classes, channels and size before decoding, to choose settings by.
+    """Return classes, channels and size before decoding, to choose settings by.
 
-    A folder's are those of one image of each class; `load` looks at them all. An archive is
-    unpacked. Raises as `load` does, as far as this much reading finds anything wrong.
+    For a folder they come from one image of each class. Archives are unpacked. Raises as `load`
+    does, as far as this much reading finds anything wrong.
     """
-    if name.startswith(hub.PREFIX):
-        return hub.peek(name, data_dir=data_dir)
-    place = _unpacked(name, data_dir)
-    return built_in.BUILT_IN[name].shape if place is None else registry.reader_of(place).peek(place)
-
-
-def is_here(name: str, *, data_dir: Path) -> bool:
-    """Whether `load` downloads nothing."""
-    if name.startswith(hub.PREFIX):
-        return hub.is_here(name, data_dir)
-    return dataset_names.locate(name) is not None or built_in.is_here(name, data_dir)
+    return _source(name, data_dir).shape()
 
 
 def training_labels(name: str, *, data_dir: Path) -> TrainingLabels | None:
-    """The labels of all training images, without decoding any; None for a dataset of the Hub.
-    Raises as `peek` does."""
+    """Return the labels of all training images without decoding any, or None if unknown (Hub)."""
+    return _source(name, data_dir).training_labels()
+
+
+def is_here(name: str, *, data_dir: Path) -> bool:
+    """Return whether `load` downloads nothing."""
+    if dataset_names.locate(name) is not None:
+        return True
     if name.startswith(hub.PREFIX):
-        return None
-    place = _unpacked(name, data_dir)
-    if place is None:
-        return built_in.BUILT_IN[name].training_labels
-    return registry.reader_of(place).training_labels(place)
+        return hub.is_here(name, data_dir)
+    return built_in.is_here(name, data_dir)
 
 
-def _unpacked(name: str, data_dir: Path) -> Path | None:
-    """The path of a dataset, of an archive its unpacked folder; None for one that is named."""
-    place = dataset_names.locate(name)
-    if place is None or not archives.is_archive(place):
-        return place
-    return archives.unpacked(place, data_dir, emit=lambda event: None)
+def _source(name: str, data_dir: Path, *, emit: Emit = lambda event: None) -> Source:
+    """Return the source of a dataset. Archives are unpacked first."""
+    path = dataset_names.locate(name)
+    if path is None:
+        if name.startswith(hub.PREFIX):
+            return hub.HubDataset(name, data_dir)
+        return built_in.BuiltInDataset(name, data_dir)
+    if archives.is_archive(path):
+        path = archives.unpacked(path, data_dir, emit=emit)
+    return registry.reader_of(path)
+
+
+def _resized(full: FullSet, size: Size, what: str, *, emit: Emit) -> FullSet:
+    """Resize all parts, which images that were decoded at this size do not need."""
+    parts = [part for part in (full.train, full.test, full.validation) if part is not None]
+    width, height = size
+    if full.train.images.shape[2:] == (height, width):
+        return full
+    images = torch.cat([part.images for part in parts])
+    resized = iter(resize(images, size, what, emit=emit).split([len(part) for part in parts]))
+    train, test, validation = (
+        None if part is None else ImageSet(next(resized), part.labels)
+        for part in (full.train, full.test, full.validation)
+    )
+    assert train is not None
+    return FullSet(full.class_names, train, test, validation)
 
 
 def _split(

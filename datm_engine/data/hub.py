@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from datm_engine.data.decoding import decode_images
 from datm_engine.data.image_sets import FullSet, PartName, part_of
 from datm_engine.data.readers import image_rows
 from datm_engine.data.readers.image_rows import Columns, Rows
+from datm_engine.data.readers.reader import LoadOptions, Source
 from datm_engine.errors import DataError
 from datm_engine.hints import command
 from datm_engine.optional_imports import require
@@ -26,25 +26,34 @@ PREFIX = "hf:"
 SITE = "https://huggingface.co/datasets"
 
 
-def load(
-    name: str,
-    *,
-    data_dir: Path,
-    resolution: decode_images.Size | None,
-    skip_damaged: bool = False,
-    emit: Emit,
-) -> FullSet:
-    """Downloaded once, below `data_dir`. Raises DataError, DatmError without the package."""
-    splits = _splits(name, data_dir)
-    parts, unused = _parts(name, splits)
-    if unused:
-        emit(Noted(text=f"{name}: of no part that is used, and skipped: {', '.join(unused)}"))
-    found = {part: [_rows(name, key, splits[key]) for key in parts[part]] for part in parts}
-    first = parts["train"][0]
-    note = _columns(name, first, splits[first]).note
-    if note is not None:
-        emit(Noted(text=note))
-    return image_rows.from_rows(name, found, resolution, _look(name), skip_damaged, emit=emit)
+class HubDataset(Source):
+    """Downloaded once, below `data_dir`. Methods raise DatmError without the package."""
+
+    def __init__(self, name: str, data_dir: Path) -> None:
+        self.name, self.data_dir = name, data_dir
+
+    def load(self, options: LoadOptions, *, emit: Emit) -> FullSet:
+        name, splits = self.name, _splits(self.name, self.data_dir)
+        parts, unused = _parts(name, splits)
+        if unused:
+            skipped = ", ".join(unused)
+            emit(Noted(text=f"{name}: of no part that is used, and skipped: {skipped}"))
+        rows = {part: [_rows(name, key, splits[key]) for key in parts[part]] for part in parts}
+        first = parts["train"][0]
+        note = _columns(name, first, splits[first]).note
+        if note is not None:
+            emit(Noted(text=note))
+        return image_rows.from_rows(rows, options, _look(name), emit=emit)
+
+    def shape(self) -> Shape:
+        """Return the shape from the labels and the first image; downloads the dataset."""
+        splits = _splits(self.name, self.data_dir)
+        train = _parts(self.name, splits)[0]["train"]
+        rows = [_rows(self.name, key, splits[key]) for key in train]
+        return image_rows.peek(self.name, rows, _look(self.name))
+
+    def training_labels(self) -> None:
+        """Return None: nothing is downloaded for the labels alone."""
 
 
 def is_here(name: str, data_dir: Path) -> bool:
@@ -53,14 +62,6 @@ def is_here(name: str, data_dir: Path) -> bool:
     place = name.removeprefix(PREFIX).partition(":")[0]
     kept = (data_dir / "huggingface").glob("*___*")
     return any(folder.name.lower() == place.replace("/", "___").lower() for folder in kept)
-
-
-def peek(name: str, *, data_dir: Path) -> Shape:
-    """Downloads it too. Raises as `load` does."""
-    splits = _splits(name, data_dir)
-    train = _parts(name, splits)[0]["train"]
-    found = [_rows(name, key, splits[key]) for key in train]
-    return image_rows.peek(name, found, _look(name))
 
 
 def _splits(name: str, data_dir: Path) -> Any:

@@ -11,8 +11,10 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
+import numpy as np
+import torch
 from torch import Tensor
 
 PartName = Literal["train", "validation", "test"]
@@ -101,3 +103,15 @@ def digest(class_names: tuple[str, ...], *parts: ImageSet) -> str:
         content.update(part.images.contiguous().numpy().data)
         content.update(part.labels.contiguous().numpy().data)
     return content.hexdigest()
+
+
+def from_torchvision(part: Any) -> ImageSet:
+    """Convert a dataset of torchvision, whose images are [n, 28, 28], [n, 32, 32, 3] or
+    [n, 3, 32, 32]."""
+    images = torch.as_tensor(np.ascontiguousarray(part.data))
+    if images.dim() == 3:
+        images = images[:, None]
+    elif images.shape[1] != 3:
+        images = images.permute(0, 3, 1, 2).contiguous()
+    labels = part.labels if hasattr(part, "labels") else part.targets
+    return ImageSet(images, torch.as_tensor(labels, dtype=torch.int64))

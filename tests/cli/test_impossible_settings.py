@@ -13,6 +13,7 @@ from PIL import Image
 from datm_engine.data import built_in, datasets
 from datm_engine.data.class_sizes import smallest_class
 from datm_engine.data.image_sets import FullSet, ImageSet
+from datm_engine.data.readers.reader import LoadOptions
 from datm_engine.data.readers.safetensors_file import save
 from datm_engine.settings.config import build, overlay
 from datm_engine.settings.presets import load
@@ -137,7 +138,8 @@ def test_the_labels_of_every_built_in_set_are_known(name: str, tmp_path: Path) -
 
 def test_the_classes_of_digits_have_as_many_images_as_are_known(tmp_path: Path) -> None:
     known = datasets.training_labels("digits", data_dir=tmp_path)
-    full = built_in.load("digits", data_dir=tmp_path, resolution=None, emit=ignore)
+    options = LoadOptions("digits", tmp_path, None, skip_damaged=False)
+    full = built_in.BuiltInDataset("digits", tmp_path).load(options, emit=ignore)
     assert known is not None
     assert known.labels.bincount().tolist() == full.train.labels.bincount().tolist()
 

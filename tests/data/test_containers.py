@@ -275,7 +275,7 @@ def test_what_ends_scipys_process_from_outside_is_no_damage(
     path = tmp_path / "a.mat"
     savemat(path, {"X": np.zeros(3)})
     monkeypatch.setattr(mat_process, "_CHILD", child)
-    with pytest.raises(error, match=message), array_files.reading(path, "file"):
+    with pytest.raises(error, match=message), array_files.damage_as_error(path, "file"):
         mat_process.read(path, ["X"])
 
 
@@ -292,7 +292,7 @@ def test_a_full_folder_for_temporary_files_is_named(
 
 
 def test_running_out_of_memory_is_no_damage(tmp_path: Path) -> None:
-    with pytest.raises(MemoryError), array_files.reading(tmp_path, "file"):
+    with pytest.raises(MemoryError), array_files.damage_as_error(tmp_path, "file"):
         raise MemoryError
 
 

@@ -70,7 +70,7 @@ def test_a_second_load_decodes_nothing(
     load: Load, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, _ = load(folder)
-    monkeypatch.setattr(decode_images, "decode", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(decode_images, "decode", lambda *_, **__: pytest.fail("decoded again"))
     second, events = load(folder)
     assert content(second) == content(first)
     assert second.fingerprint == first.fingerprint
@@ -183,7 +183,7 @@ def test_a_data_dir_that_cannot_be_written_is_named_before_decoding(
     load: Load, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)
-    monkeypatch.setattr(decode_images, "decode", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(decode_images, "decode", lambda *_, **__: pytest.fail("decoded"))
     with pytest.raises(FileError, match="decoded cannot be written") as error:
         load(folder)
     assert error.value.hint == f"chmod u+w {folder.parent / 'data' / 'decoded'}"

@@ -16,7 +16,7 @@ from PIL import Image, ImageCms
 
 from datm_engine.data.decoding import decode_images
 from datm_engine.errors import DataError, DatmError
-from datm_engine.runs.events import Event, Noted
+from tests.conftest import ignore
 
 Picture = Callable[..., np.ndarray]
 PLACE = Path("an image")
@@ -72,11 +72,8 @@ def pgm(white: int, values: Sequence[int]) -> bytes:
 def read(*contents: bytes, size: tuple[int, int] | None = None) -> tuple[np.ndarray, list[str]]:
     """[n, channels, height, width], and the notes."""
     places = [Path(f"image {n}") for n in range(len(contents))]
-    events: list[Event] = []
-    images, _ = decode_images.decode_encoded(
-        places, contents.__getitem__, size, "decoding", emit=events.append
-    )
-    return images.numpy(), [event.text for event in events if isinstance(event, Noted)]
+    decoded = decode_images.decode(places, contents.__getitem__, size, "decoding", emit=ignore)
+    return decoded.images.numpy(), list(decoded.notes)
 
 
 class TestOrientation:

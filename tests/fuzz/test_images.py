@@ -40,10 +40,8 @@ def tags(orientation: int) -> Image.Exif:
 
 def decode(*contents: bytes) -> np.ndarray:
     places = [PLACE] * len(contents)
-    decoded, _ = decode_images.decode_encoded(
-        places, contents.__getitem__, None, "decoding", emit=ignore
-    )
-    images: np.ndarray = decoded.numpy()
+    decoded = decode_images.decode(places, contents.__getitem__, None, "decoding", emit=ignore)
+    images: np.ndarray = decoded.images.numpy()
     return images
 
 

@@ -19,6 +19,7 @@ from datm_cli.gallery.image_history import SampleFiles
 from datm_engine.data.image_sets import FullSet, ImageSet
 from datm_engine.data.preprocessing import Normalization
 from datm_engine.data.readers import safetensors_file
+from datm_engine.data.readers.safetensors_file import SafetensorsReader
 from datm_engine.errors import DatmError
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import Layout
@@ -62,7 +63,7 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "pictures": ("r/samples/initial.safetensors", read_pictures),
     "samples": ("r/samples/initial.safetensors", look_at_samples),
     "dataset": ("data.safetensors", safetensors_file.read),
-    "shape": ("data.safetensors", safetensors_file.read_shape),
+    "shape": ("data.safetensors", lambda path: SafetensorsReader(path).shape()),
 }
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import math
 import os
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +27,11 @@ from datm_engine.data.decoding.decoding_report import (
     unsupported_error,
 )
 from datm_engine.data.decoding.image_file import DamagedImageError, Facts, UnsupportedImageError
+from datm_engine.data.image_sets import ImageSet, PartName
 from datm_engine.errors import ConfigError, DataError
 from datm_engine.files import cannot_read
 from datm_engine.formatting import byte_size
-from datm_engine.hints import command
-from datm_engine.runs.events import DatasetProgress, Emit, Noted
+from datm_engine.runs.events import DatasetProgress, Emit
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -48,16 +47,36 @@ _WORTH_THREADS = 128 * 128  # pixels
 
 @dataclass(frozen=True)
 class Decoded:
-    """`images`: uint8 [n, 1 or 3, height, width], the intact ones of the images asked for.
-
-    `kept`: bool [asked for], which these are. `damaged`: the others' indices, and what is wrong
-    with each. `notes`: what a person should know about the reading.
-    """
+    """`images`: uint8 [kept, 1 or 3, height, width]. `kept`: bool [all], which images these are.
+    `notes`: what to report of the decoding."""
 
     images: Tensor
     kept: Tensor
-    damaged: dict[int, str]
     notes: tuple[str, ...]
+
+    def parts(
+        self,
+        labels: Mapping[PartName, Tensor],
+        class_names: Sequence[str],
+        complete: Sequence[PartName],
+        missing: Callable[[str, PartName], DataError],
+    ) -> dict[PartName, ImageSet]:
+        """Divide the images into parts, whose labels of all images are given in their order.
+
+        Parts without an intact image are left out. Those in `complete` need one of every class;
+        otherwise the error that `missing` returns of the class and the part is raised.
+        """
+        kept = self.kept.split([len(of_part) for of_part in labels.values()])
+        images = self.images.split([int(of_part.sum()) for of_part in kept])
+        parts: dict[PartName, ImageSet] = {}
+        for (part, stated), intact_ones, pixels in zip(labels.items(), kept, images, strict=True):
+            used = stated[intact_ones]
+            counts = torch.bincount(used, minlength=len(class_names))  # [classes]
+            if part in complete and not counts.all():
+                raise missing(class_names[int(counts.argmin())], part)
+            if len(used):
+                parts[part] = ImageSet(pixels, used)
+        return parts
 
 
 def in_chunks(
@@ -79,14 +98,9 @@ def in_chunks(
     return made
 
 
-def content_of(path: Path) -> bytes:
-    """sha256 of a file's bytes. Raises DataError."""
-    return hashlib.sha256(_read(path)).digest()
-
-
 def size_of(path: Path) -> tuple[Size, bool]:
-    """Width and height of an upright image, and whether it is grey, from the file's header."""
-    return encoded_size(path, _read(path))
+    """Return width and height of an upright image, and whether it is grey, from its header."""
+    return encoded_size(path, read_file(path))
 
 
 def first_size(paths: Iterable[Path]) -> tuple[Size, bool] | None:
@@ -108,89 +122,45 @@ def encoded_size(place: Path, encoded: bytes) -> tuple[Size, bool]:
 
 
 def decode(
-    paths: Sequence[Path],
-    contents: Sequence[bytes],
-    resolution: Size | None,
-    what: str,
-    *,
-    emit: Emit,
-) -> Decoded:
-    """The images of files, as `decode_intact` returns them.
-
-    `contents` are the files' digests, so that what is decoded is what was digested.
-    """
-
-    def read(index: int) -> bytes:
-        path = paths[index]
-        encoded = _read(path)
-        if hashlib.sha256(encoded).digest() != contents[index]:
-            raise DataError(f"{path} changed while it was being read", command("ls", "-l", path))
-        return encoded
-
-    return decode_intact(paths, read, resolution, what, emit=emit)
-
-
-def decode_encoded(
-    places: Sequence[Path],
+    names: Sequence[Path],
     read: Callable[[int], bytes],
     resolution: Size | None,
     what: str,
+    *,
     skip_damaged: bool = False,
-    *,
-    emit: Emit,
-) -> tuple[Tensor, Tensor]:
-    """uint8 [kept, channels, height, width] and bool [places], which are kept; notes are yielded.
-
-    Every image is kept, unless damaged ones are to be skipped. Raises as `decode_intact` does, and
-    DataError that names the damaged images.
-    """
-    decoded = decode_intact(places, read, resolution, what, emit=emit)
-    if decoded.damaged and not skip_damaged:
-        raise damaged_error(places, decoded.damaged)
-    for text in (*decoded.notes, *skipped_note(places, decoded.damaged)):
-        emit(Noted(text=text))
-    return decoded.images, decoded.kept
-
-
-def decode_intact(
-    places: Sequence[Path],
-    read: Callable[[int], bytes],
-    resolution: Size | None,
-    what: str,
-    *,
     emit: Emit,
 ) -> Decoded:
-    """The images that can be read: one channel if all of them are grey, else three.
+    """Decode images: to one channel if all of them are grey, else to three.
 
-    `read` returns the encoded bytes of the image that errors call by its place. Without a
-    resolution all images must have one size; raises ConfigError if they have not, and DataError for
-    intact images of a kind that is not supported. Greys of more than 8 bits are divided by
-    2^bits − 1 with the fewest bits that hold the largest value of all.
+    `read` returns the encoded bytes of an image, `names` are what errors call the images. Greys of
+    more than 8 bits are divided by 2^bits − 1, with the fewest bits that hold the largest value of
+    all. Raises ConfigError for images of several sizes without a resolution, DataError for images
+    that are damaged, unless these are skipped, and for intact ones of an unsupported kind.
     """
-    first_place, first = _first_size(places, read, whole=resolution is None)
+    first_place, first = _first_size(names, read, whole=resolution is None)
     size = resolution or first
-    rgb = _empty(len(places), 3, size)
+    rgb = _empty(len(names), 3, size)
     least_bits = [image_files.BITS[0]]  # grows while greys are decoded
     unsupported: dict[int, str] = {}
 
     def fill(index: int) -> Facts | str:
         try:
-            image, facts = image_files.read_image(places[index], read(index), least_bits[0])
+            image, facts = image_files.read_image(names[index], read(index), least_bits[0])
         except DamagedImageError as problem:
             return str(problem)
         except UnsupportedImageError as problem:
             unsupported[index] = str(problem)
             return str(problem)
         if resolution is None and image.size != size:
-            raise _sizes_differ(first_place, size, places[index], image.size)
+            raise _sizes_differ(first_place, size, names[index], image.size)
         least_bits[0] = max(least_bits[0], facts.bits or 0)
         rgb[index] = _channels_first(_resized(image, size))
         return facts
 
     threads = _CORES if math.prod(first) >= _WORTH_THREADS else 1
-    found = in_chunks(fill, range(len(places)), what, threads, emit=emit)
+    found = in_chunks(fill, range(len(names)), what, threads, emit=emit)
     if unsupported:
-        raise unsupported_error(places, unsupported)
+        raise unsupported_error(names, unsupported)
     bits = image_files.bits_of(max((seen.top or 0 for seen in intact(found)), default=0))
     again = [
         index
@@ -200,15 +170,15 @@ def decode_intact(
     if again:  # decoded before an image with larger values was
         least_bits[0] = bits
         in_chunks(fill, again, f"{what} again", threads, emit=emit)
-    kept = np.array([isinstance(seen, Facts) for seen in found])
-    pixels = rgb if kept.all() else rgb[kept]
-    all_grey = all(facts.grey for facts in intact(found))
-    return Decoded(
-        torch.from_numpy(pixels[:, :1].copy() if all_grey else pixels),
-        torch.from_numpy(kept),
-        {index: seen for index, seen in enumerate(found) if isinstance(seen, str)},
-        notes_of(places, found, bits),
-    )
+    kept = np.array([isinstance(seen, Facts) for seen in found])  # [all]
+    damaged = {index: seen for index, seen in enumerate(found) if isinstance(seen, str)}
+    if damaged and not skip_damaged:
+        raise damaged_error(names, damaged)
+    pixels = rgb if kept.all() else rgb[kept]  # [kept, 3, height, width]
+    if all(facts.grey for facts in intact(found)):
+        pixels = pixels[:, :1].copy()
+    notes = (*notes_of(names, found, bits), *skipped_note(names, damaged))
+    return Decoded(torch.from_numpy(pixels), torch.from_numpy(kept), notes)
 
 
 def _first_size(
@@ -257,7 +227,8 @@ def _empty(n: int, channels: int, size: Size) -> Pixels:
         ) from None
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """Read a file's bytes. Raises DataError."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # one would wait for a pipe for ever
             raise OSError(errno.EINVAL, "it is no file")

@@ -8,6 +8,7 @@ with val_labels, images with labels.
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from datm_engine.data.decoding.image_file import bits_of
 from datm_engine.data.image_sets import FullSet, ImageSet, PartName, TrainingLabels, part_of
 from datm_engine.data.readers import labels
+from datm_engine.data.readers.reader import LoadOptions, Reader
 from datm_engine.errors import DataError, DatmError
 from datm_engine.files import cannot_read
 from datm_engine.hints import command
@@ -30,7 +32,6 @@ from datm_engine.settings.image_size import Shape
 Array = NDArray[Any]
 _IMAGES = {"images", "image", "imgs", "x", "data"}
 _LABELS = {"labels", "label", "y", "targets", "target"}
-_TRAIN: PartName = "train"
 _NAMED = 5  # arrays in a note
 
 
@@ -56,7 +57,6 @@ class Arrays:
 class Contents:
     """A dataset of arrays: its parts, the names of its classes where they are known, and notes."""
 
-    path: Path
     parts: Mapping[PartName, Arrays]
     class_names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
@@ -87,7 +87,7 @@ def pair(names: Iterable[str]) -> tuple[dict[PartName, dict[str, str]], tuple[st
         kinds = [word for word in words if part_of(word) is None]
         for what, known in (("images", _IMAGES), ("labels", _LABELS)):
             if len(kinds) == 1 and kinds[0] in known:
-                found.setdefault(part or _TRAIN, {}).setdefault(what, name)
+                found.setdefault(part or "train", {}).setdefault(what, name)
     pairs = {part: arrays for part, arrays in found.items() if len(arrays) == 2}
     used = {name for arrays in pairs.values() for name in arrays.values()}
     unused = [name for name in every if name not in used]
@@ -95,50 +95,56 @@ def pair(names: Iterable[str]) -> tuple[dict[PartName, dict[str, str]], tuple[st
     return pairs, (f"arrays that are not used: {some}",) if unused else ()
 
 
-def load(name: str, contents: Contents, *, emit: Emit) -> FullSet:
-    """Every part that is labelled. Raises DataError."""
-    path, parts = contents.path, contents.parts
-    look = command("ls", "-l", path)
-    found = _resolved(name, contents)
-    used = found.numbers
-    axes = {part: axes_of(parts[part], look) for part in used}
-    for part, one in axes.items():
-        if (one.height, one.width) != (axes["train"].height, axes["train"].width):
-            wrong = f"images in train and {part} differ in size"
-            raise DataError(f"{path} cannot be used as a dataset: {wrong}", look)
-    read = {part: _read(parts[part], look) for part in used}
-    pixels, note = _as_bytes(name, read, look)
-    for text in (*(f"{name}: {each}" for each in contents.notes), *found.notes, *note):
-        emit(Noted(text=text))
-    images = {part: _ordered(pixels[part], axes[part], parts[part].last_axis) for part in used}
-    if len({some.shape[1] for some in images.values()}) > 1:
-        raise DataError(f"{path} has grey and colour images", look)
+class ArrayReader(Reader):
+    """Reads a format of arrays. A subclass returns the arrays of each part in `contents`."""
 
-    def of(role: PartName) -> ImageSet | None:
-        part = found.roles.get(role)
-        return None if part is None else ImageSet(images[part], used[part])
+    @abstractmethod
+    def contents(self) -> Contents:
+        """Read headers and labels. Images are read later, by `Arrays.images`."""
 
-    train = ImageSet(images["train"], used["train"])
-    return FullSet(found.class_names, train, of("test"), of("validation"))
+    def load(self, options: LoadOptions, *, emit: Emit) -> FullSet:
+        """Load every part that has labels."""
+        contents, name = self.contents(), options.name
+        labels_found = self._labels(name, contents)
+        numbers, parts = labels_found.numbers, contents.parts
+        axes = {part: axes_of(parts[part], self._hint) for part in numbers}
+        for part, one in axes.items():
+            if (one.height, one.width) != (axes["train"].height, axes["train"].width):
+                wrong = f"images in train and {part} differ in size"
+                raise DataError(f"{self.path} cannot be used as a dataset: {wrong}", self._hint)
+        read = {part: _read(parts[part], self._hint) for part in numbers}
+        pixels, note = _as_bytes(name, read, self._hint)
+        for text in (*(f"{name}: {each}" for each in contents.notes), *labels_found.notes, *note):
+            emit(Noted(text=text))
+        images = {
+            part: _ordered(pixels[part], axes[part], parts[part].last_axis) for part in numbers
+        }
+        if len({some.shape[1] for some in images.values()}) > 1:
+            raise DataError(f"{self.path} has grey and colour images", self._hint)
+        return labels_found.full_set(
+            {part: ImageSet(images[part], numbers[part]) for part in numbers}
+        )
 
+    def shape(self) -> Shape:
+        """Return the shape from the labels and the header of the training images."""
+        contents = self.contents()
+        train: dict[PartName, Arrays] = {
+            part: arrays for part, arrays in contents.parts.items() if part == "train"
+        }
+        labels_found = self._labels(self.path.name, replace(contents, parts=train))
+        one = axes_of(train["train"], self._hint)
+        return Shape(len(labels_found.class_names), one.channels, one.height, one.width)
 
-def peek(contents: Contents) -> Shape:
-    """By the labels and the shape of the training images alone. Raises DataError."""
-    train = {part: arrays for part, arrays in contents.parts.items() if part == _TRAIN}
-    found = _resolved(contents.path.name, replace(contents, parts=train))
-    one = axes_of(train[_TRAIN], command("ls", "-l", contents.path))
-    return Shape(len(found.class_names), one.channels, one.height, one.width)
+    def training_labels(self) -> TrainingLabels:
+        return self._labels(self.path.name, self.contents()).of_training()
 
+    def _labels(self, name: str, contents: Contents) -> labels.Labels:
+        every = {part: _labels(arrays, self._hint) for part, arrays in contents.parts.items()}
+        return labels.resolve(name, every, contents.class_names, self._hint)
 
-def training_labels(contents: Contents) -> TrainingLabels:
-    """By the labels alone. Raises DataError."""
-    return labels.training_labels(_resolved(contents.path.name, contents))
-
-
-def _resolved(name: str, contents: Contents) -> labels.Labels:
-    look = command("ls", "-l", contents.path)
-    every = {part: _labels(arrays, look) for part, arrays in contents.parts.items()}
-    return labels.resolve(name, every, contents.class_names, look)
+    @property
+    def _hint(self) -> str:
+        return command("ls", "-l", self.path)
 
 
 def count_of(values: Array) -> int:
@@ -251,7 +257,7 @@ def _range(
 
 
 @contextmanager
-def reading(path: Path, kind: str) -> Iterator[None]:
+def damage_as_error(path: Path, kind: str) -> Iterator[None]:
     """Raises DataError for whatever a damaged file makes its reader raise."""
     try:
         yield

@@ -280,10 +280,10 @@ def _readable_names(root: Path, folders: list[str]) -> tuple[str, ...]:
     """The folders' names, or the first word for them in WordNet's list, where there is one."""
     words = root / "words.txt"
     if not words.is_file():
-        return tuple(as_text(folder) for folder in folders)
+        return tuple(_as_text(folder) for folder in folders)
     lines = (line.partition("\t") for line in _lines(words))
     known = {folder: meaning.split(",")[0].strip() for folder, _, meaning in lines}
-    names = [known.get(folder) or as_text(folder) for folder in folders]
+    names = [known.get(folder) or _as_text(folder) for folder in folders]
     uses = Counter(names)
     return tuple(
         name if uses[name] == 1 else f"{name} ({folder})"
@@ -291,7 +291,7 @@ def _readable_names(root: Path, folders: list[str]) -> tuple[str, ...]:
     )
 
 
-def as_text(name: str) -> str:
+def _as_text(name: str) -> str:
     """A file's name as it can be printed, also where its bytes are not UTF-8."""
     return os.fsencode(name).decode("utf-8", "replace")
 

@@ -13,8 +13,13 @@ from typing import BinaryIO
 import numpy as np
 
 from datm_engine.data.image_sets import PartName, part_of
-from datm_engine.data.readers import array_files
-from datm_engine.data.readers.array_files import Array, Arrays, Contents
+from datm_engine.data.readers.array_files import (
+    Array,
+    ArrayReader,
+    Arrays,
+    Contents,
+    damage_as_error,
+)
 from datm_engine.errors import DataError
 from datm_engine.hints import command
 
@@ -28,16 +33,17 @@ _FASHION = (
 )  # fmt: skip
 
 
-def is_here(place: Path) -> bool:
-    """A folder with a file of images, or with raw/ that has one; or such a file."""
-    if place.is_file():
-        return _NAME.fullmatch(place.name) is not None
-    return bool(_images(_folder(place)))
+class IdxReader(ArrayReader):
+    """Reads a file of images, or a folder that has such files, also in raw/."""
 
+    @staticmethod
+    def recognizes(path: Path) -> bool:
+        if path.is_file():
+            return _NAME.fullmatch(path.name) is not None
+        return bool(_images(_folder(path)))
 
-def read(place: Path) -> Contents:
-    """Headers and labels; the images are read when they are needed. Raises DataError."""
-    return Contents(place, _parts(place), _class_names(place))
+    def contents(self) -> Contents:
+        return Contents(_parts(self.path), _class_names(self.path))
 
 
 def _folder(place: Path) -> Path:
@@ -93,7 +99,7 @@ def _arrays(images: Path) -> Arrays:
         pixels = _read(images)
         return pixels.transpose(0, 2, 1) if transposed and pixels.ndim == 3 else pixels
 
-    with array_files.reading(images, _KIND), _open(images) as file:
+    with damage_as_error(images, _KIND), _open(images) as file:
         shape = _header(file)
     if transposed and len(shape) == 3:
         shape = (shape[0], shape[2], shape[1])
@@ -116,7 +122,7 @@ def _header(file: BinaryIO) -> tuple[int, ...]:
 
 
 def _read(path: Path) -> Array:
-    with array_files.reading(path, _KIND), _open(path) as file:
+    with damage_as_error(path, _KIND), _open(path) as file:
         shape = _header(file)
         content = file.read()
         size = int(np.prod([int(side) for side in shape], dtype=object)) if shape else 0

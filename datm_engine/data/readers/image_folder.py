@@ -2,93 +2,100 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from datm_engine.data.decoding import decode_images
-from datm_engine.data.decoding.decoding_report import damaged_error, skipped_note
-from datm_engine.data.image_sets import FullSet, ImageSet
-from datm_engine.data.readers import safetensors_file
+from datm_engine.data.decoding.decode_images import read_file
+from datm_engine.data.image_sets import FullSet, PartName, TrainingLabels
+from datm_engine.data.readers import folder_listing, safetensors_file
 from datm_engine.data.readers.folder_listing import Listing, list_images
+from datm_engine.data.readers.reader import LoadOptions, Reader
 from datm_engine.errors import DataError
-from datm_engine.files import cannot_write, make_folder
+from datm_engine.files import check_writable, make_folder
 from datm_engine.hints import command
 from datm_engine.runs.events import Emit, Noted
+from datm_engine.settings.image_size import Shape
 
 _DECODER = "3"  # to be raised when the same files come to give other pixels
 
 
-def load(
-    root: Path,
-    *,
-    name: str,
-    data_dir: Path,
-    resolution: decode_images.Size | None,
-    skip_damaged: bool = False,
-    emit: Emit,
-) -> FullSet:
-    """Decoded the first time; afterwards read from DATA_DIR/decoded while no file has changed.
+class ImageFolderReader(Reader):
+    @staticmethod
+    def recognizes(path: Path) -> bool:
+        return path.is_dir()
 
-    `skip_damaged`: images that cannot be read are skipped and reported, not refused.
-    """
-    listing = list_images(root)
-    for text in listing.notes:
-        emit(Noted(text=text))
+    def load(self, options: LoadOptions, *, emit: Emit) -> FullSet:
+        """Decode the images, or read what was decoded before if no file has changed since."""
+        listing, name = list_images(self.path), options.name
+        for text in listing.notes:
+            emit(Noted(text=text))
+        paths = [path for path, _ in listing.files]
+        digests = decode_images.in_chunks(_digest, paths, f"reading {name}", emit=emit)
+        folder = options.data_dir / "decoded"
+        make_folder(folder)
+        key = _key(listing, digests, options.resolution, options.skip_damaged)
+        stored = folder / f"{name[:40]}-{key}.safetensors"
+        if stored.is_file():
+            try:
+                full, notes = safetensors_file.read(stored), safetensors_file.read_notes(stored)
+            except DataError as problem:
+                emit(Noted(text=f"{problem.message}; decoding the images again"))
+            else:
+                for text in notes:
+                    emit(Noted(text=text))
+                return full
+        check_writable(folder)  # before decoding, which may take long
+        full, notes = _decode(listing, digests, options, emit=emit)
+        safetensors_file.save(stored, full, notes)
+        return full
+
+    def shape(self) -> Shape:
+        return folder_listing.peek(self.path)
+
+    def training_labels(self) -> TrainingLabels:
+        return folder_listing.training_labels(self.path)
+
+
+def _decode(
+    listing: Listing, digests: Sequence[bytes], options: LoadOptions, *, emit: Emit
+) -> tuple[FullSet, tuple[str, ...]]:
     paths = [path for path, _ in listing.files]
-    contents = decode_images.in_chunks(
-        decode_images.content_of, paths, f"reading {name}", emit=emit
+
+    def read(index: int) -> bytes:
+        encoded = read_file(paths[index])
+        if hashlib.sha256(encoded).digest() != digests[index]:
+            wrong = f"{paths[index]} changed while it was being read"
+            raise DataError(wrong, command("ls", "-l", paths[index]))
+        return encoded
+
+    def missing(name: str, part: PartName) -> DataError:
+        wrong = f"class {name} has no intact image in the {part} part of {listing.root}"
+        return DataError(wrong, command("ls", "-lR", listing.root))
+
+    decoded = decode_images.decode(
+        paths,
+        read,
+        options.resolution,
+        f"decoding {options.name}",
+        skip_damaged=options.skip_damaged,
+        emit=emit,
     )
-    folder = data_dir / "decoded"
-    make_folder(folder)
-    key = _key(listing, contents, resolution, skip_damaged)
-    cached = folder / f"{name[:40]}-{key}.safetensors"
-    if cached.is_file():
-        try:
-            full, notes = safetensors_file.read(cached), safetensors_file.read_notes(cached)
-        except DataError as problem:
-            emit(Noted(text=f"{problem.message}; decoding the images again"))
-        else:
-            for text in notes:
-                emit(Noted(text=text))
-            return full
-    if not os.access(folder, os.W_OK | os.X_OK):  # found out before decoding, not after
-        raise cannot_write(folder, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
-    decoded = decode_images.decode(paths, contents, resolution, f"decoding {name}", emit=emit)
-    if decoded.damaged and not skip_damaged:
-        raise damaged_error(paths, decoded.damaged)
-    notes = (*decoded.notes, *skipped_note(paths, decoded.damaged))
-    for text in notes:
+    for text in decoded.notes:
         emit(Noted(text=text))
-    full = _full_set(listing, decoded.images, decoded.kept)
-    safetensors_file.save(cached, full, notes)
-    return full
+    labels = {part: torch.tensor([n for _, n in files]) for part, files in listing.parts.items()}
+    parts = decoded.parts(labels, listing.class_names, ["train", "test"], missing)
+    full = FullSet(listing.class_names, parts["train"], parts.get("test"), parts.get("validation"))
+    return full, decoded.notes
 
 
-def _full_set(listing: Listing, images: Tensor, kept: Tensor) -> FullSet:
-    """`images`: those of the listed files that are `kept`, bool [files]."""
-    labels = torch.tensor([label for _, label in listing.files])
-    which = kept.split([len(files) for files in listing.parts.values()])
-    counts = [int(part.sum()) for part in which]
-    pieces = zip(images.split(counts), labels[kept].split(counts), strict=True)
-    parts = {part: ImageSet(*piece) for part, piece in zip(listing.parts, pieces, strict=True)}
-    for part, images_of in parts.items():
-        present = torch.bincount(images_of.labels, minlength=len(listing.class_names)) > 0
-        if part != "validation" and not present.all():
-            empty = listing.class_names[int(present.int().argmin())]
-            raise DataError(
-                f"class {empty} has no intact image in the {part} part of {listing.root}",
-                command("ls", "-lR", listing.root),
-            )
-    validation = parts.get("validation")
-    if validation is not None and not len(validation):
-        validation = None
-    return FullSet(listing.class_names, parts["train"], parts.get("test"), validation)
+def _digest(path: Path) -> bytes:
+    return hashlib.sha256(read_file(path)).digest()
 
 
 def _key(

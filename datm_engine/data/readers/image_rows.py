@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from datm_engine.data.decoding import decode_images
-from datm_engine.data.image_sets import FullSet, ImageSet, PartName
+from datm_engine.data.image_sets import FullSet, PartName
 from datm_engine.data.readers import labels
+from datm_engine.data.readers.reader import LoadOptions
 from datm_engine.errors import DataError
 from datm_engine.hints import command
 from datm_engine.runs.events import Emit, Noted
@@ -88,42 +88,34 @@ def _candidates(
 
 
 def from_rows(
-    name: str,
-    parts: Mapping[PartName, Sequence[Rows]],
-    resolution: decode_images.Size | None,
-    look: str,
-    skip_damaged: bool = False,
-    *,
-    emit: Emit,
+    parts: Mapping[PartName, Sequence[Rows]], options: LoadOptions, look: str, *, emit: Emit
 ) -> FullSet:
-    """The images decoded, and the labels as class numbers. Raises DataError."""
-    found = labels_of(name, parts, look)
-    for note in found.notes:
+    """Decode the images and convert the labels to class numbers. Raises DataError."""
+    name = options.name
+    labelled = labels_of(name, parts, look)
+    for note in labelled.notes:
         emit(Noted(text=note))
-    rows_used = [some for part in found.numbers for some in parts[part]]
-    places = [Path(f"{some.place} row {n}") for some in rows_used for n in range(len(some.labels))]
-    encoded = [content for some in rows_used for content in some.encoded()]
-    images, kept = decode_images.decode_encoded(
-        places, encoded.__getitem__, resolution, f"decoding {name}", skip_damaged, emit=emit
+    used = [rows for part in labelled.numbers for rows in parts[part]]
+    names = [Path(f"{rows.place} row {n}") for rows in used for n in range(len(rows.labels))]
+    encoded = [content for rows in used for content in rows.encoded()]
+    decoded = decode_images.decode(
+        names,
+        encoded.__getitem__,
+        options.resolution,
+        f"decoding {name}",
+        skip_damaged=options.skip_damaged,
+        emit=emit,
     )
-    which = kept.split([len(values) for values in found.numbers.values()])
-    pieces = images.split([int(part.sum()) for part in which])
-    sets = {
-        part: ImageSet(piece, found.numbers[part][intact])
-        for part, piece, intact in zip(found.numbers, pieces, which, strict=True)
-    }
-    counts = torch.bincount(sets["train"].labels, minlength=len(found.class_names))
-    if not counts.all():
-        empty = found.class_names[int(counts.argmin())]
-        raise DataError(f"{name}: train has no intact image of class {empty}", look)
-    if "test" in found.roles and not len(sets[found.roles["test"]]):
-        raise DataError(f"{name}: its {found.roles['test']} part has no intact image", look)
+    for note in decoded.notes:
+        emit(Noted(text=note))
 
-    def of(role: PartName) -> ImageSet | None:
-        part = found.roles.get(role)
-        return None if part is None or not len(sets[part]) else sets[part]
+    def missing(class_name: str, part: PartName) -> DataError:
+        return DataError(f"{name}: {part} has no intact image of class {class_name}", look)
 
-    return FullSet(found.class_names, sets["train"], of("test"), of("validation"))
+    images = decoded.parts(labelled.numbers, labelled.class_names, ["train"], missing)
+    if "test" in labelled.roles and labelled.roles["test"] not in images:
+        raise DataError(f"{name}: its {labelled.roles['test']} part has no intact image", look)
+    return labelled.full_set(images)
 
 
 def labels_of(name: str, parts: Mapping[PartName, Sequence[Rows]], look: str) -> labels.Labels:

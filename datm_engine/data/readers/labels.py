@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datm_engine.data.image_sets import PartName, TrainingLabels
+from datm_engine.data.image_sets import FullSet, ImageSet, PartName, TrainingLabels
 from datm_engine.errors import DataError
 
 Values = list[int] | list[str]
@@ -57,6 +57,19 @@ class Labels:
     roles: Mapping[PartName, PartName]
     notes: tuple[str, ...]
 
+    def of_training(self) -> TrainingLabels:
+        """Return the labels of the training images."""
+        others = ("test" in self.roles, "validation" in self.roles)
+        return TrainingLabels(self.class_names, self.numbers["train"], *others)
+
+    def full_set(self, images: Mapping[PartName, ImageSet]) -> FullSet:
+        """Return the parts in the roles that they have; parts without images are left out."""
+        test, validation = (
+            images.get(self.roles[role]) if role in self.roles else None
+            for role in ("test", "validation")
+        )
+        return FullSet(self.class_names, images["train"], test, validation)
+
 
 def resolve(
     name: str,
@@ -88,12 +101,6 @@ def resolve(
         notes.append(f"{name} has {lack}: its validation part is used as the test part")
     class_names, numbers = class_numbers(name, held, class_names, look)
     return Labels(class_names, numbers, roles, tuple(notes))
-
-
-def training_labels(found: Labels) -> TrainingLabels:
-    """What is known of the training images."""
-    others = ("test" in found.roles, "validation" in found.roles)
-    return TrainingLabels(found.class_names, found.numbers["train"], *others)
 
 
 def class_numbers(

@@ -14,8 +14,17 @@ from pathlib import Path
 import numpy as np
 
 from datm_engine.data.image_sets import PartName, part_of
-from datm_engine.data.readers import array_files, mat_process
-from datm_engine.data.readers.array_files import Array, Arrays, Contents
+from datm_engine.data.readers import mat_process
+from datm_engine.data.readers.array_files import (
+    Array,
+    ArrayReader,
+    Arrays,
+    Contents,
+    count_of,
+    damage_as_error,
+    is_image,
+    pair,
+)
 from datm_engine.errors import DataError
 from datm_engine.hints import command
 
@@ -23,30 +32,31 @@ _KIND = ".mat file of arrays"
 _HDF5 = b"MATLAB 7.3"
 
 
-def is_here(place: Path) -> bool:
-    """A .mat file, or a folder with one that its name makes the training part."""
-    if place.is_dir():
-        return "train" in _files(place)
-    return place.suffix.lower() == ".mat" and place.is_file()
+class MatReader(ArrayReader):
+    """Reads a .mat file, or a folder with one that its name makes the training part."""
 
+    @staticmethod
+    def recognizes(path: Path) -> bool:
+        if path.is_dir():
+            return "train" in _files(path)
+        return path.suffix.lower() == ".mat" and path.is_file()
 
-def read(place: Path) -> Contents:
-    """Headers and labels; the images are read when they are needed. Raises DataError."""
-    parts, notes = _parts(place)
-    if not _is_svhn(parts):
-        return Contents(place, parts, notes=notes)
-    parts = {
-        part: replace(some, labels=np.where(some.labels == 10, 0, some.labels))
-        for part, some in parts.items()
-    }
-    return Contents(place, parts, notes=("label 10 is read as the digit 0, as SVHN has it", *notes))
+    def contents(self) -> Contents:
+        parts, notes = _parts(self.path)
+        if not _is_svhn(parts):
+            return Contents(parts, notes=notes)
+        parts = {
+            part: replace(some, labels=np.where(some.labels == 10, 0, some.labels))
+            for part, some in parts.items()
+        }
+        return Contents(parts, notes=("label 10 is read as the digit 0, as SVHN has it", *notes))
 
 
 def _files(folder: Path) -> dict[PartName, Path]:
     """The first file of each part: train_32x32.mat, test_32x32.mat."""
     found: dict[PartName, Path] = {}
     for path in sorted(folder.glob("*.[mM][aA][tT]")):
-        part = part_of(re.split(r"[-_.]", path.name)[0])
+        part = _part(path)
         if part is not None and path.is_file():
             found.setdefault(part, path)
     return found
@@ -56,8 +66,8 @@ def _parts(place: Path) -> tuple[dict[PartName, Arrays], tuple[str, ...]]:
     """Parts by the files' names, else by the names of a single file's arrays; and notes."""
     if place.is_dir():
         files = _files(place)
-    elif part_of(re.split(r"[-_.]", place.name)[0]) is not None:
-        files = _files(place.parent) | {_part(place): place}
+    elif (part := _part(place)) is not None:
+        files = _files(place.parent) | {part: place}
     else:
         return _arrays(place)
     parts: dict[PartName, Arrays] = {}
@@ -69,12 +79,13 @@ def _parts(place: Path) -> tuple[dict[PartName, Arrays], tuple[str, ...]]:
     return parts, tuple(notes)
 
 
-def _part(path: Path) -> PartName:
-    return part_of(re.split(r"[-_.]", path.name)[0]) or "train"
+def _part(path: Path) -> PartName | None:
+    """Return the part that a file's name states: train_32x32.mat."""
+    return part_of(re.split(r"[-_.]", path.name)[0])
 
 
 def _arrays(path: Path) -> tuple[dict[PartName, Arrays], tuple[str, ...]]:
-    with array_files.reading(path, _KIND):
+    with damage_as_error(path, _KIND):
         with path.open("rb") as file:
             if file.read(len(_HDF5)) == _HDF5:
                 raise DataError(
@@ -82,7 +93,7 @@ def _arrays(path: Path) -> tuple[dict[PartName, Arrays], tuple[str, ...]]:
                     command("ls", "-l", path),
                 )
         known = mat_process.shapes(path)
-    pairs, notes = array_files.pair(known)
+    pairs, notes = pair(known)
     if not pairs:
         raise DataError(
             f"{path} has arrays {', '.join(known) or 'of no name'}; it takes X and y, as SVHN has",
@@ -93,7 +104,7 @@ def _arrays(path: Path) -> tuple[dict[PartName, Arrays], tuple[str, ...]]:
     for part, names in pairs.items():
         shape, labels = known[names["images"]], every[names["labels"]]
         source, images = f"{path} {names['images']}", partial(_read_one, path, names["images"])
-        last_axis = _is_last(path, names["images"], shape, array_files.count_of(labels))
+        last_axis = _is_last(path, names["images"], shape, count_of(labels))
         parts[part] = Arrays(source, shape, images, labels, last_axis)
     return parts, notes
 
@@ -102,7 +113,7 @@ def _is_last(path: Path, name: str, shape: tuple[int, ...], count: int) -> bool:
     """Whether the last axis numbers the images, as MATLAB has it, and not the first, as Python has
     it. Raises DataError where it could be either."""
     is_first, is_last = (
-        len(shape) > 2 and shape[axis] == count and array_files.is_image(one)
+        len(shape) > 2 and shape[axis] == count and is_image(one)
         for axis, one in ((0, shape[1:]), (-1, shape[:-1]))
     )
     if is_first and is_last:
@@ -114,13 +125,13 @@ def _is_last(path: Path, name: str, shape: tuple[int, ...], count: int) -> bool:
     return is_last
 
 
-def _read(path: Path, names: Sequence[str]) -> dict[str, Array]:
-    with array_files.reading(path, _KIND):
-        return mat_process.read(path, names)
-
-
 def _read_one(path: Path, name: str) -> Array:
     return _read(path, [name])[name]
+
+
+def _read(path: Path, names: Sequence[str]) -> dict[str, Array]:
+    with damage_as_error(path, _KIND):
+        return mat_process.read(path, names)
 
 
 def _is_svhn(parts: dict[PartName, Arrays]) -> bool:

@@ -1,6 +1,6 @@
-"""NumPy's .npz files: MedMNIST's train_images and train_labels, Keras' x_train and y_train.
+"""Read NumPy's .npz files, with the names of MedMNIST (train_images) or Keras (x_train).
 
-They are read without pickles, so that a file cannot run code.
+Files are read without pickles, so that they cannot run code.
 """
 
 from __future__ import annotations
@@ -11,43 +11,50 @@ from pathlib import Path
 
 import numpy as np
 
-from datm_engine.data.readers import array_files
-from datm_engine.data.readers.array_files import Array, Arrays, Contents
+from datm_engine.data.readers.array_files import (
+    Array,
+    ArrayReader,
+    Arrays,
+    Contents,
+    damage_as_error,
+    pair,
+)
 from datm_engine.errors import DataError
 from datm_engine.hints import command
 
 _KIND = ".npz file of arrays"
 
 
-def is_here(place: Path) -> bool:
-    return place.suffix.lower() == ".npz" and place.is_file()
+class NpzReader(ArrayReader):
+    @staticmethod
+    def recognizes(path: Path) -> bool:
+        return path.suffix.lower() == ".npz" and path.is_file()
 
-
-def read(path: Path) -> Contents:
-    """Headers and labels; the images are read when they are needed. Raises DataError."""
-    with array_files.reading(path, _KIND):
-        shapes = _shapes(path)
-        pairs, notes = array_files.pair(shapes)
-        if not pairs:
-            raise DataError(
-                f"{path} has arrays {', '.join(shapes) or 'of no name'}; it takes train_images and "
-                "train_labels (MedMNIST), or x_train and y_train (Keras)",
-                command("unzip", "-l", path),
-            )
-        parts = {
-            part: Arrays(
-                f"{path} {names['images']}",
-                shapes[names["images"]],
-                partial(_read, path, names["images"]),
-                _read(path, names["labels"]),
-            )
-            for part, names in pairs.items()
-        }
-    return Contents(path, parts, notes=notes)
+    def contents(self) -> Contents:
+        path = self.path
+        with damage_as_error(path, _KIND):
+            shapes = _shapes(path)
+            pairs, notes = pair(shapes)
+            if not pairs:
+                raise DataError(
+                    f"{path} has arrays {', '.join(shapes) or 'of no name'}; it takes train_images "
+                    "and train_labels (MedMNIST), or x_train and y_train (Keras)",
+                    command("unzip", "-l", path),
+                )
+            parts = {
+                part: Arrays(
+                    f"{path} {names['images']}",
+                    shapes[names["images"]],
+                    partial(_read, path, names["images"]),
+                    _read(path, names["labels"]),
+                )
+                for part, names in pairs.items()
+            }
+        return Contents(parts, notes=notes)
 
 
 def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Of each array, from its header alone."""
+    """Return the shape of each array, from its header alone."""
     shapes = {}
     with zipfile.ZipFile(path) as archive:
         for member in archive.namelist():
@@ -64,6 +71,6 @@ def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def _read(path: Path, key: str) -> Array:
-    with array_files.reading(path, _KIND), np.load(path, allow_pickle=False) as file:
+    with damage_as_error(path, _KIND), np.load(path, allow_pickle=False) as file:
         array: Array = file[key]
         return array

@@ -11,58 +11,48 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from datm_engine.data.decoding import decode_images
 from datm_engine.data.image_sets import PARTS, FullSet, TrainingLabels
-from datm_engine.data.readers import image_rows, labels, parquet_parts
+from datm_engine.data.readers import image_rows, parquet_parts
 from datm_engine.data.readers.image_rows import Columns, Rows
-from datm_engine.data.readers.parquet_parts import is_here
+from datm_engine.data.readers.reader import LoadOptions, Reader
 from datm_engine.files import cannot_read, parse_json
 from datm_engine.hints import command
 from datm_engine.optional_imports import require
 from datm_engine.runs.events import Emit, Noted
 from datm_engine.settings.image_size import Shape
 
-__all__ = ["is_here", "load", "peek", "training_labels"]
-
 _BATCH = 64  # rows read at once
 
 
-def load(
-    place: Path,
-    *,
-    name: str,
-    resolution: decode_images.Size | None,
-    skip_damaged: bool = False,
-    emit: Emit,
-) -> FullSet:
-    """The dataset of a folder or a file. Raises DataError for a part, a column, a label or an image
-    that is missing or damaged, DatmError without pyarrow."""
-    found = parquet_parts.find(place)
-    for note in found.notes:
-        emit(Noted(text=note))
-    order = sorted(found.parts, key=PARTS.index)
-    tables = {part: [_Table(path, place) for path in found.parts[part]] for part in order}
-    first = tables["train"][0]
-    if first.columns.note is not None:
-        emit(Noted(text=first.columns.note))
-    parts = {part: [table.rows() for table in some] for part, some in tables.items()}
-    look = _schema_of(first.path)
-    return image_rows.from_rows(name, parts, resolution, look, skip_damaged, emit=emit)
+class ParquetReader(Reader):
+    @staticmethod
+    def recognizes(path: Path) -> bool:
+        return parquet_parts.are_dataset(path)
 
+    def load(self, options: LoadOptions, *, emit: Emit) -> FullSet:
+        """Load a folder or a file. Raises DatmError without pyarrow."""
+        files = parquet_parts.find(self.path)
+        for note in files.notes:
+            emit(Noted(text=note))
+        order = sorted(files.parts, key=PARTS.index)
+        tables = {part: [_Table(path, self.path) for path in files.parts[part]] for part in order}
+        first = tables["train"][0]
+        if first.columns.note is not None:
+            emit(Noted(text=first.columns.note))
+        parts = {part: [table.rows() for table in some] for part, some in tables.items()}
+        return image_rows.from_rows(parts, options, _schema_of(first.path), emit=emit)
 
-def peek(place: Path) -> Shape:
-    """From the schema, the labels and the first image. Raises as `load` does."""
-    paths = parquet_parts.find(place).parts["train"]
-    train = [_Table(path, place).rows() for path in paths]
-    return image_rows.peek(str(place), train, _schema_of(paths[0]))
+    def shape(self) -> Shape:
+        """Return the shape from the schema, the labels and the first image."""
+        paths = parquet_parts.find(self.path).parts["train"]
+        train = [_Table(path, self.path).rows() for path in paths]
+        return image_rows.peek(str(self.path), train, _schema_of(paths[0]))
 
-
-def training_labels(place: Path) -> TrainingLabels:
-    """From the columns of labels. Raises as `load` does."""
-    found = parquet_parts.find(place).parts
-    parts = {part: [_Table(path, place).rows() for path in found[part]] for part in found}
-    look = _schema_of(found["train"][0])
-    return labels.training_labels(image_rows.labels_of(str(place), parts, look))
+    def training_labels(self) -> TrainingLabels:
+        files = parquet_parts.find(self.path).parts
+        parts = {part: [_Table(path, self.path).rows() for path in files[part]] for part in files}
+        look = _schema_of(files["train"][0])
+        return image_rows.labels_of(str(self.path), parts, look).of_training()
 
 
 class _Table:

@@ -29,7 +29,7 @@ class Files:
     notes: tuple[str, ...]
 
 
-def is_here(place: Path) -> bool:
+def are_dataset(place: Path) -> bool:
     """Whether a dataset is in parquet files: a file at most one folder deep whose name states its
     part, or whose folder's name does if no image is below it; or any such file where there is no
     image. Tables of metadata beside images are skipped."""

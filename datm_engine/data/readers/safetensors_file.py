@@ -8,7 +8,8 @@ JSON list.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,43 @@ from torch import Tensor
 
 from datm_engine import tensors as tensor_file
 from datm_engine.data.image_sets import PARTS, FullSet, ImageSet, TrainingLabels
+from datm_engine.data.readers.reader import LoadOptions, Reader
 from datm_engine.errors import DataError
 from datm_engine.files import cannot_read, parse_json
 from datm_engine.hints import HELP
+from datm_engine.runs.events import Emit
 from datm_engine.settings.image_size import Shape as Shape
 
 
+class SafetensorsReader(Reader):
+    @staticmethod
+    def recognizes(path: Path) -> bool:
+        return path.is_file() and path.suffix == ".safetensors"
+
+    def load(self, options: LoadOptions, *, emit: Emit) -> FullSet:
+        return read(self.path)
+
+    def shape(self) -> Shape:
+        """Return the shape from the file's header, checked as `read` checks it."""
+        with _open(self.path) as file:
+            class_names, (_, channels, height, width) = _read_header(self.path, file)
+        return Shape(len(class_names), channels, height, width)
+
+    def training_labels(self) -> TrainingLabels:
+        """Return the training labels, checked as `read` checks them."""
+        with _open(self.path) as file:
+            class_names, _ = _read_header(self.path, file)
+            labels, keys = file.get_tensor("train.labels"), set(file.keys())
+        _check_range(self.path, "train", labels, len(class_names))
+        others = (f"{part}.labels" in keys for part in ("test", "validation"))
+        return TrainingLabels(class_names, labels, *others)
+
+
 def save(path: Path, full: FullSet, notes: Sequence[str] = ()) -> None:
-    """Write the parts that `full` has, and notes on how they were read. Raises FileError."""
-    parts = {"train": full.train, "validation": full.validation, "test": full.test}
+    """Write all parts, and notes on how they were decoded. Raises FileError."""
     tensors: dict[str, Tensor] = {}
-    for name, part in parts.items():
+    for name in PARTS:
+        part: ImageSet | None = getattr(full, name)
         if part is not None:
             tensors |= {f"{name}.images": part.images, f"{name}.labels": part.labels}
     metadata = {"class_names": json.dumps(full.class_names)}
@@ -38,65 +65,44 @@ def save(path: Path, full: FullSet, notes: Sequence[str] = ()) -> None:
 
 
 def read_notes(path: Path) -> tuple[str, ...]:
-    """The notes that `save` wrote. Raises DataError as `read` does."""
-    try:
-        with _open(path) as file:
-            stated = (file.metadata() or {}).get("notes", "[]")
-    except (OSError, SafetensorError) as problem:
-        raise cannot_read(path, problem) from None
-    return tuple(parse_json(stated))
+    """Return the notes that `save` wrote. Raises DataError as `read` does."""
+    with _open(path) as file:
+        return tuple(parse_json((file.metadata() or {}).get("notes", "[]")))
 
 
 def read(path: Path) -> FullSet:
-    """Raises DataError for a file that is damaged or not of the form above."""
-    try:
-        with _open(path) as file:
-            class_names, _ = _read_header(path, file)
-            known = {f"{part}.{what}" for part in PARTS for what in ("images", "labels")}
-            tensors = {key: file.get_tensor(key) for key in sorted(known & set(file.keys()))}
-            metadata = file.metadata() or {}
-    except (OSError, SafetensorError) as problem:
-        raise cannot_read(path, problem) from None
+    """Read all parts. Raises DataError for a file that is damaged or not of the form above."""
+    with _open(path) as file:
+        class_names, _ = _read_header(path, file)
+        known = {f"{part}.{what}" for part in PARTS for what in ("images", "labels")}
+        tensors = {key: file.get_tensor(key) for key in sorted(known & set(file.keys()))}
+        metadata = file.metadata() or {}
     parts = {
         part: ImageSet(tensors[f"{part}.images"], tensors[f"{part}.labels"])
         for part in PARTS
         if f"{part}.images" in tensors
     }
-    full = FullSet(class_names, parts["train"], parts.get("test"), parts.get("validation"))
-    _check_labels(path, full)
+    for name, part in parts.items():
+        _check_range(path, name, part.labels, len(class_names))
+    counts = torch.bincount(parts["train"].labels, minlength=len(class_names))
+    if not counts.all():
+        raise _unfit(path, f"train has no image of class {class_names[int(counts.argmin())]}")
     try:
         tensor_file.check_digest(tensors, metadata)
     except ValueError as problem:
         raise _unfit(path, str(problem)) from None
-    return full
+    return FullSet(class_names, parts["train"], parts.get("test"), parts.get("validation"))
 
 
-def read_shape(path: Path) -> Shape:
-    """The file's header alone, checked as `read` checks it."""
+@contextmanager
+def _open(path: Path) -> Iterator[Any]:
+    """Open a safetensors file. Raises DataError if that, or reading it, fails."""
     try:
-        with _open(path) as file:
-            class_names, (_, channels, height, width) = _read_header(path, file)
+        path.open("rb").close()  # safe_open reports a file without permission as missing
+        with safe_open(path, framework="pt") as file:
+            yield file
     except (OSError, SafetensorError) as problem:
         raise cannot_read(path, problem) from None
-    return Shape(len(class_names), channels, height, width)
-
-
-def training_labels(path: Path) -> TrainingLabels:
-    """From the file's header and labels, checked as `read` checks them."""
-    try:
-        with _open(path) as file:
-            class_names, _ = _read_header(path, file)
-            labels, keys = file.get_tensor("train.labels"), set(file.keys())
-    except (OSError, SafetensorError) as problem:
-        raise cannot_read(path, problem) from None
-    _check_range(path, "train", labels, len(class_names))
-    others = (f"{part}.labels" in keys for part in ("test", "validation"))
-    return TrainingLabels(class_names, labels, *others)
-
-
-def _open(path: Path) -> Any:
-    path.open("rb").close()  # safe_open would call a file that may not be read a missing one
-    return safe_open(path, framework="pt")
 
 
 def _read_header(path: Path, file: Any) -> tuple[tuple[str, ...], list[int]]:
@@ -137,17 +143,6 @@ def _read_class_names(path: Path, stated: str | None) -> tuple[str, ...]:
     if len(names) < 2:
         raise _unfit(path, f"{len(names)} class named in class_names, at least 2 are needed")
     return tuple(names)
-
-
-def _check_labels(path: Path, full: FullSet) -> None:
-    classes = len(full.class_names)
-    for name, part in (("train", full.train), ("validation", full.validation), ("test", full.test)):
-        if part is not None:
-            _check_range(path, name, part.labels, classes)
-    counts = torch.bincount(full.train.labels, minlength=classes)
-    if not counts.all():
-        empty = full.class_names[int(counts.argmin())]
-        raise _unfit(path, f"train has no image of class {empty}")
 
 
 def _check_range(path: Path, part: str, labels: Tensor, classes: int) -> None:
