@@ -19,7 +19,7 @@ from datm_engine.data.prepared import PreparedData, prepare
 from datm_engine.pipeline import Folders
 from datm_engine.runs.events import Event
 from datm_engine.settings import presets
-from datm_engine.settings.config import Config, build, overlay
+from datm_engine.settings.config import Config, DatasetConfig, build, overlay
 
 ROOT = Path(__file__).parents[1]
 
@@ -59,6 +59,21 @@ def tiny_config(**over: dict[str, Any]) -> Config:
     """The digits preset made tiny; tables given as keywords go over it."""
     tables = overlay(overlay(presets.load("digits-ipc1"), TINY), over)
     return build(tables, "the tests' settings")
+
+
+def dataset_settings(name: object, **over: Any) -> DatasetConfig:
+    """Settings that use every image and hold none out, unless `over` states it; not validated."""
+    values = {
+        "name": str(name),
+        "resolution": "native",
+        "train_images": "all",
+        "validation": 0.0,
+        "test": 0.2,
+        "skip_damaged": False,
+        "seed": 0,
+        "preprocessing": "normalize",
+    }
+    return DatasetConfig.model_construct(**(values | over))
 
 
 def finish(stage: Any, *given: Any, **how: Any) -> tuple[list[Event], Any]:

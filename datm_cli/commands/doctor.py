@@ -125,7 +125,7 @@ def _cost(on: Runtime, settings: Resolved, data_dir: Path, as_json: bool) -> Cos
     from datm_engine.calibration.cost import estimate
     from datm_engine.data import datasets
     from datm_engine.data.built_in import BuiltIn
-    from datm_engine.data.class_sizes import remaining
+    from datm_engine.data.description import remaining
     from datm_engine.settings.image_size import at_resolution
 
     config, dataset = settings.config, settings.config.dataset

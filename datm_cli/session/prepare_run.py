@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from datm_cli.resolve import GivenSettings, read_config
 from datm_engine.compute.runtime import Runtime, environment
-from datm_engine.data.class_sizes import smallest_class
+from datm_engine.data.description import smallest_class
 from datm_engine.distillation.distilled_sets import progress
 from datm_engine.errors import ConfigError, DataError, FileError
 from datm_engine.experts.imported import origin_of

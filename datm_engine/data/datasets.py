@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 
@@ -23,6 +22,7 @@ from datm_engine.errors import ConfigError, DataError
 from datm_engine.hints import command
 from datm_engine.runs.events import Emit, Noted
 from datm_engine.settings import image_size
+from datm_engine.settings.config import DatasetConfig
 from datm_engine.settings.image_size import Shape
 
 __all__ = ["NAMES", "ImageSet", "RealData", "Shape", "load", "peek"]
@@ -50,38 +50,25 @@ class RealData:
         return channels, height, width
 
 
-def load(
-    name: str,
-    *,
-    data_dir: Path,
-    resolution: int | str,
-    train_images: int | Literal["all"],
-    validation: float,
-    test: float,
-    seed: int,
-    skip_damaged: bool = False,
-    emit: Emit,
-) -> RealData:
-    """The dataset `name`; `seed` chooses the training images and the share `validation` of them.
+def load(settings: DatasetConfig, data_dir: Path, *, emit: Emit) -> RealData:
+    """Load a dataset and split it as the settings state.
 
-    `resolution`: pixels a side, "32x24" (width x height) or "native".
-    A dataset without a labelled test part has the share `test` of each class held out as one;
-    one with a validation part of its own keeps it, and `validation` is not applied. With
-    `skip_damaged`, images that cannot be read are skipped and reported. Downloads and decoded
-    images are kept below `data_dir`. Raises ConfigError for settings that do not fit the
-    dataset, DataError for images that are missing, damaged or unreadable.
+    `settings.seed` chooses the training images, and the shares of them that are held out:
+    `validation` unless the dataset has a validation part, `test` unless it has a labelled test
+    part. Downloads and decoded images are stored in `data_dir`. Raises ConfigError for settings
+    that do not fit the dataset, DataError for images that are missing, damaged or unreadable.
     """
     try:
-        size = image_size.size_of(resolution)
+        size = image_size.size_of(settings.resolution)
     except ValueError as problem:
         raise ConfigError(str(problem), "--resolution 32") from None
-    path = dataset_names.locate(name)
+    name, path = settings.name, dataset_names.locate(settings.name)
     title = name if path is None else registry.title_of(path)
-    options = LoadOptions(title, data_dir, size, skip_damaged)
+    options = LoadOptions(title, data_dir, size, settings.skip_damaged)
     full = _source(name, data_dir, emit=emit).load(options, emit=emit)
     if size is not None:
         full = _resized(full, size, f"resizing {title}", emit=emit)
-    return _split(title, full, train_images, validation, test, seed, emit=emit)
+    return _split(title, full, settings, emit=emit)
 
 
 def peek(name: str, *, data_dir: Path) -> Shape:
@@ -135,16 +122,9 @@ def _resized(full: FullSet, size: Size, what: str, *, emit: Emit) -> FullSet:
     return FullSet(full.class_names, train, test, validation)
 
 
-def _split(
-    name: str,
-    full: FullSet,
-    train_images: int | Literal["all"],
-    validation: float,
-    test: float,
-    seed: int,
-    *,
-    emit: Emit,
-) -> RealData:
+def _split(name: str, full: FullSet, settings: DatasetConfig, *, emit: Emit) -> RealData:
+    """Choose the training images, and hold out the parts that the dataset does not have."""
+    train_images = settings.train_images
     classes = len(full.class_names)
     if train_images != "all" and train_images < classes:
         raise ConfigError(
@@ -153,15 +133,12 @@ def _split(
         )
     train, held, tested = splitting.split(
         full.train.labels,
-        train_images=train_images,
-        validation=validation,
-        test=test,
-        seed=seed,
+        settings,
         has_validation=full.validation is not None,
         has_test=full.test is not None,
     )
     if full.test is None:
-        emit(_held_out_test(name, len(tested), len(full.train), test))
+        emit(_held_out_test(name, len(tested), len(full.train), settings.test))
     available = len(full.train) - len(tested)
     if train_images != "all" and train_images > available:
         text = f"{name} has {available} training images, not {train_images}; all are used"
@@ -173,7 +150,7 @@ def _split(
                 "used, and dataset.validation is not applied"
             )
         )
-    elif validation > 0 and not len(held):
+    elif settings.validation > 0 and not len(held):
         emit(Noted(text=f"{name} has one training image a class: none is held out for validation"))
     parts = (
         full.train.subset(train),

@@ -6,9 +6,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from datm_engine.data import datasets
-from datm_engine.data.class_sizes import remaining
-from datm_engine.errors import ConfigError
+from torch import Tensor
+
+from datm_engine.data import dataset_names, datasets, splitting
+from datm_engine.data.image_sets import TrainingLabels
+from datm_engine.errors import ConfigError, DatmError
 from datm_engine.hints import HELP
 from datm_engine.settings.config import DatasetConfig
 from datm_engine.settings.image_size import Shape
@@ -51,3 +53,42 @@ def full_name(dataset: str) -> str:
     if dataset in datasets.NAMES or not os.path.exists(dataset):
         return dataset
     return str(Path(dataset).resolve())
+
+
+@dataclass(frozen=True)
+class Remaining:
+    """How many training images of each class the settings leave, int64 [classes]."""
+
+    class_names: tuple[str, ...]
+    counts: Tensor
+
+    @property
+    def total(self) -> int:
+        return int(self.counts.sum())
+
+
+def remaining(known: TrainingLabels, settings: DatasetConfig) -> Remaining:
+    """Count what `datasets.load` leaves for training, apart from images that are damaged."""
+    used, _, _ = splitting.split(
+        known.labels, settings, has_validation=known.has_validation, has_test=known.has_test
+    )
+    counts = known.labels[used].bincount(minlength=len(known.class_names))
+    return Remaining(known.class_names, counts)
+
+
+def smallest_class(settings: DatasetConfig, data_dir: Path) -> tuple[str, int] | None:
+    """Return the class with the fewest training images that are left, and their number.
+
+    Returns None if only loading the dataset shows it. Archives are unpacked.
+    """
+    try:
+        path = dataset_names.locate(settings.name)
+        known = datasets.training_labels(settings.name, data_dir=data_dir)
+    except DatmError:  # loading reports it
+        return None
+    if known is None:
+        return None
+    left = remaining(known, settings)
+    fewest = int(left.counts.argmin())
+    name = f"class {left.class_names[fewest]}" if path else f"a class of {settings.name}"
+    return name, int(left.counts[fewest])

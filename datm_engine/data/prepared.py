@@ -60,17 +60,7 @@ def prepare(
     `fitted` is a preprocessing to use as it is, so that a distilled set meets the test images it
     was made for; otherwise one is fitted on the training part.
     """
-    data = datasets.load(
-        settings.name,
-        data_dir=data_dir,
-        resolution=settings.resolution,
-        train_images=settings.train_images,
-        validation=settings.validation,
-        test=settings.test,
-        seed=settings.seed,
-        skip_damaged=settings.skip_damaged,
-        emit=emit,
-    )
+    data = datasets.load(settings, data_dir, emit=emit)
     if fitted is None:
         fitted = _fit(settings, data, data_dir, emit=emit)
     elif not fitted.fits(data.shape):

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from datm_engine.data import built_in, datasets
-from datm_engine.data.class_sizes import smallest_class
+from datm_engine.data.description import smallest_class
 from datm_engine.data.image_sets import FullSet, ImageSet
 from datm_engine.data.readers.reader import LoadOptions
 from datm_engine.data.readers.safetensors_file import save
@@ -109,14 +109,7 @@ def test_the_number_that_is_known_is_the_number_that_is_loaded(
         last = {"evaluate": {"selection": "last"}}
         settings = build(overlay(overlay(load("digits-ipc1"), over), last), "here").dataset
         loaded = datasets.load(
-            name,
-            data_dir=tmp_path,
-            resolution="native",
-            train_images=settings.train_images,
-            validation=validation,
-            test=settings.test,
-            seed=settings.seed,
-            emit=ignore,
+            settings.model_copy(update={"resolution": "native"}), tmp_path, emit=ignore
         )
         counts = loaded.train.labels.bincount()
         known = smallest_class(settings, tmp_path)

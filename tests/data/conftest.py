@@ -13,11 +13,10 @@ import pytest
 from PIL import Image
 
 from datm_engine.data import datasets
-from datm_engine.data.class_sizes import remaining
 from datm_engine.data.datasets import RealData
+from datm_engine.data.description import remaining
 from datm_engine.runs.events import Event
-from datm_engine.settings import presets
-from datm_engine.settings.config import build, overlay
+from tests.conftest import dataset_settings
 
 Loaded = tuple[RealData, list[Event]]
 
@@ -26,17 +25,10 @@ Loaded = tuple[RealData, list[Event]]
 def load(tmp_path: Path) -> Callable[..., Loaded]:
     """`datasets.load` with everything used and nothing held out, unless told otherwise."""
 
-    def run(name: str | Path, **settings: Any) -> Loaded:
-        plain = {
-            "data_dir": tmp_path / "data",
-            "resolution": "native",
-            "train_images": "all",
-            "validation": 0.0,
-            "test": 0.2,
-            "seed": 0,
-        }
+    def run(name: str | Path, data_dir: Path = tmp_path / "data", **settings: Any) -> Loaded:
         events: list[Event] = []
-        return datasets.load(str(name), **(plain | settings), emit=events.append), events
+        chosen = dataset_settings(name, **settings)
+        return datasets.load(chosen, data_dir, emit=events.append), events
 
     return run
 
@@ -46,9 +38,7 @@ def counted(place: Path, data_dir: Path) -> tuple[int, bool]:
     of."""
     known = datasets.training_labels(str(place), data_dir=data_dir)
     assert known is not None
-    over = {"dataset": {"name": str(place), "validation": 0.0}, "evaluate": {"selection": "last"}}
-    settings = build(overlay(presets.load("digits-ipc1"), over), "here").dataset
-    return remaining(known, settings).total, known.has_validation
+    return remaining(known, dataset_settings(place)).total, known.has_validation
 
 
 @pytest.fixture

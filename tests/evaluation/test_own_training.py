@@ -18,7 +18,7 @@ from datm_engine.data.prepared import PreparedData, prepare
 from datm_engine.evaluation.evaluate import Evaluation
 from datm_engine.networks.zoo import build
 from datm_engine.settings.config import Config
-from tests.conftest import ROOT, ignore
+from tests.conftest import ROOT, dataset_settings, ignore
 
 README = ROOT / "README.md"
 EPOCHS, REPEATS = 60, 6
@@ -44,8 +44,7 @@ def softly_labelled(data: PreparedData, ipc: int = 10) -> SyntheticSet:
 @pytest.fixture
 def raw_test(data_dir: Path, finished: Callable[..., Any]) -> tuple[torch.Tensor, torch.Tensor]:
     """Test images as uint8, which have seen no preprocessing."""
-    everything = {"resolution": "native", "train_images": "all", "validation": 0.0, "test": 0.2}
-    data = load("digits", data_dir=data_dir, seed=0, emit=ignore, **everything)
+    data = load(dataset_settings("digits"), data_dir, emit=ignore)
     return data.test.images, data.test.labels
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from datm_engine.data import datasets
 from datm_engine.errors import DatmError
-from tests.conftest import ignore
+from tests.conftest import dataset_settings, ignore
 from tests.fuzz.conftest import Answer, assert_fine_or_two_lines, damaged, write
 
 
@@ -41,14 +41,7 @@ def try_(folder: Path, data_dir: Path, resolution: int | str = 8) -> None:
     try:
         datasets.peek(str(folder), data_dir=data_dir)
         datasets.load(
-            str(folder),
-            data_dir=data_dir,
-            resolution=resolution,  # type: ignore[arg-type]
-            train_images="all",
-            validation=0.2,
-            test=0.2,
-            seed=0,
-            emit=ignore,
+            dataset_settings(folder, resolution=resolution, validation=0.2), data_dir, emit=ignore
         )
     except DatmError as problem:
         assert problem.message

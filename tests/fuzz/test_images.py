@@ -18,7 +18,7 @@ from datm_engine.data import datasets
 from datm_engine.data.decoding import decode_images
 from datm_engine.errors import DataError, DatmError
 from datm_engine.runs.events import Event, Noted
-from tests.conftest import ignore
+from tests.conftest import dataset_settings, ignore
 from tests.fuzz.conftest import damaged, write
 
 PLACE = Path("an image")
@@ -138,16 +138,7 @@ def test_any_layout(layout: list[tuple[str, str, str, int]], sound: bool, tmp_pa
                 write(path, encoded(Image.new("L", (2, 2), drawn)))
     events: list[Event] = []
     try:
-        data = datasets.load(
-            str(root),
-            data_dir=data_dir,
-            resolution="native",
-            train_images="all",
-            validation=0.0,
-            test=0.2,
-            seed=0,
-            emit=events.append,
-        )
+        data = datasets.load(dataset_settings(root), data_dir, emit=events.append)
     except DatmError as problem:
         assert problem.hint
         return

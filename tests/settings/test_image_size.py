@@ -20,7 +20,7 @@ from datm_engine.settings import image_size
 from datm_engine.settings.choose_preset import choose
 from datm_engine.settings.config import Config
 from datm_engine.settings.image_size import Shape
-from tests.conftest import ignore
+from tests.conftest import dataset_settings, ignore
 
 
 @pytest.mark.parametrize(
@@ -83,13 +83,8 @@ def test_width_comes_first_and_each_size_is_kept_by_itself(tmp_path: Path) -> No
 
     def load(resolution: int | str) -> datasets.RealData:
         return datasets.load(
-            str(tmp_path / "pets"),
-            data_dir=tmp_path / "data",
-            resolution=resolution,
-            train_images="all",
-            validation=0.0,
-            test=0.2,
-            seed=0,
+            dataset_settings(tmp_path / "pets", resolution=resolution),
+            tmp_path / "data",
             emit=ignore,
         )
 
