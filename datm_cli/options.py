@@ -90,6 +90,15 @@ Set = Annotated[
         "evaluate.networks=convnet,mlp.",
     ),
 ]
+Iterations = Annotated[
+    int | None, typer.Option(min=1, envvar="DATM_ITERATIONS", help="How many to run.")
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        min=0, envvar="DATM_SEED", help="Of runs. Experts and splits have seeds of their own."
+    ),
+]
 Resolution = Annotated[
     str | None,
     typer.Option(

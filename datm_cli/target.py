@@ -1,4 +1,4 @@
-"""What `datm inspect` looks at: a run's distilled set, or one in a file."""
+"""The distilled set that a command is given: of a run, or in a file."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TargetSet:
-    """`start`: uint8 pictures of how the images began, [n, channels, height, width]; this, the
-    `state` and the `run` are known of runs only."""
+    """A distilled set.
+
+    start: the first pictures, uint8 [n, channels, height, width]. Only runs have it, and a state.
+    """
 
     name: str
     synthetic: SyntheticSet
@@ -32,10 +34,10 @@ class TargetSet:
 
 
 def find(target: str, runs_dir: Path, *, last: bool = False) -> Path | Run:
-    """The file or run of that name or in that folder; quick, as nothing is read yet.
+    """The file, or the run of that name or in that folder. Nothing is read yet.
 
-    Raises ConfigError for the last iteration of a file; FileError, or RunError where the name is
-    no file's, if there is neither.
+    Raises ConfigError if the last iteration of a file is requested, FileError or RunError if there
+    is neither.
     """
     path = Path(target)
     if (path / "run.json").is_file():  # a run's folder, as the shell completes it
@@ -53,7 +55,7 @@ def find(target: str, runs_dir: Path, *, last: bool = False) -> Path | Run:
 
 
 def read(target: str, found: Path | Run, *, last: bool = False) -> TargetSet:
-    """The set that `target` was found to be. Raises FileError if it cannot be read."""
+    """The set that `find` found for `target`. Raises FileError if it cannot be read."""
     from datm_engine.distillation.distilled_sets import read_distilled
     from datm_engine.summary import read_pictures
     from datm_engine.synthetic import SyntheticSet
@@ -75,8 +77,8 @@ def read(target: str, found: Path | Run, *, last: bool = False) -> TargetSet:
 def choose_classes(
     wanted: Sequence[str] | None, class_names: Sequence[str], dataset: str, target: str
 ) -> list[int]:
-    """The numbers of the classes asked for by name, or of all. Raises ConfigError for a name
-    that no class has."""
+    """The indices of the classes with these names, or of all. Raises ConfigError for an unknown
+    name."""
     if not wanted:
         return list(range(len(class_names)))
     for name in wanted:

@@ -28,17 +28,8 @@ def distill(
     window: options.Window = None,
     config_file: options.ConfigFile = None,
     assignments: options.Set = None,
-    iterations: Annotated[
-        int | None, typer.Option(min=1, envvar="DATM_ITERATIONS", help="How many to run.")
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            envvar="DATM_SEED",
-            help="Of the run (experts, split: their own).",
-        ),
-    ] = None,
+    iterations: options.Iterations = None,
+    seed: options.Seed = None,
     resolution: options.Resolution = None,
     skip_damaged: options.SkipDamaged = False,
     name: Annotated[

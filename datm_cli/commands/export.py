@@ -1,17 +1,17 @@
-"""`datm export`: a distilled set, or a run's curves, as others read them."""
+"""`datm export`: a distilled set, or the curves of a run, in the formats of other programs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from datm_cli import options
 
 if TYPE_CHECKING:
-    from datm_cli.target import TargetSet
+    from datm_engine.synthetic import SyntheticSet
 
 FORMATS = (
     "official", "mtt", "dcbench", "ddranking", "images", "parquet", "tensorboard", "grid"
@@ -52,7 +52,9 @@ def export(
         raise ConfigError(f"--format {form}: not one of {', '.join(FORMATS)}", "--format official")
     options.named("--to", to, "distilled.png" if form == "grid" else form)
     if to.is_file() or (to.is_dir() and any(to.iterdir())):
-        raise ConfigError(f"{to} is there already", command("--to", to.with_name(_next(to))))
+        raise ConfigError(
+            f"{to} is there already", command("--to", to.with_name(f"{to.stem}-2{to.suffix}"))
+        )
     found = find(target, runs_dir, last=last)
     with or_elsewhere(to, "--to"):
         if form == "tensorboard":
@@ -66,8 +68,7 @@ def export(
             tracking.export(to, [*state.results, *state.matched, *state.candidates])
             written = sorted(to.iterdir())
         else:
-            subject = read(target, found, last=last)
-            written = _writer(form)(to, subject)
+            written = _write(form, to, read(target, found, last=last).synthetic)
     with output.kept(f"what was exported is in {to}", command("ls", "-l", to)):
         if as_json:
             output.print_json({"format": form, "files": [str(path) for path in written]})
@@ -75,12 +76,12 @@ def export(
             output.print_line(to)
 
 
-def _writer(form: str) -> Callable[[Path, TargetSet], list[Path]]:
+def _write(form: str, to: Path, synthetic: SyntheticSet) -> list[Path]:
+    """Write the set in this format; the files that were written."""
     from datm_engine.interop import ddranking, picture_files, tensor_files
 
-    if form == "grid":
-        return _save_grid
-    writers: dict[str, Callable[[Path, Any], list[Path]]] = {
+    writers: dict[str, Callable[[Path, SyntheticSet], list[Path]]] = {
+        "grid": _save_grid,
         "official": tensor_files.save_official,
         "mtt": tensor_files.save_hard,
         "dcbench": tensor_files.save_hard,
@@ -88,10 +89,11 @@ def _writer(form: str) -> Callable[[Path, TargetSet], list[Path]]:
         "images": picture_files.save_folder,
         "parquet": picture_files.save_parquet,
     }
-    return lambda to, subject: writers[form](to, subject.synthetic)
+    return writers[form](to, synthetic)
 
 
-def _save_grid(path: Path, subject: TargetSet) -> list[Path]:
+def _save_grid(path: Path, synthetic: SyntheticSet) -> list[Path]:
+    """One picture of all images, a row a class."""
     from datm_cli.text.contact_sheet import KINDS, Row, save_sheet
     from datm_engine.errors import ConfigError
     from datm_engine.hints import command
@@ -99,15 +101,11 @@ def _save_grid(path: Path, subject: TargetSet) -> list[Path]:
     if path.suffix.lower() not in KINDS:
         wrong = f"--to {path}: a grid is written as {', '.join(KINDS)}"
         raise ConfigError(wrong, command("--to", path.with_suffix(".png")))
-    synthetic = subject.synthetic
     ipc = synthetic.ipc
     rows = [
         Row(name, range(number * ipc, (number + 1) * ipc))
         for number, name in enumerate(synthetic.class_names)
     ]
-    save_sheet(path, synthetic.pictures().permute(0, 2, 3, 1).numpy(), rows)
+    pictures = synthetic.pictures().permute(0, 2, 3, 1)  # channels last
+    save_sheet(path, pictures.numpy(), rows)
     return [path]
-
-
-def _next(path: Path) -> str:
-    return f"{path.stem}-2{path.suffix}"

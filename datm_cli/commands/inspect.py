@@ -97,25 +97,32 @@ def inspect(
         from datm_cli.text.contact_sheet import check_kind
 
         check_kind(save)  # before any work
-    subject = read(target, find(target, runs_dir, last=last), last=last)
-    if start and subject.start is None:
+    target_set = read(target, find(target, runs_dir, last=last), last=last)
+    if start and target_set.start is None:
         raise ConfigError(f"--start: how {target} started is not known", "--start")
-    summary = summarize(subject.synthetic, subject.start)
+    summary = summarize(target_set.synthetic, target_set.start)
     classes = choose_classes(class_names, summary.class_names, summary.dataset, target)
     if save is not None:
         wanted = _images(summary, classes, per_class or summary.ipc)
         with or_elsewhere(save, "--save"):
-            _save(save, subject, summary, wanted, clip=clip, captions=captions)
+            _save(save, target_set, summary, wanted, clip=clip, captions=captions)
     if as_json:
-        facts: dict[str, Any] = {"name": subject.name, **summary.as_json()}
-        facts |= subject.state.as_json() if subject.state else {}
+        facts: dict[str, Any] = {"name": target_set.name, **summary.as_json()}
+        facts |= target_set.state.as_json() if target_set.state else {}
         facts |= {"saved": str(save)} if save else {}
         output.print_json(facts)
         return
     shown = _images(summary, classes, summary.ipc if every else per_class or 1)
     limit = None if every or per_class or class_names else MOST_PICTURES
     _show(
-        output.results(), subject, summary, shown, clip=clip, start=start, large=large, limit=limit
+        output.results(),
+        target_set,
+        summary,
+        shown,
+        clip=clip,
+        start=start,
+        large=large,
+        limit=limit,
     )
     if save is not None:
         output.remark(f"saved {save}")
@@ -130,7 +137,7 @@ def _open_gallery(
     last: bool,
     pixels: bool,
 ) -> None:
-    """Show it until it is left; the sets are read meanwhile, in its thread."""
+    """Show the gallery until the user leaves it. A thread of it reads the sets."""
     from datm_cli.gallery.gallery_app import GalleryApp, set_loader
     from datm_cli.screen.picture_widgets import picture_maker
     from datm_engine.hints import command
@@ -152,7 +159,7 @@ def _images(summary: Summary, classes: list[int], per_class: int) -> list[list[i
 
 def _save(
     path: Path,
-    subject: TargetSet,
+    target_set: TargetSet,
     summary: Summary,
     wanted: list[list[int]],
     *,
@@ -166,17 +173,17 @@ def _save(
         images = [summary.images[i] for i in indices]
         tops = [f"{image.top[0].name} {image.top[0].probability:.0%}" for image in images]
         others = [k for k, image in enumerate(images) if not image.is_led_by_own_class]
-        places = range(first, first + len(indices))
+        pictures = range(first, first + len(indices))
         name = images[0].class_name
-        rows.append(Row(name, places, tops if captions else (), frozenset(others)))
+        rows.append(Row(name, pictures, tops if captions else (), frozenset(others)))
         first += len(indices)
     chosen = [index for indices in wanted for index in indices]
-    save_sheet(path, _pictures(subject.synthetic, chosen, clip=clip), rows)
+    save_sheet(path, _pictures(target_set.synthetic, chosen, clip=clip), rows)
 
 
 def _show(
     console: Console,
-    subject: TargetSet,
+    target_set: TargetSet,
     summary: Summary,
     shown: list[list[int]],
     *,
@@ -190,8 +197,8 @@ def _show(
     from datm_cli.text.tables import side_by_side
 
     chosen = [index for indices in shown for index in indices]
-    state = subject.state
-    console.print(set_report.set_facts(subject.name, summary, state))
+    state = target_set.state
+    console.print(set_report.set_facts(target_set.name, summary, state))
     if state is not None:
         curves = set_report.history_curves(state)
         if curves:
@@ -206,16 +213,16 @@ def _show(
     console.print()
     several = len(shown[0]) > 1
     drawn = chosen[:limit]
-    pictures = _pictures(subject.synthetic, drawn, clip=clip)
+    pictures = _pictures(target_set.synthetic, drawn, clip=clip)
     captions = [
         f"{summary.images[index].class_name}" + (f" {index % summary.ipc}" if several else "")
         for index in drawn
     ]
     group = len(shown[0])
-    if start and subject.start is not None:
+    if start and target_set.start is not None:
         import numpy as np
 
-        before = subject.start[drawn].permute(0, 2, 3, 1).numpy()
+        before = target_set.start[drawn].permute(0, 2, 3, 1).numpy()
         pictures = np.stack([before, pictures], axis=1).reshape(-1, *pictures.shape[1:])
         captions = [text for caption in captions for text in ("start", caption)]
         group *= 2
@@ -225,7 +232,7 @@ def _show(
 
 
 def _pictures(synthetic: SyntheticSet, indices: list[int], *, clip: bool) -> Any:
-    """uint8 [n, height, width, channels], an array."""
+    """Pictures to show: a uint8 array [n, height, width, channels]."""
     from datm_engine.summary import pictures_of
 
     pictures = pictures_of(synthetic, indices, clip=2.5 if clip else None)

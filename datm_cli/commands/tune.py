@@ -41,14 +41,7 @@ def tune(
             show_default="the settings'",
         ),
     ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            envvar="DATM_SEED",
-            help="Of the runs and the search (experts, split: their own).",
-        ),
-    ] = None,
+    seed: options.Seed = None,
     resolution: options.Resolution = None,
     skip_damaged: options.SkipDamaged = False,
     name: Annotated[

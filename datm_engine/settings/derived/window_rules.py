@@ -177,15 +177,14 @@ def _window(
     opening = -(-final // 2) if grows else final
     initial = int(held.get("initial_max_start_epoch", min(max(opening, lower + 1), final)))
     final = max(final, initial)
+    initial_reason = (
+        "half of T⁺, as in the published windows from epoch 0"
+        if grows
+        else "T⁺ itself, as in the published windows that are short or begin late"
+    )
     return [
         Derived("min_start_epoch", lower, f"T⁻: {first_reason}"),
-        Derived(
-            "initial_max_start_epoch",
-            initial,
-            "T at first: half of T⁺, as in the published windows from epoch 0"
-            if grows
-            else "T at first: T⁺ itself, as in the published windows that are short or begin late",
-        ),
+        Derived("initial_max_start_epoch", initial, f"T at first: {initial_reason}"),
         Derived("max_start_epoch", final, f"T⁺: {last_reason}"),
     ]
 
