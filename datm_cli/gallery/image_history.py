@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
-import numpy as np
-from safetensors import SafetensorError, safe_open
-
 from datm_cli.screen.picture_widgets import Pixels
+from datm_cli.screen.sample_files import open_sample, read_picture
 from datm_cli.text.escapes import printable
 from datm_engine.errors import FileError
-from datm_engine.hints import command
 from datm_engine.runs.directory import Run
 
 
@@ -57,7 +53,7 @@ class SampleFiles:
             if not path.exists():
                 continue
             try:
-                with _opened(path) as file:
+                with open_sample(path) as file:
                     if "indices" not in file.keys():  # noqa: SIM118
                         continue
                     iteration = (file.metadata() or {}).get("iteration", path.stem)
@@ -72,18 +68,5 @@ class SampleFiles:
 
 
 def _read_row(path: Path, row: int) -> Pixels:
-    with _opened(path) as file:
-        picture: Pixels = file.get_slice("pictures")[row : row + 1][0]
-        if picture.dtype != np.uint8 or picture.ndim != 3:
-            raise ValueError("it has no pictures")
-    return picture.transpose(1, 2, 0)  # [channels, height, width] → [height, width, channels]
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[safe_open]:
-    """Open a sample. Whatever is wrong with it is a FileError."""
-    try:
-        with safe_open(path, framework="np") as file:
-            yield file
-    except (SafetensorError, OSError, IndexError, TypeError, ValueError) as error:
-        raise FileError(f"{path} cannot be read: {error}", command("ls", "-l", path)) from None
+    with open_sample(path) as file:
+        return read_picture(file, row)

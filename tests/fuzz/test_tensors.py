@@ -14,8 +14,8 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from datm_cli.dashboard.samples import read_class_names, read_sample, read_start
 from datm_cli.gallery.image_history import SampleFiles
+from datm_cli.screen.sample_files import read_class_names, read_sample, read_start
 from datm_engine.data.image_sets import FullSet, ImageSet
 from datm_engine.data.preprocessing import Normalization
 from datm_engine.data.readers import safetensors_file

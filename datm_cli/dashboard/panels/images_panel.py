@@ -11,9 +11,9 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from datm_cli.dashboard.panels.panel import error_text, panel_title
-from datm_cli.dashboard.samples import Sample, read_class_names, read_sample, read_start
 from datm_cli.screen.picture_grid import Caption, PictureGrid
 from datm_cli.screen.picture_widgets import Pixels
+from datm_cli.screen.sample_files import Sample, read_class_names, read_sample, read_start
 from datm_engine.errors import DatmError
 from datm_engine.runs.state import RunState
 
