@@ -121,6 +121,7 @@ def _open_run(
 ) -> tuple[Run, Runtime]:
     """Create a run of these settings, or open the one to resume; and start the runtime for it."""
     from datm_cli.session import prepare_run
+    from datm_engine import api
     from datm_engine.compute import ranks
     from datm_engine.compute.threads import run_work
     from datm_engine.errors import ConfigError
@@ -130,7 +131,7 @@ def _open_run(
     if resume is None:
         settled = together.first(given.resolve)
         on = compute.start(None, run_work(settled.config, settled.shape), together)
-        run = together.first(lambda: prepare_run.new_run(folders, name, settled, device, on))
+        run = together.first(lambda: api.create_run(folders, name, settled, device, on))
         return run, on
     on = compute.start(prepare_run.arithmetic(folders.runs, resume), ranks=together)
     if name or given.preset or given.method or given.window:
@@ -153,11 +154,11 @@ def _run(
     as_json: bool,
 ) -> tuple[Outcome, int]:
     """Run all stages until they end or are stopped; the outcome, and the exit code."""
-    from datm_cli.session import prepare_run
     from datm_cli.session.run_stage import Several, StopRequest, UntilLost
     from datm_cli.session.watchdog import PATIENCE, ended_if_stuck
     from datm_cli.text import output
     from datm_cli.text.progress import reader
+    from datm_engine import api
     from datm_engine.distillation.distilled_sets import progress
     from datm_engine.interop.tracking import tracking
     from datm_engine.pipeline import make_distilled_set
@@ -173,7 +174,7 @@ def _run(
             output.tell_error(message, run.resuming, as_json)
 
     with (
-        prepare_run.deleted_if_refused(run, is_new=together.leads and is_new),
+        api.deleted_if_refused(run, is_new=together.leads and is_new),
         StopRequest(silent=silent, file=run.stop_file).listening() as stop,
         reader(output.remarks(), silent=silent) as shown,
         run.recording() if together.leads else nullcontext(run.not_recording()) as record,

@@ -79,10 +79,10 @@ def tune(
     import sys
 
     from datm_cli.resolve import GivenSettings
-    from datm_cli.session import prepare_run
     from datm_cli.session.run_stage import StopRequest
     from datm_cli.tuning.tune_request import request_tune
     from datm_cli.tuning.tune_runner import TuneRunner
+    from datm_engine import api
     from datm_engine.errors import ConfigError
     from datm_engine.hints import command
     from datm_engine.optional_imports import require
@@ -119,7 +119,7 @@ def tune(
     with StopRequest(silent=silent).listening() as stop:
         runner = TuneRunner(request, folders, compute, names, limit, stop, keep, silent)
         runner.check()
-        prepare_run.check_ipc(request.config, folders.data)
+        api.check_ipc(request.config, folders.data)
         name = request.default_name if name is None else name
         folder = Tune.begin(tunes_dir, name, request.config, request.facts, typed)
         state = runner.run(folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datm_cli.options import ComputeOptions
 from datm_cli.resolve import GivenSettings
 from datm_cli.session import prepare_run
+from datm_engine import api
 from datm_engine.compute.runtime import Runtime
 from datm_engine.compute.threads import run_work
 from datm_engine.pipeline import Folders
@@ -28,7 +29,7 @@ def open_run(
     work = run_work(settled.config, settled.shape)
     if not is_started(run):
         on = compute.start(None, work)
-        return prepare_run.new_run(folders, name, settled, device, on), on
+        return api.create_run(folders, name, settled, device, on), on
     on = compute.start(run.manifest().arithmetic.model_dump(), work)
     given = GivenSettings(folders.data, flags=flags)
     return prepare_run.resumed_run(folders, name, given, device), on

@@ -14,6 +14,7 @@ from datm_cli.options import ComputeOptions
 from datm_cli.session import batch_run, prepare_run
 from datm_cli.text import output
 from datm_cli.text.progress import reader
+from datm_engine import api
 from datm_engine.errors import ConfigError, MatchingError
 from datm_engine.hints import command
 from datm_engine.pipeline import Folders, make_distilled_set
@@ -40,7 +41,7 @@ class StudyRunner:
         """Raises ConfigError if a run of the study exists with other settings, DataError if a
         class has fewer images than the largest ipc."""
         largest = max((run.config for run in self.plan.runs), key=lambda c: c.distill.ipc)
-        prepare_run.check_ipc(largest, self.folders.data)
+        api.check_ipc(largest, self.folders.data)
         for planned in self.plan.runs:
             run = self._run(planned)
             if not batch_run.is_started(run):
@@ -89,7 +90,7 @@ class StudyRunner:
             return self.stop() or run.stop_file.exists()
 
         with (
-            prepare_run.deleted_if_refused(run, is_new=is_new),
+            api.deleted_if_refused(run, is_new=is_new),
             reader(output.remarks(), silent=self.silent) as screen,
             run.recording() as record,
         ):

@@ -69,7 +69,7 @@ def test_an_impossible_ipc_of_a_folder_is_known_without_decoding(
 def test_what_comes_out_later_leaves_no_run_that_holds_nothing(
     datm: Datm, settings: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("datm_cli.session.prepare_run.smallest_class", lambda *_: None)
+    monkeypatch.setattr("datm_engine.api.smallest_class", lambda *_: None)
     answer = datm("distill", "--config", settings, "--ipc", 5000, "--quiet")
     assert_two_lines(answer, 1, "ipc 5000 is more than class", "--ipc ")
     assert list(Path("runs").iterdir()) == []

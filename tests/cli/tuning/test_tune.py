@@ -17,7 +17,7 @@ import pytest
 
 pytest.importorskip("optuna")
 
-from datm_cli.session import prepare_run
+from datm_engine import api
 from datm_engine.runs.directory import Run
 from datm_engine.runs.event_log import EventWriter
 from datm_engine.runs.events import CandidateScored, Evaluated, Event, Matched, RunStarted
@@ -137,10 +137,10 @@ def test_settings_that_the_first_trial_derives_are_the_centre(
     tune: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its run.json may be stated anew before its first iteration."""
-    new_run = prepare_run.new_run
+    create_run = api.create_run
 
     def deriving(folders: Any, name: str, settled: Any, device: str, on: Any) -> Run:
-        run = new_run(folders, name, settled, device, on)
+        run = create_run(folders, name, settled, device, on)
         if name == "trial-000":
             config = run.config()
             derived = config.distill.model_copy(update={"lr_lr": 3e-6, "lr_images": 0.5})
@@ -150,7 +150,7 @@ def test_settings_that_the_first_trial_derives_are_the_centre(
             )
         return run
 
-    monkeypatch.setattr(prepare_run, "new_run", deriving)
+    monkeypatch.setattr(api, "create_run", deriving)
     answer = tune("--json")
     assert answer.code == 0, answer.out
     for number in range(3):

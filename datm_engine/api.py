@@ -1,0 +1,132 @@
+"""Create a run and distil a dataset: what `datm distill` and programs in Python share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from datm_engine.compute.runtime import Runtime, environment, start
+from datm_engine.compute.threads import run_work
+from datm_engine.data.description import describe, smallest_class
+from datm_engine.errors import ConfigError, DataError, FileError
+from datm_engine.experts.imported import origin_of
+from datm_engine.files import or_elsewhere
+from datm_engine.pipeline import Folders, make_distilled_set
+from datm_engine.runs.directory import Run, free_name
+from datm_engine.runs.events import Emit, Event, Noted
+from datm_engine.runs.names import name_from
+from datm_engine.settings.config import Config
+from datm_engine.settings.origins import Layer, SettingOrigin, Source
+from datm_engine.settings.resolved import Request, Resolved, resolve
+
+DATA_DIR, EXPERTS_DIR = Path("~/.cache/datm"), Path("experts")
+
+
+def distill(
+    dataset: str | Path,
+    *,
+    ipc: int,
+    preset: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    runs_dir: str | Path = "runs",
+    on_event: Emit | None = None,
+) -> Run:
+    """Distil a dataset to `ipc` images per class, and return the finished run.
+
+    dataset: a name or a path. preset: chosen by dataset and ipc if None. settings: values over the
+    preset's, by "table.key": {"distill.iterations": 500}. on_event: called with every event of the
+    run, as it happens. Settings, folders and results are those of `datm distill`. Raises DatmError.
+    """
+    values = {"dataset.name": str(dataset), "distill.ipc": ipc, **(settings or {})}
+    layers = [_layer(key, value) for key, value in values.items()]
+    folders = Folders(DATA_DIR.expanduser(), EXPERTS_DIR, Path(runs_dir))
+    resolved = resolve(Request(layers, preset), lambda name: describe(name, folders.data))
+    runtime = start(work=run_work(resolved.config, resolved.shape))
+    run = create_run(folders, None, resolved, "auto", runtime)
+
+    def ignore(event: Event) -> None:
+        pass
+
+    with (
+        deleted_if_refused(run, is_new=True),
+        run.recording() as record,
+        record.recorded(on_event or ignore) as emit,
+    ):
+        make_distilled_set(run.config(), run, folders, runtime, emit=emit)
+    return run
+
+
+def _layer(key: str, value: Any) -> Layer:
+    table, dot, name = key.partition(".")
+    if not dot:
+        raise ConfigError(f"settings: {key!r} is not of the form table.key", "--help")
+    return Layer({table: {name: value}}, SettingOrigin(Source.OPTION, f"settings[{key!r}]"))
+
+
+def create_run(
+    folders: Folders, name: str | None, resolved: Resolved, device: str, runtime: Runtime
+) -> Run:
+    """Create a run and record where its settings come from. device: as it was requested.
+
+    name: derived from dataset and ipc if None. Raises RunError, ConfigError or FileError; then no
+    run is left.
+    """
+    config = resolved.config
+    if config.experts.imported is not None:
+        origin_of(folders.experts / config.experts.imported)
+    check_ipc(config, folders.data)
+    dataset = Path(config.dataset.name).stem or "images"
+    if name is None:
+        ending = f"-ipc{config.distill.ipc}{resolved.variant}"
+        name = free_name(folders.runs, name_from(dataset, ending))
+    facts = {
+        "source": resolved.source,
+        "device": runtime.description,
+        "options": run_options(folders, device),
+        "arithmetic": runtime.facts(),
+        "environment": environment(),
+        "derive": list(resolved.derive),
+    }
+    run = Run.create(folders.runs, name, config, facts)
+    try:
+        with or_elsewhere(folders.runs, "--runs-dir"), run.recording() as record:
+            for text in resolved.messages():
+                record.write(Noted(text=text))
+    except FileError:
+        run.delete()
+        raise
+    return run
+
+
+def run_options(folders: Folders, device: str) -> dict[str, str]:
+    """The folders and the device, as run.json records them for a run that is resumed."""
+    return {
+        "data_dir": str(folders.data.resolve()),
+        "experts_dir": str(folders.experts.resolve()),
+        "device": device,
+    }
+
+
+def check_ipc(config: Config, data_dir: Path) -> None:
+    """Raise DataError if a class is known to have fewer training images than `distill.ipc`."""
+    known, ipc = smallest_class(config.dataset, data_dir), config.distill.ipc
+    if known is not None and known[1] < ipc:
+        name, count = known
+        wrong = f"ipc {ipc} is more than {name} has: {count} training images"
+        raise DataError(wrong, f"--ipc {count}")
+
+
+@contextmanager
+def deleted_if_refused(run: Run, *, is_new: bool) -> Iterator[None]:
+    """Delete a new run if its settings or data turn out to be impossible before it produced
+    anything. The hint is then a change of the command as it was typed, as the run is gone."""
+    try:
+        yield
+    except (ConfigError, DataError, FileError) as problem:
+        changes_option = bool(problem.change) or not isinstance(problem, FileError)
+        if is_new and changes_option and run.failed_early:
+            run.delete()
+            problem.hint = problem.change or problem.hint
+        raise
