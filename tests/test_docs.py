@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from datm_cli.app import app
 from datm_cli.commands.export import FORMATS
 from datm_cli.resolve import GivenSettings, overrides
-from datm_cli.studies.study_request import Asked
+from datm_cli.studies.study_request import StudyRequest
 from datm_engine.compute import runtime, threads
 from datm_engine.data.datasets import NAMES
 from datm_engine.data.prepared import PreparedData
@@ -119,7 +119,7 @@ def settle(parameters: dict[str, Any], data_dir: Path) -> None:
 
 def settle_study(parameters: dict[str, Any], data_dir: Path) -> None:
     dataset = parameters["dataset"]
-    Asked(
+    StudyRequest(
         **{key: parameters[key] for key in ("kind", "ipcs", "methods", "preset", "name")},
         dataset="digits" if dataset not in (None, *NAMES) else dataset,
         config_file=None,
