@@ -28,12 +28,12 @@ def compare(
             command("datm", "runs", "--runs-dir", runs_dir),
         )
     runs = [find_run(target, runs_dir, "settings and curves to compare") for target in targets]
-    courses = [RunSummary.of(run) for run in runs]
+    summaries = [RunSummary.of(run) for run in runs]
     if as_json:
-        output.print_json(run_comparison.as_json(courses))
+        output.print_json(run_comparison.as_json(summaries))
         return
     console = output.results()
-    for number, part in enumerate(run_comparison.printed(courses)):
+    for number, part in enumerate(run_comparison.comparison(summaries)):
         if number:
             console.print()
         console.print(part)

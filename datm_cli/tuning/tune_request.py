@@ -40,7 +40,7 @@ class TuneRequest:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the search depends on besides the settings."""
+        """What else the search depends on."""
         return {"iterations": self.iterations, "held": sorted(self.held)}
 
     def notes(self) -> list[str]:

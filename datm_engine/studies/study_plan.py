@@ -133,7 +133,7 @@ def with_settings(config: Config, **tables: dict[str, Any]) -> Config:
 
 
 def sample_interval(config: Config) -> int:
-    """Iterations between samples, so that a strip has `STRIP_SAMPLES` besides the start."""
+    """Iterations between samples, for `STRIP_SAMPLES` pictures after the first one."""
     return max(1, config.distill.iterations // STRIP_SAMPLES)
 
 

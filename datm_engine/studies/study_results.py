@@ -221,7 +221,7 @@ def _reference_rows(run: Run) -> list[Evaluated]:
 
 
 def _dependencies(run: Run, config: Config, selection: str) -> dict[str, Any]:
-    """What a row of real images depends on, besides the network's architecture."""
+    """What a row of real images depends on, without the architecture."""
     tables, settings = config.model_dump(), config.evaluate
     is_full = selection == FULL
     facts = {

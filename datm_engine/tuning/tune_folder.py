@@ -59,7 +59,7 @@ class Tune:
     ) -> Tune:
         """Create a tune, or open the one of that name if it has the same settings.
 
-        facts: what the search depends on besides `config`. typed: the command that resumes it. A
+        facts: what else the search depends on. typed: the command that resumes it. A
         tune without a score is replaced. Raises ConfigError if the settings differ or the name
         cannot be used, and FileError.
         """
