@@ -83,6 +83,7 @@ def create_run(
         name = free_name(folders.runs, name_from(dataset, ending))
     facts = {
         "source": resolved.source,
+        "presets": list(resolved.presets),
         "device": runtime.description,
         "options": run_options(folders, device),
         "arithmetic": runtime.facts(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import re
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -147,7 +147,7 @@ def configuration(course: RunSummary) -> Html:
     """Every key of every table; where it is not as in the preset, what it is there, and where it
     was derived, why it is that."""
     config, source = course.config, course.manifest.source or "not recorded"
-    preset = _preset(source)
+    preset = _preset(course.manifest.presets)
     other = differences(preset, config) if preset else {}
     derived = reasons(course.manifest.derived)
     tables = []
@@ -227,12 +227,11 @@ def _date(seconds: object) -> str:
         return ""
 
 
-def _preset(source: str) -> Config | None:
-    """The preset that a configuration came from, if it was one that this version has."""
-    stated = re.match(r"preset ([\w.+-]+)", source)
-    if not stated or stated[1] not in presets.names():
+def _preset(names: Sequence[str]) -> Config | None:
+    """The preset that a configuration comes from, if it is a single one of this version's."""
+    if len(names) != 1 or names[0] not in presets.names():
         return None
-    return build(presets.load(stated[1]), stated[1])
+    return build(presets.load(names[0]), names[0])
 
 
 def _repeats(row: Evaluated) -> str:

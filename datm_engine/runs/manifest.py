@@ -36,10 +36,11 @@ class Manifest(BaseModel):
     """The content of run.json.
 
     config: tables of settings. created: seconds since the epoch. source: where the settings come
-    from. device, environment: what the run was created on, in words. options: the folders and the
-    device of the command, by the names of its options. log: trackers, with commas. derive: keys
-    that are derived from the experts when these are trained; then derived, course and random hold
-    the values with their reasons, the learning curves and the accuracy of random real images.
+    from, in words; presets: the names of the presets in it. device, environment: what the run was
+    created on, in words. options: the folders and the device of the command, by the names of its
+    options. log: trackers, with commas. derive: keys that are derived from the experts when these
+    are trained; then derived, course and random hold the values with their reasons, the learning
+    curves and the accuracy of random real images.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -47,6 +48,7 @@ class Manifest(BaseModel):
     config: dict[str, Any]
     created: Annotated[float, Field(ge=-1e12, le=1e12)] = 0.0
     source: str = ""
+    presets: list[str] = []
     device: str = ""
     options: dict[str, str] = {}
     arithmetic: Arithmetic = Arithmetic()

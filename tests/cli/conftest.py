@@ -84,6 +84,7 @@ def recorded(runs_dir: Path, name: str, told: list[events.Event], **over: dict[s
     config = build(overlay(presets.load("digits-ipc1"), over), "the tests' settings")
     facts = {
         "source": "preset digits-ipc1",
+        "presets": ["digits-ipc1"],
         "device": "cpu (2 threads)",
         "arithmetic": {"precision": "float32", "memory": 0, "compile": "off", "compiled": {}},
         "environment": {
