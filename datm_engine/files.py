@@ -64,6 +64,7 @@ def or_elsewhere(place: Path, option: str) -> Iterator[None]:
 
 def save_text(path: Path, text: str) -> None:
     """Write a text file. Raises FileError; an earlier file then stays as it is."""
+    # Flushed to disk before it is renamed: a crash must not leave an empty file.
     with replacing(path) as beside, beside.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
@@ -139,6 +140,7 @@ def _as_os_error(problem: Exception) -> Exception:
         return problem
     if isinstance(problem, FileError) and problem.errno:
         return OSError(problem.errno, os.strerror(problem.errno))
+    # "I/O error: No space left on device (os error 28)" of safetensors, "(28)" of others.
     numbers = (int(number) for number in re.findall(r"\((?:os error )?(\d{1,3})\)", str(problem)))
     meant = next((number for number in numbers if os.strerror(number) in str(problem)), None)
     return problem if meant is None else OSError(meant, os.strerror(meant))
@@ -161,7 +163,7 @@ def remove_leftovers(folder: Path) -> None:
 
 def _is_alive(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
+        os.kill(pid, 0)  # signal 0 only checks whether the process exists
     except ProcessLookupError:
         return False
     except PermissionError:

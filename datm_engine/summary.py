@@ -1,7 +1,4 @@
-"""What a distilled set looks like in numbers, and what its run has stated so far.
-
-Everything here is plain data that goes to JSON as it stands.
-"""
+"""A distilled set in numbers: pixels, soft labels, and how far images moved from their start."""
 
 from __future__ import annotations
 
@@ -20,12 +17,12 @@ from datm_engine.synthetic import SyntheticSet, to_pictures
 from datm_engine.tensors import UNREADABLE, read_tensors
 
 TOP = 3  # classes listed for each image
-_AT_ONCE = 1024  # images turned into pictures together, to bound memory
+_CHUNK = 1024  # images that are converted together, to bound memory
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """Over all values, as the student sees them."""
+    """Statistics of all values, as the student sees them (normalized or whitened)."""
 
     min: float
     max: float
@@ -41,8 +38,9 @@ class ClassShare:
 
 @dataclass(frozen=True)
 class ImageSummary:
-    """`own`: the probability of the class the image was made for. `entropy`: nats;
-    `entropy_share`: of log(classes). `change`: root mean square difference from the start."""
+    """own: the soft label's probability of the image's own class. entropy: of the soft label, in
+    nats; entropy_share: divided by log(classes). change: root mean square difference from the
+    start."""
 
     index: int
     class_name: str
@@ -59,10 +57,10 @@ class ImageSummary:
 
 @dataclass(frozen=True)
 class Summary:
-    """`shape`: [n, channels, height, width]. `entropy`, `entropy_share`, `change`: means over
-    images. `led_by_other`: images whose top class is not their own. `change_space`: "student"
-    (as the student sees them, whitened if they are), "picture" (pixels in [0, 1]), or None if
-    the start is not known."""
+    """shape: [n, channels, height, width]. entropy, entropy_share, change: means over images.
+    led_by_other: number of images whose top class is not their own. change_space: "student" if
+    `change` is measured on what the student sees, "picture" for pixels in [0, 1], None if the start
+    is unknown."""
 
     dataset: str
     ipc: int
@@ -82,40 +80,41 @@ class Summary:
     images: tuple[ImageSummary, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Numbers that are not finite become None: JSON has no word for them."""
+        """Numbers that are not finite are None, as JSON has no such numbers."""
         return {name: _plain(value) for name, value in asdict(self).items()}
 
 
 def summarize(synthetic: SyntheticSet, start: Tensor | None = None) -> Summary:
-    """Look at every image and label once.
+    """Summarize a set.
 
-    start: where the images began, [n, channels, height, width]: floating point as the student
-    sees them, or uint8 pictures clipped as `SyntheticSet.pictures` does. Raises ValueError if
-    its shape is another.
+    start: how the images were initialized, [n, channels, height, width], either floating point as
+    the student sees them or uint8 pictures as of `SyntheticSet.pictures`. Raises ValueError for
+    another shape.
     """
     images, names = synthetic.images, synthetic.class_names
     if start is not None and start.shape != images.shape:
         raise ValueError(f"start is {list(start.shape)}, the images {list(images.shape)}")
-    shares = synthetic.labels.double().softmax(dim=1)
-    entropy = entropies(synthetic.labels)
-    whole = math.log(len(names)) if len(names) > 1 else 1.0
+    probabilities = synthetic.labels.double().softmax(dim=1)  # [n, classes]
+    entropy = entropies(synthetic.labels)  # [n]
+    # The entropy of equal probabilities. A single class has entropy 0, divided by anything.
+    most = math.log(len(names)) if len(names) > 1 else 1.0
     classes = synthetic.classes
-    own = shares.gather(1, classes[:, None])[:, 0].tolist()
-    top = shares.topk(min(TOP, len(names)), dim=1)
-    leads = top.indices.tolist()
+    own = probabilities.gather(1, classes[:, None])[:, 0].tolist()
+    top = probabilities.topk(min(TOP, len(names)), dim=1)
+    leads = top.indices.tolist()  # n lists of the TOP classes, the most probable first
     change = None if start is None else changes(synthetic, start)
     rows = zip(classes.tolist(), leads, top.values.tolist(), own, entropy.tolist(), strict=True)
     described = tuple(
         ImageSummary(
             index=index,
-            class_name=names[made_for],
+            class_name=names[own_class],
             top=tuple(ClassShare(names[k], share) for k, share in zip(lead, values, strict=True)),
             own=probability,
             entropy=nats,
-            entropy_share=nats / whole,
+            entropy_share=nats / most,
             change=None if change is None else change[index].item(),
         )
-        for index, (made_for, lead, values, probability, nats) in enumerate(rows)
+        for index, (own_class, lead, values, probability, nats) in enumerate(rows)
     )
     n, channels, height, width = images.shape
     return Summary(
@@ -135,7 +134,7 @@ def summarize(synthetic: SyntheticSet, start: Tensor | None = None) -> Summary:
             std=images.std(correction=0).item(),
         ),
         entropy=entropy.mean().item(),
-        entropy_share=entropy.mean().item() / whole,
+        entropy_share=entropy.mean().item() / most,
         led_by_other=int((top.indices[:, 0] != classes).sum()),
         change=None if change is None else change.mean().item(),
         change_space=None
@@ -146,18 +145,16 @@ def summarize(synthetic: SyntheticSet, start: Tensor | None = None) -> Summary:
 
 
 def entropies(labels: Tensor) -> Tensor:
-    """[n] nats, of label logits [n, classes]."""
+    """[n]: the entropy in nats of label logits [n, classes]."""
     return torch.special.entr(labels.double().softmax(dim=1)).sum(dim=1)
 
 
 def changes(synthetic: SyntheticSet, start: Tensor, chosen: slice = slice(None)) -> Tensor:
-    """[chosen]: root mean square difference from the start over each image's values.
-
-    start: of all images, as `summarize` takes it.
-    """
+    """[chosen]: root mean square difference of each image from its start. `start` as in
+    `summarize`."""
     now, then = synthetic.images[chosen], start[chosen]
     parts = []
-    for images, before in zip(now.split(_AT_ONCE), then.split(_AT_ONCE), strict=True):
+    for images, before in zip(now.split(_CHUNK), then.split(_CHUNK), strict=True):
         if start.is_floating_point():
             difference = images - before
         else:
@@ -170,8 +167,8 @@ def changes(synthetic: SyntheticSet, start: Tensor, chosen: slice = slice(None))
 def pictures_of(
     synthetic: SyntheticSet, indices: Sequence[int], *, clip: float | None = 2.5
 ) -> Tensor:
-    """uint8 [len(indices), channels, height, width], as `SyntheticSet.pictures` but only these."""
-    chosen = torch.tensor(indices, dtype=torch.long).split(_AT_ONCE)
+    """uint8 [len(indices), channels, height, width]: `SyntheticSet.pictures` of some images."""
+    chosen = torch.tensor(indices, dtype=torch.long).split(_CHUNK)
     parts = [
         to_pictures(synthetic.images[some], synthetic.preprocessing, clip=clip) for some in chosen
     ]
@@ -179,10 +176,10 @@ def pictures_of(
 
 
 def read_pictures(path: Path) -> Tensor | None:
-    """uint8 [n, channels, height, width] from a file of all images, as a run's start is where they
-    are not too many; None if there is no such file, or it shows some images only.
+    """uint8 [n, channels, height, width] from a run's file of initial images.
 
-    Raises FileError for one that is damaged or holds something else.
+    None if there is no such file or, in a run with many images, it has only some of them. Raises
+    FileError for a damaged file.
     """
     try:
         tensors = read_tensors(path)[0]

@@ -25,11 +25,13 @@ UNREADABLE = (SafetensorError, OSError, RuntimeError, KeyError, IndexError, Type
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Write one safetensors file. Raises FileError; an earlier file then stays as it is."""
+    # Waits for the device to finish its work.
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     described = {**metadata, DIGEST: digest(plain, metadata)}
     with replacing(path, SafetensorError) as beside:
         save_file(plain, beside, metadata=described)
         _sort_metadata(beside)
+        # Without this, a crash of the machine may leave a renamed file that is empty.
         with beside.open("rb") as file:
             os.fsync(file.fileno())
         beside.chmod(0o666 & ~_umask())  # safetensors makes files private

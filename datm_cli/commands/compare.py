@@ -1,4 +1,4 @@
-"""`datm compare`: runs side by side."""
+"""`datm compare`: runs side by side, printed or as JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def compare(
     runs_dir: options.RunsDir = options.RUNS_DIR,
     as_json: options.AsJson = False,
 ) -> None:
-    """Runs side by side: settings that differ, losses, accuracy, cost."""
+    """Compare runs side by side: settings that differ, losses, accuracy, cost."""
     from datm_cli.run_summary import RunSummary, find_run
     from datm_cli.text import output, run_comparison
     from datm_engine.errors import ConfigError
@@ -24,7 +24,7 @@ def compare(
 
     if len(targets) < 2:
         raise ConfigError(
-            f"{targets[0]} is one run: it takes two or more to compare",
+            f"{targets[0]} is one run: compare takes two or more",
             command("datm", "runs", "--runs-dir", runs_dir),
         )
     runs = [find_run(target, runs_dir, "settings and curves to compare") for target in targets]

@@ -57,7 +57,7 @@ def monitor(
         screen = TuneDashboardApp(tune, make_picture=make_picture)
     else:
         screen = DashboardApp(found, make_picture=make_picture)
-    with suppress(OSError):  # where it may not be, the engine has to share
+    with suppress(OSError):  # leave the processor to the engine, where the system allows it
         os.nice(5)
     code = screen.run() or screen.return_code or 0
     output.print_line(screen.exit_message(), stderr=True)
@@ -65,7 +65,7 @@ def monitor(
 
 
 def _latest(runs_dir: Path) -> Run:
-    """The run that was started last; of those that are running, if any is."""
+    """The latest run, preferably one that is running."""
     from datm_engine.errors import RunError
     from datm_engine.hints import command
     from datm_engine.runs.directory import Run

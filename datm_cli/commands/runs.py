@@ -1,4 +1,4 @@
-"""`datm runs`: every run with its state, progress, last accuracy and age."""
+"""`datm runs`: a table of all runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def runs(runs_dir: options.RunsDir = options.RUNS_DIR, as_json: options.AsJson = False) -> None:
-    """List the runs: state, progress, last accuracy, age."""
+    """List the runs: status, progress, latest accuracy, age."""
     from rich.table import Table
     from rich.text import Text
 
@@ -32,7 +32,7 @@ def runs(runs_dir: options.RunsDir = options.RUNS_DIR, as_json: options.AsJson =
     table = Table(box=None, pad_edge=False)
     for column in ("run", "status", "dataset", "ipc", "iteration", "loss", "accuracy %", "age"):
         right = column in ("ipc", "iteration", "loss", "accuracy %", "age")
-        # On a narrow terminal names go on in the next line, and numbers are never cut.
+        # On a narrow terminal, names wrap and numbers are never cut.
         table.add_column(
             column, justify="right" if right else "left", no_wrap=column not in ("run", "dataset")
         )
@@ -44,13 +44,13 @@ def runs(runs_dir: options.RunsDir = options.RUNS_DIR, as_json: options.AsJson =
             _shown(row["ipc"]),
             f"{_shown(row['iteration'])}/{_shown(row['iterations'])}",
             "" if row["loss"] is None else f"{row['loss']:.4f}",
-            "" if row["accuracy"] is None else _judged(row),
+            "" if row["accuracy"] is None else _accuracy(row),
             "" if row["age"] is None else duration(row["age"]),
         )
     output.results().print(table)
 
 
-def _judged(row: dict[str, Any]) -> str:
+def _accuracy(row: dict[str, Any]) -> str:
     return printable(f"{row['accuracy']:.2f} ({row['judged_on']})")
 
 

@@ -1,4 +1,4 @@
-"""`datm stop`: end a run, wherever it was started, with its checkpoint."""
+"""`datm stop`: stop a run on any machine, with a checkpoint."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ def stop(
     tunes_dir: options.TunesDir = options.TUNES_DIR,
     as_json: options.AsJson = False,
 ) -> None:
-    """Stop a run cleanly: it ends after its step, with a checkpoint."""
+    """Stop a run cleanly: it finishes its step and saves a checkpoint."""
     from datm_cli.session import detach
     from datm_cli.text import output
     from datm_engine.runs.directory import Run
     from datm_engine.tuning.tune_folder import Tune
 
-    def tell(words: str) -> None:
+    def report(text: str) -> None:
         if not as_json:
-            output.remark(words)
+            output.remark(text)
 
     tune = None if (runs_dir / run / "run.json").exists() else Tune.find(run, tunes_dir)
     found = tune.log if tune else Run.open(runs_dir, run)
-    status = detach.stop_engine(found, wait, tell)
+    status = detach.stop_engine(found, wait, report)
     if as_json:
         output.print_json({"run": found.name, "status": status})
         return
-    told = f"tune {tune.name}" if tune else f"run {found.name}"
-    tell(f"{told} is {status}; go on with: {tune.resuming if tune else found.resuming}")
+    name = f"tune {tune.name}" if tune else f"run {found.name}"
+    report(f"{name} is {status}; resume it: {tune.resuming if tune else found.resuming}")

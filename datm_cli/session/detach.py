@@ -42,6 +42,7 @@ def start_engine(run: Run, arguments: Sequence[str]) -> None:
         log = run.engine_log.open("ab")
     except OSError as problem:
         raise cannot_write(run.engine_log, problem) from None
+    # The child keeps its own copy of the file descriptor.
     with log:
         child = subprocess.Popen(
             [*_DATM, *arguments],
@@ -87,6 +88,7 @@ def stop_engine(run: Run, patience: float, report: Callable[[str], None]) -> str
     where = process.host if process and not process.is_local else "this machine"
     report(f"asked run {run.name} on {where} to stop; it ends after its step, with a checkpoint")
     deadline = time.monotonic() + patience
+    # "stale": the heartbeat of another machine may be late, and the process still running.
     while (status := run.status()) in ("running", "stale"):
         if time.monotonic() > deadline:
             raise RunError(

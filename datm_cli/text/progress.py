@@ -57,7 +57,7 @@ class Lines:
     def read(self, event: Event) -> None:
         now, task = self._clock(), activity(event)
         text = sentence(event) if is_log_event(event, self._skip_reasons) else None
-        left = self._time_left(task, now) if task else ""
+        left = self._time_left(task, now) if task else ""  # each call counts, printed or not
         if task and not text and task.done < task.total and now - self._printed >= LINE_SECONDS:
             text = f"{task.what} {task.done:,}/{task.total:,}{left}"
             text += f": {iteration_summary(event)}" if isinstance(event, Matched) else ""

@@ -73,11 +73,12 @@ class Checkpoint:
 
         Raises FileError; the checkpoint at `path` then stays as it is.
         """
+        # One flat namespace of tensors: images, velocity.images, average.images, …
         velocities = {f"velocity.{name}": tensor for name, tensor in self.velocities.items()}
         average = {} if self.average is None else {AVERAGE: self.average}
         progress = json.dumps(asdict(self.progress))
         metadata = {"format": FORMAT, "experts": self.experts, "progress": progress}
-        _link_earlier(path)
+        _link_earlier(path)  # before `path` is replaced: at any moment one of both names is intact
         save_tensors(path, {**self.learned, **velocities, **average}, metadata)
 
     @classmethod

@@ -106,6 +106,7 @@ class Run:
         with or_elsewhere(runs_dir, "--runs-dir"):
             make_folder(runs_dir)
             remove_leftovers(runs_dir)
+            # Written beside and renamed, so that nobody sees a run without its manifest.
             unfinished = Run(temporary_path(run.path))
             try:
                 unfinished.samples.mkdir(parents=True)
@@ -182,7 +183,7 @@ class Run:
         """The status by the process that writes the run: "running", "crashed" or "stale". None if
         there is no such process; the status is then that of the events."""
         process = Process.read(self.process_file)
-        if process is None:
+        if process is None:  # it ended and removed the file, or has never run
             return None
         if process.is_local:
             return "running" if process.is_alive else "crashed"
@@ -226,6 +227,7 @@ class Run:
         with ExitStack() as stack:
             try:
                 lock = stack.enter_context((self.path / "lock").open("wb"))
+                # The system releases this lock when the process ends, however it ends.
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 # Without a buffer, a write that failed on a full disk is not repeated on closing.
                 log = stack.enter_context(self.event_log.open("a+b", buffering=0))

@@ -52,7 +52,7 @@ def _has_type(value: Any, field: Field[Any]) -> bool:
     if not isinstance(value, _SCALARS[kind]) or isinstance(value, bool) != (kind == "bool"):
         return False
     if isinstance(value, int):
-        return abs(value) < 2**63
+        return abs(value) < 2**63  # larger integers cannot be converted to float or tensors
     return not isinstance(value, float) or math.isfinite(value)
 
 
@@ -79,7 +79,7 @@ class EventWriter:
         event = replace(event, time=time.time())
         self._iteration = getattr(event, "iteration", None) or self._iteration
         if self._file is not None:
-            end = self._file.seek(0, os.SEEK_END)
+            end = self._file.seek(0, os.SEEK_END)  # the length before this line
             try:
                 _write_all(self._file, to_json(event).encode() + b"\n")
             except OSError as problem:
@@ -130,7 +130,7 @@ class EventReader:
         self.rewound = False
         try:
             with self.path.open("rb") as file:
-                if file.seek(0, os.SEEK_END) < self._offset:
+                if file.seek(0, os.SEEK_END) < self._offset:  # another run replaced this one
                     self._offset, self._partial, self.unreadable = 0, b"", 0
                     self.rewound = True
                 file.seek(self._offset)
@@ -138,6 +138,7 @@ class EventReader:
         except FileNotFoundError:
             return []
         self._offset += len(added)
+        # What follows the last newline is empty, or a line that is being written.
         *lines, self._partial = (self._partial + added).split(b"\n")
         events = []
         for line in lines:

@@ -137,20 +137,24 @@ class RunState:
                 self.matched.append(event)
                 self._advance("distill", event.iteration, event.iterations, event)
             case events.CandidateScored():
+                # A run that was killed before it saved that score repeats it.
                 others = [e for e in self.candidates if e.iteration != event.iteration]
                 self.candidates = [*others, event]
                 self.current = None
             case events.SelectionProgress():
                 self._advance(self._comparing, event.row, event.rows, event)
             case events.EvaluationProgress(set="candidate"):
+                # Candidates are scored within the stage of distillation.
                 self.current = event
             case events.EvaluationProgress():
+                # Each row is one unit of the stage, and its repeats and epochs are fractions.
                 epochs, repeats = max(1, event.epochs), max(1, event.repeats)
                 done = event.row + (event.repeat + event.epoch / epochs) / repeats
                 self._advance(self._comparing, done, event.rows, event)
             case events.Evaluated():
                 self._add_result(event)
             case events.SampleSaved():
+                # The preview is saved again and again under one name.
                 self.samples = [e for e in self.samples if e.path != event.path]
                 self.samples.append(event)
             case events.RunEnded():
@@ -219,7 +223,7 @@ class RunState:
         """Percent that each selection of real images ("random", "full", …) reaches with the first
         network, on the part of the data ("validation", "test") that candidates are scored on."""
         found: dict[str, float] = {}
-        for row in self.results:
+        for row in self.results:  # rows of the first network come first
             value = row.accuracy_mean if part == "test" else row.validation_mean
             if is_reference(row) and value is not None:
                 found.setdefault(row.set, value)
@@ -238,6 +242,7 @@ class RunState:
     def _start(self, event: events.RunStarted) -> None:
         self.seconds_before = self.total_seconds
         self.started, self.ended, self.current = event, None, None
+        # A resumed run passes through all stages again, fast where everything is done.
         self.stage, self.stages = STAGES[0], {s: StageProgress() for s in STAGES}
         self._drop(lambda e: is_undone(e, event.resumed_at))
 
@@ -294,6 +299,7 @@ class RunState:
         rows[_row(event)] = event  # in the position of an earlier result of the same
         self.results = list(rows.values())
         if self.stage in ("references", "evaluate"):
+            # The progress event of the last epoch may be missing.
             progress = self.stages[self.stage]
             progress.done = math.ceil(progress.done)
 
