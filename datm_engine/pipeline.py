@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from datm_engine.calibration.derivation import Settled, align, settle_by_experts
-from datm_engine.calibration.measurement import measure_course
+from datm_engine.calibration.measurement import measure_learning_curves
 from datm_engine.compute.out_of_memory import wanted_for
 from datm_engine.compute.ranks import ALONE
 from datm_engine.compute.runtime import Runtime
@@ -20,7 +20,7 @@ from datm_engine.distillation.loop import distill
 from datm_engine.errors import ConfigError, DataError, RunError, Stopped
 from datm_engine.evaluation.evaluate import Evaluation
 from datm_engine.evaluation.expert_baselines import BY_EXPERTS, ExpertBaselines
-from datm_engine.experts.learning_curves import Course
+from datm_engine.experts.learning_curves import LearningCurves
 from datm_engine.experts.train import (
     expert_facts,
     expert_network,
@@ -87,7 +87,7 @@ def inspect_experts(
     making: str,
     *,
     emit: Emit,
-) -> tuple[ExpertSet, Course, Config]:
+) -> tuple[ExpertSet, LearningCurves, Config]:
     """dataset → what the experts on disk know after each epoch; none is trained. With it comes the
     configuration, its window derived if `derive` names it.
 
@@ -100,12 +100,12 @@ def inspect_experts(
         config, data, network.layout, folders.experts, runtime.precision, making, "look at"
     )
     with wanted_for("measuring experts", _another_device(runtime)):
-        course = measure_course(config, data, experts, network, runtime, emit=emit)
+        course = measure_learning_curves(config, data, experts, network, runtime, emit=emit)
     if window := [key for key in derive if key in ALIGNED]:
         with _evaluating(config):
             config = align(window, Evaluation(config, data, runtime, emit=emit), course).config
         if config.distill.expert_epochs != course.expert_epochs:  # segments are of other lengths
-            course = measure_course(config, data, experts, network, runtime, emit=emit)
+            course = measure_learning_curves(config, data, experts, network, runtime, emit=emit)
     return experts, course, config
 
 

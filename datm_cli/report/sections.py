@@ -13,7 +13,7 @@ from datm_cli.report.page import facts, remark, table
 from datm_cli.run_summary import SETS, RunSummary
 from datm_cli.text.expert_report import ExpertReport
 from datm_engine.errors import RunError
-from datm_engine.experts.learning_curves import read_course
+from datm_engine.experts.learning_curves import read_learning_curves
 from datm_engine.formatting import byte_size, duration, plural, setting, step_duration
 from datm_engine.runs.events import Evaluated
 from datm_engine.runs.state import TIMED_STAGES
@@ -136,7 +136,7 @@ def experts(course: RunSummary) -> Html | None:
     if course.manifest.course is None:
         return None
     try:
-        known = read_course(course.manifest.course)
+        known = read_learning_curves(course.manifest.course)
     except ValueError as problem:
         raise RunError(f"{course.run.path / 'run.json'}: {problem}", course.run.listing) from None
     knowledge = ExpertReport(course.config, "", course.config.experts.count, known)

@@ -15,7 +15,7 @@ from rich.text import Text
 from datm_cli.text.escapes import printable
 from datm_cli.text.plots import Curve, Curves, Span
 from datm_cli.text.tables import fact_table, plain_table
-from datm_engine.experts.learning_curves import Course
+from datm_engine.experts.learning_curves import LearningCurves
 from datm_engine.formatting import number, plural
 from datm_engine.settings.config import Config
 
@@ -31,7 +31,7 @@ class ExpertReport:
     config: Config
     folder: str
     ready: int
-    course: Course
+    course: LearningCurves
 
     @property
     def first_start(self) -> int:

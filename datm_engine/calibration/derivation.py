@@ -11,14 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datm_engine.calibration.measurement import measure_course
+from datm_engine.calibration.measurement import measure_learning_curves
 from datm_engine.compute.out_of_memory import OutOfMemory
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import PreparedData
 from datm_engine.distillation.iteration import Distillation
 from datm_engine.distillation.loop import at_first, initial_set
 from datm_engine.evaluation.evaluate import Evaluation
-from datm_engine.experts.learning_curves import Course
+from datm_engine.experts.learning_curves import LearningCurves
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.events import Emit, Evaluated, SettingDerived
@@ -37,7 +37,7 @@ class Settled:
 
     config: Config
     derived: tuple[Derived, ...]
-    course: Course
+    course: LearningCurves
     random: float | None  # percent, of networks trained on as many real images
 
     def facts(self) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def settle_by_experts(
     """
     config, data, runtime = evaluation.config, evaluation.data, evaluation.runtime
     emit = evaluation.emit
-    course = measure_course(config, data, experts, network, runtime, emit=emit)
+    course = measure_learning_curves(config, data, experts, network, runtime, emit=emit)
     aligned = align(derive, evaluation, course, known)
     config, told = aligned.config, aligned.derived
     if set(derive) & set(RATES):
@@ -91,7 +91,7 @@ def settle_by_experts(
 def align(
     derive: Sequence[str],
     evaluation: Evaluation,
-    course: Course,
+    course: LearningCurves,
     known: Sequence[Evaluated] = (),
 ) -> Settled:
     """The first half of it: the window, M, N and the batch, for experts of such a course."""
@@ -110,7 +110,7 @@ def align(
     return Settled(_with(config, told), tuple(told), course, random)
 
 
-def _learned(config: Config, data: PreparedData, course: Course) -> Experts:
+def _learned(config: Config, data: PreparedData, course: LearningCurves) -> Experts:
     return Experts(
         loss=course.loss,
         accuracy=course.accuracy,

@@ -26,7 +26,7 @@ from datm_engine.data.prepared import Part, PreparedData
 from datm_engine.errors import FileError
 from datm_engine.evaluation.baselines import forgetting
 from datm_engine.experts.curriculum import early_epoch, el2n
-from datm_engine.experts.learning_curves import Course
+from datm_engine.experts.learning_curves import LearningCurves
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.hints import command
 from datm_engine.networks.weights import FlatNetwork
@@ -50,7 +50,7 @@ class _Measured:
     segments: list[float]  # [E + 1 − M]
 
 
-def measure_course(
+def measure_learning_curves(
     config: Config,
     data: PreparedData,
     experts: ExpertSet,
@@ -58,7 +58,7 @@ def measure_course(
     runtime: Runtime,
     *,
     emit: Emit,
-) -> Course:
+) -> LearningCurves:
     """What the first `MEASURED` experts on disk knew after each epoch.
 
     A pass takes `MOST` training images, drawn once, or all where there are fewer, and all held-out
@@ -135,14 +135,14 @@ def _measure(
     return _Measured(expert, loss, torch.stack(right), accuracy, error, step, segments)
 
 
-def _course(every: Sequence[_Measured]) -> Course:
+def _course(every: Sequence[_Measured]) -> LearningCurves:
     order = difficulty(
         _mean([forgetting(one.right[1:]) for one in every]), _mean([one.error for one in every])
     ).argsort(stable=True)
     third = max(1, len(order) // 3)
     right = _mean([100 * one.right.double() for one in every])  # [E + 1, images]
     held_out = _mean([_exact(one.held_out) for one in every])
-    return Course(
+    return LearningCurves(
         loss=_numbers(_mean([_exact(one.loss) for one in every])),
         accuracy=_numbers(right.mean(dim=1)),
         held_out=_numbers(held_out) if len(held_out) else None,

@@ -14,12 +14,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from datm_engine.calibration import measurement
-from datm_engine.calibration.measurement import difficulty, measure_course
+from datm_engine.calibration.measurement import difficulty, measure_learning_curves
 from datm_engine.compute.ranks import Ranks
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import Part, PreparedData
 from datm_engine.errors import FileError, Stopped
-from datm_engine.experts.learning_curves import Course, read_course
+from datm_engine.experts.learning_curves import LearningCurves, read_learning_curves
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.events import MeasurementProgress
@@ -80,8 +80,10 @@ def experts(data: PreparedData, tmp_path: Path) -> ExpertSet:
     return trained(tmp_path, data.train)
 
 
-def measured(data: PreparedData, experts: ExpertSet, on: Runtime) -> tuple[list[Any], Course]:
-    return finish(measure_course, settings(), data, experts, linear(), on)
+def measured(
+    data: PreparedData, experts: ExpertSet, on: Runtime
+) -> tuple[list[Any], LearningCurves]:
+    return finish(measure_learning_curves, settings(), data, experts, linear(), on)
 
 
 def direct(experts: ExpertSet, value: Callable[[Tensor], Tensor]) -> list[float]:
@@ -179,7 +181,7 @@ def test_a_step_of_progress_for_each_pass_and_it_ends_when_asked_to(
     asked = iter([False] * 30 + [True] * 30)
     seen = []
     with pytest.raises(Stopped):
-        measure_course(
+        measure_learning_curves(
             settings(),
             data,
             experts,
@@ -201,9 +203,9 @@ def test_experts_that_are_missing(data: PreparedData, experts: ExpertSet, cpu: R
 
 def test_a_course_goes_through_json(data: PreparedData, experts: ExpertSet, cpu: Runtime) -> None:
     _, course = measured(data, experts, cpu)
-    assert read_course(json.loads(json.dumps(course.facts()))) == course
+    assert read_learning_curves(json.loads(json.dumps(course.facts()))) == course
     alone = replace(course, held_out=None)
-    assert read_course(json.loads(json.dumps({**alone.facts(), "newer": 1}))) == alone
+    assert read_learning_curves(json.loads(json.dumps({**alone.facts(), "newer": 1}))) == alone
 
 
 @pytest.mark.parametrize(
@@ -224,13 +226,13 @@ def test_a_course_goes_through_json(data: PreparedData, experts: ExpertSet, cpu:
 )
 def test_what_is_no_course_is_refused(wrong: dict[str, Any]) -> None:
     three, two = (1.0, 2.0, 3.0), (1.0, 2.0)
-    course = Course(three, three, None, three, three, two, two, experts=1, images=9)
-    assert read_course(course.facts()) == course
-    with pytest.raises(ValueError, match="course of experts"):
-        read_course({**course.facts(), **wrong})
+    course = LearningCurves(three, three, None, three, three, two, two, experts=1, images=9)
+    assert read_learning_curves(course.facts()) == course
+    with pytest.raises(ValueError, match="learning curves of experts"):
+        read_learning_curves({**course.facts(), **wrong})
     for facts in (None, [], {k: v for k, v in course.facts().items() if k not in wrong}):
-        with pytest.raises(ValueError, match="course of experts"):
-            read_course(facts)
+        with pytest.raises(ValueError, match="learning curves of experts"):
+            read_learning_curves(facts)
 
 
 def measure_on(ranks: Ranks, folder: Path) -> None:
@@ -240,8 +242,10 @@ def measure_on(ranks: Ranks, folder: Path) -> None:
     experts = ExpertSet(Path(given["experts"]), linear().layout, EPOCHS)
     on = Runtime(torch.device("cpu"), ranks=ranks)
 
-    def found(count: int, on: Runtime = on) -> Course:
-        return finish(measure_course, settings(count), given["data"], experts, linear(), on)[1]
+    def found(count: int, on: Runtime = on) -> LearningCurves:
+        return finish(
+            measure_learning_curves, settings(count), given["data"], experts, linear(), on
+        )[1]
 
     facts = [found(3).facts(), found(1).facts()]
     (folder / f"{ranks.rank}.json").write_text(json.dumps(facts))
@@ -255,8 +259,9 @@ def test_two_ranks_find_what_one_does(
     torch.save({"data": data, "experts": str(experts.folder)}, tmp_path / "data.pt")
     assert on_ranks(2, measure_on, tmp_path) == [0, 0]
     expected = [
-        finish(measure_course, settings(n), data, experts, linear(), cpu)[1] for n in (3, 1)
+        finish(measure_learning_curves, settings(n), data, experts, linear(), cpu)[1]
+        for n in (3, 1)
     ]
     for rank in range(2):
         facts = json.loads((tmp_path / f"{rank}.json").read_text())
-        assert [read_course(each) for each in facts] == expected
+        assert [read_learning_curves(each) for each in facts] == expected

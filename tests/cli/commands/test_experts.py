@@ -14,7 +14,7 @@ from rich.console import Console
 from datm_cli.text.expert_report import ExpertReport, shown_epochs
 from datm_engine.compute.ranks import Ranks
 from datm_engine.errors import ConfigError
-from datm_engine.experts.learning_curves import Course, read_course
+from datm_engine.experts.learning_curves import LearningCurves, read_learning_curves
 from datm_engine.runs.directory import Run
 from datm_engine.settings.config import Config
 from tests.cli.conftest import Answer, assert_two_lines
@@ -24,10 +24,10 @@ Datm = Callable[..., Answer]
 WINDOW = {"min_start_epoch": 1, "initial_max_start_epoch": 2, "max_start_epoch": 4}
 
 
-def course(epochs: int = 40, apart: int = 2) -> Course:
+def course(epochs: int = 40, apart: int = 2) -> LearningCurves:
     """Experts that learn evenly, the easy twice as fast, and move less and less."""
     known = [100 * epoch / epochs for epoch in range(epochs + 1)]
-    return Course(
+    return LearningCurves(
         loss=tuple(3.0 - epoch / epochs for epoch in range(epochs + 1)),
         accuracy=tuple(known),
         held_out=tuple(0.9 * value for value in known),
@@ -155,7 +155,7 @@ def test_experts_are_looked_at_and_never_trained(datm: Datm, settings: Path) -> 
     assert (told["folder"], told["experts"], told["epochs"]) == (str(folder), 2, 4)
     assert told["window"]["max_start_epoch"] == 3
     assert told["window"]["last_epoch"] == 3
-    measured = read_course(told["course"])
+    measured = read_learning_curves(told["course"])
     assert (measured.experts, measured.epochs, measured.expert_epochs) == (2, 4, 1)
     assert told["words"] in " ".join(shown.out.split())
 
@@ -171,7 +171,7 @@ def test_a_window_that_is_to_be_derived_is_shown_as_a_run_would_have_it(datm: Da
     distill = Run.open(Path("runs"), "digits-ipc3").config().distill
     window = {key: told["window"][key] for key in WINDOW}
     assert window == {key: getattr(distill, key) for key in WINDOW}
-    assert read_course(told["course"]).expert_epochs == distill.expert_epochs
+    assert read_learning_curves(told["course"]).expert_epochs == distill.expert_epochs
     shown = datm("experts", *words, "--inspect")
     assert "distill.max_start_epoch = " in shown.err, "with its reason"
 

@@ -17,7 +17,7 @@ from PIL import Image
 from datm_cli.report.pictures import strip
 from datm_cli.report.set_images import MOST_BYTES, shown
 from datm_engine.data.preprocessing import Normalization
-from datm_engine.experts.learning_curves import Course
+from datm_engine.experts.learning_curves import LearningCurves
 from datm_engine.runs import events
 from datm_engine.runs.directory import Run
 from datm_engine.synthetic import SyntheticSet
@@ -82,7 +82,14 @@ def test_the_page_has_everything(datm: Datm, tmp_path: Path) -> None:
         "training images: 82.0%." in read.text
     )
     assert "distilled convnet 61.25 ± 0.50 5 6 250 4.0 s" in read.text
-    for title in ("Test accuracy", "Images", "Soft labels", "Course", "Cost", "Configuration"):
+    for title in (
+        "Test accuracy",
+        "Images",
+        "Soft labels",
+        "Course",
+        "Cost",
+        "Configuration",
+    ):
         assert title in read.text
     for title in ("Accuracy of candidates", "Matching loss", "Window of start epochs"):
         assert title in read.text
@@ -116,7 +123,7 @@ def test_what_was_derived_has_its_reason_and_the_experts_their_course(
     assert "Experts and window" not in Reader(page_of(datm)).text, "where nothing was derived"
     learned = tuple(10.0 * epoch for epoch in range(11))
     loss = tuple(3.0 - epoch / 4 for epoch in range(11))
-    known = Course(loss, learned, None, learned, learned, (1.0,) * 10, (1.5,) * 9, 2, 600)
+    known = LearningCurves(loss, learned, None, learned, learned, (1.0,) * 10, (1.5,) * 9, 2, 600)
     derived = {"distill.syn_steps": {"value": 7, "reason": EVIL}}
     run.update(course=known.facts(), derived=derived)
     whole = page_of(datm)
@@ -126,7 +133,7 @@ def test_what_was_derived_has_its_reason_and_the_experts_their_course(
     assert re.search(r"syn_steps \d+ " + re.escape(EVIL), read.text)
     assert EVIL not in whole
     run.update(course={"loss": 3})
-    assert_two_lines(datm("report", "demo"), 1, "a course of experts without", "datm runs")
+    assert_two_lines(datm("report", "demo"), 1, "learning curves of experts: ", "datm runs")
 
 
 def test_images_stand_beside_their_starts(datm: Datm, tmp_path: Path) -> None:
