@@ -1,4 +1,7 @@
-"""The sets that have a name: scikit-learn's digits, torchvision's downloads, Tiny-ImageNet."""
+"""Built-in datasets: scikit-learn's digits, torchvision's downloads and Tiny-ImageNet.
+
+A new one gets an entry in `BUILT_IN` and, if torchvision downloads it, in `_DOWNLOADS`.
+"""
 
 from __future__ import annotations
 
@@ -25,15 +28,14 @@ from datm_engine.settings.image_size import Shape
 
 @dataclass(frozen=True)
 class BuiltIn:
-    """What is known of a built-in set without loading it; `train`: training images of each
-    class."""
+    """Shape of a built-in dataset and its number of training images in each class."""
 
     shape: Shape
     train: tuple[int, ...]
 
     @property
     def training_labels(self) -> TrainingLabels:
-        """Labels in as many classes of as many images, not in the set's own order."""
+        """Return as many labels of each class as the dataset has, in another order."""
         labels = torch.arange(len(self.train)).repeat_interleave(torch.tensor(self.train))
         return TrainingLabels(tuple(map(str, range(len(self.train)))), labels, True, False)
 
@@ -57,7 +59,7 @@ BUILT_IN: Mapping[str, BuiltIn] = {
 
 @dataclass(frozen=True)
 class _Download:
-    """A set of torchvision's, and what to fetch by hand where there is no network."""
+    """A dataset of torchvision, and the files to fetch by hand where there is no network."""
 
     kind: str
     site: str
@@ -92,7 +94,7 @@ _DOWNLOADS = {
 }
 _TINYIMAGENET = "tiny-imagenet-200"  # the folder of its archive
 _DIGITS = tuple(str(digit) for digit in range(10))
-# Of the network, torchvision's own, and those of its MNIST reader when a file is cut short.
+# What the network, torchvision, and its MNIST reader raise, the last for a file cut short.
 _FAILURES = (OSError, HTTPException, RuntimeError, ValueError, AssertionError, KeyError)
 _DISK_ERRORS = (
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EEXIST, errno.ENOTDIR, errno.EDQUOT
@@ -121,7 +123,7 @@ class BuiltInDataset(Source):
 
 
 def is_here(name: str, data_dir: Path) -> bool:
-    """Whether loading the set downloads nothing."""
+    """Return whether loading a built-in dataset downloads nothing."""
     if name not in _DOWNLOADS:
         return name == "digits" or (data_dir / _TINYIMAGENET).is_dir()
     download = _DOWNLOADS[name]
@@ -130,11 +132,11 @@ def is_here(name: str, data_dir: Path) -> bool:
 
 
 def _digits() -> FullSet:
-    """1,797 grey digits of 8×8; a fifth of each class, always the same, is the test set."""
+    """Load 1,797 grey digits of 8×8. A fifth of each class, always the same, is the test part."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
-    grey = torch.from_numpy(digits.images)[:, None]  # 0 to 16
+    grey = torch.from_numpy(digits.images)[:, None]  # [n, 1, 8, 8], 0 to 16
     images = (grey * 255 / 16).round().to(torch.uint8)
     labels = torch.from_numpy(digits.target).to(torch.int64)
     ranks = ranks_within_class(labels, generator(0, "test images of digits"))
@@ -144,24 +146,24 @@ def _digits() -> FullSet:
 
 
 def _torchvision(name: str, data_dir: Path, *, emit: Emit) -> FullSet:
-    """torchvision fetches and checks the files itself, and shows that on stderr."""
+    """Load a dataset with torchvision, which downloads and checks its files."""
     import torchvision.datasets
 
     kind = getattr(torchvision.datasets, _DOWNLOADS[name].kind)
     parts = []
     for done, part in enumerate(("train", "test")):
         emit(DatasetProgress(what=f"fetching {name}", done=done, total=2))
-        which: dict[str, Any] = {"split": part} if name == "svhn" else {"train": part == "train"}
+        choice: dict[str, Any] = {"split": part} if name == "svhn" else {"train": part == "train"}
         try:
-            parts.append(kind(root=str(data_dir), download=True, **which))
+            parts.append(kind(root=str(data_dir), download=True, **choice))
         except _FAILURES as problem:
-            raise _not_had(name, data_dir, problem) from None
+            raise _unavailable(name, data_dir, problem) from None
     emit(DatasetProgress(what=f"fetching {name}", done=2, total=2))
     names = _DIGITS if name in ("svhn", "mnist") else tuple(parts[0].classes)
     return FullSet(names, *(from_torchvision(part) for part in parts))
 
 
-def _not_had(name: str, data_dir: Path, problem: Exception) -> DataError:
+def _unavailable(name: str, data_dir: Path, problem: Exception) -> DataError:
     if isinstance(problem, OSError) and problem.errno in _DISK_ERRORS:
         return DataError(
             f"{name} cannot be stored in {data_dir}: {problem.strerror}; --data-dir names another",

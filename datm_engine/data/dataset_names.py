@@ -1,4 +1,4 @@
-"""Where a dataset is that `--dataset` names; for a name that is none, the nearest one."""
+"""Find the dataset that a name or a path means; for a wrong name, suggest the nearest one."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ NAMES = tuple(built_in.BUILT_IN)
 _HUB_PAGE = re.compile(r"(?:https?://)?(?:www\.)?huggingface\.co/datasets/([\w.-]+/[\w.-]+).*")
 _HUB_LIKE = re.compile(r"(?:hf|huggingface)(?:://|[:/])+(?:datasets/)?([\w.-]+/[\w.:-]+)", re.I)
 _OWNER_AND_NAME = re.compile(r"\w[\w.-]*/[\w.-]+")
-_LOOKED_AT = 10_000  # entries of a folder
-_ALIKE = 0.6
+_LOOKED_AT = 10_000  # entries of a folder, which may hold a million
+_ALIKE = 0.6  # similarity from which a name is suggested
 
 
 def locate(name: str) -> Path | None:
-    """The path of a folder or a file; None for a name of ours or of the Hub.
+    """Return the path of a folder or a file, or None for a built-in dataset or one of the Hub.
 
-    Raises ConfigError for what is none of these, with the nearest name as a hint.
+    Raises ConfigError for anything else, with the nearest name as a fix.
     """
     if name in NAMES or name.startswith(hub.PREFIX):
         return None
@@ -36,7 +36,7 @@ def locate(name: str) -> Path | None:
 
 
 def _nearest(name: str, path: str) -> str:
-    """The command with a name that is likely meant, or one that shows what there is."""
+    """Return the command with the name that is likely meant, or one that lists what exists."""
     on_hub = _HUB_PAGE.fullmatch(name) or _HUB_LIKE.fullmatch(name)
     if on_hub:
         return command("--dataset", f"{hub.PREFIX}{on_hub[1]}")
@@ -59,14 +59,15 @@ def _nearest(name: str, path: str) -> str:
 
 
 def _likeness(wanted: str, name: str) -> float:
-    """From 0 to 1, whatever the letter case; a beginning of at least three letters counts much."""
+    """Return the similarity of two names, 0 to 1, without letter case. A prefix of three letters or
+    more counts as similar."""
     one, other = wanted.lower(), name.lower()
     ratio = difflib.SequenceMatcher(None, one, other).ratio()
     return max(ratio, 0.7) if len(one) >= 3 and other.startswith(one) else ratio
 
 
 def _entries(folder: Path) -> Iterable[str]:
-    """Names of what could be a dataset: folders and files that are not hidden."""
+    """Return the names of folders and files that are not hidden."""
     try:
         with os.scandir(folder) as entries:
             return [entry.name for entry in islice(entries, _LOOKED_AT) if entry.name[0] != "."]
@@ -75,5 +76,7 @@ def _entries(folder: Path) -> Iterable[str]:
 
 
 def _existing(folder: Path) -> Path:
-    """The nearest folder above that exists."""
-    return next((place for place in (folder, *folder.parents) if os.path.isdir(place)), Path("."))
+    """Return the nearest parent folder that exists."""
+    return next(
+        (parent for parent in (folder, *folder.parents) if os.path.isdir(parent)), Path(".")
+    )

@@ -1,4 +1,7 @@
-"""What is known of a dataset before its images are decoded, to resolve settings by."""
+"""Describe a dataset before its images are decoded: shape, classes, number of training images.
+
+Settings are resolved from this description.
+"""
 
 from __future__ import annotations
 

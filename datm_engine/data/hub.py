@@ -57,15 +57,14 @@ class HubDataset(Source):
 
 
 def is_here(name: str, data_dir: Path) -> bool:
-    """Whether an earlier download is below `data_dir`, where `datasets` names its folder
-    OWNER___NAME."""
-    place = name.removeprefix(PREFIX).partition(":")[0]
+    """Return whether `data_dir` has an earlier download, in a folder named OWNER___NAME."""
+    owner_and_name = name.removeprefix(PREFIX).partition(":")[0]
     kept = (data_dir / "huggingface").glob("*___*")
-    return any(folder.name.lower() == place.replace("/", "___").lower() for folder in kept)
+    return any(folder.name.lower() == owner_and_name.replace("/", "___").lower() for folder in kept)
 
 
 def _splits(name: str, data_dir: Path) -> Any:
-    """The splits by name."""
+    """Return the splits by name, downloaded if they are not yet in `data_dir`."""
     place, _, configuration = name.removeprefix(PREFIX).partition(":")
     if not place:
         raise DataError(f"{name} names no dataset of the Hub", f"--dataset {PREFIX}ylecun/mnist")
@@ -87,7 +86,7 @@ def _splits(name: str, data_dir: Path) -> Any:
 
 
 def _configurations(message: str) -> list[str]:
-    """The names that an error of `datasets` lists where one has to be chosen."""
+    """Return the names that an error of `datasets` lists, if one has to be chosen."""
     if "config" not in message.lower():
         return []
     for listed in re.findall(r"\[[^\[\]]*\]", message):
@@ -101,7 +100,7 @@ def _configurations(message: str) -> list[str]:
 
 
 def _parts(name: str, splits: Mapping[str, Any]) -> tuple[dict[PartName, list[str]], list[str]]:
-    """The splits of each part, and those of none. A single split is the training part."""
+    """Return the splits of each part, and the other splits. A single split is the training part."""
     parts: dict[PartName, list[str]] = {}
     for key in splits:
         part = part_of(key)
@@ -136,7 +135,7 @@ def _rows(name: str, key: str, split: Any) -> Rows:
 
 
 def _reader(place: str) -> Callable[[str], bytes]:
-    """Reads an image that `datasets` has stored in a file of its own."""
+    """Return a function that reads an image which `datasets` stored in a separate file."""
 
     def read(path: str) -> bytes:
         try:

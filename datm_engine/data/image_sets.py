@@ -34,12 +34,12 @@ _PART_OF: Mapping[str, PartName] = {name: part for part, names in NAMES.items() 
 
 
 def part_of(name: str) -> PartName | None:
-    """The part that a folder, file or split of this name holds; None for any other name."""
+    """Return the part that a folder, file or split of this name holds, or None."""
     return _PART_OF.get(re.sub(r"[\s-]+", "_", name.strip().lower()))
 
 
 def by_part(named: Iterable[tuple[str, Found]]) -> dict[PartName, list[Found]]:
-    """What was found, grouped by the part that its name states; other names are left out."""
+    """Group values by the part that their names state; other names are left out."""
     groups: dict[PartName, list[Found]] = {}
     for name, found in named:
         part = part_of(name)
@@ -68,11 +68,10 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class FullSet:
-    """All that a source holds, before any choice of images and any held-out part.
+    """A whole dataset, before images are chosen or held out.
 
-    `test` is None where the source has no labelled test part: a share of `train` is then held out
-    as the test part (`dataset.test`). `validation` is the source's own validation part; None where
-    it has none, or where it serves as the test part.
+    `test` is None if there is no labelled test part; a share of `train` is then held out
+    as the test part (`dataset.test`). `validation` is None if there is no such part, or if it is the test part.
     """
 
     class_names: tuple[str, ...]
@@ -83,10 +82,10 @@ class FullSet:
 
 @dataclass(frozen=True)
 class TrainingLabels:
-    """The labels of a source's training images, known before any image is decoded.
+    """The labels of the training images, known before any image is decoded.
 
-    `labels`: int64 [n], which index `class_names`. Where the source has a test or a validation
-    part, none of these images are held out for it.
+    `labels`: int64 [n], which index `class_names`. With a test or a validation part, none of
+    these images are held out for it.
     """
 
     class_names: tuple[str, ...]
@@ -96,7 +95,7 @@ class TrainingLabels:
 
 
 def digest(class_names: tuple[str, ...], *parts: ImageSet) -> str:
-    """sha256 over every pixel, label and class name, as hex."""
+    """Return the sha256 of all pixels, labels and class names; it names the folder of experts."""
     content = hashlib.sha256(json.dumps(class_names).encode())
     for part in parts:
         content.update(str(tuple(part.images.shape)).encode())

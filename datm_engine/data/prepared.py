@@ -1,4 +1,4 @@
-"""A dataset as networks see it: split, preprocessed and on the device."""
+"""Prepare a dataset for networks: load, split, preprocess, move to the device."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ def prepare(
     *,
     emit: Emit,
 ) -> PreparedData:
-    """Load, split, preprocess and place a dataset.
+    """Load, split and preprocess a dataset, and move it to the device.
 
-    `fitted` is a preprocessing to use as it is, so that a distilled set meets the test images it
-    was made for; otherwise one is fitted on the training part.
+    `fitted` is the preprocessing of a distilled set, for test images to match it. Otherwise one is
+    fitted on the training part.
     """
     data = datasets.load(settings, data_dir, emit=emit)
     if fitted is None:
@@ -106,7 +106,7 @@ def prepare(
 def _fit(
     settings: DatasetConfig, data: RealData, data_dir: Path, *, emit: Emit
 ) -> preprocessing.Preprocessing:
-    """Whitening takes an eigendecomposition, so it is fitted once and kept beside the data."""
+    """Fit the preprocessing. Whitening takes an eigendecomposition, so it is stored."""
     if settings.preprocessing != "zca":
         return preprocessing.fit(settings.preprocessing, data.train.images, 0.0)
     key = sha256(f"{data.fingerprint}/{settings.zca_regularization!r}".encode()).hexdigest()[:16]

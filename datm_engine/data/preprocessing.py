@@ -1,4 +1,4 @@
-"""From pixels in [0, 1] to what a network sees, and back: per-channel normalisation or ZCA.
+"""Normalise or whiten images before a network sees them, and invert that.
 
 Both are affine maps x ↦ A(x − μ) with an inverse, fitted on training images only.
 Source: ZCA with a regulariser ε on the eigenvalues as in MTT and DATM (ε = 0.1, no further
@@ -21,7 +21,7 @@ PART = 4096  # images that are whitened at once
 
 
 def to_unit(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """uint8 pixels → [0, 1]."""
+    """Scale uint8 pixels to [0, 1]."""
     return images.to(dtype) / 255
 
 
@@ -43,9 +43,9 @@ class Normalization:
         return cls(mean.float(), std.float())
 
     def apply(self, unit: Tensor) -> Tensor:
-        """[n, channels, height, width] in [0, 1] → as the network sees them."""
+        """Normalise images [n, channels, height, width] in [0, 1]."""
         mean, std = (t.to(unit)[:, None, None] for t in (self.mean, self.std))
-        return (unit - mean).div_(std)  # a dataset once, not twice, beside the one given
+        return (unit - mean).div_(std)  # in place: one copy of a dataset, not two
 
     def invert(self, seen: Tensor) -> Tensor:
         mean, std = (t.to(seen)[:, None, None] for t in (self.mean, self.std))
@@ -55,7 +55,7 @@ class Normalization:
         return Normalization(self.mean.to(device), self.std.to(device))
 
     def fits(self, shape: tuple[int, ...]) -> bool:
-        """Whether it is for images of this shape (channels, height, width), and finite."""
+        """Return whether it fits images of this shape (channels, height, width) and is finite."""
         return _are((self.mean, self.std), ((shape[0],), (shape[0],)))
 
     def tensors(self) -> dict[str, Tensor]:
@@ -82,10 +82,11 @@ class Whitening:
     @classmethod
     def fit(cls, images: Tensor, regularization: float) -> Whitening:
         """images: uint8 [n, channels, height, width], n ≥ 2."""
-        flat = to_unit(images).flatten(1)
+        flat = to_unit(images).flatten(1)  # [n, pixels]
         mean = flat.mean(dim=0, dtype=torch.float64).float()
         centred = flat - mean
         n, pixels = centred.shape
+        # The smaller of XᵀX and XXᵀ is decomposed; both have the same non-zero eigenvalues.
         if n > pixels:
             covariance = (centred.T @ centred).double() / (n - 1)
             variances, vectors = torch.linalg.eigh(covariance)
@@ -94,12 +95,12 @@ class Whitening:
             gram = (centred @ centred.T).double() / (n - 1)
             variances, vectors = torch.linalg.eigh(gram)
             scale = (variances.clamp_min(1e-12) * (n - 1)).rsqrt()
-            components = (vectors * scale).T @ centred.double()
+            components = (vectors * scale).T @ centred.double()  # [n, pixels], orthonormal rows
         kept = variances > torch.finfo(torch.float32).eps * regularization
         return cls(mean, components[kept].float(), variances[kept].float(), regularization)
 
     def apply(self, unit: Tensor) -> Tensor:
-        """[n, channels, height, width] in [0, 1] → whitened, the same shape."""
+        """Whiten images [n, channels, height, width] in [0, 1]."""
         scaled, mean = self._scaling(unit, -0.5), self.mean.to(unit)
         return _in_parts(unit, lambda flat: scaled(flat - mean))
 
@@ -129,7 +130,7 @@ class Whitening:
         return _are(parts, ((pixels,), (k, pixels), (k,)))
 
     def _scaling(self, images: Tensor, power: float) -> Callable[[Tensor], Tensor]:
-        """x ↦ x (S + ε)^power, x: [any, pixels], in the way that costs least for all `images`."""
+        """Return x ↦ x (S + ε)^power for x [n, pixels], in the cheapest order of products."""
         components, variances = self.components.to(images), self.variances.to(images)
         rest = self.regularization**power
         gain = (variances + self.regularization) ** power - rest
@@ -141,8 +142,7 @@ class Whitening:
 
 
 def _in_parts(images: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
-    """[n, channels, height, width], each part's [part, pixels] as `change` gives it; beside the
-    result, there is room taken for a part at a time only."""
+    """Apply `change` to [PART, pixels] at a time, which bounds the memory beside the result."""
     changed = torch.empty_like(images)
     for first in range(0, len(images), PART):
         part = images[first : first + PART]
@@ -152,7 +152,7 @@ def _in_parts(images: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
 
 @dataclass(frozen=True)
 class Unknown:
-    """Of images from elsewhere that came without the dataset they were made of."""
+    """The preprocessing of imported images whose dataset is not known."""
 
     kind = "unknown"
 
@@ -190,13 +190,13 @@ def fit(kind: str, images: Tensor, regularization: float) -> Preprocessing:
 
 
 def describe(preprocessing: Preprocessing) -> dict[str, str]:
-    """What a file's metadata must say beside `tensors()` to restore the preprocessing."""
+    """Return the metadata that restores the preprocessing, together with `tensors()`."""
     regularization = getattr(preprocessing, "regularization", 0.0)
     return {"kind": preprocessing.kind, "regularization": repr(regularization)}
 
 
 def restore(described: Mapping[str, str], tensors: Mapping[str, Tensor]) -> Preprocessing:
-    """The reverse of `describe` and `tensors()`. Raises ValueError if parts are missing."""
+    """Invert `describe` and `tensors()`. Raises ValueError if parts are missing."""
     try:
         if described["kind"] == "zca":
             return Whitening(
@@ -213,6 +213,6 @@ def restore(described: Mapping[str, str], tensors: Mapping[str, Tensor]) -> Prep
 
 
 def _are(tensors: Sequence[Tensor], shapes: Sequence[tuple[int, ...]]) -> bool:
-    """Whether the tensors have these shapes and finite values."""
+    """Return whether the tensors have these shapes and finite values."""
     pairs = zip(tensors, shapes, strict=True)
     return all(t.shape == shape and bool(torch.isfinite(t).all()) for t, shape in pairs)

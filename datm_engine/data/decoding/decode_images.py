@@ -1,4 +1,4 @@
-"""From image files to one uint8 array: grey or RGB, all of one size."""
+"""Decode many images to one uint8 tensor, grey or RGB, all of one size."""
 
 from __future__ import annotations
 
@@ -26,7 +26,11 @@ from datm_engine.data.decoding.decoding_report import (
     skipped_note,
     unsupported_error,
 )
-from datm_engine.data.decoding.image_file import DamagedImageError, Facts, UnsupportedImageError
+from datm_engine.data.decoding.image_file import (
+    DamagedImageError,
+    ImageProperties,
+    UnsupportedImageError,
+)
 from datm_engine.data.image_sets import ImageSet, PartName
 from datm_engine.errors import ConfigError, DataError
 from datm_engine.files import cannot_read
@@ -87,7 +91,7 @@ def in_chunks(
     *,
     emit: Emit,
 ) -> list[Made]:
-    """What `work` makes of every item, in their order; progress in about `_STEPS` events."""
+    """Map `work` over the items in threads, with about `_STEPS` progress events."""
     size = max(1, math.ceil(len(items) / _STEPS))
     chunks = [items[start : start + size] for start in range(0, len(items), size)]
     made: list[Made] = []
@@ -104,7 +108,7 @@ def size_of(path: Path) -> tuple[Size, bool]:
 
 
 def first_size(paths: Iterable[Path]) -> tuple[Size, bool] | None:
-    """That of the first file whose header can be read; None without any."""
+    """Return the size of the first file whose header can be read, or None."""
     for path in paths:
         try:
             return size_of(path)
@@ -114,7 +118,7 @@ def first_size(paths: Iterable[Path]) -> tuple[Size, bool] | None:
 
 
 def encoded_size(place: Path, encoded: bytes) -> tuple[Size, bool]:
-    """The same of a file's bytes. Raises DataError."""
+    """Return the same as `size_of` from a file's bytes. Raises DataError."""
     try:
         return image_files.header_of(place, encoded)
     except DamagedImageError as problem:
@@ -139,11 +143,12 @@ def decode(
     """
     first_place, first = _first_size(names, read, whole=resolution is None)
     size = resolution or first
+    # [n, 3, height, width]; greys fill all three channels until it is known that all are grey.
     rgb = _empty(len(names), 3, size)
     least_bits = [image_files.BITS[0]]  # grows while greys are decoded
     unsupported: dict[int, str] = {}
 
-    def fill(index: int) -> Facts | str:
+    def fill(index: int) -> ImageProperties | str:
         try:
             image, facts = image_files.read_image(names[index], read(index), least_bits[0])
         except DamagedImageError as problem:
@@ -165,12 +170,12 @@ def decode(
     again = [
         index
         for index, seen in enumerate(found)
-        if isinstance(seen, Facts) and seen.bits not in (None, bits)
+        if isinstance(seen, ImageProperties) and seen.bits not in (None, bits)
     ]
-    if again:  # decoded before an image with larger values was
+    if again:  # decoded before the image with the largest values raised least_bits
         least_bits[0] = bits
         in_chunks(fill, again, f"{what} again", threads, emit=emit)
-    kept = np.array([isinstance(seen, Facts) for seen in found])  # [all]
+    kept = np.array([isinstance(seen, ImageProperties) for seen in found])  # [all]
     damaged = {index: seen for index, seen in enumerate(found) if isinstance(seen, str)}
     if damaged and not skip_damaged:
         raise damaged_error(names, damaged)
@@ -184,7 +189,8 @@ def decode(
 def _first_size(
     places: Sequence[Path], read: Callable[[int], bytes], *, whole: bool
 ) -> tuple[Path, Size]:
-    """The first intact image; `whole`: intact to the end, not only its header."""
+    """Return name and size of the first intact image. With `whole` it is decoded to the end, else
+    its header is read."""
     damaged: dict[int, str] = {}
     for index, place in enumerate(places):
         try:
@@ -192,7 +198,7 @@ def _first_size(
             if whole:
                 return place, image_files.read_image(place, encoded)[0].size
             return place, image_files.header_of(place, encoded)[0]
-        except UnsupportedImageError:  # refused when all are known
+        except UnsupportedImageError:  # decode reports all of them
             return place, image_files.header_of(place, encoded)[0]
         except DamagedImageError as problem:
             damaged[index] = str(problem)
@@ -200,11 +206,11 @@ def _first_size(
 
 
 def resize(images: Tensor, size: Size, what: str, *, emit: Emit) -> Tensor:
-    """uint8 [n, 1 or 3, height, width] → the same at another size."""
+    """Resize uint8 images [n, 1 or 3, height, width] to (width, height)."""
     n, channels, height, width = images.shape
     if (width, height) == size:
         return images
-    arrays = images.permute(0, 2, 3, 1).numpy()
+    arrays = images.permute(0, 2, 3, 1).numpy()  # [n, height, width, 1 or 3]
     resized = _empty(n, channels, size)
 
     def fill(index: int) -> None:
@@ -230,7 +236,7 @@ def _empty(n: int, channels: int, size: Size) -> Pixels:
 def read_file(path: Path) -> bytes:
     """Read a file's bytes. Raises DataError."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # one would wait for a pipe for ever
+        if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe would block for ever
             raise OSError(errno.EINVAL, "it is no file")
         return path.read_bytes()
     except OSError as problem:
@@ -243,7 +249,7 @@ def _channels_first(image: Image.Image) -> Pixels:
 
 
 def _resized(image: Image.Image, size: Size) -> Image.Image:
-    """Bilinear, over as many pixels as fall into one (antialiased)."""
+    """Resize an image, bilinear and antialiased."""
     return image if image.size == size else image.resize(size, Image.Resampling.BILINEAR)
 
 

@@ -1,4 +1,4 @@
-"""What is reported of images after decoding: notes, and errors that name the images."""
+"""Word the notes on decoded images, and the errors that name damaged ones."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from datm_engine.data.decoding.image_file import Facts, bits_of
+from datm_engine.data.decoding.image_file import ImageProperties, bits_of
 from datm_engine.errors import DataError
 from datm_engine.formatting import plural
 from datm_engine.hints import command
@@ -19,12 +19,17 @@ _UPPER_NEEDED = 64  # of 256: values that need 15 bits or more
 _WIDE = {False: "colour image", True: "grey image with transparency"}
 
 
-def intact(found: Sequence[Facts | str]) -> list[Facts]:
-    return [seen for seen in found if isinstance(seen, Facts)]
+def intact(found: Sequence[ImageProperties | str]) -> list[ImageProperties]:
+    return [seen for seen in found if isinstance(seen, ImageProperties)]
 
 
-def notes_of(places: Sequence[Path], found: Sequence[Facts | str], bits: int) -> tuple[str, ...]:
-    """Raises DataError for images of 16 bits a channel whose upper bytes hold next to nothing."""
+def notes_of(
+    places: Sequence[Path], found: Sequence[ImageProperties | str], bits: int
+) -> tuple[str, ...]:
+    """Return the notes on images that were decoded.
+
+    Raises DataError for images of 16 bits a channel whose upper bytes are nearly zero.
+    """
     facts = intact(found)
     notes = []
     stating = sum(one.states_white for one in facts)
@@ -43,7 +48,9 @@ def notes_of(places: Sequence[Path], found: Sequence[Facts | str], bits: int) ->
         upper = {
             place: seen.largest_upper_byte
             for place, seen in zip(places, found, strict=True)
-            if isinstance(seen, Facts) and seen.grey == grey and seen.largest_upper_byte is not None
+            if isinstance(seen, ImageProperties)
+            and seen.grey == grey
+            and seen.largest_upper_byte is not None
         }
         if upper:
             what = f"{plural(len(upper), kind)} of 16 bits a channel"
@@ -66,7 +73,7 @@ def _too_dark(what: str, first: Path, upper: int) -> DataError:
 
 
 def damaged_error(places: Sequence[Path], damaged: Mapping[int, str]) -> DataError:
-    """Names the first few images and how many there are; the hint is one command for all."""
+    """Return the error that names the first damaged images; its fix is one command for all."""
     (first, reason), *others = damaged.items()
     if not others:
         message = f"{places[first]} is not a readable image: {reason}"

@@ -1,4 +1,4 @@
-"""One image file as 8-bit grey or RGB, upright.
+"""Decode one image file to 8-bit grey or RGB, upright.
 
 Pillow reads the formats; pillow-heif, an optional package, adds HEIC.
 """
@@ -52,15 +52,15 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImageP
 
 
 class DamagedImageError(Exception):
-    """An image that cannot be read, and why."""
+    """An image that cannot be decoded; the message states the reason."""
 
 
 class UnsupportedImageError(Exception):
-    """An intact image of a kind that is not read, and why."""
+    """An intact image of a kind that is not supported; the message states the reason."""
 
 
-class Facts(NamedTuple):
-    """What is known of an image beside its pixels.
+class ImageProperties(NamedTuple):
+    """Properties of a decoded image.
 
     `top`: the largest value of a grey of more than 8 bits, which was divided by 2^`bits` − 1.
     `largest_upper_byte`: of an image of 16 bits a channel, in colour or with transparency, of which
@@ -76,8 +76,10 @@ class Facts(NamedTuple):
     frames: bool = False
 
 
-def read_image(place: Path, encoded: bytes, least_bits: int = 8) -> tuple[Image.Image, Facts]:
-    """The image, upright: mode L if the file is grey, else RGB.
+def read_image(
+    place: Path, encoded: bytes, least_bits: int = 8
+) -> tuple[Image.Image, ImageProperties]:
+    """Decode an image and turn it upright: mode L if the file is grey, else RGB.
 
     Greys of more than 8 bits are scaled by at least `least_bits`, more if they need more.
 
@@ -85,11 +87,9 @@ def read_image(place: Path, encoded: bytes, least_bits: int = 8) -> tuple[Image.
     """
     image = open_image(place, encoded)
     try:
-        grey, wide, white = (
-            _is_grey(image),
-            ";16" in str(_stored(image)),
-            _stated_white(image, encoded),
-        )
+        # These read the header; decoding the pixels changes what Pillow knows of it.
+        grey, wide = _is_grey(image), ";16" in str(_stored(image))
+        white = _stated_white(image, encoded)
         image.load()
         deep = image.mode.startswith("I")
         upper = _largest(image) if not deep and (wide or white == 65535) else None
@@ -101,11 +101,11 @@ def read_image(place: Path, encoded: bytes, least_bits: int = 8) -> tuple[Image.
             plain = plain if turn is None else plain.transpose(turn)
     except DAMAGED as problem:
         raise DamagedImageError(_reason(problem)) from None
-    return plain, Facts(grey, top, bits, upper, states_white, _has_frames(image))
+    return plain, ImageProperties(grey, top, bits, upper, states_white, _has_frames(image))
 
 
 def header_of(place: Path, encoded: bytes) -> tuple[Size, bool]:
-    """Width and height of the upright image, and whether it is grey. Raises as `open_image`."""
+    """Return width and height of the upright image, and whether it is grey, from the header."""
     image = open_image(place, encoded)
     grey = _is_grey(image)  # before reading EXIF data of a PNG decodes the pixels
     width, height = image.size
@@ -116,7 +116,8 @@ def header_of(place: Path, encoded: bytes) -> tuple[Size, bool]:
 
 
 def open_image(place: Path, encoded: bytes) -> Image.Image:
-    """Raises DamagedImageError, DatmError for a HEIC image without its package."""
+    """Open an image without decoding it. Raises DamagedImageError, and DatmError for HEIC without
+    its package."""
     if not encoded:
         raise DamagedImageError("the file is empty")
     if encoded[4:8] == b"ftyp" and encoded[8:12] in _HEIC_BRANDS:
@@ -129,7 +130,7 @@ def open_image(place: Path, encoded: bytes) -> Image.Image:
 
 
 def bits_of(top: int) -> int:
-    """The fewest bits that hold this value."""
+    """Return the fewest bits that hold this value."""
     return next(bits for bits in BITS if top < 1 << bits)
 
 
@@ -139,7 +140,7 @@ def _reason(problem: Exception) -> str:
 
 
 def _orientation(image: Image.Image) -> int:
-    """1 to 8; 1, upright, also where EXIF data are broken: the pixels may be sound."""
+    """Return the EXIF orientation, 1 to 8. Broken EXIF data count as 1, upright."""
     try:
         stated = image.getexif().get(ExifTags.Base.Orientation, 1)
     except _DAMAGED_PARTS:
@@ -150,8 +151,11 @@ def _orientation(image: Image.Image) -> int:
 def _eight_bit(
     image: Image.Image, least_bits: int, states_white: bool
 ) -> tuple[Image.Image, int | None, int | None]:
-    """Deep greys brought to 8 bits, with their largest value and by how many bits, None where the
-    file states its white. Pillow's own conversion would clip them to white."""
+    """Scale greys of more than 8 bits to 8 bits; Pillow's conversion would clip them to white.
+
+    Returns the image, its largest value and the number of bits that it was divided by. Both are
+    None for other images, and if the file states its white.
+    """
     if image.mode == "F":
         raise UnsupportedImageError("floating point pixels have no known range")
     if not image.mode.startswith("I"):
@@ -170,13 +174,13 @@ def _eight_bit(
 
 
 def _stored(image: Image.Image) -> Any:
-    """How an opened image's file stores its pixels, in Pillow's terms: "RGB;16B", ("I", 4095), …"""
+    """Return how the file of an opened image stores pixels, in Pillow's terms: "RGB;16B", …"""
     tiles: list[Any] = getattr(image, "tile", [])
     return tiles[0][3] if tiles else ""
 
 
 def _is_grey(image: Image.Image) -> bool:
-    """Of an opened image. Pillow reads grey PNG images with transparency of 16 bits as RGBA."""
+    """Return whether an opened image is grey. Pillow opens 16-bit grey PNG with alpha as RGBA."""
     return image.mode in GREY or str(_stored(image)).startswith("LA;16")
 
 
@@ -193,13 +197,13 @@ def _stated_white(image: Image.Image, encoded: bytes) -> int | None:
 
 
 def _largest(image: Image.Image) -> int:
-    """The largest value of all channels but alpha."""
+    """Return the largest value of all channels but alpha."""
     channels: Any = image.getextrema()
     return int(max(top for _, top in channels[: 1 if image.mode == "LA" else 3]))
 
 
 def _over_white(image: Image.Image) -> Image.Image:
-    """Transparent parts made white: what hides below them is arbitrary, often all black."""
+    """Make transparent parts white, because the pixels below them are arbitrary, often black."""
     if not image.has_transparency_data:
         return image
     image = image.convert("RGBA")
@@ -207,7 +211,7 @@ def _over_white(image: Image.Image) -> Image.Image:
 
 
 def _has_frames(image: Image.Image) -> bool:
-    """Whether there is a second frame; one that cannot be read counts as none."""
+    """Return whether there is a second frame. An unreadable one counts as none."""
     if image.format not in _ANIMATED:
         return False
     try:

@@ -1,4 +1,4 @@
-"""ZIP and tar archives of a dataset, unpacked once below the data folder.
+"""Unpack ZIP and tar archives of datasets, once, below the data folder.
 
 Nothing is written outside of that folder: names that lead out of it, links and devices are refused.
 """
@@ -49,13 +49,14 @@ def is_archive(path: Path) -> bool:
 
 
 def stem(path: Path) -> str:
-    """The name without .zip, .tar.gz and the like."""
+    """Return the name without .zip, .tar.gz and the like."""
     suffix = max((s for s in SUFFIXES if path.name.lower().endswith(s)), key=len, default="")
     return path.name[: len(path.name) - len(suffix)]
 
 
 def unpacked(path: Path, data_dir: Path, *, emit: Emit) -> Path:
-    """The folder or the file that the archive holds, below folders that hold nothing else.
+    """Unpack an archive unless that was done before. Returns the folder or the file in it, below
+    folders that hold nothing else.
 
     Raises DataError for an archive that is damaged or would write outside, FileError where
     `data_dir` cannot be written.
@@ -100,7 +101,7 @@ def _move(beside: Path, target: Path) -> None:
 
 
 def _unzip(path: Path, file: BinaryIO, target: Path) -> Iterator[int]:
-    """Yields how much of the archive's bytes is unpacked."""
+    """Unpack a ZIP archive; yield how many of its bytes are unpacked."""
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         _check_room(path, sum(member.file_size for member in members), target)
@@ -133,8 +134,8 @@ def _untar(path: Path, file: BinaryIO, target: Path) -> Iterator[int]:
 
 
 def _check_end(file: BinaryIO) -> None:
-    """A tar that is not compressed ends in zeros; cut short between two files, it would be read as
-    if it were whole. Raises EOFError."""
+    """Raise EOFError for an uncompressed tar that is cut short between two files."""
+    # A tar ends in zeros; tarfile reads one without them as if it were whole.
     is_plain = file.read(262)[257:] == b"ustar"
     if is_plain:
         file.seek(max(0, file.seek(0, os.SEEK_END) - 512))
@@ -144,7 +145,7 @@ def _check_end(file: BinaryIO) -> None:
 
 
 def _check_name(path: Path, name: str) -> None:
-    plain = PureWindowsPath(name)  # with either slash
+    plain = PureWindowsPath(name)  # splits at either slash, and knows drives
     if plain.anchor or ".." in plain.parts:
         raise _outside(path, name, "leads out of the folder")
 
@@ -160,8 +161,8 @@ def _check_room(path: Path, size: int, target: Path) -> None:
 
 
 def _content(target: Path) -> Path:
-    """Below folders that hold nothing but one folder, unless that one is a part of the dataset; a
-    file that is all there is."""
+    """Return the folder below folders that hold nothing but one folder, unless that is a part of
+    the dataset; or the only file."""
     while target.is_dir():
         entries = [path for path in target.iterdir() if not _is_of_a_system(path.name)]
         if len(entries) != 1 or part_of(entries[0].name) is not None:
@@ -184,7 +185,7 @@ def _key(path: Path) -> str:
 
 @functools.lru_cache(maxsize=8)
 def _digest(path: Path, size: int, changed: int) -> str:
-    """sha256 of the file's content; read again only where size or time differ."""
+    """Return the sha256 of a file, cached by its size and time."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

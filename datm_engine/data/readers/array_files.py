@@ -1,5 +1,6 @@
-"""What readers of arrays share: from arrays of images and labels, of any usual layout and type, to
-uint8 [n, 1 or 3, height, width] and class numbers.
+"""Read datasets in arrays: the base of the readers of .npz, .mat and idx files.
+
+Images of any usual order of axes and type become uint8 [n, 1 or 3, height, width].
 
 Arrays are recognised by their names: train_images with train_labels, x_test with y_test, val_images
 with val_labels, images with labels.
@@ -64,7 +65,7 @@ class Contents:
 
 @dataclass(frozen=True)
 class ImageAxes:
-    """`channel_axis` is that of one image, [height, width] without its number; None for grey."""
+    """The axes of an array of images. `channel_axis`: of one image, None if it has none."""
 
     count: int
     channels: int
@@ -74,8 +75,10 @@ class ImageAxes:
 
 
 def pair(names: Iterable[str]) -> tuple[dict[PartName, dict[str, str]], tuple[str, ...]]:
-    """The names of each part's arrays, {"train": {"images": "x_train", "labels": "y_train"}}, and a
-    note of the arrays that are not used.
+    """Pair arrays of images and labels by their names.
+
+    Returns the names by part, {"train": {"images": "x_train", "labels": "y_train"}}, and a note on
+    the arrays that are not used.
 
     Arrays whose names state no part are the training part. Parts without both are left out.
     """
@@ -148,19 +151,19 @@ class ArrayReader(Reader):
 
 
 def count_of(values: Array) -> int:
-    """How many images the labels are of."""
+    """Return the number of images that these labels belong to."""
     is_column = values.ndim == 2 and 1 in values.shape
     return values.size if is_column or not values.ndim else len(values)
 
 
 def is_image(shape: Sequence[int]) -> bool:
-    """Whether one image may have this shape."""
+    """Return whether one image may have this shape."""
     return len(shape) == 2 or (len(shape) == 3 and bool({shape[0], shape[-1]} & {1, 3}))
 
 
 def axes_of(arrays: Arrays, look: str) -> ImageAxes:
-    """[n, height, width], [n, height, width, 1 or 3] or [n, 1 or 3, height, width]; with
-    `last_axis` the number n is last."""
+    """Find the axes of [n, height, width], [n, height, width, 1 or 3] or [n, 1 or 3, height,
+    width]; with `last_axis`, n is last."""
     shape = arrays.shape
     one = shape[:-1] if arrays.last_axis else shape[1:]
     count = (shape[-1] if arrays.last_axis else shape[0]) if shape else 0
@@ -184,9 +187,9 @@ def _read(arrays: Arrays, look: str) -> Array:
 
 
 def _ordered(pixels: NDArray[np.uint8], found: ImageAxes, last_axis: bool) -> torch.Tensor:
-    """Images as [n, channels, height, width]."""
+    """Return images as [n, channels, height, width]."""
     if last_axis:
-        pixels = np.moveaxis(pixels, -1, 0)
+        pixels = np.moveaxis(pixels, -1, 0)  # [height, width, channels, n] → n first
     if found.channel_axis is None:
         pixels = pixels[:, None]
     elif found.channel_axis == -1:
@@ -195,7 +198,7 @@ def _ordered(pixels: NDArray[np.uint8], found: ImageAxes, last_axis: bool) -> to
 
 
 def _labels(arrays: Arrays, look: str) -> labels.Values | None:
-    """Of [n], [n, 1], or one-hot rows [n, classes]."""
+    """Read labels of [n], [n, 1], or one-hot rows [n, classes]."""
     values = arrays.labels
     if values.ndim == 2 and 1 in values.shape:
         values = values.reshape(-1)
@@ -217,7 +220,7 @@ def _labels(arrays: Arrays, look: str) -> labels.Values | None:
 def _as_bytes(
     name: str, parts: Mapping[PartName, Array], look: str
 ) -> tuple[dict[PartName, NDArray[np.uint8]], tuple[str, ...]]:
-    """Pixels as uint8 by one rule for all parts, and a note of it where they are scaled."""
+    """Convert pixels to uint8 by one rule for all parts. Returns a note if they are scaled."""
     if all(pixels.dtype == np.uint8 for pixels in parts.values()):
         return dict(parts), ()
     kinds = {pixels.dtype.kind for pixels in parts.values()}
@@ -243,7 +246,7 @@ def _as_bytes(
 def _range(
     lowest: float, highest: float, floats: bool, booleans: bool, parts: Mapping[PartName, Array]
 ) -> tuple[int | None, str | None]:
-    """What stands for white, and how it is reported; None for a range that is not known."""
+    """Return the value of white, or None if the range is unknown, and a note on the scaling."""
     if not (0 <= lowest <= highest < 2**16):  # also false for what is not a number
         return None, None
     if booleans or (floats and highest <= 1):
@@ -258,7 +261,7 @@ def _range(
 
 @contextmanager
 def damage_as_error(path: Path, kind: str) -> Iterator[None]:
-    """Raises DataError for whatever a damaged file makes its reader raise."""
+    """Convert whatever a library raises for a damaged file to a DataError."""
     try:
         yield
     except (DatmError, MemoryError):

@@ -1,7 +1,8 @@
-"""Where the training, validation and test part of a folder of images are.
+"""Find the training, validation and test part of a folder of images.
 
-FOLDER/train/CLASS/… and FOLDER/test/CLASS/…, by any usual name (`parts.py`); FOLDER/CLASS/train/…;
-or class folders directly in FOLDER. All also below folders that hold one folder, as archives do.
+They are FOLDER/train/CLASS/… and FOLDER/test/CLASS/…, by any usual name; or FOLDER/CLASS/train/…;
+or class folders directly in FOLDER. As in archives, all may lie
+below folders that hold one folder.
 """
 
 from __future__ import annotations
@@ -18,10 +19,13 @@ from datm_engine.hints import command
 
 @dataclass(frozen=True)
 class FolderLayout:
-    """`parts`: the folder of each part; "train" is `root` itself where class folders are directly
-    in it, and only a name, "CLASS/train", where `by_class` has the parts inside of class folders:
-    each class's folder of images. `beside`: other folders in `root`. `around`: the folders that
-    hold a part, but nothing that is used. `notes`: what was decided."""
+    """Where the images of each part are.
+
+    `parts`: the folder of each part; for "train" it is `root` if class folders are directly in it.
+    `by_class`: the folders of each class if the parts are inside of class folders; the values of
+    `parts` are then only names, "CLASS/train". `beside`: other folders in `root`. `around`: folders
+    that hold a part; images directly in them are not used. `notes`: what was decided.
+    """
 
     root: Path
     parts: Mapping[PartName, Path]
@@ -31,7 +35,7 @@ class FolderLayout:
     by_class: Mapping[PartName, Mapping[str, Path]] = field(default_factory=dict)
 
     def class_folders(self, part: PartName) -> Mapping[str, Path]:
-        """The folder of each class's images. Raises OSError."""
+        """Return the folder of each class's images. Raises OSError."""
         if self.by_class:
             return self.by_class[part]
         return {path.name: path for path in folders_in(self.parts[part])}
@@ -42,7 +46,8 @@ class FolderLayout:
 
 
 def find_layout(root: Path) -> FolderLayout:
-    """Raises DataError without a training part, and for two folders of one part; OSError."""
+    """Find the layout. Raises DataError without a training part, and for two folders of one part;
+    OSError for unreadable folders."""
     notes: tuple[str, ...] = ()
     around: tuple[Path, ...] = ()
     place = _unpacked(root)
@@ -67,7 +72,7 @@ def find_layout(root: Path) -> FolderLayout:
 
 
 def _class_folders(place: Path, around: tuple[Path, ...], notes: tuple[str, ...]) -> FolderLayout:
-    """PLACE/CLASS/…, or PLACE/CLASS/PART/… where that holds for all classes and parts."""
+    """Return the layout of ROOT/CLASS/…, or of ROOT/CLASS/PART/… with the same parts for all."""
     inner = {path: folders_in(path) for path in folders_in(place)}
     parted = [path for path, below in inner.items() if any(part_of(one.name) for one in below)]
     if not parted:
@@ -113,10 +118,10 @@ def _parts(place: Path) -> dict[PartName, Path]:
 
 
 def _unpacked(root: Path) -> Path:
-    """Below folders that hold one folder: the one that holds the parts or class folders."""
+    """Return the folder of the parts or class folders, below folders that hold one folder."""
     place, inner = root, folders_in(root)
     while len(inner) == 1 and part_of(inner[0].name) is None:
-        if place != root and Scanner().images_in(place):  # it is a class, not what is around one
+        if place != root and Scanner().images_in(place):  # a folder with images is a class
             return root
         place, inner = inner[0], folders_in(inner[0])
     holds_parts = any(part_of(path.name) == "train" for path in inner)
@@ -124,6 +129,6 @@ def _unpacked(root: Path) -> Path:
 
 
 def _same_part_inside(part: PartName, folder: Path) -> Path:
-    """training_set/training_set/CLASS is what some archives unpack to."""
+    """Return the inner folder of training_set/training_set/CLASS, as in some archives."""
     inner = folders_in(folder)
     return inner[0] if len(inner) == 1 and part_of(inner[0].name) == part else folder

@@ -1,7 +1,7 @@
-"""Which image files a folder holds, and of which class.
+"""List the image files of a folder by part and class.
 
-PART/CLASS/…, images anywhere below; `layout.py` finds the parts. In Tiny-ImageNet's archive
-val/images is flat and val/val_annotations.txt has the classes; its test/ has none.
+Images lie anywhere below PART/CLASS/; folder_layout.py finds the parts. In Tiny-ImageNet's archive
+val/images is flat and val/val_annotations.txt states the classes; its test/ has no labels.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ File = tuple[Path, int]  # with its label
 
 @dataclass(frozen=True)
 class Listing:
-    """Which image files there are, and of which class; labels index the class names.
+    """Image files and their labels, which index the class names.
 
     `parts`: "train", and "validation" and "test" where they are labelled; `root`: where they are.
     `notes`: what is not used, and what was decided.
@@ -44,12 +44,12 @@ class Listing:
 
     @property
     def files(self) -> list[File]:
-        """Those of all parts, in the parts' order."""
+        """Return the files of all parts, in the order of the parts."""
         return [file for files in self.parts.values() for file in files]
 
 
 def list_images(root: Path) -> Listing:
-    """Classes in the order of their folders' names, images in the order of theirs.
+    """List images, classes sorted by the names of their folders, images by theirs.
 
     Raises DataError for a missing part, a class without images, classes that differ, and what
     may not be read.
@@ -61,8 +61,8 @@ def list_images(root: Path) -> Listing:
 
 
 def peek(root: Path) -> Shape:
-    """From the first readable image of each class: its size if all agree; one channel if all are
-    grey. `load` names the others."""
+    """Return the shape from the first readable image of each class: a size if all agree, one
+    channel if all are grey."""
     try:
         layout, scanner = find_layout(root), Scanner()
         folders = list(layout.class_folders("train").values())
@@ -79,7 +79,7 @@ def peek(root: Path) -> Shape:
 
 
 def training_labels(root: Path) -> TrainingLabels:
-    """By the names of the folders. Raises as `list_images` does."""
+    """Return the training labels from the names of folders. Raises as `list_images` does."""
     listed = list_images(root)
     labels = torch.tensor([label for _, label in listed.parts["train"]])
     others = (part in listed.parts for part in ("test", "validation"))
@@ -88,7 +88,7 @@ def training_labels(root: Path) -> TrainingLabels:
 
 @dataclass
 class _Labelled:
-    """A part's images by class folder; `unknown`: its folders are not those of the classes."""
+    """A part's images by class folder. `unknown`: none of its folders is a class of train."""
 
     folder: Path
     images: ByClass
@@ -136,7 +136,7 @@ class _Lister:
         return {name: list(self.scanner.images_below(path)) for name, path in folders.items()}
 
     def _flat(self, folder: Path) -> int:
-        """Images of no class in a part's folder, which is no folder if classes hold the parts."""
+        """Count images directly in a part's folder, which have no class."""
         return 0 if self.layout.by_class else len(self.scanner.images_in(folder))
 
     def _empty_class(self, folder: Path) -> DataError:
@@ -149,8 +149,8 @@ class _Lister:
         return DataError(problem, command("ls", "-la", folder))
 
     def _others(self, classes: set[str]) -> tuple[ByClass | None, ByClass | None]:
-        """The test part's images by class and the validation part's; None for one that is not
-        there or not labelled. A validation part without a test part serves as one."""
+        """Return the test and the validation images by class, None for a part that does not exist
+        or has no labels. Without a test part, the validation part is the test part."""
         annotations = self.layout.root / "val" / "val_annotations.txt"
         if annotations.is_file():
             flat_folder = annotations.parent / "images"
@@ -177,7 +177,7 @@ class _Lister:
         return test.images if test else None, validation.images if validation else None
 
     def _labelled(self, part: PartName, classes: set[str]) -> _Labelled | None:
-        """None without images in at least one class folder or two other folders."""
+        """List a part; None unless it has images in one class folder or in two other folders."""
         folder = self.layout.parts.get(part)
         if folder is None:
             return None
@@ -191,7 +191,7 @@ class _Lister:
         return None
 
     def _by_class(self, folder: Path, listed: ByClass, classes: set[str]) -> ByClass:
-        """The same under the classes' names, where folders differ from these in case only."""
+        """Rename folders that differ from a class in letter case only."""
         by_case: dict[str, set[str]] = {}
         for name in classes:
             by_case.setdefault(name.casefold(), set()).add(name)
@@ -207,7 +207,7 @@ class _Lister:
         return images
 
     def _check_validation(self, found: _Labelled, classes: set[str]) -> None:
-        """Unlike a test part it may lack classes."""
+        """Check the classes of a validation part, which may lack some, unlike a test part."""
         present = found.images.keys()
         _check_same_classes(self.layout, found.folder, classes & present, present)
         if missing := len(classes - present):
@@ -223,7 +223,7 @@ class _Lister:
             self.notes.append(f"{what} directly in {folder}, of no class: not used")
 
     def _note_beside(self) -> None:
-        """On images beside the parts; other files there are of no interest."""
+        """Note images beside the parts, which are not used."""
         for folder in self.layout.around:
             if count := len(Scanner().images_in(folder)):
                 self.notes.append(f"{plural(count, 'image')} directly in {folder}: not used")
@@ -233,7 +233,7 @@ class _Lister:
 
 
 def _by_annotation(annotations: Path, flat: Mapping[str, Path]) -> ByClass:
-    """Images by class; each line has a file name, a tab, the class, and more."""
+    """Read images by class from lines of a file name, a tab, the class, and more."""
     images: ByClass = {}
     named = set()
     for number, line in enumerate(_lines(annotations), 1):
@@ -277,7 +277,7 @@ def _check_same_classes(
 
 
 def _readable_names(root: Path, folders: list[str]) -> tuple[str, ...]:
-    """The folders' names, or the first word for them in WordNet's list, where there is one."""
+    """Return the names of folders, or their first word in WordNet's list if there is one."""
     words = root / "words.txt"
     if not words.is_file():
         return tuple(_as_text(folder) for folder in folders)
@@ -292,7 +292,7 @@ def _readable_names(root: Path, folders: list[str]) -> tuple[str, ...]:
 
 
 def _as_text(name: str) -> str:
-    """A file's name as it can be printed, also where its bytes are not UTF-8."""
+    """Return a file's name as text, with replacements if its bytes are not UTF-8."""
     return os.fsencode(name).decode("utf-8", "replace")
 
 

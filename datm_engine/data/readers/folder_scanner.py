@@ -1,4 +1,4 @@
-"""Image files below a folder; files and folders of operating systems and tools are skipped."""
+"""Find image files below a folder. Files of operating systems and tools are skipped."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Scanner:
         self._heic = is_installed("pillow_heif")
 
     def images_below(self, folder: Path) -> Iterator[Path]:
-        """At any depth, in a fixed order; links to folders below it are not followed."""
+        """Yield images at any depth, in a fixed order; links to folders are not followed."""
 
         def stop(problem: OSError) -> None:
             raise problem
@@ -45,12 +45,12 @@ class Scanner:
                     yield Path(place, name)
 
     def images_in(self, folder: Path) -> list[Path]:
-        """Directly in the folder."""
+        """Return images directly in the folder."""
         paths = [path for path in sorted(folder.iterdir()) if not path.is_dir()]
         return [path for path in paths if self._is_image(path.name)]
 
     def note(self, root: Path) -> tuple[str, ...]:
-        """The note on skipped files; empty without any."""
+        """Return the note on skipped files, if there are any."""
         if not self.skipped:
             return ()
         kinds = [
@@ -72,11 +72,11 @@ class Scanner:
 
 
 def folders_in(place: Path) -> list[Path]:
-    """Sub-folders in the order of their names."""
+    """Return sub-folders in the order of their names."""
     entries = [path for path in place.iterdir() if not is_system(path.name)]
     return sorted(path for path in entries if path.is_dir())
 
 
 def is_system(name: str) -> bool:
-    """Whether a folder of this name belongs to an operating system or a tool."""
+    """Return whether a folder of this name belongs to an operating system or a tool."""
     return name.startswith(".") or name.lower() in SYSTEM_FOLDERS

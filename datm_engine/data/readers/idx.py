@@ -1,4 +1,4 @@
-"""MNIST's files, *-images-idx3-ubyte and *-labels-idx1-ubyte, compressed by gzip or not.
+"""Read MNIST's files, *-images-idx3-ubyte and *-labels-idx1-ubyte, compressed by gzip or not.
 
 FashionMNIST, KMNIST and EMNIST have the same files; EMNIST's images are stored transposed.
 """
@@ -47,12 +47,12 @@ class IdxReader(ArrayReader):
 
 
 def _folder(place: Path) -> Path:
-    """torchvision keeps the files in raw/."""
+    """Return the folder of the files; torchvision stores them in raw/."""
     return place / "raw" if not _images(place) and (place / "raw").is_dir() else place
 
 
 def _images(folder: Path) -> dict[str, dict[PartName, Path]]:
-    """The files of images by set, "" or "emnist-letters-", and part."""
+    """Return the files of images by dataset ("" or "emnist-letters-") and part."""
     found: dict[str, dict[PartName, Path]] = {}
     for path in sorted(folder.iterdir()):
         named = _NAME.fullmatch(path.name)
@@ -111,7 +111,7 @@ def _open(path: Path) -> BinaryIO:
 
 
 def _header(file: BinaryIO) -> tuple[int, ...]:
-    """The shape: two zero bytes, the type (8: uint8), the number of axes, and big-endian sizes."""
+    """Read the shape: two zero bytes, the type (8: uint8), the number of axes, big-endian sizes."""
     magic = file.read(4)
     if len(magic) < 4 or magic[:3] != b"\0\0\x08":
         raise ValueError("it does not begin as an idx file of bytes does")
@@ -132,6 +132,6 @@ def _read(path: Path) -> Array:
 
 
 def _class_names(place: Path) -> tuple[str, ...] | None:
-    """FashionMNIST's, where a folder is named for it."""
+    """Return the class names of FashionMNIST if a folder is named after it."""
     folders = [part.lower().replace("-", "").replace("_", "") for part in place.resolve().parts]
     return _FASHION if "fashionmnist" in folders else None

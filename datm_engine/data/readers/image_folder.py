@@ -1,4 +1,4 @@
-"""Images in class folders as arrays: decoded once, and kept for as long as no file changes."""
+"""Load a folder of images. What is decoded is stored, and read again while no file changes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from datm_engine.hints import command
 from datm_engine.runs.events import Emit, Noted
 from datm_engine.settings.image_size import Shape
 
-_DECODER = "3"  # to be raised when the same files come to give other pixels
+_DECODER = "3"  # increase it when the same files are decoded to other pixels
 
 
 class ImageFolderReader(Reader):
@@ -104,7 +104,8 @@ def _key(
     resolution: decode_images.Size | None,
     skip_damaged: bool,
 ) -> str:
-    """What the decoded arrays depend on: the size, and every file's class, name and bytes."""
+    """Return a key of all that decoded images depend on: the size, and each file's class, name and
+    bytes."""
     key = hashlib.sha256(json.dumps([_DECODER, skip_damaged, listing.class_names]).encode())
     parts = [part for part, files in listing.parts.items() for _ in files]
     for part, (path, label), content in zip(parts, listing.files, contents, strict=True):

@@ -1,4 +1,4 @@
-"""Rows of encoded images and labels, as parquet files and the Hugging Face Hub have them."""
+"""Read rows of encoded images and labels, from parquet files and the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns hold the images and the labels; `note` says so where others could."""
+    """The columns of images and labels; `note` names other columns that could be meant."""
 
     image: str
     label: str
@@ -54,7 +54,7 @@ class Columns:
 def find_columns(
     available: Sequence[str], types: Mapping[str, str], place: str, look: str
 ) -> Columns:
-    """Columns by their usual names, else the only ones of the types that the Hub's schema states.
+    """Find columns by their usual names, or by the types that the Hub's schema states.
 
     `types`: {"image": "Image", "label": "ClassLabel"}. Raises DataError with the hint `look`.
     """
@@ -119,7 +119,7 @@ def from_rows(
 
 
 def labels_of(name: str, parts: Mapping[PartName, Sequence[Rows]], look: str) -> labels.Labels:
-    """The labels of all parts that have some. Raises DataError."""
+    """Resolve the labels of all parts that have labels. Raises DataError."""
     every = {
         part: labels.read([(some.place, some.labels) for some in rows], look)
         for part, rows in parts.items()
@@ -129,7 +129,7 @@ def labels_of(name: str, parts: Mapping[PartName, Sequence[Rows]], look: str) ->
 
 
 def peek(name: str, train: Sequence[Rows], look: str) -> Shape:
-    """Classes by all labels, channels and size by the first image that can be read."""
+    """Return classes from all labels, channels and size from the first readable image."""
     classes = len(labels_of(name, {"train": train}, look).class_names)
     damaged = None
     for row, encoded in enumerate(train[0].encoded()):
@@ -143,7 +143,7 @@ def peek(name: str, train: Sequence[Rows], look: str) -> Shape:
 
 
 def agreed_names(rows: Sequence[Rows], look: str) -> tuple[str, ...] | None:
-    """The class names that the rows state, if any do. Raises DataError where they differ."""
+    """Return the class names that rows state, or None. Raises DataError if they differ."""
     stating = [some for some in rows if some.class_names is not None]
     for some in stating[1:]:
         if some.class_names != stating[0].class_names:
@@ -161,8 +161,8 @@ def _some(rows: Rows) -> str:
 
 
 def encoded_image(cell: Any, place: str, read_file: Callable[[str], bytes], look: str) -> bytes:
-    """The file's content of one image: bytes, {bytes, path}, the path of a file, or nested lists
-    of 0 to 255, [height, width] or [height, width, 3]. Raises DataError for anything else."""
+    """Return the encoded bytes of an image from a cell: bytes, {bytes, path}, a path, or nested
+    lists of 0 to 255, [height, width] or [height, width, 3]. Raises DataError for anything else."""
     path = None
     if isinstance(cell, dict):
         cell, path = cell.get("bytes"), cell.get("path")
@@ -176,7 +176,7 @@ def encoded_image(cell: Any, place: str, read_file: Callable[[str], bytes], look
 
 
 def _portable_map(cell: list[Any], place: str, look: str) -> bytes:
-    """Nested lists of pixels as the content of a .pgm or .ppm file."""
+    """Encode nested lists of pixels as a .pgm or .ppm file."""
     try:
         pixels = np.asarray(cell)
     except ValueError:  # lists of several lengths
@@ -195,7 +195,7 @@ def _portable_map(cell: list[Any], place: str, look: str) -> bytes:
 
 
 def file_inside(root: Path, folders: Sequence[Path], name: str, place: str) -> bytes:
-    """A file that a row names, relative to one of `folders` and inside `root`. Raises DataError."""
+    """Read a file that a row names, relative to one of `folders` and inside `root`."""
     look = command("ls", "-l", root)
     try:
         paths = [folder / name for folder in folders]
@@ -211,7 +211,7 @@ def file_inside(root: Path, folders: Sequence[Path], name: str, place: str) -> b
 
 def _content(path: Path, place: str, look: str) -> bytes:
     try:
-        if not path.is_file():  # one would wait for a pipe for ever
+        if not path.is_file():  # reading a pipe would block for ever
             raise OSError(errno.ENOENT, "no such file")
         return path.read_bytes()
     except OSError as problem:

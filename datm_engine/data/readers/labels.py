@@ -1,6 +1,6 @@
-"""Labels as files hold them, whole numbers or names of classes, as class numbers from 0.
+"""Convert labels, whole numbers or names of classes, to class numbers from 0.
 
-The same rules hold for parquet files, Hub datasets and arrays.
+Parquet files, Hub datasets and files of arrays follow the same rules.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from datm_engine.data.image_sets import FullSet, ImageSet, PartName, TrainingLab
 from datm_engine.errors import DataError
 
 Values = list[int] | list[str]
-Pieces = Sequence[tuple[str, Sequence[Any]]]  # where labels are from, and the labels
+Pieces = Sequence[tuple[str, Sequence[Any]]]  # pairs of a file's name and its labels
 
 
 def read(pieces: Pieces, look: str) -> Values | None:
-    """The labels of one part; None for a part without labels (all null, empty or negative).
+    """Check the labels of one part. Returns None if it has none (all null, empty or negative).
 
     `look` is the hint of errors. Raises DataError for a part of which only some rows have labels,
     and for a label that is neither a whole number nor a string.
@@ -77,11 +77,10 @@ def resolve(
     class_names: tuple[str, ...] | None,
     look: str,
 ) -> Labels:
-    """Labels as `read` returns them. Raises DataError as `class_numbers` does, and without a
-    labelled training part.
+    """Decide which parts serve as training, validation and test part; number their classes.
 
-    The test part is the first with labels of test and validation; a validation part that is not
-    the test part is used as it is.
+    `labels` are what `read` returns. Without a labelled test part, the validation part is the test
+    part. Raises DataError as `class_numbers` does, and without a labelled training part.
     """
     if labels.get("train") is None:
         lacks = "has no labels in its train part" if "train" in labels else "has no train part"
@@ -106,7 +105,7 @@ def resolve(
 def class_numbers(
     name: str, labels: Mapping[PartName, Values], class_names: tuple[str, ...] | None, look: str
 ) -> tuple[tuple[str, ...], dict[PartName, Tensor]]:
-    """Names of the classes, and the labels of each part as int64 tensors that index them.
+    """Return the names of the classes, and the labels of each part as int64 [n] that index them.
 
     Without `class_names`, strings are classes sorted by name, and numbers from 0 or 1 their own
     names. Raises DataError for a label that is no class, and a class without training images.

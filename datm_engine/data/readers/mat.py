@@ -1,6 +1,7 @@
-"""MATLAB's .mat files as SVHN has them: X of [height, width, 3, n] and y of [n, 1].
+"""Read MATLAB's .mat files as SVHN has them: X of [height, width, 3, n] and y of [n, 1].
 
-train_32x32.mat and test_32x32.mat stand beside each other; either or their folder names both.
+A dataset is train_32x32.mat and test_32x32.mat in one folder; the path of either or of the folder
+names both.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class MatReader(ArrayReader):
 
 
 def _files(folder: Path) -> dict[PartName, Path]:
-    """The first file of each part: train_32x32.mat, test_32x32.mat."""
+    """Return the first file of each part."""
     found: dict[PartName, Path] = {}
     for path in sorted(folder.glob("*.[mM][aA][tT]")):
         part = _part(path)
@@ -63,7 +64,7 @@ def _files(folder: Path) -> dict[PartName, Path]:
 
 
 def _parts(place: Path) -> tuple[dict[PartName, Arrays], tuple[str, ...]]:
-    """Parts by the files' names, else by the names of a single file's arrays; and notes."""
+    """Find parts by the names of files, or in a single file by the names of arrays. Adds notes."""
     if place.is_dir():
         files = _files(place)
     elif (part := _part(place)) is not None:
@@ -110,8 +111,8 @@ def _arrays(path: Path) -> tuple[dict[PartName, Arrays], tuple[str, ...]]:
 
 
 def _is_last(path: Path, name: str, shape: tuple[int, ...], count: int) -> bool:
-    """Whether the last axis numbers the images, as MATLAB has it, and not the first, as Python has
-    it. Raises DataError where it could be either."""
+    """Return whether the last axis numbers the images, as in MATLAB, and not the first, as in
+    Python. Raises DataError if it could be either."""
     is_first, is_last = (
         len(shape) > 2 and shape[axis] == count and is_image(one)
         for axis, one in ((0, shape[1:]), (-1, shape[:-1]))
@@ -135,6 +136,6 @@ def _read(path: Path, names: Sequence[str]) -> dict[str, Array]:
 
 
 def _is_svhn(parts: dict[PartName, Arrays]) -> bool:
-    """Whether the training labels are 1 to 10."""
+    """Return whether the training labels are 1 to 10."""
     values = parts["train"].labels if "train" in parts else np.empty(0)
     return values.dtype.kind in "iuf" and set(np.unique(values)) == set(range(1, 11))

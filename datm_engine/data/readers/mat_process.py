@@ -1,7 +1,7 @@
-"""MATLAB's .mat files, read by SciPy in a process of its own.
+"""Read .mat files with SciPy in a child process.
 
-SciPy's reader can end its process by a segmentation fault on a damaged file. In a child process
-that is an error like any other.
+A damaged file can make SciPy's reader end its process with a segmentation fault. In a child process
+that becomes a ValueError.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ _INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Name → shape of every array, from the file's headers. Raises ValueError."""
+    """Return the shape of every array by its name, from the headers. Raises ValueError."""
     found = json.loads(_run(path, "", []))
     return {name: tuple(shape) for name, shape in found.items()}
 
 
 def read(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
-    """The arrays of these names. Raises ValueError for a damaged file, and for what is no array;
-    FileError where the folder for temporary files cannot be written."""
+    """Read the arrays of these names. Raises ValueError for a damaged file and for anything but an
+    array, FileError if the folder for temporary files cannot be written."""
     try:
         folder = tempfile.TemporaryDirectory()
     except OSError as problem:

@@ -1,7 +1,7 @@
-"""Images in parquet files, in the layout of the Hugging Face Hub and what is near to it.
+"""Read images from parquet files, with the columns of the Hugging Face Hub or similar ones.
 
-A column of images (encoded, {bytes, path}, paths or lists of pixels) and one of labels (class
-numbers or names); class names are in the schema's metadata, if there are any.
+One column has images (encoded, {bytes, path}, paths or lists of pixels), one has labels (class
+numbers or names). The schema's metadata may state class names.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class ParquetReader(Reader):
 
 
 class _Table:
-    """One parquet file: its columns found, its cells not yet read."""
+    """One parquet file, whose columns are known; cells are read later."""
 
     def __init__(self, path: Path, place: Path) -> None:
         self.path = path
@@ -113,7 +113,7 @@ def _open(path: Path) -> Any:
 
 
 def _features(path: Path, schema: Any) -> dict[str, dict[str, Any]]:
-    """What the Hub states of each column in a schema's metadata, if anything."""
+    """Return what the Hub states of each column in a schema's metadata."""
     stated = (schema.metadata or {}).get(b"huggingface")
     if stated is None:
         return {}
@@ -125,6 +125,6 @@ def _features(path: Path, schema: Any) -> dict[str, dict[str, Any]]:
 
 
 def _schema_of(path: Path) -> str:
-    """The command that prints a file's columns."""
+    """Return the command that prints a file's columns."""
     code = f"import pyarrow.parquet as p; print(p.read_schema({str(path)!r}))"
     return command("python", "-c", code)

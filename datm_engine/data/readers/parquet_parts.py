@@ -1,4 +1,4 @@
-"""Which parquet files of a folder are the training, validation and test part of a dataset.
+"""Find which parquet files of a folder are the training, validation and test part.
 
 A file's part is stated by its name or by a folder's: train-00000-of-00001.parquet,
 default/test/0000.parquet, mnist_test.parquet. Folders that have a training part each are
@@ -30,9 +30,12 @@ class Files:
 
 
 def are_dataset(place: Path) -> bool:
-    """Whether a dataset is in parquet files: a file at most one folder deep whose name states its
-    part, or whose folder's name does if no image is below it; or any such file where there is no
-    image. Tables of metadata beside images are skipped."""
+    """Return whether a path holds a dataset in parquet files, and not tables of metadata of images.
+
+    True for a parquet file, and for a folder with a parquet file at most one folder deep whose name
+    states its part, or that lies in a folder named by a part with no image below it, or with
+    parquet files and no image at all.
+    """
     if not place.is_dir():
         return place.suffix.lower() == SUFFIX
     near = list(_near(place))
@@ -45,7 +48,7 @@ def are_dataset(place: Path) -> bool:
 
 
 def _without_images(place: Path) -> bool:
-    """Whether a folder has parquet files and no image, at any depth."""
+    """Return whether a folder has parquet files and no image, at any depth."""
     found = False
     for _, folders, names in os.walk(place):
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -57,7 +60,7 @@ def _without_images(place: Path) -> bool:
 
 
 def _near(place: Path) -> Iterator[Path]:
-    """Parquet files at most one folder deep, by names alone: a folder may hold a million images."""
+    """Yield parquet files at most one folder deep, by names: there may be a million images."""
     for folder, folders, names in os.walk(place):
         if folder != str(place):
             folders.clear()
@@ -65,7 +68,8 @@ def _near(place: Path) -> Iterator[Path]:
 
 
 def find(place: Path) -> Files:
-    """Raises DataError without a training part, and for several configurations."""
+    """Find the files of each part. Raises DataError without a training part, and for several
+    configurations."""
     if not place.is_dir():
         return _beside(place)
     paths = sorted(
@@ -89,7 +93,7 @@ def find(place: Path) -> Files:
 
 
 def _beside(file: Path) -> Files:
-    """The file alone; with the other parts in its folder if its name states a part."""
+    """Return the file alone, or with the other parts in its folder if its name states a part."""
     if _part_in_name(file) is None:
         return Files({"train": [file]}, ())
     parts: dict[PartName, list[Path]] = {}
@@ -119,26 +123,26 @@ def _one_of(
 
 
 def _configuration(path: Path, root: Path) -> Path:
-    """The folder of a configuration: above the first folder that states a part, whose folders are
-    shards; else the file's own."""
+    """Return the folder of a file's configuration: the one above the first folder that states a
+    part, or the file's own folder."""
     folders = path.relative_to(root).parts[:-1]
     cut = next((n for n, folder in enumerate(folders) if _part_of_folder(folder)), len(folders))
     return root.joinpath(*folders[:cut])
 
 
 def _part_of(path: Path, root: Path) -> PartName | None:
-    """By the file's name, else by its folders', the nearest first."""
+    """Return the part that a file's name states, or its nearest folder that states one."""
     folders = reversed(path.relative_to(root).parts[:-1])
     return _part_in_name(path) or next(filter(None, map(_part_of_folder, folders)), None)
 
 
 def _part_of_folder(name: str) -> PartName | None:
-    """train, or train.parquet as Spark names the folder of a table."""
+    """Return the part of train/ or, as Spark names the folder of a table, train.parquet/."""
     return part_of(name.removesuffix(SUFFIX))
 
 
 def _part_in_name(path: Path) -> PartName | None:
-    """train, train-00000-of-00001-0a1b, Test_00, train.clean, mnist_train, pets-val-0."""
+    """Return the part that a name states: train-00000-of-00001-0a1b, Test_00, mnist_train, …"""
     stem = re.sub(r"[-_.]?\d+-of-\d+.*$", "", path.stem)
     stem = re.sub(r"[-_. ]*\d+$", "", stem)
     candidates = (stem, re.split(r"[-.]", stem)[0], re.split(r"[-_. ]", stem)[-1])

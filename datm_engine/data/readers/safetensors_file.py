@@ -1,8 +1,8 @@
-"""Labelled images as arrays, and the one safetensors file that holds a dataset of them.
+"""Read and write a dataset in one safetensors file.
 
-The file: `train.images` uint8 [n, channels, height, width] and `train.labels` int64 [n], the same
-of `test` and of `validation` where there are such parts, and in the metadata `class_names` as a
-JSON list.
+It has `train.images` uint8 [n, channels, height, width] and `train.labels` int64 [n], the same for
+`test` and `validation` if there are such parts, and `class_names` in the metadata, a JSON list.
+Decoded folders of images are stored in this format.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _open(path: Path) -> Iterator[Any]:
 
 
 def _read_header(path: Path, file: Any) -> tuple[tuple[str, ...], list[int]]:
-    """Class names and the shape of train.images, from an open safetensors file."""
+    """Check an open file's header; return class names and the shape of train.images."""
     keys = set(file.keys())
     parts = [p for p in PARTS if p == "train" or keys & {f"{p}.images", f"{p}.labels"}]
     needed = {f"{part}.{what}" for part in parts for what in ("images", "labels")}
