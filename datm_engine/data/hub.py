@@ -43,14 +43,14 @@ class HubDataset(Source):
         note = _columns(name, first, splits[first]).note
         if note is not None:
             emit(Noted(text=note))
-        return image_rows.from_rows(rows, options, _look(name), emit=emit)
+        return image_rows.from_rows(rows, options, _fix(name), emit=emit)
 
     def shape(self) -> Shape:
         """Return the shape from the labels and the first image; downloads the dataset."""
         splits = _splits(self.name, self.data_dir)
         train = _parts(self.name, splits)[0]["train"]
         rows = [_rows(self.name, key, splits[key]) for key in train]
-        return image_rows.peek(self.name, rows, _look(self.name))
+        return image_rows.peek(self.name, rows, _fix(self.name))
 
     def training_labels(self) -> None:
         """Return None: nothing is downloaded for the labels alone."""
@@ -65,13 +65,13 @@ def is_here(name: str, data_dir: Path) -> bool:
 
 def _splits(name: str, data_dir: Path) -> Any:
     """Return the splits by name, downloaded if they are not yet in `data_dir`."""
-    place, _, configuration = name.removeprefix(PREFIX).partition(":")
-    if not place:
+    source, _, configuration = name.removeprefix(PREFIX).partition(":")
+    if not source:
         raise DataError(f"{name} names no dataset of the Hub", f"--dataset {PREFIX}ylecun/mnist")
     hub = require("datasets", extra="hub", purpose=f"--dataset {name}")
     cache = str((data_dir / "huggingface").resolve())
     try:
-        return hub.load_dataset(place, configuration or None, cache_dir=cache)
+        return hub.load_dataset(source, configuration or None, cache_dir=cache)
     except (OSError, ValueError, RuntimeError) as problem:
         if known := _configurations(str(problem)):
             lacks = (
@@ -79,10 +79,10 @@ def _splits(name: str, data_dir: Path) -> Any:
             )
             raise DataError(
                 f"{name} has {lacks}; it has {', '.join(known)}",
-                command("--dataset", f"{PREFIX}{place}:{known[0]}"),
+                command("--dataset", f"{PREFIX}{source}:{known[0]}"),
             ) from None
         reason = " ".join(str(problem).split())[:200]
-        raise DataError(f"{name} cannot be loaded from the Hub: {reason}", _look(name)) from None
+        raise DataError(f"{name} cannot be loaded from the Hub: {reason}", _fix(name)) from None
 
 
 def _configurations(message: str) -> list[str]:
@@ -109,17 +109,17 @@ def _parts(name: str, splits: Mapping[str, Any]) -> tuple[dict[PartName, list[st
     if not parts and len(splits) == 1:
         return {"train": list(splits)}, []
     if "train" not in parts:
-        raise DataError(f"{name} has the splits {', '.join(splits)}, and no train", _look(name))
+        raise DataError(f"{name} has the splits {', '.join(splits)}, and no train", _fix(name))
     return parts, [key for key in splits if part_of(key) is None]
 
 
 def _columns(name: str, key: str, split: Any) -> Columns:
     types = {column: type(feature).__name__ for column, feature in split.features.items()}
-    return image_rows.find_columns(split.column_names, types, f"{name} {key}", _look(name))
+    return image_rows.find_columns(split.column_names, types, f"{name} {key}", _fix(name))
 
 
 def _rows(name: str, key: str, split: Any) -> Rows:
-    place, columns = f"{name} {key}", _columns(name, key, split)
+    source, columns = f"{name} {key}", _columns(name, key, split)
     class_names = getattr(split.features[columns.label], "names", None)
 
     def encoded() -> Iterator[bytes]:
@@ -127,14 +127,14 @@ def _rows(name: str, key: str, split: Any) -> Rows:
         is_image = type(split.features[columns.image]).__name__ == "Image"
         plain = split.cast_column(columns.image, hub.Image(decode=False)) if is_image else split
         for n, cell in enumerate(plain[columns.image]):  # a column reads its cells one by one
-            row = f"{place} row {n}"
-            yield image_rows.encoded_image(cell, row, _reader(row), _look(name))
+            row = f"{source} row {n}"
+            yield image_rows.encoded_image(cell, row, _reader(row), _fix(name))
 
     stated = tuple(str(word) for word in class_names) if class_names else None
-    return Rows(place, list(split[columns.label]), encoded, stated)
+    return Rows(source, list(split[columns.label]), encoded, stated)
 
 
-def _reader(place: str) -> Callable[[str], bytes]:
+def _reader(source: str) -> Callable[[str], bytes]:
     """Return a function that reads an image which `datasets` stored in a separate file."""
 
     def read(path: str) -> bytes:
@@ -142,11 +142,11 @@ def _reader(place: str) -> Callable[[str], bytes]:
             return Path(path).read_bytes()
         except (OSError, ValueError) as problem:
             reason = getattr(problem, "strerror", None) or str(problem)
-            wrong = f"{place}: an image cannot be read: {reason}"
+            wrong = f"{source}: an image cannot be read: {reason}"
             raise DataError(wrong, command("ls", "-l", path)) from None
 
     return read
 
 
-def _look(name: str) -> str:
+def _fix(name: str) -> str:
     return command("wget", "--spider", f"{SITE}/{name.removeprefix(PREFIX).partition(':')[0]}")

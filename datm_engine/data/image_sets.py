@@ -70,8 +70,8 @@ class ImageSet:
 class FullSet:
     """A whole dataset, before images are chosen or held out.
 
-    `test` is None if there is no labelled test part; a share of `train` is then held out
-    as the test part (`dataset.test`). `validation` is None if there is no such part, or if it is the test part.
+    `test` is None if there is no labelled test part: a share of `train` is then held out as one
+    (`dataset.test`). `validation` is None if there is no such part, or if it is the test part.
     """
 
     class_names: tuple[str, ...]

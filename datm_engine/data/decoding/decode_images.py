@@ -117,12 +117,12 @@ def first_size(paths: Iterable[Path]) -> tuple[Size, bool] | None:
     return None
 
 
-def encoded_size(place: Path, encoded: bytes) -> tuple[Size, bool]:
+def encoded_size(name: Path, encoded: bytes) -> tuple[Size, bool]:
     """Return the same as `size_of` from a file's bytes. Raises DataError."""
     try:
-        return image_files.header_of(place, encoded)
+        return image_files.header_of(name, encoded)
     except DamagedImageError as problem:
-        raise damaged_error([place], {0: str(problem)}) from None
+        raise damaged_error([name], {0: str(problem)}) from None
 
 
 def decode(
@@ -141,7 +141,7 @@ def decode(
     all. Raises ConfigError for images of several sizes without a resolution, DataError for images
     that are damaged, unless these are skipped, and for intact ones of an unsupported kind.
     """
-    first_place, first = _first_size(names, read, whole=resolution is None)
+    first_name, first = _first_size(names, read, whole=resolution is None)
     size = resolution or first
     # [n, 3, height, width]; greys fill all three channels until it is known that all are grey.
     rgb = _empty(len(names), 3, size)
@@ -157,7 +157,7 @@ def decode(
             unsupported[index] = str(problem)
             return str(problem)
         if resolution is None and image.size != size:
-            raise _sizes_differ(first_place, size, names[index], image.size)
+            raise _sizes_differ(first_name, size, names[index], image.size)
         least_bits[0] = max(least_bits[0], facts.bits or 0)
         rgb[index] = _channels_first(_resized(image, size))
         return facts
@@ -187,22 +187,22 @@ def decode(
 
 
 def _first_size(
-    places: Sequence[Path], read: Callable[[int], bytes], *, whole: bool
+    names: Sequence[Path], read: Callable[[int], bytes], *, whole: bool
 ) -> tuple[Path, Size]:
     """Return name and size of the first intact image. With `whole` it is decoded to the end, else
     its header is read."""
     damaged: dict[int, str] = {}
-    for index, place in enumerate(places):
+    for index, name in enumerate(names):
         try:
             encoded = read(index)
             if whole:
-                return place, image_files.read_image(place, encoded)[0].size
-            return place, image_files.header_of(place, encoded)[0]
+                return name, image_files.read_image(name, encoded)[0].size
+            return name, image_files.header_of(name, encoded)[0]
         except UnsupportedImageError:  # decode reports all of them
-            return place, image_files.header_of(place, encoded)[0]
+            return name, image_files.header_of(name, encoded)[0]
         except DamagedImageError as problem:
             damaged[index] = str(problem)
-    raise damaged_error(places, damaged)
+    raise damaged_error(names, damaged)
 
 
 def resize(images: Tensor, size: Size, what: str, *, emit: Emit) -> Tensor:

@@ -24,7 +24,7 @@ def intact(found: Sequence[ImageProperties | str]) -> list[ImageProperties]:
 
 
 def notes_of(
-    places: Sequence[Path], found: Sequence[ImageProperties | str], bits: int
+    names: Sequence[Path], found: Sequence[ImageProperties | str], bits: int
 ) -> tuple[str, ...]:
     """Return the notes on images that were decoded.
 
@@ -46,8 +46,8 @@ def notes_of(
         notes.append(f"{what} of more than 8 bits in PGM or JPEG 2000: divided by the stated white")
     for grey, kind in _WIDE.items():
         upper = {
-            place: seen.largest_upper_byte
-            for place, seen in zip(places, found, strict=True)
+            name: seen.largest_upper_byte
+            for name, seen in zip(names, found, strict=True)
             if isinstance(seen, ImageProperties)
             and seen.grey == grey
             and seen.largest_upper_byte is not None
@@ -72,15 +72,15 @@ def _too_dark(what: str, first: Path, upper: int) -> DataError:
     )
 
 
-def damaged_error(places: Sequence[Path], damaged: Mapping[int, str]) -> DataError:
+def damaged_error(names: Sequence[Path], damaged: Mapping[int, str]) -> DataError:
     """Return the error that names the first damaged images; its fix is one command for all."""
     (first, reason), *others = damaged.items()
     if not others:
-        message = f"{places[first]} is not a readable image: {reason}"
+        message = f"{names[first]} is not a readable image: {reason}"
     else:
-        message = f"{len(damaged):,} images are not readable: {_named(places, damaged)}"
-    files = [places[index] for index in damaged if os.path.lexists(places[index])]
-    if files and len(damaged) * 2 > len(places):  # the cause is likely another than damage
+        message = f"{len(damaged):,} images are not readable: {_named(names, damaged)}"
+    files = [names[index] for index in damaged if os.path.lexists(names[index])]
+    if files and len(damaged) * 2 > len(names):  # the cause is likely another than damage
         return DataError(message, command("ls", "-l", files[0]))
     if len(files) < len(damaged) or len(files) > _REMOVED:  # rows of a table, or very many
         return DataError(message, SKIP_DAMAGED)
@@ -88,29 +88,29 @@ def damaged_error(places: Sequence[Path], damaged: Mapping[int, str]) -> DataErr
     return DataError(message, f"{remove}   # or restore them, or add {SKIP_DAMAGED}")
 
 
-def unsupported_error(places: Sequence[Path], unsupported: Mapping[int, str]) -> DataError:
+def unsupported_error(names: Sequence[Path], unsupported: Mapping[int, str]) -> DataError:
     """Of intact images, which no hint removes, and which are not skipped as damaged ones are."""
     what = plural(len(unsupported), "image")
-    first = places[min(unsupported)]
+    first = names[min(unsupported)]
     seen = first if os.path.lexists(first) else first.parent  # a row of a table is no file
     return DataError(
-        f"{what} of a kind that is not supported, though intact: {_named(places, unsupported)}; "
+        f"{what} of a kind that is not supported, though intact: {_named(names, unsupported)}; "
         "greys are stored as whole numbers from 0 to 65535",
         command("ls", "-l", seen) + "   # then convert all of them",
     )
 
 
-def _named(places: Sequence[Path], wrong: Mapping[int, str]) -> str:
-    named = ", ".join(f"{places[index]} ({wrong[index]})" for index in sorted(wrong)[:_NAMED])
+def _named(names: Sequence[Path], wrong: Mapping[int, str]) -> str:
+    named = ", ".join(f"{names[index]} ({wrong[index]})" for index in sorted(wrong)[:_NAMED])
     more = len(wrong) - _NAMED
     return f"{named} and {more:,} more" if more > 0 else named
 
 
-def skipped_note(places: Sequence[Path], damaged: Mapping[int, str]) -> tuple[str, ...]:
+def skipped_note(names: Sequence[Path], damaged: Mapping[int, str]) -> tuple[str, ...]:
     """The note on damaged images that are skipped; empty without any."""
     if not damaged:
         return ()
-    named = ", ".join(str(places[index]) for index in list(damaged)[:_NAMED])
+    named = ", ".join(str(names[index]) for index in list(damaged)[:_NAMED])
     more = len(damaged) - min(len(damaged), _NAMED)
     and_more = f" and {more:,} more" if more else ""
     return (f"{plural(len(damaged), 'damaged image')} skipped: {named}{and_more}",)

@@ -77,7 +77,7 @@ class ImageProperties(NamedTuple):
 
 
 def read_image(
-    place: Path, encoded: bytes, least_bits: int = 8
+    name: Path, encoded: bytes, least_bits: int = 8
 ) -> tuple[Image.Image, ImageProperties]:
     """Decode an image and turn it upright: mode L if the file is grey, else RGB.
 
@@ -85,7 +85,7 @@ def read_image(
 
     Raises DamagedImageError, UnsupportedImageError, DatmError for a HEIC image without its package.
     """
-    image = open_image(place, encoded)
+    image = open_image(name, encoded)
     try:
         # These read the header; decoding the pixels changes what Pillow knows of it.
         grey, wide = _is_grey(image), ";16" in str(_stored(image))
@@ -104,9 +104,9 @@ def read_image(
     return plain, ImageProperties(grey, top, bits, upper, states_white, _has_frames(image))
 
 
-def header_of(place: Path, encoded: bytes) -> tuple[Size, bool]:
+def header_of(name: Path, encoded: bytes) -> tuple[Size, bool]:
     """Return width and height of the upright image, and whether it is grey, from the header."""
-    image = open_image(place, encoded)
+    image = open_image(name, encoded)
     grey = _is_grey(image)  # before reading EXIF data of a PNG decodes the pixels
     width, height = image.size
     # Pillow turns TIFF itself, and states its turned size.
@@ -115,13 +115,13 @@ def header_of(place: Path, encoded: bytes) -> tuple[Size, bool]:
     return (width, height), grey
 
 
-def open_image(place: Path, encoded: bytes) -> Image.Image:
+def open_image(name: Path, encoded: bytes) -> Image.Image:
     """Open an image without decoding it. Raises DamagedImageError, and DatmError for HEIC without
     its package."""
     if not encoded:
         raise DamagedImageError("the file is empty")
     if encoded[4:8] == b"ftyp" and encoded[8:12] in _HEIC_BRANDS:
-        heif = require("pillow_heif", extra="heic", purpose=f"reading {place}")
+        heif = require("pillow_heif", extra="heic", purpose=f"reading {name}")
         heif.register_heif_opener()
     try:
         return Image.open(io.BytesIO(encoded))

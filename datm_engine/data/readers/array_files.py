@@ -110,20 +110,20 @@ class ArrayReader(Reader):
         contents, name = self.contents(), options.name
         labels_found = self._labels(name, contents)
         numbers, parts = labels_found.numbers, contents.parts
-        axes = {part: axes_of(parts[part], self._hint) for part in numbers}
+        axes = {part: axes_of(parts[part], self._fix) for part in numbers}
         for part, one in axes.items():
             if (one.height, one.width) != (axes["train"].height, axes["train"].width):
                 wrong = f"images in train and {part} differ in size"
-                raise DataError(f"{self.path} cannot be used as a dataset: {wrong}", self._hint)
-        read = {part: _read(parts[part], self._hint) for part in numbers}
-        pixels, note = _as_bytes(name, read, self._hint)
+                raise DataError(f"{self.path} cannot be used as a dataset: {wrong}", self._fix)
+        read = {part: _read(parts[part], self._fix) for part in numbers}
+        pixels, note = _as_bytes(name, read, self._fix)
         for text in (*(f"{name}: {each}" for each in contents.notes), *labels_found.notes, *note):
             emit(Noted(text=text))
         images = {
             part: _ordered(pixels[part], axes[part], parts[part].last_axis) for part in numbers
         }
         if len({some.shape[1] for some in images.values()}) > 1:
-            raise DataError(f"{self.path} has grey and colour images", self._hint)
+            raise DataError(f"{self.path} has grey and colour images", self._fix)
         return labels_found.full_set(
             {part: ImageSet(images[part], numbers[part]) for part in numbers}
         )
@@ -135,18 +135,18 @@ class ArrayReader(Reader):
             part: arrays for part, arrays in contents.parts.items() if part == "train"
         }
         labels_found = self._labels(self.path.name, replace(contents, parts=train))
-        one = axes_of(train["train"], self._hint)
+        one = axes_of(train["train"], self._fix)
         return Shape(len(labels_found.class_names), one.channels, one.height, one.width)
 
     def training_labels(self) -> TrainingLabels:
         return self._labels(self.path.name, self.contents()).of_training()
 
     def _labels(self, name: str, contents: Contents) -> labels.Labels:
-        every = {part: _labels(arrays, self._hint) for part, arrays in contents.parts.items()}
-        return labels.resolve(name, every, contents.class_names, self._hint)
+        every = {part: _labels(arrays, self._fix) for part, arrays in contents.parts.items()}
+        return labels.resolve(name, every, contents.class_names, self._fix)
 
     @property
-    def _hint(self) -> str:
+    def _fix(self) -> str:
         return command("ls", "-l", self.path)
 
 
@@ -161,7 +161,7 @@ def is_image(shape: Sequence[int]) -> bool:
     return len(shape) == 2 or (len(shape) == 3 and bool({shape[0], shape[-1]} & {1, 3}))
 
 
-def axes_of(arrays: Arrays, look: str) -> ImageAxes:
+def axes_of(arrays: Arrays, fix: str) -> ImageAxes:
     """Find the axes of [n, height, width], [n, height, width, 1 or 3] or [n, 1 or 3, height,
     width]; with `last_axis`, n is last."""
     shape = arrays.shape
@@ -170,19 +170,19 @@ def axes_of(arrays: Arrays, look: str) -> ImageAxes:
     axis = next((n for n in (-1, 0) if len(one) == 3 and one[n] in (1, 3)), None)
     if not is_image(one) or 0 in shape:
         wanted = "[n, height, width], [n, height, width, 1 or 3] or [n, 1 or 3, height, width]"
-        raise DataError(f"{arrays.source} is {list(shape)}, and images are {wanted}", look)
+        raise DataError(f"{arrays.source} is {list(shape)}, and images are {wanted}", fix)
     if count != len(arrays):
-        raise DataError(f"{arrays.source} has {count} images but {len(arrays)} labels", look)
+        raise DataError(f"{arrays.source} has {count} images but {len(arrays)} labels", fix)
     channels = 1 if axis is None else one[axis]
     height, width = [side for n, side in enumerate(one) if axis is None or n != axis % 3]
     return ImageAxes(count, channels, height, width, axis)
 
 
-def _read(arrays: Arrays, look: str) -> Array:
+def _read(arrays: Arrays, fix: str) -> Array:
     pixels = arrays.images()
     if pixels.shape != arrays.shape:
         wrong = f"is {list(pixels.shape)}, and its header states {list(arrays.shape)}"
-        raise DataError(f"{arrays.source} {wrong}", look)
+        raise DataError(f"{arrays.source} {wrong}", fix)
     return pixels
 
 
@@ -197,28 +197,28 @@ def _ordered(pixels: NDArray[np.uint8], found: ImageAxes, last_axis: bool) -> to
     return torch.from_numpy(np.ascontiguousarray(pixels))
 
 
-def _labels(arrays: Arrays, look: str) -> labels.Values | None:
+def _labels(arrays: Arrays, fix: str) -> labels.Values | None:
     """Read labels of [n], [n, 1], or one-hot rows [n, classes]."""
     values = arrays.labels
     if values.ndim == 2 and 1 in values.shape:
         values = values.reshape(-1)
     if values.dtype.kind not in "biufUS":
-        raise DataError(f"{arrays.source} has labels of type {values.dtype}", look)
+        raise DataError(f"{arrays.source} has labels of type {values.dtype}", fix)
     if values.ndim == 2 and values.dtype.kind in "biuf" and values.size:
         if not (np.isin(values, (0, 1)).all() and (values.sum(1) == 1).all()):
             raise DataError(
                 f"{arrays.source} has labels of {list(values.shape)}: several an image; datm "
                 "distills datasets with one class an image",
-                look,
+                fix,
             )
         values = values.argmax(1)
     if values.ndim != 1:
-        raise DataError(f"{arrays.source} has labels of {list(values.shape)}, not [n]", look)
-    return labels.read([(f"{arrays.source}: labels", values.tolist())], look)
+        raise DataError(f"{arrays.source} has labels of {list(values.shape)}, not [n]", fix)
+    return labels.read([(f"{arrays.source}: labels", values.tolist())], fix)
 
 
 def _as_bytes(
-    name: str, parts: Mapping[PartName, Array], look: str
+    name: str, parts: Mapping[PartName, Array], fix: str
 ) -> tuple[dict[PartName, NDArray[np.uint8]], tuple[str, ...]]:
     """Convert pixels to uint8 by one rule for all parts. Returns a note if they are scaled."""
     if all(pixels.dtype == np.uint8 for pixels in parts.values()):
@@ -226,7 +226,7 @@ def _as_bytes(
     kinds = {pixels.dtype.kind for pixels in parts.values()}
     if not kinds <= set("biuf"):
         types = ", ".join(sorted({str(pixels.dtype) for pixels in parts.values()}))
-        raise DataError(f"{name} has images of type {types}; pixels are numbers", look)
+        raise DataError(f"{name} has images of type {types}; pixels are numbers", fix)
     lowest = min(float(pixels.min()) for pixels in parts.values())
     highest = max(float(pixels.max()) for pixels in parts.values())
     top, how = _range(lowest, highest, "f" in kinds, kinds == {"b"}, parts)
@@ -234,7 +234,7 @@ def _as_bytes(
         raise DataError(
             f"{name} has pixels from {lowest:g} to {highest:g}, whose range is not known; store "
             "whole numbers from 0 to 255, or numbers from 0 to 1",
-            look,
+            fix,
         )
     scaled = {
         part: np.round(pixels.astype(np.float64) * (255 / top)).astype(np.uint8)

@@ -50,33 +50,33 @@ def find_layout(root: Path) -> FolderLayout:
     OSError for unreadable folders."""
     notes: tuple[str, ...] = ()
     around: tuple[Path, ...] = ()
-    place = _unpacked(root)
-    if place != root:
-        passed = (*reversed(place.relative_to(root).parents),)
+    base = _unpacked(root)
+    if base != root:
+        passed = (*reversed(base.relative_to(root).parents),)
         around = tuple(root / folder for folder in passed)
-        notes = (f"{root} holds one folder, {place.relative_to(root)}/: that is the dataset",)
-    parts = _parts(place)
+        notes = (f"{root} holds one folder, {base.relative_to(root)}/: that is the dataset",)
+    parts = _parts(base)
     if "train" not in parts:
-        if parts or len(folders_in(place)) < 2:
-            raise incomplete(place)
-        return _class_folders(place, around, notes)
-    around += (place,)
+        if parts or len(folders_in(base)) < 2:
+            raise incomplete(base)
+        return _class_folders(base, around, notes)
+    around += (base,)
     found: dict[PartName, Path] = {}
     for part, folder in parts.items():
         found[part] = inner = _same_part_inside(part, folder)
         if inner != folder:
             notes += (f"{folder} holds one folder, {inner.name}/: that is the {part} part",)
             around += (folder,)
-    beside = tuple(path for path in folders_in(place) if path not in parts.values())
-    return FolderLayout(place, found, beside, around, notes)
+    beside = tuple(path for path in folders_in(base) if path not in parts.values())
+    return FolderLayout(base, found, beside, around, notes)
 
 
-def _class_folders(place: Path, around: tuple[Path, ...], notes: tuple[str, ...]) -> FolderLayout:
+def _class_folders(base: Path, around: tuple[Path, ...], notes: tuple[str, ...]) -> FolderLayout:
     """Return the layout of ROOT/CLASS/…, or of ROOT/CLASS/PART/… with the same parts for all."""
-    inner = {path: folders_in(path) for path in folders_in(place)}
+    inner = {path: folders_in(path) for path in folders_in(base)}
     parted = [path for path, below in inner.items() if any(part_of(one.name) for one in below)]
     if not parted:
-        return FolderLayout(place, {"train": place}, around=around, notes=notes)
+        return FolderLayout(base, {"train": base}, around=around, notes=notes)
     only_parts = len(parted) == len(inner) and not any(
         Scanner().images_in(path) or any(part_of(one.name) is None for one in below)
         for path, below in inner.items()
@@ -85,13 +85,13 @@ def _class_folders(place: Path, around: tuple[Path, ...], notes: tuple[str, ...]
         found = {path.name: _parts(path) for path in parted}
         common = {frozenset(parts) for parts in found.values()}
         if len(common) == 1 and "train" in (parts := common.pop()):
-            named = {part: place / "CLASS" / part for part in NAMES if part in parts}
+            named = {part: base / "CLASS" / part for part in NAMES if part in parts}
             by_class = {part: {name: found[name][part] for name in found} for part in named}
-            notes += (f"{place} has the parts inside of its class folders: {', '.join(named)}",)
-            return FolderLayout(place, named, (), (*around, place), notes, by_class)
+            notes += (f"{base} has the parts inside of its class folders: {', '.join(named)}",)
+            return FolderLayout(base, named, (), (*around, base), notes, by_class)
     which = f"{parted[0]} and {len(parted) - 1} more" if len(parted) > 1 else f"{parted[0]}"
     notes += (f"class folders with part folders inside are read as one part: {which}",)
-    return FolderLayout(place, {"train": place}, around=around, notes=notes)
+    return FolderLayout(base, {"train": base}, around=around, notes=notes)
 
 
 def incomplete(root: Path) -> DataError:
@@ -104,28 +104,28 @@ def incomplete(root: Path) -> DataError:
     )
 
 
-def _parts(place: Path) -> dict[PartName, Path]:
-    grouped = by_part((path.name, path) for path in folders_in(place))
+def _parts(base: Path) -> dict[PartName, Path]:
+    grouped = by_part((path.name, path) for path in folders_in(base))
     for part, folders in grouped.items():
         if len(folders) > 1:
             named = " and ".join(f"{path.name}/" for path in folders)
             raise DataError(
-                f"{place} has {len(folders)} folders for the {part} part: {named}; only one of "
+                f"{base} has {len(folders)} folders for the {part} part: {named}; only one of "
                 "them can be used",
-                command("mv", folders[-1], place.parent / f"{place.name}-{folders[-1].name}"),
+                command("mv", folders[-1], base.parent / f"{base.name}-{folders[-1].name}"),
             )
     return {part: folders[0] for part, folders in grouped.items()}
 
 
 def _unpacked(root: Path) -> Path:
     """Return the folder of the parts or class folders, below folders that hold one folder."""
-    place, inner = root, folders_in(root)
+    base, inner = root, folders_in(root)
     while len(inner) == 1 and part_of(inner[0].name) is None:
-        if place != root and Scanner().images_in(place):  # a folder with images is a class
+        if base != root and Scanner().images_in(base):  # a folder with images is a class
             return root
-        place, inner = inner[0], folders_in(inner[0])
+        base, inner = inner[0], folders_in(inner[0])
     holds_parts = any(part_of(path.name) == "train" for path in inner)
-    return place if holds_parts or len(inner) >= 2 else root
+    return base if holds_parts or len(inner) >= 2 else root
 
 
 def _same_part_inside(part: PartName, folder: Path) -> Path:

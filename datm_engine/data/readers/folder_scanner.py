@@ -38,11 +38,11 @@ class Scanner:
         def stop(problem: OSError) -> None:
             raise problem
 
-        for place, below, names in os.walk(folder, onerror=stop):
+        for parent, below, names in os.walk(folder, onerror=stop):
             below[:] = sorted(name for name in below if not is_system(name))
             for name in sorted(names):
                 if self._is_image(name):
-                    yield Path(place, name)
+                    yield Path(parent, name)
 
     def images_in(self, folder: Path) -> list[Path]:
         """Return images directly in the folder."""
@@ -71,9 +71,9 @@ class Scanner:
         return False
 
 
-def folders_in(place: Path) -> list[Path]:
+def folders_in(folder: Path) -> list[Path]:
     """Return sub-folders in the order of their names."""
-    entries = [path for path in place.iterdir() if not is_system(path.name)]
+    entries = [path for path in folder.iterdir() if not is_system(path.name)]
     return sorted(path for path in entries if path.is_dir())
 
 

@@ -46,9 +46,9 @@ class IdxReader(ArrayReader):
         return Contents(_parts(self.path), _class_names(self.path))
 
 
-def _folder(place: Path) -> Path:
+def _folder(path: Path) -> Path:
     """Return the folder of the files; torchvision stores them in raw/."""
-    return place / "raw" if not _images(place) and (place / "raw").is_dir() else place
+    return path / "raw" if not _images(path) and (path / "raw").is_dir() else path
 
 
 def _images(folder: Path) -> dict[str, dict[PartName, Path]]:
@@ -67,11 +67,11 @@ def _part(named: re.Match[str]) -> PartName | None:
     return "test" if word == "t10k" else part_of(word)
 
 
-def _parts(place: Path) -> dict[PartName, Arrays]:
-    folder = place.parent if place.is_file() else _folder(place)
+def _parts(path: Path) -> dict[PartName, Arrays]:
+    folder = path.parent if path.is_file() else _folder(path)
     sets = _images(folder)
-    if place.is_file():
-        named = _NAME.fullmatch(place.name)
+    if path.is_file():
+        named = _NAME.fullmatch(path.name)
         sets = {key: files for key, files in sets.items() if named and key == named["set"]}
     if len(sets) > 1:
         known = ", ".join(name.rstrip("-") or "train" for name in sets)
@@ -91,8 +91,8 @@ def _arrays(images: Path) -> Arrays:
     ]
     labels = next((path for path in choices if path.is_file()), None)
     if labels is None:
-        look = command("ls", "-l", images.parent)
-        raise DataError(f"{images} has no labels beside it: {wanted} is not there", look)
+        fix = command("ls", "-l", images.parent)
+        raise DataError(f"{images} has no labels beside it: {wanted} is not there", fix)
     transposed = images.name.lower().startswith("emnist")
 
     def images_of() -> Array:
@@ -131,7 +131,7 @@ def _read(path: Path) -> Array:
         return np.frombuffer(bytearray(content), np.uint8).reshape(shape)  # writable
 
 
-def _class_names(place: Path) -> tuple[str, ...] | None:
+def _class_names(path: Path) -> tuple[str, ...] | None:
     """Return the class names of FashionMNIST if a folder is named after it."""
-    folders = [part.lower().replace("-", "").replace("_", "") for part in place.resolve().parts]
+    folders = [part.lower().replace("-", "").replace("_", "") for part in path.resolve().parts]
     return _FASHION if "fashionmnist" in folders else None

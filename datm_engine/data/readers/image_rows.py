@@ -33,10 +33,10 @@ LABEL_COLUMNS = (
 class Rows:
     """The rows of one file or split: `labels` are class numbers, class names or None for no label.
 
-    `place` is how errors name them, `encoded` reads the images one by one.
+    `source` is how errors name them, `encoded` reads the images one by one.
     """
 
-    place: str
+    source: str
     labels: Sequence[Any]
     encoded: Callable[[], Iterable[bytes]]
     class_names: tuple[str, ...] | None = None
@@ -52,11 +52,11 @@ class Columns:
 
 
 def find_columns(
-    available: Sequence[str], types: Mapping[str, str], place: str, look: str
+    available: Sequence[str], types: Mapping[str, str], source: str, fix: str
 ) -> Columns:
     """Find columns by their usual names, or by the types that the Hub's schema states.
 
-    `types`: {"image": "Image", "label": "ClassLabel"}. Raises DataError with the hint `look`.
+    `types`: {"image": "Image", "label": "ClassLabel"}. Raises DataError with the hint `fix`.
     """
     images = _candidates(available, IMAGE_COLUMNS, types, "Image")
     classes = _candidates(available, LABEL_COLUMNS, types, "ClassLabel")
@@ -64,16 +64,16 @@ def find_columns(
         lacking = "images" if not images else "labels"
         known = IMAGE_COLUMNS if not images else LABEL_COLUMNS
         raise DataError(
-            f"{place} has columns {', '.join(available)}, and none of {lacking} is recognised; "
+            f"{source} has columns {', '.join(available)}, and none of {lacking} is recognised; "
             f"it is named {', '.join(known[:-1])} or {known[-1]}",
-            look,
+            fix,
         )
     notes = [
         f"column {found[0]} is read, not {', '.join(found[1:])}"
         for found in (images, classes)
         if len(found) > 1
     ]
-    return Columns(images[0], classes[0], f"{place}: {'; '.join(notes)}" if notes else None)
+    return Columns(images[0], classes[0], f"{source}: {'; '.join(notes)}" if notes else None)
 
 
 def _candidates(
@@ -88,15 +88,15 @@ def _candidates(
 
 
 def from_rows(
-    parts: Mapping[PartName, Sequence[Rows]], options: LoadOptions, look: str, *, emit: Emit
+    parts: Mapping[PartName, Sequence[Rows]], options: LoadOptions, fix: str, *, emit: Emit
 ) -> FullSet:
     """Decode the images and convert the labels to class numbers. Raises DataError."""
     name = options.name
-    labelled = labels_of(name, parts, look)
+    labelled = labels_of(name, parts, fix)
     for note in labelled.notes:
         emit(Noted(text=note))
     used = [rows for part in labelled.numbers for rows in parts[part]]
-    names = [Path(f"{rows.place} row {n}") for rows in used for n in range(len(rows.labels))]
+    names = [Path(f"{rows.source} row {n}") for rows in used for n in range(len(rows.labels))]
     encoded = [content for rows in used for content in rows.encoded()]
     decoded = decode_images.decode(
         names,
@@ -110,47 +110,47 @@ def from_rows(
         emit(Noted(text=note))
 
     def missing(class_name: str, part: PartName) -> DataError:
-        return DataError(f"{name}: {part} has no intact image of class {class_name}", look)
+        return DataError(f"{name}: {part} has no intact image of class {class_name}", fix)
 
     images = decoded.parts(labelled.numbers, labelled.class_names, ["train"], missing)
     if "test" in labelled.roles and labelled.roles["test"] not in images:
-        raise DataError(f"{name}: its {labelled.roles['test']} part has no intact image", look)
+        raise DataError(f"{name}: its {labelled.roles['test']} part has no intact image", fix)
     return labelled.full_set(images)
 
 
-def labels_of(name: str, parts: Mapping[PartName, Sequence[Rows]], look: str) -> labels.Labels:
+def labels_of(name: str, parts: Mapping[PartName, Sequence[Rows]], fix: str) -> labels.Labels:
     """Resolve the labels of all parts that have labels. Raises DataError."""
     every = {
-        part: labels.read([(some.place, some.labels) for some in rows], look)
+        part: labels.read([(some.source, some.labels) for some in rows], fix)
         for part, rows in parts.items()
     }
     used = [some for part, rows in parts.items() if every[part] is not None for some in rows]
-    return labels.resolve(name, every, agreed_names(used, look), look)
+    return labels.resolve(name, every, agreed_names(used, fix), fix)
 
 
-def peek(name: str, train: Sequence[Rows], look: str) -> Shape:
+def peek(name: str, train: Sequence[Rows], fix: str) -> Shape:
     """Return classes from all labels, channels and size from the first readable image."""
-    classes = len(labels_of(name, {"train": train}, look).class_names)
+    classes = len(labels_of(name, {"train": train}, fix).class_names)
     damaged = None
     for row, encoded in enumerate(train[0].encoded()):
         try:
-            place = Path(f"{train[0].place} row {row}")
-            (width, height), grey = decode_images.encoded_size(place, encoded)
+            source = Path(f"{train[0].source} row {row}")
+            (width, height), grey = decode_images.encoded_size(source, encoded)
             return Shape(classes, 1 if grey else 3, height, width)
         except DataError as problem:  # all are named when they are decoded
             damaged = damaged or problem
-    raise damaged or DataError(f"{train[0].place} has no rows", look)
+    raise damaged or DataError(f"{train[0].source} has no rows", fix)
 
 
-def agreed_names(rows: Sequence[Rows], look: str) -> tuple[str, ...] | None:
+def agreed_names(rows: Sequence[Rows], fix: str) -> tuple[str, ...] | None:
     """Return the class names that rows state, or None. Raises DataError if they differ."""
     stating = [some for some in rows if some.class_names is not None]
     for some in stating[1:]:
         if some.class_names != stating[0].class_names:
             raise DataError(
-                f"class names differ: {_some(stating[0])} in {stating[0].place}, {_some(some)} in "
-                f"{some.place}",
-                look,
+                f"class names differ: {_some(stating[0])} in {stating[0].source}, {_some(some)} in "
+                f"{some.source}",
+                fix,
             )
     return stating[0].class_names if stating else None
 
@@ -160,7 +160,7 @@ def _some(rows: Rows) -> str:
     return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
 
 
-def encoded_image(cell: Any, place: str, read_file: Callable[[str], bytes], look: str) -> bytes:
+def encoded_image(cell: Any, source: str, read_file: Callable[[str], bytes], fix: str) -> bytes:
     """Return the encoded bytes of an image from a cell: bytes, {bytes, path}, a path, or nested
     lists of 0 to 255, [height, width] or [height, width, 3]. Raises DataError for anything else."""
     path = None
@@ -171,11 +171,11 @@ def encoded_image(cell: Any, place: str, read_file: Callable[[str], bytes], look
     if isinstance(cell, str) or (cell is None and isinstance(path, str)):
         return read_file(str(path if cell is None else cell))
     if isinstance(cell, list):
-        return _portable_map(cell, place, look)
-    raise DataError(f"{place} holds no image", look)
+        return _portable_map(cell, source, fix)
+    raise DataError(f"{source} holds no image", fix)
 
 
-def _portable_map(cell: list[Any], place: str, look: str) -> bytes:
+def _portable_map(cell: list[Any], source: str, fix: str) -> bytes:
     """Encode nested lists of pixels as a .pgm or .ppm file."""
     try:
         pixels = np.asarray(cell)
@@ -185,35 +185,35 @@ def _portable_map(cell: list[Any], place: str, look: str) -> bytes:
     is_image = is_grey or (pixels.ndim == 3 and pixels.shape[2] == 3)
     if not is_image or pixels.dtype.kind not in "iu" or not pixels.size:
         wrong = f"numbers {list(pixels.shape)} of type {pixels.dtype}"
-        raise DataError(f"{place} holds no image of whole numbers from 0 to 255: {wrong}", look)
+        raise DataError(f"{source} holds no image of whole numbers from 0 to 255: {wrong}", fix)
     if pixels.min() < 0 or pixels.max() > 255:
         wrong = f"numbers from {pixels.min()} to {pixels.max()}"
-        raise DataError(f"{place} holds no image of whole numbers from 0 to 255: {wrong}", look)
+        raise DataError(f"{source} holds no image of whole numbers from 0 to 255: {wrong}", fix)
     kind = "P5" if is_grey else "P6"
     header = f"{kind} {pixels.shape[1]} {pixels.shape[0]} 255\n"
     return header.encode() + pixels.astype(np.uint8).tobytes()
 
 
-def file_inside(root: Path, folders: Sequence[Path], name: str, place: str) -> bytes:
+def file_inside(root: Path, folders: Sequence[Path], name: str, source: str) -> bytes:
     """Read a file that a row names, relative to one of `folders` and inside `root`."""
-    look = command("ls", "-l", root)
+    fix = command("ls", "-l", root)
     try:
         paths = [folder / name for folder in folders]
         path = next((path for path in paths if path.exists()), paths[0])
         if not path.resolve().is_relative_to(root.resolve()):
-            raise DataError(f"{place} names the file {name}, which is outside {root}", look)
-        return _content(path, place, look)
+            raise DataError(f"{source} names the file {name}, which is outside {root}", fix)
+        return _content(path, source, fix)
     except (ValueError, RuntimeError) as problem:  # a zero byte, links in a circle
         raise DataError(
-            f"{place} names the file {name!r}, which is no path: {problem}", look
+            f"{source} names the file {name!r}, which is no path: {problem}", fix
         ) from None
 
 
-def _content(path: Path, place: str, look: str) -> bytes:
+def _content(path: Path, source: str, fix: str) -> bytes:
     try:
         if not path.is_file():  # reading a pipe would block for ever
             raise OSError(errno.ENOENT, "no such file")
         return path.read_bytes()
     except OSError as problem:
-        wrong = f"{place} names the file {path}, which cannot be read: {problem.strerror}"
-        raise DataError(wrong, look) from None
+        wrong = f"{source} names the file {path}, which cannot be read: {problem.strerror}"
+        raise DataError(wrong, fix) from None

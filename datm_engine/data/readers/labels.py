@@ -20,26 +20,26 @@ Values = list[int] | list[str]
 Pieces = Sequence[tuple[str, Sequence[Any]]]  # pairs of a file's name and its labels
 
 
-def read(pieces: Pieces, look: str) -> Values | None:
+def read(pieces: Pieces, fix: str) -> Values | None:
     """Check the labels of one part. Returns None if it has none (all null, empty or negative).
 
-    `look` is the hint of errors. Raises DataError for a part of which only some rows have labels,
+    `fix` is the hint of errors. Raises DataError for a part of which only some rows have labels,
     and for a label that is neither a whole number nor a string.
     """
     labels: list[Any] = []
     missing = ""
-    for place, row, value in _rows(pieces):
+    for source, row, value in _rows(pieces):
         if _is_missing(value):
-            missing = missing or f"{place} row {row} has no label ({value!r})"
+            missing = missing or f"{source} row {row} has no label ({value!r})"
         else:
-            labels.append(_plain(value, place, row, look))
+            labels.append(_plain(value, source, row, fix))
     if not labels:
         return None
     if missing:
         raise DataError(
             f"{missing}, but {len(labels):,} other rows of this part have one; "
             "remove the rows without labels",
-            look,
+            fix,
         )
     return labels
 
@@ -75,7 +75,7 @@ def resolve(
     name: str,
     labels: Mapping[PartName, Values | None],
     class_names: tuple[str, ...] | None,
-    look: str,
+    fix: str,
 ) -> Labels:
     """Decide which parts serve as training, validation and test part; number their classes.
 
@@ -86,7 +86,7 @@ def resolve(
         lacks = "has no labels in its train part" if "train" in labels else "has no train part"
         others = [part for part in labels if part != "train"]
         beside = f", only {', '.join(others)}" if others and "train" not in labels else ""
-        raise DataError(f"{name} {lacks}{beside}", look)
+        raise DataError(f"{name} {lacks}{beside}", fix)
     held = {part: values for part, values in labels.items() if values is not None}
     notes = [
         f"{name}: its {part} part has no labels and is not used"
@@ -98,12 +98,12 @@ def resolve(
         roles = {"train": "train", "test": "validation"}
         lack = "no labelled test part" if "test" in labels else "no test part"
         notes.append(f"{name} has {lack}: its validation part is used as the test part")
-    class_names, numbers = class_numbers(name, held, class_names, look)
+    class_names, numbers = class_numbers(name, held, class_names, fix)
     return Labels(class_names, numbers, roles, tuple(notes))
 
 
 def class_numbers(
-    name: str, labels: Mapping[PartName, Values], class_names: tuple[str, ...] | None, look: str
+    name: str, labels: Mapping[PartName, Values], class_names: tuple[str, ...] | None, fix: str
 ) -> tuple[tuple[str, ...], dict[PartName, Tensor]]:
     """Return the names of the classes, and the labels of each part as int64 [n] that index them.
 
@@ -112,7 +112,7 @@ def class_numbers(
     """
     kinds = {type(value) for values in labels.values() for value in values}
     if kinds == {int, str}:
-        raise DataError(f"{name} has labels that are numbers and labels that are strings", look)
+        raise DataError(f"{name} has labels that are numbers and labels that are strings", fix)
     if kinds == {str}:
         names, index = _index_of_names(labels["train"], class_names)
     else:
@@ -120,13 +120,13 @@ def class_numbers(
     unknown = next((v for values in labels.values() for v in values if v not in index), None)
     if unknown is not None:
         wanted = f"outside 0 to {len(names) - 1}" if kinds == {int} else "which train does not have"
-        raise DataError(f"{name} has a label {unknown}, {wanted}", look)
+        raise DataError(f"{name} has a label {unknown}, {wanted}", fix)
     numbers = {part: torch.tensor([index[v] for v in values]) for part, values in labels.items()}
     counts = torch.bincount(numbers["train"], minlength=len(names))
     if not counts.all():
-        raise DataError(f"{name}: train has no image of class {names[int(counts.argmin())]}", look)
+        raise DataError(f"{name}: train has no image of class {names[int(counts.argmin())]}", fix)
     if len(names) < 2:
-        raise DataError(f"{name} has 1 class, at least 2 are needed", look)
+        raise DataError(f"{name} has 1 class, at least 2 are needed", fix)
     return names, numbers
 
 
@@ -152,9 +152,9 @@ def _index_of_numbers(
 
 
 def _rows(pieces: Pieces) -> Iterator[tuple[str, int, Any]]:
-    for place, values in pieces:
+    for source, values in pieces:
         for row, value in enumerate(values):
-            yield place, row, value
+            yield source, row, value
 
 
 def _is_missing(value: Any) -> bool:
@@ -163,7 +163,7 @@ def _is_missing(value: Any) -> bool:
     return value is None or value in ("", b"")
 
 
-def _plain(value: Any, place: str, row: int, look: str) -> int | str:
+def _plain(value: Any, source: str, row: int, fix: str) -> int | str:
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
     if isinstance(value, str):
@@ -171,7 +171,7 @@ def _plain(value: Any, place: str, row: int, look: str) -> int | str:
     if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
         return int(value)
     raise DataError(
-        f"{place} row {row} has the label {str(value)[:60]}, which is neither a whole number nor "
+        f"{source} row {row} has the label {str(value)[:60]}, which is neither a whole number nor "
         "the name of a class",
-        look,
+        fix,
     )

@@ -63,14 +63,14 @@ def _files(folder: Path) -> dict[PartName, Path]:
     return found
 
 
-def _parts(place: Path) -> tuple[dict[PartName, Arrays], tuple[str, ...]]:
+def _parts(path: Path) -> tuple[dict[PartName, Arrays], tuple[str, ...]]:
     """Find parts by the names of files, or in a single file by the names of arrays. Adds notes."""
-    if place.is_dir():
-        files = _files(place)
-    elif (part := _part(place)) is not None:
-        files = _files(place.parent) | {part: place}
+    if path.is_dir():
+        files = _files(path)
+    elif (part := _part(path)) is not None:
+        files = _files(path.parent) | {part: path}
     else:
-        return _arrays(place)
+        return _arrays(path)
     parts: dict[PartName, Arrays] = {}
     notes: dict[str, None] = {}  # each once
     for part, path in files.items():

@@ -51,16 +51,16 @@ class ParquetReader(Reader):
     def training_labels(self) -> TrainingLabels:
         files = parquet_parts.find(self.path).parts
         parts = {part: [_Table(path, self.path).rows() for path in files[part]] for part in files}
-        look = _schema_of(files["train"][0])
-        return image_rows.labels_of(str(self.path), parts, look).of_training()
+        fix = _schema_of(files["train"][0])
+        return image_rows.labels_of(str(self.path), parts, fix).of_training()
 
 
 class _Table:
     """One parquet file, whose columns are known; cells are read later."""
 
-    def __init__(self, path: Path, place: Path) -> None:
+    def __init__(self, path: Path, dataset: Path) -> None:
         self.path = path
-        self.root = place if place.is_dir() else place.parent
+        self.root = dataset if dataset.is_dir() else dataset.parent
         with _open(path) as file:
             schema = file.schema_arrow
         self._features = _features(path, schema)
@@ -84,12 +84,12 @@ class _Table:
                 yield self._encoded(row, cell)
 
     def _encoded(self, row: int, cell: Any) -> bytes:
-        place = f"{self.path} row {row}"
+        cell_name = f"{self.path} row {row}"
 
         def read_file(name: str) -> bytes:
-            return image_rows.file_inside(self.root, (self.path.parent, self.root), name, place)
+            return image_rows.file_inside(self.root, (self.path.parent, self.root), name, cell_name)
 
-        return image_rows.encoded_image(cell, place, read_file, _schema_of(self.path))
+        return image_rows.encoded_image(cell, cell_name, read_file, _schema_of(self.path))
 
     def _cells(self, column: str) -> list[Any]:
         with _reading(self.path), _open(self.path) as file:

@@ -29,28 +29,28 @@ class Files:
     notes: tuple[str, ...]
 
 
-def are_dataset(place: Path) -> bool:
+def are_dataset(root: Path) -> bool:
     """Return whether a path holds a dataset in parquet files, and not tables of metadata of images.
 
     True for a parquet file, and for a folder with a parquet file at most one folder deep whose name
     states its part, or that lies in a folder named by a part with no image below it, or with
     parquet files and no image at all.
     """
-    if not place.is_dir():
-        return place.suffix.lower() == SUFFIX
-    near = list(_near(place))
-    stating = {path.parent for path in near if _part_of(path, place)}
+    if not root.is_dir():
+        return root.suffix.lower() == SUFFIX
+    near = list(_near(root))
+    stating = {path.parent for path in near if _part_of(path, root)}
     return (
         any(map(_part_in_name, near))
         or any(_without_images(folder) for folder in stating)
-        or _without_images(place)
+        or _without_images(root)
     )
 
 
-def _without_images(place: Path) -> bool:
+def _without_images(root: Path) -> bool:
     """Return whether a folder has parquet files and no image, at any depth."""
     found = False
-    for _, folders, names in os.walk(place):
+    for _, folders, names in os.walk(root):
         folders[:] = [name for name in folders if not name.startswith(".")]
         suffixes = {Path(name).suffix.lower() for name in names if not name.startswith(".")}
         if suffixes.intersection(EXTENSIONS):
@@ -59,37 +59,37 @@ def _without_images(place: Path) -> bool:
     return found
 
 
-def _near(place: Path) -> Iterator[Path]:
+def _near(root: Path) -> Iterator[Path]:
     """Yield parquet files at most one folder deep, by names: there may be a million images."""
-    for folder, folders, names in os.walk(place):
-        if folder != str(place):
+    for folder, folders, names in os.walk(root):
+        if folder != str(root):
             folders.clear()
         yield from (Path(folder, name) for name in names if name.lower().endswith(SUFFIX))
 
 
-def find(place: Path) -> Files:
+def find(root: Path) -> Files:
     """Find the files of each part. Raises DataError without a training part, and for several
     configurations."""
-    if not place.is_dir():
-        return _beside(place)
+    if not root.is_dir():
+        return _beside(root)
     paths = sorted(
         path
-        for path in place.rglob("*")
+        for path in root.rglob("*")
         if path.suffix.lower() == SUFFIX
         and path.is_file()
-        and not _is_hidden(path.relative_to(place))
+        and not _is_hidden(path.relative_to(root))
     )
-    stated = {path: part for path in paths if (part := _part_of(path, place)) is not None}
+    stated = {path: part for path in paths if (part := _part_of(path, root)) is not None}
     if not stated:  # no split: a share of it is held out
         folders = sorted({path.parent for path in paths})
         if len(folders) > 1:
-            raise _several(place, folders)
+            raise _several(root, folders)
         return Files({"train": paths}, ())
     groups: dict[Path, dict[PartName, list[Path]]] = {}
     for path, part in stated.items():
-        groups.setdefault(_configuration(path, place), {}).setdefault(part, []).append(path)
-    notes = _skipped(place, [path for path in paths if path not in stated])
-    return _one_of(place, groups, notes)
+        groups.setdefault(_configuration(path, root), {}).setdefault(part, []).append(path)
+    notes = _skipped(root, [path for path in paths if path not in stated])
+    return _one_of(root, groups, notes)
 
 
 def _beside(file: Path) -> Files:
@@ -107,19 +107,19 @@ def _beside(file: Path) -> Files:
 
 
 def _one_of(
-    place: Path, groups: dict[Path, dict[PartName, list[Path]]], notes: tuple[str, ...]
+    root: Path, groups: dict[Path, dict[PartName, list[Path]]], notes: tuple[str, ...]
 ) -> Files:
     training = [folder for folder, parts in groups.items() if "train" in parts]
     if not training:
-        raise _no_train(place, {part: [] for parts in groups.values() for part in parts})
+        raise _no_train(root, {part: [] for parts in groups.values() for part in parts})
     if len(training) > 1:
-        raise _several(place, training)
+        raise _several(root, training)
     chosen = dict(groups.pop(training[0]))
     others = {folder: parts for folder, parts in groups.items() if parts}
     if len(others) == 1 and len(chosen) == 1:  # a/train.parquet and b/test.parquet
         return Files(chosen | others.popitem()[1], notes)
     left = [path for parts in others.values() for paths in parts.values() for path in paths]
-    return Files(chosen, (*notes, *_skipped(place, left)))
+    return Files(chosen, (*notes, *_skipped(root, left)))
 
 
 def _configuration(path: Path, root: Path) -> Path:
@@ -153,28 +153,28 @@ def _is_hidden(path: Path) -> bool:
     return any(word.startswith(".") for word in path.parts)
 
 
-def _skipped(place: Path, paths: list[Path]) -> tuple[str, ...]:
+def _skipped(root: Path, paths: list[Path]) -> tuple[str, ...]:
     if not paths:
         return ()
-    some = ", ".join(str(path.relative_to(place)) for path in paths[:3])
+    some = ", ".join(str(path.relative_to(root)) for path in paths[:3])
     more = ", …" if len(paths) > 3 else ""
     verb = "file is" if len(paths) == 1 else "files are"
     return (f"{len(paths)} parquet {verb} of no part that is used, and skipped: {some}{more}",)
 
 
-def _several(place: Path, folders: list[Path]) -> DataError:
-    named = ", ".join(str(folder.relative_to(place)) for folder in folders[:5])
+def _several(root: Path, folders: list[Path]) -> DataError:
+    named = ", ".join(str(folder.relative_to(root)) for folder in folders[:5])
     more = ", …" if len(folders) > 5 else ""
-    inside = next(folder for folder in sorted(folders) if folder != place)
+    inside = next(folder for folder in sorted(folders) if folder != root)
     return DataError(
-        f"{place} has {len(folders)} configurations, each with a train part: {named}{more}; "
+        f"{root} has {len(folders)} configurations, each with a train part: {named}{more}; "
         "choose one",
         command("--dataset", inside),
     )
 
 
-def _no_train(place: Path, parts: dict[PartName, list[Path]]) -> DataError:
+def _no_train(root: Path, parts: dict[PartName, list[Path]]) -> DataError:
     return DataError(
-        f"{place} has parquet files of {', '.join(sorted(parts))}, and none of a train part",
-        command("ls", "-R", place),
+        f"{root} has parquet files of {', '.join(sorted(parts))}, and none of a train part",
+        command("ls", "-R", root),
     )
