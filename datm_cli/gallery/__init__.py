@@ -5,8 +5,5 @@ pictures and numbers when they are needed. `grid_order` decides which images the
 `image_history` reads one image from the samples of its run. `class_list`, `image_view`,
 `comparison_view` and `label_bars` are widgets.
 
-Only `gallery_set` and what imports it load torch; the app shows its first screen before. Import
-from these modules.
+Only `gallery_set` and what imports it load torch; the app shows its first screen before.
 """
-
-__all__: list[str] = []

@@ -94,9 +94,11 @@ class ClassList(Vertical):
         for number, name in zip(self._numbers, names, strict=True):
             if cell_len(name) > width:
                 name = set_cell_size(name, width - 1) + "…"
-            values: list[float | None] = [one.mean_entropy(number) for one in self._sets]
+            values: list[float | None] = [
+                one.mean_entropy(one.images_of(number)) for one in self._sets
+            ]
             if is_single and first.has_start:
-                values.append(first.mean_change(number))
+                values.append(first.mean_change(first.images_of(number)))
             line = " " + set_cell_size(name, width)
             line += "".join("        …" if v is None else f"{v:9.2f}" for v in values)
             lines.append(Text(line))

@@ -86,19 +86,21 @@ class GallerySet:
         top = int(self._synthetic.labels[index].argmax())
         return None if top == self.class_of(index) else self.class_names[top]
 
-    def mean_entropy(self, number: int) -> float:
-        """Over the images of a class, nats."""
-        return float(self.entropy[self.images_of(number)].mean())
+    def mean_entropy(self, images: range) -> float:
+        """Over the labels of images, nats."""
+        return float(self.entropy[images].mean())
+
+    def mean_change(self, images: range) -> float | None:
+        """Root mean square change since the start, in [0, 1], over images of one class.
+
+        None until it is computed.
+        """
+        number, first = divmod(images.start, self.ipc)
+        known = self._changes.get(number)
+        return None if known is None else float(known[first : first + len(images)].mean())
 
     def change(self, index: int) -> float | None:
-        """Root mean square change of an image since its start, in [0, 1]. None until computed."""
-        known = self._changes.get(self.class_of(index))
-        return None if known is None else float(known[index % self.ipc])
-
-    def mean_change(self, number: int) -> float | None:
-        """Over the images of a class. None until computed."""
-        known = self._changes.get(number)
-        return None if known is None else float(known.mean())
+        return self.mean_change(range(index, index + 1))
 
     def compute_changes(self, number: int) -> None:
         """Compute the changes of a class. Takes seconds for many whitened images."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum
 
 from datm_cli.gallery.gallery_set import GallerySet
 from datm_cli.screen.picture_grid import Caption
 from datm_cli.screen.picture_widgets import Pixels
-
-Value = float | None
 
 
 class Order(Enum):
@@ -20,104 +20,91 @@ class Order(Enum):
     CHANGE = "by change"
 
 
+@dataclass(frozen=True)
 class GridImages:
     """Images of one or two sets for a `PictureGrid`.
 
     items: for each item the image of each set, None where a set has none.
     """
 
-    def __init__(
-        self,
-        sets: Sequence[GallerySet],
-        items: Sequence[tuple[int | None, ...]],
-        captions: Sequence[Caption],
-        *,
-        clip: bool,
-    ) -> None:
-        self.per_item = len(sets)
-        self.items = items
-        self._sets, self._captions, self._clip = sets, captions, clip
+    sets: Sequence[GallerySet]
+    items: Sequence[tuple[int | None, ...]]
+    captions: Sequence[Caption]
+    clip: bool
+
+    @property
+    def per_item(self) -> int:
+        return len(self.sets)
 
     def __len__(self) -> int:
         return len(self.items)
 
     def pictures(self, items: range) -> list[list[Pixels | None]]:
         columns = []  # for each set its pictures
-        for number, one in enumerate(self._sets):
+        for number, one in enumerate(self.sets):
             images = [self.items[item][number] for item in items]
             indices = [image for image in images if image is not None]
-            drawn = dict(zip(indices, one.pictures(indices, clip=self._clip), strict=True))
+            drawn = dict(zip(indices, one.pictures(indices, clip=self.clip), strict=True))
             columns.append([None if image is None else drawn[image] for image in images])
         return [list(item) for item in zip(*columns, strict=True)]
 
     def caption(self, item: int) -> Caption:
-        return self._captions[item]
+        return self.captions[item]
 
 
 def class_grid(
     sets: Sequence[GallerySet], classes: Sequence[int], order: Order, *, clip: bool
 ) -> GridImages:
     """The first image of each class. Classes are sorted by means over their images."""
-
-    def values(number: int) -> list[Value]:
-        match order:
-            case Order.NUMBER:
-                return [None] * len(sets)
-            case Order.ENTROPY:
-                return [one.mean_entropy(number) for one in sets]
-            case Order.CHANGE:
-                return [one.mean_change(number) for one in sets]
-
     names = sets[0].class_names
-    ordered = _sorted(classes, values)
-    captions = [Caption(_caption(names[number], numbers)) for number, numbers in ordered]
-    items = [tuple(one.images_of(number)[0] for one in sets) for number, _ in ordered]
-    return GridImages(sets, items, captions, clip=clip)
+    rows = [(names[number], [one.images_of(number) for one in sets]) for number in classes]
+    ordered = _sorted(sets, rows, order)
+    captions = [Caption(caption) for caption, _ in ordered]
+    items = [tuple(images[0] for images in row) for _, row in ordered]
+    return GridImages(sets, items, captions, clip)
 
 
 def image_grid(sets: Sequence[GallerySet], number: int, order: Order, *, clip: bool) -> GridImages:
-    """The images of a class. An image whose likeliest class is another one is marked."""
-
-    def images(position: int) -> tuple[int | None, ...]:
-        return tuple(
-            one.images_of(number)[position] if position < one.ipc else None for one in sets
-        )
-
-    def values(position: int) -> list[Value]:
-        return [
-            None
-            if image is None or order is Order.NUMBER
-            else float(one.entropy[image])
-            if order is Order.ENTROPY
-            else one.change(image)
-            for one, image in zip(sets, images(position), strict=True)
-        ]
-
+    """The images of a class. An image whose label has another likeliest class is marked."""
+    rows = []
+    for k in range(max(one.ipc for one in sets)):
+        # A range of one image, or of none if the set has fewer.
+        rows.append((f"#{k}", [one.images_of(number)[k : k + 1] for one in sets]))
     captions, items = [], []
-    for position, numbers in _sorted(range(max(one.ipc for one in sets)), values):
-        items.append(images(position))
+    for caption, row in _sorted(sets, rows, order):
+        items.append(tuple(images[0] if images else None for images in row))
         others = [
-            None if image is None else one.other_top_class(image)
-            for one, image in zip(sets, items[-1], strict=True)
+            one.other_top_class(images[0]) if images else None
+            for one, images in zip(sets, row, strict=True)
         ]
-        text = _caption(f"#{position}", numbers)
         if order is Order.NUMBER and any(others):
-            text += "  " + " | ".join(other or "–" for other in others)
-        captions.append(Caption(text, marked=any(others)))
-    return GridImages(sets, items, captions, clip=clip)
+            caption += "  " + " | ".join(other or "–" for other in others)
+        captions.append(Caption(caption, marked=any(others)))
+    return GridImages(sets, items, captions, clip)
 
 
-def _sorted(
-    numbers: Sequence[int], values: Callable[[int], list[Value]]
-) -> list[tuple[int, list[Value]]]:
-    """Sort numbers by their value in the first set, the largest first, unknown ones last."""
-    valued = [(number, values(number)) for number in numbers]
-    return sorted(
-        valued, key=lambda pair: -float("inf") if pair[1][0] is None else pair[1][0], reverse=True
-    )
+# A caption, and for each set the images that the row is about.
+Row = tuple[str, list[range]]
 
 
-def _caption(name: str, values: Sequence[Value]) -> str:
-    if all(value is None for value in values):
-        return name
-    return f"{name}  " + " | ".join("–" if value is None else f"{value:.2f}" for value in values)
+def _sorted(sets: Sequence[GallerySet], rows: Sequence[Row], order: Order) -> list[Row]:
+    """Sort rows by their value in the first set, unknown values last, and add all sets' values to
+    the captions."""
+    if order is Order.NUMBER:
+        return list(rows)
+
+    def value(one: GallerySet, images: range) -> float | None:
+        if not images:
+            return None
+        return one.mean_entropy(images) if order is Order.ENTROPY else one.mean_change(images)
+
+    valued = []
+    for caption, row in rows:
+        values = [value(one, images) for one, images in zip(sets, row, strict=True)]
+        if any(number is not None for number in values):
+            shown = ("–" if number is None else f"{number:.2f}" for number in values)
+            caption += "  " + " | ".join(shown)
+        first = -math.inf if values[0] is None else values[0]
+        valued.append((first, (caption, row)))
+    valued.sort(key=lambda pair: pair[0], reverse=True)
+    return [row for _, row in valued]

@@ -2,7 +2,5 @@
 
 `full_screen` is the base class of both apps (keys, themes, help, saving the screen, signals),
 `picture_widgets` draws one picture, `picture_grid` many with captions, `screenshot` writes a
-screen as a PNG or SVG file. None of it loads torch. Import from these modules.
+screen as a PNG or SVG file. None of it loads torch.
 """
-
-__all__: list[str] = []

@@ -3,5 +3,3 @@
 A panel is a subclass of `panel.Panel` that draws a `RunState`. To add one, write the class here,
 yield it in `DashboardApp.compose` and give its id a size in `dashboard.tcss`.
 """
-
-__all__: list[str] = []
