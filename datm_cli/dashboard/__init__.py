@@ -5,5 +5,5 @@ It reads the events that a run writes into its directory, folds them into a
 talks to the engine; stopping a run is a signal to its process.
 
 `dashboard_app` and `tune_dashboard` are the screens, `panels` has their panels, `dialogs` what
-opens above them, `samples` reads the images that a run saves.
+opens above them.
 """

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from datm_cli.gallery.image_history import HistoryImage, SampleFiles
+from datm_cli.gallery.image_history import HistoryImage, RunSamples
 from datm_cli.screen.picture_widgets import Pixels
 from datm_cli.target import TargetSet
 from datm_cli.text.escapes import printable
@@ -40,7 +40,7 @@ class GallerySet:
         _, self.channels, self.height, self.width = synthetic.images.shape
         self.entropy: Floats = entropies(synthetic.labels).numpy()
         self.max_entropy = math.log(len(self.class_names)) or 1.0  # of a uniform label, nats
-        self.samples = SampleFiles(target.run) if target.run else None
+        self.samples = RunSamples(target.run) if target.run else None
         self._synthetic = synthetic
         self._start = target.start  # uint8 [n, channels, height, width]
         self._changes: dict[int, Floats] = {}  # class → [ipc]

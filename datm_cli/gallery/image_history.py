@@ -27,7 +27,7 @@ class HistoryImage:
     is_of_set: bool = False
 
 
-class SampleFiles:
+class RunSamples:
     """The samples of a run. unreadable: what is wrong with those that cannot be read."""
 
     def __init__(self, run: Run) -> None:

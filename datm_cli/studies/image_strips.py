@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from datm_cli.gallery.image_history import SampleFiles
+from datm_cli.gallery.image_history import RunSamples
 from datm_cli.text.contact_sheet import Row, save_sheet
 from datm_engine.runs.directory import Run
 from datm_engine.settings.derived.window_rules import THIRDS
@@ -57,7 +57,7 @@ def _strips(plan: StudyPlan, runs_dir: Path, ipc: int) -> Iterator[Strip]:
     if any(start is None for start in starts):
         return
     names = SyntheticSet.load(runs[0].distilled).class_names
-    samples = [SampleFiles(run) for run in runs]
+    samples = [RunSamples(run) for run in runs]
     for number in _spread(len(names), IMAGES):
         index = number * ipc  # images stand class after class
         images = [{image.iteration: image for image in one.images_of(index)} for one in samples]

@@ -14,7 +14,7 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from datm_cli.gallery.image_history import SampleFiles
+from datm_cli.gallery.image_history import RunSamples
 from datm_cli.screen.sample_files import read_class_names, read_sample, read_start
 from datm_engine.data.image_sets import FullSet, ImageSet
 from datm_engine.data.preprocessing import Normalization
@@ -42,7 +42,7 @@ def look_at_set(path: Path) -> None:
 
 def look_at_samples(path: Path) -> None:
     run = Run(path.parent.parent)
-    samples = SampleFiles(run)
+    samples = RunSamples(run)
     for moment in samples.images_of(0):
         moment.read()
     read_sample(path, 3)

@@ -11,7 +11,7 @@ import pytest
 from textual.app import App
 from textual.widget import Widget
 
-from datm_cli.gallery.image_history import SampleFiles
+from datm_cli.gallery.image_history import RunSamples
 from datm_cli.gallery.image_view import DARKER, LIGHTER, SAME, signed_difference
 from datm_cli.gallery.label_bars import LabelBars
 from datm_cli.screen.picture_widgets import Picture, PixelPicture, picture_maker, sharp_size
@@ -174,30 +174,30 @@ def test_nothing_is_asked_of_the_terminal_without_the_option(monkeypatch):
 
 def test_moments_come_in_order_with_their_pictures(make_run):
     run = Run(make_run())
-    moments = SampleFiles(run).images_of(0)
+    moments = RunSamples(run).images_of(0)
     assert [moment.iteration for moment in moments] == [100, 200, 300, 400]
     first, last = moments[0].read(), moments[-1].read()
     assert first.shape == (24, 24, 3)
     assert int(last.max()) > int(first.max()), "contrast grows"
-    assert not SampleFiles(run).images_of(99)
+    assert not RunSamples(run).images_of(99)
 
 
 def test_a_preview_is_a_moment_too(make_run):
     run = Run(make_run())
     (run.samples / "000400.safetensors").rename(run.preview)
-    assert [moment.iteration for moment in SampleFiles(run).images_of(0)] == [100, 200, 300, 400]
+    assert [moment.iteration for moment in RunSamples(run).images_of(0)] == [100, 200, 300, 400]
 
 
 def test_a_sample_without_indices_shows_nobody_knows_which(make_run):
     run = Run(make_run(samples=0))
-    samples = SampleFiles(run)
+    samples = RunSamples(run)
     assert not samples.images_of(0)
     assert not samples.unreadable, "the start is no sample"
 
 
 def test_a_moment_whose_file_is_gone_cannot_be_seen(make_run):
     run = Run(make_run())
-    moment = SampleFiles(run).images_of(0)[0]
+    moment = RunSamples(run).images_of(0)[0]
     (run.samples / "000100.safetensors").unlink()
     with pytest.raises(FileError, match="cannot be read"):
         moment.read()
