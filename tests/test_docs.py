@@ -119,14 +119,14 @@ def settle(parameters: dict[str, Any], data_dir: Path) -> None:
 
 def settle_study(parameters: dict[str, Any], data_dir: Path) -> None:
     dataset = parameters["dataset"]
-    StudyRequest(
-        **{key: parameters[key] for key in ("kind", "ipcs", "methods", "preset", "name")},
+    given = GivenSettings(
         dataset="digits" if dataset not in (None, *NAMES) else dataset,
-        config_file=None,
+        preset=parameters["preset"],
         assignments=parameters["assignments"] or [],
-        flags={},
         data_dir=data_dir,
-    ).plan()
+    )
+    own = {key: parameters[key] for key in ("kind", "ipcs", "methods", "name")}
+    StudyRequest(**own, given=given).plan()
 
 
 def listed(text: str | None) -> list[str]:

@@ -87,6 +87,7 @@ def study(
     The runs are ordinary ones, and share experts. Finished runs are kept: the same command resumes
     a study that was stopped.
     """
+    from datm_cli.resolve import GivenSettings
     from datm_cli.session.run_stage import StopRequest
     from datm_cli.studies import study_files
     from datm_cli.studies.study_request import StudyRequest, parse_names
@@ -98,11 +99,9 @@ def study(
     baselines: list[str] | None = None if against is None else []
     if against is not None and against != "none":
         baselines = parse_names("--against", against)
-    request = StudyRequest(
-        kind=kind,
+    given = GivenSettings(
+        data_dir=folders.data,
         dataset=dataset,
-        ipcs=ipcs,
-        methods=methods,
         preset=preset,
         config_file=config_file,
         assignments=assignments or [],
@@ -117,10 +116,8 @@ def study(
             evaluate__full_repeats=repeats,
             evaluate__against=baselines,
         ),
-        name=name,
-        data_dir=folders.data,
     )
-    plan, origins = request.plan()
+    plan, origins = StudyRequest(kind, ipcs, methods, name, given).plan()
     folder = to or Path("studies") / f"{plan.name}-{plan.kind}"
     compute = options.ComputeOptions(device, precision, compiling, memory, threads)
     silent = quiet or as_json

@@ -92,23 +92,22 @@ def tune(
     limit = parse_budget(budget)
     require("optuna", extra="tune", purpose="datm tune")
     folders = options.folders(data_dir, experts_dir, tunes_dir)
-    flags = options.tables(
-        dataset__resolution=resolution,
-        dataset__skip_damaged=skip_damaged or None,
-        distill__seed=seed,
-    )
-    settled = GivenSettings(
+    given = GivenSettings(
         data_dir=folders.data,
         dataset=dataset,
         ipc=ipc,
         preset=preset,
         config_file=config_file,
-        flags=flags,
+        flags=options.tables(
+            dataset__resolution=resolution,
+            dataset__skip_damaged=skip_damaged or None,
+            distill__seed=seed,
+        ),
         assignments=assignments or [],
         method=method,
         window=window,
-    ).resolve()
-    request = request_tune(settled, flags, assignments or [], window, iterations)
+    )
+    request = request_tune(given, iterations)
     names = [name.strip() for name in (devices or "").split(",") if name.strip()]
     if names and device:
         raise ConfigError("--device and --devices are both given", "--device ''")

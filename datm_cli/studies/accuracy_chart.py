@@ -59,6 +59,7 @@ def standalone_svg(chart: Chart) -> str:
     parts: list[object] = [tag("text", chart.title, x=6, y=15, class_="title")]
     x, y = 6.0, float(_TITLE_LINE + 12)
     for number, series in enumerate(chart.series):
+        # A swatch of 26, its name, and gaps: on the next line if it does not fit.
         width = 34 + LETTER * len(series.name) + 12
         if x > 6 and x + width > WIDTH:
             x, y = 6.0, y + _LEGEND_LINE

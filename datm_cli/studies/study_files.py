@@ -81,6 +81,7 @@ def write(study: StudyResult, runs_dir: Path, folder: Path) -> list[Path]:
             suffix = "" if network == study.plan.networks[0] else f"-{network}"
             pictures.append(folder / f"accuracy{suffix}.svg")
             save_text(pictures[-1], standalone_svg(chart))
+        # Windows of one dataset start from the same images, methods need not.
         strips_file = None
         if study.plan.kind == "window" and (strips := read_strips(study.plan, runs_dir)):
             strips_file = folder / "strips.png"

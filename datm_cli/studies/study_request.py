@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from datm_cli.resolve import GivenSettings, read_config
 from datm_engine.errors import ConfigError
@@ -16,7 +15,7 @@ from datm_engine.runs.names import valid_name
 from datm_engine.settings import presets
 from datm_engine.settings.config import parse_assignments
 from datm_engine.settings.derived.window_rules import THIRDS
-from datm_engine.settings.origins import Note, Tables
+from datm_engine.settings.origins import Note
 from datm_engine.settings.resolved import Resolved
 from datm_engine.studies.study_plan import (
     EVERY_LOSS,
@@ -38,25 +37,20 @@ KINDS = ("window", "methods")
 
 @dataclass(frozen=True)
 class StudyRequest:
-    """The options of `datm study`, as they were given. flags: tables of settings that have options
-    of their own."""
+    """The options of `datm study`, as they were given. given: those of all runs."""
 
     kind: str
-    dataset: str | None
     ipcs: str
     methods: str | None
-    preset: str | None
-    config_file: Path | None
-    assignments: Sequence[str]
-    flags: Tables
     name: str | None
-    data_dir: Path
+    given: GivenSettings
 
     def plan(self) -> tuple[StudyPlan, dict[str, Resolved]]:
         """The plan, and the settings of its runs by the runs' names. Raises ConfigError."""
         if self.kind not in KINDS:
             near = difflib.get_close_matches(self.kind, KINDS, 1) or KINDS
             wrong = f"there is no study of {self.kind}; there are {' and '.join(KINDS)}"
+            # The command as it was typed, with the kind that was meant.
             typed = [near[0] if word == self.kind else word for word in sys.argv[1:]]
             raise ConfigError(wrong, command("datm", *typed))
         if self.kind == "methods":
@@ -67,9 +61,9 @@ class StudyRequest:
 
     def _plan_windows(self) -> tuple[StudyPlan, dict[str, Resolved]]:
         # With any window: the plan replaces it.
-        settled = {ipc: self._settle(ipc, window=THIRDS[0]) for ipc in parse_ipcs(self.ipcs)}
-        typed = parse_assignments(self.assignments).get("distill", {})
-        file = read_config(self.config_file)[0] if self.config_file else {}
+        settled = {ipc: self._resolve(ipc, window=THIRDS[0]) for ipc in parse_ipcs(self.ipcs)}
+        typed = parse_assignments(self.given.assignments).get("distill", {})
+        file = read_config(self.given.config_file)[0] if self.given.config_file else {}
         configs = {}
         for ipc, own in settled.items():
             over: dict[str, float] = {}
@@ -92,7 +86,7 @@ class StudyRequest:
     def _plan_methods(self) -> tuple[StudyPlan, dict[str, Resolved]]:
         methods = self._known_methods()
         ipcs = parse_ipcs(self.ipcs)
-        settled = {(m, ipc): self._settle(ipc, method=m) for m in methods for ipc in ipcs}
+        settled = {(m, ipc): self._resolve(ipc, method=m) for m in methods for ipc in ipcs}
         mirrored = {key: own.config.evaluate.mirrored for key, own in settled.items()}
         if self.methods is None:  # all that are tested as the first one is
             alike = mirrored[methods[0], ipcs[0]]
@@ -122,20 +116,11 @@ class StudyRequest:
             raise ConfigError(wrong, f"--methods {','.join(named)}")
         return methods
 
-    def _settle(
+    def _resolve(
         self, ipc: int, *, method: str | None = None, window: str | None = None
     ) -> Resolved:
-        return GivenSettings(
-            data_dir=self.data_dir,
-            dataset=self.dataset,
-            ipc=ipc,
-            preset=self.preset,
-            config_file=self.config_file,
-            flags=self.flags,
-            assignments=self.assignments,
-            method=method,
-            window=window,
-        ).resolve(no_calibration=NO_CALIBRATION)
+        given = replace(self.given, ipc=ipc, method=method, window=window)
+        return given.resolve(no_calibration=NO_CALIBRATION)
 
     def _study_name(self, settled: Iterable[Resolved]) -> str:
         if self.name is not None:

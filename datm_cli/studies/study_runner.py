@@ -70,6 +70,7 @@ class StudyRunner:
             try:
                 is_finished = self._make(planned)
             except MatchingError as problem:
+                # That matching fails with these settings is a result too.
                 failures.append(problem)
                 self._remark(problem.message)
                 continue
@@ -96,6 +97,7 @@ class StudyRunner:
         ):
             for event in run.events() if is_new else []:
                 screen.read(event)
+            # Baselines that another run has measured are recorded as this run's own.
             for row in shared_rows(run, started):
                 screen.read(record.write(row))
             on = replace(on, stop=stop)

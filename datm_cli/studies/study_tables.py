@@ -80,6 +80,7 @@ def _cell(study: StudyResult, name: str, ipc: int, network: str) -> TableCell:
         run = study.run(name, ipc)
         ours = "failed" if run and run.status == "failed" else "–"
     published = cell.published and mean_and_deviation(cell.published.mean, cell.published.std, 1)
+    # Selections of real images are never bold.
     means = {n: row.accuracy_mean for n, row in study.variant_rows(ipc, network).items()}
     is_best = name in means and means[name] == max(means.values())
     return TableCell(ours, published or "", is_best)

@@ -77,6 +77,7 @@ class TrialRunner:
         def show(event: Event) -> None:
             nonlocal is_pruned
             reader.read(event)
+            # Known only once the images are loaded and split.
             if isinstance(event, DatasetReady) and not event.validation:
                 raise _nothing_held_out(event, run.config())
             if isinstance(event, CandidateScored):

@@ -87,6 +87,7 @@ def write_preset(tune: Tune, state: RunState, typed: str, to: Path | None) -> Pa
     derived = tune.run(0).manifest().derived  # by the experts, for the trials' length
     config = lengthened(tune.config(), tune.run(best.number).config(), derived)
     heading = _heading(tune, state, best, path, is_derived=bool(derived))
+    # Escaped, because a line break in a name would end the comment.
     text = preset_text(config, [*map(printable, heading), printable(f"made by: {typed}")])
     save_text(tune.preset, text)
     if to is not None:

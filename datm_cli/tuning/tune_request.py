@@ -3,13 +3,13 @@ that are held because the user gave them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from datm_cli.resolve import GivenSettings
 from datm_engine.runs.names import name_from
-from datm_engine.settings.config import Config, parse_assignments
+from datm_engine.settings.config import Config
 from datm_engine.settings.resolved import Resolved
 from datm_engine.tuning.search_space import KEYS, WINDOW, SearchSpace
 from datm_engine.tuning.trial_settings import shortened
@@ -62,23 +62,13 @@ class TuneRequest:
         return notes
 
 
-def request_tune(
-    settled: Resolved,
-    flags: Mapping[str, Mapping[str, Any]],
-    assignments: Iterable[str],
-    window: str | None,
-    iterations: int | None,
-) -> TuneRequest:
-    """flags, assignments, window: as they were given; what they set is held. Raises ConfigError if
-    no trial can have these settings, or nothing is left to search."""
+def request_tune(given: GivenSettings, iterations: int | None) -> TuneRequest:
+    """Resolve the settings; what options and --set give is held. Raises ConfigError if no trial can
+    have these settings, or nothing is left to search."""
+    settled = given.resolve()
     searched = {key for keys in KEYS.values() for key in keys}
-    given = {
-        f"{table}.{key}"
-        for tables in (flags, parse_assignments(assignments))
-        for table, keys in tables.items()
-        for key in keys
-    }
-    held = frozenset(searched & given) | frozenset(WINDOW if window else ())
+    stated = {f"{table}.{key}" for table, keys in given.overrides().items() for key in keys}
+    held = frozenset(searched & stated) | frozenset(WINDOW if given.window else ())
     request = TuneRequest(settled, held, iterations or settled.config.distill.iterations)
     request.notes()  # checks the search space, before any work
     return request

@@ -78,7 +78,7 @@ class TuneRunner:
             reader(output.remarks(), silent=self.silent) as shown,
             tune.log.recording() as record,
         ):
-            before = tune.log.events()
+            before = tune.log.events()  # of earlier processes, which the scheduler repeats
             started = RunStarted(
                 run=tune.name,
                 command="tune",

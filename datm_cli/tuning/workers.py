@@ -94,6 +94,7 @@ def run_on_devices(
             halt.set()
         else:
             _hand_out_trials(scheduler, workers)
+        # Nobody works: the budget is spent, or there is nothing left to try.
         if not (busy := [worker for worker in workers if worker.trial is not None]):
             break
         ready = wait([worker.pipe for worker in busy], timeout=POLL_SECONDS)
@@ -132,7 +133,7 @@ def _answer(scheduler: TrialScheduler, worker: Worker, on_end: OnEnd) -> DatmErr
             case ("failed", message, hint):
                 worker.trial = None
                 return DatmError(message, hint)
-    except (EOFError, ConnectionError):
+    except (EOFError, ConnectionError):  # the process is gone: out of memory, or killed
         worker.trial = None
         worker.process.join(EXIT_SECONDS)
         code = worker.process.exitcode
@@ -149,6 +150,7 @@ def _work(runner: TrialRunner, pipe: Connection[Any, Any], halt: SharedFlag, par
         signal.signal(number, signal.SIG_IGN)
 
     def stop() -> bool:
+        # If the parent dies, its children get another one.
         return halt.is_set() or os.getppid() != parent
 
     def score(iteration: int, accuracy: float) -> bool:

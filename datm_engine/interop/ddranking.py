@@ -56,6 +56,7 @@ def parameters(synthetic: SyntheticSet) -> dict[str, Any]:
     """The content of the YAML file."""
     side = list(synthetic.images.shape[2:])
     depth = synthetic.config.get("network", {}).get("depth", 4 if side[0] == 64 else 3)
+    # DD-Ranking names its ConvNets by their depth.
     model = f"ConvNet-{depth}"
     strengths = {
         name: strength if operation in synthetic.augmentation else off

@@ -113,8 +113,9 @@ def check_accuracy(
         return None
     draws = generator(config.dataset.seed, "images to check experts on")
     chosen = torch.randperm(len(data.train), generator=draws)[:CHECKED_IMAGES]
-    network = expert_network(config, data, seed=0, runtime=runtime)
-    theta = runtime.place(experts.snapshot(0, experts.epochs))
+    network = expert_network(config, data, seed=0, runtime=runtime)  # its own weights are unused
+    theta = runtime.place(experts.snapshot(0, experts.epochs))  # [weights]
+    # Waits for the device.
     accuracy = network.accuracy(theta, data.train.images[chosen], data.train.labels[chosen])
     if accuracy < lowest_plausible(data.classes):
         text = (
@@ -234,6 +235,7 @@ def _flat(title: str, path: Path, weights: Any, layout: Layout) -> Tensor:
             found = f"{shapes[first]} where the network has {ours}"
         wrong = f"{title} is of another network: it has {found}"
         raise ConfigError(wrong, _fitting_setting(shapes, layout.shapes))
+    # [out, in, 3, 3], [out], … → [weights], in the order of the network's parameters
     flat = torch.cat([tensor.detach().reshape(-1).float() for tensor in weights])
     if not bool(torch.isfinite(flat).all()):
         raise bad_file(path, f"{title} holds weights that are not finite")
@@ -242,11 +244,13 @@ def _flat(title: str, path: Path, weights: Any, layout: Layout) -> Tensor:
 
 def _fitting_setting(theirs: Shapes, ours: Shapes) -> str:
     """The setting that makes our network theirs, as far as the shapes show it."""
+    # The first weight is the first convolution's: [width, channels, 3, 3].
     if theirs and theirs[0] and theirs[0][0] != ours[0][0]:
         return f"--set network.width={theirs[0][0]}"
     if _has_norm(theirs) != _has_norm(ours):
         return "--set network.norm=" + ("instance" if _has_norm(theirs) else "none")
     if len(theirs) != len(ours):
+        # A block has weight and bias of the convolution and of the normalization, if it has one.
         return f"--set network.depth={max(1, (len(theirs) - 2) // (4 if _has_norm(ours) else 2))}"
     return HELP
 

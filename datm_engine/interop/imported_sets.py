@@ -50,6 +50,7 @@ def with_dataset(
     published = None
     if config.dataset.preprocessing == "normalize" and config.dataset.name in PUBLISHED:
         published = Normalization(*map(torch.tensor, PUBLISHED[config.dataset.name]))
+    # Loads all training images: the whitening is fitted on them.
     data = prepare(config.dataset, data_dir, runtime, published, emit=emit)
     theirs = (foreign.classes, tuple(foreign.images.shape[1:]))
     if theirs != (data.classes, data.shape):
@@ -65,7 +66,7 @@ def with_dataset(
         kind = "published means and deviations" if published else f"means and deviations {fitted}"
         how = f"normalised by {kind}"
     emit(Noted(text=f"taken to be {how} (--set dataset.preprocessing=zca or normalize)"))
-    images = foreign.images
+    images = foreign.images  # [n, channels, height, width]
     if images.dtype == torch.uint8:
         images = data.preprocessing.apply(to_unit(images))
         emit(Noted(text="images are uint8 pixels: preprocessed as real images are"))

@@ -39,6 +39,7 @@ def save_folder(folder: Path, synthetic: SyntheticSet) -> list[Path]:
 def folder_names(class_names: tuple[str, ...]) -> list[str]:
     """A folder name for each class: characters that a file system refuses are replaced, and the
     class number is added if two names would be the same."""
+    # A name of dots alone would be another folder, and Windows drops dots and spaces at the end.
     plain = [re.sub(r'[/\\\0:*?"<>|]', "_", name).strip(". ") or "_" for name in class_names]
     lower = [name.lower() for name in plain]
     return [

@@ -32,7 +32,7 @@ def convert_labels(value: object, count: int) -> tuple[Tensor, list[str]]:
         raise ValueError(f"labels are {_describe(labels)}")
     if labels.ndim not in (1, 2) or len(labels) != count or labels.numel() == 0:
         raise ValueError(f"labels for {count} images are {_describe(labels)}")
-    if labels.ndim == 1 or labels.shape[1] == 1:
+    if labels.ndim == 1 or labels.shape[1] == 1:  # [count] or [count, 1]
         return _class_numbers(labels)
     if labels.dtype in _FLOATS:
         if count % labels.shape[1]:
@@ -40,6 +40,7 @@ def convert_labels(value: object, count: int) -> tuple[Tensor, list[str]]:
                 f"{count} images are not the same number for each of {labels.shape[1]} classes"
             )
         return _float32("labels", labels)
+    # [count, classes] of integers: one-hot, or no labels at all
     one_hot = torch.nn.functional.one_hot(labels.long().argmax(dim=1), labels.shape[1])
     if not torch.equal(one_hot, labels.long()):
         raise ValueError(f"labels are {_describe(labels)}, and not one-hot")
@@ -55,7 +56,7 @@ def class_order(labels: Tensor) -> tuple[Tensor | None, list[str]]:
     numbers of images.
     """
     soft = labels.ndim == 2
-    numbers = labels.argmax(dim=1) if soft else labels
+    numbers = labels.argmax(dim=1) if soft else labels  # [n]
     classes = labels.shape[1] if soft else int(labels.max()) + 1
     n = len(labels)
     # With more classes than images, some have none: no need to count into a large tensor.
@@ -66,6 +67,7 @@ def class_order(labels: Tensor) -> tuple[Tensor | None, list[str]]:
             f"{n} images are not the same number for each of {classes:,} classes: "
             f"{int(counts.min())} to {int(counts.max())} images a class"
         )
+    # Class after class, image i is of class i // ipc.
     in_place = numbers == torch.arange(n) // (n // classes)
     if bool(in_place.all()) or (soft and int(in_place.sum()) * 2 >= n):
         return None, []

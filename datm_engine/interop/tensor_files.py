@@ -106,7 +106,7 @@ def read_set(paths: Sequence[Path], *, experiment: int = 0) -> ForeignSet:
     with _as_file_error(labels_file):
         labels, labels_notes = convert_labels(content[1], len(images))
         order, order_notes = class_order(labels)
-    if order is not None:
+    if order is not None:  # [n]
         images, labels = images[order], labels[order]
     notes = [f"{images_file.name}: {note}" for note in images_notes]
     notes += [f"{labels_file.name}: {note}" for note in (*labels_notes, *order_notes)]
@@ -159,7 +159,7 @@ def _experiment(path: Path, number: int) -> tuple[tuple[object, object], int]:
         raise ConfigError(wrong, f"--experiment {len(sets) - 1}")
     if len(sets[number]) != 2:
         raise _unfit(path, f"experiment {number} is not a pair of images and labels")
-    images, labels = sets[number]
+    images, labels = sets[number]  # [n, c, h, w], [n]
     return (images, labels), len(sets)
 
 

@@ -40,6 +40,7 @@ def scalars(event: Event) -> dict[str, float]:
     """The scalars of an event, by name. Most kinds have none."""
     match event:
         case events.Matched():
+            # Loss and rate are None if they are not finite.
             named = {
                 "Grand_Loss": event.loss,
                 "Start_Epoch": float(event.start_epoch),

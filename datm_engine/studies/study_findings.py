@@ -36,7 +36,7 @@ def judge(one: Evaluated, other: Evaluated) -> Literal["apart", "within", "unkno
     rows of a single network, which have no deviation."""
     if min(one.repeats, other.repeats) < 2:
         return "unknown"
-    deviation = math.hypot(one.accuracy_std, other.accuracy_std)
+    deviation = math.hypot(one.accuracy_std, other.accuracy_std)  # √(s₁² + s₂²)
     return "apart" if abs(one.accuracy_mean - other.accuracy_mean) > deviation else "within"
 
 
@@ -74,6 +74,7 @@ def _is_worse(study: StudyResult, network: str, window: str, extreme: str, ipc: 
     rows = study.variant_rows(ipc, network)
     idle = {name for name in rows if (run := study.run(name, ipc)) and run.is_idle}
     row = rows.pop(window, None)
+    # A set that was hardly matched says nothing about its window, if there is another.
     candidates = {name: rows[name] for name in rows if name not in idle} or rows
     if row is None or not candidates:
         unmeasured = f"{window} is not" if row is None else "no other window is"

@@ -84,6 +84,7 @@ def plan_windows(name: str, configs: Mapping[int, Config]) -> StudyPlan:
     runs = []
     for ipc, config in configs.items():
         for variant in THIRDS:
+            # [T⁻, T⁺) with T = T⁺: the window does not grow.
             lower, initial, final = third(
                 config.snapshot_epochs, config.distill.expert_epochs, variant
             )
@@ -112,8 +113,10 @@ def plan_methods(name: str, configs: Mapping[tuple[str, int], Config]) -> StudyP
     runs = []
     for ipc in sorted({ipc for _, ipc in configs}):
         for method in methods:
+            # Of equal length, so that methods whose experts are trained alike share them.
             config = with_settings(configs[method, ipc], experts={"epochs": epochs})
             if method != methods[0]:
+                # Baselines that experts choose are measured once, with the first method's experts.
                 against = [s for s in config.evaluate.against if s in WITHOUT_EXPERTS]
                 config = with_settings(config, evaluate={"against": against})
             runs.append(_planned(name, ipc, method, config))

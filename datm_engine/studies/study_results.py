@@ -154,11 +154,13 @@ def read_study(plan: StudyPlan, runs_dir: Path) -> StudyResult:
         runs.append(_study_run(planned, run.status() if is_started else "missing", state))
         for row in state.results:
             if is_reference(row):
+                # Several runs may have the same row: the first in the plan counts.
                 rows.setdefault(
                     (row.set, None if row.set == FULL else planned.ipc, row.network), row
                 )
             elif row.set == "distilled":
                 rows[planned.variant, planned.ipc, row.network] = row
+    # Training on all images does not depend on ipc: it has one cell for all of them.
     sets = dict.fromkeys(
         (name, None if name == FULL else ipc)
         for name in (*plan.variants, *plan.selections)
@@ -170,7 +172,9 @@ def read_study(plan: StudyPlan, runs_dir: Path) -> StudyResult:
             ipc,
             network,
             rows.get((name, ipc, network)),
-            published.published(plan.dataset, ipc or plan.ipcs[0], name, network),
+            published.published(
+                plan.dataset, ipc or plan.ipcs[0], name, network
+            ),  # any ipc for full
         )
         for network in plan.networks
         for name, ipc in sets
@@ -234,7 +238,7 @@ def _dependencies(run: Run, config: Config, selection: str) -> dict[str, Any]:
         "training": (settings.batch, settings.momentum, settings.weight_decay, settings.real_lr),
         "mirrored": settings.mirrored,
     }
-    if not is_full:
+    if not is_full:  # the size of the selection
         facts["ipc"] = config.distill.ipc
     if selection not in WITHOUT_EXPERTS:
         facts["experts"] = tables["experts"]

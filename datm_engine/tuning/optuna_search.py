@@ -30,6 +30,7 @@ class OptunaSearch:
         with _without_warnings():
             self._optuna = require("optuna", extra="tune", purpose="datm tune")
             self._optuna.logging.disable_default_handler()
+            # Steps are scores, from 1: a trial may end at the first and at the third of nine.
             pruner = self._optuna.pruners.SuccessiveHalvingPruner(
                 min_resource=1, reduction_factor=REDUCTION
             )
@@ -43,6 +44,7 @@ class OptunaSearch:
 
     def start_trial(self, point: Point | None = None) -> Point:
         """Start the next trial, at `point` if it is given. Returns its point."""
+        # A sampler for each trial: its draws do not depend on where the tune was interrupted.
         seed = derive_seed(self._seed, "tune", len(self._trials)) % 2**32
         with _without_warnings():
             self._study.sampler = self._optuna.samplers.TPESampler(

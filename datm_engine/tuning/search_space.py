@@ -107,6 +107,7 @@ class SearchSpace:
         }
         for name in ("lr_images", "lr_labels", "syn_lr"):
             if name in point and point[name] != 1:
+                # Three digits, as a person would write it.
                 over[name] = float(f"{getattr(centre, name) * point[name]:.3g}")
         if "start" in point or "end" in point or "opening" in point:
             over |= self._window(point, over.get("expert_epochs", centre.expert_epochs))
@@ -128,6 +129,7 @@ class SearchSpace:
         centre = self.centre.distill
         match name:
             case "end":
+                # T⁺ is at most E - M + 1, with the smallest M. An end of 1 leaves no choice.
                 low, high = FACTORS[name]
                 last = self.centre.snapshot_epochs - min(self._expert_epochs) + 1
                 high = min(high, last / centre.max_start_epoch)
@@ -162,12 +164,14 @@ class SearchSpace:
     def _window(self, point: Point, expert_epochs: int) -> dict[str, int]:
         centre = self.centre.distill
         last = self.centre.snapshot_epochs - expert_epochs + 1
+        # 0 ≤ T⁻ < T ≤ T⁺ ≤ E - M + 1, whatever the point
         final = min(last, max(1, round(centre.max_start_epoch * point.get("end", 1.0))))
         lower = min(final - 1, _round_half_up(point.get("start", self._start) * final))
         opening = point.get("opening", self._opening)
         initial = lower + max(1, _round_half_up(opening * (final - lower)))
         expansion = centre.expansion_iterations
         if opening != self._opening:
+            # Open from the start, nothing is left to grow.
             expansion = 0 if opening == 1 else expansion or max(1, centre.iterations // 2)
         return {
             "min_start_epoch": lower,

@@ -113,6 +113,7 @@ class TrialScheduler:
         if self._search is not None:
             point = self._search.start_trial()
             changed = changes(self._search.space.centre, self._search.space.config(point))
+        # JSON: events hold scalars only.
         run = f"trial-{started:03d}"
         self._add(TrialBegan(trial=started, run=run, draw=json.dumps(point), changes=changed))
         return self.trials.all[started]
@@ -155,7 +156,7 @@ class TrialScheduler:
         """Build the search around trial 0's settings, and repeat the events of other trials."""
         space = SearchSpace(self._centre(), self._held)
         self._search = OptunaSearch(space, self._seed)
-        self._search.start_trial(space.centre_point)
+        self._search.start_trial(space.centre_point)  # trial 0
         for event in recorded:
             match event:
                 case TrialBegan() if event.trial > 0:

@@ -72,6 +72,7 @@ def lengthened(config: Config, best: Config, derived: Collection[str] = ()) -> C
     over: dict[str, dict[str, Any]] = {"experts": {"epochs": best.snapshot_epochs}}
     for name, (_, value) in differences(before, best).items():
         table, _, key = name.partition(".")
+        # Everything else means the same in a short run and in a long one.
         if key == "expansion_iterations":
             value = _scaled(value, config.distill.iterations / iterations)
         elif key in STEPPED and name in derived:

@@ -67,6 +67,7 @@ class Tune:
         if other := same_but_for_case(tunes_dir, tune.name):
             wrong = f"{tunes_dir / other} differs from the name {tune.name} in letter case only"
             raise ConfigError(wrong, command("--name", tune._free_name()))
+        # As it is read from the file: JSON has lists where settings have tuples.
         stated = json.loads(json.dumps({"config": config.model_dump(), **facts}))
         if tune.asked_file.is_file():
             before = tune.facts()
@@ -75,6 +76,7 @@ class Tune:
             is_alive = tune.log.process_status() in ("running", "stale")
             if is_alive or tune.state().trials.ranked:
                 raise tune._name_is_taken(config, facts)
+            # Nothing is lost: no trial has a score.
             tune.log.delete()
         content = {"created": time.time(), "command": typed, **stated}
         with or_elsewhere(tunes_dir, "--tunes-dir"):
