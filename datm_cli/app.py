@@ -75,7 +75,7 @@ for name, function in COMMANDS.items():
     # A paragraph is as wide as the terminal. Typer joins the lines of the first one only.
     paragraphs = cleandoc(function.__doc__ or "").split("\n\n")
     app.command(name, help="\n\n".join(" ".join(each.split()) for each in paragraphs))(function)
-app.add_typer(presets, name="presets")
+app.add_typer(presets, name="presets")  # it has a command of its own: show
 
 
 def _show_version(wanted: bool) -> None:
@@ -110,6 +110,7 @@ def run() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal may have no × and ±
     try:
+        # Without standalone mode Typer raises its errors, instead of printing them and exiting.
         code = app(standalone_mode=False) or 0
         sys.stdout.flush()
         ranks.leave()
@@ -137,7 +138,7 @@ def run() -> None:
         output.discard_stdout()
         _report_error(str(error), hints.command("datm", *sys.argv[1:]), as_json=False)
         sys.exit(1)
-    except Exception as error:
+    except Exception as error:  # an error that datm does not expect
         _exit_if_unread(error)
         if os.environ.get("DATM_DEBUG"):
             raise

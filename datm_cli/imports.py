@@ -80,7 +80,7 @@ def import_experts(
         experts, count = import_buffers(files, name, config, shape, folders.experts, emit=emit)
     accuracy = None
     if datasets.is_here(config.dataset.name, data_dir=folders.data):
-        on = runtime.start("cpu")
+        on = runtime.start("cpu")  # one pass of one expert
         accuracy = check_accuracy(experts, config, folders.data, on, emit=emit)
     else:
         again = command("datm", "import", *files, "--to", name, *given.words())
@@ -129,6 +129,7 @@ def import_set(
         following = f"pass it on: {command('datm', 'export', path, '--help')}"
     else:
         shape = datasets.peek(full_name(dataset), data_dir=data_dir)
+        # A preset is chosen by the number of images per class, which the files show.
         config = given.config(max(1, len(foreign.images) // shape.classes))
         eta, source = _rate(foreign, rate, config.evaluate.real_lr)
         on = runtime.start("cpu")

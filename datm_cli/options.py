@@ -34,6 +34,7 @@ def _known_resolution(wanted: str | None) -> str | None:
         raise typer.BadParameter(str(problem)) from None
 
 
+# What decides the settings.
 Dataset = Annotated[
     str | None,
     typer.Option(
@@ -116,6 +117,7 @@ SkipDamaged = Annotated[
         help="Skip images that cannot be read, and report them.",
     ),
 ]
+# How to compute.
 Device = Annotated[
     str | None,
     typer.Option(envvar="DATM_DEVICE", help="auto, cuda, cuda:1, mps or cpu.", show_default="auto"),
@@ -143,7 +145,7 @@ Memory = Annotated[
         envvar="DATM_MEMORY",
         metavar="SIZE",
         help="For graphs of student steps that are kept, not built twice: 8GB, 0, or auto for "
-        "a quarter of what there is.",
+        "a quarter of the memory.",
     ),
 ]
 Threads = Annotated[
@@ -154,6 +156,7 @@ Threads = Annotated[
         help="Threads of the CPU; auto follows the work of a step and the cores there are.",
     ),
 ]
+# Where files are kept.
 DataDir = Annotated[
     Path | None,
     typer.Option(
@@ -168,6 +171,7 @@ ExpertsDir = Annotated[
 ]
 RunsDir = Annotated[Path, typer.Option(envvar="DATM_RUNS_DIR", help="Where runs are kept.")]
 TunesDir = Annotated[Path, typer.Option(envvar="DATM_TUNES_DIR", help="Where tunes are kept.")]
+# What is printed.
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only.")]
 NoTui = Annotated[
@@ -203,7 +207,7 @@ Pixels = Annotated[
 ]
 
 RUNS_DIR = Path("runs")
-PAGES = (".html", ".htm")  # what a page is written as
+PAGES = (".html", ".htm")  # suffixes of pages
 TUNES_DIR = Path("tunes")
 
 
@@ -261,7 +265,7 @@ def tables(**options: Any) -> dict[str, Any]:
 
 
 def named(option: str, path: Path, example: str) -> None:
-    """Raises ConfigError for a path to write to that has no name of its own, as "." and "/"."""
+    """Raise ConfigError for a path without a name of its own, as "." and "/"."""
     from datm_engine.errors import ConfigError
     from datm_engine.hints import command
 
@@ -270,5 +274,5 @@ def named(option: str, path: Path, example: str) -> None:
 
 
 def elsewhere(runs_dir: Path) -> str:
-    """What a command about a run must add to find it; nothing where it is in the usual place."""
+    """The option that a command needs to find a run; empty for the default folder."""
     return "" if runs_dir == RUNS_DIR else f" --runs-dir {shlex.quote(str(runs_dir))}"

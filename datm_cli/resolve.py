@@ -51,7 +51,7 @@ class GivenSettings:
         flags = self.named_flags()
         overrides(flags, self.assignments)  # refuses a key that is given twice
         read, notes = read_config(self.config_file) if self.config_file else ({}, ())
-        layers = []
+        layers = []  # the weakest first
         if self.config_file:
             layers.append(Layer(read, SettingOrigin(Source.FILE, str(self.config_file))))
         layers += [
@@ -59,7 +59,7 @@ class GivenSettings:
             for table, keys in flags.items()
             for key, value in keys.items()
         ]
-        if self.assignments:
+        if self.assignments:  # never of the same keys as the options
             assigned = parse_assignments(self.assignments)
             layers.append(Layer(assigned, SettingOrigin(Source.OPTION, "--set")))
         request = Request(layers, self.preset, self.method, self.window, no_calibration)

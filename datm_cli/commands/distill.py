@@ -66,7 +66,8 @@ def distill(
 
     if explain and resume:
         raise ConfigError("--explain is for a new run, and --resume is given", "--explain")
-    together = ranks.join()
+    together = ranks.join()  # with torchrun, waits for all ranks; alone otherwise
+    # A resumed run keeps its trackers, folders and device, unless options name others.
     if resume and log is None:
         log = together.first(lambda: Run.open(runs_dir, resume).manifest().log)
     logs = parse(log)  # before any work
@@ -99,6 +100,7 @@ def distill(
     run, on = _open_run(folders, given, compute, name, resume)
     silent = quiet or as_json or not together.leads
     if is_interactive() and not (no_tui or silent or together.count > 1):
+        # The engine runs in a process of its own, and this one becomes its screen (by exec).
         words = ["--runs-dir", str(run.path.parent.resolve())]
         words += ["--log", ",".join(logs)]  # even if empty: the run may have had some before
         detach.start_engine(run, ["distill", "--resume", run.name, *words, "--no-tui"])
@@ -133,6 +135,7 @@ def _open_run(
         on = compute.start(None, run_work(settled.config, settled.shape), together)
         run = together.first(lambda: api.create_run(folders, name, settled, device, on))
         return run, on
+    # A resumed run computes as it began: precision, memory, threads and compiled steps.
     on = compute.start(prepare_run.arithmetic(folders.runs, resume), ranks=together)
     if name or given.preset or given.method or given.window:
         raise ConfigError(

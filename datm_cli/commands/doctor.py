@@ -79,6 +79,7 @@ def doctor(
             window=window,
         )
         settings = given.resolve()
+    # The number of threads follows the work of a step; without settings all cores are used.
     work = run_work(settings.config, settings.shape) if settings else math.inf
     on = options.ComputeOptions(device, precision, compiling, memory, threads).start(work=work)
     machine = _machine(on, folders)
@@ -131,6 +132,7 @@ def _cost(on: Runtime, settings: Resolved, data_dir: Path, as_json: bool) -> Cos
     config, dataset = settings.config, settings.config.dataset
     shape = datasets.peek(dataset.name, data_dir=data_dir)
     shape = at_resolution(shape, dataset.resolution)
+    # Where only decoding shows it: colour images of 32×32.
     size = (shape.channels or 3, shape.height or 32, shape.width or 32)
     known = datasets.training_labels(dataset.name, data_dir=data_dir)
     each = (_ASSUMED // shape.classes,) * shape.classes

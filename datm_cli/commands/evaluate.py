@@ -68,6 +68,7 @@ def evaluate(
         evaluate__against=None if against is None else _listed(against.replace("none", "")),
     )
     given = GivenSettings(folders.data, dataset, flags=flags, assignments=assignments or [])
+    # The settings of the run or file, with what the options change in them.
     config = build(overlay(evaluated.config.model_dump(), given.overrides()), target)
     compute = options.ComputeOptions(device, precision, compiling, "0", threads)
     silent = quiet or as_json or not together.leads

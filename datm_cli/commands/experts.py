@@ -92,6 +92,7 @@ def experts(
         window=window,
     )
     settings = together.first(given.resolve)
+    # No student is matched, so no memory is needed for the graphs of its steps.
     compute = options.ComputeOptions(device, precision, compiling, "0", threads)
     silent = quiet or as_json or not together.leads
     with (
@@ -143,6 +144,7 @@ def _check(save: Path | None, inspect: bool) -> None:
         wrong = f"--save {save}: it is written as {' or '.join(options.PAGES)}"
         raise ConfigError(wrong, command("--save", save.with_suffix(options.PAGES[0])))
 
+    # Nothing but an earlier page of this kind is overwritten.
     from datm_cli.report.experts_page import KIND
     from datm_cli.report.page import check_place
 

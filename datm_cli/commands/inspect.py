@@ -112,6 +112,7 @@ def inspect(
         facts |= {"saved": str(save)} if save else {}
         output.print_json(facts)
         return
+    # One image of each class, unless more are requested; at most MOST_PICTURES of them are drawn.
     shown = _images(summary, classes, summary.ipc if every else per_class or 1)
     limit = None if every or per_class or class_names else MOST_PICTURES
     _show(
@@ -223,6 +224,7 @@ def _show(
         import numpy as np
 
         before = target_set.start[drawn].permute(0, 2, 3, 1).numpy()
+        # [n, 2, height, width, channels] → [2n, …]: the start before each picture
         pictures = np.stack([before, pictures], axis=1).reshape(-1, *pictures.shape[1:])
         captions = [text for caption in captions for text in ("start", caption)]
         group *= 2

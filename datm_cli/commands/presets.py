@@ -15,7 +15,7 @@ presets = typer.Typer()
 @presets.callback(invoke_without_command=True)
 def list_presets(context: typer.Context, as_json: options.AsJson = False) -> None:
     """List the presets with what they reproduce and the accuracy to expect; or print one."""
-    if context.invoked_subcommand is not None:
+    if context.invoked_subcommand is not None:  # `datm presets show` runs next
         return
     from datm_cli.text import output
     from datm_cli.text.tables import plain_table
