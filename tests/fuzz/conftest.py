@@ -30,7 +30,7 @@ settings.register_profile(
     suppress_health_check=ALLOWED,
 )
 settings.register_profile(
-    "thorough", database=None, max_examples=500, deadline=None, suppress_health_check=ALLOWED
+    "thorough", database=None, max_examples=150, deadline=None, suppress_health_check=ALLOWED
 )
 settings.load_profile("quick")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -231,10 +230,3 @@ def shown(run: Run, act: Act, size: Size = (120, 40)) -> DashboardApp:
 
 def ended(status: str = "done", **over: str) -> events.RunEnded:
     return events.RunEnded(status=status, iteration=120, time=BEGAN + 500, **over)
-
-
-async def until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        await pilot.pause(0.01)

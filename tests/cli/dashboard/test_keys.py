@@ -10,8 +10,9 @@ from textual.pilot import Pilot
 
 from datm_cli.dashboard.dashboard_app import DashboardApp
 from datm_engine.runs.process import Process
+from tests.cli.full_screen import until
 
-from .conftest import Make, ended, screen_text, shown, story, until
+from .conftest import Make, ended, screen_text, shown, story
 
 
 def test_a_view_is_saved_twice_without_what_was_said_of_the_first(

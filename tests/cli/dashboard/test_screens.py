@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,17 +14,12 @@ from textual.pilot import Pilot
 from datm_cli.dashboard.dashboard_app import DashboardApp
 from datm_engine.runs import event_log, events
 from datm_engine.runs.process import Process
+from tests.cli import full_screen
+from tests.cli.full_screen import until
 
-from .conftest import BEGAN, Make, ended, screen_text, shown, story, until
+from .conftest import BEGAN, Make, ended, screen_text, shown, story
 
-GOLDEN = Path(__file__).with_name("golden")
-
-
-def assert_golden(name: str, text: str) -> None:
-    path = GOLDEN / f"{name}.txt"
-    if os.environ.get("DATM_UPDATE_GOLDEN"):
-        path.write_text(text, encoding="utf-8")
-    assert text == path.read_text(encoding="utf-8"), f"{name} is drawn otherwise than before"
+assert_golden = partial(full_screen.assert_golden, Path(__file__).parent)
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (120, 40), (200, 60)])

@@ -3,96 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from datm_engine.distillation.distilled_sets import progress
 from datm_engine.runs.directory import Run
-from datm_engine.runs.process import Process
+from tests.cli.full_screen import Terminal, needs_tmux, wait
 from tests.conftest import ROOT, tiny_config
 
-pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+pytestmark = needs_tmux
 
 DATM = f"{sys.executable} -m datm_cli"
-PATIENCE = 90.0  # seconds until a condition counts as never to come
-
-
-class Terminal:
-    """A terminal of its own, in `folder`."""
-
-    def __init__(self, folder: Path, data_dir: Path) -> None:
-        self.folder, self.socket = folder, f"datm-{os.getpid()}-{folder.name}"
-        self.env = {
-            **{k: v for k, v in os.environ.items() if k not in ("CI", "NO_COLOR", "TMUX")},
-            "PYTHONPATH": str(ROOT),
-            "OMP_NUM_THREADS": "1",
-            "DATM_DATA_DIR": str(data_dir),
-            "TERM": "xterm-256color",
-            "LC_ALL": "C.UTF-8",
-        }
-
-    def tmux(self, *words: str) -> str:
-        command = ["tmux", "-L", self.socket, "-f", "/dev/null", *words]
-        done = subprocess.run(command, env=self.env, capture_output=True, text=True, check=False)
-        return done.stdout
-
-    def open(self, columns: int = 80, rows: int = 24) -> None:
-        prompt = self.folder / "prompt"
-        prompt.write_text("PS1='ready '\n")
-        shell = f"bash --noprofile --rcfile {prompt}"
-        size = ["-x", str(columns), "-y", str(rows)]
-        self.tmux("new-session", "-d", "-c", str(self.folder), *size, shell)
-        self.until("ready")
-
-    def type(self, text: str) -> None:
-        self.tmux("send-keys", "-l", text)
-        self.tmux("send-keys", "Enter")
-
-    def press(self, key: str) -> None:
-        self.tmux("send-keys", key)
-
-    def screen(self, *options: str) -> str:
-        return self.tmux("capture-pane", "-p", *options)
-
-    def until(self, *texts: str) -> str:
-        """The screen once it shows all these."""
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            screen = self.screen()
-            if all(text in screen for text in texts):
-                return screen
-            assert time.monotonic() < deadline, f"never saw {texts} but:\n{screen}"
-            time.sleep(0.05)
-
-    def viewers(self) -> list[Process]:
-        """What the shell has started in the foreground."""
-        shell = self.tmux("list-panes", "-F", "#{pane_pid}").split()[0]
-        found = subprocess.run(["pgrep", "-P", shell], capture_output=True, text=True, check=True)
-        return [Process.of(int(pid)) for pid in found.stdout.split()]
-
-    def close(self) -> None:
-        self.tmux("kill-server")
-
-    def is_as_it_was(self) -> None:
-        """Back at a prompt that echoes, no alternate screen, a cursor, no mouse reporting."""
-        self.type("echo s''ane")
-        self.until("sane")
-        asked = "#{alternate_on} #{cursor_flag} #{mouse_any_flag}"
-        assert self.tmux("display-message", "-p", asked).split() == ["0", "1", "0"]
-
-
-def wait(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -124,7 +50,7 @@ def test_a_run_outlives_every_screen(terminal: Terminal, endless: str) -> None:
 
     terminal.press("q")
     terminal.until("run r continues; watch it: datm monitor")
-    terminal.is_as_it_was()
+    terminal.assert_restored()
     assert run.status() == "running"
 
     terminal.type(f"clear; {DATM} monitor")
@@ -132,6 +58,7 @@ def test_a_run_outlives_every_screen(terminal: Terminal, endless: str) -> None:
     terminal.press("2")
     terminal.until("images at iteration")
     terminal.tmux("resize-window", "-x", "120", "-y", "40")
+    wait(lambda: any(len(line) > 80 for line in terminal.screen().splitlines()))
     terminal.press("2")
     terminal.until("images at iteration", "matching loss", "experts    ━")
 
@@ -150,7 +77,7 @@ def test_a_run_outlives_every_screen(terminal: Terminal, endless: str) -> None:
     terminal.until("■ r stopped")
     terminal.press("C-c")
     terminal.until("run r is stopped; resume it: datm distill --resume")
-    terminal.is_as_it_was()
+    terminal.assert_restored()
     assert run.checkpoint.exists()
 
 
@@ -191,7 +118,7 @@ def test_a_signal_leaves_the_terminal_sane(
     for viewer in terminal.viewers():
         subprocess.run(["kill", f"-{signal}", str(viewer.pid)], check=True)
     terminal.until(f"code {code}")
-    terminal.is_as_it_was()
+    terminal.assert_restored()
 
 
 def test_ctrl_z_and_back(terminal: Terminal, endless: str) -> None:

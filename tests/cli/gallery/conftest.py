@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
-import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,10 @@ from datm_cli.screen.screenshot import capture
 from datm_engine.data.preprocessing import Normalization
 from datm_engine.distillation.samples import save_sample
 from datm_engine.synthetic import SyntheticSet
+from tests.cli import full_screen
+from tests.cli.full_screen import until
 
-GOLDEN = Path(__file__).with_name("golden")
+assert_golden = partial(full_screen.assert_golden, Path(__file__).parent)
 PETS = ("cat", "dog", "newt")
 
 Act = Callable[[GalleryApp, Pilot[int]], Awaitable[None]]
@@ -126,25 +127,11 @@ def is_settled(gallery: GalleryApp) -> bool:
     return gallery.is_ready and all(worker.is_finished for worker in gallery.workers)
 
 
-async def until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        await pilot.pause(0.01)
-
-
 async def press(pilot: Pilot[Any], *keys: str) -> str:
     """What the screen says after these keys."""
     await pilot.press(*keys)
     await pilot.pause()
     return capture(pilot.app).text()
-
-
-def assert_golden(name: str, text: str) -> None:
-    path = GOLDEN / f"{name}.txt"
-    if os.environ.get("DATM_UPDATE_GOLDEN"):
-        path.write_text(text, encoding="utf-8")
-    assert text == path.read_text(encoding="utf-8"), f"{name} is drawn otherwise than before"
 
 
 def grey(value: int, side: int = 8) -> np.ndarray[Any, Any]:

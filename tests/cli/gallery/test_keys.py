@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from datm_cli.screen.screenshot import capture
+from tests.cli.full_screen import until
 
-from .conftest import captions, press, until, walk
+from .conftest import captions, press, walk
 
 
 def heading(text):

@@ -9,8 +9,9 @@ from textual.pilot import Pilot
 
 from datm_cli.gallery import gallery_set
 from datm_engine.errors import ConfigError, FileError, RunError
+from tests.cli.full_screen import until
 
-from .conftest import captions, press, until, walk
+from .conftest import captions, press, walk
 
 
 def test_samples_that_are_damaged_or_gone_are_told(make_run):

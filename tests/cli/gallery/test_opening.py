@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
+import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
 import typer
@@ -15,8 +13,9 @@ from typer.testing import CliRunner
 
 from datm_cli.commands.inspect import inspect
 from datm_cli.gallery.gallery_app import GalleryApp
-from datm_cli.text import terminal
+from datm_cli.text import terminal as text_terminal
 from datm_engine.errors import ConfigError, FileError, RunError
+from tests.cli.full_screen import Terminal, needs_tmux
 from tests.conftest import ROOT
 
 
@@ -30,8 +29,8 @@ def opened(monkeypatch):
         return 0
 
     monkeypatch.setattr(GalleryApp, "run", run)
-    monkeypatch.setattr(terminal, "is_interactive", lambda: True)
-    monkeypatch.setattr(terminal, "set_colours", lambda wanted: None)
+    monkeypatch.setattr(text_terminal, "is_interactive", lambda: True)
+    monkeypatch.setattr(text_terminal, "set_colours", lambda wanted: None)
     return galleries
 
 
@@ -82,7 +81,7 @@ def test_two_are_compared_on_a_terminal_only(datm, opened, make_run, monkeypatch
     runs = [make_run("a"), make_run("b")]
     assert datm(*runs).exit_code == 0
     assert len(opened) == 1
-    monkeypatch.setattr(terminal, "is_interactive", lambda: False)
+    monkeypatch.setattr(text_terminal, "is_interactive", lambda: False)
     error = datm(*runs).exception
     assert isinstance(error, ConfigError)
     assert error.hint == f"datm inspect {runs[0]}"
@@ -124,75 +123,36 @@ def test_the_screen_comes_without_torch():
 
 # --- a real terminal ---
 
-needs_tmux = pytest.mark.skipif(shutil.which("tmux") is None, reason="there is no tmux here")
-
-
-class Tmux:
-    """A terminal of its own, on a socket of its own, with a shell."""
-
-    def __init__(self, folder, size):
-        self.socket = f"datm-test-{os.getpid()}-{folder.name[:20]}"
-        columns, rows = map(str, size)
-        shell = "env -u NO_COLOR -u CI -u COLUMNS -u LINES PS1='ready> ' bash --norc --noprofile"
-        self("new-session", "-d", "-s", "t", "-x", columns, "-y", rows, "-c", str(ROOT), shell)
-
-    def __call__(self, *words):
-        command = ["tmux", "-L", self.socket, "-f", "/dev/null", *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-    def type(self, line):
-        self("send-keys", "-t", "t", "-l", line)
-        self.press("Enter")
-
-    def press(self, *keys):
-        self("send-keys", "-t", "t", *keys)
-
-    def screen(self):
-        return self("capture-pane", "-p", "-t", "t")
-
-    def shows(self, *words):
-        """The screen, once all these words are on it."""
-        deadline = time.monotonic() + 60
-        while True:
-            screen = self.screen()
-            if all(word in screen for word in words):
-                return screen
-            assert time.monotonic() < deadline, screen
-            time.sleep(0.05)
-
 
 @pytest.fixture
-def tmux(tmp_path):
-    started = Tmux(tmp_path, (120, 40))
-    yield started
-    started("kill-server")
+def terminal(tmp_path, data_dir):
+    opened = Terminal(tmp_path, data_dir)
+    opened.open(120, 40)
+    yield opened
+    opened.close()
 
 
 @needs_tmux
-def test_in_a_terminal(tmux, make_run):
-    run = make_run()
-    command = f"{sys.executable} -m datm_cli inspect {run}"
-    tmux.type(f"{command}; echo code $?")
-    tmux.shows("loading")
-    tmux.shows("all classes", "by number", "cat  ", "0.39")
-    tmux.press("Enter")
-    tmux.shows("all classes › cat", "#3")
-    tmux.press("Enter")
-    tmux.shows("the set, iteration 400")
-    tmux.press("Left")
-    tmux.shows("a sample, iteration 300")
-    tmux("resize-window", "-t", "t", "-x", "80", "-y", "24")
-    tmux.shows("a sample, iteration 300", "history  4 of 5", "c clip\n")
-    tmux.press("q")
-    screen = tmux.shows("code 0")
-    assert "soft label" not in screen, "the terminal is as it was"
-    assert tmux("display-message", "-p", "-t", "t", "#{alternate_on}#{mouse_any_flag}") == "00\n"
-    assert tmux("display-message", "-p", "-t", "t", "#{cursor_flag}") == "1\n"
+def test_in_a_terminal(terminal, make_run):
+    command = f"{sys.executable} -m datm_cli inspect {make_run()}"
+    terminal.type(f"{command}; echo code $?")
+    terminal.until("loading")
+    terminal.until("all classes", "by number", "cat  ", "0.39")
+    terminal.press("Enter")
+    terminal.until("all classes › cat", "#3")
+    terminal.press("Enter")
+    terminal.until("the set, iteration 400")
+    terminal.press("Left")
+    terminal.until("a sample, iteration 300")
+    terminal.tmux("resize-window", "-x", "80", "-y", "24")
+    terminal.until("a sample, iteration 300", "history  4 of 5", "c clip\n")
+    terminal.press("q")
+    assert "soft label" not in terminal.until("code 0")
+    terminal.assert_restored()
 
-    tmux.type(f"clear; {command}; echo code $?")
-    tmux.shows("by number", "newt")
-    pid = tmux("display-message", "-p", "-t", "t", "#{pane_pid}").strip()
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    os.kill(int(children[0]), 15)
-    tmux.shows("code 143")
-    assert tmux("display-message", "-p", "-t", "t", "#{alternate_on}#{mouse_any_flag}") == "00\n"
+    terminal.type(f"clear; {command}; echo code $?")
+    terminal.until("by number", "newt")
+    (viewer,) = terminal.viewers()
+    os.kill(viewer.pid, signal.SIGTERM)
+    terminal.until("code 143")
+    terminal.assert_restored()
