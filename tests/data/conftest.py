@@ -15,7 +15,8 @@ from PIL import Image
 from datm_engine.data import datasets
 from datm_engine.data.datasets import RealData
 from datm_engine.data.description import remaining
-from datm_engine.runs.events import Event
+from datm_engine.runs.events import Event, Noted
+from datm_engine.settings.image_size import Shape
 from tests.conftest import dataset_settings
 
 Loaded = tuple[RealData, list[Event]]
@@ -39,6 +40,23 @@ def counted(place: Path, data_dir: Path) -> tuple[int, bool]:
     known = datasets.training_labels(str(place), data_dir=data_dir)
     assert known is not None
     return remaining(known, dataset_settings(place)).total, known.has_validation
+
+
+def notes(events: list[Any]) -> list[str]:
+    return [event.text for event in events if isinstance(event, Noted)]
+
+
+def peek(path: Path) -> Shape:
+    return datasets.peek(str(path), data_dir=path.parent / "data")
+
+
+def count(path: Path) -> int:
+    return counted(path, path.parent / "data")[0]
+
+
+def npz(path: Path, **arrays: Any) -> Path:
+    np.savez_compressed(path, **arrays)
+    return path
 
 
 @pytest.fixture
@@ -103,3 +121,45 @@ def write(picture: Callable[..., np.ndarray]) -> Callable[..., None]:
         parquet.write_table(table, path)
 
     return to
+
+
+@pytest.fixture
+def fill(picture: Callable[..., np.ndarray]) -> Callable[..., Path]:
+    """A folder with so many 6×6 images, each of its own."""
+    drawn = 0
+
+    def run(place: Path, count: int, suffix: str = ".png") -> Path:
+        nonlocal drawn
+        place.mkdir(parents=True, exist_ok=True)
+        for index in range(count):
+            Image.fromarray(picture(drawn)).save(place / f"{index}{suffix}")
+            drawn += 1
+        return place
+
+    return run
+
+
+@pytest.fixture
+def photos(tmp_path: Path, fill: Callable[..., Path]) -> Callable[..., Path]:
+    """Class folders of cats and dogs, so many images a class in each part; "" is the root."""
+
+    def run(**parts: int) -> Path:
+        root = tmp_path / "photos"
+        for part, count in parts.items():
+            for name in ("cat", "dog"):
+                fill(root / part.replace("root", "") / name, count)
+        return root
+
+    return run
+
+
+def counts(data: RealData) -> tuple[int, int, int]:
+    return len(data.train), len(data.validation), len(data.test)
+
+
+def agrees(root: Path, data: RealData, tmp_path: Path) -> None:
+    """`peek` and `training_images` find what `load` finds without a validation share."""
+    shape = datasets.peek(str(root), data_dir=tmp_path)
+    assert shape.classes == len(data.class_names)
+    assert (shape.channels, shape.height, shape.width) == data.shape
+    assert counted(root, tmp_path) == (len(data.train), len(data.validation) > 0)

@@ -1,8 +1,7 @@
-"""Where people put the parts of a dataset, and what is reported of what is not used."""
+"""Where the parts of a folder of images may be, and what is reported of the rest."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,61 +14,15 @@ from PIL import Image
 from datm_engine.data import datasets
 from datm_engine.data.datasets import RealData
 from datm_engine.errors import DataError
-from datm_engine.runs.events import Noted
 
-from .conftest import counted
+from .conftest import agrees, counts, notes
 
 Load = Callable[..., tuple[RealData, list[Any]]]
 
 
-@pytest.fixture
-def fill(picture: Callable[..., np.ndarray]) -> Callable[..., Path]:
-    """A folder with so many 6×6 images, each of its own."""
-    drawn = 0
-
-    def run(place: Path, count: int, suffix: str = ".png") -> Path:
-        nonlocal drawn
-        place.mkdir(parents=True, exist_ok=True)
-        for index in range(count):
-            Image.fromarray(picture(drawn)).save(place / f"{index}{suffix}")
-            drawn += 1
-        return place
-
-    return run
-
-
-@pytest.fixture
-def photos(tmp_path: Path, fill: Callable[..., Path]) -> Callable[..., Path]:
-    """Class folders of cats and dogs, so many images a class in each part; "" is the root."""
-
-    def run(**parts: int) -> Path:
-        root = tmp_path / "photos"
-        for part, count in parts.items():
-            for name in ("cat", "dog"):
-                fill(root / part.replace("root", "") / name, count)
-        return root
-
-    return run
-
-
 Photos = Callable[..., Path]
+
 Fill = Callable[..., Path]
-
-
-def notes(events: list[Any]) -> list[str]:
-    return [event.text for event in events if isinstance(event, Noted)]
-
-
-def counts(data: RealData) -> tuple[int, int, int]:
-    return len(data.train), len(data.validation), len(data.test)
-
-
-def agrees(root: Path, data: RealData, tmp_path: Path) -> None:
-    """`peek` and `training_images` find what `load` finds without a validation share."""
-    shape = datasets.peek(str(root), data_dir=tmp_path)
-    assert shape.classes == len(data.class_names)
-    assert (shape.channels, shape.height, shape.width) == data.shape
-    assert counted(root, tmp_path) == (len(data.train), len(data.validation) > 0)
 
 
 @pytest.mark.parametrize("train", ["train", "Training", "training_set", "TRAIN", "Train Set"])
@@ -329,78 +282,3 @@ def test_class_folders_without_any_image_are_no_dataset(load: Load, tmp_path: Pa
     for attempt in (load, lambda root: datasets.peek(str(root), data_dir=tmp_path)):
         with pytest.raises(DataError, match="work has no train/ folder; images stand in"):
             attempt(tmp_path / "work")
-
-
-SYSTEM = [
-    "@eaDir", "@EADIR", ".thumbnails", ".Trashes", "__MACOSX", ".ipynb_checkpoints", "#recycle",
-    "$RECYCLE.BIN", "lost+found", ".git", ".AppleDouble", ".picasaoriginals", ".sync",
-    ".stfolder", "System Volume Information",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("name", SYSTEM)
-def test_folders_of_systems_and_tools_are_skipped_at_any_depth(
-    load: Load, photos: Photos, fill: Fill, tmp_path: Path, name: str
-) -> None:
-    root = photos(train=3, test=2)
-    for place in ("", "train", "test", "train/cat", "train/cat/deeper"):
-        fill(root / place / name / "0.png", 1)
-    data, events = load(root)
-    assert counts(data) == (6, 0, 4)
-    assert notes(events) == []
-    agrees(root, data, tmp_path)
-
-
-def test_files_of_systems_are_skipped(load: Load, photos: Photos) -> None:
-    root = photos(train=3, test=2)
-    for name in (".DS_Store", "._0.png", ".0.png", "Thumbs.db", "desktop.ini"):
-        (root / "train" / "cat" / name).write_bytes(b"no image")
-    data, events = load(root)
-    assert counts(data) == (6, 0, 4)
-    assert notes(events) == []
-
-
-class TestSkippedFiles:
-    def test_are_counted_by_extension(
-        self, load: Load, photos: Photos, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        root = photos(train=3, test=2)
-        monkeypatch.setitem(sys.modules, "pillow_heif", None)
-        for n in range(10):
-            (root / "train" / "cat" / f"x{n}.HEIC").write_bytes(b"HEIC")
-        for name in ("a.psd", "b.psd", "c", "d.txt", "e.json"):
-            (root / "test" / "dog" / name).write_bytes(b"other")
-        data, events = load(root)
-        assert counts(data) == (6, 0, 4)
-        assert notes(events) == [
-            f"13 files in {root} skipped: 10 .heic (pip install "
-            "'datm[heic]' reads them), 2 .psd, 1 without an extension"
-        ]
-
-    def test_are_read_with_the_package(self, load: Load, photos: Photos, tmp_path: Path) -> None:
-        heif = pytest.importorskip("pillow_heif")
-        root = photos(train=3, test=2)
-        path = root / "train" / "cat" / "0.png"
-        heif.from_pillow(Image.open(path)).save(path.with_suffix(".heic"), quality=-1)
-        path.unlink()
-        data, events = load(root, resolution=6)
-        assert counts(data) == (6, 0, 4)
-        assert notes(events) == []
-
-    def test_a_class_of_nothing_else_names_the_package(
-        self, load: Load, photos: Photos, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        root = photos(train=1, test=1)
-        monkeypatch.setitem(sys.modules, "pillow_heif", None)
-        path = root / "train" / "cat" / "0.png"
-        path.rename(path.with_suffix(".heif"))
-        with pytest.raises(DataError, match=r"class cat has no images: .* HEIC images") as error:
-            load(root)
-        assert error.value.hint == "pip install 'datm[heic]'"
-
-
-def test_extensions_go_by_any_letter_case(load: Load, photos: Photos) -> None:
-    root = photos(train=2, test=1)
-    for path in list(root.rglob("0.png")):
-        path.rename(path.with_suffix(".PnG"))
-    assert counts(load(root)[0]) == (4, 0, 2)
