@@ -54,7 +54,7 @@ def matched(iteration: int, iterations: int = 300, **over: Any) -> events.Matche
 
 def story(iterations: int = 120) -> list[Event]:
     """A run from its start to iteration `iterations` of 300."""
-    told: list[Event] = [
+    recorded: list[Event] = [
         events.Noted(text="settings: preset pets-ipc2", time=BEGAN),
         events.RunStarted(
             run="pets", command="distill", device="cpu", version="0", seed=0, time=BEGAN
@@ -85,7 +85,7 @@ def story(iterations: int = 120) -> list[Event]:
     for expert in range(2):
         for epoch in range(1, 13):
             at = BEGAN + 2 + expert * 24 + 2 * epoch
-            told.append(
+            recorded.append(
                 events.ExpertEpoch(
                     expert=expert,
                     epoch=epoch,
@@ -95,7 +95,7 @@ def story(iterations: int = 120) -> list[Event]:
                     time=at,
                 )
             )
-        told.append(
+        recorded.append(
             events.ExpertTrained(
                 expert=expert,
                 total=2,
@@ -107,7 +107,7 @@ def story(iterations: int = 120) -> list[Event]:
             )
         )
     for row, (name, accuracy) in enumerate((("random", 41.0), ("full", 82.0))):
-        told.append(
+        recorded.append(
             events.EvaluationProgress(
                 set=name,
                 network="convnet",
@@ -120,7 +120,7 @@ def story(iterations: int = 120) -> list[Event]:
                 time=BEGAN + 60 + 10 * row,
             )
         )
-        told.append(
+        recorded.append(
             events.Evaluated(
                 set=name,
                 network="convnet",
@@ -132,14 +132,14 @@ def story(iterations: int = 120) -> list[Event]:
                 time=BEGAN + 65 + 10 * row,
             )
         )
-    told.append(
+    recorded.append(
         events.SampleSaved(iteration=0, path="samples/initial.safetensors", time=BEGAN + 100)
     )
     for iteration in range(1, iterations + 1):
         refused = "the matching loss is above the threshold" if iteration == 3 else ""
-        told.append(matched(iteration, refused=refused, skipped=int(iteration >= 3)))
+        recorded.append(matched(iteration, refused=refused, skipped=int(iteration >= 3)))
         if iteration % 50 == 0:
-            told.append(
+            recorded.append(
                 events.CandidateScored(
                     iteration=iteration,
                     part="validation",
@@ -149,14 +149,14 @@ def story(iterations: int = 120) -> list[Event]:
                     time=BEGAN + 101 + 2 * iteration,
                 )
             )
-            told.append(
+            recorded.append(
                 events.SampleSaved(
                     iteration=iteration,
                     path=f"samples/{iteration:06d}.safetensors",
                     time=BEGAN + 101 + 2 * iteration,
                 )
             )
-    return told
+    return recorded
 
 
 def picture(seed: int) -> np.ndarray[Any, Any]:
@@ -171,7 +171,7 @@ def picture(seed: int) -> np.ndarray[Any, Any]:
 def make_run(tmp_path: Path) -> Callable[..., Run]:
     """A run directory with these events, its samples and a distilled set's header."""
 
-    def make(told: list[Event], name: str = "pets") -> Run:
+    def make(recorded: list[Event], name: str = "pets") -> Run:
         run = Run(tmp_path / name)
         run.samples.mkdir(parents=True)
         config = {
@@ -180,10 +180,10 @@ def make_run(tmp_path: Path) -> Callable[..., Run]:
             "distill": {"ipc": 2},
         }
         (run.path / "run.json").write_text(json.dumps({"config": config, "created": BEGAN}))
-        run.event_log.write_text("".join(event_log.to_json(event) + "\n" for event in told))
+        run.event_log.write_text("".join(event_log.to_json(event) + "\n" for event in recorded))
         start = np.stack([picture(k) for k in range(6)])
         save_file({"pictures": start}, run.samples / "initial.safetensors")
-        for event in told:
+        for event in recorded:
             if isinstance(event, events.SampleSaved) and event.iteration:
                 tensors = {
                     "pictures": np.stack([picture(k + 1) for k in range(6)]),

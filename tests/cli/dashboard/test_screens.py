@@ -32,20 +32,20 @@ def test_a_distillation(make_run: Make, columns: int, rows: int) -> None:
 
 
 def test_every_subset_of_real_images_is_a_line_across(make_run: Make) -> None:
-    told = story()
-    at = next(i for i, e in enumerate(told) if isinstance(e, events.SampleSaved))
-    full = told[at - 1]
+    recorded = story()
+    at = next(i for i, e in enumerate(recorded) if isinstance(e, events.SampleSaved))
+    full = recorded[at - 1]
     assert isinstance(full, events.Evaluated)
     for name, accuracy in (("herding", 18.0), ("kcenter", 30.0), ("el2n", 20.0)):
         over = {"set": name, "accuracy_mean": accuracy, "validation_mean": accuracy + 2}
-        told.insert(at, dataclasses.replace(full, **over))
+        recorded.insert(at, dataclasses.replace(full, **over))
 
     async def look(app: DashboardApp, pilot: Pilot[int]) -> None:
         text = screen_text(app)
         for named in ("herding 20.0, el2n 22.0", "kcenter 32.0", "random 43.0", "full 84.0"):
             assert named in text, text
 
-    shown(make_run(told), look)
+    shown(make_run(recorded), look)
 
 
 def test_experts_in_training(make_run: Make) -> None:
@@ -57,7 +57,7 @@ def test_experts_in_training(make_run: Make) -> None:
     shown(run, look)
 
 
-def test_before_anything_is_told(make_run: Make) -> None:
+def test_before_anything_is_reported(make_run: Make) -> None:
     async def look(app: DashboardApp, pilot: Pilot[int]) -> None:
         text = screen_text(app)
         assert "no images yet" in text
@@ -67,7 +67,7 @@ def test_before_anything_is_told(make_run: Make) -> None:
     shown(make_run([]), look)
 
 
-def test_a_finished_run_tells_the_gap_to_lossless(make_run: Make) -> None:
+def test_a_finished_run_shows_the_gap_to_lossless(make_run: Make) -> None:
     def row(name: str, accuracy: float) -> events.Evaluated:
         return events.Evaluated(
             set=name,
@@ -113,7 +113,7 @@ def test_a_crashed_run_shows_the_engines_last_words(make_run: Make) -> None:
     shown(run, look)
 
 
-def test_the_engines_own_error_is_told_and_not_its_progress(make_run: Make) -> None:
+def test_the_engines_own_error_is_reported_and_not_its_progress(make_run: Make) -> None:
     run = make_run(story())
     run.engine_log.write_text("[00:00:01] all is well\nerror: no paint\nhint: buy paint\n")
     dataclasses.replace(Process.of(os.getpid()), started="another time").write(run.process_file)
@@ -152,7 +152,7 @@ def test_a_run_that_is_taken_away_leaves_the_screen(make_run: Make) -> None:
     shown(run, look)
 
 
-def test_events_that_cannot_be_read_are_told(make_run: Make) -> None:
+def test_events_that_cannot_be_read_are_reported(make_run: Make) -> None:
     run = make_run([*story(), ended("stopped")])
 
     async def look(app: DashboardApp, pilot: Pilot[int]) -> None:

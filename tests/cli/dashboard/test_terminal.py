@@ -33,7 +33,7 @@ def terminal(tmp_path: Path, data_dir: Path) -> Iterator[Terminal]:
 
 @pytest.fixture
 def endless(tmp_path: Path) -> str:
-    """The options of a run that goes on for as long as any test, in small steps."""
+    """The options of a run that lasts longer than any test, in small steps."""
     config = tiny_config(
         distill={"iterations": 1_000_000, "checkpoint_seconds": 1.0},
         evaluate={"selection_interval": 1_000_000},
@@ -66,7 +66,7 @@ def test_a_run_outlives_every_screen(terminal: Terminal, endless: str) -> None:
     assert viewers
     terminal.close()
     wait(lambda: not any(viewer.is_alive for viewer in viewers))
-    assert run.status() == "running", "its terminal was killed, and it goes on"
+    assert run.status() == "running", "its terminal was killed, and it continues"
 
     terminal.open(120, 40)
     terminal.type(f"{DATM} monitor r")
@@ -144,8 +144,10 @@ def test_no_colour_means_none(terminal: Terminal, endless: str) -> None:
     terminal.type(f"{DATM} monitor r --color none")
     terminal.until("no values yet")
     codes = [code.partition("m")[0] for code in terminal.screen("-e").split("\x1b[")[1:]]
-    told = {part for code in codes for part in code.split(";")}
-    assert told <= {"", "0", "1", "2", "3", "4", "7", "22", "23", "24", "27", "39", "49"}, told
+    codes_used = {part for code in codes for part in code.split(";")}
+    assert codes_used <= {"", "0", "1", "2", "3", "4", "7", "22", "23", "24", "27", "39", "49"}, (
+        codes_used
+    )
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
@@ -176,7 +178,7 @@ def test_the_dashboard_needs_a_terminal(terminal: Terminal, endless: str) -> Non
     finished = Run(terminal.folder / "runs" / "r")
     finished.samples.mkdir(parents=True)
     shutil.copy(terminal.folder / "run.json", finished.path / "run.json")
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "datm_cli", "monitor"],
         env=terminal.env,
         cwd=terminal.folder,
@@ -185,7 +187,7 @@ def test_the_dashboard_needs_a_terminal(terminal: Terminal, endless: str) -> Non
         text=True,
         check=False,
     )
-    assert told.returncode == 1
-    error, hint = told.stderr.splitlines()
+    assert result.returncode == 1
+    error, hint = result.stderr.splitlines()
     assert error == "error: the dashboard needs a terminal to draw on"
     assert hint.startswith("hint: datm runs")

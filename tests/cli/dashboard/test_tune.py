@@ -63,7 +63,7 @@ LAST: list[Event] = [
 
 @pytest.fixture
 def make_tune(make_run: Make, tmp_path: Path) -> Callable[..., Tune]:
-    def make(told: list[Event], trials: int = 3) -> Tune:
+    def make(recorded: list[Event], trials: int = 3) -> Tune:
         for number in range(trials):
             make_run(story(30 * (number + 1)), f"pets-tune/trial-{number:03d}")
         tune = Tune(tmp_path / "pets-tune")
@@ -74,15 +74,15 @@ def make_tune(make_run: Make, tmp_path: Path) -> Callable[..., Tune]:
         }
         tune.path.mkdir(exist_ok=True)
         tune.asked_file.write_text(json.dumps({"config": config, "command": "datm tune --ipc 2"}))
-        say(tune, told)
+        say(tune, recorded)
         return tune
 
     return make
 
 
-def say(tune: Tune, told: list[Event]) -> None:
+def say(tune: Tune, recorded: list[Event]) -> None:
     with tune.log.event_log.open("a") as log:
-        log.write("".join(event_log.to_json(event) + "\n" for event in told))
+        log.write("".join(event_log.to_json(event) + "\n" for event in recorded))
 
 
 def shown(tune: Tune, act: Act, size: Size = (120, 40)) -> TuneDashboardApp:
@@ -155,13 +155,13 @@ def test_before_a_trial_has_begun(make_tune: Callable[..., Tune]) -> None:
 
 
 def test_more_trials_than_there_is_room_for(make_tune: Callable[..., Tune]) -> None:
-    told: list[Event] = [STARTED]
+    recorded: list[Event] = [STARTED]
     for number in range(40):
-        told += [began(number), scored(number, 34, 50.0 + number)]
-        told.append(events.TrialEnded(trial=number, status="pruned"))
+        recorded += [began(number), scored(number, 34, 50.0 + number)]
+        recorded.append(events.TrialEnded(trial=number, status="pruned"))
 
     async def look(app: TuneDashboardApp, pilot: Pilot[int]) -> None:
         rows = app.query_one(TrialsPanel).size.height
         assert f"… {40 - rows + 1} more" in screen_text(app)
 
-    shown(make_tune(told), look)
+    shown(make_tune(recorded), look)

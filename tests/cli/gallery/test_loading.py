@@ -1,4 +1,4 @@
-"""Sets that are read while the gallery is open, and what is told of those that cannot be."""
+"""Sets that are read while the gallery is open, and what is reported of those that cannot be."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.cli.full_screen import until
 from .conftest import captions, press, walk
 
 
-def test_samples_that_are_damaged_or_gone_are_told(make_run):
+def test_samples_that_are_damaged_or_gone_are_reported(make_run):
     run = make_run()
     (run / "samples" / "000200.safetensors").write_bytes(b"nothing")
 
@@ -44,7 +44,7 @@ def load_only(targets, class_names=None):
     return set_loader([str(target) for target in targets], class_names, Path("runs"), last=False)()
 
 
-def test_what_is_not_there_is_told_before_the_screen(tmp_path):
+def test_what_is_not_there_is_reported_before_the_screen(tmp_path):
     from datm_cli.gallery.gallery_app import set_loader
 
     with pytest.raises(RunError, match="there is no run nothing"):

@@ -87,7 +87,7 @@ def test_two_are_compared_on_a_terminal_only(datm, opened, make_run, monkeypatch
     assert error.hint == f"datm inspect {runs[0]}"
 
 
-def test_what_is_not_there_is_told_without_a_screen(datm, opened, make_run):
+def test_what_is_not_there_is_reported_without_a_screen(datm, opened, make_run):
     assert isinstance(datm("nothing").exception, RunError)
     assert isinstance(datm(make_run(), "nothing").exception, RunError)
     assert not opened

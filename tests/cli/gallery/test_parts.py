@@ -160,7 +160,7 @@ def test_real_pixels_are_drawn_by_textual_image(textual_image):
     assert picture._image.image is None
 
 
-def test_a_terminal_without_pixels_is_told(textual_image):
+def test_a_terminal_without_pixels_is_reported(textual_image):
     textual_image.Image = type("HalfCells", (), {})
     with pytest.raises(ConfigError, match="shows no pixels") as raised:
         picture_maker(True, "datm inspect pets")

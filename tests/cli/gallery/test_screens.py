@@ -38,7 +38,7 @@ def test_two_sets_beside_each_other(make_run, view, keys, size):
     walk([make_run(), make_run("other", ipc=2)], look, size=size)
 
 
-def test_the_keys_are_told(make_run):
+def test_the_keys_are_reported(make_run):
     async def look(gallery, pilot):
         assert_golden("keys-120x40", await press(pilot, "question_mark"))
         assert "next page" in await press(pilot, "escape", "question_mark")
@@ -91,6 +91,6 @@ def test_both_themes_show_the_same(make_run, name):
         gallery.theme = name
         assert await press(pilot) == before
         backgrounds = {cell.background for row in capture(gallery).rows for cell in row}
-        assert len(backgrounds) > 3, "pictures and regions can be told apart"
+        assert len(backgrounds) > 3, "pictures and regions can be distinguished"
 
     walk([make_run()], look)
