@@ -170,11 +170,12 @@ def test_the_presets_travel_inside_the_wheel(tmp_path: Path) -> None:
         inside = archive.namelist()
         archive.extractall(tmp_path / "installed")
     methods = [f"methods/{name}" for name in presets.methods() if name != "datm"]
-    for name in (*presets.names(), *methods):
+    common = [f"common/{path.stem}" for path in (presets.folder() / "common").glob("*.toml")]
+    for name in (*presets.names(), *methods, *common):
         assert f"datm_engine/presets/{name}.toml" in inside
     assert not [path for path in inside if path.startswith(("presets/", "tests/"))]
 
-    script = "from datm_engine import presets; print(presets.folder(), *presets.names())"
+    script = "from datm_engine.settings import presets; print(presets.folder(), *presets.names())"
     found = subprocess.run(
         [sys.executable, "-c", script],
         cwd=tmp_path / "installed",
