@@ -17,7 +17,7 @@ from datm_engine.settings import presets
 from datm_engine.settings.config import overlay
 from datm_engine.settings.derived.values import DERIVABLE
 from datm_engine.settings.image_size import Shape
-from datm_engine.settings.origins import Note, SettingOrigin, Source, Tables, origins_of
+from datm_engine.settings.origins import Note, SettingOrigin, Source, Tables, keys_of
 
 # The family whose settings fit a dataset of up to so many classes.
 FAMILY_FOR_CLASSES = ((20, "cifar10"), (150, "cifar100"), (math.inf, "tinyimagenet"))
@@ -46,7 +46,7 @@ class ChosenSettings:
     def preset(cls, name: str, *notes: str) -> ChosenSettings:
         """A preset as it is."""
         tables = presets.load(name)
-        origins = origins_of(tables, SettingOrigin(Source.PRESET, name))
+        origins = dict.fromkeys(keys_of(tables), SettingOrigin(Source.PRESET, name))
         return cls(tables, (name,), origins, tuple(map(Note, notes)))
 
     def over(
@@ -56,7 +56,7 @@ class ChosenSettings:
         return replace(
             self,
             tables=overlay(self.tables, tables),
-            origins={**self.origins, **origins_of(tables, origin)},
+            origins={**self.origins, **dict.fromkeys(keys_of(tables), origin)},
             notes=(*self.notes, *notes),
         )
 

@@ -55,11 +55,11 @@ class Layer:
     origin: SettingOrigin
 
 
-def origins_of(tables: Mapping[str, Any], origin: SettingOrigin) -> dict[str, SettingOrigin]:
-    """`origin` for each "table.key" of `tables`."""
-    return {
-        f"{table}.{key}": origin
+def keys_of(tables: Mapping[str, Any]) -> list[str]:
+    """Each key of `tables` as "table.key"."""
+    return [
+        f"{table}.{key}"
         for table, keys in tables.items()
         if isinstance(keys, Mapping)  # anything else is refused when the configuration is built
         for key in keys
-    }
+    ]

@@ -28,9 +28,14 @@ from datm_engine.settings.derived.values import DERIVABLE, WINDOW, Derived
 from datm_engine.settings.derived.window_rules import THIRDS, third
 from datm_engine.settings.image_size import Shape, at_resolution
 from datm_engine.settings.messages import shown
-from datm_engine.settings.origins import Layer, Note, SettingOrigin, Source, Tables, origins_of
+from datm_engine.settings.origins import Layer, Note, SettingOrigin, Source, Tables, keys_of
 
 DEFAULT_DATASET = "digits"
+_CALIBRATION_NOTE = (
+    "provisional until the experts are trained: {}; calibration derives them from what the experts "
+    "learn and when (what --set, an option or a file states is kept)"
+)
+_ALL_DERIVABLE = "the window, M, N, batch_syn, η, the learning rates and the threshold"
 
 
 class DatasetDescription(Protocol):
@@ -166,18 +171,10 @@ def resolve(request: Request, describe: Callable[[str], DatasetDescription]) -> 
         files=tuple(files),
         window=request.window,
         origins={**chosen.origins, **_awaiting_calibration(chosen)},
-        notes=tuple(note for note in chosen.notes if note.key not in origins_of(over, _STATED)),
+        notes=tuple(note for note in chosen.notes if note.key not in keys_of(over)),
         derive=chosen.derive,
         shape=shape,
     )
-
-
-_STATED = SettingOrigin(Source.OPTION, "")
-_CALIBRATION_NOTE = (
-    "provisional until the experts are trained: {}; calibration derives them from what the experts "
-    "learn and when (what --set, an option or a file states is kept)"
-)
-_ALL_DERIVABLE = "the window, M, N, batch_syn, η, the learning rates and the threshold"
 
 
 def _before_experts(
@@ -186,13 +183,11 @@ def _before_experts(
     """The experts' own settings, by rules; and which keys are left to calibration."""
     over, window = request.tables, request.window
     stated = overlay(chosen.tables, over)
+    iterations = stated["distill"]["iterations"]  # if no number, refused when it is built
     follows_window = stated["experts"]["epochs"] == "window"
-    if not (follows_window and request.no_calibration) and isinstance(
-        stated["distill"]["iterations"],
-        int,  # anything else is refused when it is built
-    ):
+    if isinstance(iterations, int) and not (follows_window and request.no_calibration):
         images = None if described is None else _training_images(described, stated["dataset"])
-        chosen = _with_experts(chosen, images, stated["distill"]["iterations"])
+        chosen = _with_experts(chosen, images, iterations)
     if request.no_calibration is not None:
         note = Note(request.no_calibration)
         return replace(chosen, derive=(), notes=(*chosen.notes, note))
@@ -208,8 +203,10 @@ def _before_experts(
 
 
 def _with_experts(chosen: ChosenSettings, images: int | None, iterations: int) -> ChosenSettings:
-    """With experts for `images` training images (None: as the family states them), for a run of so
-    many iterations."""
+    """With settings of experts for `images` training images, and a run of so many iterations.
+
+    images None: for those of the family's own dataset.
+    """
     experts, distill = chosen.tables["experts"], chosen.tables["distill"]
     derived: list[Derived] = []
     if experts["epochs"] == "window":
@@ -229,8 +226,10 @@ def _with_experts(chosen: ChosenSettings, images: int | None, iterations: int) -
 
 
 def _training_images(described: DatasetDescription, stated: Tables) -> int | None:
-    """The training images of a path; None for a built-in dataset, and where a setting is wrong,
-    which is refused when the configuration is built."""
+    """How many training images a path has.
+
+    None for a built-in dataset, and for wrong settings, which are refused later with all others.
+    """
     if described.is_built_in:
         return None
     try:
