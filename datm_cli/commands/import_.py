@@ -55,7 +55,7 @@ def import_(
     from datm_engine.interop import tensor_files
 
     folders = options.folders(data_dir, experts_dir, options.RUNS_DIR)
-    # The names of the files tell sets (images_*, labels_*) from experts (replay_buffer_*).
+    # File names distinguish sets (images_*, labels_*) from experts (replay_buffer_*).
     kinds = {tensor_files.kind_of(path) for path in files}
     if "replay_buffer" in kinds and (len(kinds) > 1 or dataset is None):
         wrong = "buffers are imported by themselves, and with the dataset they were trained on"

@@ -16,7 +16,7 @@ def report(
         Path | None,
         typer.Option(
             metavar="FILE.html",
-            help="Where to write it; an earlier report makes way.",
+            help="Where to write it; an earlier report is replaced.",
             show_default="RUN.html",
         ),
     ] = None,
