@@ -1,6 +1,6 @@
-"""Differentiable siamese augmentation: one operation a batch, its strength drawn per image.
+"""Differentiable siamese augmentation: one operation for a batch, its strength drawn by image.
 
-Draws and application are apart, so that a student step can be replayed exactly.
+Random numbers are drawn before they are applied, so that a student step can be repeated exactly.
 Source: DSA (Zhao & Bilen 2021), strengths as in its published settings.
 """
 
@@ -22,7 +22,7 @@ CUTOUT = 0.5  # share of the size
 
 @dataclass(frozen=True)
 class Draw:
-    """What chance decided for one batch. `uniform`: [batch, 3] in [0, 1)."""
+    """The random choices for one batch. `uniform`: [batch, 3] in [0, 1)."""
 
     operation: str | None
     uniform: Tensor
@@ -34,8 +34,10 @@ def draw(
     generator: torch.Generator,
     device: torch.device | None = None,
 ) -> list[Draw]:
-    """One draw for each of the batches of the given sizes, from a CPU generator; brought to the
-    device at once."""
+    """Draw for batches of the given sizes.
+
+    The generator is on the CPU, for the same draws on every device; all draws are copied at once.
+    """
     if not operations:
         return [Draw(None, torch.empty(size, 3)) for size in batches]
     chosen = torch.randint(len(operations), (len(batches),), generator=generator).tolist()
@@ -45,39 +47,40 @@ def draw(
 
 
 def augment(images: Tensor, draw: Draw) -> Tensor:
-    """images: [n, channels, height, width] → the same shape; differentiable in the images. One
-    layout in memory whatever the operation, so that a compiled step serves all of them."""
+    """Augment images [n, channels, height, width], differentiably."""
     if draw.operation is None:
         return images
     augmented = OPERATIONS[draw.operation](images, draw.uniform.to(images))
-    # The view fixes the strides of grey images, too: of one channel any are called contiguous.
+    # All operations return the same strides, so that one compiled step serves them all. The view
+    # fixes the strides of grey images too: with one channel, torch calls any strides contiguous.
     return augmented.contiguous().view(-1).view(images.shape)
 
 
 def color(images: Tensor, uniform: Tensor) -> Tensor:
-    """Brightness, then saturation, then contrast."""
+    """Change brightness, then saturation, then contrast."""
     brightness, saturation, contrast = (u[:, None, None, None] for u in uniform.unbind(1))
     images = images + (brightness - 0.5)
-    grey = images.mean(dim=1, keepdim=True)
+    grey = images.mean(dim=1, keepdim=True)  # [n, 1, height, width]
     images = (images - grey) * (2 * saturation) + grey
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
     return (images - mean) * (contrast + 0.5) + mean
 
 
 def crop(images: Tensor, uniform: Tensor) -> Tensor:
-    """Shift by up to `SHIFT` of the size, zeros moving in."""
+    """Shift images by up to `SHIFT` of the size, with zeros at the edges."""
     n, _, height, width = images.shape
     down, right = int(height * SHIFT + 0.5), int(width * SHIFT + 0.5)
     rows = (uniform[:, 0, None] * (2 * down + 1)).long() + _axis(images, height)
     columns = (uniform[:, 1, None] * (2 * right + 1)).long() + _axis(images, width)
     padded = F.pad(images, (right, right, down, down))
+    # Rows [n, height] and columns [n, width] select a window of each padded image.
     sample = torch.arange(n, device=images.device)[:, None, None]
     shifted = padded.permute(0, 2, 3, 1)[sample, rows[:, :, None], columns[:, None, :]]
     return shifted.permute(0, 3, 1, 2)
 
 
 def cutout(images: Tensor, uniform: Tensor) -> Tensor:
-    """A rectangle of half the size, centred anywhere, set to zero."""
+    """Set a rectangle of half the size, centred anywhere, to zero."""
     inside = []
     for axis, size in enumerate(images.shape[2:]):
         length = int(size * CUTOUT + 0.5)
@@ -89,20 +92,22 @@ def cutout(images: Tensor, uniform: Tensor) -> Tensor:
 
 
 def flip(images: Tensor, uniform: Tensor) -> Tensor:
-    """Left for right, every other image on average."""
+    """Mirror every other image on average, left for right."""
     return torch.where(uniform[:, 0, None, None, None] < 0.5, images.flip(3), images)
 
 
 def scale(images: Tensor, uniform: Tensor) -> Tensor:
+    """Zoom each axis by a factor of its own."""
     factors = uniform[:, :2] * (SCALE - 1 / SCALE) + 1 / SCALE
     return _affine(images, torch.diag_embed(factors))
 
 
 def rotate(images: Tensor, uniform: Tensor) -> Tensor:
+    """Rotate by up to `ROTATION` degrees, without shearing images that are not square."""
     angle = (uniform[:, 0] - 0.5) * (2 * ROTATION * math.pi / 180)
     cos, sin = angle.cos(), angle.sin()
     height, width = images.shape[2:]
-    aspect = max(1, height - 1) / max(1, width - 1)  # the grid is from -1 to 1 along either side
+    aspect = max(1, height - 1) / max(1, width - 1)  # the grid has -1 to 1 on both axes
     matrices = torch.stack([cos, -sin * aspect, sin / aspect, cos], dim=1)
     return _affine(images, matrices.view(-1, 2, 2))
 
@@ -122,7 +127,7 @@ def _axis(images: Tensor, size: int) -> Tensor:
 
 
 def _affine(images: Tensor, matrices: Tensor) -> Tensor:
-    """Sample each image where its matrix [2, 2] sends the grid; zeros outside."""
-    placed = F.pad(matrices, (0, 1))  # no translation
-    grid = F.affine_grid(placed, list(images.shape), align_corners=True)
+    """Sample images where matrices [n, 2, 2] map the grid; zeros outside."""
+    affine = F.pad(matrices, (0, 1))  # [n, 2, 3], no translation
+    grid = F.affine_grid(affine, list(images.shape), align_corners=True)
     return F.grid_sample(images, grid, padding_mode="zeros", align_corners=True)

@@ -40,6 +40,7 @@ def _nearest(name: str, path: str) -> str:
     on_hub = _HUB_PAGE.fullmatch(name) or _HUB_LIKE.fullmatch(name)
     if on_hub:
         return command("--dataset", f"{hub.PREFIX}{on_hub[1]}")
+    # CIFAR-10 and ./cifar10/ mean cifar10.
     plain = re.sub(r"[\s_-]+", "", name.lower().removeprefix("./").rstrip("/"))
     if plain in NAMES:  # CIFAR-10, fashion_mnist
         return command("--dataset", plain)

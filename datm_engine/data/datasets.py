@@ -152,6 +152,7 @@ def _split(name: str, full: FullSet, settings: DatasetConfig, *, emit: Emit) -> 
         )
     elif settings.validation > 0 and not len(held):
         emit(Noted(text=f"{name} has one training image a class: none is held out for validation"))
+    # train, validation, test: `digest` covers them in this order.
     parts = (
         full.train.subset(train),
         full.train.subset(held) if full.validation is None else full.validation,

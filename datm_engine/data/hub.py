@@ -125,6 +125,7 @@ def _rows(name: str, key: str, split: Any) -> Rows:
     def encoded() -> Iterator[bytes]:
         hub = require("datasets", extra="hub", purpose=f"--dataset {name}")
         is_image = type(split.features[columns.image]).__name__ == "Image"
+        # Encoded bytes: decoding is the same for all sources.
         plain = split.cast_column(columns.image, hub.Image(decode=False)) if is_image else split
         for n, cell in enumerate(plain[columns.image]):  # a column reads its cells one by one
             row = f"{source} row {n}"

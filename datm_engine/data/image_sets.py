@@ -108,6 +108,7 @@ def from_torchvision(part: Any) -> ImageSet:
     """Convert a dataset of torchvision, whose images are [n, 28, 28], [n, 32, 32, 3] or
     [n, 3, 32, 32]."""
     images = torch.as_tensor(np.ascontiguousarray(part.data))
+    # → [n, 1 or 3, height, width]
     if images.dim() == 3:
         images = images[:, None]
     elif images.shape[1] != 3:

@@ -109,6 +109,7 @@ def _fit(
     """Fit the preprocessing. Whitening takes an eigendecomposition, so it is stored."""
     if settings.preprocessing != "zca":
         return preprocessing.fit(settings.preprocessing, data.train.images, 0.0)
+    # The same images and ε give the same whitening.
     key = sha256(f"{data.fingerprint}/{settings.zca_regularization!r}".encode()).hexdigest()[:16]
     path = data_dir / "whitening" / f"{key}.safetensors"
     if path.exists():

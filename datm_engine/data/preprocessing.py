@@ -38,7 +38,7 @@ class Normalization:
     def fit(cls, images: Tensor) -> Normalization:
         """images: uint8 [n, channels, height, width]."""
         unit = to_unit(images, torch.float64)
-        mean = unit.mean(dim=(0, 2, 3))
+        mean = unit.mean(dim=(0, 2, 3))  # [channels]
         std = unit.std(dim=(0, 2, 3), correction=0).clamp_min(1e-8)
         return cls(mean.float(), std.float())
 

@@ -29,6 +29,7 @@ def choose(labels: Tensor, count: int, seed: int) -> Tensor:
     ranks = ranks_within_class(labels, draws)
     classes = int(labels.max()) + 1
     turns = torch.randperm(classes, generator=draws)  # [classes]: which classes get one more
+    # The first image of every class, then the second of every class, and so forth.
     order = torch.argsort(ranks * classes + turns[labels])
     return order[:count].sort().values
 
@@ -40,7 +41,7 @@ def hold_out(labels: Tensor, share: float, seed: int, purpose: str = "validation
     """
     if share == 0:
         return torch.zeros(len(labels), dtype=torch.bool)
-    counts = torch.bincount(labels)
+    counts = torch.bincount(labels)  # [classes]
     held = (counts * share).round().long().clamp_min(1).minimum(counts - 1)
     return ranks_within_class(labels, generator(seed, purpose)) < held[labels]
 

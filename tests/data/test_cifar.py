@@ -14,8 +14,8 @@ from datm_engine.errors import DataError
 from datm_engine.settings.image_size import Shape
 
 from .conftest import count, peek
-from .test_npz import Evil
 from .test_built_in import write_cifar
+from .test_npz import Evil
 
 Load = Callable[..., Any]
 

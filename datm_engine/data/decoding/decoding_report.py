@@ -63,6 +63,7 @@ def notes_of(
 
 
 def _too_dark(what: str, first: Path, upper: int) -> DataError:
+    # White of the fewest bits that hold the values becomes white of 16 bits.
     factor = 65535 // ((1 << bits_of(upper * 256 + 255)) - 1)
     return DataError(
         f"{what} with all values below {(upper + 1) * 256}: only the upper 8 bits can be read, "

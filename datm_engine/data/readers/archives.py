@@ -20,6 +20,7 @@ from pathlib import Path, PureWindowsPath
 from typing import BinaryIO
 
 from datm_engine.data.image_sets import part_of
+from datm_engine.data.readers.folder_scanner import is_system
 from datm_engine.errors import DataError
 from datm_engine.files import (
     cannot_read,
@@ -82,22 +83,17 @@ def _unpack(path: Path, target: Path, *, emit: Emit) -> None:
                 if (step := done * _STEPS // total) > shown:
                     shown = step
                     emit(DatasetProgress(what=f"unpacking {path.name}", done=done, total=total))
-        _move(beside, target)
+        try:
+            beside.rename(target)
+        except OSError:
+            if not target.is_dir():  # otherwise another process has unpacked the same archive
+                raise
     except _DAMAGED as problem:
         if isinstance(problem, OSError) and problem.errno in _CANNOT_WRITE:
             raise cannot_write(target, problem) from None
         raise _damaged(path, problem) from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-
-
-def _move(beside: Path, target: Path) -> None:
-    """Rename the folder, unless another process has unpacked the same archive meanwhile."""
-    try:
-        beside.rename(target)
-    except OSError:
-        if not target.is_dir():
-            raise
 
 
 def _unzip(path: Path, file: BinaryIO, target: Path) -> Iterator[int]:
@@ -107,6 +103,7 @@ def _unzip(path: Path, file: BinaryIO, target: Path) -> Iterator[int]:
         _check_room(path, sum(member.file_size for member in members), target)
         done = 0
         for member in members:
+            # The upper 16 bits are the Unix mode; 0 if the archive comes from another system.
             kind = stat.S_IFMT(member.external_attr >> 16)
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
                 raise _outside(path, member.filename, "is a link or a device")
@@ -123,6 +120,7 @@ def _untar(path: Path, file: BinaryIO, target: Path) -> Iterator[int]:
             command("tar", "-xf", path, "-C", path.parent),
         )
     _check_end(file)
+    # A stream is read once, so that entries are checked just before they are written.
     with tarfile.open(fileobj=file, mode="r|*") as archive:
         for member in archive:
             if not (member.isfile() or member.isdir()):
@@ -136,7 +134,7 @@ def _untar(path: Path, file: BinaryIO, target: Path) -> Iterator[int]:
 def _check_end(file: BinaryIO) -> None:
     """Raise EOFError for an uncompressed tar that is cut short between two files."""
     # A tar ends in zeros; tarfile reads one without them as if it were whole.
-    is_plain = file.read(262)[257:] == b"ustar"
+    is_plain = file.read(262)[257:] == b"ustar"  # the magic of an uncompressed tar
     if is_plain:
         file.seek(max(0, file.seek(0, os.SEEK_END) - 512))
         if any(file.read(512)):
@@ -164,15 +162,11 @@ def _content(target: Path) -> Path:
     """Return the folder below folders that hold nothing but one folder, unless that is a part of
     the dataset; or the only file."""
     while target.is_dir():
-        entries = [path for path in target.iterdir() if not _is_of_a_system(path.name)]
+        entries = [path for path in target.iterdir() if not is_system(path.name)]
         if len(entries) != 1 or part_of(entries[0].name) is not None:
             break
         target = entries[0]
     return target
-
-
-def _is_of_a_system(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
 
 
 def _key(path: Path) -> str:

@@ -85,6 +85,7 @@ def pair(names: Iterable[str]) -> tuple[dict[PartName, dict[str, str]], tuple[st
     found: dict[PartName, dict[str, str]] = {}
     every = list(names)
     for name in every:
+        # "val_images" → part "validation", kind "images"; other words leave an array unused.
         words = [word for word in re.split(r"[^a-z0-9]+", name.lower()) if word]
         part: PartName | None = next(filter(None, map(part_of, words)), None)
         kinds = [word for word in words if part_of(word) is None]
@@ -167,6 +168,7 @@ def axes_of(arrays: Arrays, fix: str) -> ImageAxes:
     shape = arrays.shape
     one = shape[:-1] if arrays.last_axis else shape[1:]
     count = (shape[-1] if arrays.last_axis else shape[0]) if shape else 0
+    # Channels last, as most files have them, before channels first.
     axis = next((n for n in (-1, 0) if len(one) == 3 and one[n] in (1, 3)), None)
     if not is_image(one) or 0 in shape:
         wanted = "[n, height, width], [n, height, width, 1 or 3] or [n, 1 or 3, height, width]"
@@ -174,6 +176,7 @@ def axes_of(arrays: Arrays, fix: str) -> ImageAxes:
     if count != len(arrays):
         raise DataError(f"{arrays.source} has {count} images but {len(arrays)} labels", fix)
     channels = 1 if axis is None else one[axis]
+    # -1 % 3 is 2: of three axes, those that are not the channels are height and width.
     height, width = [side for n, side in enumerate(one) if axis is None or n != axis % 3]
     return ImageAxes(count, channels, height, width, axis)
 
@@ -211,7 +214,7 @@ def _labels(arrays: Arrays, fix: str) -> labels.Values | None:
                 "distills datasets with one class an image",
                 fix,
             )
-        values = values.argmax(1)
+        values = values.argmax(1)  # [n, classes] → [n]
     if values.ndim != 1:
         raise DataError(f"{arrays.source} has labels of {list(values.shape)}, not [n]", fix)
     return labels.read([(f"{arrays.source}: labels", values.tolist())], fix)
@@ -227,6 +230,7 @@ def _as_bytes(
     if not kinds <= set("biuf"):
         types = ", ".join(sorted({str(pixels.dtype) for pixels in parts.values()}))
         raise DataError(f"{name} has images of type {types}; pixels are numbers", fix)
+    # One range for all parts, so that the same grey has the same value in each.
     lowest = min(float(pixels.min()) for pixels in parts.values())
     highest = max(float(pixels.max()) for pixels in parts.values())
     top, how = _range(lowest, highest, "f" in kinds, kinds == {"b"}, parts)

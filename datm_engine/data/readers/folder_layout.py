@@ -120,6 +120,7 @@ def _parts(base: Path) -> dict[PartName, Path]:
 def _unpacked(root: Path) -> Path:
     """Return the folder of the parts or class folders, below folders that hold one folder."""
     base, inner = root, folders_in(root)
+    # An archive often unpacks to pets/pets/train; a folder named train is not passed by.
     while len(inner) == 1 and part_of(inner[0].name) is None:
         if base != root and Scanner().images_in(base):  # a folder with images is a class
             return root

@@ -151,6 +151,7 @@ class _Lister:
     def _others(self, classes: set[str]) -> tuple[ByClass | None, ByClass | None]:
         """Return the test and the validation images by class, None for a part that does not exist
         or has no labels. Without a test part, the validation part is the test part."""
+        # Tiny-ImageNet: the annotated validation images are the test part.
         annotations = self.layout.root / "val" / "val_annotations.txt"
         if annotations.is_file():
             flat_folder = annotations.parent / "images"
@@ -192,6 +193,7 @@ class _Lister:
 
     def _by_class(self, folder: Path, listed: ByClass, classes: set[str]) -> ByClass:
         """Rename folders that differ from a class in letter case only."""
+        # A file system without letter case may have changed the names in one part only.
         by_case: dict[str, set[str]] = {}
         for name in classes:
             by_case.setdefault(name.casefold(), set()).add(name)

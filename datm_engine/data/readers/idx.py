@@ -118,13 +118,14 @@ def _header(file: BinaryIO) -> tuple[int, ...]:
     sizes = file.read(4 * magic[3])
     if len(sizes) < 4 * magic[3]:
         raise ValueError("it ends within its header")
-    return tuple(int(size) for size in np.frombuffer(sizes, ">u4"))
+    return tuple(int(size) for size in np.frombuffer(sizes, ">u4"))  # n, height, width
 
 
 def _read(path: Path) -> Array:
     with damage_as_error(path, _KIND), _open(path) as file:
         shape = _header(file)
         content = file.read()
+        # Python integers: the sizes in a damaged header may overflow int64.
         size = int(np.prod([int(side) for side in shape], dtype=object)) if shape else 0
         if len(content) != size:
             raise ValueError(f"its header states {size} bytes, and {len(content)} follow")

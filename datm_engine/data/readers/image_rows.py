@@ -191,6 +191,7 @@ def _portable_map(cell: list[Any], source: str, fix: str) -> bytes:
         raise DataError(f"{source} holds no image of whole numbers from 0 to 255: {wrong}", fix)
     kind = "P5" if is_grey else "P6"
     header = f"{kind} {pixels.shape[1]} {pixels.shape[0]} 255\n"
+    # PGM and PPM store rows of pixels as bytes after a header of text.
     return header.encode() + pixels.astype(np.uint8).tobytes()
 
 
@@ -200,6 +201,7 @@ def file_inside(root: Path, folders: Sequence[Path], name: str, source: str) -> 
     try:
         paths = [folder / name for folder in folders]
         path = next((path for path in paths if path.exists()), paths[0])
+        # A link may lead out of the folder too.
         if not path.resolve().is_relative_to(root.resolve()):
             raise DataError(f"{source} names the file {name}, which is outside {root}", fix)
         return _content(path, source, fix)

@@ -6,7 +6,7 @@ Parquet files, Hub datasets and files of arrays follow the same rules.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,8 @@ def read(pieces: Pieces, fix: str) -> Values | None:
     """
     labels: list[Any] = []
     missing = ""
-    for source, row, value in _rows(pieces):
+    rows = ((source, row, value) for source, values in pieces for row, value in enumerate(values))
+    for source, row, value in rows:
         if _is_missing(value):
             missing = missing or f"{source} row {row} has no label ({value!r})"
         else:
@@ -133,6 +134,7 @@ def class_numbers(
 def _index_of_names(
     train: Values, class_names: tuple[str, ...] | None
 ) -> tuple[tuple[str, ...], dict[Any, int]]:
+    # Names that a file states are used only if they are those of the labels.
     if class_names is None or not set(train) <= set(class_names):
         class_names = tuple(sorted({str(value) for value in train}))
     return class_names, {name: number for number, name in enumerate(class_names)}
@@ -144,17 +146,12 @@ def _index_of_numbers(
     if class_names is not None:
         return class_names, {number: number for number in range(len(class_names))}
     every = [int(value) for values in labels.values() for value in values]
+    # Numbers from 1 to the number of classes, as in MATLAB, count from 1; all others from 0.
     first = 1 if min(every) == 1 and len(set(labels["train"])) == max(every) else 0
     # A label beyond what the images could fill is refused, and makes no list of its length.
     last = min(max(every), len(every))
     numbers = range(first, last + 1)
     return tuple(str(number) for number in numbers), {n: i for i, n in enumerate(numbers)}
-
-
-def _rows(pieces: Pieces) -> Iterator[tuple[str, int, Any]]:
-    for source, values in pieces:
-        for row, value in enumerate(values):
-            yield source, row, value
 
 
 def _is_missing(value: Any) -> bool:

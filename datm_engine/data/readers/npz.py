@@ -56,6 +56,7 @@ class NpzReader(ArrayReader):
 def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """Return the shape of each array, from its header alone."""
     shapes = {}
+    # np.load would read the pixels to state a shape.
     with zipfile.ZipFile(path) as archive:
         for member in archive.namelist():
             if not member.endswith(".npy"):

@@ -143,6 +143,7 @@ def _part_of_folder(name: str) -> PartName | None:
 
 def _part_in_name(path: Path) -> PartName | None:
     """Return the part that a name states: train-00000-of-00001-0a1b, Test_00, mnist_train, …"""
+    # Shards are numbered: train-00000-of-00001-0a1b, train_00.
     stem = re.sub(r"[-_.]?\d+-of-\d+.*$", "", path.stem)
     stem = re.sub(r"[-_. ]*\d+$", "", stem)
     candidates = (stem, re.split(r"[-.]", stem)[0], re.split(r"[-_. ]", stem)[-1])
