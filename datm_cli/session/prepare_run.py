@@ -1,17 +1,22 @@
-"""Open a run to resume, before any work starts. `datm_engine.api` creates new ones."""
+"""Open a run before any work starts: one to resume, or one of a study or a tune."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from datm_cli.options import ComputeOptions
 from datm_cli.resolve import GivenSettings, read_config
-from datm_engine.api import run_options
+from datm_engine.api import create_run, run_options
+from datm_engine.compute.runtime import Runtime
+from datm_engine.compute.threads import run_work
 from datm_engine.distillation.distilled_sets import progress
 from datm_engine.errors import ConfigError
 from datm_engine.runs.directory import Run
 from datm_engine.runs.events import EvaluationChanged
 from datm_engine.settings.config import build, differences, overlay
+from datm_engine.settings.origins import Tables
+from datm_engine.settings.resolved import Resolved
 
 if TYPE_CHECKING:
     from datm_engine.pipeline import Folders
@@ -70,3 +75,25 @@ def resumed_run(folders: Folders, name: str, given: GivenSettings, device: str) 
             if EVALUATION_KEYS & set(changed):
                 record.write(EvaluationChanged())
     return run
+
+
+def is_started(run: Run) -> bool:
+    """Whether there is a run to resume. A run that failed before its first checkpoint is created
+    again."""
+    return run.manifest_file.is_file() and not run.failed_early
+
+
+def open_run(
+    folders: Folders, name: str, settled: Resolved, compute: ComputeOptions, flags: Tables
+) -> tuple[Run, Runtime]:
+    """Open a run of a study or a tune: create it with the settings `settled`, or resume it with the
+    changes of `flags`. Raises DatmError."""
+    run = Run(folders.runs / name)
+    device = compute.device or "auto"
+    work = run_work(settled.config, settled.shape)
+    if not is_started(run):
+        on = compute.start(None, work)
+        return create_run(folders, name, settled, device, on), on
+    on = compute.start(run.manifest().arithmetic.model_dump(), work)
+    given = GivenSettings(folders.data, flags=flags)
+    return resumed_run(folders, name, given, device), on

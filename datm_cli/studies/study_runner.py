@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from datm_cli.options import ComputeOptions
-from datm_cli.session import batch_run, prepare_run
+from datm_cli.session import prepare_run
 from datm_cli.text import output
 from datm_cli.text.progress import reader
 from datm_engine import api
@@ -44,7 +44,7 @@ class StudyRunner:
         api.check_ipc(largest, self.folders.data)
         for planned in self.plan.runs:
             run = self._run(planned)
-            if not batch_run.is_started(run):
+            if not prepare_run.is_started(run):
                 continue
             changed = [
                 f"{key} was {old!r}, not {new!r}"
@@ -80,12 +80,12 @@ class StudyRunner:
 
     def _make(self, planned: PlannedRun) -> bool:
         """Returns whether the run was finished, and not stopped."""
-        is_new = not batch_run.is_started(self._run(planned))
+        is_new = not prepare_run.is_started(self._run(planned))
         others = map(self._run, (other for other in self.plan.runs if other != planned))
-        started = [other for other in others if batch_run.is_started(other)]
+        started = [other for other in others if prepare_run.is_started(other)]
         flags = planned.config.model_dump()
         origin = self.origins[planned.name]
-        run, on = batch_run.open_run(self.folders, planned.name, origin, self.compute, flags)
+        run, on = prepare_run.open_run(self.folders, planned.name, origin, self.compute, flags)
 
         def stop() -> bool:
             return self.stop() or run.stop_file.exists()
@@ -110,7 +110,7 @@ class StudyRunner:
 
     def _is_done(self, planned: PlannedRun) -> bool:
         run = self._run(planned)
-        is_finished = batch_run.is_started(run) and run.status() == "done"
+        is_finished = prepare_run.is_started(run) and run.status() == "done"
         return is_finished and run.config() == planned.config
 
     def _free_name(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from datm_cli.options import ComputeOptions
-from datm_cli.session import batch_run
+from datm_cli.session import prepare_run
 from datm_cli.session.run_stage import Reader
 from datm_engine.errors import ConfigError, MatchingError
 from datm_engine.hints import HELP, retyped
@@ -61,14 +61,14 @@ class TrialRunner:
         """
         run = TrialRun(self.folders.runs / f"trial-{number:03d}")
         # Scores of an earlier process may be missing in the tune's events.
-        known = run.state().candidates if batch_run.is_started(run) else []
+        known = run.state().candidates if prepare_run.is_started(run) else []
         for candidate in known:
             if not score(candidate.iteration, candidate.accuracy):
                 return TrialOutcome(is_over=True)
         settled = self.first
         if config is not None:
             settled = replace(settled, config=config, notes=(), derive=())
-        _, on = batch_run.open_run(self.folders, run.name, settled, self.compute, {})
+        _, on = prepare_run.open_run(self.folders, run.name, settled, self.compute, {})
         is_pruned = False
 
         def ends() -> bool:

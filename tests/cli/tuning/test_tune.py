@@ -17,7 +17,7 @@ import pytest
 
 pytest.importorskip("optuna")
 
-from datm_engine import api
+from datm_cli.session import prepare_run
 from datm_engine.runs.directory import Run
 from datm_engine.runs.event_log import EventWriter
 from datm_engine.runs.events import CandidateScored, Evaluated, Event, Matched, RunStarted
@@ -137,7 +137,7 @@ def test_settings_that_the_first_trial_derives_are_the_centre(
     tune: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its run.json may be stated anew before its first iteration."""
-    create_run = api.create_run
+    create_run = prepare_run.create_run
 
     def deriving(folders: Any, name: str, settled: Any, device: str, on: Any) -> Run:
         run = create_run(folders, name, settled, device, on)
@@ -150,7 +150,7 @@ def test_settings_that_the_first_trial_derives_are_the_centre(
             )
         return run
 
-    monkeypatch.setattr(api, "create_run", deriving)
+    monkeypatch.setattr(prepare_run, "create_run", deriving)
     answer = tune("--json")
     assert answer.code == 0, answer.out
     for number in range(3):
