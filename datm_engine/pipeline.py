@@ -1,4 +1,8 @@
-"""The pipeline: dataset → experts → calibration → distill → evaluate."""
+"""A run from end to end: dataset → experts → calibration → distill → evaluate.
+
+`make_distilled_set` runs all stages. `make_experts`, `inspect_experts` and `evaluate_again` run
+some of them, outside of a run. On several ranks, all call the same function, and the first writes.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from datm_engine.calibration.derivation import Settled, align, settle_by_experts
+from datm_engine.calibration.derivation import Calibrated, calibrate, derive_window
 from datm_engine.calibration.measurement import measure_learning_curves
 from datm_engine.compute.out_of_memory import wanted_for
 from datm_engine.compute.ranks import ALONE
@@ -48,7 +52,7 @@ MIRRORED = (
 
 @dataclass(frozen=True)
 class Folders:
-    """Where things are kept: downloads and decoded images, experts, runs."""
+    """data: downloads and decoded images."""
 
     data: Path
     experts: Path
@@ -57,7 +61,7 @@ class Folders:
 
 @dataclass
 class Outcome:
-    """How a run ended: `status` is "done" or "stopped"; `loss` is the last iteration's."""
+    """How a run ended. status: "done" or "stopped". loss: of the last iteration."""
 
     status: str
     iterations: int
@@ -68,7 +72,7 @@ class Outcome:
 def make_experts(
     config: Config, derive: Sequence[str], folders: Folders, runtime: Runtime, *, emit: Emit
 ) -> ExpertSet:
-    """dataset → experts. If stopped, fewer experts are on disk than were asked for."""
+    """dataset → experts. After a stop, fewer than requested are on disk."""
     emit(Noted(text=runtime.choices))
     data = _prepared(config, folders, runtime, emit=emit)
     try:
@@ -84,29 +88,30 @@ def inspect_experts(
     derive: Sequence[str],
     folders: Folders,
     runtime: Runtime,
-    making: str,
+    command: str,
     *,
     emit: Emit,
 ) -> tuple[ExpertSet, LearningCurves, Config]:
-    """dataset → what the experts on disk know after each epoch; none is trained. With it comes the
-    configuration, its window derived if `derive` names it.
+    """dataset → what the experts on disk know after each epoch; none is trained. Also return the
+    configuration, with the window derived if `derive` names its keys.
 
-    Raises FileError with `making`, the command that trains them, where there are none; Stopped.
+    command: the one that trains them, for the FileError if there are none. Raises Stopped.
     """
     emit(Noted(text=runtime.choices))
     data = _prepared(config, folders, runtime, emit=emit)
     network = expert_network(config, data, seed=0, runtime=runtime)
     experts = open_experts(
-        config, data, network.layout, folders.experts, runtime.precision, making, "look at"
+        config, data, network.layout, folders.experts, runtime.precision, command, "look at"
     )
     with wanted_for("measuring experts", _another_device(runtime)):
-        course = measure_learning_curves(config, data, experts, network, runtime, emit=emit)
+        curves = measure_learning_curves(config, data, experts, network, runtime, emit=emit)
     if window := [key for key in derive if key in ALIGNED]:
+        evaluation = Evaluation(config, data, runtime, emit=emit)
         with _evaluating(config):
-            config = align(window, Evaluation(config, data, runtime, emit=emit), course).config
-        if config.distill.expert_epochs != course.expert_epochs:  # segments are of other lengths
-            course = measure_learning_curves(config, data, experts, network, runtime, emit=emit)
-    return experts, course, config
+            config = derive_window(window, evaluation, curves).config
+        if config.distill.expert_epochs != curves.expert_epochs:  # segments of another length
+            curves = measure_learning_curves(config, data, experts, network, runtime, emit=emit)
+    return experts, curves, config
 
 
 def _prepared(
@@ -117,11 +122,11 @@ def _prepared(
     *,
     emit: Emit,
 ) -> PreparedData:
-    """The dataset; of several ranks first on the one that leads, so that nothing is downloaded or
+    """Load the dataset: on the first rank and then on the others, so that nothing is downloaded or
     decoded twice."""
     ranks = runtime.ranks
     if not ranks.leads:
-        ranks.gather(None)
+        ranks.gather(None)  # waits for the first rank
     memory = wanted_for(f"the images of {config.dataset.name}", _another_device(runtime))
     with memory, or_elsewhere(folders.data, "--data-dir"):
         data = prepare(config.dataset, folders.data, runtime, fitted, emit=emit)
@@ -139,7 +144,7 @@ def _smaller(key: str, batch: int) -> str:
 
 
 def _check(config: Config, data: PreparedData, run: Run, runtime: Runtime) -> None:
-    """What would only come out after hours of training. Raises DataError, ConfigError, RunError."""
+    """Raise DataError, ConfigError or RunError for what would fail only after hours of training."""
     check_ipc(data.train.labels, data.class_names, config.distill.ipc)
     if config.evaluate.selection == "validation" and not len(data.validation):
         raise ConfigError(
@@ -162,11 +167,10 @@ def _check(config: Config, data: PreparedData, run: Run, runtime: Runtime) -> No
 def make_distilled_set(
     config: Config, run: Run, folders: Folders, runtime: Runtime, *, emit: Emit
 ) -> Outcome:
-    """dataset → experts → distill → evaluate, going on where the run left off. Of several ranks
-    all walk it together, and the one that leads writes the run.
+    """Run all stages, from where the run was stopped if it resumes.
 
-    The real images that the result is compared with are evaluated before the distillation, as
-    what there is to beat, and not again when the run goes on.
+    Real images are evaluated before the distillation, so that candidates can be watched beside
+    them, and not again when the run resumes.
     """
     ranks = runtime.ranks
     known = ranks.first(lambda: run.state().results)
@@ -210,8 +214,8 @@ def _run_stages(
     *,
     emit: Emit,
 ) -> None:
-    """The stages one after the other. `known`: rows that are measured already; rows of results are
-    appended to `outcome`'s. Raises Stopped at the end of an epoch or an iteration."""
+    """Run the stages one after the other, and fill in `outcome`. known: rows of accuracy that are
+    measured already. Raises Stopped at the end of an epoch or an iteration."""
     ranks = runtime.ranks
     derive = ranks.first(lambda: run.manifest().derive)
     data = _prepared(config, folders, runtime, emit=emit)
@@ -226,7 +230,7 @@ def _run_stages(
         known = [*known, *evaluation.references(known)]
     runtime.check_stop()
     if derive:
-        config = _derived(derive, run, evaluation, experts, network, known)
+        config = _calibrate(derive, run, evaluation, experts, network, known)
         evaluation = replace(evaluation, config=config)
         runtime.check_stop()
 
@@ -244,7 +248,7 @@ def _run_stages(
     runtime.check_stop()
 
 
-def _derived(
+def _calibrate(
     derive: Sequence[str],
     run: Run,
     evaluation: Evaluation,
@@ -252,24 +256,24 @@ def _derived(
     network: FlatNetwork,
     known: Sequence[Evaluated],
 ) -> Config:
-    """The configuration with what the experts tell, which from then on is the run's. The first rank
-    measures, as one alone does, and the others take what it derives: values are rounded, so that
-    sums in another order can end at other values."""
+    """Derive settings from the experts, and write them to the run. The first rank measures alone
+    and the others receive its values: sums over ranks differ in their last bits, and a value that
+    is rounded could come out different."""
     runtime = evaluation.runtime
     ranks, compiler = runtime.ranks, runtime.compiler
-    settled: Settled | None = None
+    calibrated: Calibrated | None = None
     with ranks.stopping_together():
         if ranks.leads:
             alone = replace(evaluation, runtime=replace(runtime, ranks=ALONE))
             with _evaluating(evaluation.config):
-                settled = settle_by_experts(derive, alone, experts, network, known)
-    settled, decided = ranks.first(lambda: (settled, compiler.decided))
-    assert settled is not None
+                calibrated = calibrate(derive, alone, experts, network, known)
+    calibrated, decided = ranks.first(lambda: (calibrated, compiler.decided))
+    assert calibrated is not None
     compiler.decided.update(decided)
     if ranks.leads:
-        run.update(settled.config, **settled.facts())
-    ranks.gather(None)  # so that no rank goes on from before it is kept
-    return settled.config
+        run.update(calibrated.config, **calibrated.facts())
+    ranks.gather(None)  # no rank continues before the settings are written
+    return calibrated.config
 
 
 def _selection(
@@ -281,11 +285,10 @@ def _selection(
 
 @dataclass(frozen=True)
 class Trained:
-    """Where experts come from that exist already: the precision of the run that made them, and
-    the command to type where they are not on disk."""
+    """Existing experts: the precision of the run that trained them, and the command that does."""
 
     precision: str
-    making: str
+    command: str
 
 
 def evaluate_again(
@@ -297,22 +300,21 @@ def evaluate_again(
     *,
     emit: Emit,
 ) -> list[Evaluated]:
-    """dataset → evaluate, for sets that exist already; if stopped, the rows that are finished. The
-    data go through the preprocessing of the first set, so that networks are tested on images of the
-    kind they were trained on.
+    """dataset → evaluate, for existing sets. Return the rows that are finished, after a stop too.
 
-    Experts are looked for only where `config.evaluate.against` names what they choose, and none
-    is trained. Raises DataError for a dataset the sets are not of, FileError without experts.
+    Images get the preprocessing of the first set, which its networks are trained on. Experts are
+    opened only if `config.evaluate.against` names subsets that they choose; none is trained. Raises
+    DataError if the sets are of another dataset, FileError if there are no experts.
     """
     first = next(iter(distilled.values()))
     emit(Noted(text=runtime.choices))
     if config.evaluate.mirrored:
         emit(Noted(text=MIRRORED))
     data = _prepared(config, folders, runtime, first.preprocessing, emit=emit)
-    made_for = (len(first.class_names), tuple(first.images.shape[1:]))
-    if made_for != (data.classes, data.shape):
+    expected = (len(first.class_names), tuple(first.images.shape[1:]))
+    if expected != (data.classes, data.shape):
         raise DataError(
-            f"the distilled set is for {made_for[0]} classes of images {made_for[1]}, and "
+            f"the distilled set is for {expected[0]} classes of images {expected[1]}, and "
             f"{data.name} has {data.classes} of {data.shape}",
             "--dataset ''",
         )
@@ -320,7 +322,7 @@ def evaluate_again(
     if set(config.evaluate.against) & set(BY_EXPERTS):
         network = expert_network(config, data, seed=0, runtime=runtime)
         experts = open_experts(
-            config, data, network.layout, folders.experts, trained.precision, trained.making
+            config, data, network.layout, folders.experts, trained.precision, trained.command
         )
         selection = _selection(config, data, network, experts)
     rows: list[Evaluated] = []

@@ -1,4 +1,4 @@
-"""Running a stage: its events to a reader, and signals to flags that it asks for."""
+"""What a stage is given on the command line: readers of its events, and signals as requests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class Several:
-    """One reader for several."""
+    """Pass each event to several readers."""
 
     readers: Sequence[Reader]
 
@@ -33,8 +33,8 @@ class Several:
 
 @dataclass
 class UntilLost:
-    """A reader that shows on a terminal or into a pipe: when that goes away, the stage goes on, and
-    what it states is in its run."""
+    """Pass events to a reader until its terminal or pipe is closed. The stage then continues, and
+    its run records the events."""
 
     reader: Reader
     lost: bool = False
@@ -48,9 +48,12 @@ class UntilLost:
 
 
 class StopRequest:
-    """`stop()` turns true at the first SIGINT, SIGTERM or SIGHUP (the terminal has gone), which is
-    said on stderr unless `silent`, or when `file` is there; the second SIGINT aborts. `save_now()`
-    is true once for every SIGUSR1, by which clusters announce that time is running out."""
+    """Signals as requests to a stage.
+
+    Calling it returns True after the first SIGINT, SIGTERM or SIGHUP (a closed terminal), which is
+    reported on stderr unless `silent`, or once `file` exists. A second SIGINT aborts.
+    `save_now()` returns True once after each SIGUSR1, which clusters send before time runs out.
+    """
 
     def __init__(self, *, silent: bool = False, file: Path | None = None) -> None:
         self.signal, self._silent, self._file = 0, silent, file
@@ -60,8 +63,8 @@ class StopRequest:
         return self.signal != 0 or (self._file is not None and self._file.exists())
 
     def save_now(self) -> bool:
-        asked, self._save = self._save, False
-        return asked
+        requested, self._save = self._save, False
+        return requested
 
     @property
     def exit_code(self) -> int:
@@ -70,22 +73,23 @@ class StopRequest:
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGUSR1:
             self._save = True
-            self._tell(b"a checkpoint is written after this step")
+            self._report(b"a checkpoint is written after this step")
             return
         if self.signal and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.signal = number
-        self._tell(b"stopping after this step; ctrl+c again to abort")
+        self._report(b"stopping after this step; ctrl+c again to abort")
 
-    def _tell(self, words: bytes) -> None:
-        if not self._silent:  # straight to the stream: a console may be in the middle of a line
-            with suppress(OSError):  # nobody is there to hear it
-                os.write(2, b"\n" + words + b"\n")
+    def _report(self, text: bytes) -> None:
+        if not self._silent:
+            with suppress(OSError):  # stderr is closed
+                # Not through the console, which a signal may interrupt within a line.
+                os.write(2, b"\n" + text + b"\n")
 
     @contextmanager
     def listening(self) -> Iterator[StopRequest]:
         numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1]
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # which nohup sets
             numbers.append(signal.SIGHUP)
         before = {number: signal.signal(number, self._receive) for number in numbers}
         try:

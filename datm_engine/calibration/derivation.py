@@ -1,5 +1,5 @@
-"""Settings by the data's own experts: what the rules of `datm_engine.settings.derived` ask for is
-measured, and what they say is stated, each value with its reason."""
+"""Settings that follow from a dataset's own experts: measure what the rules of
+`settings.derived` need, and report what they give, each value with its reason."""
 
 from __future__ import annotations
 
@@ -21,116 +21,109 @@ from datm_engine.evaluation.evaluate import Evaluation
 from datm_engine.experts.learning_curves import LearningCurves
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import FlatNetwork
-from datm_engine.runs.events import Emit, Evaluated, SettingDerived
+from datm_engine.runs.events import Emit, Evaluated, Event, SettingDerived
 from datm_engine.settings.config import Config, build, overlay
 from datm_engine.settings.derived.rates import FITTING, HALVINGS, rates_for, student_rate
 from datm_engine.settings.derived.values import ALIGNED, RATES, Derived, rounded
 from datm_engine.settings.derived.window_rules import Experts, aligned
 from datm_engine.synthetic import SyntheticSet
 
-SEGMENTS = 6  # matched without a step being taken, for the sizes of the gradients
+SEGMENTS = 6  # matched without a step, to measure the sizes of gradients
 
 
 @dataclass(frozen=True)
-class Settled:
-    """The configuration with what was derived for [distill], and what it was derived from."""
+class Calibrated:
+    """The configuration with the derived values of [distill], and what they are derived from.
+
+    random: percent correct of networks trained on as many random real images.
+    """
 
     config: Config
     derived: tuple[Derived, ...]
-    course: LearningCurves
-    random: float | None  # percent, of networks trained on as many real images
+    curves: LearningCurves
+    random: float
 
     def facts(self) -> dict[str, Any]:
-        """As run.json keeps it."""
+        """As run.json holds it."""
         derived = {
             f"distill.{one.key}": {"value": one.value, "reason": one.reason} for one in self.derived
         }
         return {
             "derive": [],
             "derived": derived,
-            "course": self.course.facts(),
+            "course": self.curves.facts(),
             "random": self.random,
         }
 
 
-def settle_by_experts(
+def calibrate(
     derive: Sequence[str],
     evaluation: Evaluation,
     experts: ExpertSet,
     network: FlatNetwork,
     known: Sequence[Evaluated],
-) -> Settled:
-    """Derive the keys `derive` of [distill], for the configuration, the data and the device that
-    `evaluation` has.
+) -> Calibrated:
+    """Derive the keys `derive` of [distill] for the settings and data of `evaluation`.
 
     known: rows of real images that are measured already. Takes a pass over some training images
-    for every snapshot of two experts, networks trained on real images where there is no row of
-    them, and `SEGMENTS` iterations. Raises FileError for a damaged expert.
+    for every snapshot of two experts, networks trained on random images if there is no row of
+    them, and `SEGMENTS` iterations. Raises FileError for a damaged expert; Stopped.
     """
     config, data, runtime = evaluation.config, evaluation.data, evaluation.runtime
     emit = evaluation.emit
-    course = measure_learning_curves(config, data, experts, network, runtime, emit=emit)
-    aligned = align(derive, evaluation, course, known)
-    config, told = aligned.config, aligned.derived
-    if set(derive) & set(RATES):
-        syn_lrs = _syn_lrs(config, derive, _learned(config, data, course))
-        matched = _matched(config, syn_lrs, data, experts, network, runtime, emit=emit)
-        rates = rates_for(
-            config.distill.iterations,
-            matched.syn_lr,
-            matched.halvings,
-            matched.steps,
-            matched.largest,
-            _held(config, derive),
-        )
-        config, told = _with(config, rates), (*told, *rates)
-        _state(rates, emit)
-    return Settled(config, told, course, aligned.random)
+    curves = measure_learning_curves(config, data, experts, network, runtime, emit=emit)
+    calibrated = derive_window(derive, evaluation, curves, known)
+    if not set(derive) & set(RATES):
+        return calibrated
+    config = calibrated.config
+    syn_lrs = _candidate_syn_lrs(config, derive, _measured_experts(config, data, curves))
+    fit = _fit(config, syn_lrs, data, experts, network, runtime, emit=emit)
+    rates = rates_for(
+        config.distill.iterations,
+        fit.syn_lr,
+        fit.halvings,
+        fit.steps,
+        fit.largest_loss,
+        _stated(config, derive),
+    )
+    _report(rates, emit)
+    derived = (*calibrated.derived, *rates)
+    return Calibrated(_with_values(config, rates), derived, curves, calibrated.random)
 
 
-def align(
+def derive_window(
     derive: Sequence[str],
     evaluation: Evaluation,
-    course: LearningCurves,
+    curves: LearningCurves,
     known: Sequence[Evaluated] = (),
-) -> Settled:
-    """The first half of it: the window, M, N and the batch, for experts of such a course."""
+) -> Calibrated:
+    """Derive the window, M, N and the batch, for experts with these learning curves."""
     config, data = evaluation.config, evaluation.data
-    random = _random(evaluation, known)
-    settings = config.distill
-    told = aligned(
-        settings.ipc,
+    random = _score_of_random_images(evaluation, known)
+    values = aligned(
+        config.distill.ipc,
         data.classes,
-        settings.iterations,
-        _learned(config, data, course),
+        config.distill.iterations,
+        _measured_experts(config, data, curves),
         random,
-        _held(config, derive),
+        _stated(config, derive),
     )
-    _state(told, evaluation.emit)
-    return Settled(_with(config, told), tuple(told), course, random)
+    _report(values, evaluation.emit)
+    return Calibrated(_with_values(config, values), tuple(values), curves, random)
 
 
-def _learned(config: Config, data: PreparedData, course: LearningCurves) -> Experts:
+def _measured_experts(config: Config, data: PreparedData, curves: LearningCurves) -> Experts:
+    """What the rules know of the experts."""
     return Experts(
-        loss=course.loss,
-        accuracy=course.accuracy,
-        held_out=course.held_out,
+        loss=curves.loss,
+        accuracy=curves.accuracy,
+        held_out=curves.held_out,
         steps=-(-len(data.train) // config.experts.batch),
         lr=config.experts.lr,
     )
 
 
-def _syn_lrs(config: Config, derive: Sequence[str], learned: Experts) -> list[float]:
-    """The rates η to try, the largest first; the one that is stated, if one is."""
-    settings = config.distill
-    if "syn_lr" not in derive:
-        return [settings.syn_lr]
-    steps = settings.expert_epochs * learned.steps
-    rate = student_rate(learned.lr, steps, settings.syn_steps)
-    return [rounded(rate / 2**halvings) for halvings in range(HALVINGS + 1)]
-
-
-def _random(evaluation: Evaluation, known: Sequence[Evaluated]) -> float:
+def _score_of_random_images(evaluation: Evaluation, known: Sequence[Evaluated]) -> float:
     """Percent of the held-out images, or without any of the training images."""
     network = evaluation.config.evaluate.networks[0]
     for row in known:
@@ -139,35 +132,47 @@ def _random(evaluation: Evaluation, known: Sequence[Evaluated]) -> float:
     return evaluation.score_random_images()
 
 
-def _held(config: Config, derive: Sequence[str]) -> dict[str, float]:
-    """The keys that are stated, with their values."""
-    stated = config.distill.model_dump()
-    return {key: stated[key] for key in (*ALIGNED, *RATES) if key not in derive}
+def _candidate_syn_lrs(config: Config, derive: Sequence[str], experts: Experts) -> list[float]:
+    """The rates η to try, the largest first; only the one that is stated, if one is."""
+    settings = config.distill
+    if "syn_lr" not in derive:
+        return [settings.syn_lr]
+    rate = student_rate(experts.lr, settings.expert_epochs * experts.steps, settings.syn_steps)
+    return [rounded(rate / 2**halvings) for halvings in range(HALVINGS + 1)]
 
 
-def _with(config: Config, told: Sequence[Derived]) -> Config:
-    distill = {one.key: one.value for one in told}
+def _stated(config: Config, derive: Sequence[str]) -> dict[str, float]:
+    """The keys that are not to be derived, with their values."""
+    values = config.distill.model_dump()
+    return {key: values[key] for key in (*ALIGNED, *RATES) if key not in derive}
+
+
+def _with_values(config: Config, values: Sequence[Derived]) -> Config:
+    distill = {one.key: one.value for one in values}
     return build(overlay(config.model_dump(), {"distill": distill}), "the derived settings")
 
 
-def _state(told: Sequence[Derived], emit: Emit) -> None:
-    for one in told:
+def _report(values: Sequence[Derived], emit: Emit) -> None:
+    for one in values:
         emit(SettingDerived(key=f"distill.{one.key}", value=one.value, reason=one.reason))
 
 
 @dataclass(frozen=True)
-class _Matched:
-    """How segments of the window are matched at η = `syn_lr`, in the mean: the loss, and how far a
-    rate of 1 moves images, labels and η, as shares of their size."""
+class _Fit:
+    """How segments of the window are matched at η = `syn_lr`.
+
+    loss: the mean over segments. steps: how far a learning rate of 1 moves images, labels and η, as
+    shares of their size, means over segments.
+    """
 
     syn_lr: float
     halvings: int
     loss: float
-    largest: float  # loss of a segment
+    largest_loss: float
     steps: dict[str, float]
 
 
-def _matched(
+def _fit(
     config: Config,
     syn_lrs: Sequence[float],
     data: PreparedData,
@@ -176,46 +181,51 @@ def _matched(
     runtime: Runtime,
     *,
     emit: Emit,
-) -> _Matched:
-    """At the first of the `syn_lrs` at which the loss begins below `FITTING`, or else at that of
-    the lowest loss. Start epochs are spread evenly over the window, and no step is taken."""
-    start = runtime.ranks.first(lambda: _start(config, data, experts, network, runtime))
+) -> _Fit:
+    """At the first of the `syn_lrs` whose loss is below `FITTING`, else at that of the lowest loss.
+    Start epochs are spread evenly over the window, and no step is taken."""
+    start = runtime.ranks.first(lambda: _initial_set(config, data, experts, network, runtime))
     distillation = Distillation(config, experts, network, runtime)
     distillation.restore(at_first(start, experts))
     distillation.prepare(emit=emit)
-    tried: list[_Matched] = []
+    fits: list[_Fit] = []
     for halvings, syn_lr in enumerate(syn_lrs):
         distillation.learned["syn_lr"] = runtime.place(torch.tensor(syn_lr, dtype=torch.float64))
-        found: list[dict[str, float]] = []
-        while len(found) < SEGMENTS:
+        measures: list[dict[str, float]] = []
+        while len(measures) < SEGMENTS:
             try:
-                found.append(_measured(distillation, len(found)))
+                measures.append(_measured(distillation, len(measures)))
                 ran_out = False
             except OutOfMemory:
-                ran_out = True  # and what was tried is freed on leaving this block
+                ran_out = True  # the tensors of the attempt are freed on leaving this block
             if ran_out:
                 distillation.make_room(emit=emit)
-        means = {name: sum(one[name] for one in found) / SEGMENTS for name in found[0]}
+        means = {name: sum(each[name] for each in measures) / SEGMENTS for name in measures[0]}
         steps = {name: means[name] for name in distillation.learned}
-        largest = max(one["loss"] for one in found)
-        tried.append(_Matched(syn_lr, halvings, means["loss"], largest, steps))
-        if tried[-1].loss < FITTING:
-            return tried[-1]
-    return min(tried, key=lambda one: one.loss)
+        largest = max(each["loss"] for each in measures)
+        fits.append(_Fit(syn_lr, halvings, means["loss"], largest, steps))
+        if fits[-1].loss < FITTING:
+            return fits[-1]
+    return min(fits, key=lambda fit: fit.loss)
 
 
-def _start(
+def _initial_set(
     config: Config,
     data: PreparedData,
     experts: ExpertSet,
     network: FlatNetwork,
     runtime: Runtime,
 ) -> SyntheticSet:
-    """The synthetic set at iteration 0. What is told of it is told when the distillation begins."""
-    return initial_set(config, data, experts, network, runtime, emit=lambda event: None)
+    """The synthetic set at iteration 0, whose events are emitted when the distillation begins."""
+
+    def ignore(event: Event) -> None:
+        pass
+
+    return initial_set(config, data, experts, network, runtime, emit=ignore)
 
 
 def _measured(distillation: Distillation, number: int) -> dict[str, float]:
+    """Segment `number` of `SEGMENTS`: its loss, and the sizes of its gradients."""
     settings, learned = distillation.config.distill, distillation.learned
     lower, last = settings.min_start_epoch, settings.max_start_epoch - 1
     start_epoch = lower + round((last - lower) * number / (SEGMENTS - 1))
@@ -233,8 +243,8 @@ def _measured(distillation: Distillation, number: int) -> dict[str, float]:
 
 
 def _share(gradient: Tensor, size: Tensor) -> float:
-    """The root mean square of a gradient beside the size of what it moves; 0 where that is not a
-    number, and nothing can be learned from it."""
+    """The root mean square of a gradient relative to the size of what it moves; 0 if that is not
+    finite."""
     square = gradient.cpu().double().square()  # some devices have no float64
     share = float(square.mean().sqrt() / size.cpu())
     return share if math.isfinite(share) else 0.0

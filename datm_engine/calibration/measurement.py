@@ -1,14 +1,14 @@
-"""How hard each epoch of the experts is: a look at what they knew, from the snapshots on disk.
+"""What experts know after each epoch, measured on their snapshots on disk.
 
-A window of epochs is easy or hard by what experts learn in it. So the same images go through every
-snapshot of the first `MEASURED` experts, without augmentation, in order of epochs.
+What experts learn in a window of epochs makes it easy or hard to match. So the same images pass
+through every snapshot of the first `MOST_EXPERTS` experts, without augmentation.
 
-Easy and hard images are told apart by these experts themselves, over the whole training set and not
-class by class: forgetting, counted from epoch 1 to the last one, and EL2N, taken a tenth of the way
-there, are both averaged over the experts; each puts the images in order, equal scores in one place,
-and the mean of an image's two places is its difficulty. An image that was never right counts as
-forgotten without end, so that what the experts do not learn is in the hard third by definition;
-how soon it parts from the easy one, and how far, is what there is to see.
+The same experts say which images are easy and which are hard, over the whole training set and not
+class by class. Forgetting, counted from epoch 1 to the last one, and EL2N, measured a tenth of the
+way there, are averaged over the experts. Each ranks the images, and the mean of an image's two
+ranks is its difficulty. An image that is never right counts as forgotten most often, so images that
+the experts do not learn are in the hard third by definition; the curves show how soon and how far
+the thirds part.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.events import Emit, MeasurementProgress
 from datm_engine.settings.config import Config
 
-MEASURED = 2  # experts: they differ in little but their draws
-MOST = 5000  # training images a pass
+MOST_EXPERTS = 2  # they differ in little but their random draws
+MOST_IMAGES = 5000  # training images in a pass
 
 
 @dataclass(frozen=True)
-class _Measured:
-    """One expert, on the CPU, so that it can be handed from rank to rank."""
+class _ExpertCurves:
+    """Of one expert, on the CPU, so that ranks can exchange it."""
 
     expert: int
     loss: list[float]  # [E + 1]
@@ -59,25 +59,25 @@ def measure_learning_curves(
     *,
     emit: Emit,
 ) -> LearningCurves:
-    """What the first `MEASURED` experts on disk knew after each epoch.
+    """Measure the first `MOST_EXPERTS` experts on disk.
 
-    A pass takes `MOST` training images, drawn once, or all where there are fewer, and all held-out
-    ones. A way forward is a third of a training step by SGD, a sixth of one by GSAM; so for a
-    hundred experts on CIFAR-10 this is about a thousandth of training them, for ten on fewer images
-    than `MOST` a fifteenth (SGD), beside the held-out ones.
+    A pass takes `MOST_IMAGES` training images, drawn once, or all if there are fewer, and all
+    held-out images. A forward pass costs a third of a training step by SGD, a sixth of one by GSAM:
+    for a hundred experts on CIFAR-10, about a thousandth of training them.
 
-    Experts are dealt out to ranks, and all return the same. Raises FileError where there are no
-    experts, or one is damaged.
+    Experts are dealt out to ranks, and all return the same. Raises FileError if there are no
+    experts or one is damaged; Stopped.
     """
     ranks = runtime.ranks
-    found = ranks.first(lambda: experts.present(config.experts.count))[:MEASURED]
-    if not found:
+    numbers = ranks.first(lambda: experts.present(config.experts.count))[:MOST_EXPERTS]
+    if not numbers:
         wrong = f"{experts.folder}: no experts of these settings, to measure"
         raise FileError(wrong, command("datm", "experts", "--help"))
-    train, apart = _drawn(data.train, config.dataset.seed), config.distill.expert_epochs
-    own, passes = ranks.deal(found), experts.epochs + 1
+    train = _draw_images(data.train, config.dataset.seed)
+    expert_epochs = config.distill.expert_epochs
+    own, passes = ranks.deal(numbers), experts.epochs + 1
     total = len(own) * passes
-    measured: list[_Measured] = []
+    measured: list[_ExpertCurves] = []
 
     def before_pass(epoch: int) -> None:
         runtime.check_stop_here()
@@ -86,59 +86,60 @@ def measure_learning_curves(
     with ranks.stopping_together():
         for expert in own:
             measured.append(
-                _measure(experts, expert, network, train, data.validation, apart, before_pass)
+                _measure_expert(
+                    experts, expert, network, train, data.validation, expert_epochs, before_pass
+                )
             )
         if own:
             emit(MeasurementProgress(done=total, total=total))
-    every = [one for theirs in ranks.gather(measured) for one in theirs]
-    return _course(sorted(every, key=lambda one: one.expert))
+    of_all = [one for share in ranks.gather(measured) for one in share]
+    return _mean_curves(sorted(of_all, key=lambda one: one.expert))
 
 
-def _drawn(train: Part, seed: int) -> Part:
-    """At most `MOST` of the training images, each as likely as any other, in their order."""
-    if len(train) <= MOST:
+def _draw_images(train: Part, seed: int) -> Part:
+    """At most `MOST_IMAGES` random training images, in their order."""
+    if len(train) <= MOST_IMAGES:
         return train
     order = torch.randperm(len(train), generator=generator(seed, "images of the course"))
-    drawn = order[:MOST].sort().values.to(train.labels.device)
+    drawn = order[:MOST_IMAGES].sort().values.to(train.labels.device)
     return Part(train.images[drawn], train.labels[drawn])
 
 
-def _measure(
+def _measure_expert(
     experts: ExpertSet,
     expert: int,
     network: FlatNetwork,
     train: Part,
     held_out: Part,
-    apart: int,
+    expert_epochs: int,
     before_pass: Callable[[int], None],
-) -> _Measured:
-    """`before_pass` is called with the epoch that is measured next; M + 1 snapshots are in memory,
-    M being `apart`."""
+) -> _ExpertCurves:
+    """expert_epochs: M. before_pass: called with the epoch that is measured next."""
     loss, right, accuracy, step, segments = [], [], [], [], []
-    before: deque[Tensor] = deque(maxlen=apart)
+    before: deque[Tensor] = deque(maxlen=expert_epochs)  # the last M snapshots
     for epoch in range(experts.epochs + 1):
         before_pass(epoch)
         snapshot = experts.snapshot(expert, epoch)
         if before:
             step.append(float((snapshot - before[-1]).norm()))
-        if len(before) == apart:
+        if len(before) == expert_epochs:
             segments.append(float((snapshot - before[0]).norm()))
         before.append(snapshot)
         theta = snapshot.to(train.images)
-        logits = network.predict(theta, train.images)
+        logits = network.predict(theta, train.images)  # [images, classes]
         loss.append(float(F.cross_entropy(logits, train.labels)))
         right.append(logits.argmax(dim=1).eq(train.labels).cpu())
         if epoch == early_epoch(experts.epochs):
             error = el2n(logits, train.labels).cpu()
         if len(held_out):
             accuracy.append(network.accuracy(theta, held_out.images, held_out.labels))
-    return _Measured(expert, loss, torch.stack(right), accuracy, error, step, segments)
+    return _ExpertCurves(expert, loss, torch.stack(right), accuracy, error, step, segments)
 
 
-def _course(every: Sequence[_Measured]) -> LearningCurves:
+def _mean_curves(every: Sequence[_ExpertCurves]) -> LearningCurves:
     order = difficulty(
         _mean([forgetting(one.right[1:]) for one in every]), _mean([one.error for one in every])
-    ).argsort(stable=True)
+    ).argsort(stable=True)  # [images], the easiest first
     third = max(1, len(order) // 3)
     right = _mean([100 * one.right.double() for one in every])  # [E + 1, images]
     held_out = _mean([_exact(one.held_out) for one in every])
@@ -156,14 +157,15 @@ def _course(every: Sequence[_Measured]) -> LearningCurves:
 
 
 def difficulty(*scores: Tensor) -> Tensor:
-    """[n], the mean of each image's places by these scores, [n] each, from the lowest on; of equal
-    scores the place is the middle of theirs. So what is counted weighs as much as what is real."""
-    return _mean([_places(score) for score in scores])
+    """[n], the mean of each image's ranks by these scores, [n] each, the lowest score first. Ranks
+    give counts and real numbers the same weight."""
+    return _mean([_ranks(score) for score in scores])
 
 
-def _places(scores: Tensor) -> Tensor:
-    _, which, counts = scores.unique(return_inverse=True, return_counts=True)
-    return (counts.cumsum(0) - (counts - 1) / 2 - 1)[which].double()
+def _ranks(scores: Tensor) -> Tensor:
+    """[n], from 0 on; equal scores share the mean of their ranks."""
+    _, group, counts = scores.unique(return_inverse=True, return_counts=True)
+    return (counts.cumsum(0) - (counts - 1) / 2 - 1)[group].double()
 
 
 def _mean(each: Sequence[Tensor]) -> Tensor:

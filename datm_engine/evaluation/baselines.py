@@ -1,11 +1,13 @@
-"""Real images to compare a distilled set with: as many of each class, chosen at random, by where
-they lie among their class, or by how hard they were to learn.
+"""Real images to compare a distilled set with: as many of each class, chosen at random, by their
+features, or by how hard they are to learn.
 
-The choices are those that the field's tables compare with (DC, Zhao et al. 2021: random, herding,
-k-center, forgetting). Each is made class by class. Herding and k-center take features as a network
-gives them, by Euclidean distance; the first image of both is the one nearest to the mean of its
-class. Forgetting and EL2N keep the hardest images, as their papers and those tables do, though with
-few images a class the hardest teach less than random ones (DC's table; Sorscher et al. 2022).
+The choices are those of the field's tables (DC, Zhao et al. 2021: random, herding, k-center,
+forgetting), made class by class. Herding and k-center compare a network's features by Euclidean
+distance; both begin with the image nearest to the mean of its class. Forgetting and EL2N keep the
+hardest images, as in their papers and those tables, though with few images per class the hardest
+teach less than random ones (DC's table; Sorscher et al. 2022).
+
+A new baseline is a function here, a name in `expert_baselines` and in `evaluate.against`.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from torch import Tensor
 from datm_engine.data.prepared import Part
 from datm_engine.distillation.initialization import random_images
 
-# (features [n, d], how many) → indices of those chosen, in that order
+# (features [n, d], how many) → indices of the chosen ones, in that order
 Choose = Callable[[Tensor, int], Tensor]
 
 
@@ -29,8 +31,8 @@ def random_subset(train: Part, classes: int, ipc: int, seed: int) -> Part:
 
 
 def herding(features: Tensor, count: int) -> Tensor:
-    """One after the other, the image with which the mean of those chosen comes nearest to the
-    mean of all; each at most once. Source: Welling 2009, in iCaRL's form (Rebuffi et al. 2017).
+    """One after the other, the image that brings the mean of the chosen ones nearest to the mean
+    of all; each at most once. Source: Welling 2009, in iCaRL's form (Rebuffi et al. 2017).
 
     features: [n, d]; returns indices [min(count, n)].
     """
@@ -47,8 +49,8 @@ def herding(features: Tensor, count: int) -> Tensor:
 
 
 def k_center(features: Tensor, count: int) -> Tensor:
-    """The image nearest to the mean of all, then one after the other the image farthest from
-    those chosen. Source: the greedy rule of Sener & Savarese 2018, whose start is left open.
+    """The image nearest to the mean of all, then one after the other the image farthest from the
+    chosen ones. Source: the greedy rule of Sener & Savarese 2018, which leaves the start open.
 
     features: [n, d]; returns indices [min(count, n)].
     """
@@ -62,19 +64,19 @@ def k_center(features: Tensor, count: int) -> Tensor:
 
 
 def forgetting(right: Tensor) -> Tensor:
-    """How often an image goes from right to wrong, from one epoch to the next.
+    """How often an image is classified correctly in an epoch and wrongly in the next.
 
     right: [epochs, n] booleans, whether an expert classified it correctly; returns [n] float32. An
-    image that is never right counts as forgotten without end: `epochs` times, more than any count
-    can be, so that a mean over experts stays finite. Source: Toneva et al. 2019.
+    image that is never right counts as forgotten `epochs` times, which is more than any count and,
+    unlike infinity, has a mean over experts. Source: Toneva et al. 2019.
     """
     events = (right[:-1] & ~right[1:]).sum(dim=0)
     return events.where(right.any(dim=0), len(right)).float()
 
 
 def highest(scores: Tensor, labels: Tensor, classes: int, ipc: int) -> Tensor:
-    """Indices of the `ipc` images of each class with the highest scores, class after class; of
-    equal scores the first ones."""
+    """Indices of the `ipc` images with the highest scores of each class, class after class; of
+    equal scores the first."""
     order = scores.argsort(descending=True, stable=True)
     return torch.cat([order[labels[order] == c][:ipc] for c in range(classes)])
 

@@ -1,7 +1,7 @@
-"""DD-Ranking's scores: what is left of a distilled set's lead when its labels, or the augmentation
-it is trained with, are the same for all.
+"""DD-Ranking's scores: how much of a distilled set's advantage is due to its images, and not to its
+soft labels or to the augmentation it is trained with.
 
-Every accuracy is a fraction, 0 to 1, and so is every score (DD-Ranking prints 100 times these).
+Accuracies and scores are fractions, 0 to 1 (DD-Ranking prints percent).
 Source: Li et al. 2024, *DD-Ranking*; its two weights λ and γ are 0.5 by default.
 """
 
@@ -11,25 +11,24 @@ import math
 
 
 def hard_label_recovery(*, real: float, synthetic: float) -> float:
-    """HLR: how far the distilled images with hard labels stay behind all real images with theirs;
-    less is better."""
+    """HLR: the accuracy with all real images less that with distilled images and hard labels;
+    lower is better."""
     return _fraction(real) - _fraction(synthetic)
 
 
 def improvement_over_random(*, synthetic: float, random: float) -> float:
-    """IOR: how much the distilled images with their own labels gain on as many random real images
-    that were treated in the same way (labelled by the same kind of teacher)."""
+    """IOR: the accuracy with distilled images and their labels less that with as many random real
+    images, labelled by the same kind of teacher."""
     return _fraction(synthetic) - _fraction(random)
 
 
 def label_robust_score(*, hlr: float, ior: float, weight: float = 0.5) -> float:
-    """LRS of HLR and IOR; `weight` is λ, the share of IOR."""
+    """LRS of HLR and IOR. weight: λ, the share of IOR."""
     return _score(weight * ior - (1 - weight) * hlr)
 
 
 def augmentation_robust_score(*, augmented: float, plain: float, weight: float = 0.5) -> float:
-    """ARS of two IORs, trained with augmentation and without; `weight` is γ, the share of the
-    first."""
+    """ARS of two IORs, trained with augmentation and without. weight: γ, the share of the first."""
     return _score(weight * augmented + (1 - weight) * plain)
 
 
@@ -39,7 +38,7 @@ def _score(balance: float) -> float:
 
 
 def _fraction(accuracy: float) -> float:
-    """Raises ValueError for what is no fraction: percent, most likely."""
+    """Raise ValueError for what is not a fraction: most likely percent."""
     if not 0 <= accuracy <= 1:
         raise ValueError(f"an accuracy of {accuracy} is not between 0 and 1; percent / 100 is")
     return accuracy

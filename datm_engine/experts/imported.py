@@ -1,6 +1,7 @@
-"""Experts that were trained elsewhere: a set in a folder NAME-FINGERPRINT, whose experts.json says
-where it came from and what it is taken to be. `experts.imported` names it; it is matched as it is,
-and never added to.
+"""Experts that were trained by another code: a set in a folder NAME-FINGERPRINT.
+
+Its experts.json states where it came from and what it is taken to be. `experts.imported` names the
+folder. The set is matched as it is; no expert is added.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ FORMAT = "datm-imported-experts/1"
 
 @dataclass(frozen=True)
 class Origin:
-    """`files`: each one's name and the sha256 of its content; the rest is what the experts are
-    taken to be, and a run that matches them must be of the same."""
+    """files: the name of each and the sha256 of its content. The rest is what the experts are taken
+    to be, and what a run that matches them must agree with."""
 
     format: str
     files: dict[str, str]
@@ -42,7 +43,7 @@ class Origin:
         return asdict(self)
 
 
-def state(folder: Path, origin: Origin, count: int) -> None:
+def write_origin(folder: Path, origin: Origin, count: int) -> None:
     """Write experts.json. Raises FileError."""
     text = json.dumps({**origin.facts(), "count": count}, indent=2)
     save_text(folder / "experts.json", text + "\n")
@@ -51,8 +52,8 @@ def state(folder: Path, origin: Origin, count: int) -> None:
 def imported_experts(
     config: Config, data: PreparedData, layout: Layout, experts_dir: Path, *, emit: Emit
 ) -> ExpertSet:
-    """The set that `config.experts.imported` names, in the place of training one. Raises as
-    `open_imported` does."""
+    """The set that `config.experts.imported` names, reported as one that is trained. Raises what
+    `open_imported` raises."""
     experts = open_imported(config, data.name, data.classes, layout, experts_dir)
     emit(
         ExpertsPlanned(
@@ -66,22 +67,23 @@ def imported_experts(
         )
     )
     if len(data.validation):
-        told = "the experts were trained elsewhere, and may have seen the held-out images"
-        emit(Noted(text=told))
+        text = "the experts were trained elsewhere, and may have seen the held-out images"
+        emit(Noted(text=text))
     return experts
 
 
 def open_imported(
     config: Config, dataset: str, classes: int, layout: Layout, experts_dir: Path
 ) -> ExpertSet:
-    """The set that `config.experts.imported` names, its files checked.
+    """The set that `config.experts.imported` names, with its files checked.
 
-    Raises ConfigError where it is not there, has too few experts or epochs, or was made of
-    something else than this run; FileError for damage, and for an expert that does not move.
+    Raises ConfigError if it does not exist, has too few experts or epochs, or disagrees with the
+    run; FileError for a damaged expert, and for one whose weights do not change.
     """
     folder = experts_dir / str(config.experts.imported)
     origin, count = origin_of(folder)
-    ours = {
+    # What each key is in the set, and in the run.
+    pairs = {
         "dataset": (origin.dataset, config.dataset.name),
         "classes": (origin.classes, classes),
         "dataset.preprocessing": (origin.preprocessing, config.dataset.preprocessing),
@@ -89,12 +91,12 @@ def open_imported(
     }
     if config.dataset.preprocessing == "zca":
         regularization = config.dataset.zca_regularization
-        ours["dataset.zca_regularization"] = (origin.zca_regularization, regularization)
-    for what, (theirs, asked) in ours.items():
-        if theirs != asked:
+        pairs["dataset.zca_regularization"] = (origin.zca_regularization, regularization)
+    for key, (theirs, ours) in pairs.items():
+        if theirs != ours:
             raise ConfigError(
-                f"the experts in {folder} are of {what} {theirs}, and {dataset} is to be distilled "
-                f"with {asked}",
+                f"the experts in {folder} are of {key} {theirs}, and {dataset} is to be distilled "
+                f"with {ours}",
                 "--set experts.imported=none",
             )
     if config.experts.count > count:
@@ -120,8 +122,8 @@ def open_imported(
 
 
 def origin_of(folder: Path) -> tuple[Origin, int]:
-    """What a set's folder states, and how many experts it has. Raises ConfigError where there is
-    none, FileError for damage."""
+    """The origin of the set in a folder, and how many experts it has. Raises ConfigError if there
+    is none, FileError if experts.json is damaged."""
     path = folder / "experts.json"
     try:
         facts = parse_json(path.read_text(encoding="utf-8"))
@@ -130,7 +132,7 @@ def origin_of(folder: Path) -> tuple[Origin, int]:
             raise ValueError(f"format {facts['format']}")
         origin = Origin(**facts)
         if not folder.name.endswith(f"-{fingerprint(origin.facts())}"):
-            raise ValueError("it is not what was written (the fingerprint differs)")
+            raise ValueError("its content was changed (the fingerprint differs)")
         return origin, int(count)
     except OSError as problem:
         raise ConfigError(
@@ -138,5 +140,5 @@ def origin_of(folder: Path) -> tuple[Origin, int]:
             command("ls", folder.parent),
         ) from None
     except (ValueError, KeyError, TypeError, AttributeError) as problem:
-        wrong = f"{path} is not of imported experts: {problem}"
+        wrong = f"{path} does not describe imported experts: {problem}"
         raise FileError(wrong, command("ls", "-l", folder)) from None

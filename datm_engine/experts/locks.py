@@ -1,7 +1,7 @@
-"""Several processes that need the same experts: each trains the next one that is free and missing.
+"""Locks by which several processes share the training of the same experts.
 
 A process that trains an expert locks the file `expert-0000.lock` beside it. The operating system
-releases the lock when the process ends, however it ends, and another process takes the expert over.
+releases the lock when the process ends, however it ends; then another process trains the expert.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from datm_engine.files import cannot_write
 from datm_engine.runs.events import Emit, Noted
 
 POLL_SECONDS = 0.5
-NOTE_SECONDS = 300.0  # between notes that this process still waits
+NOTE_SECONDS = 300.0  # between notes that this process is still waiting
 
 
 @dataclass(frozen=True)
 class Claim:
-    """An expert that this process trains, with the lock; or, without one, an expert that another
+    """An expert with its lock, for this process to train; or one without a lock, which another
     process has trained."""
 
     expert: int
@@ -49,10 +49,10 @@ class Claim:
     ) -> None:
         if self.lock is None:
             return
-        # Only where the expert is there: removed before, the file could be locked by one process
-        # and made anew by another.
+        # Only once the expert exists: if the lock file were deleted before, one process could hold
+        # the lock of the deleted file, and another one that of a new file.
         if self.experts.path(self.expert).exists():
-            with suppress(OSError):  # an empty file more
+            with suppress(OSError):  # an empty file that stays is harmless
                 lock_path(self.experts, self.expert).unlink(missing_ok=True)
         self.lock.close()
 
@@ -69,9 +69,9 @@ def claim_next(
     *,
     emit: Emit,
 ) -> Claim:
-    """The first of the `pending` experts, of `total`, that can be had: one to train, or one that
-    another process has trained since. Waits while all are being trained, and calls `check_stop`
-    then. Raises FileError for a damaged expert, and where the lock cannot be written.
+    """Claim the first of the `pending` experts, of `total`, that no other process is training: one
+    to train, or one that another process has trained meanwhile. While there is none, wait, and call
+    `check_stop`. Raises FileError for a damaged expert, and if the lock cannot be written.
     """
     began = noted = time.monotonic()
     while True:
@@ -87,7 +87,7 @@ def claim_next(
 
 
 def _claim(experts: ExpertSet, expert: int) -> Claim | None:
-    """None if another process trains it."""
+    """None if another process is training it."""
     path = lock_path(experts, expert)
     if not experts.path(expert).exists():
         try:
@@ -122,8 +122,8 @@ def _waiting(experts: ExpertSet, pending: Sequence[int], total: int, seconds: fl
 
 
 def _holder(path: Path) -> str:
-    """The process that has the lock, as it states itself."""
+    """The process that holds the lock, as it wrote it into the file."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")[:100]
-    except OSError:  # removed since: its expert is there
+    except OSError:  # deleted meanwhile: its expert is trained
         return ""

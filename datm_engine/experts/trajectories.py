@@ -1,9 +1,9 @@
-"""Expert trajectories on disk: one safetensors file an expert, one folder a set.
+"""Expert trajectories on disk: a safetensors file for each expert, a folder for each set.
 
 A file holds one tensor `snapshots` [epochs + 1, weights], float32 or bfloat16: the weights before
-training and after every epoch. It is read by slice, so an iteration reads two rows and not a file;
-a set is read as a whole once, when it is opened, to find damage.
-A folder is named by a fingerprint of all that made the experts, so that sets never mix.
+training and after every epoch. An iteration reads two rows of it, not the whole file. A set is read
+whole once, when it is opened, to find damage. A folder is named by a fingerprint of all that
+determines the experts, so that experts of other settings never mix.
 """
 
 from __future__ import annotations
@@ -35,8 +35,7 @@ def fingerprint(facts: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class ExpertSet:
-    """The experts in `folder`, each of `epochs` epochs and with weights laid out as `layout`,
-    written as `dtype`."""
+    """The experts in a folder. epochs: of each. layout: of their weights. dtype: in the files."""
 
     folder: Path
     layout: Layout
@@ -52,16 +51,16 @@ class ExpertSet:
         epochs: int,
         dtype: torch.dtype = torch.float32,
     ) -> ExpertSet:
-        """The set under `root` that `facts` describe, its folder made if need be."""
+        """The set below `root` that `facts` describe; its folder is created if it is missing."""
         experts = cls(root / fingerprint(facts), layout, epochs, dtype)
         with or_elsewhere(root, "--experts-dir"):
             make_folder(experts.folder)
-            if not experts._is_stated():
+            if not experts._is_described():
                 save_text(experts.folder / "experts.json", json.dumps(facts, indent=2) + "\n")
         return experts
 
-    def _is_stated(self) -> bool:
-        """Whether the file is there and undamaged: the folder is named by what it states."""
+    def _is_described(self) -> bool:
+        """Whether experts.json exists and is what the folder is named after."""
         try:
             text = (self.folder / "experts.json").read_text(encoding="utf-8")
             return fingerprint(parse_json(text)) == self.folder.name
@@ -72,15 +71,15 @@ class ExpertSet:
         return self.folder / f"expert-{expert:04d}.safetensors"
 
     def ready(self, count: int) -> list[int]:
-        """Which of the first `count` experts are on disk, each read as a whole and found intact.
-        Raises FileError for a damaged one."""
+        """Which of the first `count` experts are on disk, after reading each of them whole. Raises
+        FileError for a damaged one."""
         present = self.present(count)
         for expert in present:
             self.verify(expert)
         return present
 
     def present(self, count: int) -> list[int]:
-        """Which of the first `count` experts are on disk, in whatever state."""
+        """Which of the first `count` experts are on disk, unread."""
         return [expert for expert in range(count) if self.path(expert).exists()]
 
     @property
@@ -110,7 +109,7 @@ class ExpertSet:
         return start, target
 
     def verify(self, expert: int) -> None:
-        """Read an expert as a whole. Raises FileError for a damaged one."""
+        """Read an expert whole. Raises FileError if it is damaged."""
         path = self.path(expert)
         self._read(expert, [0])
         try:

@@ -26,7 +26,7 @@ from datm_engine.compute.out_of_memory import wanted_for
 from datm_engine.compute.runtime import Runtime, generator
 from datm_engine.data.prepared import prepare
 from datm_engine.errors import ConfigError, DatmError, FileError
-from datm_engine.experts.imported import FORMAT, Origin, state
+from datm_engine.experts.imported import FORMAT, Origin, write_origin
 from datm_engine.experts.train import expert_network
 from datm_engine.experts.trajectories import ExpertSet, fingerprint
 from datm_engine.files import make_folder
@@ -92,7 +92,7 @@ def import_buffers(
             count += 1
             what = f"importing {path.name}"
             emit(DatasetProgress(what=what, done=number + 1, total=len(buffer)))
-    state(folder, origin, count)  # last: a folder without it is unfinished
+    write_origin(folder, origin, count)  # last: a folder without it is unfinished
     return experts, count
 
 

@@ -37,7 +37,10 @@ class ResNet18(nn.Module):
         for width, stride in STAGES:
             stride = stride if min(size) >= 4 else 1
             size = _strided(size, stride)
-            blocks += [Block(before, width, size, stride, norm), Block(width, width, size, 1, norm)]
+            blocks += [
+                ResidualBlock(before, width, size, stride, norm),
+                ResidualBlock(width, width, size, 1, norm),
+            ]
             before = width
         self.stages = nn.Sequential(*blocks)
         self.classifier = nn.Linear(before, classes)
@@ -47,8 +50,8 @@ class ResNet18(nn.Module):
         return logits
 
 
-class Block(nn.Module):
-    """Two 3×3 convolutions beside a shortcut; `size` is that of the maps it makes."""
+class ResidualBlock(nn.Module):
+    """Two 3×3 convolutions beside a shortcut. size: of its output maps."""
 
     def __init__(self, before: int, width: int, size: Size, stride: int, norm: str) -> None:
         super().__init__()
@@ -71,5 +74,5 @@ class Block(nn.Module):
 
 
 def _strided(size: Size, stride: int) -> Size:
-    """What a 3×3 convolution with padding 1 and this stride makes of a size."""
+    """The output size of a 3×3 convolution with padding 1 and this stride."""
     return ((size[0] - 1) // stride + 1, (size[1] - 1) // stride + 1)

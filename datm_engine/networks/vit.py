@@ -17,7 +17,7 @@ class VisionTransformer(nn.Module):
     Patches are 4 pixels a side, 2 where an image has fewer than 16; images are padded by zeros to
     whole patches. Positions are learned.
 
-    Source: Dosovitskiy et al. 2021 in the form of Beyer et al. 2022 (a mean in the place of a class
+    Source: Dosovitskiy et al. 2021 in the form of Beyer et al. 2022 (a mean instead of a class
     token), with normalisation before each part of a block. torchvision's takes square images of
     three channels only, and begins with logits of 0.
     """
@@ -28,7 +28,7 @@ class VisionTransformer(nn.Module):
         rows, columns = (-(-side // self.patch) for side in size)
         self.embed = nn.Conv2d(channels, WIDTH, self.patch, self.patch)
         self.positions = nn.Parameter(0.02 * torch.randn(rows * columns, WIDTH))
-        self.blocks = nn.Sequential(*(Block(WIDTH, HEADS) for _ in range(DEPTH)))
+        self.blocks = nn.Sequential(*(AttentionBlock(WIDTH, HEADS) for _ in range(DEPTH)))
         self.norm = nn.LayerNorm(WIDTH)
         self.classifier = nn.Linear(WIDTH, classes)
 
@@ -41,8 +41,9 @@ class VisionTransformer(nn.Module):
         return logits
 
 
-class Block(nn.Module):
-    """[n, patches, width] → the same shape, by what each patch finds in all and then by itself."""
+class AttentionBlock(nn.Module):
+    """Attention over all patches, then two linear layers on each. [n, patches, width] → the same
+    shape."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()

@@ -80,7 +80,7 @@ class FlatNetwork:
     @torch.no_grad()
     def predict(self, theta: Tensor, images: Tensor, batch: int = 1000) -> Tensor:
         """Logits [n, classes] without a graph, `batch` images at a time, always in the type of
-        `theta`: what is told of a network is not rounded to bfloat16."""
+        `theta`: reported figures are not rounded to bfloat16."""
         weights = self.layout.unflatten(theta)
         logits = [functional_call(self.module, weights, (part,)) for part in images.split(batch)]
         return torch.cat(logits)

@@ -245,7 +245,7 @@ def test_compiled_student_steps_that_run_out_are_compiled_in_pieces(
     on = compiling(5)
     network = expert_network(config, digits, 0, on)
     distillation = Distillation(config, experts, network, on)
-    start = derivation._start(config, digits, experts, network, on)
+    start = derivation._initial_set(config, digits, experts, network, on)
     distillation.restore(at_first(start, experts))
     seen, _ = finished(distillation.prepare)
     texts = [event.text for event in seen]
