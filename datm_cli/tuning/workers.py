@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, Protocol
+from multiprocessing.synchronize import Event as SharedEvent
+from typing import Any
 
 from datm_cli.session.run_stage import Reader
 from datm_cli.text.progress import Nothing
@@ -28,13 +29,6 @@ POLL_SECONDS = 0.3  # between checks of whether to stop
 
 Stop = Callable[[], bool]
 OnEnd = Callable[[Trial], None]
-
-
-class SharedFlag(Protocol):
-    """A multiprocessing event."""
-
-    def set(self) -> None: ...
-    def is_set(self) -> bool: ...
 
 
 def run_alone(
@@ -143,7 +137,7 @@ def _answer(scheduler: TrialScheduler, worker: Worker, on_end: OnEnd) -> DatmErr
     return None
 
 
-def _work(runner: TrialRunner, pipe: Connection[Any, Any], halt: SharedFlag, parent: int) -> None:
+def _work(runner: TrialRunner, pipe: Connection[Any, Any], halt: SharedEvent, parent: int) -> None:
     """The main function of a worker: run trials as they come, until the pipe is closed."""
     # The terminal sends signals to workers too. The parent handles them, and sets `halt`.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -172,9 +172,7 @@ def read_study(plan: StudyPlan, runs_dir: Path) -> StudyResult:
             ipc,
             network,
             rows.get((name, ipc, network)),
-            published.published(
-                plan.dataset, ipc or plan.ipcs[0], name, network
-            ),  # any ipc for full
+            published.published(plan.dataset, ipc or plan.ipcs[0], name, network),
         )
         for network in plan.networks
         for name, ipc in sets

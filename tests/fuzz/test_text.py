@@ -36,7 +36,7 @@ from tests.fuzz.hostile import (
     told,
     write_log,
 )  # fmt: skip
-from tests.studies.conftest import row, told_run
+from tests.studies.conftest import recorded_run, row
 
 Type = Callable[..., Answer]
 TEXTS = st.text(
@@ -183,7 +183,7 @@ def test_no_study_has_a_control_character(place: Path, capsys: pytest.CaptureFix
     runs = tuple(replace(run, name=run.name.replace("/", "|")) for run in named.runs)
     plan = replace(named, runs=runs)
     for planned in plan.runs:  # a name that runs may not be given; those of others may have it
-        run = told_run(place, replace(planned, name="r"), [row("distilled", 50.0)])
+        run = recorded_run(place, replace(planned, name="r"), [row("distilled", 50.0)])
         run.path.rename(place / planned.name)
     failed = events.RunEnded(status="failed", iteration=1, message=HOSTILE, hint=HOSTILE)
     write_log(Run(place / plan.runs[-1].name), [failed])

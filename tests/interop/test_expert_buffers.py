@@ -106,7 +106,7 @@ def test_sets_never_mix(tmp_path: Path, imports: Callable[..., tuple[ExpertSet, 
         ({"depth": 1}, "--set network.depth=1"),
     ],
 )
-def test_another_network_is_told_with_the_setting_that_fits(
+def test_another_network_is_reported_with_the_setting_that_fits(
     made: dict[str, int],
     hint: str,
     tmp_path: Path,
@@ -138,7 +138,7 @@ def test_what_would_be_another_function_is_refused(
     "content",
     [{}, [], [torch.zeros(3)], [[[torch.zeros(3)]]], [[[1, 2], [3, 4]]]],
 )
-def test_what_is_no_buffer_is_told(
+def test_what_is_no_buffer_is_reported(
     content: object, tmp_path: Path, imports: Callable[..., tuple[ExpertSet, int]]
 ) -> None:
     path = tmp_path / "replay_buffer_0.pt"
@@ -147,7 +147,7 @@ def test_what_is_no_buffer_is_told(
         imports(path)
 
 
-def test_experts_of_unequal_length_are_told(
+def test_experts_of_unequal_length_are_reported(
     tmp_path: Path, imports: Callable[..., tuple[ExpertSet, int]]
 ) -> None:
     official_buffer(tmp_path / "replay_buffer_0.pt")
@@ -298,7 +298,7 @@ def test_a_dataset_that_cannot_be_loaded_leaves_the_accuracy_unchecked(
 
 
 @pytest.mark.parametrize(
-    ("over", "told", "hint"),
+    ("over", "expected", "hint"),
     [
         ({"experts": {"count": 3}}, "has 2 experts, not 3", "--set experts.count=2"),
         ({"dataset": {"preprocessing": "zca"}}, "preprocessing", "--set experts.imported=none"),
@@ -313,7 +313,7 @@ def test_a_dataset_that_cannot_be_loaded_leaves_the_accuracy_unchecked(
 )
 def test_a_run_of_something_else_does_not_take_them(
     over: dict[str, Any],
-    told: str,
+    expected: str,
     hint: str,
     tmp_path: Path,
     make_config: Make,
@@ -328,7 +328,7 @@ def test_a_run_of_something_else_does_not_take_them(
         return open_imported(config, "digits", CLASSES, experts.layout, experts.folder.parent)
 
     assert opened({}) == experts
-    with pytest.raises(ConfigError, match=told) as refused:
+    with pytest.raises(ConfigError, match=expected) as refused:
         opened(over)
     assert refused.value.hint == hint
 

@@ -65,14 +65,14 @@ def test_mapped_tensors_stay_in_their_file(mapped: bool, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("mapped", [False, True])
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no archive", b"just text\n" * 9])
-def test_what_is_no_such_file_is_told(content: bytes, mapped: bool, tmp_path: Path) -> None:
+def test_what_is_no_such_file_is_reported(content: bytes, mapped: bool, tmp_path: Path) -> None:
     path = tmp_path / "x.pt"
     path.write_bytes(content)
     with pytest.raises(FileError, match=r"x\.pt"):
         pickles.read_pickle(path, mapped=mapped)
 
 
-def test_a_file_cut_short_is_told(tmp_path: Path) -> None:
+def test_a_file_cut_short_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "x.pt"
     torch.save(torch.zeros(1000), path)
     path.write_bytes(path.read_bytes()[:1500])
@@ -80,6 +80,6 @@ def test_a_file_cut_short_is_told(tmp_path: Path) -> None:
         pickles.read_pickle(path)
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="no such file"):
         pickles.read_pickle(tmp_path / "x.pt")

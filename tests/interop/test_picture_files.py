@@ -67,11 +67,11 @@ def test_datasets_reads_the_parquet(tmp_path: Path, make_set: MakeSet) -> None:
     assert np.allclose(read[5]["soft_label"], made.soft_labels[5].numpy())
 
 
-def test_parquet_without_its_package_is_told(
+def test_parquet_without_its_package_is_reported(
     tmp_path: Path, make_set: MakeSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(DatmError, match="--format parquet takes a package") as told:
+    with pytest.raises(DatmError, match="--format parquet takes a package") as raised:
         picture_files.save_parquet(tmp_path / "out", make_set())
-    assert told.value.hint == "pip install 'datm[parquet]'"
+    assert raised.value.hint == "pip install 'datm[parquet]'"
     assert not (tmp_path / "out").exists()

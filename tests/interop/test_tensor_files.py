@@ -1,4 +1,4 @@
-"""Tensors of other codes: read as they are, told apart by name, refused where they do not fit."""
+"""Tensors of other codes: read as they are, known by their names, refused if they do not fit."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_a_set_without_its_dataset_says_that_its_space_is_unknown(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "expected"),
     [
         (["images_best.pt"], "not one set"),
         (["labels_best.pt", "lr_best.pt"], "not one set"),
@@ -109,13 +109,15 @@ def test_a_set_without_its_dataset_says_that_its_space_is_unknown(tmp_path: Path
         (["syn.pt"], "named like none"),
     ],
 )
-def test_files_that_are_no_set_are_told(names: list[str], told: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=told):
+def test_files_that_are_no_set_are_reported(
+    names: list[str], expected: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=expected):
         tensor_files.read_set([tmp_path / name for name in names])
 
 
 @pytest.mark.parametrize(
-    ("images", "labels", "told"),
+    ("images", "labels", "expected"),
     [
         (torch.zeros(6, 3, 8, 8).int(), hard(), "images_best.pt.*torch.int32"),
         (torch.zeros(6, 3, 8, 8).to(torch.complex64), hard(), "images_best.pt.*torch.complex64"),
@@ -136,10 +138,12 @@ def test_files_that_are_no_set_are_told(names: list[str], told: str, tmp_path: P
         ([1, 2], hard(), "images_best.pt.*a list, not a tensor"),
     ],
 )
-def test_unfit_tensors_are_told(images: object, labels: object, told: str, tmp_path: Path) -> None:
+def test_unfit_tensors_are_reported(
+    images: object, labels: object, expected: str, tmp_path: Path
+) -> None:
     torch.save(images, tmp_path / "images_best.pt")
     torch.save(labels, tmp_path / "labels_best.pt")
-    with pytest.raises(FileError, match=told):
+    with pytest.raises(FileError, match=expected):
         tensor_files.read_set([tmp_path / "images_best.pt", tmp_path / "labels_best.pt"])
 
 
@@ -252,7 +256,7 @@ def test_a_rate_is_a_number_or_a_tensor_of_one(rate: object, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     "rate", [torch.tensor(-0.1), torch.tensor(float("nan")), torch.zeros(2), True, "0.1"]
 )
-def test_a_rate_that_is_none_is_told(rate: object, tmp_path: Path) -> None:
+def test_a_rate_that_is_none_is_reported(rate: object, tmp_path: Path) -> None:
     files = write_datm(tmp_path)
     torch.save(rate, files[2])
     with pytest.raises(FileError, match="no positive number"):

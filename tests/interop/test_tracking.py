@@ -124,14 +124,14 @@ class FakeService:
         self.began = began
         return self
 
-    def log(self, told: dict[str, float], step: int) -> None:
-        self.logged.append((told, step))
+    def log(self, values: dict[str, float], step: int) -> None:
+        self.logged.append((values, step))
 
     def finish(self) -> None:
         self.ended = True
 
 
-def test_weights_and_biases_is_told_and_closed(
+def test_weights_and_biases_gets_scalars_and_is_closed(
     tmp_path: Path, make_config: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = FakeService()
@@ -164,18 +164,18 @@ def test_weights_and_biases_itself_takes_it_offline(
     assert list(run.path.glob("wandb/offline-run-*/*.wandb"))
 
 
-def test_an_unknown_tracker_is_told() -> None:
-    with pytest.raises(ConfigError, match="--log mlflow") as told:
+def test_an_unknown_tracker_is_reported() -> None:
+    with pytest.raises(ConfigError, match="--log mlflow") as raised:
         tracking.parse("mlflow")
-    assert told.value.hint == "--log tensorboard,wandb"
+    assert raised.value.hint == "--log tensorboard,wandb"
     assert tracking.parse(None) == ()
 
 
 @pytest.mark.parametrize("name", tracking.TRACKERS)
-def test_a_tracker_that_is_not_installed_is_told(
+def test_a_tracker_that_is_not_installed_is_reported(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(DatmError, match=f"--log {name}") as told:
+    with pytest.raises(DatmError, match=f"--log {name}") as raised:
         tracking.parse(name)
-    assert told.value.hint == f"pip install 'datm[{name}]'"
+    assert raised.value.hint == f"pip install 'datm[{name}]'"

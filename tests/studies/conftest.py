@@ -28,7 +28,7 @@ def row(
     )
 
 
-def told_run(
+def recorded_run(
     runs_dir: Path, planned: PlannedRun, rows: Sequence[Evaluated], status: str = "done"
 ) -> Run:
     """A run directory that states these rows, and how it ended."""
@@ -41,7 +41,7 @@ def told_run(
     return run
 
 
-def told_study(
+def recorded_study(
     runs_dir: Path, plan: StudyPlan, means: Mapping[tuple[str, int], float], std: float = 1.0
 ) -> None:
     """Every run of the plan for which there is an accuracy, with 70 for random images and 99 for
@@ -50,7 +50,7 @@ def told_study(
         mean = means.get((planned.variant, planned.ipc))
         if mean is not None:
             rows = [row("random", 70.0), row("full", 99.0, 0.5), row("distilled", mean, std)]
-            told_run(runs_dir, planned, rows)
+            recorded_run(runs_dir, planned, rows)
 
 
 @pytest.fixture

@@ -13,14 +13,14 @@ from datm_engine.runs.directory import Run
 from datm_engine.studies.study_plan import PlannedRun
 from datm_engine.studies.study_results import shared_rows
 from tests.conftest import tiny_config
-from tests.studies.conftest import row, told_run
+from tests.studies.conftest import recorded_run, row
 
 AGAINST = {"against": ["random", "full"]}
 
 
 def run_of(tmp_path: Path, name: str, rows: list[Any], **tables: dict[str, Any]) -> Run:
     over = {**tables, "evaluate": {**AGAINST, **tables.get("evaluate", {})}}
-    return told_run(tmp_path, PlannedRun(name, 1, "early", tiny_config(**over)), rows)
+    return recorded_run(tmp_path, PlannedRun(name, 1, "early", tiny_config(**over)), rows)
 
 
 MEASURED = [row("random", 70.0), row("full", 99.0), row("distilled", 80.0)]

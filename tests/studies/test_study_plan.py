@@ -38,9 +38,9 @@ def test_no_step_of_a_window_is_refused_for_its_loss() -> None:
     config = tiny_config()
     every = with_settings(config, distill={"threshold": EVERY_LOSS})
     assert differences(config, every) == {"distill.threshold": (5.0, 1e9)}
-    told = "every step is taken, whatever its loss"
-    assert any(told in note for note in plan_windows("digits", {1: every}).notes)
-    assert not any(told in note for note in plan_windows("digits", {1: config}).notes)
+    expected = "every step is taken, whatever its loss"
+    assert any(expected in note for note in plan_windows("digits", {1: every}).notes)
+    assert not any(expected in note for note in plan_windows("digits", {1: config}).notes)
 
 
 def test_windows_are_fixed_thirds_of_the_same_epochs() -> None:
@@ -96,9 +96,9 @@ def test_too_few_epochs_for_thirds_are_refused() -> None:
         experts={"epochs": 2},
         distill={"initial_max_start_epoch": 1, "max_start_epoch": 1, "expert_epochs": 1},
     )
-    with pytest.raises(ConfigError, match="too few start epochs") as told:
+    with pytest.raises(ConfigError, match="too few start epochs") as raised:
         plan_windows("digits", {1: short})
-    assert told.value.hint == "--set experts.epochs=3"
+    assert raised.value.hint == "--set experts.epochs=3"
 
 
 @pytest.mark.parametrize(("iterations", "interval"), [(150, 30), (8, 1), (3, 1)])

@@ -8,13 +8,13 @@ from pathlib import Path
 from datm_engine.studies.study_plan import StudyPlan, plan_methods
 from datm_engine.studies.study_results import read_study
 from tests.conftest import tiny_config
-from tests.studies.conftest import row, told_run, told_study
+from tests.studies.conftest import recorded_run, recorded_study, row
 
 MEANS = {("early", 1): 80.0, ("late", 1): 70.0, ("middle", 2): 90.0}
 
 
 def test_accuracies_stand_where_they_belong(windows: StudyPlan, tmp_path: Path) -> None:
-    told_study(tmp_path, windows, MEANS)
+    recorded_study(tmp_path, windows, MEANS)
     study = read_study(windows, tmp_path)
     early = study.row("early", 1, "convnet")
     assert early is not None
@@ -32,18 +32,18 @@ def test_accuracies_stand_where_they_belong(windows: StudyPlan, tmp_path: Path) 
     assert not study.is_done
 
 
-def test_why_a_run_failed_is_told(windows: StudyPlan, tmp_path: Path) -> None:
-    told_run(tmp_path, windows.runs[0], [], "failed")
+def test_why_a_run_failed_is_reported(windows: StudyPlan, tmp_path: Path) -> None:
+    recorded_run(tmp_path, windows.runs[0], [], "failed")
     first = read_study(windows, tmp_path).runs[0]
     assert (first.status, first.message) == ("failed", "why")
 
 
 def test_as_json_it_has_a_cell_for_everything(windows: StudyPlan, tmp_path: Path) -> None:
-    told_study(tmp_path, windows, MEANS)
-    told = json.loads(json.dumps(read_study(windows, tmp_path).as_json()))
-    assert (told["study"], told["status"], told["ipc"]) == ("window", "incomplete", [1, 2, 5])
-    assert len(told["cells"]) == 3 * 3 + 3 + 1, "windows and random at each ipc, and all images"
-    early = next(c for c in told["cells"] if (c["set"], c["ipc"]) == ("early", 1))
+    recorded_study(tmp_path, windows, MEANS)
+    result = json.loads(json.dumps(read_study(windows, tmp_path).as_json()))
+    assert (result["study"], result["status"], result["ipc"]) == ("window", "incomplete", [1, 2, 5])
+    assert len(result["cells"]) == 3 * 3 + 3 + 1, "windows and random at each ipc, and all images"
+    early = next(c for c in result["cells"] if (c["set"], c["ipc"]) == ("early", 1))
     assert early == {
         "set": "early",
         "ipc": 1,
@@ -54,7 +54,7 @@ def test_as_json_it_has_a_cell_for_everything(windows: StudyPlan, tmp_path: Path
         "images": 10,
         "published": None,
     }
-    unmade = next(c for c in told["cells"] if (c["set"], c["ipc"]) == ("late", 5))
+    unmade = next(c for c in result["cells"] if (c["set"], c["ipc"]) == ("late", 5))
     assert unmade["accuracy_mean"] is None
 
 
@@ -66,7 +66,7 @@ def test_published_figures_stand_beside_with_what_differs(tmp_path: Path) -> Non
     }
     configs = {("datm", 1): tiny_config(**tables), ("mtt", 1): tiny_config(**tables)}
     plan = plan_methods("cifar10", configs)
-    told_run(tmp_path, plan.runs[0], [row("distilled", 40.0)])
+    recorded_run(tmp_path, plan.runs[0], [row("distilled", 40.0)])
     study = read_study(plan, tmp_path)
     cell = study.cell("datm", 1, "convnet")
     assert cell is not None

@@ -24,11 +24,11 @@ def test_trials_or_a_time(text: str, budget: Budget) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "0", "0m", "-3", "lots", "3x", "1.5", "m", "9" * 40])
-def test_nonsense_is_told_with_what_can_be_typed(text: str) -> None:
-    with pytest.raises(ConfigError) as told:
+def test_nonsense_is_reported_with_what_can_be_typed(text: str) -> None:
+    with pytest.raises(ConfigError) as raised:
         parse_budget(text)
-    assert f"--budget {text}" in told.value.message
-    assert told.value.hint == "--budget 20"
+    assert f"--budget {text}" in raised.value.message
+    assert raised.value.hint == "--budget 20"
 
 
 def test_each_bounds_what_it_names() -> None:

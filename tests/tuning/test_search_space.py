@@ -105,11 +105,11 @@ def test_windows(
     distill: dict[str, Any], place: Point, expected: tuple[int, int, int, int]
 ) -> None:
     space = SearchSpace(tiny_config(distill=distill))
-    told = space.config({**space.centre_point, **place}).distill.model_dump()
-    assert tuple(told[key.removeprefix("distill.")] for key in WINDOW) == expected
+    settings = space.config({**space.centre_point, **place}).distill.model_dump()
+    assert tuple(settings[key.removeprefix("distill.")] for key in WINDOW) == expected
 
 
-def test_changes_are_told_by_what_is_new() -> None:
+def test_changes_are_reported_by_what_is_new() -> None:
     space = SearchSpace(tiny_config())
     assert changes(space.centre, space.centre) == ""
     moved = space.config({**space.centre_point, "lr_images": 0.31, "end": 0.4, "syn_steps": 6.0})

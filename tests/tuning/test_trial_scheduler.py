@@ -30,13 +30,13 @@ class Killed(Exception):
 class Log:
     """A tune's events, which can end at any of them."""
 
-    def __init__(self, told: list[Event] | None = None, most: int = 10_000) -> None:
-        self.told, self.most = list(told or []), most
+    def __init__(self, recorded: list[Event] | None = None, most: int = 10_000) -> None:
+        self.recorded, self.most = list(recorded or []), most
 
     def record(self, event: Event) -> Event:
-        if len(self.told) >= self.most:
+        if len(self.recorded) >= self.most:
             raise Killed
-        self.told.append(event)
+        self.recorded.append(event)
         return event
 
 
@@ -53,7 +53,7 @@ def scheduler(log: Log, *, trials: int = 12, seed: int = 0, **over: Any) -> Tria
         "budget": Budget(trials=trials),
         "seconds": lambda: 0.0,
     }
-    return TrialScheduler(log.told, log.record, **(facts | over))
+    return TrialScheduler(log.recorded, log.record, **(facts | over))
 
 
 def accuracy(config: Config, iteration: int) -> float:
@@ -63,7 +63,7 @@ def accuracy(config: Config, iteration: int) -> float:
 
 
 def work(one: TrialScheduler, trial: Trial) -> Trial:
-    """As a worker does it: all scores are told again where a trial was interrupted."""
+    """As a worker does it: an interrupted trial repeats all scores."""
     config = centre() if trial.number == 0 else one.config(trial.number)
     for iteration in range(
         scoring_interval(ITERATIONS), ITERATIONS + 1, scoring_interval(ITERATIONS)
@@ -104,7 +104,7 @@ def test_trials_are_the_same_for_the_same_seed_alone() -> None:
     def draws(seed: int) -> list[str]:
         log = Log()
         finish(scheduler(log, trials=6, seed=seed))
-        return [event.draw for event in log.told if isinstance(event, TrialBegan)]
+        return [event.draw for event in log.recorded if isinstance(event, TrialBegan)]
 
     assert draws(0) == draws(0)
     assert draws(0) != draws(1)
@@ -114,13 +114,13 @@ def test_trials_are_the_same_for_the_same_seed_alone() -> None:
 def test_killed_at_any_event_it_goes_on_to_the_same() -> None:
     whole = Log()
     finish(scheduler(whole, trials=4))
-    for most in range(len(whole.told)):
+    for most in range(len(whole.recorded)):
         cut = Log(most=most)
         with pytest.raises(Killed):
             finish(scheduler(cut, trials=4))
-        rest = Log(cut.told)
+        rest = Log(cut.recorded)
         finish(scheduler(rest, trials=4))
-        assert rest.told == whole.told, f"killed after {most} events"
+        assert rest.recorded == whole.recorded, f"killed after {most} events"
 
 
 def test_a_larger_budget_goes_on_where_a_smaller_ended() -> None:
@@ -129,7 +129,7 @@ def test_a_larger_budget_goes_on_where_a_smaller_ended() -> None:
     finish(scheduler(log, trials=4))
     assert scheduler(log, trials=4).next_trial() is None
     finish(scheduler(log, trials=9))
-    assert log.told == whole.told
+    assert log.recorded == whole.recorded
 
 
 def test_others_wait_until_the_first_is_scored() -> None:
@@ -187,8 +187,8 @@ def test_one_that_was_stopped_by_hand_is_not_gone_on_with() -> None:
 
 def test_time_is_that_of_all_processes() -> None:
     clock = [0.0]
-    told: list[Event] = [STARTED, began(0), dataclasses.replace(scored(0), time=160.0)]
-    log = Log([*told, dataclasses.replace(STARTED, time=1000.0)])
+    recorded: list[Event] = [STARTED, began(0), dataclasses.replace(scored(0), time=160.0)]
+    log = Log([*recorded, dataclasses.replace(STARTED, time=1000.0)])
     one = scheduler(log, budget=Budget(seconds=100), seconds=lambda: clock[0])
     assert not one.is_out_of_time
     clock[0] = 40.0
@@ -207,8 +207,8 @@ def scored(number: int, iteration: int = 2, accuracy: float = 50.0) -> TrialScor
 def test_a_trial_that_ended_sooner_is_not_ranked_by_its_score() -> None:
     from datm_engine.runs.state import fold
 
-    told: list[Event] = [began(0), scored(0, 18, 60.0), TrialEnded(trial=0, status="complete")]
-    told += [began(1), scored(1, 2, 70.0), TrialEnded(trial=1, status="pruned")]
-    told += [began(2), scored(2, 18, 60.0), TrialEnded(trial=2, status="complete")]
-    told += [began(3), TrialEnded(trial=3, status="failed", message="no step")]
-    assert [trial.number for trial in fold(told).trials.ranked] == [0, 2, 1]
+    recorded: list[Event] = [began(0), scored(0, 18, 60.0), TrialEnded(trial=0, status="complete")]
+    recorded += [began(1), scored(1, 2, 70.0), TrialEnded(trial=1, status="pruned")]
+    recorded += [began(2), scored(2, 18, 60.0), TrialEnded(trial=2, status="complete")]
+    recorded += [began(3), TrialEnded(trial=3, status="failed", message="no step")]
+    assert [trial.number for trial in fold(recorded).trials.ranked] == [0, 2, 1]

@@ -48,20 +48,20 @@ def test_windows_are_studied_and_not_again(study: Callable[..., Answer]) -> None
     answer = study("--json", "--against", "random,full")
     assert answer.code == 0, answer.err
     assert answer.err == ""
-    told = answer.json
-    assert (told["study"], told["name"], told["status"]) == ("window", "digits", "done")
-    assert [run["run"] for run in told["runs"]] == WINDOWS
-    assert {run["window"] for run in told["runs"]} == {"0–0", "1–1", "2–3"}
-    assert len(told["cells"]) == 3 * 2 + 2 + 1
-    assert all(0 < cell["accuracy_mean"] <= 100 for cell in told["cells"])
-    assert told["findings"][0].startswith("At 1 per class ")
+    result = answer.json
+    assert (result["study"], result["name"], result["status"]) == ("window", "digits", "done")
+    assert [run["run"] for run in result["runs"]] == WINDOWS
+    assert {run["window"] for run in result["runs"]} == {"0–0", "1–1", "2–3"}
+    assert len(result["cells"]) == 3 * 2 + 2 + 1
+    assert all(0 < cell["accuracy_mean"] <= 100 for cell in result["cells"])
+    assert result["findings"][0].startswith("At 1 per class ")
     assert len(list(Path("experts").iterdir())) == 1, "one set of experts for all"
 
     folder = Path("studies/digits-window")
     files = ["study.json", "study.md", "accuracy.svg", "strips.png", "report.html"]
-    assert told["files"] == [str(folder / name) for name in files]
+    assert result["files"] == [str(folder / name) for name in files]
     kept = json.loads((folder / "study.json").read_text())
-    assert kept == {key: value for key, value in told.items() if key != "files"}
+    assert kept == {key: value for key, value in result.items() if key != "files"}
     with Image.open(folder / "strips.png") as sheet:
         assert sheet.width > 6 * 96, "the start and five samples"
         assert sheet.height > 2 * 3 * 2 * 96, "at both ipc, of three images, early and late"
@@ -161,17 +161,17 @@ def test_a_run_that_cannot_be_matched_is_a_finding(study: Callable[..., Answer])
 def test_methods_are_compared(compare: Callable[..., Answer]) -> None:
     answer = compare("--json", methods="datm,mtt")
     assert answer.code == 0, answer.out
-    told = answer.json
-    assert told["variants"] == ["datm", "mtt"]
-    assert [run["run"] for run in told["runs"]] == [
+    result = answer.json
+    assert result["variants"] == ["datm", "mtt"]
+    assert [run["run"] for run in result["runs"]] == [
         "study-digits-ipc1-datm",
         "study-digits-ipc1-mtt",
     ]
-    assert {cell["set"] for cell in told["cells"]} == {"datm", "mtt", "random"}
-    assert all(cell["accuracy_mean"] is not None for cell in told["cells"])
-    labels = [Run(Path("runs", run["run"])).config().distill.labels for run in told["runs"]]
+    assert {cell["set"] for cell in result["cells"]} == {"datm", "mtt", "random"}
+    assert all(cell["accuracy_mean"] is not None for cell in result["cells"])
+    labels = [Run(Path("runs", run["run"])).config().distill.labels for run in result["runs"]]
     assert labels == ["soft", "hard"]
-    assert not any(name.endswith("strips.png") for name in told["files"])
+    assert not any(name.endswith("strips.png") for name in result["files"])
 
 
 def test_other_settings_want_another_name(datm: Datm, compare: Callable[..., Answer]) -> None:
@@ -200,7 +200,7 @@ def test_other_settings_want_another_name(datm: Datm, compare: Callable[..., Ans
         (["window", "--to", "."], "--to .: has no name of its own", "--to studies/mine"),
     ],
 )
-def test_what_cannot_be_is_told_before_any_work(
+def test_what_cannot_be_is_reported_before_any_work(
     words: list[str], error: str, hint: str, datm: Datm
 ) -> None:
     answer = datm("study", *words)

@@ -15,7 +15,7 @@ from datm_engine.runs.events import Evaluated
 from datm_engine.studies.study_plan import StudyPlan, plan_methods, plan_windows
 from datm_engine.studies.study_results import StudyResult, read_study
 from tests.conftest import tiny_config
-from tests.studies.conftest import row, told_run, told_study
+from tests.studies.conftest import recorded_run, recorded_study, row
 
 MEANS = {
     **{("early", 1): 80.0, ("middle", 1): 76.0, ("late", 1): 70.0},
@@ -33,7 +33,7 @@ def plan() -> StudyPlan:
 
 @pytest.fixture
 def study(plan: StudyPlan, tmp_path: Path) -> StudyResult:
-    told_study(tmp_path / "runs", plan, MEANS)
+    recorded_study(tmp_path / "runs", plan, MEANS)
     return read_study(plan, tmp_path / "runs")
 
 
@@ -60,8 +60,8 @@ def published_study(tmp_path: Path, rows: list[Evaluated], dataset: str = "cifar
         for ipc in (1, 10)
     }
     plan = plan_methods("cifar10", configs)
-    told_run(tmp_path, plan.runs[0], rows)
-    told_run(tmp_path, plan.runs[1], [], "failed")
+    recorded_run(tmp_path, plan.runs[0], rows)
+    recorded_run(tmp_path, plan.runs[1], [], "failed")
     return read_study(plan, tmp_path)
 
 
@@ -74,19 +74,19 @@ def test_published_figures_stand_in_brackets(tmp_path: Path) -> None:
     assert lines[3] == "| convnet | mtt | failed [46.2] | – [65.4] |"
     assert lines[4] == "| convnet | random images | – [15.4] | – [31.0] |"
     assert lines[5] == "| resnet18 | datm | **50.0 ± 1.0** | – |"
-    told = study_tables.remarks(study)
-    assert "(1): of one network." in told
-    assert "failed: matching could not continue." in told
-    assert "ICLR 2024" in told[-1]
-    assert "network.width 4, not 128" in told[-1]
-    assert "by its name" not in told[-1]
+    remarks = study_tables.remarks(study)
+    assert "(1): of one network." in remarks
+    assert "failed: matching could not continue." in remarks
+    assert "ICLR 2024" in remarks[-1]
+    assert "network.width 4, not 128" in remarks[-1]
+    assert "by its name" not in remarks[-1]
 
 
 def test_a_folder_s_published_figures_say_that_its_name_is_all_they_go_by(tmp_path: Path) -> None:
     study = published_study(tmp_path, [row("distilled", 40.0)], "/data/CIFAR-10")
     assert "40.0 ± 1.0** [46.9 ± 0.5]" in study_tables.markdown(study)
-    told = study_tables.remarks(study)[-1]
-    assert told.endswith("; /data/CIFAR-10 is taken for cifar10 by its name.")
+    remarks = study_tables.remarks(study)[-1]
+    assert remarks.endswith("; /data/CIFAR-10 is taken for cifar10 by its name.")
 
 
 def test_a_plot_is_an_svg_with_everything_named(study: StudyResult) -> None:
@@ -106,7 +106,7 @@ def test_a_plot_is_an_svg_with_everything_named(study: StudyResult) -> None:
 def test_the_axis_of_images_is_logarithmic(tmp_path: Path) -> None:
     configs = {ipc: tiny_config(distill={"ipc": ipc}) for ipc in (1, 10, 100)}
     plan = plan_windows("digits", configs)
-    told_study(tmp_path, plan, {("early", ipc): 50.0 + ipc / 10 for ipc in (1, 10, 100)})
+    recorded_study(tmp_path, plan, {("early", ipc): 50.0 + ipc / 10 for ipc in (1, 10, 100)})
     chart = accuracy_chart(read_study(plan, tmp_path), "convnet")
     texts = list(ET.fromstring(standalone_svg(chart)).iter(f"{SVG}text"))
     places = {t.text: float(t.get("x", "nan")) for t in texts if t.text in ("1", "10", "100")}
@@ -133,12 +133,12 @@ def test_all_files_are_written(study: StudyResult, plan: StudyPlan, tmp_path: Pa
 def test_an_approximate_gradient_is_named(tmp_path: Path) -> None:
     exact, tesla = tiny_config(), tiny_config(distill={"gradient": "tesla"})
     plan = plan_methods("digits", {("datm", 1): exact, ("tesla", 1): tesla})
-    told_study(tmp_path, plan, {("datm", 1): 80.0, ("tesla", 1): 70.0})
-    told = [
+    recorded_study(tmp_path, plan, {("datm", 1): 80.0, ("tesla", 1): 70.0})
+    remarks = [
         one for one in study_tables.remarks(read_study(plan, tmp_path)) if "approximation" in one
     ]
-    assert len(told) == 1
-    assert told[0].startswith("tesla: the gradient is TESLA's approximation")
+    assert len(remarks) == 1
+    assert remarks[0].startswith("tesla: the gradient is TESLA's approximation")
 
 
 def test_an_earlier_result_makes_way_for_no_less(

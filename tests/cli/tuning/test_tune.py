@@ -43,9 +43,9 @@ def events_of(number: int, home: Path = HOME) -> list[Event]:
     return Tune(home).run(number).events()
 
 
-def without_places(told: dict[str, Any]) -> dict[str, Any]:
-    trials = [{k: v for k, v in trial.items() if k != "run"} for trial in told["trials"]]
-    return {k: v for k, v in told.items() if k not in ("tune", "preset")} | {"trials": trials}
+def without_places(result: dict[str, Any]) -> dict[str, Any]:
+    trials = [{k: v for k, v in trial.items() if k != "run"} for trial in result["trials"]]
+    return {k: v for k, v in result.items() if k not in ("tune", "preset")} | {"trials": trials}
 
 
 def test_a_tune_from_settings_to_a_preset_to_a_run(tune: Callable[..., Answer], datm: Datm) -> None:
@@ -59,10 +59,10 @@ def test_a_tune_from_settings_to_a_preset_to_a_run(tune: Callable[..., Answer], 
     assert not Path("runs").exists()
 
     for number in range(3):
-        told = events_of(number)
-        assert any(isinstance(event, CandidateScored) for event in told)
-        assert not any(isinstance(event, Evaluated) for event in told), "the test set is not seen"
-        assert {e.part for e in told if isinstance(e, CandidateScored)} == {"validation"}
+        events = events_of(number)
+        assert any(isinstance(event, CandidateScored) for event in events)
+        assert not any(isinstance(event, Evaluated) for event in events), "the test set is not seen"
+        assert {e.part for e in events if isinstance(e, CandidateScored)} == {"validation"}
     best = Tune(HOME).state().trials.best
     assert best is not None
     for number in range(3):
@@ -85,15 +85,19 @@ def test_a_tune_from_settings_to_a_preset_to_a_run(tune: Callable[..., Answer], 
     assert Run(Path("runs") / distilled.json["run"]).config().experts == trial.experts
 
 
-def test_what_is_given_is_held_and_what_is_asked_is_told(tune: Callable[..., Answer]) -> None:
+def test_what_is_given_is_held_and_what_is_asked_is_reported(tune: Callable[..., Answer]) -> None:
     answer = tune("--set", "distill.lr_images=7", "--window", "early", "--keep", "--json", "-q")
     assert answer.err == ""
-    told = answer.json
-    assert (told["tune"], told["status"], len(told["trials"])) == ("digits-ipc1-early", "done", 3)
-    assert told["best"] in range(3)
-    assert told["trials"][0]["changes"] == ""
+    result = answer.json
+    assert (result["tune"], result["status"], len(result["trials"])) == (
+        "digits-ipc1-early",
+        "done",
+        3,
+    )
+    assert result["best"] in range(3)
+    assert result["trials"][0]["changes"] == ""
     home = Path("tunes/digits-ipc1-early")
-    assert told["preset"] == str(home / "preset.toml")
+    assert result["preset"] == str(home / "preset.toml")
     for number in range(3):
         run = Tune(home).run(number)
         assert run.distilled.exists(), "as --keep says"
@@ -188,7 +192,7 @@ def test_several_devices_share_a_tune(tune: Callable[..., Answer]) -> None:
 
 
 @pytest.mark.slow
-def test_an_error_in_a_worker_is_told_once(tune: Callable[..., Answer], tmp_path: Path) -> None:
+def test_an_error_in_a_worker_is_reported_once(tune: Callable[..., Answer], tmp_path: Path) -> None:
     Path("experts").write_text("no folder")
     answer = tune("--devices", "cpu,cpu")
     assert_two_lines(answer, 1, "experts", "ls -l")
@@ -248,7 +252,7 @@ def test_what_has_scored_nothing_gives_its_place(tune: Callable[..., Answer]) ->
         (["--dataset", "nothing"], "nothing", "ls ."),
     ],
 )
-def test_what_cannot_be_is_told_before_any_work(
+def test_what_cannot_be_is_reported_before_any_work(
     words: list[str], error: str, hint: str, datm: Datm
 ) -> None:
     answer = datm("tune", *words)
@@ -261,7 +265,7 @@ def test_without_optuna_it_says_what_brings_it(datm: Datm, monkeypatch: pytest.M
     assert_two_lines(datm("tune"), 1, "datm tune takes a package", "pip install 'datm[tune]'")
 
 
-def test_a_damaged_tune_is_told(tune: Callable[..., Answer]) -> None:
+def test_a_damaged_tune_is_reported(tune: Callable[..., Answer]) -> None:
     tune("--quiet", budget=1)
     stated = json.loads((HOME / "tune.json").read_text())
     assert stated["command"].startswith("datm tune --ipc 1")
