@@ -160,7 +160,7 @@ def _check(config: Config, data: PreparedData, run: Run, runtime: Runtime) -> No
         if matched != (config.experts.imported or own):
             raise RunError(
                 f"run {run.name} was made of other images: {config.dataset.name} has changed since",
-                f"{run.again()}   # a new run",
+                f"{run.new_run_command()}   # a new run",
             )
 
 

@@ -173,8 +173,8 @@ def _run(
             f"rank {together.rank} of {together.count} did not end its step within "
             f"{PATIENCE:.0f} s of SIGTERM; the last checkpoint is kept"
         )
-        if together.tells(message, run.resuming):
-            output.tell_error(message, run.resuming, as_json)
+        if together.tells(message, run.resume_command):
+            output.tell_error(message, run.resume_command, as_json)
 
     with (
         api.deleted_if_refused(run, is_new=together.leads and is_new),
@@ -222,7 +222,7 @@ def _print_outcome(
         following = (
             f"look at it: {looking}"
             if outcome.status == "done"
-            else f"stopped after {outcome.iterations:,} iterations; continue with: {run.resuming}"
+            else f"stopped after {outcome.iterations:,} iterations; continue with: {run.resume_command}"
         )
         with suppress(OSError):  # the run has ended well, even if nobody reads it
             output.remark(following)

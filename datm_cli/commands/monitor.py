@@ -41,7 +41,7 @@ def monitor(
     if not terminal.is_interactive():
         raise RunError(
             "the dashboard needs a terminal to draw on",
-            f"{found.listing}   # or: {command('tail', '-f', found.event_log)}",
+            f"{found.list_command}   # or: {command('tail', '-f', found.event_log)}",
         )
     (tune or found).config()  # report a damaged one before the screen changes
     terminal.set_colours(color)

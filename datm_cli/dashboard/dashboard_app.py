@@ -107,7 +107,7 @@ class DashboardApp(FullScreenApp):
 
     @property
     def resume_command(self) -> str:
-        return self.shown_run.resuming
+        return self.shown_run.resume_command
 
     @property
     def next_step(self) -> str:

@@ -49,7 +49,7 @@ class TuneDashboardApp(DashboardApp):
 
     @property
     def resume_command(self) -> str:
-        return self.tune.resuming
+        return self.tune.resume_command
 
     @property
     def next_step(self) -> str:

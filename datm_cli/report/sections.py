@@ -138,7 +138,9 @@ def experts(course: RunSummary) -> Html | None:
     try:
         known = read_learning_curves(course.manifest.course)
     except ValueError as problem:
-        raise RunError(f"{course.run.path / 'run.json'}: {problem}", course.run.listing) from None
+        raise RunError(
+            f"{course.run.path / 'run.json'}: {problem}", course.run.list_command
+        ) from None
     knowledge = ExpertReport(course.config, "", course.config.experts.count, known)
     return html(tag("p", knowledge.words), tag("div", *charts(knowledge), class_="columns charts"))
 

@@ -82,7 +82,7 @@ def stop_engine(run: Run, patience: float, report: Callable[[str], None]) -> str
     running, or if the process takes longer than `patience` seconds.
     """
     if run.status() not in ("running", "stale"):
-        raise RunError(f"run {run.name} is not running: it is {run.status()}", run.listing)
+        raise RunError(f"run {run.name} is not running: it is {run.status()}", run.list_command)
     process = Process.read(run.process_file)
     ask_to_stop(run)
     where = process.host if process and not process.is_local else "this machine"

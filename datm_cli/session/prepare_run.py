@@ -60,13 +60,13 @@ def resumed_run(folders: Folders, name: str, given: GivenSettings, device: str) 
         changes = ", ".join(f"{key} was {was!r}, not {now!r}" for key, (was, now) in fixed.items())
         raise ConfigError(
             f"run {name} has other settings: {changes}",
-            f"{run.resuming}   # without them, or leave out --resume for a new run",
+            f"{run.resume_command}   # without them, or leave out --resume for a new run",
         )
     done = progress(run).iteration
     if after.distill.iterations < done:
         raise ConfigError(
             f"run {name} has done {done} iterations, more than {after.distill.iterations}",
-            f"{run.resuming} --iterations {done}",
+            f"{run.resume_command} --iterations {done}",
         )
     options = run_options(folders, device)
     if changed or options != run.manifest().options:

@@ -31,7 +31,7 @@ class TrialOutcome:
 class TrialRun(Run):
     """A run whose hints change the command of the tune, not one of `datm distill`."""
 
-    def again(self, change: str = "") -> str:
+    def new_run_command(self, change: str = "") -> str:
         return retyped(sys.argv[1:], change or "--help")
 
 

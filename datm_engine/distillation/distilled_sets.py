@@ -28,7 +28,7 @@ def read_selected(run: Run) -> SyntheticSet:
     except FileError as problem:
         there = [path for path in (run.distilled, run.checkpoint) if path.exists()]
         aside = [command("mv", path, f"{path}.aside") for path in there]
-        again = f"{run.resuming}   # which makes the same again, from iteration 0"
+        again = f"{run.resume_command}   # which makes the same again, from iteration 0"
         raise FileError(problem.message, " && ".join([*aside, again])) from None
 
 
@@ -36,7 +36,7 @@ def read_distilled(run: Run, *, last: bool = False) -> SyntheticSet:
     """The selected set; the last iteration's with `last`, or while nothing has been selected
     yet. Raises FileError if there is nothing to see yet."""
     if not (run.distilled.exists() or run.checkpoint.exists()):
-        raise FileError(f"run {run.name} has no images yet", run.resuming)
+        raise FileError(f"run {run.name} has no images yet", run.resume_command)
     selected = read_selected(run)
     if not run.checkpoint.exists() or (selected.iteration > 0 and not last):
         return selected

@@ -122,7 +122,7 @@ class Run:
 
     def _name_taken(self) -> RunError:
         if self.manifest_file.exists():
-            return RunError(f"run {self.name} exists already", self.resuming)
+            return RunError(f"run {self.name} exists already", self.resume_command)
         free = free_name(self.path.parent, self.name)
         return RunError(f"{self.path} exists and is not a run", command("--name", free))
 
@@ -202,16 +202,16 @@ class Run:
         shutil.rmtree(self.path, ignore_errors=True)
 
     @property
-    def listing(self) -> str:
+    def list_command(self) -> str:
         """The command that lists this run and its neighbours."""
         return command("datm", "runs", "--runs-dir", self.path.parent)
 
     @property
-    def resuming(self) -> str:
+    def resume_command(self) -> str:
         """The command that resumes the run."""
         return command("datm", "distill", "--resume", self.path)
 
-    def again(self, change: str = "") -> str:
+    def new_run_command(self, change: str = "") -> str:
         """The command for a new run with the same settings, folders and device, except for
         `change` (options)."""
         words = ["distill", "--config", self.manifest_file, "--runs-dir", self.path.parent]
@@ -235,7 +235,7 @@ class Run:
                 writer = EventWriter(self.event_log, log, self.describe_failure)
             except BlockingIOError:
                 wrong = f"run {self.name} is being written by another process"
-                raise RunError(wrong, self.listing) from None
+                raise RunError(wrong, self.list_command) from None
             except OSError as problem:
                 raise cannot_write(Path(problem.filename or self.event_log), problem) from None
             for folder in (self.path, self.samples):
@@ -261,11 +261,11 @@ class Run:
         """
         if not isinstance(problem, DatmError):
             message = f"{type(problem).__name__}: {problem}"
-            return message, f"{self.resuming}   # after the cause is removed"
+            return message, f"{self.resume_command}   # after the cause is removed"
         if problem.hint.startswith("--"):
             problem.change = problem.hint
-            problem.hint = self.again(problem.change)
-        problem.hint = problem.hint or self.resuming
+            problem.hint = self.new_run_command(problem.change)
+        problem.hint = problem.hint or self.resume_command
         return problem.message, problem.hint
 
 

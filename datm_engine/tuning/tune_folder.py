@@ -101,7 +101,7 @@ class Tune:
         return build(self.facts()["config"], str(self.asked_file))
 
     @property
-    def resuming(self) -> str:
+    def resume_command(self) -> str:
         """The command that resumes it."""
         return str(self.facts().get("command") or command("datm", "tune", "--help"))
 

@@ -1,4 +1,4 @@
-"""Following a file of events while it is written."""
+"""An event log is followed while it is written."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ def texts(events: list[Event]) -> list[str]:
 
 
 def test_only_what_is_new_is_read(path: Path) -> None:
-    tail = EventReader(path)
-    assert tail.read() == []
+    reader = EventReader(path)
+    assert reader.read() == []
     path.write_bytes(line("one") + line("two"))
-    assert texts(tail.read()) == ["one", "two"]
-    assert tail.read() == []
+    assert texts(reader.read()) == ["one", "two"]
+    assert reader.read() == []
     with path.open("ab") as file:
         file.write(line("three"))
-    assert texts(tail.read()) == ["three"]
+    assert texts(reader.read()) == ["three"]
 
 
 def test_a_line_is_read_when_it_is_whole(path: Path) -> None:
-    tail, whole = EventReader(path), line("caf\N{LATIN SMALL LETTER E WITH ACUTE} \u03b7")
+    reader, whole = EventReader(path), line("caf\N{LATIN SMALL LETTER E WITH ACUTE} \u03b7")
     for cut in range(len(whole)):
         path.write_bytes(whole[:cut])
-        assert tail.read() == [], "also where a character is cut in two"
+        assert reader.read() == [], "also where a character is cut in two"
     path.write_bytes(whole)
-    assert texts(tail.read()) == ["caf\N{LATIN SMALL LETTER E WITH ACUTE} \u03b7"]
+    assert texts(reader.read()) == ["caf\N{LATIN SMALL LETTER E WITH ACUTE} \u03b7"]
 
 
 def test_what_is_no_event_is_passed_over(path: Path) -> None:
@@ -49,15 +49,15 @@ def test_what_is_no_event_is_passed_over(path: Path) -> None:
 
 
 def test_a_file_that_shrank_is_read_anew(path: Path) -> None:
-    tail = EventReader(path)
+    reader = EventReader(path)
     path.write_bytes(line("a long first text") + b"half")
-    assert texts(tail.read()) == ["a long first text"]
-    assert not tail.rewound
+    assert texts(reader.read()) == ["a long first text"]
+    assert not reader.rewound
     path.write_bytes(line("b"))
-    assert texts(tail.read()) == ["b"]
-    assert tail.rewound
-    tail.read()
-    assert not tail.rewound
+    assert texts(reader.read()) == ["b"]
+    assert reader.rewound
+    reader.read()
+    assert not reader.rewound
 
 
 def test_what_cannot_be_read_is_told(path: Path) -> None:
