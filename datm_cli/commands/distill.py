@@ -222,7 +222,7 @@ def _print_outcome(
         following = (
             f"look at it: {looking}"
             if outcome.status == "done"
-            else f"stopped after {outcome.iterations:,} iterations; continue with: {run.resume_command}"
+            else f"stopped after {outcome.iterations:,} iterations; resume it: {run.resume_command}"
         )
         with suppress(OSError):  # the run has ended well, even if nobody reads it
             output.remark(following)
