@@ -61,6 +61,7 @@ def _strips(plan: StudyPlan, runs_dir: Path, ipc: int) -> Iterator[Strip]:
     for number in _spread(len(names), IMAGES):
         index = number * ipc  # images stand class after class
         images = [{image.iteration: image for image in one.images_of(index)} for one in samples]
+        # One of the runs may have been stopped: only iterations that both have are compared.
         shared = sorted(set.intersection(*map(set, images)))
         iterations = [shared[k] for k in _spread(len(shared), STRIP_SAMPLES)]
         for variant, start, by_iteration in zip(SHOWN, starts, images, strict=True):

@@ -89,6 +89,7 @@ def write(study: StudyResult, runs_dir: Path, folder: Path) -> list[Path]:
         text = _markdown(study, pictures, strips_file)
         figures = [chart.figure() for chart in charts.values()]
         files = [folder / "study.json", folder / "study.md"]
+        # The JSON file first: `check` knows a study's folder by it.
         save_text(files[0], json_text(as_json(study), indent=2) + "\n")
         save_text(files[1], text)
         save_text(folder / "report.html", _page(study, figures, strips_file))

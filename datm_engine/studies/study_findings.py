@@ -58,6 +58,7 @@ def _best(study: StudyResult, ipc: int, network: str) -> str:
 
 def _windows(study: StudyResult, network: str) -> list[str]:
     """Whether late matching hurts the fewest images, and early matching the most."""
+    # In the paper few images need early epochs, and many need late ones.
     ipcs = study.plan.ipcs
     if len(ipcs) < 2:
         return ["One ipc alone does not show whether the best window moves with it."]

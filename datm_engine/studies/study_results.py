@@ -102,6 +102,7 @@ class StudyResult:
 
     @property
     def _departures(self) -> list[tuple[str, ...]]:
+        # ipc None: the published accuracy of all images does not depend on a run's settings.
         cells = [cell for cell in self.cells if cell.published and cell.ipc is not None]
         variants = {(cell.set, cell.ipc) for cell in cells}
         ipcs = {cell.ipc for cell in cells}

@@ -93,7 +93,7 @@ def test_tensorboard_has_every_scalar_at_its_iteration(tmp_path: Path) -> None:
     assert (accuracy.step, accuracy.value) == (9, pytest.approx(0.64))
 
 
-def test_a_run_that_goes_on_replaces_what_it_repeats(
+def test_a_run_that_resumes_replaces_what_it_repeats(
     tmp_path: Path, make_config: Callable[..., Config]
 ) -> None:
     reading = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
@@ -145,7 +145,7 @@ def test_weights_and_biases_gets_scalars_and_is_closed(
     assert service.began["resume"] == "allow"
     first = service.began["id"]
     with tracking.tracking(["wandb"], run, 5):
-        assert service.began["id"] == first, "it goes on with the same"
+        assert service.began["id"] == first, "the same run continues"
     with tracking.tracking(["wandb"], Run.create(tmp_path, "s", make_config(), {}), 0):
         assert service.began["id"] != first
     assert service.logged == [({"Grand_Loss": 0.5, "Start_Epoch": 3.0, "Synthetic_LR": 0.01}, 5)]

@@ -111,7 +111,7 @@ def test_trials_are_the_same_for_the_same_seed_alone() -> None:
     assert len(set(draws(0))) == 6
 
 
-def test_killed_at_any_event_it_goes_on_to_the_same() -> None:
+def test_killed_at_any_event_it_resumes_to_the_same() -> None:
     whole = Log()
     finish(scheduler(whole, trials=4))
     for most in range(len(whole.recorded)):
@@ -123,7 +123,7 @@ def test_killed_at_any_event_it_goes_on_to_the_same() -> None:
         assert rest.recorded == whole.recorded, f"killed after {most} events"
 
 
-def test_a_larger_budget_goes_on_where_a_smaller_ended() -> None:
+def test_a_larger_budget_continues_where_a_smaller_ended() -> None:
     whole, log = Log(), Log()
     finish(scheduler(whole, trials=9))
     finish(scheduler(log, trials=4))

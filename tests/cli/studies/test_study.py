@@ -100,7 +100,7 @@ def starts(name: str) -> list[int]:
     return [e.resumed_at for e in events if isinstance(e, RunStarted)]
 
 
-def test_stopped_it_goes_on_with_the_same_result(
+def test_a_stopped_study_resumes_with_the_same_result(
     datm: Datm, compare: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = compare("--json", "--name", "whole", methods="datm,mtt").json

@@ -141,7 +141,7 @@ def test_an_approximate_gradient_is_named(tmp_path: Path) -> None:
     assert remarks[0].startswith("tesla: the gradient is TESLA's approximation")
 
 
-def test_an_earlier_result_makes_way_for_no_less(
+def test_an_earlier_result_is_not_replaced_by_less(
     study: StudyResult, plan: StudyPlan, tmp_path: Path
 ) -> None:
     folder = tmp_path / "out"

@@ -106,7 +106,7 @@ def test_what_is_given_is_held_and_what_is_asked_is_reported(tune: Callable[...,
         assert run.config().distill.expansion_iterations == 0
 
 
-def test_stopped_it_goes_on_with_the_same_result(
+def test_a_stopped_tune_resumes_with_the_same_result(
     datm: Datm, tune: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = tune("--json", "--name", "whole").json
@@ -199,7 +199,7 @@ def test_an_error_in_a_worker_is_reported_once(tune: Callable[..., Answer], tmp_
 
 
 @pytest.mark.slow
-def test_killed_it_goes_on_with_the_same_result(
+def test_a_killed_tune_resumes_with_the_same_result(
     tune: Callable[..., Answer], settings: Path
 ) -> None:
     whole = tune("--json", "--name", "whole").json
@@ -231,7 +231,7 @@ def test_other_settings_want_another_name(tune: Callable[..., Answer], datm: Dat
     assert followed.json["tune"] == "digits-ipc1-2"
 
 
-def test_what_has_scored_nothing_gives_its_place(tune: Callable[..., Answer]) -> None:
+def test_a_tune_without_a_score_is_replaced(tune: Callable[..., Answer]) -> None:
     nothing = tune("--set", "dataset.train_images=10", budget=1)
     assert_two_lines(nothing, 2, "none is held out to score trials on", "train_images=all")
     assert tune("--quiet", budget=1).code == 0
