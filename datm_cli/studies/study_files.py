@@ -75,6 +75,9 @@ def write(study: StudyResult, runs_dir: Path, folder: Path) -> list[Path]:
     FileError."""
     with or_elsewhere(folder, "--to"):
         make_folder(folder)
+        files = [folder / "study.json", folder / "study.md"]
+        # The JSON file first: `check` knows a study's folder by it, also if writing is interrupted.
+        save_text(files[0], json_text(as_json(study), indent=2) + "\n")
         charts = _charts(study)
         pictures = []
         for network, chart in charts.items():
@@ -88,9 +91,6 @@ def write(study: StudyResult, runs_dir: Path, folder: Path) -> list[Path]:
             save_strips(strips_file, strips)
         text = _markdown(study, pictures, strips_file)
         figures = [chart.figure() for chart in charts.values()]
-        files = [folder / "study.json", folder / "study.md"]
-        # The JSON file first: `check` knows a study's folder by it.
-        save_text(files[0], json_text(as_json(study), indent=2) + "\n")
         save_text(files[1], text)
         save_text(folder / "report.html", _page(study, figures, strips_file))
     strips_files = [strips_file] if strips_file else []
