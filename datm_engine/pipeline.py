@@ -222,6 +222,7 @@ def _run_stages(
     _check(config, data, run, runtime)
     with wanted_for("training experts", _smaller("experts.batch", config.experts.batch)):
         experts = train_experts(config, data, folders.experts, runtime, derive, emit=emit)
+    # Students start at experts' weights: the network's own are never used.
     network = expert_network(config, data, seed=0, runtime=runtime)
     selection = _selection(config, data, network, experts)
     evaluation = Evaluation(config, data, runtime, selection, emit=emit)

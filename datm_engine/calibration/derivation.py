@@ -187,7 +187,7 @@ def _fit(
     start = runtime.ranks.first(lambda: _initial_set(config, data, experts, network, runtime))
     distillation = Distillation(config, experts, network, runtime)
     distillation.restore(at_first(start, experts))
-    distillation.prepare(emit=emit)
+    distillation.prepare(emit=emit)  # compiles steps of the derived batch size
     fits: list[_Fit] = []
     for halvings, syn_lr in enumerate(syn_lrs):
         distillation.learned["syn_lr"] = runtime.place(torch.tensor(syn_lr, dtype=torch.float64))

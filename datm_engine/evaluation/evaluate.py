@@ -122,6 +122,7 @@ class Evaluation:
         parts = [self.data.test] + ([self.data.validation] if len(self.data.validation) else [])
         training_set = self._training_set(row, synthetic)
         accuracies = self._accuracies(row, training_set, parts)
+        # One tuple of accuracies for each part.
         on_test, *held_out = zip(*accuracies, strict=True)
         return Evaluated(
             set=row.set,
@@ -235,6 +236,7 @@ class Evaluation:
             partial(generator, seed, "evaluation epoch"),
             after_epoch,
         )
+        # Only networks with batch normalization have statistics.
         measure_statistics(network, theta, training_set.data.images)
         return [network.accuracy(theta, part.images, part.labels) for part in parts]
 

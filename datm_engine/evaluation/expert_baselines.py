@@ -118,7 +118,7 @@ class ExpertBaselines:
             for passes_done, epoch in enumerate(epochs, number * len(epochs)):
                 before_pass(passes_done, len(experts) * len(epochs))
                 logits = self.network.predict(self._snapshot(expert, epoch), images)
-                correct.append(logits.argmax(dim=1) == labels)
+                correct.append(logits.argmax(dim=1) == labels)  # [n]
                 if "el2n" in names and epoch == early_epoch(last):
                     totals["el2n"] = totals["el2n"] + el2n(logits, labels)
             if "forgetting" in names:

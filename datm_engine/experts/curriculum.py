@@ -81,7 +81,7 @@ class Curriculum:
 def el2n(logits: Tensor, labels: Tensor) -> Tensor:
     """‖softmax(logits) − one-hot(labels)‖₂ of each image. logits: [n, classes]; labels: [n] int64;
     returns [n]. Source: Paul et al. 2021, averaged there over networks early in training."""
-    error = logits.softmax(dim=1)
+    error = logits.softmax(dim=1)  # [n, classes], a new tensor
     error[torch.arange(len(labels), device=labels.device), labels] -= 1
     return error.norm(dim=1)
 
@@ -138,7 +138,7 @@ def measure_difficulty(
 
     def train_scorer(scorer: int) -> Tensor:
         def after_epoch(epoch: int, _: Tensor, total: Tensor) -> None:
-            who = f"network {scorer} that tells easy from hard"
+            who = f"network {scorer} for scores of difficulty"
             check_finite(float(total[0]) / len(images), who, epoch, settings.lr)
             emit(DifficultyProgress(done=len(errors) * epochs + epoch, total=total_epochs))
             if epoch < epochs:

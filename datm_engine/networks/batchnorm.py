@@ -10,14 +10,13 @@ from datm_engine.networks.weights import FlatNetwork
 
 
 class BatchNorm(nn.Module):
-    """Each channel of a batch of maps [n, channels, height, width] to mean 0 and variance 1, then
-    an affine map a channel.
+    """Normalize each channel of a batch [n, channels, height, width] to mean 0 and variance 1, then
+    scale and shift it.
 
-    In training the statistics are the batch's own, a batch of one image included. In testing they
-    are `mean` and `variance`, which `measure_statistics` takes from the training images once
-    training has ended. Running statistics would change with every step, which a step that is a
-    function of its arguments, and so one that is compiled, cannot do; and they lag behind the
-    weights that are tested.
+    In training the statistics are the batch's own, even of one image. In testing they are `mean`
+    and `variance`, which `measure_statistics` takes from the training images after training.
+    Running statistics would be changed by every step, which a step that is a function of its
+    arguments cannot do; and they lag behind the weights that are tested.
     """
 
     mean: Tensor
@@ -39,12 +38,12 @@ class BatchNorm(nn.Module):
 def measure_statistics(
     network: FlatNetwork, theta: Tensor, images: Tensor, batch: int = 1000
 ) -> None:
-    """Give every batch normalisation the mean and variance of its maps over all these images, as
-    if they were one batch; nothing is done to networks without one.
+    """Set the statistics of every batch normalization to those of its maps over all these images,
+    as if they were one batch.
 
     images: [n, channels, height, width], without augmentation, as images are tested. Each layer
-    takes a pass over them, as its maps depend on the statistics of the layers before it; how they
-    are split into batches makes no difference. Source: the population statistics of Ioffe & Szegedy
+    takes a pass, as its maps depend on the statistics of the layers before it. The size of batches
+    makes no difference. Source: the population statistics of Ioffe & Szegedy
     2015, §3.1, measured as in Wu & Johnson 2021 instead of being averaged while training.
     """
     was_training = network.module.training
@@ -62,18 +61,18 @@ def _measure(
     variances: list[Tensor] = []
     shares: list[float] = []
 
-    def look(_: nn.Module, inputs: tuple[Tensor]) -> None:
-        (maps,) = inputs
+    def record(_: nn.Module, inputs: tuple[Tensor]) -> None:
+        (maps,) = inputs  # [b, channels, height, width]
         variance, mean = torch.var_mean(maps, dim=(0, 2, 3), correction=0)
         means.append(mean.cpu().double())  # some devices have no float64
         variances.append(variance.cpu().double())
         shares.append(len(maps) / len(images))
 
-    hook = layer.register_forward_pre_hook(look)
+    hook = layer.register_forward_pre_hook(record)
     network.predict(theta, images, batch)
     hook.remove()
     share = torch.tensor(shares, dtype=torch.float64)
-    mean = share @ torch.stack(means)
+    mean = share @ torch.stack(means)  # [channels]
     # A mixture's variance: that within the batches, and that of their means.
     variance = share @ (torch.stack(variances) + (torch.stack(means) - mean).square())
     layer.mean.copy_(mean)

@@ -11,19 +11,17 @@ from datm_engine.networks.convolution import Convolution
 
 
 class InstanceNorm(nn.GroupNorm):
-    """Each map of each image to mean 0 and variance 1, then an affine map a channel.
-
-    A compiler fuses the written-out form with its neighbours; without one, the library's call
-    is the faster.
-    """
+    """Normalize each map of each image to mean 0 and variance 1, then scale and shift channels."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, channels)
 
     def forward(self, maps: Tensor) -> Tensor:
+        # A compiler fuses the form below with its neighbours; uncompiled, torch's is faster.
         if not torch.compiler.is_compiling():
             return super().forward(maps)
         exact = maps.float() if maps.dtype is torch.bfloat16 else maps
+        # [n, channels, 1, 1]
         variance, mean = torch.var_mean(exact, dim=(2, 3), correction=0, keepdim=True)
         normal = (exact - mean) * torch.rsqrt(variance + self.eps)
         return (normal * self.weight[:, None, None] + self.bias[:, None, None]).to(maps.dtype)
@@ -84,5 +82,6 @@ class ConvNet(nn.Module):
         self.classifier = nn.Linear(width * size[0] * size[1], classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.classifier(self.features(images).flatten(1))
+        maps = self.features(images)  # [n, width, height / 2^depth, width / 2^depth]
+        logits: Tensor = self.classifier(maps.flatten(1))
         return logits

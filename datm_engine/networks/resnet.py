@@ -46,7 +46,8 @@ class ResNet18(nn.Module):
         self.classifier = nn.Linear(before, classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.classifier(self.stages(self.stem(images)).mean(dim=(2, 3)))
+        maps = self.stages(self.stem(images))
+        logits: Tensor = self.classifier(maps.mean(dim=(2, 3)))  # the mean is [n, 512]
         return logits
 
 

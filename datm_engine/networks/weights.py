@@ -63,7 +63,7 @@ class FlatNetwork:
         self.compute = None if without_kernels and not rounds else compute
 
     def __call__(self, theta: Tensor, images: Tensor) -> Tensor:
-        weights = self.layout.unflatten(theta)
+        weights = self.layout.unflatten(theta)  # views: the gradient by theta is one vector
         if self.compute is not None:
             weights = {name: weight.to(self.compute) for name, weight in weights.items()}
             images = images.to(self.compute)

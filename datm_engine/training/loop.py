@@ -72,7 +72,7 @@ def train(
             images = augment(data.images[batch], augmentation)  # [b, channels, height, width]
             theta, velocity, *measured = step(theta, velocity, rate, images, data.labels[batch])
             for measures in measured:
-                total += measures
+                total += measures  # stays on the device: nothing waits within an epoch
         after_epoch(epoch, theta, total)
     return theta
 

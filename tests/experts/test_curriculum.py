@@ -187,6 +187,6 @@ def test_a_diverging_network_is_explained(
     make_config: Make, digits: PreparedData, cpu: Runtime, tmp_path: Path, finished: Finished
 ) -> None:
     wild = make_config(network={"norm": "none"}, experts={**EASY, "lr": 1e9})
-    with pytest.raises(DatmError, match="network 0 that tells easy from hard diverged") as raised:
+    with pytest.raises(DatmError, match="network 0 for scores of difficulty diverged") as raised:
         finished(train_experts, wild, digits, tmp_path, cpu)
     assert raised.value.hint == "--set experts.lr=5e+08"
