@@ -32,8 +32,8 @@ class _Bilinear(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
         ctx.save_for_backward(*inputs)
 
-    # ∂/∂images is a transposed convolution of g, ∂/∂weight the ordinary gradient by the weight; both
-    # are operations whose own derivatives have fast kernels.
+    # ∂/∂images is a transposed convolution of g, ∂/∂weight the ordinary gradient by the weight; the
+    # derivatives of both have fast kernels.
     @staticmethod
     def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor | None, Tensor | None]:
         (g,), (images, weight) = outputs, ctx.saved_tensors
