@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 PartName = Literal["train", "validation", "test"]
-Found = TypeVar("Found")
+Value = TypeVar("Value")
 
 # Compared in lower case, with spaces and dashes as underscores.
 NAMES: Mapping[PartName, tuple[str, ...]] = {
@@ -38,13 +38,13 @@ def part_of(name: str) -> PartName | None:
     return _PART_OF.get(re.sub(r"[\s-]+", "_", name.strip().lower()))
 
 
-def by_part(named: Iterable[tuple[str, Found]]) -> dict[PartName, list[Found]]:
+def by_part(named: Iterable[tuple[str, Value]]) -> dict[PartName, list[Value]]:
     """Group values by the part that their names state; other names are left out."""
-    groups: dict[PartName, list[Found]] = {}
-    for name, found in named:
+    groups: dict[PartName, list[Value]] = {}
+    for name, value in named:
         part = part_of(name)
         if part is not None:
-            groups.setdefault(part, []).append(found)
+            groups.setdefault(part, []).append(value)
     return groups
 
 

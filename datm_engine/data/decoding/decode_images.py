@@ -163,26 +163,26 @@ def decode(
         return facts
 
     threads = _CORES if math.prod(first) >= _WORTH_THREADS else 1
-    found = in_chunks(fill, range(len(names)), what, threads, emit=emit)
+    results = in_chunks(fill, range(len(names)), what, threads, emit=emit)
     if unsupported:
         raise unsupported_error(names, unsupported)
-    bits = image_files.bits_of(max((seen.top or 0 for seen in intact(found)), default=0))
+    bits = image_files.bits_of(max((result.top or 0 for result in intact(results)), default=0))
     again = [
         index
-        for index, seen in enumerate(found)
-        if isinstance(seen, ImageProperties) and seen.bits not in (None, bits)
+        for index, result in enumerate(results)
+        if isinstance(result, ImageProperties) and result.bits not in (None, bits)
     ]
     if again:  # decoded before the image with the largest values raised least_bits
         least_bits[0] = bits
         in_chunks(fill, again, f"{what} again", threads, emit=emit)
-    kept = np.array([isinstance(seen, ImageProperties) for seen in found])  # [all]
-    damaged = {index: seen for index, seen in enumerate(found) if isinstance(seen, str)}
+    kept = np.array([isinstance(result, ImageProperties) for result in results])  # [all]
+    damaged = {index: result for index, result in enumerate(results) if isinstance(result, str)}
     if damaged and not skip_damaged:
         raise damaged_error(names, damaged)
     pixels = rgb if kept.all() else rgb[kept]  # [kept, 3, height, width]
-    if all(facts.grey for facts in intact(found)):
+    if all(facts.grey for facts in intact(results)):
         pixels = pixels[:, :1].copy()
-    notes = (*notes_of(names, found, bits), *skipped_note(names, damaged))
+    notes = (*notes_of(names, results, bits), *skipped_note(names, damaged))
     return Decoded(torch.from_numpy(pixels), torch.from_numpy(kept), notes)
 
 

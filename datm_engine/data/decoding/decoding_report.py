@@ -19,18 +19,18 @@ _UPPER_NEEDED = 64  # of 256: values that need 15 bits or more
 _WIDE = {False: "colour image", True: "grey image with transparency"}
 
 
-def intact(found: Sequence[ImageProperties | str]) -> list[ImageProperties]:
-    return [seen for seen in found if isinstance(seen, ImageProperties)]
+def intact(results: Sequence[ImageProperties | str]) -> list[ImageProperties]:
+    return [result for result in results if isinstance(result, ImageProperties)]
 
 
 def notes_of(
-    names: Sequence[Path], found: Sequence[ImageProperties | str], bits: int
+    names: Sequence[Path], results: Sequence[ImageProperties | str], bits: int
 ) -> tuple[str, ...]:
     """Return the notes on images that were decoded.
 
     Raises DataError for images of 16 bits a channel whose upper bytes are nearly zero.
     """
-    facts = intact(found)
+    facts = intact(results)
     notes = []
     stating = sum(one.states_white for one in facts)
     if deep := [one.top for one in facts if one.top is not None]:
@@ -46,11 +46,11 @@ def notes_of(
         notes.append(f"{what} of more than 8 bits in PGM or JPEG 2000: divided by the stated white")
     for grey, kind in _WIDE.items():
         upper = {
-            name: seen.largest_upper_byte
-            for name, seen in zip(names, found, strict=True)
-            if isinstance(seen, ImageProperties)
-            and seen.grey == grey
-            and seen.largest_upper_byte is not None
+            name: result.largest_upper_byte
+            for name, result in zip(names, results, strict=True)
+            if isinstance(result, ImageProperties)
+            and result.grey == grey
+            and result.largest_upper_byte is not None
         }
         if upper:
             what = f"{plural(len(upper), kind)} of 16 bits a channel"
@@ -93,11 +93,11 @@ def unsupported_error(names: Sequence[Path], unsupported: Mapping[int, str]) -> 
     """Of intact images, which no hint removes, and which are not skipped as damaged ones are."""
     what = plural(len(unsupported), "image")
     first = names[min(unsupported)]
-    seen = first if os.path.lexists(first) else first.parent  # a row of a table is no file
+    result = first if os.path.lexists(first) else first.parent  # a row of a table is no file
     return DataError(
         f"{what} of a kind that is not supported, though intact: {_named(names, unsupported)}; "
         "greys are stored as whole numbers from 0 to 65535",
-        command("ls", "-l", seen) + "   # then convert all of them",
+        command("ls", "-l", result) + "   # then convert all of them",
     )
 
 

@@ -82,7 +82,7 @@ def pair(names: Iterable[str]) -> tuple[dict[PartName, dict[str, str]], tuple[st
 
     Arrays whose names state no part are the training part. Parts without both are left out.
     """
-    found: dict[PartName, dict[str, str]] = {}
+    by_part: dict[PartName, dict[str, str]] = {}
     every = list(names)
     for name in every:
         # "val_images" → part "validation", kind "images"; other words leave an array unused.
@@ -91,8 +91,8 @@ def pair(names: Iterable[str]) -> tuple[dict[PartName, dict[str, str]], tuple[st
         kinds = [word for word in words if part_of(word) is None]
         for what, known in (("images", _IMAGES), ("labels", _LABELS)):
             if len(kinds) == 1 and kinds[0] in known:
-                found.setdefault(part or "train", {}).setdefault(what, name)
-    pairs = {part: arrays for part, arrays in found.items() if len(arrays) == 2}
+                by_part.setdefault(part or "train", {}).setdefault(what, name)
+    pairs = {part: arrays for part, arrays in by_part.items() if len(arrays) == 2}
     used = {name for arrays in pairs.values() for name in arrays.values()}
     unused = [name for name in every if name not in used]
     some = ", ".join(unused[:_NAMED]) + ", …" * (len(unused) > _NAMED)
@@ -109,8 +109,8 @@ class ArrayReader(Reader):
     def load(self, options: LoadOptions, *, emit: Emit) -> FullSet:
         """Load every part that has labels."""
         contents, name = self.contents(), options.name
-        labels_found = self._labels(name, contents)
-        numbers, parts = labels_found.numbers, contents.parts
+        resolved = self._labels(name, contents)
+        numbers, parts = resolved.numbers, contents.parts
         axes = {part: axes_of(parts[part], self._fix) for part in numbers}
         for part, one in axes.items():
             if (one.height, one.width) != (axes["train"].height, axes["train"].width):
@@ -118,16 +118,14 @@ class ArrayReader(Reader):
                 raise DataError(f"{self.path} cannot be used as a dataset: {wrong}", self._fix)
         read = {part: _read(parts[part], self._fix) for part in numbers}
         pixels, note = _as_bytes(name, read, self._fix)
-        for text in (*(f"{name}: {each}" for each in contents.notes), *labels_found.notes, *note):
+        for text in (*(f"{name}: {each}" for each in contents.notes), *resolved.notes, *note):
             emit(Noted(text=text))
         images = {
             part: _ordered(pixels[part], axes[part], parts[part].last_axis) for part in numbers
         }
         if len({some.shape[1] for some in images.values()}) > 1:
             raise DataError(f"{self.path} has grey and colour images", self._fix)
-        return labels_found.full_set(
-            {part: ImageSet(images[part], numbers[part]) for part in numbers}
-        )
+        return resolved.full_set({part: ImageSet(images[part], numbers[part]) for part in numbers})
 
     def shape(self) -> Shape:
         """Return the shape from the labels and the header of the training images."""
@@ -135,9 +133,9 @@ class ArrayReader(Reader):
         train: dict[PartName, Arrays] = {
             part: arrays for part, arrays in contents.parts.items() if part == "train"
         }
-        labels_found = self._labels(self.path.name, replace(contents, parts=train))
+        resolved = self._labels(self.path.name, replace(contents, parts=train))
         one = axes_of(train["train"], self._fix)
-        return Shape(len(labels_found.class_names), one.channels, one.height, one.width)
+        return Shape(len(resolved.class_names), one.channels, one.height, one.width)
 
     def training_labels(self) -> TrainingLabels:
         return self._labels(self.path.name, self.contents()).of_training()
@@ -189,13 +187,13 @@ def _read(arrays: Arrays, fix: str) -> Array:
     return pixels
 
 
-def _ordered(pixels: NDArray[np.uint8], found: ImageAxes, last_axis: bool) -> torch.Tensor:
+def _ordered(pixels: NDArray[np.uint8], axes: ImageAxes, last_axis: bool) -> torch.Tensor:
     """Return images as [n, channels, height, width]."""
     if last_axis:
         pixels = np.moveaxis(pixels, -1, 0)  # [height, width, channels, n] → n first
-    if found.channel_axis is None:
+    if axes.channel_axis is None:
         pixels = pixels[:, None]
-    elif found.channel_axis == -1:
+    elif axes.channel_axis == -1:
         pixels = np.moveaxis(pixels, -1, 1)
     return torch.from_numpy(np.ascontiguousarray(pixels))
 

@@ -61,14 +61,14 @@ def find_layout(root: Path) -> FolderLayout:
             raise incomplete(base)
         return _class_folders(base, around, notes)
     around += (base,)
-    found: dict[PartName, Path] = {}
+    folders: dict[PartName, Path] = {}
     for part, folder in parts.items():
-        found[part] = inner = _same_part_inside(part, folder)
+        folders[part] = inner = _same_part_inside(part, folder)
         if inner != folder:
             notes += (f"{folder} holds one folder, {inner.name}/: that is the {part} part",)
             around += (folder,)
     beside = tuple(path for path in folders_in(base) if path not in parts.values())
-    return FolderLayout(base, found, beside, around, notes)
+    return FolderLayout(base, folders, beside, around, notes)
 
 
 def _class_folders(base: Path, around: tuple[Path, ...], notes: tuple[str, ...]) -> FolderLayout:
@@ -82,11 +82,11 @@ def _class_folders(base: Path, around: tuple[Path, ...], notes: tuple[str, ...])
         for path, below in inner.items()
     )
     if only_parts:
-        found = {path.name: _parts(path) for path in parted}
-        common = {frozenset(parts) for parts in found.values()}
+        by_name = {path.name: _parts(path) for path in parted}
+        common = {frozenset(parts) for parts in by_name.values()}
         if len(common) == 1 and "train" in (parts := common.pop()):
             named = {part: base / "CLASS" / part for part in NAMES if part in parts}
-            by_class = {part: {name: found[name][part] for name in found} for part in named}
+            by_class = {part: {name: by_name[name][part] for name in by_name} for part in named}
             notes += (f"{base} has the parts inside of its class folders: {', '.join(named)}",)
             return FolderLayout(base, named, (), (*around, base), notes, by_class)
     which = f"{parted[0]} and {len(parted) - 1} more" if len(parted) > 1 else f"{parted[0]}"

@@ -53,13 +53,13 @@ def _folder(path: Path) -> Path:
 
 def _images(folder: Path) -> dict[str, dict[PartName, Path]]:
     """Return the files of images by dataset ("" or "emnist-letters-") and part."""
-    found: dict[str, dict[PartName, Path]] = {}
+    files: dict[str, dict[PartName, Path]] = {}
     for path in sorted(folder.iterdir()):
         named = _NAME.fullmatch(path.name)
         part = _part(named) if named else None
         if named and part and named["what"].lower() == "images" and path.is_file():
-            found.setdefault(named["set"], {}).setdefault(part, path)
-    return found
+            files.setdefault(named["set"], {}).setdefault(part, path)
+    return files
 
 
 def _part(named: re.Match[str]) -> PartName | None:

@@ -56,7 +56,7 @@ def find_columns(
 ) -> Columns:
     """Find columns by their usual names, or by the types that the Hub's schema states.
 
-    `types`: {"image": "Image", "label": "ClassLabel"}. Raises DataError with the hint `fix`.
+    `types`: {"image": "Image", "label": "ClassLabel"}. Raises DataError with `fix`.
     """
     images = _candidates(available, IMAGE_COLUMNS, types, "Image")
     classes = _candidates(available, LABEL_COLUMNS, types, "ClassLabel")
@@ -69,9 +69,9 @@ def find_columns(
             fix,
         )
     notes = [
-        f"column {found[0]} is read, not {', '.join(found[1:])}"
-        for found in (images, classes)
-        if len(found) > 1
+        f"column {columns[0]} is read, not {', '.join(columns[1:])}"
+        for columns in (images, classes)
+        if len(columns) > 1
     ]
     return Columns(images[0], classes[0], f"{source}: {'; '.join(notes)}" if notes else None)
 

@@ -23,8 +23,8 @@ Pieces = Sequence[tuple[str, Sequence[Any]]]  # pairs of a file's name and its l
 def read(pieces: Pieces, fix: str) -> Values | None:
     """Check the labels of one part. Returns None if it has none (all null, empty or negative).
 
-    `fix` is the hint of errors. Raises DataError for a part of which only some rows have labels,
-    and for a label that is neither a whole number nor a string.
+    `fix` is the command that errors suggest. Raises DataError for a part of which only some rows
+    have labels, and for a label that is neither a whole number nor a string.
     """
     labels: list[Any] = []
     missing = ""

@@ -55,12 +55,12 @@ class MatReader(ArrayReader):
 
 def _files(folder: Path) -> dict[PartName, Path]:
     """Return the first file of each part."""
-    found: dict[PartName, Path] = {}
+    files: dict[PartName, Path] = {}
     for path in sorted(folder.glob("*.[mM][aA][tT]")):
         part = _part(path)
         if part is not None and path.is_file():
-            found.setdefault(part, path)
-    return found
+            files.setdefault(part, path)
+    return files
 
 
 def _parts(path: Path) -> tuple[dict[PartName, Arrays], tuple[str, ...]]:
@@ -74,8 +74,8 @@ def _parts(path: Path) -> tuple[dict[PartName, Arrays], tuple[str, ...]]:
     parts: dict[PartName, Arrays] = {}
     notes: dict[str, None] = {}  # each once
     for part, path in files.items():
-        found, about = _arrays(path)
-        parts[part] = next(iter(found.values()))
+        arrays, about = _arrays(path)
+        parts[part] = next(iter(arrays.values()))
         notes |= dict.fromkeys(about)
     return parts, tuple(notes)
 

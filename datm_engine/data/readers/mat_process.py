@@ -28,7 +28,7 @@ import numpy, scipy.io
 path, to, *names = sys.argv[1:]
 try:
     if names:
-        found = scipy.io.loadmat(path, variable_names=names)
+        arrays = scipy.io.loadmat(path, variable_names=names)
     else:
         print(json.dumps({name: shape for name, shape, _ in scipy.io.whosmat(path)}))
 except MemoryError:
@@ -37,7 +37,7 @@ except Exception as problem:
     sys.exit(str(problem) or type(problem).__name__)
 if names:
     try:
-        numpy.savez(to, **{name: found[name] for name in names})
+        numpy.savez(to, **{name: arrays[name] for name in names})
     except OSError as problem:
         print(problem.errno or 0)
         sys.exit(4)
@@ -48,8 +48,8 @@ _INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """Return the shape of every array by its name, from the headers. Raises ValueError."""
-    found = json.loads(_run(path, "", []))
-    return {name: tuple(shape) for name, shape in found.items()}
+    stated = json.loads(_run(path, "", []))
+    return {name: tuple(shape) for name, shape in stated.items()}
 
 
 def read(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:

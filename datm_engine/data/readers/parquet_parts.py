@@ -49,14 +49,14 @@ def are_dataset(root: Path) -> bool:
 
 def _without_images(root: Path) -> bool:
     """Return whether a folder has parquet files and no image, at any depth."""
-    found = False
+    has_tables = False
     for _, folders, names in os.walk(root):
         folders[:] = [name for name in folders if not name.startswith(".")]
         suffixes = {Path(name).suffix.lower() for name in names if not name.startswith(".")}
         if suffixes.intersection(EXTENSIONS):
             return False
-        found = found or SUFFIX in suffixes
-    return found
+        has_tables = has_tables or SUFFIX in suffixes
+    return has_tables
 
 
 def _near(root: Path) -> Iterator[Path]:
