@@ -61,7 +61,7 @@ def measure(idea: str, ipc: int, seed: int, folder: Path, options: list[str]) ->
     return {"distilled-last": found["distilled"], **found}  # where that one was selected
 
 
-def told(values: list[float]) -> str:
+def mean_and_deviation(values: list[float]) -> str:
     deviation = statistics.stdev(values) if len(values) > 1 else 0.0
     return f"{statistics.mean(values):.1f} ± {deviation:.1f}"
 
@@ -98,9 +98,12 @@ def main() -> None:
             values = [found[source, ipc, seed][row] for seed in seeds]
             firsts = [found[first, ipc, seed]["distilled"] for seed in seeds]
             beside = [ours - theirs for ours, theirs in zip(values, firsts, strict=True)]
-            cells += [told(values), "" if idea in (RANDOM, first) else told(beside)]
+            cells += [
+                mean_and_deviation(values),
+                "" if idea in (RANDOM, first) else mean_and_deviation(beside),
+            ]
             lasts = [found[source, ipc, seed]["distilled-last"] for seed in seeds]
-            cells += ["" if idea == RANDOM else told(lasts)]
+            cells += ["" if idea == RANDOM else mean_and_deviation(lasts)]
         print(f"| {idea} | " + " | ".join(cells) + " |")
 
 

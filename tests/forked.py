@@ -37,9 +37,9 @@ class Ended:
     @property
     def lines(self) -> list[str]:
         """The error and the hint, if it ended with them."""
-        told = self.said.strip().splitlines()
-        begin = [number for number, line in enumerate(told) if line.startswith("error: ")]
-        return told[begin[-1] :] if begin else []
+        text = self.said.strip().splitlines()
+        begin = [number for number, line in enumerate(text) if line.startswith("error: ")]
+        return text[begin[-1] :] if begin else []
 
     @property
     def is_two_lines(self) -> bool:
@@ -93,9 +93,9 @@ def _become(words: Sequence[str], before: Callable[[], object], said: Path) -> N
     code = 70
     try:
         os.setsid()
-        heard = os.open(said, os.O_WRONLY | os.O_TRUNC)
+        written = os.open(said, os.O_WRONLY | os.O_TRUNC)
         nothing = os.open(os.devnull, os.O_RDONLY)
-        for source, number in ((nothing, 0), (heard, 1), (heard, 2)):
+        for source, number in ((nothing, 0), (written, 1), (written, 2)):
             os.dup2(source, number)
         sys.argv = ["datm", *words]
         before()

@@ -43,7 +43,7 @@ def test_same_content_same_bytes(tmp_path: Path) -> None:
 def test_what_cannot_be_read_now_is_not_called_damaged(
     problem: Exception, hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Or a person would be told to remove what is whole."""
+    """Or the hint would be to remove what is whole."""
     experts = ExpertSet(tmp_path, Layout(("weight",), ((5,),)), 2)
     experts.save(0, torch.rand(3, 5), {})
     learned = {"images": torch.rand(4, 1, 4, 4), "labels": torch.rand(4, 2)}

@@ -102,7 +102,7 @@ def contents(run: Run) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in files}
 
 
-def told(run: Run) -> list[Any]:
+def matched_of(run: Run) -> list[Any]:
     """What a run says of its iterations, without when and how long."""
     return [
         (e.iteration, e.loss, e.expert, e.start_epoch, e.syn_lr, e.skipped)
@@ -135,7 +135,7 @@ def test_stopped_anywhere_and_resumed_it_is_bit_for_bit_the_same(
         assert run.status() == "stopped"
     assert patience > 20, "it was stopped in many places"
     assert contents(run) == contents(whole)
-    assert told(run) == told(whole)
+    assert matched_of(run) == matched_of(whole)
 
 
 def test_real_images_are_evaluated_once_however_often_a_run_goes_on(
@@ -152,8 +152,8 @@ def test_real_images_are_evaluated_once_however_often_a_run_goes_on(
     )
     assert before["random"] == after["random"]
     assert {"distilled", "random", "full"} <= {row.set for row in second.results}
-    told = [row.set for row in run.state().results]
-    assert told.count("random") == told.count("full") == told.count("distilled") == 1
+    result = [row.set for row in run.state().results]
+    assert result.count("random") == result.count("full") == result.count("distilled") == 1
     with run.recording() as record:
         record.write(EvaluationChanged())
     _, seen, _ = walk(config, folders, "once", cpu)
@@ -182,7 +182,7 @@ COMMAND = [
 
 
 def kill_after(iteration: int, command: list[str], events: Path, env: dict[str, str]) -> None:
-    """Start the command and SIGKILL it as soon as it has told of an iteration."""
+    """Start the command and SIGKILL it as soon as it has logged an iteration."""
     process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     try:
@@ -222,4 +222,4 @@ def test_killed_and_resumed_it_is_bit_for_bit_the_same(
     assert "distilled" in ended.stdout
     run = Run.open(folders.runs, "killed")
     assert contents(run) == contents(whole)
-    assert told(run) == told(whole)
+    assert matched_of(run) == matched_of(whole)

@@ -1,4 +1,4 @@
-"""The product: what is saved is loaded, is all that training takes, and damage is told."""
+"""The product: what is saved is loaded, is all that training takes, and damage is reported."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _save(path: Path, **change: Any) -> None:
     SyntheticSet(**{**vars(made), **change}).save(path)
 
 
-def test_damage_is_told(tmp_path: Path) -> None:
+def test_damage_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "set.safetensors"
     with pytest.raises(FileError, match="no such file"):
         SyntheticSet.load(path)
@@ -117,7 +117,7 @@ def test_damage_is_told(tmp_path: Path) -> None:
             SyntheticSet.load(path)
 
 
-def test_a_bit_that_flipped_is_told(tmp_path: Path) -> None:
+def test_a_bit_that_flipped_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "set.safetensors"
     example().save(path)
     content = bytearray(path.read_bytes())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.ideas import IDEAS, SAME, run_name, told
+from benchmarks.ideas import IDEAS, SAME, mean_and_deviation, run_name
 from datm_engine.runs.directory import Run
 from datm_engine.settings import presets
 from datm_engine.settings.choose_preset import choose, with_method
@@ -31,5 +31,5 @@ def test_what_pad_is() -> None:
 
 
 def test_a_mean_with_its_deviation() -> None:
-    assert told([1.0, 2.0, 3.0]) == "2.0 ± 1.0"
-    assert told([89.14]) == "89.1 ± 0.0"
+    assert mean_and_deviation([1.0, 2.0, 3.0]) == "2.0 ± 1.0"
+    assert mean_and_deviation([89.14]) == "89.1 ± 0.0"

@@ -54,18 +54,20 @@ def test_what_is_derived_is_stated_kept_and_used(
 ) -> None:
     config = make_config()
     run, seen = road(config, folders, list(DERIVABLE), cpu)
-    told = {e.key.partition(".")[2]: e for e in seen if isinstance(e, SettingDerived)}
-    assert set(told) == set(DERIVABLE)
-    assert all(event.reason for event in told.values())
+    history = {e.key.partition(".")[2]: e for e in seen if isinstance(e, SettingDerived)}
+    assert set(history) == set(DERIVABLE)
+    assert all(event.reason for event in history.values())
     now = run.config().distill.model_dump()
-    assert {key: now[key] for key in told} == {key: event.value for key, event in told.items()}
+    assert {key: now[key] for key in history} == {
+        key: event.value for key, event in history.items()
+    }
     changed = {key.partition(".")[2] for key in differences(config, run.config())}
     assert changed <= set(DERIVABLE), "and nothing else"
     facts = run.manifest()
     assert facts.derive == []
     assert facts.derived["distill.syn_steps"] == {
         "value": now["syn_steps"],
-        "reason": told["syn_steps"].reason,
+        "reason": history["syn_steps"].reason,
     }
     assert read_learning_curves(facts.course).epochs == config.snapshot_epochs
     matched = [event for event in seen if isinstance(event, Matched)]

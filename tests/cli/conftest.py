@@ -79,7 +79,7 @@ def datm(
     return type_
 
 
-def recorded(runs_dir: Path, name: str, told: list[events.Event], **over: dict[str, Any]) -> Run:
+def recorded(runs_dir: Path, name: str, history: list[events.Event], **over: dict[str, Any]) -> Run:
     """A run that never was: what an engine would have written, by these events."""
     config = build(overlay(presets.load("digits-ipc1"), over), "the tests' settings")
     facts = {
@@ -95,20 +95,20 @@ def recorded(runs_dir: Path, name: str, told: list[events.Event], **over: dict[s
         },
     }
     run = Run.create(runs_dir, name, config, facts)
-    run.event_log.write_text("".join(event_log.to_json(event) + "\n" for event in told))
+    run.event_log.write_text("".join(event_log.to_json(event) + "\n" for event in history))
     return run
 
 
 def assert_two_lines(answer: Answer, code: int, error: str, hint: str) -> None:
     """An error is two lines, whatever came before it: what is wrong, and a command to type."""
     lines = answer.err.strip().splitlines()
-    told = lines[next(i for i, line in enumerate(lines) if line.startswith("error: ")) :]
+    text = lines[next(i for i, line in enumerate(lines) if line.startswith("error: ")) :]
     assert answer.code == code, answer.err
-    assert len(told) == 2, answer.err
-    assert error in told[0]
-    assert told[1].startswith("hint: ")
+    assert len(text) == 2, answer.err
+    assert error in text[0]
+    assert text[1].startswith("hint: ")
     assert hint, "a test names a part of the hint"
-    assert hint in told[1]
+    assert hint in text[1]
     assert "Traceback" not in answer.err
     assert_can_be_typed(answer.hint)
 

@@ -37,12 +37,12 @@ def without(*keys: str) -> tuple[str, ...]:
     return tuple(key for key in DERIVABLE if key not in keys)
 
 
-def test_without_a_preset_the_experts_will_tell() -> None:
-    told = settled()
-    assert told.derive == DERIVABLE
-    assert told.config.experts.epochs == 30, "of a length to derive by"
-    assert "experts.epochs = 30" in " ".join(told.messages())
-    assert "until the experts are trained" in told.messages()[-1]
+def test_without_a_preset_the_experts_decide() -> None:
+    result = settled()
+    assert result.derive == DERIVABLE
+    assert result.config.experts.epochs == 30, "of a length to derive by"
+    assert "experts.epochs = 30" in " ".join(result.messages())
+    assert "until the experts are trained" in result.messages()[-1]
 
 
 @pytest.mark.parametrize(
@@ -50,17 +50,17 @@ def test_without_a_preset_the_experts_will_tell() -> None:
     [{"ipc": 1}, {"preset": "digits"}, {"preset": "digits-ipc10"}, {"preset": "cifar10-small"}],
 )
 def test_a_preset_always_wins(given: dict[str, Any]) -> None:
-    told = settled(**given)
-    assert told.derive == ()
-    assert "experts are trained" not in " ".join(told.messages())
+    result = settled(**given)
+    assert result.derive == ()
+    assert "experts are trained" not in " ".join(result.messages())
 
 
 def test_a_flag_always_wins(tmp_path: Path) -> None:
     assert settled("distill.syn_steps=7", "distill.lr_images=3").derive == without(
         "syn_steps", "lr_images"
     )
-    told = settled(flags={"distill": {"iterations": 50}}, window="late")
-    assert told.derive == without(*WINDOW)
+    result = settled(flags={"distill": {"iterations": 50}}, window="late")
+    assert result.derive == without(*WINDOW)
     method = with_method(choose("digits", 3, None, None), "mtt")
     assert set(settled(method="mtt").derive) == set(method.derive) - {"lr_labels"}
     assert not {"min_start_epoch", "expansion_iterations"} & set(method.derive)
@@ -74,23 +74,23 @@ def test_a_flag_always_wins(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("epochs", [3, 12, 40])
 def test_what_holds_until_then_is_within_the_experts_epochs(epochs: int) -> None:
-    told = settled(f"experts.epochs={epochs}", dataset="cifar10", ipc=200)
-    assert told.config.epochs_needed <= epochs
-    assert told.derive == DERIVABLE
+    result = settled(f"experts.epochs={epochs}", dataset="cifar10", ipc=200)
+    assert result.config.epochs_needed <= epochs
+    assert result.derive == DERIVABLE
 
 
 def test_experts_have_one_length_whatever_window_is_derived_from_them() -> None:
-    told = settled("experts.epochs=window")
-    assert told.config.experts.epochs == told.config.epochs_needed
-    assert told.derive == DERIVABLE
+    result = settled("experts.epochs=window")
+    assert result.config.experts.epochs == result.config.epochs_needed
+    assert result.derive == DERIVABLE
 
 
 def test_where_nothing_is_derived_experts_are_as_long_as_windows_are() -> None:
-    told = settled(no_calibration="for a reason")
-    assert told.derive == ()
-    assert told.config.experts.epochs == "window"
-    assert told.messages()[-1] == "for a reason"
-    assert "derive" not in " ".join(told.messages())
+    result = settled(no_calibration="for a reason")
+    assert result.derive == ()
+    assert result.config.experts.epochs == "window"
+    assert result.messages()[-1] == "for a reason"
+    assert "derive" not in " ".join(result.messages())
 
 
 @pytest.fixture
@@ -108,11 +108,11 @@ def photos(tmp_path: Path) -> Path:
 
 
 def test_a_folder_gets_experts_for_its_images(photos: Path) -> None:
-    told = settled("dataset.validation=0.2", dataset=str(photos), ipc=2)
-    experts = told.config.experts
+    result = settled("dataset.validation=0.2", dataset=str(photos), ipc=2)
+    experts = result.config.experts
     assert (experts.batch, experts.lr, experts.count) == (4, 0.05, 100)
     assert "experts.batch = 4: 24 steps an epoch with 96 training images" in " ".join(
-        told.messages()
+        result.messages()
     )
     fewer = settled("experts.batch=8", dataset=str(photos), flags={"distill": {"iterations": 50}})
     assert (fewer.config.experts.batch, fewer.config.experts.count) == (8, 8)

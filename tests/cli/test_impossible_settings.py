@@ -24,7 +24,7 @@ Datm = Callable[..., Answer]
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "told", "hint"),
+    ("words", "code", "message", "hint"),
     [
         (["--ipc", 999999], 1, "ipc 999999 is more than a class of digits has", "--ipc 1"),
         (["--dataset", "cifar100", "--ipc", 481], 1, "cifar100 has: 480 training", "--ipc 480"),
@@ -37,11 +37,11 @@ Datm = Callable[..., Answer]
     ],
 )
 def test_it_is_refused_before_a_run_is_begun(
-    words: list[object], code: int, told: str, hint: str, datm: Datm
+    words: list[object], code: int, message: str, hint: str, datm: Datm
 ) -> None:
     Path("broken.toml").write_text("[distill")
     answer = datm("distill", "--quiet", *words)
-    assert_two_lines(answer, code, told, hint)
+    assert_two_lines(answer, code, message, hint)
     assert not Path("runs").exists()
 
 

@@ -73,7 +73,7 @@ def test_by_fyi_networks_are_trained_on_mirror_images_too(datm: Datm, settings: 
     assert again != plain.json["results"]
 
 
-def test_what_is_derived_is_not_told_where_it_is_stated() -> None:
+def test_what_is_derived_is_not_reported_where_it_is_stated() -> None:
     derived = "distill.averaging = "
     assert any(note.startswith(derived) for note in settled(method="ftd").messages())
     asked = settled("distill.averaging=0.5", method="ftd")

@@ -41,16 +41,16 @@ def test_a_published_file_makes_a_run_and_says_what_became_of_it(
     words = f"{experts} {small} --set evaluate.against=none --name r --device cpu --no-tui"
     answer = datm("distill", "--config", "tiny.yaml", *words.split())
     assert answer.code == 0, answer.err
-    told = " ".join(answer.err.split())
-    assert "tiny.yaml: published names: ipc is distill.ipc = 1; " in told
-    assert "lr_y is distill.lr_labels = 1.0" in told
-    assert "tiny.yaml: published names without a counterpart: project (--log wandb logs" in told
+    text = " ".join(answer.err.split())
+    assert "tiny.yaml: published names: ipc is distill.ipc = 1; " in text
+    assert "lr_y is distill.lr_labels = 1.0" in text
+    assert "tiny.yaml: published names without a counterpart: project (--log wandb logs" in text
     made = Run.open(Path("runs"), "r").config()
     assert (made.distill.momentum_labels, made.distill.expansion_iterations) == (0.9, 2)
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("- ipc\n", "no settings"),
         ("ipc: !!python/name:os.system\n", "not YAML"),
@@ -58,9 +58,9 @@ def test_a_published_file_makes_a_run_and_says_what_became_of_it(
         ("ipcs: 3\n", "'ipcs': no name of DATM's published files"),
     ],
 )
-def test_a_damaged_published_file_is_two_lines(text: str, told: str, datm: Datm) -> None:
+def test_a_damaged_published_file_is_two_lines(text: str, message: str, datm: Datm) -> None:
     Path("x.yaml").write_text(text)
-    assert_two_lines(datm("distill", "--config", "x.yaml"), 2, told, "ls -l x.yaml")
+    assert_two_lines(datm("distill", "--config", "x.yaml"), 2, message, "ls -l x.yaml")
     assert not Path("runs").exists()
 
 
@@ -74,7 +74,7 @@ def test_published_names_as_keys_and_outside_of_tables(datm: Datm) -> None:
 
 @pytest.mark.parametrize("command", ["distill", "experts", "evaluate", "study", "tune"])
 @pytest.mark.parametrize(
-    ("option", "told"),
+    ("option", "message"),
     [
         ("--lr_y", "No such option: --lr_y (the published lr_y is distill.lr_labels here"),
         ("--lr_teacher", "the published lr_teacher is distill.syn_lr and experts.lr here"),
@@ -83,9 +83,9 @@ def test_published_names_as_keys_and_outside_of_tables(datm: Datm) -> None:
     ],
 )
 def test_published_options_lead_to_their_counterparts(
-    option: str, told: str, command: str, datm: Datm
+    option: str, message: str, command: str, datm: Datm
 ) -> None:
     for words in ([option, 5], [f"{option}=5"]):
         answer = datm(command, *words)
-        assert_two_lines(answer, 2, told, f"datm {command} --help")
+        assert_two_lines(answer, 2, message, f"datm {command} --help")
         assert "Possible options" not in answer.err

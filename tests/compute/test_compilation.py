@@ -1,4 +1,4 @@
-"""Compilation pays or is left out, is never required, and is told."""
+"""Compilation pays or is left out, is never required, and is logged."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def runtime(mode: str) -> Runtime:
 
 def test_off_and_little_work_leave_the_function_as_it_is(finished: Finished) -> None:
     assert finished(compiled, runtime("off"), "squares", square, exercise, 10**12) == ([], square)
-    on, told = runtime("auto"), []
-    on.compiler.record = told.append
+    on, result = runtime("auto"), []
+    on.compiler.record = result.append
     (noted,), same = finished(compiled, on, "squares", square, exercise, 10)
     assert same is square
     assert noted.text == "squares: not compiled, about 1 s of work"
-    assert told == [{"squares": False}], "what was decided is kept"
+    assert result == [{"squares": False}], "what was decided is kept"
 
 
 def test_much_work_is_compiled_and_a_decision_holds(
@@ -61,9 +61,9 @@ def test_much_work_is_compiled_and_a_decision_holds(
 
     monkeypatch.setattr(torch, "compile", fake)
     on = runtime("auto")
-    told, faster = finished(compiled, on, "squares", square, exercise, 10**12)
+    result, faster = finished(compiled, on, "squares", square, exercise, 10**12)
     assert faster is not square
-    assert "squares: compiled in" in told[0].text
+    assert "squares: compiled in" in result[0].text
     assert made == [{"dynamic": False, "fullgraph": True, "mode": "default"}]
     assert on.compiler.decided == {"squares": True}
     finished(compiled, on, "squares", square, exercise, 1)
@@ -97,7 +97,7 @@ def test_every_network_and_shape_has_its_code() -> None:
     assert dynamo.recompile_limit >= 64, "which are of one code object, and are all kept"
 
 
-def test_a_failed_compilation_is_told_once_and_nothing_stops(
+def test_a_failed_compilation_is_reported_once_and_nothing_stops(
     finished: Finished, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(function: Any, **options: Any) -> Any:
@@ -108,9 +108,9 @@ def test_a_failed_compilation_is_told_once_and_nothing_stops(
 
     monkeypatch.setattr(torch, "compile", broken)
     on = runtime("on")
-    told, same = finished(compiled, on, "squares", square, exercise, 1)
+    result, same = finished(compiled, on, "squares", square, exercise, 1)
     assert same is square
-    assert [event.text for event in told] == [
+    assert [event.text for event in result] == [
         "squares: compiling failed (no compiler here); going on without"
     ]
     assert finished(compiled, on, "cubes", square, exercise, 1) == ([], square)

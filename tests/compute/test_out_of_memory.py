@@ -105,7 +105,7 @@ def test_a_run_that_runs_out_goes_on_in_pieces(make_config: Make, road: Any) -> 
         assert torch.allclose(ours.learned[name], learned, rtol=1e-3, atol=1e-4)
     more = make_config(distill={**over, "iterations": 4}, evaluate={"selection": "last"})
     _, seen = road(more, "pieces", 3, short_of_memory)
-    assert not notes(seen), "a run that goes on knows what fits"
+    assert not notes(seen), "a resumed run knows what fits"
 
 
 def test_kept_graphs_go_first(make_config: Make, road: Any, cpu: Runtime) -> None:

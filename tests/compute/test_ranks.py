@@ -86,8 +86,8 @@ def both_roads(ranks: Ranks, folder: Path) -> None:
 
     questions = itertools.count()
     _, seen, outcome = walk(ranks, folders, "stopped", asked)
-    told = {"status": outcome.status, "iterations": outcome.iterations}
-    (folder / f"stopped-{ranks.rank}.json").write_text(json.dumps(told))
+    result = {"status": outcome.status, "iterations": outcome.iterations}
+    (folder / f"stopped-{ranks.rank}.json").write_text(json.dumps(result))
 
 
 @pytest.fixture(scope="module")
@@ -131,8 +131,8 @@ def test_two_ranks_learn_what_one_learns(walked: Path, alone: tuple[Run, list[An
 
 
 def of_rank(walked: Path, rank: int) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads((walked / f"rank-{rank}.json").read_text())
-    return told
+    result: dict[str, Any] = json.loads((walked / f"rank-{rank}.json").read_text())
+    return result
 
 
 def test_experts_are_dealt_out_and_the_same(walked: Path, alone: tuple[Run, list[Any]]) -> None:
@@ -162,16 +162,16 @@ def test_rows_of_accuracy_are_the_same(walked: Path, alone: tuple[Run, list[Any]
 
 def test_the_rank_that_leads_writes_alone(walked: Path) -> None:
     assert [of_rank(walked, rank)["matched"] for rank in range(2)] == [6, 6]
-    told = [e for e in Run(walked / "runs" / "whole").events() if isinstance(e, Matched)]
-    assert len(told) == 6
+    history = [e for e in Run(walked / "runs" / "whole").events() if isinstance(e, Matched)]
+    assert len(history) == 6
 
 
 def test_a_stop_on_one_rank_is_one_of_all_and_another_number_goes_on(
     walked: Path, alone: tuple[Run, list[Any]]
 ) -> None:
-    told = [json.loads((walked / f"stopped-{rank}.json").read_text()) for rank in range(2)]
-    assert told[0] == told[1]
-    assert told[0]["status"] == "stopped"
+    result = [json.loads((walked / f"stopped-{rank}.json").read_text()) for rank in range(2)]
+    assert result[0] == result[1]
+    assert result[0]["status"] == "stopped"
     run = Run(walked / "runs" / "stopped")
     assert run.status() == "stopped"
     assert 0 < Checkpoint.load(run.checkpoint).progress.iteration < 6
@@ -193,7 +193,7 @@ def test_a_checkpoint_when_it_is_asked_for(tmp_path: Path, data_dir: Path) -> No
 
 
 def lost(ranks: Ranks, folder: Path) -> None:
-    """The last rank dies in the middle, without a word."""
+    """The last rank is killed between two iterations."""
     gone = iter([False] * 13)  # of which ten come before the first iteration
 
     def dies() -> bool:
@@ -208,7 +208,7 @@ def lost(ranks: Ranks, folder: Path) -> None:
 
 
 def failed(ranks: Ranks, folder: Path) -> None:
-    """The last rank meets a problem that it can tell of, as the command line does."""
+    """The last rank meets a problem that it can report, as the command line does."""
     problem = DatmError("the disk of rank 1 is full", "df -h")
     if ranks.rank == 1:
         assert ranks.tells(problem.message, problem.hint)
@@ -216,7 +216,7 @@ def failed(ranks: Ranks, folder: Path) -> None:
     with pytest.raises(RankLost, match="rank 1: the disk of rank 1 is full") as raised:
         ranks.sum(torch.ones(1000))
     assert raised.value.hint == "df -h"
-    assert not ranks.tells(raised.value.message, raised.value.hint), "told once"
+    assert not ranks.tells(raised.value.message, raised.value.hint), "reported once"
     os._exit(7)
 
 
@@ -232,7 +232,7 @@ def test_a_rank_that_dies_leaves_the_checkpoint(tmp_path: Path, data_dir: Path) 
     assert Checkpoint.load(run.checkpoint).progress.iteration > 0
 
 
-def test_what_went_wrong_first_is_told_once(tmp_path: Path) -> None:
+def test_what_went_wrong_first_is_reported_once(tmp_path: Path) -> None:
     assert on_ranks(2, failed, tmp_path) == [7, 1]
 
 

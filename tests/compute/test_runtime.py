@@ -60,7 +60,7 @@ def test_a_run_that_goes_on_takes_no_other_arithmetic(given: dict[str, Any]) -> 
         start("cpu", before=before, **given)
 
 
-def test_a_run_that_goes_on_without_its_gpu_is_told_so() -> None:
+def test_a_run_that_goes_on_without_its_gpu_is_reported_so() -> None:
     before = start("cpu", "float32", "off", "2GB").facts() | {"precision": "tf32"}
     with pytest.raises(ConfigError, match="begun with tf32, and goes on where") as raised:
         start("cpu", before=before)
@@ -83,5 +83,5 @@ def test_bfloat16_without_kernels_is_said_to_be_hardly_faster(
     supported: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runtime, "CPU_HAS_BFLOAT16", supported)
-    told = start("cpu", "bfloat16").choices
-    assert ("no kernels for it" in told) is not supported
+    result = start("cpu", "bfloat16").choices
+    assert ("no kernels for it" in result) is not supported

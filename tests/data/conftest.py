@@ -24,7 +24,7 @@ Loaded = tuple[RealData, list[Event]]
 
 @pytest.fixture
 def load(tmp_path: Path) -> Callable[..., Loaded]:
-    """`datasets.load` with everything used and nothing held out, unless told otherwise."""
+    """`datasets.load` with everything used and nothing held out, unless settings say otherwise."""
 
     def run(name: str | Path, data_dir: Path = tmp_path / "data", **settings: Any) -> Loaded:
         events: list[Event] = []

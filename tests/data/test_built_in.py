@@ -188,7 +188,9 @@ def test_a_full_disk_is_not_taken_for_a_missing_network(
         load("svhn")
 
 
-def test_a_connection_that_breaks_off_is_told(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_that_breaks_off_is_reported(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def reset(*_: Any, **__: Any) -> None:
         raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
 

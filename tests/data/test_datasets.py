@@ -259,7 +259,7 @@ def test_a_built_in_shape_is_known_without_files(tmp_path: Path, name: str) -> N
     assert None not in (shape.channels, shape.height, shape.width)
 
 
-def test_peeking_at_digits_tells_what_loading_gives(load: Load, tmp_path: Path) -> None:
+def test_peeking_at_digits_gives_what_loading_gives(load: Load, tmp_path: Path) -> None:
     digits = load("digits")[0]
     shape = datasets.peek("digits", data_dir=tmp_path)
     assert (shape.channels, shape.height, shape.width) == digits.shape

@@ -37,7 +37,7 @@ def test_a_dataset_of_the_hub(
     assert datasets.peek(f"hf:{root}", data_dir=tmp_path / "data") == Shape(2, 3, 6, 6)
 
 
-def test_what_is_not_there_is_told(
+def test_what_is_not_there_is_reported(
     tmp_path: Path, load: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("datasets")
@@ -45,13 +45,13 @@ def test_what_is_not_there_is_told(
         load(f"hf:{tmp_path / 'nothing'}")
 
 
-def test_without_its_package_it_is_told(
+def test_without_its_package_it_is_reported(
     load: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(DatmError, match="--dataset hf:a/b takes a package") as told:
+    with pytest.raises(DatmError, match="--dataset hf:a/b takes a package") as result:
         load("hf:a/b")
-    assert told.value.hint == "pip install 'datm[hub]'"
+    assert result.value.hint == "pip install 'datm[hub]'"
     with pytest.raises(DataError, match="names no dataset"):
         load("hf:")
 

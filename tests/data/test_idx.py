@@ -79,7 +79,7 @@ def test_the_images_of_emnist_are_transposed_and_one_set_is_chosen(
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"", "does not begin as an idx file"),
         (b"\0\0\x08\3\0\0\0\6", "ends within its header"),
@@ -89,11 +89,11 @@ def test_the_images_of_emnist_are_transposed_and_one_set_is_chosen(
     ],
 )
 def test_idx_files_cut_short_are_refused(
-    content: bytes, told: str, tmp_path: Path, load: Load, picture: Picture
+    content: bytes, message: str, tmp_path: Path, load: Load, picture: Picture
 ) -> None:
     mnist(tmp_path / "raw", picture)
     (tmp_path / "raw" / "train-images-idx3-ubyte").write_bytes(content)
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=message):
         load(tmp_path / "raw")
     (tmp_path / "raw" / "train-labels-idx1-ubyte").unlink()
     with pytest.raises(DataError, match=r"has no labels beside it: train-labels-idx1-ubyte is not"):

@@ -160,7 +160,7 @@ def test_an_image_that_changes_meanwhile_is_not_kept_under_the_old_name(
     assert kept_files(tmp_path) == []
 
 
-def test_progress_is_told_in_at_most_a_hundred_events(load: Load, folder: Path) -> None:
+def test_progress_is_reported_in_at_most_a_hundred_events(load: Load, folder: Path) -> None:
     for index in range(300):
         Image.new("L", (2, 2)).save(folder / "train" / "cat" / f"more{index}.png")
     _, events = load(folder, resolution=2)

@@ -98,7 +98,7 @@ def test_pixels_of_other_types_become_bytes_by_one_rule_for_all_parts(
 
 
 @pytest.mark.parametrize(
-    ("arrays", "told"),
+    ("arrays", "message"),
     [
         ({"x_train": np.zeros((4, 4, 4))}, "has arrays x_train; it takes train_images"),
         ({"x": np.full((4, 4, 4), -1.0), "y": [0, 1, 0, 1]}, "pixels from -1 to -1, whose range"),
@@ -118,9 +118,9 @@ def test_pixels_of_other_types_become_bytes_by_one_rule_for_all_parts(
     ],
 )
 def test_arrays_that_are_no_dataset_are_refused(
-    arrays: dict[str, Any], told: str, tmp_path: Path, load: Load
+    arrays: dict[str, Any], message: str, tmp_path: Path, load: Load
 ) -> None:
-    with pytest.raises(DataError, match=told) as error:
+    with pytest.raises(DataError, match=message) as error:
         load(npz(tmp_path / "k.npz", **arrays))
     assert str(tmp_path / "k.npz") in error.value.hint
     assert "\n" not in error.value.message

@@ -69,7 +69,7 @@ def test_a_table_beside_class_folders_is_passed_over(
 
 
 @pytest.mark.parametrize(
-    ("train", "told"),
+    ("train", "message"),
     [
         ({"label": "species"}, "columns img, species, and none of labels is recognised"),
         ({"labels": [0, 1, 2, 0], "names": ["cat", "dog"]}, "label 2, outside 0 to 1"),
@@ -80,22 +80,22 @@ def test_a_table_beside_class_folders_is_passed_over(
         ({"labels": [[0], [1], [0], [1]]}, r"row 0 has the label \[0\], which is neither"),
     ],
 )
-def test_what_does_not_fit_is_told(
+def test_what_does_not_fit_is_reported(
     train: dict[str, Any],
-    told: str,
+    message: str,
     tmp_path: Path,
     write: Callable[..., None],
     load: Callable[..., Any],
 ) -> None:
     write(tmp_path / "d" / "train.parquet", **train)
     write(tmp_path / "d" / "test.parquet")
-    with pytest.raises(DataError, match=told) as error:
+    with pytest.raises(DataError, match=message) as error:
         load(tmp_path / "d")
     assert error.value.hint.startswith("python -c 'import pyarrow.parquet as p; ")
     assert "train.parquet" in error.value.hint
 
 
-def test_damage_and_missing_parts_are_told(
+def test_damage_and_missing_parts_are_reported(
     tmp_path: Path, write: Callable[..., None], load: Callable[..., Any]
 ) -> None:
     write(tmp_path / "d" / "train.parquet")
@@ -119,15 +119,15 @@ def test_an_image_that_cannot_be_read_is_named_by_its_row(
         load(tmp_path / "d")
 
 
-def test_without_its_package_it_is_told(
+def test_without_its_package_it_is_reported(
     tmp_path: Path, load: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "train.parquet").touch()
     (tmp_path / "test.parquet").touch()
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(DatmError, match=r"reading train\.parquet takes a package") as told:
+    with pytest.raises(DatmError, match=r"reading train\.parquet takes a package") as result:
         load(tmp_path)
-    assert told.value.hint == "pip install 'datm[parquet]'"
+    assert result.value.hint == "pip install 'datm[parquet]'"
 
 
 def test_photographs_are_turned_upright_and_deep_greys_scaled(

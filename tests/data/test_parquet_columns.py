@@ -166,7 +166,7 @@ def test_images_may_be_nested_lists_of_pixels(
 
 
 @pytest.mark.parametrize(
-    ("cell", "told"),
+    ("cell", "message"),
     [
         ([[0, 256], [0, 0]], "numbers from 0 to 256"),
         ([[0.5, 0.5], [0.5, 0.5]], "of type float64"),
@@ -176,11 +176,11 @@ def test_images_may_be_nested_lists_of_pixels(
     ],
 )
 def test_cells_that_are_no_images_are_refused_by_row(
-    cell: Any, told: str, tmp_path: Path, load: Load
+    cell: Any, message: str, tmp_path: Path, load: Load
 ) -> None:
     for part in ("train", "test"):
         table(tmp_path / "d" / f"{part}.parquet", image=[cell] * 2, label=[0, 1])
-    with pytest.raises(DataError, match=rf"train\.parquet row 0 .*{told}"):
+    with pytest.raises(DataError, match=rf"train\.parquet row 0 .*{message}"):
         load(tmp_path / "d")
 
 

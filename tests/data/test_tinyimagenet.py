@@ -95,7 +95,7 @@ class TestTinyImageNet:
         with pytest.raises(DataError, match=r"does not say which class .*val_9\.JPEG is of"):
             load("tinyimagenet")
 
-    def test_tells_of_classes_not_unpacked(self, load: Load, archive: Path) -> None:
+    def test_reports_classes_not_unpacked(self, load: Load, archive: Path) -> None:
         (archive / "train" / "n02002724").rename(archive / "elsewhere")
         with pytest.raises(DataError, match=r"classes differ: n02002724 in .*val but not in"):
             load("tinyimagenet")

@@ -52,9 +52,9 @@ def iterated(
                 "",
             )
         )
-        told, _ = finished(distillation.prepare)
-        told += [distillation.iterate() for _ in range(2)]
-        return distillation, told
+        result, _ = finished(distillation.prepare)
+        result += [distillation.iterate() for _ in range(2)]
+        return distillation, result
 
     return iterate
 
@@ -62,9 +62,9 @@ def iterated(
 def test_as_many_graphs_are_kept_as_the_budget_allows(iterated: Any, cpu: Runtime) -> None:
     none, _ = iterated(cpu)
     assert none.kept == 0
-    every, told = iterated(replace(cpu, memory=10**9))
+    every, result = iterated(replace(cpu, memory=10**9))
     assert every.kept == 3, "no more than there are steps"
-    (note,) = [event.text for event in told if isinstance(event, Noted)]
+    (note,) = [event.text for event in result if isinstance(event, Noted)]
     assert "graphs of 3 of 3 student steps are kept" in note
     step = student_steps(every.config, 10, 0, cpu)[0]
     parts = (every.learned["images"], every.learned["labels"], step)

@@ -38,7 +38,7 @@ def problem(batch: int = 3) -> Problem:
 
 
 def passing(end: int, batch: int = 3) -> Problem:
-    """One whose student is nearest to the target after `end` steps, and goes on from there."""
+    """One whose student is nearest to the target after `end` steps, and continues from there."""
     found = problem(batch)
     theta = student(found).weights[end]
     found.target = theta + 1e-3 * (found.target - found.start)

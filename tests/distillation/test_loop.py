@@ -86,7 +86,7 @@ def test_a_step_to_a_negative_rate_is_refused_whole(make_config: Make, walk: Any
     assert checkpoint.velocities == {}, "nor does any momentum build up"
 
 
-def test_a_diverging_student_is_told_as_such(make_config: Make, walk: Any) -> None:
+def test_a_diverging_student_is_reported_as_such(make_config: Make, walk: Any) -> None:
     seen, _ = walk(make_config(distill={"syn_lr": 1e30, "threshold": 1e300}))
     assert refused(seen) == {"the matching loss is not finite, the student diverged"}
     assert {event.loss for event in seen_matched(seen)} == {None}
@@ -157,8 +157,8 @@ def test_an_approximate_gradient_is_named_as_such(
 ) -> None:
     seen, _ = walk(make_config(distill={"gradient": gradient}))
     before = seen[: next(i for i, event in enumerate(seen) if isinstance(event, Matched))]
-    told = [event.text for event in before if isinstance(event, Noted)]
-    assert [text for text in told if "approximation" in text] == (
+    history = [event.text for event in before if isinstance(event, Noted)]
+    assert [text for text in history if "approximation" in text] == (
         [] if gradient == "exact" else [APPROXIMATE]
     )
     assert refused(seen) == {""}
@@ -167,8 +167,8 @@ def test_an_approximate_gradient_is_named_as_such(
 def test_noise_starts_from_noise(make_config: Make, walk: Any) -> None:
     frozen = {"threshold": 1e-6, "images": "noise"}
     seen, run = walk(make_config(distill=frozen))
-    (told,) = [event for event in seen if isinstance(event, Initialized)]
-    assert "noise" in told.image_source
+    (history,) = [event for event in seen if isinstance(event, Initialized)]
+    assert "noise" in history.image_source
     images = read_distilled(run, last=True).images
     assert abs(float(images.mean())) < 0.2
     assert abs(float(images.std()) - 1) < 0.1
@@ -182,10 +182,10 @@ def test_a_class_that_is_filled_up_is_reported(make_config: Make, walk: Any) -> 
     )
     seen, _ = walk(config)
     filled = [event for event in seen if isinstance(event, ClassesFilledUp)]
-    (told,) = filled
-    assert told.wanted == told.of == 10
-    counts = [int(part.rsplit(" ", 1)[1]) for part in told.names.split(", ")]
-    assert len(counts) == told.classes
+    (result,) = filled
+    assert result.wanted == result.of == 10
+    counts = [int(part.rsplit(" ", 1)[1]) for part in result.names.split(", ")]
+    assert len(counts) == result.classes
     assert all(count < 10 for count in counts)
 
 

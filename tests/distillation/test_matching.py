@@ -147,7 +147,7 @@ def test_equals_autograd_compiled() -> None:
     """Whole and ragged batches, rebuilt and kept; and nothing is compiled after the first time."""
     problem = Problem(batch=4, steps=6, operations=list(OPERATIONS), soft=True, norm="instance")
     counters: Any = torch._dynamo.utils.counters
-    told, faster = finish(
+    result, faster = finish(
         compiled,
         Runtime(torch.device("cpu"), torch.float64, compiler=Compiler("on")),
         "student steps",
@@ -155,8 +155,8 @@ def test_equals_autograd_compiled() -> None:
         lambda gradient: problem.parts(3, gradient),
         1,
     )
-    assert len(told) == 1
-    assert "compiled in" in told[0].text
+    assert len(result) == 1
+    assert "compiled in" in result[0].text
     assert faster is not problem.gradient
     compilations = counters["stats"]["unique_graphs"]
     assert_equal(problem.parts(gradient=faster), problem.plain())

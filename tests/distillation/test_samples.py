@@ -61,7 +61,7 @@ def test_samples_are_bounded_however_many_iterations() -> None:
 
 
 def test_thinning_leaves_the_same_whenever_it_begins(tmp_path: Path) -> None:
-    """Also where a run went on from an iteration before the last thinning."""
+    """Also where a run resumed from an iteration before the last thinning."""
 
     def go(folder: Path, iterations: list[int]) -> set[str]:
         folder.mkdir(exist_ok=True)

@@ -108,17 +108,17 @@ def test_scores_are_means_over_the_experts(
 def test_a_pass_for_each_snapshot_and_one_serves_both(
     choosing: Choosing, cpu: Runtime, finished: Finished
 ) -> None:
-    def told(chooser: ExpertBaselines, name: str) -> list[int]:
+    def choose(chooser: ExpertBaselines, name: str) -> list[int]:
         seen, _ = finished(chooser.choose, name, cpu.check_stop)
         found = [event for event in seen if isinstance(event, SelectionProgress)]
         assert [event.done for event in found] == list(range(len(found)))
         return [event.total for event in found]
 
-    assert told(selector(choosing), "herding") == [1]
-    assert told(selector(choosing, names=["el2n"]), "el2n") == [2] * 2
+    assert choose(selector(choosing), "herding") == [1]
+    assert choose(selector(choosing, names=["el2n"]), "el2n") == [2] * 2
     both = selector(choosing, names=["forgetting", "el2n"])
-    assert told(both, "el2n") == [8] * 8
-    assert told(both, "forgetting") == []
+    assert choose(both, "el2n") == [8] * 8
+    assert choose(both, "forgetting") == []
     assert passes(["random", "herding", "el2n", "full"], 2, 4) == 1 + 2
     assert passes(["kcenter", "herding", "forgetting", "el2n"], 100, 30) == 2 + 5 * 30
     assert passes(["random", "full"], 100, 30) == 0

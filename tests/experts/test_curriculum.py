@@ -91,7 +91,7 @@ def test_a_class_of_one_image_is_never_without_it() -> None:
     assert all(0 in alone.order(epoch, generator(epoch)) for epoch in range(1, 11))
 
 
-def test_what_is_told_and_counted_before_the_experts(
+def test_what_is_reported_and_counted_before_the_experts(
     make_config: Make, digits: PreparedData, cpu: Runtime, tmp_path: Path, finished: Finished
 ) -> None:
     config = make_config(experts=EASY)
@@ -153,8 +153,8 @@ def train(ranks: Ranks, folder: Path) -> None:
     config = tiny_config(experts=EASY)
     data = prepare(config.dataset, folder / "data", on, emit=ignore)
     seen, _ = finish(train_experts, config, data, folder / "experts", on)
-    told = [event for event in seen if isinstance(event, DifficultyProgress)]
-    assert {event.total for event in told} == {3 if ranks.leads else 2}
+    history = [event for event in seen if isinstance(event, DifficultyProgress)]
+    assert {event.total for event in history} == {3 if ranks.leads else 2}
 
 
 def test_they_are_the_same_on_two_ranks(

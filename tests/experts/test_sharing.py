@@ -239,8 +239,8 @@ def trains(folder: Path, data: Path, name: str) -> None:
             time.sleep(0.02)
 
     train_experts(config, digits, folder / "experts", on, emit=emit)
-    told = {"trained": sorted(epochs_of(seen)), "waits": waits(seen)}
-    (folder / f"{name}.json").write_text(json.dumps(told))
+    result = {"trained": sorted(epochs_of(seen)), "waits": waits(seen)}
+    (folder / f"{name}.json").write_text(json.dumps(result))
 
 
 def process(folder: Path, data: Path, name: str) -> subprocess.Popen[bytes]:
@@ -298,8 +298,8 @@ def test_the_experts_of_a_killed_process_are_trained_by_those_that_go_on(
         saved = {int(path.stem[-4:]) for path in folder.glob("expert-*.safetensors")}
         processes.append(process(tmp_path, data_dir, "again"))
         assert [one.wait(300) for one in processes[1:]] == [0, 0]
-    told = [json.loads((tmp_path / f"{name}.json").read_text()) for name in ("b", "again")]
-    trained = [expert for one in told for expert in one["trained"]]
+    result = [json.loads((tmp_path / f"{name}.json").read_text()) for name in ("b", "again")]
+    trained = [expert for one in result for expert in one["trained"]]
     assert len(trained) == len(set(trained)), "none twice"
     assert {*trained, *saved} == {*range(8)}
     assert len([*folder.glob("expert-*.safetensors")]) == 8

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.faults import company, damage, kills
-from tests.faults.judging import LOSS, REFUSED, SAME, TOLD, Outcome
+from tests.faults.judging import LOSS, REFUSED, REPORTED, SAME, Outcome
 from tests.faults.lab import Lab
 
 Part = Callable[[Lab, random.Random, int], Iterator[Outcome]]
@@ -49,8 +49,8 @@ def outcomes(lab: Lab, seed: int, count: int) -> Iterator[Outcome]:
 
 def table(found: list[Outcome]) -> str:
     """A row for each kind of fault."""
-    verdicts = (SAME, TOLD, REFUSED, LOSS)
-    heads = ("faults", "bit for bit", "told", "two lines", "LOST")
+    verdicts = (SAME, REPORTED, REFUSED, LOSS)
+    heads = ("faults", "bit for bit", "reported", "two lines", "LOST")
     counts = Counter((outcome.fault, outcome.verdict) for outcome in found)
     rows = []
     for fault in dict.fromkeys(outcome.fault for outcome in found):

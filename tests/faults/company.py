@@ -69,7 +69,7 @@ def two_on_one_set_of_experts(lab: Lab, count: int) -> Iterator[Outcome]:
 
 
 def moved_clocks(lab: Lab, draws: random.Random, count: int) -> Iterator[Outcome]:
-    """Set forward and back while a run goes, which is then killed and goes on at another time."""
+    """Set forward and back while a run goes, which is then killed and resumes at another time."""
     for number in range(count):
         case = lab.case(f"clock-{number}")
         child = lab.start(lab.beginning(case), moving_clock(draws.randrange(2**31)))
@@ -126,7 +126,7 @@ def lost_terminals(lab: Lab, draws: random.Random, count: int) -> Iterator[Outco
 
 
 def _wrong_end(lab: Lab, case: Path, manner: str, code: int) -> str:
-    """A run that was hung up ends after its step with a checkpoint; else it goes on to its end."""
+    """A run that was hung up ends after its step with a checkpoint; else it runs to its end."""
     if manner in ("streams closed", "pipe closed"):
         return "" if code == 0 else f"exit code {code}"
     if code not in (0, 129, 141, -signal.SIGHUP):

@@ -116,7 +116,7 @@ def halfway(lab: Lab) -> Path:
 
 
 def _part(path: Path) -> str:
-    """As `Lab.content` and what is told call it."""
+    """As `Lab.content` and messages call it."""
     return f"samples/{path.name}" if path.parent.name == "samples" else path.name
 
 

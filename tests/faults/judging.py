@@ -1,5 +1,5 @@
-"""What became of a run that met a fault: it goes on to the same result, bit for bit; or says in two
-lines what to do, and that leads there; or says what was lost of its telling; or it is a loss."""
+"""What became of a run that met a fault: it resumes to the same result, bit for bit; or says in two
+lines what to do, and that leads there; or says what was lost of its log; or it is a loss."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.faults.lab import Lab, follow
 
 SAME = "resumed, bit for bit"
 REFUSED = "two lines, which led there"
-TOLD = "told, and the rest bit for bit"
+REPORTED = "reported, and the rest bit for bit"
 LOSS = "LOSS"
 
 
@@ -65,7 +65,7 @@ def judge(
     left: Work | None = None,
     look: bool = False,
 ) -> Outcome:
-    """Go on with a case to its end, as a person would who reads what is said. `damaged`: the file
+    """Resume a case to its end, as a person would who reads what is said. `damaged`: the file
     that was, if one was, and the work that was `left` then; `look`: read the run first, too."""
     verdict = SAME
     if look and (wrong := _looks_wrong(lab, case)):
@@ -89,28 +89,28 @@ def judge(
     if again := _done_again(lab, case, work):
         return Outcome(fault, detail, LOSS, again)
     different = lab.differences(case)
-    if different and set(different) <= {damaged} and _is_told(lab, case, damaged):
-        return Outcome(fault, detail, TOLD)
+    if different and set(different) <= {damaged} and _is_reported(lab, case, damaged):
+        return Outcome(fault, detail, REPORTED)
     if different:
         return Outcome(fault, detail, LOSS, f"another result: {', '.join(different)}")
     return Outcome(fault, detail, verdict)
 
 
 def _done_again(lab: Lab, case: Path, before: Work) -> str:
-    """Which finished work was not gone on from."""
+    """Which finished work was not continued."""
     after = Work.of(lab, case)
     for name, inode in before.experts.items():
         if after.experts.get(name) != inode:
             return f"{name} was trained again"
     starts = [e for e in lab.run(case).events() if isinstance(e, events.RunStarted)]
     if starts[-1].resumed_at < before.iteration:
-        return f"it went on from {starts[-1].resumed_at}, not from {before.iteration}"
+        return f"it resumed from {starts[-1].resumed_at}, not from {before.iteration}"
     return ""
 
 
-def _is_told(lab: Lab, case: Path, damaged: str) -> bool:
-    told = [e.text for e in lab.run(case).events() if isinstance(e, events.Noted)]
-    return any(damaged in text for text in told)
+def _is_reported(lab: Lab, case: Path, damaged: str) -> bool:
+    history = [e.text for e in lab.run(case).events() if isinstance(e, events.Noted)]
+    return any(damaged in text for text in history)
 
 
 def _looks_wrong(lab: Lab, case: Path) -> str:

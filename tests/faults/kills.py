@@ -121,9 +121,9 @@ def _mount(place: Path, options: str) -> bool:
 
 
 def _stage(lab: Lab, case: Path) -> str:
-    """Where the run was, by the last thing that it told."""
-    told = lab.run(case).events() if (case / "runs/r/run.json").exists() else []
-    last = type(told[-1]).__name__ if told else ""
+    """Where the run was, by its last event."""
+    result = lab.run(case).events() if (case / "runs/r/run.json").exists() else []
+    last = type(result[-1]).__name__ if result else ""
     stages = {
         "": "beginning",
         "ExpertsPlanned": "experts",
@@ -135,5 +135,5 @@ def _stage(lab: Lab, case: Path) -> str:
     }
     early = {"RunStarted", "Noted", "DatasetReady"}
     stage = "dataset" if last in early else stages.get(last, "distill")
-    is_candidate = stage == "evaluate" and getattr(told[-1], "set", "") == "candidate"
+    is_candidate = stage == "evaluate" and getattr(result[-1], "set", "") == "candidate"
     return "distill" if is_candidate else stage

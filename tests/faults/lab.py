@@ -72,7 +72,7 @@ class Lab:
         return ["distill", "--resume", name, *self.places(case), "--no-tui", "--quiet"]
 
     def next(self, case: Path) -> list[str]:
-        """What a person types after a fault: to go on, or to begin where there is nothing."""
+        """What a person types after a fault: to resume, or to begin where there is nothing."""
         there = (case / "runs" / "r" / "run.json").exists()
         return self.resuming(case) if there else self.beginning(case)
 
@@ -117,9 +117,9 @@ def _facts(run: Run) -> list[Any]:
     """What a run says of its iterations, candidates and results, without when and how long."""
     passing = {"time", "seconds", "memory"}
     state = run.state()
-    told = [*state.matched, *state.candidates, *state.results]
+    result = [*state.matched, *state.candidates, *state.results]
     return [
-        json.dumps({k: v for k, v in vars(event).items() if k not in passing}) for event in told
+        json.dumps({k: v for k, v in vars(event).items() if k not in passing}) for event in result
     ]
 
 

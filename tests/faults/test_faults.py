@@ -28,9 +28,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
 
 
 def none_lost(found: Iterable[Outcome], least: int) -> None:
-    told = list(found)
-    assert len(told) >= least
-    assert [outcome for outcome in told if outcome.verdict == LOSS] == []
+    result = list(found)
+    assert len(result) >= least
+    assert [outcome for outcome in result if outcome.verdict == LOSS] == []
 
 
 def test_killed_at_random_moments(lab: Lab) -> None:

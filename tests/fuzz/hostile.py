@@ -52,7 +52,7 @@ def one_of_each() -> list[Event]:
     ]
 
 
-def told() -> list[Event]:
+def hostile_events() -> list[Event]:
     """A run's whole story, which ends in a failure."""
     failed = events.RunEnded(status="failed", iteration=120, message=HOSTILE, hint=HOSTILE)
     return [*map(hostile, story(120)), *map(hostile, one_of_each()[:-3]), failed]
@@ -92,13 +92,13 @@ def make_run(path: Path, log: list[Event], text: str = HOSTILE) -> Run:
     return run
 
 
-def write_log(run: Run, told: list[Event]) -> None:
-    run.event_log.write_text("".join(event_log.to_json(event) + "\n" for event in told))
+def write_log(run: Run, history: list[Event]) -> None:
+    run.event_log.write_text("".join(event_log.to_json(event) + "\n" for event in history))
 
 
 def make_tune(folder: Path) -> Tune:
     tune = Tune(folder)
-    make_run(tune.run(0).path, told())
+    make_run(tune.run(0).path, hostile_events())
     facts = {"config": tiny_config(dataset={"name": HOSTILE}).model_dump(), "command": HOSTILE}
     tune.asked_file.write_text(json.dumps(facts))
     log = []

@@ -1,5 +1,5 @@
 """Events go to JSON and back whatever they hold; of any other line nothing but a ValueError comes,
-and what is told nonetheless can be folded, put in words and drawn."""
+and what is read nonetheless can be folded, put in words and drawn."""
 
 from __future__ import annotations
 
@@ -60,16 +60,16 @@ def test_a_line_with_a_flipped_bit_is_an_event_or_none(event: Event, data: st.Da
 
 
 @given(st.lists(EVENTS, max_size=8))
-def test_whatever_is_told_can_be_shown(told: list[Event]) -> None:
-    show(told)
+def test_whatever_is_reported_can_be_shown(history: list[Event]) -> None:
+    show(history)
 
 
-def show(told: list[Event]) -> None:
-    state = fold(told)
+def show(history: list[Event]) -> None:
+    state = fold(history)
     for stage in state.stages:
         state.seconds_left(stage)
     state.as_json()
-    for event in told:
+    for event in history:
         sentence(event)
         activity(event)
         if isinstance(event, Matched):

@@ -31,9 +31,9 @@ from tests.fuzz.hostile import (
     SPOOF,
     assert_clean,
     hostile,
+    hostile_events,
     make_run,
     make_tune,
-    told,
     write_log,
 )  # fmt: skip
 from tests.studies.conftest import recorded_run, row
@@ -125,7 +125,7 @@ COMMANDS: list[list[object]] = [
 @pytest.fixture
 def furnished(place: Path) -> Path:
     """Two runs and a file of settings."""
-    make_run(Path("runs") / NAME, told())
+    make_run(Path("runs") / NAME, hostile_events())
     ended = events.RunEnded(status=HOSTILE, iteration=20)
     make_run(Path("runs/other"), [*story(20), ended], "other")
     Path("damaged.toml").write_text(f'[dataset]\n"{SPOOF}\x1b[2J" = \x9b')
@@ -170,7 +170,7 @@ def test_no_event_prints_a_control_character(
     kind: type[Lines | Bars], place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with kind(output.remarks()) as screen:
-        for event in told():
+        for event in hostile_events():
             screen.read(event)
     printed = capsys.readouterr().err
     assert r"\x1b]0;t\x07" in printed

@@ -16,7 +16,15 @@ from datm_cli.gallery.gallery_app import GalleryApp, set_loader
 from datm_cli.screen.full_screen import FullScreenApp
 from datm_cli.screen.screenshot import capture, save
 from tests.cli.dashboard.conftest import story
-from tests.fuzz.hostile import FILE, HOSTILE, NAME, assert_clean, make_run, make_tune, told
+from tests.fuzz.hostile import (
+    FILE,
+    HOSTILE,
+    NAME,
+    assert_clean,
+    hostile_events,
+    make_run,
+    make_tune,
+)
 
 
 def shown(app: FullScreenApp, keys: str, ready: Callable[[], bool] = lambda: True) -> list[str]:
@@ -58,7 +66,7 @@ async def until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:
 
 
 def test_the_dashboard_draws_no_control_character(place: Path) -> None:
-    run = make_run(Path("runs") / NAME, told())
+    run = make_run(Path("runs") / NAME, hostile_events())
     app = DashboardApp(run, follow=False)
     texts = shown(app, "b a 2 enter escape 3")
     assert any(r"[red]cow[/red]\x1b]0;t\x07" in text for text in texts)
@@ -80,7 +88,7 @@ def test_the_dashboard_of_a_tune_draws_no_control_character(place: Path) -> None
 
 @pytest.mark.parametrize("targets", [[NAME], [NAME, FILE]])
 def test_the_gallery_draws_no_control_character(targets: list[str], place: Path) -> None:
-    make_run(Path("runs") / NAME, told())
+    make_run(Path("runs") / NAME, hostile_events())
     app = GalleryApp(targets, set_loader(targets, None, Path("runs"), last=False))
 
     def is_settled() -> bool:

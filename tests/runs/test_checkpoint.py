@@ -1,4 +1,4 @@
-"""A checkpoint that is damaged is told, and the one before it is there to go on from."""
+"""A damaged checkpoint is reported, and the run resumes from the one before it."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def test_a_file_that_shrank_is_read_anew(path: Path) -> None:
     assert not reader.rewound
 
 
-def test_what_cannot_be_read_is_told(path: Path) -> None:
+def test_what_cannot_be_read_is_reported(path: Path) -> None:
     path.mkdir()
     with pytest.raises(IsADirectoryError):
         EventReader(path).read()

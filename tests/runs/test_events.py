@@ -1,4 +1,4 @@
-"""Events go to JSON and back, and a line that is none is told apart."""
+"""Events go to JSON and back, and a line that is no event is recognized."""
 
 from __future__ import annotations
 
@@ -71,6 +71,6 @@ def test_numbers_that_are_not_finite_are_refused() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
-def test_every_event_can_be_told(kind: type[Event]) -> None:
-    told = sentence(example(kind))
-    assert told is None or told
+def test_every_event_can_be_reported(kind: type[Event]) -> None:
+    text = sentence(example(kind))
+    assert text is None or text

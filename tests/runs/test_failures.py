@@ -66,19 +66,19 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_while_events_are_written(small_disk: Path, make_config: Make) -> None:
     run = Run.create(small_disk, "one", make_config(), {})
     filler = small_disk / "filler"
-    told: list[Event] = []
+    history: list[Event] = []
 
-    def tell() -> None:
+    def log() -> None:
         with run.recording() as record:
             with pytest.raises(OSError, match="No space left"):
                 filler.write_bytes(bytes(100_000))
-            while len(told) < 1000:
-                told.append(record.write(Noted(text="x" * 100)))
+            while len(history) < 1000:
+                history.append(record.write(Noted(text="x" * 100)))
 
     with pytest.raises(FileError, match=r"events.jsonl cannot be written: No space") as raised:
-        tell()
+        log()
     assert raised.value.hint == f"df -h {run.path}"
-    assert run.events() == told, "what was told whole, and no half a line"
+    assert run.events() == history, "what was history whole, and no half a line"
     filler.unlink()
     write(run, Noted(text="next"))
     assert plain(run.events()[-1:]) == [Noted(text="next")]
@@ -96,7 +96,7 @@ def test_a_run_for_which_there_is_no_room_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_run_on_a_disk_that_is_read_only_is_told(
+def test_a_run_on_a_disk_that_is_read_only_is_reported(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:

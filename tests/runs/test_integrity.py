@@ -1,4 +1,4 @@
-"""What a run goes on without is told."""
+"""What a run continues without is reported."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def run(make_config: Callable[..., Config], tmp_path: Path) -> Run:
     return run
 
 
-def test_nothing_is_told_of_a_sound_run(run: Run) -> None:
+def test_nothing_is_reported_of_a_sound_run(run: Run) -> None:
     assert problems(run, 3) == []
 
 
 def test_a_damaged_line(run: Run) -> None:
     text = run.event_log.read_text()
     run.event_log.write_text(text.replace('"iteration": 2', '"iteration": 2x'))
-    told = problems(run, 3)
-    assert told[0].startswith("events.jsonl: 1 line ignored")
-    assert told[1].startswith("events.jsonl lacks 1 of 3 iterations")
+    result = problems(run, 3)
+    assert result[0].startswith("events.jsonl: 1 line ignored")
+    assert result[1].startswith("events.jsonl lacks 1 of 3 iterations")
     assert [event.iteration for event in run.state().matched] == [1, 3]
 
 
@@ -54,9 +54,9 @@ def test_a_damaged_sample(run: Run) -> None:
     content = bytearray(path.read_bytes())
     content[-1] ^= 4
     path.write_bytes(content)
-    (told,) = problems(run, 3)
-    assert "000001.safetensors is damaged" in told
-    assert told.endswith(f"rm {path}")
+    (result,) = problems(run, 3)
+    assert "000001.safetensors is damaged" in result
+    assert result.endswith(f"rm {path}")
 
 
 def test_what_is_recorded_twice_counts_once(run: Run) -> None:

@@ -152,7 +152,7 @@ def test_names_are_made_of_any_dataset(tmp_path: Path, make_config: Make) -> Non
 def test_a_name_that_differs_in_letter_case_only_is_refused(
     tmp_path: Path, make_config: Make
 ) -> None:
-    """Both could not be copied to a disk that does not tell them apart."""
+    """Both could not be copied to a disk that does not distinguish them."""
     Run.create(tmp_path, "first", make_config(), {})
     with pytest.raises(RunError, match="first differs from the name First in letter") as raised:
         Run.create(tmp_path, "First", make_config(), {})
@@ -176,8 +176,8 @@ def test_a_run_of_the_longest_name_is_made(tmp_path: Path, make_config: Make) ->
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_a_folder_that_is_no_run_is_told(tmp_path: Path, make_config: Make) -> None:
-    """Where nothing could be gone on with, nothing says so."""
+def test_a_folder_that_is_no_run_is_reported(tmp_path: Path, make_config: Make) -> None:
+    """Where nothing can be resumed, no message suggests it."""
     (tmp_path / "one").mkdir()
     with pytest.raises(RunError, match="exists and is not a run") as raised:
         Run.create(tmp_path, "one", make_config(), {})

@@ -13,10 +13,10 @@ from tests.cli.dashboard.conftest import BEGAN, matched, story
 
 
 def test_stages_come_and_go() -> None:
-    told = story()
+    history = story()
     stages = []
     state = RunState()
-    for event in told:
+    for event in history:
         state.add(event)
         if not stages or stages[-1] != state.stage:
             stages.append(state.stage)
@@ -34,10 +34,10 @@ def test_references_are_all_real_images_by_the_first_network() -> None:
         facts = {"accuracy_std": 1.0, "repeats": 1, "images": 6, "validation_mean": held_out}
         return events.Evaluated(set=name, network=network, accuracy_mean=accuracy, **facts)
 
-    told = [row("herding", "convnet", 50.0, 52.0), row("el2n", "convnet", 20.0, None)]
-    told += [row("distilled", "convnet", 70.0, 71.0), row("herding", "mlp", 30.0, 31.0)]
-    assert fold(told).references("test") == {"herding": 50.0, "el2n": 20.0}
-    assert fold(told).references("validation") == {"herding": 52.0}
+    result = [row("herding", "convnet", 50.0, 52.0), row("el2n", "convnet", 20.0, None)]
+    result += [row("distilled", "convnet", 70.0, 71.0), row("herding", "mlp", 30.0, 31.0)]
+    assert fold(result).references("test") == {"herding": 50.0, "el2n": 20.0}
+    assert fold(result).references("validation") == {"herding": 52.0}
 
 
 def test_images_being_chosen_belong_to_the_row_they_are_for() -> None:
@@ -51,11 +51,11 @@ def test_images_being_chosen_belong_to_the_row_they_are_for() -> None:
 
 @pytest.mark.parametrize("cut", [1, 5, 40, 100])
 def test_portions_do_not_matter(cut: int) -> None:
-    told = story()
-    state = fold(told[:cut])
-    for event in told[cut:]:
+    history = story()
+    state = fold(history[:cut])
+    for event in history[cut:]:
         state.add(event)
-    whole = fold(told)
+    whole = fold(history)
     for field in dataclasses.fields(RunState):
         if not field.name.startswith("_"):
             assert getattr(state, field.name) == getattr(whole, field.name), field.name
@@ -71,12 +71,12 @@ def test_what_is_left_of_a_stage() -> None:
     assert fold([]).seconds_left("distill") is None
 
 
-def test_a_run_that_goes_on_tells_its_iterations_anew() -> None:
-    told = [*story(120), events.RunEnded(status="stopped", iteration=120)]
+def test_a_resumed_run_logs_its_iterations_anew() -> None:
+    history = [*story(120), events.RunEnded(status="stopped", iteration=120)]
     again = events.RunStarted(
         run="pets", command="distill", device="cpu", version="0", seed=0, resumed_at=90
     )
-    state = fold([*told, again])
+    state = fold([*history, again])
     assert state.ended is None
     assert state.matched[-1].iteration == 90
     assert [event.iteration for event in state.candidates] == [50]
@@ -112,7 +112,7 @@ def test_experts_that_were_there_already_count_as_done() -> None:
     assert state.stages["experts"].done == pytest.approx(3.5)
 
 
-def test_telling_easy_from_hard_is_of_the_experts_and_no_expert() -> None:
+def test_separating_easy_from_hard_is_of_the_experts_and_no_expert() -> None:
     planned = next(event for event in story() if isinstance(event, events.ExpertsPlanned))
     scored = events.DifficultyProgress(done=3, total=5, time=planned.time + 7)
     state = fold([planned, scored])

@@ -31,16 +31,16 @@ def problem(**over: dict[str, Any]) -> str:
 
 
 def test_all_problems_in_one_message() -> None:
-    told = problem(
+    text = problem(
         distill={"sin_steps": 3, "ipc": 0},
         experts={"lr": -1.0, "optimizer": "adam"},
         netwrok={},
     )
-    assert "unknown key distill.sin_steps (did you mean syn_steps?)" in told
-    assert "unknown key netwrok (did you mean network?)" in told
-    assert "distill.ipc = 0: input should be a whole number of at least 1" in told
-    assert "experts.lr = -1.0" in told
-    assert "experts.optimizer = 'adam'" in told
+    assert "unknown key distill.sin_steps (did you mean syn_steps?)" in text
+    assert "unknown key netwrok (did you mean network?)" in text
+    assert "distill.ipc = 0: input should be a whole number of at least 1" in text
+    assert "experts.lr = -1.0" in text
+    assert "experts.optimizer = 'adam'" in text
 
 
 def test_what_is_not_set() -> None:
@@ -51,16 +51,16 @@ def test_what_is_not_set() -> None:
 
 
 @pytest.mark.parametrize(
-    ("over", "told"),
+    ("over", "message"),
     [
         ({"distill": {"min_start_epoch": 4}}, "must be above min_start_epoch"),
         ({"distill": {"max_start_epoch": 1}}, "must be at least initial_max_start_epoch"),
         ({"experts": {"epochs": 2}}, 'epoch 5 is matched (T⁺ − 1 + M); set it to that or to "win'),
     ],
 )
-def test_tables_agree(over: dict[str, Any], told: str) -> None:
+def test_tables_agree(over: dict[str, Any], message: str) -> None:
     defaults = {"distill": {"max_start_epoch": 4, "initial_max_start_epoch": 4, "expert_epochs": 2}}
-    assert told in problem(**overlay(defaults, over))
+    assert message in problem(**overlay(defaults, over))
 
 
 def test_types_are_not_guessed() -> None:
@@ -110,7 +110,7 @@ def test_assignments_to_a_key_are_read_as_what_it_holds(text: str, value: Any) -
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("distill.ipc=many", "distill.ipc = 'many': input should be a whole number of at least 1"),
         ("experts.lr=fast", "experts.lr = 'fast': input should be a number above 0"),
@@ -133,18 +133,18 @@ def test_assignments_to_a_key_are_read_as_what_it_holds(text: str, value: Any) -
         ("dataset.augmentation=", ", or dataset.augmentation=none for an empty one"),
     ],
 )
-def test_a_problem_shows_the_form_of_a_valid_value(text: str, told: str) -> None:
+def test_a_problem_shows_the_form_of_a_valid_value(text: str, expected: str) -> None:
     message = problem(**parse_assignments([text]))
-    assert told in message
+    assert expected in message
     assert message.count("input should be") == 1
 
 
 def test_a_key_of_another_table_is_named_before_any_likeness() -> None:
-    told = problem(distill={"momentum": 0.5, "lr": 0.1, "batch_size": 8}, network={"depht": 3})
-    assert "unknown key distill.momentum (there is experts.momentum and evaluate.momentum)" in told
-    assert "unknown key distill.lr (there is experts.lr)" in told
-    assert "unknown key distill.batch_size (the presets" in told, "batch_syn is of another meaning"
-    assert "unknown key network.depht (did you mean depth?)" in told
+    text = problem(distill={"momentum": 0.5, "lr": 0.1, "batch_size": 8}, network={"depht": 3})
+    assert "unknown key distill.momentum (there is experts.momentum and evaluate.momentum)" in text
+    assert "unknown key distill.lr (there is experts.lr)" in text
+    assert "unknown key distill.batch_size (the presets" in text, "batch_syn is of another meaning"
+    assert "unknown key network.depht (did you mean depth?)" in text
 
 
 def test_epochs(make_config: Make) -> None:
@@ -183,12 +183,12 @@ def test_a_share_of_the_weights_is_above_none_and_at_most_all() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "message"),
     [
         ("2", "a resolution of 2 pixels is too small; 4 a side at least"),
         ("32x2", "a resolution of 32x2 pixels is too small; 4 a side at least"),
         ("wide", "wide is no resolution; it is 32, 32x24 (width x height) or native"),
     ],
 )
-def test_a_problem_of_a_resolution_shows_the_form_of_a_valid_one(value: str, told: str) -> None:
-    assert told in problem(**parse_assignments([f"dataset.resolution={value}"]))
+def test_a_problem_of_a_resolution_shows_the_form_of_a_valid_one(value: str, message: str) -> None:
+    assert message in problem(**parse_assignments([f"dataset.resolution={value}"]))

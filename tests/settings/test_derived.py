@@ -35,22 +35,22 @@ def learning(epochs: int, *, steps: int = 195, lr: float = 0.01) -> Experts:
     return Experts(loss, accuracy, accuracy, steps, lr)
 
 
-def values(told: list[Derived]) -> dict[str, float]:
-    return {one.key: one.value for one in told}
+def values(result: list[Derived]) -> dict[str, float]:
+    return {one.key: one.value for one in result}
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_cells_get_windows_close_to_the_published_ones(name: str) -> None:
     tables = presets.load(name)
     stated, classes = tables["distill"], CLASSES[tables["dataset"]["name"]]
-    told = values(aligned(stated["ipc"], classes, 10_000, learning(100), None, {}))
-    assert abs(told["max_start_epoch"] - stated["max_start_epoch"]) <= 12
-    assert abs(told["min_start_epoch"] - stated["min_start_epoch"]) <= 17
-    assert abs(told["initial_max_start_epoch"] - stated["initial_max_start_epoch"]) <= 12
-    assert (told["expansion_iterations"] > 0) == (stated["expansion_iterations"] > 0)
-    assert told["expert_epochs"] == 2
-    assert told["batch_syn"] == min(stated["ipc"] * classes, 1000)
-    assert told["syn_steps"] == 80
+    result = values(aligned(stated["ipc"], classes, 10_000, learning(100), None, {}))
+    assert abs(result["max_start_epoch"] - stated["max_start_epoch"]) <= 12
+    assert abs(result["min_start_epoch"] - stated["min_start_epoch"]) <= 17
+    assert abs(result["initial_max_start_epoch"] - stated["initial_max_start_epoch"]) <= 12
+    assert (result["expansion_iterations"] > 0) == (stated["expansion_iterations"] > 0)
+    assert result["expert_epochs"] == 2
+    assert result["batch_syn"] == min(stated["ipc"] * classes, 1000)
+    assert result["syn_steps"] == 80
     assert student_rate(0.01, 390, 80) == pytest.approx(stated["syn_lr"], rel=0.6)
 
 
@@ -68,12 +68,12 @@ def test_more_images_never_get_an_earlier_window() -> None:
 def test_whatever_there_is_the_window_is_one(
     images: int, epochs: int, random: float | None
 ) -> None:
-    told = values(aligned(images, 3, 50, learning(epochs, steps=4), random, {}))
-    lower, initial, final = (told[key] for key in WINDOW[:3])
+    result = values(aligned(images, 3, 50, learning(epochs, steps=4), random, {}))
+    lower, initial, final = (result[key] for key in WINDOW[:3])
     assert 0 <= lower < initial <= final
-    assert final - 1 + told["expert_epochs"] <= epochs
-    assert told["expert_epochs"] >= 1
-    assert 20 <= told["syn_steps"] <= 80
+    assert final - 1 + result["expert_epochs"] <= epochs
+    assert result["expert_epochs"] >= 1
+    assert 20 <= result["syn_steps"] <= 80
 
 
 def test_the_clock_is_what_is_learned_and_not_the_epochs() -> None:
@@ -90,26 +90,26 @@ def test_a_window_ends_where_experts_know_what_the_images_are_to_teach() -> None
     before = values(aligned(10, 10, 1000, experts, None, {}))["max_start_epoch"]
     easy = values(aligned(10, 10, 1000, experts, 10.0, {}))
     assert easy["max_start_epoch"] == before, "the later of both"
-    told = values(aligned(10, 10, 1000, experts, 80.0, {}))
+    result = values(aligned(10, 10, 1000, experts, 80.0, {}))
     best = max(experts.judged)
     aim = 80 + 80 / best * (best - 80)
-    final = int(told["max_start_epoch"])
+    final = int(result["max_start_epoch"])
     assert final > before
     assert experts.judged[final - 1] < aim <= experts.judged[final]
-    lower = int(told["min_start_epoch"])
+    lower = int(result["min_start_epoch"])
     assert experts.judged[lower - 1] < 80 <= experts.judged[lower]
 
 
 def test_where_real_images_come_far_the_distilled_are_to_come_as_far_again() -> None:
     experts = learning(100)
-    told = [
+    result = [
         one.reason
         for random in (40.0, 70.0)
         for one in aligned(10, 100, 1000, experts, random, {})
         if one.key == "max_start_epoch"
     ]
-    assert "75% of the way" in told[0] or "synthetic images want" in told[0], "by ipc"
-    assert "78% of the way" in told[1], "70 of 90"
+    assert "75% of the way" in result[0] or "synthetic images want" in result[0], "by ipc"
+    assert "78% of the way" in result[1], "70 of 90"
 
 
 def test_what_real_images_teach_at_once_leaves_the_first_epochs_in() -> None:
@@ -122,9 +122,9 @@ def test_what_real_images_teach_at_once_leaves_the_first_epochs_in() -> None:
 
 def test_what_is_stated_is_kept_and_the_rest_made_to_fit() -> None:
     held = {"max_start_epoch": 3, "syn_steps": 7}
-    told = values(aligned(10_000, 1, 1000, learning(100), None, held))
-    assert not held.keys() & told.keys()
-    assert told["min_start_epoch"] < told["initial_max_start_epoch"] <= 3
+    result = values(aligned(10_000, 1, 1000, learning(100), None, held))
+    assert not held.keys() & result.keys()
+    assert result["min_start_epoch"] < result["initial_max_start_epoch"] <= 3
     lower = values(aligned(10, 1, 1000, learning(100), None, {"min_start_epoch": 50}))
     assert 50 < lower["initial_max_start_epoch"] <= lower["max_start_epoch"]
     every = dict.fromkeys(ALIGNED, 4) | {"min_start_epoch": 0}
@@ -132,10 +132,10 @@ def test_what_is_stated_is_kept_and_the_rest_made_to_fit() -> None:
 
 
 def test_every_value_comes_with_its_reason() -> None:
-    told = aligned(300, 1, 1000, learning(50, steps=10), 40.0, {})
-    told += rates_for(1000, 0.05, 0, {"images": 0.1, "labels": 0.1, "syn_lr": 0.1}, 0.5, {})
-    assert {one.key for one in told} == set(DERIVABLE)
-    assert all(len(one.reason) > 15 for one in told)
+    result = aligned(300, 1, 1000, learning(50, steps=10), 40.0, {})
+    result += rates_for(1000, 0.05, 0, {"images": 0.1, "labels": 0.1, "syn_lr": 0.1}, 0.5, {})
+    assert {one.key for one in result} == set(DERIVABLE)
+    assert all(len(one.reason) > 15 for one in result)
 
 
 def test_short_epochs_make_longer_segments() -> None:
@@ -147,15 +147,15 @@ def test_short_epochs_make_longer_segments() -> None:
 
 def test_rates_move_what_is_learned_by_a_share_of_its_size() -> None:
     steps = {"images": 0.002, "labels": 0.5, "syn_lr": 40.0}
-    told = values(rates_for(100, 0.05, 1, steps, 0.7, {}))
-    assert told["lr_images"] * steps["images"] == pytest.approx(STEP_OF_IMAGES / 10, rel=0.05)
-    assert told["lr_labels"] * steps["labels"] == pytest.approx(STEP_OF_LABELS / 10, rel=0.05)
-    assert told["lr_lr"] * steps["syn_lr"] == pytest.approx(STEP_OF_RATE / 10, rel=0.05)
-    assert told["threshold"] == 1.0
+    result = values(rates_for(100, 0.05, 1, steps, 0.7, {}))
+    assert result["lr_images"] * steps["images"] == pytest.approx(STEP_OF_IMAGES / 10, rel=0.05)
+    assert result["lr_labels"] * steps["labels"] == pytest.approx(STEP_OF_LABELS / 10, rel=0.05)
+    assert result["lr_lr"] * steps["syn_lr"] == pytest.approx(STEP_OF_RATE / 10, rel=0.05)
+    assert result["threshold"] == 1.0
     longer = values(rates_for(10_000, 0.05, 1, steps, 0.7, {}))
-    assert longer["lr_images"] == pytest.approx(told["lr_images"] / 10, rel=0.05)
+    assert longer["lr_images"] == pytest.approx(result["lr_images"] / 10, rel=0.05)
     assert values(rates_for(100, 0.05, 1, {**steps, "labels": 0.0}, 1.3, {})) == {
-        **told,
+        **result,
         "lr_labels": 0.0,
         "threshold": 1.43,
     }
@@ -172,6 +172,6 @@ def test_progress_never_falls_and_ends_at_one() -> None:
     [(50_000, 256, 0.01, 100), (9_000, 256, 0.05, 100), (1_000, 32, 0.05, 100), (7, 4, 0.05, 100)],
 )
 def test_experts_for_a_number_of_images(images: int, batch: int, lr: float, count: int) -> None:
-    told = values(experts_settings(images, 10_000))
-    assert told == {"batch": batch, "lr": lr, "count": count}
+    result = values(experts_settings(images, 10_000))
+    assert result == {"batch": batch, "lr": lr, "count": count}
     assert values(experts_settings(images, 300))["count"] == 8

@@ -26,9 +26,9 @@ def test_a_method_is_the_preset_but_for_its_own_keys(method: str, name: str) -> 
     stated = {f"{table}.{key}" for table, keys in overlaid(method).items() for key in keys}
     assert set(changed) <= stated
     assert as_method.source == f"preset {name}, method {method}"
-    (told,) = [note.text for note in as_method.notes if note.text.startswith(f"method {method}: ")]
-    assert all(key in told for key in changed)
-    assert not [key for key in stated - set(changed) if f"{key} = " in told]
+    (text,) = [note.text for note in as_method.notes if note.text.startswith(f"method {method}: ")]
+    assert all(key in text for key in changed)
+    assert not [key for key in stated - set(changed) if f"{key} = " in text]
 
 
 def test_what_each_method_is() -> None:
@@ -118,14 +118,14 @@ def test_a_short_run_averages_over_the_same_share_of_it(
 
 
 def test_a_method_names_its_own_published_settings() -> None:
-    def told(dataset: str, preset: str | None, method: str) -> str:
+    def note_of(dataset: str, preset: str | None, method: str) -> str:
         chosen = choose(dataset, 10, preset, None)
         return " ".join(note.text for note in with_method(chosen, method).notes)
 
-    assert "--preset cifar10-mtt" in told("cifar10", None, "mtt")
-    assert "--preset cifar100-ftd" in told("cifar100", None, "ftd")
-    assert "--preset" not in told("digits", None, "mtt")
-    assert "--preset" not in told("cifar10", "cifar10-mtt", "mtt"), "they are in use"
+    assert "--preset cifar10-mtt" in note_of("cifar10", None, "mtt")
+    assert "--preset cifar100-ftd" in note_of("cifar100", None, "ftd")
+    assert "--preset" not in note_of("digits", None, "mtt")
+    assert "--preset" not in note_of("cifar10", "cifar10-mtt", "mtt"), "they are in use"
 
 
 @pytest.mark.parametrize(("wrong", "hint"), [("mt", "mtt"), ("TESLA", "tesla"), ("x", "datm")])

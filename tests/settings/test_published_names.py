@@ -78,9 +78,9 @@ def problem(key: str) -> str:
     ],
 )
 def test_an_unknown_key_of_a_published_name_leads_to_its_counterpart(name: str, keys: str) -> None:
-    told = problem(f"distill.{name}")
-    assert f"unknown key distill.{name} (the published {name} is {keys} here: " in told
-    assert "did you mean" not in told
+    text = problem(f"distill.{name}")
+    assert f"unknown key distill.{name} (the published {name} is {keys} here: " in text
+    assert "did you mean" not in text
 
 
 def test_no_published_name_is_answered_by_a_likeness() -> None:
@@ -88,10 +88,10 @@ def test_no_published_name_is_answered_by_a_likeness() -> None:
         for table in Config.model_fields:
             if name in fields(Config, table):
                 continue
-            told = problem(f"{table}.{name}")
-            assert "did you mean" not in told, told
-            assert all(key in told for key in published.keys), told
-            assert published.keys or f"the published {name} has no counterpart: " in told
+            text = problem(f"{table}.{name}")
+            assert "did you mean" not in text, text
+            assert all(key in text for key in published.keys), text
+            assert published.keys or f"the published {name} has no counterpart: " in text
 
 
 def test_every_counterpart_is_a_key() -> None:
@@ -200,7 +200,7 @@ def test_values_are_converted(text: str, expected: dict[str, Any], tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("ipc: [1", "not YAML: "),
         ("- ipc\n- 10\n", "no settings: DATM's published files have lines such as ipc: 10"),
@@ -222,12 +222,12 @@ def test_values_are_converted(text: str, expected: dict[str, Any], tmp_path: Pat
         ("ipc: " + "[" * 3000 + "\n", "not YAML: "),
     ],
 )
-def test_what_is_no_published_file_is_one_problem(text: str, told: str, tmp_path: Path) -> None:
+def test_what_is_no_published_file_is_one_problem(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "settings.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError) as raised:
         read_published_yaml(path)
-    assert raised.value.message.startswith(f"{path}: {told}")
+    assert raised.value.message.startswith(f"{path}: {message}")
     assert "\n" not in raised.value.message
     assert raised.value.hint == f"ls -l {path}"
 

@@ -67,9 +67,9 @@ def test_training_is_sgd_with_the_published_schedule(mirrored: bool) -> None:
         augmentations = draw(["flip", "color"], [4, 4, 2], draws)
         for batch, augmented in zip(batches, augmentations, strict=True):
             seen = augment(images[batch], augmented)
-            told = labels[batch]
+            result = labels[batch]
             if mirrored:
-                seen, told = torch.cat([seen, seen.flip(3)]), torch.cat([told, told])
-            parameter.grad = student_gradient(network)(parameter.detach(), seen, told)
+                seen, result = torch.cat([seen, seen.flip(3)]), torch.cat([result, result])
+            parameter.grad = student_gradient(network)(parameter.detach(), seen, result)
             optimizer.step()
     assert torch.allclose(found, parameter.detach(), rtol=1e-9, atol=0)

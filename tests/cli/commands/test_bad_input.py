@@ -183,7 +183,7 @@ def test_a_sheet_that_cannot_be_written(datm: Datm, run: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["checkpoint", "distilled"])
-def test_a_bit_that_flipped_is_told(name: str, datm: Datm, run: Path) -> None:
+def test_a_bit_that_flipped_is_reported(name: str, datm: Datm, run: Path) -> None:
     path = run / f"{name}.safetensors"
     content = bytearray(path.read_bytes())
     content[-20] ^= 1

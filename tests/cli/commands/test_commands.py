@@ -117,7 +117,7 @@ def test_a_folder_of_images_walks_the_road(
 def test_a_full_disk_keeps_the_earlier_checkpoint(
     datm: Callable[..., Answer], settings: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The fifth checkpoint meets a full disk: two lines, and the run goes on from the fourth."""
+    """The fifth checkpoint meets a full disk: two lines, and the run resumes from the fourth."""
     from datm_engine import tensors
     from datm_engine.runs.checkpoint import Checkpoint
 
@@ -175,7 +175,7 @@ def test_interrupted_it_checkpoints_and_says_how_to_go_on(
     assert ended["iteration"] >= 5
 
 
-def test_a_run_goes_on_with_what_it_was_last_told(
+def test_a_run_goes_on_with_what_it_was_last_reported(
     datm: Callable[..., Answer], settings: Path
 ) -> None:
     datm("distill", "--config", settings, "--name", "r", "--quiet", "--iterations", 4)
@@ -198,7 +198,7 @@ def test_a_run_that_learned_nothing_does_not_end_as_done(
     answer = datm("distill", "--config", settings, *nothing)
     assert_two_lines(answer, 1, "no step was taken in the last 8 iterations", "--set distill.")
     assert "iteration 1 took no step: the matching loss is above the threshold" in answer.err
-    assert answer.err.count("took no step") == 1, "each reason is told once"
+    assert answer.err.count("took no step") == 1, "each reason is reported once"
 
     over = ["--config", settings, *nothing, "--set", "distill.max_refusals=999", "--name", "idle"]
     first = datm("distill", *over)

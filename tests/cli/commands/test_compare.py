@@ -21,7 +21,7 @@ Datm = Callable[..., Answer]
 
 
 def finished(accuracy: float, *, iterations: int = 300, **over: Any) -> list[events.Event]:
-    told: list[events.Event] = [
+    history: list[events.Event] = [
         replace(event, **over) if isinstance(event, events.Matched) else event
         for event in story(iterations)
     ]
@@ -35,7 +35,7 @@ def finished(accuracy: float, *, iterations: int = 300, **over: Any) -> list[eve
         iteration=iterations,
         time=BEGAN + 800,
     )
-    return [*told, row, events.RunEnded(status="done", iteration=iterations, time=BEGAN + 801)]
+    return [*history, row, events.RunEnded(status="done", iteration=iterations, time=BEGAN + 801)]
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_accuracies_stand_beside_each_other(
     assert ["best candidate, held out", "80.00 at 300", "80.00 at 300", "–"] in rows
 
 
-def test_cost_is_told(datm: Datm, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cost_is_reported(datm: Datm, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = shown(datm, monkeypatch, "pets-ipc1", "pets-ipc10-with-a-rather-long-name", "young")
     rows = {row[0]: row[1:] for row in part(text, "cost")}
     assert rows["status"] == ["done", "done", "crashed"]
@@ -154,10 +154,10 @@ def test_runs_of_other_images_are_compared_with_a_word_of_caution(
 
 
 def test_a_program_gets_one_object(datm: Datm, runs: Path) -> None:
-    told = datm("compare", "pets-ipc1", "pets-ipc10-with-a-rather-long-name", "--json").json
-    assert told["settings"]["distill.ipc"] == [1, 10]
-    assert told["same_images"] is True
-    first = told["runs"][0]
+    result = datm("compare", "pets-ipc1", "pets-ipc10-with-a-rather-long-name", "--json").json
+    assert result["settings"]["distill.ipc"] == [1, 10]
+    assert result["same_images"] is True
+    first = result["runs"][0]
     assert (first["run"], first["status"], first["iteration"]) == ("pets-ipc1", "done", 300)
     assert first["best_candidate"] == {"iteration": 300, "accuracy": 80.0, "part": "validation"}
     assert first["results"][-1] == {

@@ -1,4 +1,4 @@
-"""`datm doctor`, and what is told of how a run computes."""
+"""`datm doctor`, and the notes about how a run computes."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ def no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_machine(datm: Callable[..., Answer]) -> None:
-    told = datm("doctor", "--json", "--memory", "2GB", "--precision", "bfloat16").json
-    assert told["device"].startswith("cpu")
-    assert told["precision"] == "bfloat16"
-    assert told["compiler"] == "fails, steps run without it: none here"
-    assert told["memory_for_graphs"] == 2_000_000_000
-    assert told["memory_free"] > 0
-    assert all(free > 0 for free in told["disk_free"].values())
-    assert "stages" not in told
+    result = datm("doctor", "--json", "--memory", "2GB", "--precision", "bfloat16").json
+    assert result["device"].startswith("cpu")
+    assert result["precision"] == "bfloat16"
+    assert result["compiler"] == "fails, steps run without it: none here"
+    assert result["memory_for_graphs"] == 2_000_000_000
+    assert result["memory_free"] > 0
+    assert all(free > 0 for free in result["disk_free"].values())
+    assert "stages" not in result
     shown = datm("doctor")
     assert "precision" in shown.out
     assert "datm doctor --preset" in shown.out
 
 
 def test_a_preset_on_it(datm: Callable[..., Answer]) -> None:
-    told = datm("doctor", "--preset", "digits-ipc1", "--json").json
-    stages = {stage["stage"]: stage for stage in told["stages"]}
+    result = datm("doctor", "--preset", "digits-ipc1", "--json").json
+    stages = {stage["stage"]: stage for stage in result["stages"]}
     assert list(stages) == ["experts", "distill", "evaluate"]
     assert all(stage["seconds"] > 0 and stage["memory"] > 0 for stage in stages.values())
     assert stages["experts"]["disk"] > 0
     shown = datm("doctor", "--preset", "digits-ipc1", "--compile", "off")
     assert "digits-ipc1" in shown.out
     assert "1,295 images to train on, all anew" in shown.out
-    assert told["training_images"] == 1295
-    assert not told["training_images_assumed"]
+    assert result["training_images"] == 1295
+    assert not result["training_images_assumed"]
     half = datm(
         "doctor", "--preset", "digits-ipc1", "--json", "--set", "experts.snapshots=bfloat16"
     ).json
@@ -79,7 +79,7 @@ def test_times_are_of_the_steps_as_a_run_would_compile_them(
         ("--memory", "much", "datm distill --memory auto"),
     ],
 )
-def test_what_makes_no_sense_is_told_in_two_lines(
+def test_what_makes_no_sense_is_reported_in_two_lines(
     flag: str, value: str, hint: str, datm: Callable[..., Answer]
 ) -> None:
     assert_two_lines(datm("distill", flag, value), 2, f"{flag} {value}", hint)

@@ -31,9 +31,9 @@ def test_every_subset_is_a_row_of_every_network(datm: Datm, run: Path) -> None:
         assert sets == ["distilled", *ALL.split(",")]
     assert all(cells[3] == "±" for cells in rows if cells[1:2] == ["mlp"])
     assert "herding: by the features of expert 1 after epoch 4" in answer.err
-    told = "the highest of each class, over 2 experts after"
-    assert f"forgetting: {told} epochs 1 to 4" in answer.err
-    assert answer.err.count(f"el2n: {told} epoch 1") == 1, "chosen once for all networks"
+    result = "the highest of each class, over 2 experts after"
+    assert f"forgetting: {result} epochs 1 to 4" in answer.err
+    assert answer.err.count(f"el2n: {result} epoch 1") == 1, "chosen once for all networks"
 
     results = datm("evaluate", run, *words, "--json").json["results"]
     assert [row["set"] for row in results[:7]] == ["distilled", *ALL.split(",")]

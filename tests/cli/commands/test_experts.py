@@ -49,14 +49,14 @@ def report(make_config: Callable[..., Config]) -> ExpertReport:
 
 def text_of(report: ExpertReport, monkeypatch: pytest.MonkeyPatch, width: int = 80) -> list[str]:
     monkeypatch.setenv("TERM", "xterm-256color")  # a dumb one is always 80 columns wide
-    told = io.StringIO()
-    console = Console(file=told, width=width, color_system=None, force_terminal=True)
+    result = io.StringIO()
+    console = Console(file=result, width=width, color_system=None, force_terminal=True)
     for part in report.printed():
         console.print(part)
-    return [line.rstrip() for line in told.getvalue().splitlines()]
+    return [line.rstrip() for line in result.getvalue().splitlines()]
 
 
-def test_the_window_is_told_in_words(report: ExpertReport) -> None:
+def test_the_window_is_reported_in_words(report: ExpertReport) -> None:
     """T⁻ 1, T⁺ 4, M 2: segments start at 1, 2, 3; the last ends at 5."""
     assert report.words == (
         "Segments start at epochs 1–3 and end 2 epochs later: the first begins where experts get "
@@ -66,7 +66,7 @@ def test_the_window_is_told_in_words(report: ExpertReport) -> None:
     )
 
 
-def test_one_start_is_told_as_one(
+def test_one_start_is_reported_as_one(
     make_config: Callable[..., Config], report: ExpertReport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     window = {"min_start_epoch": 0, "initial_max_start_epoch": 1, "max_start_epoch": 1}
@@ -103,9 +103,9 @@ def test_the_window_is_marked_on_both_axes(
     assert widths[0] > widths[1] > 0, "epochs 1 to 5, and starts 1 to 3, of 40"
     starts = [line.index("━") - line.index("└") for line in floors]
     assert all(2 <= start <= 4 for start in starts)
-    told = "\n".join(text_of(report, monkeypatch))
-    assert "window: epochs 1–5" in told
-    assert "window: starts 1–3" in told
+    text = "\n".join(text_of(report, monkeypatch))
+    assert "window: epochs 1–5" in text
+    assert "window: starts 1–3" in text
 
 
 def test_without_held_out_images_there_is_no_line_of_them(
@@ -151,13 +151,13 @@ def test_experts_are_looked_at_and_never_trained(datm: Datm, settings: Path) -> 
     assert page.count("window: epochs 0–3") == 2 * 2, "in two charts, in the legend and in words"
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
-    told = datm("experts", *words, "--json").json
-    assert (told["folder"], told["experts"], told["epochs"]) == (str(folder), 2, 4)
-    assert told["window"]["max_start_epoch"] == 3
-    assert told["window"]["last_epoch"] == 3
-    measured = read_learning_curves(told["course"])
+    result = datm("experts", *words, "--json").json
+    assert (result["folder"], result["experts"], result["epochs"]) == (str(folder), 2, 4)
+    assert result["window"]["max_start_epoch"] == 3
+    assert result["window"]["last_epoch"] == 3
+    measured = read_learning_curves(result["course"])
     assert (measured.experts, measured.epochs, measured.expert_epochs) == (2, 4, 1)
-    assert told["words"] in " ".join(shown.out.split())
+    assert result["words"] in " ".join(shown.out.split())
 
 
 def test_a_window_that_is_to_be_derived_is_shown_as_a_run_would_have_it(datm: Datm) -> None:
@@ -166,12 +166,12 @@ def test_a_window_that_is_to_be_derived_is_shown_as_a_run_would_have_it(datm: Da
     sets = [word for option in (*options, "evaluate.selection=last") for word in ("--set", option)]
     words = ["--dataset", "digits", "--ipc", 3, *sets]
     assert datm("experts", *words, "--quiet").code == 0
-    told = datm("experts", *words, "--inspect", "--json").json
+    result = datm("experts", *words, "--inspect", "--json").json
     assert datm("distill", *words, "--iterations", 2, "--quiet", "--no-tui").code == 0
     distill = Run.open(Path("runs"), "digits-ipc3").config().distill
-    window = {key: told["window"][key] for key in WINDOW}
+    window = {key: result["window"][key] for key in WINDOW}
     assert window == {key: getattr(distill, key) for key in WINDOW}
-    assert read_learning_curves(told["course"]).expert_epochs == distill.expert_epochs
+    assert read_learning_curves(result["course"]).expert_epochs == distill.expert_epochs
     shown = datm("experts", *words, "--inspect")
     assert "distill.max_start_epoch = " in shown.err, "with its reason"
 

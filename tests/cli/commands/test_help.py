@@ -14,7 +14,7 @@ from datm_engine.version import __version__
 from tests.cli.conftest import Answer
 
 
-def test_version_is_told_without_torch() -> None:
+def test_version_is_reported_without_torch() -> None:
     """An import of torch would cost over a second; the time itself is not asserted."""
     loaded = "import sys; from datm_cli.main import main; sys.argv = ['datm', '--version']\n"
     heavy = "{'torch', 'numpy', 'textual', 'rich'}"
@@ -25,13 +25,13 @@ def test_version_is_told_without_torch() -> None:
     assert found.stdout == f"datm {__version__}\nset()\n"
 
 
-def test_help_tells_what_is_taken_where_nothing_is_given(
+def test_help_states_what_is_taken_where_nothing_is_given(
     datm: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    told = datm("distill", "--help").out
-    assert "[default: (digits)]" in told
-    assert "[default: (from dataset and ipc)]" in told
+    text = datm("distill", "--help").out
+    assert "[default: (digits)]" in text
+    assert "[default: (from dataset and ipc)]" in text
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -41,7 +41,7 @@ def test_paragraphs_are_as_wide_as_the_screen(
     """Not broken where the source's lines end, which are shorter than 400 columns."""
     monkeypatch.setenv("COLUMNS", "400")
     before_the_boxes, _, _ = datm(command, "--help").out.partition("╭")
-    usage, *told = re.split(r"\n\s*\n", before_the_boxes.strip())
+    usage, *text = re.split(r"\n\s*\n", before_the_boxes.strip())
     assert f"datm {command} " in usage
-    assert told
-    assert all("\n" not in paragraph for paragraph in told)
+    assert text
+    assert all("\n" not in paragraph for paragraph in text)

@@ -75,10 +75,10 @@ def test_what_is_converted_is_noted_and_pixels_are_preprocessed(
     files = [tmp_path / "images.pt", tmp_path / "labels.pt"]
     answer = datm("import", *files, "--to", "set", *of(photos, settings))
     assert answer.code == 0, answer.err
-    told = " ".join(answer.err.split())
-    assert "labels.pt: labels are torch.int32 [6]: read as class numbers" in told
-    assert "labels.pt: images and labels are sorted class after class" in told
-    assert "images are uint8 pixels: preprocessed as real images are" in told
+    text = " ".join(answer.err.split())
+    assert "labels.pt: labels are torch.int32 [6]: read as class numbers" in text
+    assert "labels.pt: images and labels are sorted class after class" in text
+    assert "images are uint8 pixels: preprocessed as real images are" in text
     made = SyntheticSet.load("set.safetensors")
     assert torch.equal(made.images, made.preprocess(pixels[[1, 3, 2, 5, 0, 4]]))
     refused = datm("import", *files, "--to", "other", "--lr", 0.1)
@@ -111,13 +111,13 @@ def test_where_the_rate_is_from_is_said(
     datm: Datm, tmp_path: Path, photos: Path, settings: Path, theirs: list[Path]
 ) -> None:
     mtt = write_mtt(tmp_path / "mtt")
-    told = datm("import", *mtt, "--to", "a", *of(photos, settings))
-    assert told.code == 0, told.err
+    result = datm("import", *mtt, "--to", "a", *of(photos, settings))
+    assert result.code == 0, result.err
     again = datm("import", *mtt, "--to", "a", *of(photos, settings))
     assert_two_lines(again, 2, "a.safetensors is there already", "--to a-2")
-    assert "learning rate 0.05, evaluate.real_lr of the preset" in told.err
-    told = datm("import", *theirs, "--to", "b", "--lr", 0.2, *of(photos, settings))
-    assert "learning rate 0.2, from --lr" in told.err
+    assert "learning rate 0.05, evaluate.real_lr of the preset" in result.err
+    result = datm("import", *theirs, "--to", "b", "--lr", 0.2, *of(photos, settings))
+    assert "learning rate 0.2, from --lr" in result.err
     assert SyntheticSet.load("b.safetensors").syn_lr == pytest.approx(0.2)
     refused = datm("import", *mtt, "--to", "c", "--lr", 0)
     assert_two_lines(refused, 2, "a rate is above 0", "--lr 0.01")
@@ -138,9 +138,9 @@ def test_which_experiment_is_said(
     datm: Datm, tmp_path: Path, theirs: list[Path], photos: Path, settings: Path
 ) -> None:
     path = write_dc(tmp_path / "dc")
-    told = datm("import", path, "--to", "dc", "--experiment", 1, *of(photos, settings))
-    assert told.code == 0, told.err
-    assert "2 sets in res_DC_CIFAR10_ConvNet_2ipc.pt; number 1 is read" in told.err
+    result = datm("import", path, "--to", "dc", "--experiment", 1, *of(photos, settings))
+    assert result.code == 0, result.err
+    assert "2 sets in res_DC_CIFAR10_ConvNet_2ipc.pt; number 1 is read" in result.err
     assert torch.equal(SyntheticSet.load("dc.safetensors").images, official_images(16) + 1)
 
 
@@ -191,7 +191,7 @@ def test_a_dataset_is_not_downloaded_to_check_experts(
     )
 
 
-def test_wrong_experts_are_told(datm: Datm, photos: Path, settings: Path) -> None:
+def test_wrong_experts_are_reported(datm: Datm, photos: Path, settings: Path) -> None:
     torch.save([], "replay_buffer_0.pt")
     answer = datm("import", "replay_buffer_0.pt", "--to", "x", *of(photos, settings))
     assert_two_lines(answer, 1, "no list of experts", "ls -l")
@@ -213,7 +213,7 @@ def test_code_in_a_file_is_refused(datm: Datm, theirs: list[Path]) -> None:
     assert not Path("set.safetensors").exists()
 
 
-def test_a_set_of_other_images_is_told(
+def test_a_set_of_other_images_is_reported(
     datm: Datm, tmp_path: Path, photos: Path, settings: Path
 ) -> None:
     files = write_datm(tmp_path / "small")
@@ -267,14 +267,14 @@ def test_a_run_that_is_logged_as_it_goes(datm: Datm, settings: Path) -> None:
 def test_a_run_that_goes_on_is_logged_as_before(
     datm: Datm, settings: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[list[Event]] = []
+    history: list[list[Event]] = []
 
     class Board:
         def __init__(self, *_: object) -> None:
-            told.append([])
+            history.append([])
 
         def read(self, event: Event) -> None:
-            told[-1].append(event)
+            history[-1].append(event)
 
         def close(self) -> None:
             pass
@@ -284,14 +284,14 @@ def test_a_run_that_goes_on_is_logged_as_before(
     words = ["--config", settings, "--name", "logged", "--quiet"]
     assert datm("distill", *words, "--iterations", 2, "--log", "tensorboard").code == 0
     assert datm("distill", "--resume", "logged", "--iterations", 4, "--quiet").code == 0
-    steps = [[e.iteration for e in events if isinstance(e, Matched)] for events in told]
+    steps = [[e.iteration for e in events if isinstance(e, Matched)] for events in history]
     assert steps == [[1, 2], [3, 4]]
     assert datm("distill", "--resume", "logged", "--log", "", "--quiet").code == 0
     assert datm("distill", "--resume", "logged", "--quiet").code == 0
-    assert len(told) == 2, "it was told not to"
+    assert len(history) == 2, "an empty --log turned it off"
 
 
-def test_a_tracker_that_is_missing_is_told_before_any_work(
+def test_a_tracker_that_is_missing_is_reported_before_any_work(
     datm: Datm, settings: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)

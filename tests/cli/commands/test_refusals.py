@@ -49,9 +49,9 @@ def test_bad_datasets(datm: Callable[..., Answer], settings: Path, tmp_path: Pat
     few = image_folder(tmp_path / "few")
     answer = distilled(few, "--ipc", 50)
     assert_two_lines(answer, 1, "ipc 50 is more than class class0 has", "--ipc 1")
-    told = distilled(few, "--ipc", 50, "--json")
-    assert told.code == 1
-    assert set(told.json["error"]) == {"message", "hint"}
+    result = distilled(few, "--ipc", 50, "--json")
+    assert result.code == 1
+    assert set(result.json["error"]) == {"message", "hint"}
 
 
 def test_bad_settings(datm: Callable[..., Answer], settings: Path) -> None:
@@ -168,7 +168,7 @@ def test_any_damaged_run_is_listed_as_such(
         assert "a fault in datm" not in answer.err
 
 
-def test_an_unreadable_log_is_told(datm: Callable[..., Answer], settings: Path) -> None:
+def test_an_unreadable_log_is_reported(datm: Callable[..., Answer], settings: Path) -> None:
     datm("distill", "--config", settings, "--name", "r", "--quiet")
     Path("runs/r/events.jsonl").unlink()
     Path("runs/r/events.jsonl").mkdir()

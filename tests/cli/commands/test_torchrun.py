@@ -61,18 +61,18 @@ def test_two_ranks_derive_what_one_does(tmp_path: Path, data_dir: Path) -> None:
     assert facts[0].config == facts[1].config
 
 
-def test_an_error_is_told_once(tmp_path: Path, data_dir: Path, settings: Path) -> None:
+def test_an_error_is_reported_once(tmp_path: Path, data_dir: Path, settings: Path) -> None:
     ended = run_(words(tmp_path, data_dir, "--config", str(settings), "--ipc", "99999"))
     assert ended.returncode != 0
-    told = [line for line in ended.stderr.splitlines() if line.startswith(("error:", "hint:"))]
-    assert len(told) == 2, ended.stderr
-    assert "99999" in told[0]
+    text = [line for line in ended.stderr.splitlines() if line.startswith(("error:", "hint:"))]
+    assert len(text) == 2, ended.stderr
+    assert "99999" in text[0]
     ended = run_(words(tmp_path, data_dir, "--ipx", "1"))
     assert sum(line.startswith("error:") for line in ended.stderr.splitlines()) == 1
 
 
 def test_a_rank_that_is_killed(tmp_path: Path, data_dir: Path, settings: Path) -> None:
-    """Two lines, a whole checkpoint, and one rank goes on with it."""
+    """Two lines, a whole checkpoint, and one rank resumes from it."""
     long = ["--iterations", "100000", "--set", "evaluate.selection=last", "--no-tui"]
     command = words(tmp_path, data_dir, "--config", str(settings), "--name", "r", *long)
     started = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
@@ -88,10 +88,10 @@ def test_a_rank_that_is_killed(tmp_path: Path, data_dir: Path, settings: Path) -
     (second,) = {int(pid) for pid in children} - {first.pid}
     os.kill(second, signal.SIGKILL)
     said = started.communicate(timeout=300)[1]
-    told = [line for line in said.splitlines() if line.startswith(("error:", "hint:"))]
-    assert len(told) == 2, said
-    assert "another rank was lost" in told[0]
-    assert told[1].startswith("hint: torchrun --nproc-per-node 2 -m datm_cli distill --resume")
+    text = [line for line in said.splitlines() if line.startswith(("error:", "hint:"))]
+    assert len(text) == 2, said
+    assert "another rank was lost" in text[0]
+    assert text[1].startswith("hint: torchrun --nproc-per-node 2 -m datm_cli distill --resume")
     assert run.status() == "failed"
     done = Checkpoint.load(run.checkpoint).progress.iteration
     alone = [sys.executable, "-m", "datm_cli", "distill", "--resume", str(run.path), "--quiet"]
@@ -118,10 +118,10 @@ def test_the_first_rank_is_killed_where_it_was_the_meeting_place(
         time.sleep(0.05)
     first.kill()
     first.communicate()
-    told = second.communicate(timeout=300)[1].strip().splitlines()
+    text = second.communicate(timeout=300)[1].strip().splitlines()
     assert second.returncode == 1
-    assert len(told) == 2, told
-    assert told[0].startswith("error: rank 1 of 2: another rank was lost")
-    assert told[1].startswith("hint: datm distill --resume")
+    assert len(text) == 2, text
+    assert text[0].startswith("error: rank 1 of 2: another rank was lost")
+    assert text[1].startswith("hint: datm distill --resume")
     assert run.status() == "crashed"
     assert Checkpoint.load(run.checkpoint).progress.iteration >= 0

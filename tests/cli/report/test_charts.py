@@ -133,7 +133,7 @@ def test_ticks_can_be_given():
     assert texts(ipcs, "middle") == ["1", "10", "50", "ipc"]
 
 
-def test_series_are_told_apart_without_colour():
+def test_series_are_reported_apart_without_colour():
     many = chart(*(Series(f"s{n}", [0, 1], [n, n + 1], marked=True) for n in range(4)))
     looks = [name for name, _ in drawn(many) if name and name.startswith("look")]
     assert looks == ["look0", "look1", "look2", "look3"]
@@ -147,7 +147,7 @@ def test_what_is_faint_stands_behind_and_has_no_name():
     assert "raw" not in both.figure()
 
 
-def test_a_chart_is_told_in_words():
+def test_a_chart_is_reported_in_words():
     label = ElementTree.fromstring(
         chart(Series("datm", [1, 10], [88.9, 98.2]), levels=[(99.4, "full 99.4")]).svg()
     ).get("aria-label")
@@ -176,10 +176,10 @@ def test_ticks_are_round(low, high, expected):
     assert set(expected) >= set(ticks) or ticks == pytest.approx(expected)
 
 
-def test_labels_have_the_digits_that_tell_them_apart():
+def test_labels_have_the_digits_that_distinguish_them():
     for low, high in [(0.010001, 0.010009), (1e-7, 5e-7), (0, 1), (1e6, 9e6), (99.91, 99.99)]:
-        told = [label for _, label in Scale(low, high, 0, 1).ticks(6)]
-        assert len(set(told)) == len(told) >= 3, told
+        result = [label for _, label in Scale(low, high, 0, 1).ticks(6)]
+        assert len(set(result)) == len(result) >= 3, result
 
 
 def test_whole_numbers_have_nothing_between_them():

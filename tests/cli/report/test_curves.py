@@ -17,15 +17,15 @@ from tests.cli.report.conftest import Reader
 
 
 def test_a_long_run_is_small() -> None:
-    told = [matched(i, iterations=20_000) for i in range(1, 20_001)]
-    charts = [run_charts.loss(told), run_charts.window(told), run_charts.rate(told)]
+    history = [matched(i, iterations=20_000) for i in range(1, 20_001)]
+    charts = [run_charts.loss(history), run_charts.window(history), run_charts.rate(history)]
     assert sum(len(chart.svg()) for chart in charts) < 600_000
 
 
 def test_a_loss_over_decades_is_on_a_log_scale() -> None:
     def of(last: float) -> str:
-        told = [matched(i, loss=1.0 if i < 50 else last) for i in range(1, 101)]
-        return run_charts.loss(told).svg()
+        history = [matched(i, loss=1.0 if i < 50 else last) for i in range(1, 101)]
+        return run_charts.loss(history).svg()
 
     assert "(log scale)" in of(0.01)
     assert "(log scale)" not in of(0.5)

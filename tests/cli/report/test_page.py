@@ -1,4 +1,4 @@
-"""What makes way for a page: an earlier one of its kind, and no other file."""
+"""What a page replaces: an earlier one of its kind, and no other file."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def test_only_a_page_of_its_kind_makes_way(tmp_path: Path) -> None:
     check_place("--to", place, "report of a run")
     for other in (page("report of a study", "title", "its text"), "<p>mine</p>", ""):
         place.write_text(other)
-        with pytest.raises(ConfigError, match="is there already, and no report of a run") as told:
+        with pytest.raises(ConfigError, match="is there already, and no report of a run") as result:
             check_place("--to", place, "report of a run")
-        assert told.value.hint == f"--to {tmp_path / 'page-2.html'}"
+        assert result.value.hint == f"--to {tmp_path / 'page-2.html'}"
 
 
 def test_pages_of_others_are_left_alone(datm: Callable[..., Answer], tmp_path: Path) -> None:

@@ -42,10 +42,10 @@ def made(
 
 
 def distilled(
-    runs_dir: Path, told: list[events.Event], synthetic: SyntheticSet, **over: Any
+    runs_dir: Path, history: list[events.Event], synthetic: SyntheticSet, **over: Any
 ) -> Run:
     over = {"dataset": {"name": "pets"}, "distill": {"ipc": synthetic.ipc, **over}}
-    run = recorded(runs_dir, "demo", told, **over)
+    run = recorded(runs_dir, "demo", history, **over)
     synthetic.save(run.distilled)
     start = synthetic.pictures().flip(0).contiguous()
     save_tensors(run.samples / "initial.safetensors", {"pictures": start}, {"iteration": "0"})
@@ -156,7 +156,7 @@ def test_images_stand_beside_their_starts(datm: Datm, tmp_path: Path) -> None:
     assert all(one["width"] == "56" for one in read.all("img"))
 
 
-def test_soft_labels_are_told(datm: Datm, tmp_path: Path) -> None:
+def test_soft_labels_are_reported(datm: Datm, tmp_path: Path) -> None:
     distilled(tmp_path / "runs", finished(), made())
     read = Reader(page_of(datm))
     assert "cat 90.9%" in read.text
@@ -165,7 +165,7 @@ def test_soft_labels_are_told(datm: Datm, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "status", "sentence"),
+    ("history", "status", "sentence"),
     [
         (story(120), "crashed", "This run ended without a word at iteration 120 of 300."),
         (
@@ -181,9 +181,9 @@ def test_soft_labels_are_told(datm: Datm, tmp_path: Path) -> None:
     ],
 )
 def test_a_run_that_is_not_done_is_reported_as_far_as_it_came(
-    datm: Datm, tmp_path: Path, told: list[events.Event], status: str, sentence: str
+    datm: Datm, tmp_path: Path, history: list[events.Event], status: str, sentence: str
 ) -> None:
-    distilled(tmp_path / "runs", told, made(), iterations=300)
+    distilled(tmp_path / "runs", history, made(), iterations=300)
     read = Reader(page_of(datm))
     assert f"{status} · pets" in read.text
     assert sentence in read.text
@@ -210,15 +210,15 @@ def test_without_its_start_a_set_is_shown_alone(datm: Datm, tmp_path: Path) -> N
 
 
 def test_losses_that_are_not_finite_do_no_harm(datm: Datm, tmp_path: Path) -> None:
-    told = [*story(20), matched(21, loss=None, syn_lr=None, refused="not finite", skipped=2)]
-    distilled(tmp_path / "runs", told, made(), iterations=300)
+    history = [*story(20), matched(21, loss=None, syn_lr=None, refused="not finite", skipped=2)]
+    distilled(tmp_path / "runs", history, made(), iterations=300)
     read = Reader(page_of(datm))
     assert "2 of 21 iterations took no step" in read.text
     assert "not finite (1 time)" in read.text
 
 
 def test_nothing_that_others_wrote_becomes_markup(datm: Datm, tmp_path: Path) -> None:
-    told = [
+    history = [
         *story(60),
         matched(61, refused=EVIL, skipped=2),
         events.Evaluated(
@@ -227,7 +227,7 @@ def test_nothing_that_others_wrote_becomes_markup(datm: Datm, tmp_path: Path) ->
         events.RunEnded(status="failed", iteration=61, message=EVIL),
     ]
     names = (EVIL, '"><img src=x onerror=alert(1)>', "</svg></style>&amp;")
-    run = distilled(tmp_path / "runs", told, made(names=names))
+    run = distilled(tmp_path / "runs", history, made(names=names))
     stated = run.manifest_file.read_text()
     stated = stated.replace('"preset digits-ipc1"', '"<script>alert(2)</script>"')
     stated = stated.replace('"2.15.0"', '"<img src=http://x>"').replace('"pets"', '"<b>pets</b>"')

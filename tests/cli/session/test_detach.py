@@ -34,9 +34,9 @@ def test_the_monitor_takes_the_place_of_what_started_the_run(
     detach.become_monitor(Run(tmp_path / "a b"), ["--color", "16"])
     assert replaced[0][-4:] == ["monitor", str(tmp_path / "a b"), "--color", "16"]
     assert ignored, "ctrl+c before the screen is there may not leave a run that nobody mentions"
-    told = capsys.readouterr().err
-    assert f"datm monitor '{tmp_path}/a b'" in told
-    assert "datm stop" in told
+    text = capsys.readouterr().err
+    assert f"datm monitor '{tmp_path}/a b'" in text
+    assert "datm stop" in text
 
 
 def test_nothing_to_stop(tmp_path: Path) -> None:
@@ -45,7 +45,9 @@ def test_nothing_to_stop(tmp_path: Path) -> None:
         detach.stop_engine(Run(tmp_path / "r"), 1.0, print)
 
 
-def test_one_that_does_not_stop_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_does_not_stop_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = Run(tmp_path)
     Process.of(os.getpid()).write(run.process_file)
     monkeypatch.setattr("os.kill", lambda pid, number: None)
@@ -54,7 +56,7 @@ def test_one_that_does_not_stop_is_told(tmp_path: Path, monkeypatch: pytest.Monk
     assert run.stop_file.exists()
 
 
-def test_where_nothing_can_be_written_it_is_told(tmp_path: Path) -> None:
+def test_where_nothing_can_be_written_it_is_reported(tmp_path: Path) -> None:
     run = Run(tmp_path / "no such folder")
     with pytest.raises(FileError, match="STOP cannot be written"):
         detach.ask_to_stop(run)

@@ -1,4 +1,4 @@
-"""Signals: what ends a stage, what saves it, and one that hears nothing any more."""
+"""Signals: what ends a stage, what saves it, and one that reacts to nothing any more."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from pathlib import Path
 from datm_cli.session.watchdog import ended_if_stuck
 
 signal.signal(signal.SIGTERM, lambda number, frame: None)
-with ended_if_stuck(lambda: print("told", flush=True), Path(sys.argv[1]), 0.1):
+with ended_if_stuck(lambda: print("stuck", flush=True), Path(sys.argv[1]), 0.1):
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(float(sys.argv[2]))
 print("ended by itself")
@@ -45,7 +45,7 @@ print("ended by itself")
 @pytest.mark.parametrize(
     ("asked_by_file", "seconds", "code", "said"),
     [
-        (False, "60", 143, "told"),
+        (False, "60", 143, "stuck"),
         (True, "1", 0, "ended by itself"),
         (False, "0", 0, "ended by itself"),
     ],

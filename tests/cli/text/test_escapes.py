@@ -117,15 +117,15 @@ def test_events_of_others_are_a_line_each(
     with kind(output.remarks()) as screen:
         screen.read(events.Noted(text=f"[red]{TITLE}[/red]\nerror: not ours"))
         screen.read(events.DatasetProgress(what=f"[red]{TITLE}", done=1, total=1))
-    told = capsys.readouterr().err
-    assert r"[red]\x1b]0;title\x07ant[/red]\nerror: not ours" in told.replace("\n", "")
-    assert printable(told, lines=True) == told
+    text = capsys.readouterr().err
+    assert r"[red]\x1b]0;title\x07ant[/red]\nerror: not ours" in text.replace("\n", "")
+    assert printable(text, lines=True) == text
 
 
 def test_errors_show_control_characters_in_both_lines(capsys: pytest.CaptureFixture[str]) -> None:
     output.tell_error(f"{TITLE}\x85\x0b\x1cb\n  c", "datm inspect 'a\x1b b'", as_json=False)
-    told = capsys.readouterr().err
-    assert told == (
+    text = capsys.readouterr().err
+    assert text == (
         "error: \\x1b]0;title\\x07ant\\x85\\x0b\\x1cb c\nhint: datm inspect $'a\\x1b b'\n"
     )
     output.tell_error("\x7f\x9b", "\u202e", as_json=True)
@@ -138,8 +138,8 @@ def test_a_remark_is_one_line_whose_command_can_be_typed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     output.remark(f"[b]look at {TITLE}\n: {command('datm', 'inspect', TITLE)}")
-    told = r"[b]look at \x1b]0;title\x07ant\n: datm inspect $'\x1b]0;title\x07ant'"
-    assert capsys.readouterr().err == told + "\n"
+    text = r"[b]look at \x1b]0;title\x07ant\n: datm inspect $'\x1b]0;title\x07ant'"
+    assert capsys.readouterr().err == text + "\n"
 
 
 def test_tracebacks_show_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
@@ -175,9 +175,9 @@ def test_class_names_are_shown_escaped_and_kept_in_files(
     for name in (r"\x1b]0;title\x07", r"\x1b[31mbee", "[red]cow[red]"):
         assert name in inspected.out
     assert "\x1b" not in made.out + made.err + inspected.out
-    told = datm("inspect", "r", "--json")
-    assert sorted(told.json["class_names"]) == sorted(names), "files and programs have the names"
-    assert "\x1b" not in told.out
+    result = datm("inspect", "r", "--json")
+    assert sorted(result.json["class_names"]) == sorted(names), "files and programs have the names"
+    assert "\x1b" not in result.out
     assert datm("inspect", "r", "--class", TITLE, "--no-tui").code == 0
     missing = datm("inspect", "r", "--class", TITLE + "s", "--no-tui")
     assert missing.code == 2

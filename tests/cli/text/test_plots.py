@@ -1,4 +1,4 @@
-"""Plots as the text they are: every shape can be told without colour."""
+"""Plots as the text they are: shapes differ without colour."""
 
 from __future__ import annotations
 
@@ -205,12 +205,12 @@ def test_a_part_of_the_axis_in_plain_characters():
     class Ascii(io.TextIOWrapper):
         encoding = "ascii"
 
-    told = io.BytesIO()
-    console = Console(file=Ascii(told), width=30, color_system=None, legacy_windows=False)
+    result = io.BytesIO()
+    console = Console(file=Ascii(result), width=30, color_system=None, legacy_windows=False)
     curve = Curve("fall", [0, 10], [4, 1], height=3, smooth=False, span=(4, 6, "window"))
     console.print(curve)
     console.file.flush()
-    lines = told.getvalue().decode("ascii").splitlines()
+    lines = result.getvalue().decode("ascii").splitlines()
     assert "=" in lines[-2]
     assert any("|" in line[4:] for line in lines)
 

@@ -55,7 +55,7 @@ def printed(on: Console) -> str:
     return on.file.getvalue()
 
 
-def test_facts_are_told_at_once_and_progress_every_half_minute() -> None:
+def test_facts_are_reported_at_once_and_progress_every_half_minute() -> None:
     on, clock = console(), Clock()
     with Lines(on, clock) as lines:
         lines.read(Noted(text="a [bold] fact"))
@@ -166,6 +166,6 @@ def test_plans_say_how_many_how_long_how_much() -> None:
 def test_a_single_network_has_no_deviation() -> None:
     facts = {"set": "full", "network": "convnet", "images": 50_000}
     row = Evaluated(**facts, accuracy_mean=84.126, accuracy_std=0.0, repeats=1)
-    told = sentence(row)
-    assert told == "full, convnet: 84.13% of test images (1 repeat, 50,000 images, 0.0 s)"
+    text = sentence(row)
+    assert text == "full, convnet: 84.13% of test images (1 repeat, 50,000 images, 0.0 s)"
     assert replace(row, accuracy_std=0.44, repeats=2).percent(1) == "84.1 ± 0.4"

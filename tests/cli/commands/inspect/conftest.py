@@ -1,4 +1,4 @@
-"""A set whose images can be told by their colour, alone and in a run."""
+"""A set whose images are recognized by their colour, alone and in a run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from datm_engine.synthetic import SyntheticSet
 
 NAMES = ("red", "green", "blue")
 IPC = 4
-SHADE = 40  # between a class's images, so that each can be told by its colour
+SHADE = 40  # between a class's images, so that each is recognized by its colour
 
 
 @pytest.fixture(autouse=True)
@@ -55,12 +55,12 @@ def run(tmp_path, distilled):
     save_file({"pictures": start}, folder / "samples" / "initial.safetensors")
     facts = {"expert": 0, "start_epoch": 0, "target_epoch": 2, "lower": 0, "upper": 3}
     facts |= {"final_upper": 3, "refused": "", "skipped": 2, "seconds": 0.1, "iterations": 20}
-    told = [Matched(iteration=i, loss=1 / i, syn_lr=0.1, **facts) for i in range(1, 21)]
-    told += [
+    history = [Matched(iteration=i, loss=1 / i, syn_lr=0.1, **facts) for i in range(1, 21)]
+    history += [
         CandidateScored(iteration=i, part="validation", accuracy=a, images=9, best=False)
         for i, a in [(10, 40.0), (20, 50.0)]
     ]
-    told.append(
+    history.append(
         Evaluated(
             set="distilled",
             network="convnet",
@@ -71,7 +71,7 @@ def run(tmp_path, distilled):
             iteration=20,
         )
     )
-    (folder / "events.jsonl").write_text("".join(to_json(event) + "\n" for event in told))
+    (folder / "events.jsonl").write_text("".join(to_json(event) + "\n" for event in history))
     return folder
 
 
