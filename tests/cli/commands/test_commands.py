@@ -168,7 +168,7 @@ def test_interrupted_it_checkpoints_and_says_how_to_go_on(
     end = child.wait()
     assert end.code == 128 + number
     assert printed.read_text() == ""
-    assert "continue with: datm distill --resume runs/long" in end.said
+    assert "resume it: datm distill --resume runs/long" in end.said
     assert "Traceback" not in end.said
     ended = json.loads(events.read_text().splitlines()[-1])
     assert (ended["event"], ended["status"]) == ("RunEnded", "stopped")
