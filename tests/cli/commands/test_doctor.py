@@ -9,6 +9,7 @@ import pytest
 
 from datm_engine.calibration import cost
 from datm_engine.runs.events import Noted
+from datm_engine.training import loop
 from tests.cli.conftest import Answer, assert_two_lines
 
 
@@ -63,7 +64,8 @@ def test_times_are_of_the_steps_as_a_run_would_compile_them(
         emit(Noted(text=f"{what}: compiled"))
         return function
 
-    monkeypatch.setattr(cost, "compiled", compiled)
+    for module in (cost, loop):
+        monkeypatch.setattr(module, "compiled", compiled)
     shown = datm("doctor", "--preset", "digits-ipc1", "--compile", "on")
     steps = "expert steps", "student steps", "steps of convnet on 10 images"
     assert exercised == [*steps, "steps of convnet on 1,295 images"]
