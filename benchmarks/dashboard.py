@@ -183,11 +183,11 @@ def overhead(folder: Path, turns: int, seconds: float) -> dict[str, Any]:
         if viewer:
             viewer.close()
     detach.stop_engine(run, 60.0, lambda words: None)
-    told = run.state().matched
+    matched = run.state().matched
     lengths = {
         watched: [
             event.seconds
-            for event in told
+            for event in matched
             if any(began + event.seconds < event.time < end for began, end in within)
         ]
         for watched, within in spans.items()

@@ -56,7 +56,7 @@ def ready(
     optimizer: str = "sgd",
     device: str = "cpu",
 ) -> Callable[[], object]:
-    """What one turn does: `steps` steps, going on from the turn before."""
+    """What one turn does: `steps` steps, continued from the turn before."""
     on, draws, batch = runtime(precision, compiling, device), generator(0, "experts"), 256
     count = steps * batch
     images = torch.randn(count, 3, 32, 32, generator=draws).to(on.device)

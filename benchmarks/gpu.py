@@ -7,7 +7,7 @@ several: four networks trained at once, batched, beside one after the other.
 settings: one iteration of the largest published settings, CIFAR-100 ipc 100 and Tiny-ImageNet
     ipc 50, on noise of their shapes, with its memory.
 ipc1, ipc10: the published CIFAR-10 presets, but with ten experts of the window's epochs, as far as
-    they come in `--minutes`, with the accuracy then reached; run again, each goes on where it was.
+    they come in `--minutes`, with the accuracy then reached; run again, each resumes.
 """
 
 from __future__ import annotations
@@ -211,7 +211,7 @@ def main() -> None:
         print(f"measuring {name} …", file=sys.stderr, flush=True)
         try:
             found[name] = parts[name]()
-        except Exception as problem:  # told in its place: the other parts stand
+        except Exception as problem:  # reported; the other parts stand
             found[name] = {"error": f"{type(problem).__name__}: {problem}"}
         RESULTS.parent.mkdir(exist_ok=True)
         RESULTS.write_text(json.dumps(found), encoding="utf-8")

@@ -2,7 +2,7 @@
 
     python -m benchmarks.long [--iterations 10000] [--json]
 
-Sizes of the published settings are reckoned: every event that 10,000 iterations can tell, as it is
+Sizes of the published settings are reckoned: every event that 10,000 iterations can log, as it is
 written, and every sample that is kept. A tiny run is measured: what its folder holds in the end,
 and the memory of its process along the way, after the first tenth.
 """
@@ -72,7 +72,7 @@ def reckoned(name: str) -> dict[str, Any]:
     sample = len(sampled(images, classes)) * pixels
     between = spacing(config.distill.sample_interval, ITERATIONS, sample)
     found = {
-        "events": sum(len(events.to_json(e)) * times for e, times in _told(config)),
+        "events": sum(len(events.to_json(e)) * times for e, times in _events_of(config)),
         "samples": ITERATIONS // between * sample,
         "start": len(sampled(images, classes, START_BYTES)) * pixels,
         "preview": sample,
@@ -81,7 +81,7 @@ def reckoned(name: str) -> dict[str, Any]:
     return {"name": name, **found, "all": sum(found.values())}
 
 
-def _told(config: Config) -> list[tuple[events.Event, int]]:
+def _events_of(config: Config) -> list[tuple[events.Event, int]]:
     """Every kind of event of which there are many, and how many there are."""
     settings = config.evaluate
     time, long = 1795564471.038835, 0.12345678901234567
@@ -119,7 +119,7 @@ def _told(config: Config) -> list[tuple[events.Event, int]]:
     ]
 
 
-def measured(iterations: int, tell: Callable[[str], None]) -> dict[str, Any]:
+def measured(iterations: int, report: Callable[[str], None]) -> dict[str, Any]:
     """A tiny run of that length: bytes beside its checkpoints and product, and the resident
     memory, in bytes, when a tenth of it was done, and the most of each tenth since."""
     torch.set_num_threads(1)
@@ -136,7 +136,7 @@ def measured(iterations: int, tell: Callable[[str], None]) -> dict[str, Any]:
                 tenth = math.ceil(10 * event.iteration / iterations)
                 most[tenth] = max(most.get(tenth, 0), _resident())
                 if event.iteration % 1000 == 0:
-                    tell(f"{event.iteration:,} iterations, {_resident() / 1e6:.1f} MB")
+                    report(f"{event.iteration:,} iterations, {_resident() / 1e6:.1f} MB")
 
         with run.recording() as record, record.recorded(look) as emit:
             make_distilled_set(config, run, folders, Runtime(torch.device("cpu")), emit=emit)
@@ -180,8 +180,8 @@ def main() -> int:
             f"  {found['beside'] / 1e6:.1f} MB, events {found['events'] / 1e6:.1f} MB, "
             f"{found['samples']} samples"
         )
-        told = " ".join(f"{size / 1e6:.1f}" for size in resident)
-        print(f"  resident memory by tenths, MB: {told}")
+        text = " ".join(f"{size / 1e6:.1f}" for size in resident)
+        print(f"  resident memory by tenths, MB: {text}")
     grown = max(found["resident"][1:]) - found["resident"][0]
     return int(max(row["all"] for row in rows) >= MOST or found["beside"] >= MOST or grown > 20e6)
 

@@ -94,7 +94,7 @@ def _resident() -> int:
 
 
 def _stated(what: str) -> int:
-    """A size that Linux tells of this process, in bytes; 0 elsewhere. (Its `ru_maxrss` begins at
+    """A size that Linux reports for this process, in bytes; 0 elsewhere. (Its `ru_maxrss` begins at
     that of the process which started this one.)"""
     if not STATUS.exists():
         return 0

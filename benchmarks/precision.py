@@ -71,16 +71,16 @@ def _distil(options: argparse.Namespace, precision: str, seed: int) -> dict[str,
 
 
 def _summary(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    told: dict[str, Any] = {"runs": runs}
+    result: dict[str, Any] = {"runs": runs}
     for precision, made in runs.items():
         found = [run["accuracy"] for run in made]
         spread = statistics.stdev(found) if len(found) > 1 else 0.0
-        told[precision] = {"mean": statistics.fmean(found), "std": spread}
-    if "float32" in told and "bfloat16" in told:
-        apart = told["bfloat16"]["mean"] - told["float32"]["mean"]
-        told["bfloat16_minus_float32"] = apart
-        told["within_one_standard_deviation"] = abs(apart) <= told["float32"]["std"]
-    return told
+        result[precision] = {"mean": statistics.fmean(found), "std": spread}
+    if "float32" in result and "bfloat16" in result:
+        apart = result["bfloat16"]["mean"] - result["float32"]["mean"]
+        result["bfloat16_minus_float32"] = apart
+        result["within_one_standard_deviation"] = abs(apart) <= result["float32"]["std"]
+    return result
 
 
 def snapshot_loss(folder: Path, expert_epochs: int = 2) -> dict[str, float]:

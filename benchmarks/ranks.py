@@ -120,7 +120,7 @@ def measure(size: str) -> dict[str, Any]:
             way: {"steps": steps, "batch": batch, "threads": count} for way, count in WAYS.items()
         }
         timings = in_turn("benchmarks.ranks", given, turns)
-        ways |= {f"{way}, {batch}": told for way, told in ratios(timings, "one_thread").items()}
+        ways |= {f"{way}, {batch}": ratio for way, ratio in ratios(timings, "one_thread").items()}
         expected = timings["one_thread"].seconds / 2 + steps * of_a_step
         figures[f"expected: seconds of two_ranks, {batch}"] = expected
     for link in LINKS:

@@ -22,8 +22,8 @@ def lines(name: str, found: dict[str, Any]) -> Iterator[str]:
         )
     for curve in found.get("curves", []):
         for label, points in curve["lines"].items():
-            told = "  ".join(f"{x:g}: {y:.3g}" for x, y in points)
-            yield f"  {curve['title']}, {label}: {told}"
+            text = "  ".join(f"{x:g}: {y:.3g}" for x, y in points)
+            yield f"  {curve['title']}, {label}: {text}"
     yield from (f"  {key}: {value}" for key, value in found.get("figures", {}).items())
 
 
@@ -33,8 +33,8 @@ def html(found: dict[str, Any]) -> str:
     for name, part in found.items():
         if isinstance(part, dict) and "what" in part:
             charts = [chart(curve).figure() for curve in part.get("curves", [])]
-            told = tag("pre", "\n".join(lines(name, part)))
-            parts.append(section(name, told, tag("div", *charts, class_="columns charts")))
+            text = tag("pre", "\n".join(lines(name, part)))
+            parts.append(section(name, text, tag("div", *charts, class_="columns charts")))
     return page("datm: benchmarks", *parts)
 
 

@@ -8,7 +8,7 @@ Nothing here chooses on test images: `datm tune` scores its trials on held-out t
 three settings are distilled as a person would – the derived ones, the best that a search of
 `--search` trials has found, and the best of `--tune` trials of another seed – with `--seeds` seeds
 each, and tested. The gain is the accuracy above that of as many random real images, in the mean
-over seeds; told is its share of the search's gain. What is done is not done again.
+over seeds; the result is its share of the search's gain. What is done is not done again.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def main() -> None:
         ]
         for way, words in settings.items()
     }
-    print(json.dumps({"cell": name, "asked": asked, **_told(rows)}, indent=2))
+    print(json.dumps({"cell": name, "asked": asked, **_gain_of(rows)}, indent=2))
 
 
 def _preset(name: str, way: str) -> Path:
@@ -81,7 +81,7 @@ def _datm(*words: str) -> str:
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def _told(rows: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
+def _gain_of(rows: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
     random = statistics.fmean(row["random"] for of in rows.values() for row in of)
     reached = {way: statistics.fmean(row["distilled"] for row in of) for way, of in rows.items()}
     most = reached["search"] - random

@@ -3,7 +3,7 @@
     python -m benchmarks.windows
 
 The rules are asked for experts that learn as `PROGRESS` says, 100 epochs of them: so this shows how
-well they fit the number of images, and not what experts of these datasets would tell of themselves.
+well they fit the number of images, and not what experts of these datasets would show themselves.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def table() -> str:
     for dataset, (family, classes, ipcs) in CELLS.items():
         for ipc in ipcs:
             stated = presets.load(f"{family}-ipc{ipc}")["distill"]
-            told = aligned(ipc, classes, stated["iterations"], experts, None, {})
-            derived = {one.key: one.value for one in told}
+            settings = aligned(ipc, classes, stated["iterations"], experts, None, {})
+            derived = {one.key: one.value for one in settings}
             cells = [dataset, ipc, _window(stated), _window(derived)]
             for key in ("expert_epochs", "syn_steps"):
                 cells += [stated[key], derived[key]]
