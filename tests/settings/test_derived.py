@@ -13,6 +13,7 @@ from datm_engine.settings.derived.rates import (
     STEP_OF_IMAGES,
     STEP_OF_LABELS,
     STEP_OF_RATE,
+    for_length,
     rates_for,
     student_rate,
 )
@@ -160,6 +161,12 @@ def test_rates_move_what_is_learned_by_a_share_of_its_size() -> None:
         "threshold": 1.43,
     }
     assert rates_for(100, 0.05, 1, steps, 0.7, dict.fromkeys(RATES, 1.0)) == []
+
+
+def test_a_rate_of_another_length_makes_up_for_it() -> None:
+    assert for_length(0.5, 100, 400) == 0.25
+    assert for_length(0.25, 400, 100) == 0.5
+    assert for_length(0.123456, 100, 100) == 0.123456, "nor is it rounded"
 
 
 def test_progress_never_falls_and_ends_at_one() -> None:
