@@ -118,9 +118,7 @@ def run() -> None:
     except DatmError as error:
         if os.environ.get("DATM_DEBUG"):
             raise
-        again = hints.command("datm", *sys.argv[1:])
-        changes = error.hint.startswith("--")
-        hint = hints.retyped(sys.argv[1:], error.hint) if changes else error.hint or again
+        hint = hints.hint_of(error, sys.argv[1:])
         _report_error(error.message, hint, as_json)
         output.flush_or_discard()
         sys.exit(error.exit_code)

@@ -12,7 +12,7 @@ from datm_cli.resolve import GivenSettings, overrides
 from datm_engine.compute import runtime
 from datm_engine.data import datasets
 from datm_engine.data.description import full_name
-from datm_engine.errors import ConfigError
+from datm_engine.errors import ConfigError, Setting
 from datm_engine.files import or_elsewhere
 from datm_engine.hints import command
 from datm_engine.interop import imported_sets, tensor_files
@@ -72,11 +72,11 @@ def import_experts(
     files: Sequence[Path], name: str, given: ImportOptions, folders: Folders, *, emit: Emit
 ) -> Imported:
     """Import replay buffers as a set of experts. Raises ConfigError, FileError."""
-    name = valid_name(name, "theirs", option="--to", most=80)
+    name = valid_name(name, "theirs", argument="to", most=80)
     config = given.config(None)
     shape = datasets.peek(config.dataset.name, data_dir=folders.data)
     shape = at_resolution(shape, given.resolution)
-    with or_elsewhere(folders.experts, "--experts-dir"):
+    with or_elsewhere(folders.experts, "experts_dir"):
         experts, count = import_buffers(files, name, config, shape, folders.experts, emit=emit)
     accuracy = None
     if datasets.is_here(config.dataset.name, data_dir=folders.data):
@@ -136,7 +136,7 @@ def import_set(
         synthetic = imported_sets.with_dataset(foreign, config, eta, data_dir, on, emit=emit)
         following = f"look at it: {command('datm', 'inspect', path)}"
     emit(Noted(text=f"learning rate {eta:g}, {source}"))
-    with or_elsewhere(path, "--to"):
+    with or_elsewhere(path, "to"):
         synthetic.save(path)
     facts = {
         "file": str(path),
@@ -151,11 +151,11 @@ def import_set(
 
 
 def _new_file(name: str) -> Path:
-    options.named("--to", Path(name), "theirs")
+    options.named("to", Path(name), "theirs")
     path = Path(name if name.endswith(".safetensors") else f"{name}.safetensors")
     if path.exists():
         free = path.with_name(f"{path.stem}-2")
-        raise ConfigError(f"{path} is there already", command("--to", free))
+        raise ConfigError(f"{path} is there already", Setting("to", free))
     return path
 
 
@@ -163,12 +163,12 @@ def _rate(foreign: ForeignSet, stated: float | None, usual: float | None) -> tup
     """η and where it comes from: the option, else the file, else the preset's rate."""
     if stated is not None:
         if not 0 < stated < float("inf"):
-            raise ConfigError(f"--lr {stated}: a rate is above 0", "--lr 0.01")
+            raise ConfigError(f"--lr {stated}: a rate is above 0", Setting("lr", 0.01))
         return stated, "from --lr"
     if foreign.rate is not None:
         return foreign.rate, "from lr_*.pt"
     if usual is not None:
         return usual, "evaluate.real_lr of the preset: the files have none (--lr)"
     raise ConfigError(
-        "the files have no learning rate, and without a dataset there is none", "--lr 0.01"
+        "the files have no learning rate, and without a dataset there is none", Setting("lr", 0.01)
     )

@@ -264,13 +264,13 @@ def tables(**options: Any) -> dict[str, Any]:
     return stated
 
 
-def named(option: str, path: Path, example: str) -> None:
+def named(argument: str, path: Path, example: str) -> None:
     """Raise ConfigError for a path without a name of its own, as "." and "/"."""
-    from datm_engine.errors import ConfigError
-    from datm_engine.hints import command
+    from datm_engine.errors import ConfigError, Setting
 
     if path.name in ("", ".."):
-        raise ConfigError(f"{option} {path}: has no name of its own", command(option, example))
+        wrong = f"--{argument} {path}: has no name of its own"
+        raise ConfigError(wrong, Setting(argument, example))
 
 
 def elsewhere(runs_dir: Path) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 from datm_engine.data.description import describe, full_name
-from datm_engine.errors import ConfigError
+from datm_engine.errors import ConfigError, Setting
 from datm_engine.files import parse_json
 from datm_engine.hints import command
 from datm_engine.settings.config import overlay, parse_assignments
@@ -98,7 +98,7 @@ def overrides(flags: Tables, assignments: Sequence[str]) -> Tables:
             raise ConfigError(
                 f"{table}.{twice[0]} is given twice: by --set and by an option (or its DATM_ "
                 "variable) of its own",
-                f"--set {table}.{twice[0]}=",
+                Setting(f"{table}.{twice[0]}"),
             )
     return overlay(flags, assigned)
 

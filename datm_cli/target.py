@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datm_engine.errors import ConfigError, FileError
+from datm_engine.errors import ConfigError, FileError, Setting
 from datm_engine.hints import command
 from datm_engine.runs.directory import Run
 
@@ -49,7 +49,7 @@ def find(target: str, runs_dir: Path, *, last: bool = False) -> Path | Run:
     if last:
         raise ConfigError(
             f"--last: {target} is a file and holds one set; runs have a last iteration",
-            "--last",
+            Setting("last", False),
         )
     return path
 
@@ -86,6 +86,6 @@ def choose_classes(
             near = difflib.get_close_matches(name, class_names, 1) or class_names
             raise ConfigError(
                 f"--class {name}: {dataset} has no such class",
-                command("--class", near[0]),
+                Setting("class", near[0]),
             )
     return [class_names.index(name) for name in dict.fromkeys(wanted)]

@@ -10,9 +10,10 @@ from typing import Any
 from datm_engine.compute.runtime import Runtime, environment, start
 from datm_engine.compute.threads import run_work
 from datm_engine.data.description import describe, smallest_class
-from datm_engine.errors import ConfigError, DataError, FileError
+from datm_engine.errors import ConfigError, DataError, FileError, Setting
 from datm_engine.experts.imported import origin_of
 from datm_engine.files import or_elsewhere
+from datm_engine.hints import HELP
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs.directory import Run, free_name
 from datm_engine.runs.events import Emit, Event, Noted
@@ -61,7 +62,7 @@ def distill(
 def _layer(key: str, value: Any) -> Layer:
     table, dot, name = key.partition(".")
     if not dot:
-        raise ConfigError(f"settings: {key!r} is not of the form table.key", "--help")
+        raise ConfigError(f"settings: {key!r} is not of the form table.key", HELP)
     return Layer({table: {name: value}}, SettingOrigin(Source.OPTION, f"settings[{key!r}]"))
 
 
@@ -92,7 +93,7 @@ def create_run(
     }
     run = Run.create(folders.runs, name, config, facts)
     try:
-        with or_elsewhere(folders.runs, "--runs-dir"), run.recording() as record:
+        with or_elsewhere(folders.runs, "runs_dir"), run.recording() as record:
             for text in resolved.messages():
                 record.write(Noted(text=text))
     except FileError:
@@ -116,7 +117,7 @@ def check_ipc(config: Config, data_dir: Path) -> None:
     if known is not None and known[1] < ipc:
         name, count = known
         wrong = f"ipc {ipc} is more than {name} has: {count} training images"
-        raise DataError(wrong, f"--ipc {count}")
+        raise DataError(wrong, Setting("ipc", count))
 
 
 @contextmanager
@@ -126,8 +127,8 @@ def deleted_if_refused(run: Run, *, is_new: bool) -> Iterator[None]:
     try:
         yield
     except (ConfigError, DataError, FileError) as problem:
-        changes_option = bool(problem.change) or not isinstance(problem, FileError)
-        if is_new and changes_option and run.failed_early:
+        by_setting = isinstance(problem.fix, Setting) or not isinstance(problem, FileError)
+        if is_new and by_setting and run.failed_early:
             run.delete()
-            problem.hint = problem.change or problem.hint
+            problem.command = ""
         raise

@@ -1,24 +1,42 @@
-"""The one family of errors a person can meet: what is wrong, and the next command to type."""
+"""The one family of errors that a person can correct: what is wrong, and what fixes it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting that fixes an error.
+
+    `key` is the name in a preset ("distill.syn_lr") or, without a dot, the name of an argument
+    ("device"). With `value` None the setting is to be left out.
+    """
+
+    key: str
+    value: object = None
+
+
+# A setting to change, or a command to type. An empty command repeats the one that failed.
+Fix = Setting | str
+
 
 class DatmError(Exception):
-    """Something a person can put right.
+    """An error that a person can correct.
 
-    `message` says what is wrong with which path or value; `hint` is the next command to type, or
-    begins with `--` and is what to change in the command that was typed (see `hints.py`).
-    `change` keeps such a hint where a run has made a whole command of it.
-    `exit_code` is what a command line should end with: 1 failed, 2 usage or configuration.
+    `message` says what is wrong with which path or value. `fix` is what to change or to type next.
+    `command` is the whole command that applies `fix`, where a run has recorded one; the command
+    line makes it from the words that were typed otherwise. `exit_code` is what a command line
+    ends with: 1 failed, 2 usage or configuration.
     """
 
     exit_code = 1
 
-    def __init__(self, message: str, hint: str) -> None:
+    def __init__(self, message: str, fix: Fix) -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
-        self.change = ""
+        self.fix = fix
+        self.command = ""
 
 
 class Stopped(Exception):
@@ -41,14 +59,14 @@ class FileError(DatmError):
     `errno` is the system's number of the problem, where it has one.
     """
 
-    def __init__(self, message: str, hint: str, errno: int | None = None) -> None:
-        super().__init__(message, hint)
+    def __init__(self, message: str, fix: Fix, errno: int | None = None) -> None:
+        super().__init__(message, fix)
         self.errno = errno
 
 
 class RunError(DatmError):
-    """A run directory that cannot be used as asked: missing, locked, or of other settings."""
+    """A run directory that cannot be used: missing, locked, or of other settings."""
 
 
 class MatchingError(DatmError):
-    """A distillation that cannot go on: every recent step was refused, and why."""
+    """A distillation that cannot continue: every recent step was skipped."""

@@ -21,7 +21,7 @@ from datm_engine.data.preprocessing import Preprocessing
 from datm_engine.distillation.distilled_sets import distilled_sets, progress
 from datm_engine.distillation.initialization import check_ipc
 from datm_engine.distillation.loop import distill
-from datm_engine.errors import ConfigError, DataError, RunError, Stopped
+from datm_engine.errors import ConfigError, DataError, RunError, Setting, Stopped
 from datm_engine.evaluation.evaluate import Evaluation
 from datm_engine.evaluation.expert_baselines import BY_EXPERTS, ExpertBaselines
 from datm_engine.experts.learning_curves import LearningCurves
@@ -128,19 +128,23 @@ def _prepared(
     if not ranks.leads:
         ranks.gather(None)  # waits for the first rank
     memory = wanted_for(f"the images of {config.dataset.name}", _another_device(runtime))
-    with memory, or_elsewhere(folders.data, "--data-dir"):
+    with memory, or_elsewhere(folders.data, "data_dir"):
         data = prepare(config.dataset, folders.data, runtime, fitted, emit=emit)
     if ranks.leads:
         ranks.gather(None)
     return data
 
 
-def _another_device(runtime: Runtime) -> str:
-    return "--set dataset.train_images=5000" if runtime.device.type == "cpu" else "--device cpu"
+def _another_device(runtime: Runtime) -> Setting:
+    return (
+        Setting("dataset.train_images", 5000)
+        if runtime.device.type == "cpu"
+        else Setting("device", "cpu")
+    )
 
 
-def _smaller(key: str, batch: int) -> str:
-    return f"--set {key}={max(1, batch // 2)}"
+def _smaller(key: str, batch: int) -> Setting:
+    return Setting(key, max(1, batch // 2))
 
 
 def _check(config: Config, data: PreparedData, run: Run, runtime: Runtime) -> None:
@@ -152,7 +156,7 @@ def _check(config: Config, data: PreparedData, run: Run, runtime: Runtime) -> No
             if config.dataset.validation
             else f"{data.name} has no validation part, and dataset.validation = 0 holds no images "
             "out for selection",
-            "--set evaluate.selection=last",
+            Setting("evaluate.selection", "last"),
         )
     if run.checkpoint.exists():
         matched = Checkpoint.load(run.checkpoint).experts
@@ -317,7 +321,7 @@ def evaluate_again(
         raise DataError(
             f"the distilled set is for {expected[0]} classes of images {expected[1]}, and "
             f"{data.name} has {data.classes} of {data.shape}",
-            "--dataset ''",
+            Setting("dataset"),
         )
     selection = None
     if set(config.evaluate.against) & set(BY_EXPERTS):

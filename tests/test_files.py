@@ -14,6 +14,7 @@ from safetensors import safe_open
 from datm_engine.errors import FileError
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.files import Unreadable, remove_leftovers, save_text
+from datm_engine.hints import fix_text
 from datm_engine.networks.weights import Layout
 from datm_engine.runs.checkpoint import Checkpoint, Progress
 from datm_engine.tensors import read_tensors, save_tensors
@@ -59,8 +60,8 @@ def test_what_cannot_be_read_now_is_not_called_damaged(
         with pytest.raises(Unreadable, match="cannot be read now") as raised:
             read()
         assert "damaged" not in raised.value.message
-        assert raised.value.hint.startswith(hint)
-        assert bool(raised.value.hint) == bool(hint)
+        assert fix_text(raised.value.fix).startswith(hint)
+        assert bool(fix_text(raised.value.fix)) == bool(hint)
 
 
 @pytest.mark.parametrize("damaged", ["tensor", "metadata"])
@@ -104,7 +105,7 @@ def test_a_failed_write_keeps_what_stood_there(
     }
     with pytest.raises(FileError, match="No space left on device") as raised:
         write[kind]()
-    assert raised.value.hint == f"df -h {tmp_path}"
+    assert fix_text(raised.value.fix) == f"df -h {tmp_path}"
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path], "no leftovers"
 

@@ -11,6 +11,7 @@ import torch
 from datm_engine.compute.runtime import generator
 from datm_engine.data import preprocessing
 from datm_engine.errors import FileError
+from datm_engine.hints import fix_text
 from datm_engine.synthetic import FORMAT, SyntheticSet
 from datm_engine.tensors import save_tensors
 
@@ -125,4 +126,4 @@ def test_a_bit_that_flipped_is_reported(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(FileError, match="is not what was written") as raised:
         SyntheticSet.load(path)
-    assert raised.value.hint == f"ls -l {path}"
+    assert fix_text(raised.value.fix) == f"ls -l {path}"

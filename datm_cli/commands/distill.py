@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from datm_cli import options
+from datm_engine.errors import Setting
 
 if TYPE_CHECKING:
     from datm_cli.resolve import GivenSettings
@@ -65,7 +66,9 @@ def distill(
     from datm_engine.runs.directory import Run
 
     if explain and resume:
-        raise ConfigError("--explain is for a new run, and --resume is given", "--explain")
+        raise ConfigError(
+            "--explain is for a new run, and --resume is given", Setting("explain", False)
+        )
     together = ranks.join()  # with torchrun, waits for all ranks; alone otherwise
     # A resumed run keeps its trackers, folders and device, unless options name others.
     if resume and log is None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from datm_cli import options
+from datm_engine.errors import Setting
 
 if TYPE_CHECKING:
     from datm_cli.text.expert_report import ExpertReport
@@ -133,30 +134,29 @@ def _inspect(settings: Resolved, folders: Folders, on: Runtime, *, emit: Emit) -
 
 def _check(save: Path | None, inspect: bool) -> None:
     from datm_engine.errors import ConfigError
-    from datm_engine.hints import command
 
     if save is None:
         return
     if not inspect:
-        raise ConfigError("--save is for what --inspect shows", "--save ''")
-    options.named("--save", save, "experts.html")
+        raise ConfigError("--save is for what --inspect shows", Setting("save"))
+    options.named("save", save, "experts.html")
     if save.suffix.lower() not in options.PAGES:
         wrong = f"--save {save}: it is written as {' or '.join(options.PAGES)}"
-        raise ConfigError(wrong, command("--save", save.with_suffix(options.PAGES[0])))
+        raise ConfigError(wrong, Setting("save", save.with_suffix(options.PAGES[0])))
 
     # Nothing but an earlier page of this kind is overwritten.
     from datm_cli.report.experts_page import KIND
     from datm_cli.report.page import check_place
 
-    check_place("--save", save, KIND)
+    check_place("save", save, KIND)
 
 
 def _training_command() -> str:
     """The command that was typed, without what only inspects: it trains the missing experts."""
     from datm_engine.hints import retyped
 
-    words = shlex.split(retyped(sys.argv[1:], "--save ''"))
-    return retyped(words[words.index("experts") :], "--inspect")
+    words = shlex.split(retyped(sys.argv[1:], Setting("save")))
+    return retyped(words[words.index("experts") :], Setting("inspect", False))
 
 
 def _print_report(report: ExpertReport, save: Path | None, as_json: bool) -> None:
@@ -165,7 +165,7 @@ def _print_report(report: ExpertReport, save: Path | None, as_json: bool) -> Non
     from datm_engine.files import or_elsewhere, save_text
 
     if save is not None:
-        with or_elsewhere(save, "--save"):
+        with or_elsewhere(save, "save"):
             save_text(save, experts_page(report))
     if as_json:
         output.print_json(report.as_json() | ({} if save is None else {"page": str(save)}))

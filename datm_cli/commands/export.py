@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from datm_cli import options
+from datm_engine.errors import Setting
 
 if TYPE_CHECKING:
     from datm_engine.synthetic import SyntheticSet
@@ -49,20 +50,22 @@ def export(
     from datm_engine.runs.directory import Run
 
     if form not in FORMATS:
-        raise ConfigError(f"--format {form}: not one of {', '.join(FORMATS)}", "--format official")
-    options.named("--to", to, "distilled.png" if form == "grid" else form)
+        raise ConfigError(
+            f"--format {form}: not one of {', '.join(FORMATS)}", Setting("format", "official")
+        )
+    options.named("to", to, "distilled.png" if form == "grid" else form)
     if to.is_file() or (to.is_dir() and any(to.iterdir())):
         raise ConfigError(
-            f"{to} is there already", command("--to", to.with_name(f"{to.stem}-2{to.suffix}"))
+            f"{to} is there already", Setting("to", to.with_name(f"{to.stem}-2{to.suffix}"))
         )
     found = find(target, runs_dir, last=last)
-    with or_elsewhere(to, "--to"):
+    with or_elsewhere(to, "to"):
         if form == "tensorboard":
             from datm_engine.interop import tracking
 
             if not isinstance(found, Run):
                 wrong = f"{target} is a file: only runs have events to show in TensorBoard"
-                raise ConfigError(wrong, "--format official")
+                raise ConfigError(wrong, Setting("format", "official"))
             state = found.state()
             make_folder(to)
             tracking.export(to, [*state.results, *state.matched, *state.candidates])
@@ -96,11 +99,10 @@ def _save_grid(path: Path, synthetic: SyntheticSet) -> list[Path]:
     """One picture of all images, a row a class."""
     from datm_cli.text.contact_sheet import KINDS, Row, save_sheet
     from datm_engine.errors import ConfigError
-    from datm_engine.hints import command
 
     if path.suffix.lower() not in KINDS:
         wrong = f"--to {path}: a grid is written as {', '.join(KINDS)}"
-        raise ConfigError(wrong, command("--to", path.with_suffix(".png")))
+        raise ConfigError(wrong, Setting("to", path.with_suffix(".png")))
     ipc = synthetic.ipc
     rows = [
         Row(name, range(number * ipc, (number + 1) * ipc))

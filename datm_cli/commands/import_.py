@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from datm_cli import options
+from datm_engine.errors import Setting
 
 
 def import_(
@@ -59,7 +60,7 @@ def import_(
     kinds = {tensor_files.kind_of(path) for path in files}
     if "replay_buffer" in kinds and (len(kinds) > 1 or dataset is None):
         wrong = "buffers are imported by themselves, and with the dataset they were trained on"
-        raise ConfigError(wrong, HELP if len(kinds) > 1 else "--dataset cifar10")
+        raise ConfigError(wrong, HELP if len(kinds) > 1 else Setting("dataset", "cifar10"))
     given = imports.ImportOptions(
         GivenSettings(
             folders.data, dataset, None, preset, config_file, assignments=assignments or []

@@ -9,6 +9,7 @@ import typer
 
 from datm_cli import options
 from datm_cli.text import output
+from datm_engine.errors import Setting
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -99,12 +100,12 @@ def inspect(
         check_kind(save)  # before any work
     target_set = read(target, find(target, runs_dir, last=last), last=last)
     if start and target_set.start is None:
-        raise ConfigError(f"--start: how {target} started is not known", "--start")
+        raise ConfigError(f"--start: how {target} started is not known", Setting("start", False))
     summary = summarize(target_set.synthetic, target_set.start)
     classes = choose_classes(class_names, summary.class_names, summary.dataset, target)
     if save is not None:
         wanted = _images(summary, classes, per_class or summary.ipc)
-        with or_elsewhere(save, "--save"):
+        with or_elsewhere(save, "save"):
             _save(save, target_set, summary, wanted, clip=clip, captions=captions)
     if as_json:
         facts: dict[str, Any] = {"name": target_set.name, **summary.as_json()}

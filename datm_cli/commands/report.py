@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from datm_cli import options
+from datm_engine.errors import Setting
 
 
 def report(
@@ -35,17 +36,17 @@ def report(
     from datm_engine.hints import command
 
     if to is not None:
-        options.named("--to", to, "report.html")
+        options.named("to", to, "report.html")
     if to is not None and to.suffix.lower() not in options.PAGES:
         wrong = f"--to {to}: a report is written as {' or '.join(options.PAGES)}"
-        raise ConfigError(wrong, command("--to", to.with_suffix(options.PAGES[0])))
+        raise ConfigError(wrong, Setting("to", to.with_suffix(options.PAGES[0])))
     run = find_run(target, runs_dir, "a course to report")
     path = to or Path(f"{run.name}.html")
-    check_place("--to", path, KIND)
+    check_place("to", path, KIND)
     course = RunSummary.of(run)
     subject = read(target, run) if run.distilled.exists() else None
     whole = page_of(course, subject)
-    with or_elsewhere(path, "--to"):
+    with or_elsewhere(path, "to"):
         save_text(path, whole)
     with output.kept(f"the report is in {path}", command("ls", "-l", path)):
         if as_json:

@@ -94,7 +94,7 @@ def study(
     from datm_cli.studies.study_runner import StudyRunner
 
     if to is not None:
-        options.named("--to", to, "studies/mine")
+        options.named("to", to, "studies/mine")
     folders = options.folders(data_dir, experts_dir, runs_dir)
     baselines: list[str] | None = None if against is None else []
     if against is not None and against != "none":

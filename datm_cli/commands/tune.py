@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from datm_cli import options
+from datm_engine.errors import Setting
 from datm_engine.formatting import plural
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def tune(
     request = request_tune(given, iterations)
     names = [name.strip() for name in (devices or "").split(",") if name.strip()]
     if names and device:
-        raise ConfigError("--device and --devices are both given", "--device ''")
+        raise ConfigError("--device and --devices are both given", Setting("device"))
     names = names or [device or "auto"]
     compute = options.ComputeOptions(names[0], precision, compiling, memory, threads)
     typed = command("datm", *sys.argv[1:])

@@ -6,18 +6,17 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from datm_cli.report.markup import Html, html, tag
-from datm_engine.errors import ConfigError
-from datm_engine.hints import command
+from datm_engine.errors import ConfigError, Setting
 
 # What a browser is told to refuse, should anything else ever find its way in.
 _ALLOWED = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
-def check_place(option: str, path: Path, kind: str) -> None:
+def check_place(argument: str, path: Path, kind: str) -> None:
     """Raises ConfigError where a file is that is no page of this kind: only such make way."""
     if path.is_file() and _generator(kind) not in path.read_text("utf-8", errors="replace"):
         wrong = f"{path} is there already, and no {kind}"
-        raise ConfigError(wrong, command(option, path.with_name(f"{path.stem}-2{path.suffix}")))
+        raise ConfigError(wrong, Setting(argument, path.with_name(f"{path.stem}-2{path.suffix}")))
 
 
 def _generator(kind: str) -> Html:

@@ -15,9 +15,8 @@ from datm_cli.studies import study_tables
 from datm_cli.studies.accuracy_chart import accuracy_chart, standalone_svg
 from datm_cli.studies.image_strips import read_strips, save_strips
 from datm_cli.text.escapes import json_text, printable
-from datm_engine.errors import ConfigError
+from datm_engine.errors import ConfigError, Setting
 from datm_engine.files import check_writable, make_folder, or_elsewhere, parse_json, save_text
-from datm_engine.hints import command
 from datm_engine.settings import published
 from datm_engine.studies.study_findings import CAVEAT, findings
 from datm_engine.studies.study_plan import StudyPlan
@@ -38,13 +37,13 @@ STRIPS = (
 def check(folder: Path, plan: StudyPlan) -> None:
     """Raises FileError if `folder` cannot be made. Raises ConfigError if it holds anything but an
     earlier result of this study, or a result with more in it than the plan has."""
-    with or_elsewhere(folder, "--to"):
+    with or_elsewhere(folder, "to"):
         check_writable(folder)
     if wrong := _conflict(folder, plan):
         base = folder.resolve()
         names = (f"{base.name}-{number}" for number in itertools.count(2))
         free = next(name for name in names if not base.with_name(name).exists())
-        raise ConfigError(wrong, command("--to", folder.parent / free))
+        raise ConfigError(wrong, Setting("to", folder.parent / free))
 
 
 def _conflict(folder: Path, plan: StudyPlan) -> str:
@@ -73,7 +72,7 @@ def _conflict(folder: Path, plan: StudyPlan) -> str:
 def write(study: StudyResult, runs_dir: Path, folder: Path) -> list[Path]:
     """Returns the files. The last, report.html, holds all the others but study.json. Raises
     FileError."""
-    with or_elsewhere(folder, "--to"):
+    with or_elsewhere(folder, "to"):
         make_folder(folder)
         files = [folder / "study.json", folder / "study.md"]
         # The JSON file first: `check` knows a study's folder by it, also if writing is interrupted.

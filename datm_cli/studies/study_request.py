@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from datm_cli.resolve import GivenSettings, read_config
-from datm_engine.errors import ConfigError
+from datm_engine.errors import ConfigError, Setting
 from datm_engine.hints import command
 from datm_engine.runs.names import valid_name
 from datm_engine.settings import presets
@@ -56,7 +56,7 @@ class StudyRequest:
         if self.kind == "methods":
             return self._plan_methods()
         if self.methods is not None:
-            raise ConfigError("--methods is for a study of methods", "--methods ''")
+            raise ConfigError("--methods is for a study of methods", Setting("methods"))
         return self._plan_windows()
 
     def _plan_windows(self) -> tuple[StudyPlan, dict[str, Resolved]]:
@@ -95,7 +95,7 @@ class StudyRequest:
             raise ConfigError(
                 "--methods: these train networks on a set in two ways, with and without mirror "
                 "images, and a table compares what is tested alike",
-                "--set evaluate.mirrored=true",
+                Setting("evaluate.mirrored", True),
             )
         configs = {key: own.config for key, own in settled.items()}
         plan = plan_methods(self._study_name(settled.values()), configs)
@@ -113,7 +113,7 @@ class StudyRequest:
             wrong = f"--methods: there is no method {unknown}; there are {', '.join(known)}"
             near = difflib.get_close_matches(unknown, known, 1) or [presets.DATM]
             named = dict.fromkeys(near[0] if name == unknown else name for name in methods)
-            raise ConfigError(wrong, f"--methods {','.join(named)}")
+            raise ConfigError(wrong, Setting("methods", ",".join(named)))
         return methods
 
     def _resolve(
@@ -134,7 +134,7 @@ def parse_ipcs(text: str) -> list[int]:
     if not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise ConfigError(
             f"--ipc {text}: not numbers of images per class with commas between them",
-            "--ipc 1,10,50",
+            Setting("ipc", "1,10,50"),
         )
     return sorted({int(part) for part in parts})
 

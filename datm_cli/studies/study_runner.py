@@ -15,8 +15,7 @@ from datm_cli.session import prepare_run
 from datm_cli.text import output
 from datm_cli.text.progress import reader
 from datm_engine import api
-from datm_engine.errors import ConfigError, MatchingError
-from datm_engine.hints import command
+from datm_engine.errors import ConfigError, MatchingError, Setting
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs.directory import Run
 from datm_engine.settings.config import differences
@@ -54,7 +53,7 @@ class StudyRunner:
             if changed:
                 raise ConfigError(
                     f"run {run.name} has other settings: {', '.join(changed)}",
-                    command("--name", self._free_name()),
+                    Setting("name", self._free_name()),
                 )
 
     def run(self) -> list[MatchingError]:

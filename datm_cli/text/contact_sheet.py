@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from datm_cli.text.escapes import printable
-from datm_engine.errors import ConfigError
+from datm_engine.errors import ConfigError, Setting
 from datm_engine.files import replacing
-from datm_engine.hints import command
 
 KINDS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 WANTED_SIDE = 96  # pixels a picture is enlarged to, by a whole factor
@@ -51,7 +50,7 @@ def check_kind(path: Path) -> str:
     if kind is None:
         raise ConfigError(
             f"--save {path}: a sheet is written as {', '.join(KINDS)}",
-            command("--save", path.with_suffix(".png")),
+            Setting("save", path.with_suffix(".png")),
         )
     return kind
 
@@ -67,7 +66,7 @@ def save_sheet(path: Path, pictures: NDArray[np.uint8], rows: Sequence[Row]) -> 
     if max(sheet.size) > _LONGEST[kind]:
         raise ConfigError(
             f"--save {path}: {sheet.width} × {sheet.height} pixels are more than {kind} can hold",
-            command("--save", path.with_suffix(".png")),
+            Setting("save", path.with_suffix(".png")),
         )
     encoded = io.BytesIO()
     # Small tiles with hard edges: otherwise JPEG blurs their colours and WebP their pixels. PNG

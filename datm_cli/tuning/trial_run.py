@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datm_cli.options import ComputeOptions
 from datm_cli.session import prepare_run
 from datm_cli.session.run_stage import Reader
-from datm_engine.errors import ConfigError, MatchingError
+from datm_engine.errors import ConfigError, MatchingError, Setting
 from datm_engine.hints import HELP, retyped
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs.directory import Run
@@ -31,8 +31,8 @@ class TrialOutcome:
 class TrialRun(Run):
     """A run whose hints change the command of the tune, not one of `datm distill`."""
 
-    def new_run_command(self, change: str = "") -> str:
-        return retyped(sys.argv[1:], change or "--help")
+    def new_run_command(self, change: Setting | None = None) -> str:
+        return retyped(sys.argv[1:], change or HELP)
 
 
 @dataclass(frozen=True)
@@ -101,4 +101,4 @@ class TrialRunner:
 def _nothing_held_out(event: DatasetReady, config: Config) -> ConfigError:
     wrong = f"{event.name} has one training image a class: none is held out to score trials on"
     is_subset = config.dataset.train_images != "all"
-    return ConfigError(wrong, "--set dataset.train_images=all" if is_subset else HELP)
+    return ConfigError(wrong, Setting("dataset.train_images", "all") if is_subset else HELP)

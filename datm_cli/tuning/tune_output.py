@@ -91,7 +91,7 @@ def write_preset(tune: Tune, state: RunState, typed: str, to: Path | None) -> Pa
     text = preset_text(config, [*map(printable, heading), printable(f"made by: {typed}")])
     save_text(tune.preset, text)
     if to is not None:
-        with or_elsewhere(to, "--to"):
+        with or_elsewhere(to, "to"):
             make_folder(to.parent)
             save_text(to, text)
     return path

@@ -18,7 +18,7 @@ from datm_cli.tuning.tune_output import trial_line
 from datm_cli.tuning.tune_request import TuneRequest
 from datm_engine.compute.threads import run_work
 from datm_engine.errors import DatmError, FileError
-from datm_engine.hints import command
+from datm_engine.hints import command, fix_text
 from datm_engine.pipeline import Folders
 from datm_engine.runs.event_log import EventWriter
 from datm_engine.runs.events import CandidateScored, Event, Noted, RunEnded, RunStarted
@@ -91,7 +91,10 @@ class TuneRunner:
                 return self._run(tune, recorded, record, TuneReader(UntilLost(shown)))
             except DatmError as problem:
                 failed = RunEnded(
-                    status="failed", iteration=0, message=problem.message, hint=problem.hint
+                    status="failed",
+                    iteration=0,
+                    message=problem.message,
+                    hint=fix_text(problem.fix),
                 )
                 with suppress(FileError):  # on a full disk the first problem is the one to report
                     record.write(failed)

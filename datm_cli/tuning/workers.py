@@ -162,6 +162,6 @@ def _work(runner: TrialRunner, pipe: Connection[Any, Any], halt: SharedEvent, pa
         except (EOFError, ConnectionError):
             return
         except DatmError as problem:
-            pipe.send(("failed", problem.message, problem.hint))
+            pipe.send(("failed", problem.message, problem.fix))
         except Exception as problem:
             pipe.send(("failed", f"a fault in datm: {type(problem).__name__}: {problem}", HELP))

@@ -17,6 +17,7 @@ from datm_engine.data.augmentation import Draw
 from datm_engine.data.prepared import Part
 from datm_engine.distillation.matching import Step as StudentStep
 from datm_engine.distillation.matching import build_graph
+from datm_engine.errors import Setting
 from datm_engine.evaluation.expert_baselines import passes
 from datm_engine.experts.curriculum import scorer_epochs
 from datm_engine.experts.train import expert_precision
@@ -66,8 +67,10 @@ def estimate(
     compile them. Raises DatmError where a step runs out of memory.
     """
     stages = _Stages(config, shape, classes, images, runtime, emit=emit)
-    smaller = f"--set network.width={max(1, config.network.width // 2)}"
-    with wanted_for("a step", smaller if runtime.device.type == "cpu" else "--device cpu"):
+    smaller = Setting("network.width", max(1, config.network.width // 2))
+    with wanted_for(
+        "a step", smaller if runtime.device.type == "cpu" else Setting("device", "cpu")
+    ):
         return [stages.experts(), stages.distill(), stages.evaluate()]
 
 

@@ -28,7 +28,7 @@ from datm_engine.evaluation.baselines import forgetting
 from datm_engine.experts.curriculum import early_epoch, el2n
 from datm_engine.experts.learning_curves import LearningCurves
 from datm_engine.experts.trajectories import ExpertSet
-from datm_engine.hints import command
+from datm_engine.hints import HELP
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.events import Emit, MeasurementProgress
 from datm_engine.settings.config import Config
@@ -72,7 +72,7 @@ def measure_learning_curves(
     numbers = ranks.first(lambda: experts.present(config.experts.count))[:MOST_EXPERTS]
     if not numbers:
         wrong = f"{experts.folder}: no experts of these settings, to measure"
-        raise FileError(wrong, command("datm", "experts", "--help"))
+        raise FileError(wrong, HELP)
     train = _draw_images(data.train, config.dataset.seed)
     expert_epochs = config.distill.expert_epochs
     own, passes = ranks.deal(numbers), experts.epochs + 1

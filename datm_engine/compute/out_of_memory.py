@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from datm_engine.errors import DatmError
+from datm_engine.errors import DatmError, Fix
 
 # What CPU, cuBLAS, cuDNN, CUDA itself and Metal say where they do not raise a type of their own.
 _SAID = ("can't allocate memory", "ALLOC_FAILED", "out of memory")
@@ -35,12 +35,11 @@ def noticed() -> Iterator[None]:
 
 
 @contextmanager
-def wanted_for(what: str, change: str) -> Iterator[None]:
-    """Where memory runs out within, a DatmError says for `what`, and that `change` (options)
-    helps."""
+def wanted_for(what: str, fix: Fix) -> Iterator[None]:
+    """Raise a DatmError that says `what` memory ran out for, and that `fix` helps."""
     try:
         yield
     except Exception as problem:
         if not is_out_of_memory(problem):
             raise
-        raise DatmError(f"out of memory for {what}", change) from None
+        raise DatmError(f"out of memory for {what}", fix) from None

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from datm_engine.compute.ranks import ALONE, Ranks
 from datm_engine.compute.threads import available_cores, core_numbers, parse_threads, threads_for
-from datm_engine.errors import ConfigError, Stopped
+from datm_engine.errors import ConfigError, Setting, Stopped
 from datm_engine.formatting import plural
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
@@ -173,15 +173,15 @@ def start(
     `ranks` each has a GPU of its own, and of a machine's memory and cores a share. Raises
     ConfigError for what is unknown, is not here, or differs from `before`.
     """
-    _check("--precision", precision, PRECISIONS)
-    _check("--compile", compiling, COMPILING)
+    _check("precision", precision, PRECISIONS)
+    _check("compile", compiling, COMPILING)
     on, budget = _device(device, ranks), _bytes(memory)
     if before:
-        _check("--precision", before["precision"], PRECISIONS)
-        _check("--compile", before["compile"], COMPILING)
-        _check_same("--precision", precision, before["precision"])
-        _check_same("--compile", compiling, before["compile"])
-        _check_same("--memory", memory if budget is None else budget, before["memory"])
+        _check("precision", before["precision"], PRECISIONS)
+        _check("compile", before["compile"], COMPILING)
+        _check_same("precision", precision, before["precision"])
+        _check_same("compile", compiling, before["compile"])
+        _check_same("memory", memory if budget is None else budget, before["memory"])
         precision, budget = before["precision"], before["memory"]
         compiler = Compiler(before["compile"], dict(before["compiled"]))
     else:
@@ -198,8 +198,8 @@ def start(
                 "datm doctor",
             )
         raise ConfigError(
-            f"--precision tf32: {on} has none, it takes an NVIDIA GPU from Ampere on",
-            "--precision float32",
+            f"precision tf32: {on} has none, it takes an NVIDIA GPU from Ampere on",
+            Setting("precision", "float32"),
         )
     if budget is None:  # of what the machine has: what is free differs from run to run
         sharing = 1 if on.type == "cuda" else ranks.local_count
@@ -211,7 +211,7 @@ def _set_threads(given: str, work: float, before: Mapping[str, Any] | None, rank
     """Before the first parallel region: OpenMP's team is of this size from its start."""
     count, kept = parse_threads(given), (before or {}).get("threads")
     if kept is not None:
-        _check_same("--threads", "auto" if count is None else count, kept)
+        _check_same("threads", "auto" if count is None else count, kept)
         count = kept
     if count is None:  # not torch's number, which an earlier run of this process may have set
         stated = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
@@ -259,10 +259,14 @@ def _device(name: str, ranks: Ranks) -> torch.device:
     if name == "auto":
         name = kind = next(kind for kind in available if available[kind])
     if kind not in available or (number and not number.isdigit()):
-        raise ConfigError(f"--device {name}: not one of {', '.join(DEVICES)}", "--device auto")
+        raise ConfigError(
+            f"device {name}: not one of {', '.join(DEVICES)}", Setting("device", "auto")
+        )
     count = torch.cuda.device_count() if kind == "cuda" else 1
     if not available[kind] or int(number or 0) >= count:
-        raise ConfigError(f"--device {name}: this machine has no such device", "--device auto")
+        raise ConfigError(
+            f"device {name}: this machine has no such device", Setting("device", "auto")
+        )
     if ranks.count > 1:
         return _device_of_rank(kind, number, ranks)
     if kind == "cuda" and number:
@@ -274,10 +278,12 @@ def _device_of_rank(kind: str, number: str, ranks: Ranks) -> torch.device:
     """A GPU of its own for each rank, or the processor for all. Raises ConfigError, on all ranks
     alike, where two have the same GPU or devices of different kinds."""
     if number:
-        wrong = f"--device {kind}:{number}: of {ranks.count} ranks each takes a GPU of its own"
-        raise ConfigError(wrong, f"--device {kind}")
+        wrong = f"device {kind}:{number}: of {ranks.count} ranks each takes a GPU of its own"
+        raise ConfigError(wrong, Setting("device", kind))
     if kind == "mps":
-        raise ConfigError(f"{ranks.count} ranks cannot share the one GPU here", "--device cpu")
+        raise ConfigError(
+            f"{ranks.count} ranks cannot share the one GPU here", Setting("device", "cpu")
+        )
     own, gpu = torch.device("cpu"), ""
     if kind == "cuda":
         # All GPUs of the machine are visible to each rank, or only those of its own task.
@@ -294,27 +300,30 @@ def _check_devices(devices: list[tuple[str, str, str]]) -> None:
     for rank, (host, kind, gpu) in enumerate(devices):
         if kind != devices[0][1]:
             wrong = f"rank 0 computes on {devices[0][1]} ({devices[0][0]}), rank {rank} on {kind}"
-            raise ConfigError(f"{wrong} ({host})", "--device cpu")
+            raise ConfigError(f"{wrong} ({host})", Setting("device", "cpu"))
         first = devices.index((host, kind, gpu))
         if gpu and first != rank:
             raise ConfigError(
                 f"ranks {first} and {rank} have the same GPU ({gpu} of {host}): each rank takes a "
                 "GPU of its own",
-                "--device cpu",
+                Setting("device", "cpu"),
             )
 
 
-def _check(flag: str, value: str, known: tuple[str, ...]) -> None:
+def _check(argument: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        raise ConfigError(f"{flag} {value}: not one of {', '.join(known)}", f"{flag} auto")
+        raise ConfigError(
+            f"{argument} {value}: not one of {', '.join(known)}",
+            Setting(argument, "auto"),
+        )
 
 
-def _check_same(flag: str, given: str | int, before: str | int) -> None:
+def _check_same(argument: str, given: str | int, before: str | int) -> None:
     """Another arithmetic would not go on as the run would have."""
     if given not in ("auto", before):
         raise ConfigError(
-            f"{flag} {given}: the run was begun with {before}, and goes on with it",
-            f"{flag} auto",
+            f"{argument} {given}: the run was begun with {before}, and continues with it",
+            Setting(argument, "auto"),
         )
 
 
@@ -327,7 +336,7 @@ def _bytes(memory: str) -> int | None:
         return None
     stated = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?B)?", memory.strip().upper())
     if not stated:
-        raise ConfigError(f"--memory {memory}: not a size like 8GB", "--memory auto")
+        raise ConfigError(f"memory {memory}: not a size like 8GB", Setting("memory", "auto"))
     return int(float(stated[1]) * _UNITS[stated[2] or ""])
 
 

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import MutableMapping
 
-from datm_engine.errors import ConfigError
+from datm_engine.errors import ConfigError, Setting
 from datm_engine.runs.manifest import MAX_THREADS
 from datm_engine.settings.config import Config, NetworkConfig
 from datm_engine.settings.image_size import Shape
@@ -112,5 +112,7 @@ def parse_threads(text: str) -> int | None:
     if text == "auto":
         return None
     if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= MAX_THREADS:
-        raise ConfigError(f"--threads {text}: not auto or a number from 1 on", "--threads auto")
+        raise ConfigError(
+            f"threads {text}: not auto or a number from 1 on", Setting("threads", "auto")
+        )
     return int(text)

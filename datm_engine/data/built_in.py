@@ -167,7 +167,7 @@ def _unavailable(name: str, data_dir: Path, problem: Exception) -> DataError:
     if isinstance(problem, OSError) and problem.errno in _DISK_ERRORS:
         return DataError(
             f"{name} cannot be stored in {data_dir}: {problem.strerror}; --data-dir names another",
-            remedy(problem, data_dir, "--data-dir"),
+            remedy(problem, data_dir, "data_dir"),
         )
     download = _DOWNLOADS[name]
     folder = data_dir / download.folder

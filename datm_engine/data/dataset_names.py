@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from datm_engine.data import built_in, hub
-from datm_engine.errors import ConfigError
+from datm_engine.errors import ConfigError, Fix, Setting
 from datm_engine.hints import HELP, command
 
 NAMES = tuple(built_in.BUILT_IN)
@@ -35,15 +35,15 @@ def locate(name: str) -> Path | None:
     raise ConfigError(wrong, _nearest(name, path))
 
 
-def _nearest(name: str, path: str) -> str:
+def _nearest(name: str, path: str) -> Fix:
     """Return the command with the name that is likely meant, or one that lists what exists."""
     on_hub = _HUB_PAGE.fullmatch(name) or _HUB_LIKE.fullmatch(name)
     if on_hub:
-        return command("--dataset", f"{hub.PREFIX}{on_hub[1]}")
+        return Setting("dataset", f"{hub.PREFIX}{on_hub[1]}")
     # CIFAR-10 and ./cifar10/ mean cifar10.
     plain = re.sub(r"[\s_-]+", "", name.lower().removeprefix("./").rstrip("/"))
     if plain in NAMES:  # CIFAR-10, fashion_mnist
-        return command("--dataset", plain)
+        return Setting("dataset", plain)
     folder, _, last = path.rstrip("/").rpartition("/")
     parent = _existing(Path(folder or ("/" if path.startswith("/") else ".")))
     is_here = parent == Path(folder or ".") or (path.startswith("/") and not folder)
@@ -53,9 +53,9 @@ def _nearest(name: str, path: str) -> str:
         choices += [(_likeness(plain, one), one) for one in NAMES]
     likeness, best = max(choices, default=(0.0, ""))
     if likeness >= _ALIKE:
-        return command("--dataset", best)
+        return Setting("dataset", best)
     if _OWNER_AND_NAME.fullmatch(name) and not is_here:
-        return command("--dataset", f"{hub.PREFIX}{name}")
+        return Setting("dataset", f"{hub.PREFIX}{name}")
     return command("ls", parent) if name.strip() else HELP
 
 

@@ -18,8 +18,8 @@ from datm_engine.data.decoding.image_file import Size
 from datm_engine.data.image_sets import FullSet, ImageSet, TrainingLabels, digest
 from datm_engine.data.readers import archives, registry
 from datm_engine.data.readers.reader import LoadOptions, Source
-from datm_engine.errors import ConfigError, DataError
-from datm_engine.hints import command
+from datm_engine.errors import ConfigError, DataError, Setting
+from datm_engine.hints import HELP
 from datm_engine.runs.events import Emit, Noted
 from datm_engine.settings import image_size
 from datm_engine.settings.config import DatasetConfig
@@ -61,7 +61,7 @@ def load(settings: DatasetConfig, data_dir: Path, *, emit: Emit) -> RealData:
     try:
         size = image_size.size_of(settings.resolution)
     except ValueError as problem:
-        raise ConfigError(str(problem), "--resolution 32") from None
+        raise ConfigError(str(problem), Setting("resolution", 32)) from None
     name, path = settings.name, dataset_names.locate(settings.name)
     title = name if path is None else registry.title_of(path)
     options = LoadOptions(title, data_dir, size, settings.skip_damaged)
@@ -129,7 +129,7 @@ def _split(name: str, full: FullSet, settings: DatasetConfig, *, emit: Emit) -> 
     if train_images != "all" and train_images < classes:
         raise ConfigError(
             f"{train_images} training images are fewer than the {classes} classes of {name}",
-            f"--set dataset.train_images={classes}",
+            Setting("dataset.train_images", classes),
         )
     train, held, tested = splitting.split(
         full.train.labels,
@@ -166,7 +166,7 @@ def _held_out_test(name: str, count: int, images: int, share: float) -> Noted:
     if not count:
         raise DataError(
             f"{name} has no labelled test part, and one image a class: none can be held out",
-            command("datm", "distill", "--help"),
+            HELP,
         )
     return Noted(
         text=f"{name} has no labelled test part: {count:,} of {images:,} images, {share:.0%} of "

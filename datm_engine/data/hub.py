@@ -16,7 +16,7 @@ from datm_engine.data.image_sets import FullSet, PartName, part_of
 from datm_engine.data.readers import image_rows
 from datm_engine.data.readers.image_rows import Columns, Rows
 from datm_engine.data.readers.reader import LoadOptions, Source
-from datm_engine.errors import DataError
+from datm_engine.errors import DataError, Setting
 from datm_engine.hints import command
 from datm_engine.optional_imports import require
 from datm_engine.runs.events import Emit, Noted
@@ -67,7 +67,9 @@ def _splits(name: str, data_dir: Path) -> Any:
     """Return the splits by name, downloaded if they are not yet in `data_dir`."""
     source, _, configuration = name.removeprefix(PREFIX).partition(":")
     if not source:
-        raise DataError(f"{name} names no dataset of the Hub", f"--dataset {PREFIX}ylecun/mnist")
+        raise DataError(
+            f"{name} names no dataset of the Hub", Setting("dataset", f"{PREFIX}ylecun/mnist")
+        )
     hub = require("datasets", extra="hub", purpose=f"--dataset {name}")
     cache = str((data_dir / "huggingface").resolve())
     try:
@@ -79,7 +81,7 @@ def _splits(name: str, data_dir: Path) -> Any:
             )
             raise DataError(
                 f"{name} has {lacks}; it has {', '.join(known)}",
-                command("--dataset", f"{PREFIX}{source}:{known[0]}"),
+                Setting("dataset", f"{PREFIX}{source}:{known[0]}"),
             ) from None
         reason = " ".join(str(problem).split())[:200]
         raise DataError(f"{name} cannot be loaded from the Hub: {reason}", _fix(name)) from None

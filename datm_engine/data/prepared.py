@@ -13,7 +13,7 @@ from torch import Tensor
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data import datasets, preprocessing
 from datm_engine.data.datasets import ImageSet, RealData
-from datm_engine.errors import DataError
+from datm_engine.errors import DataError, Setting
 from datm_engine.files import make_folder, parse_json
 from datm_engine.runs.events import DatasetReady, Emit, Noted
 from datm_engine.settings.config import DatasetConfig
@@ -67,7 +67,7 @@ def prepare(
         raise DataError(
             f"{data.name} has images of {'×'.join(map(str, data.shape))}, which the distilled "
             "set's preprocessing does not fit",
-            "--dataset ''",
+            Setting("dataset"),
         )
 
     on_device = fitted.to(runtime.device)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from datm_engine.compute.runtime import generator
-from datm_engine.errors import DataError
+from datm_engine.errors import DataError, Setting
 from datm_engine.networks.weights import FlatNetwork
 
 
@@ -35,7 +35,7 @@ def check_ipc(labels: Tensor, class_names: Sequence[str], ipc: int) -> None:
         raise DataError(
             f"ipc {ipc} is more than class {class_names[fewest]} has: "
             f"{int(counts[fewest])} training images",
-            f"--ipc {int(counts[fewest])}",
+            Setting("ipc", int(counts[fewest])),
         )
 
 

@@ -33,7 +33,7 @@ from datm_engine.distillation.skip_reasons import (
     OVERSHOT,
 )
 from datm_engine.distillation.window import Window
-from datm_engine.errors import DatmError
+from datm_engine.errors import DatmError, Setting
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.checkpoint import Checkpoint, Progress
@@ -168,9 +168,9 @@ class Distillation:
             raise DatmError(
                 f"out of memory: {self.runtime.description} has no room for a student step on a "
                 "single image",
-                f"--set distill.syn_steps={max(1, self.config.distill.syn_steps // 2)}"
+                Setting("distill.syn_steps", max(1, self.config.distill.syn_steps // 2))
                 if self.runtime.device.type == "cpu"
-                else "--device cpu",
+                else Setting("device", "cpu"),
             )
         most = -(-before // 2)
         self.division = Division(self.runtime.ranks, most)

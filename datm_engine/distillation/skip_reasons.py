@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from datm_engine.errors import Setting
 from datm_engine.settings.config import DistillConfig
 
 DIVERGED = "the matching loss is not finite, the student diverged"
@@ -24,7 +25,7 @@ _FAR_BEYOND = 1e3  # in standard deviations of pixels; in logits
 
 def change_for(
     refused: str, settings: DistillConfig, learned: Mapping[str, Tensor], loss: float | None
-) -> str:
+) -> Setting:
     """`--set table.key=value` for the setting that helps against `refused`, where `learned` is
     how images, labels and rate stand and `loss` the last matching loss (None if not finite)."""
     if refused == OVERSHOT["images"]:
@@ -34,7 +35,7 @@ def change_for(
     if refused in (OVERSHOT["syn_lr"], NEGATIVE_RATE):
         return _less("lr_lr", settings.lr_lr)
     if refused == ABOVE_THRESHOLD and loss is not None and loss <= _NEARBY:
-        return f"--set distill.threshold={1.1 * loss:.3g}"
+        return Setting("distill.threshold", float(f"{1.1 * loss:.3g}"))
     # What is too large now, and was not where it started.
     if float(learned["images"].abs().max()) > _FAR_BEYOND:
         return _less("lr_images", settings.lr_images)
@@ -42,8 +43,8 @@ def change_for(
         return _less("lr_labels", settings.lr_labels)
     if float(learned["syn_lr"]) > _NEARBY * settings.syn_lr:
         return _less("lr_lr", settings.lr_lr)
-    return f"--set distill.syn_lr={settings.syn_lr / 2:g}"
+    return Setting("distill.syn_lr", settings.syn_lr / 2)
 
 
-def _less(key: str, rate: float) -> str:
-    return f"--set distill.{key}={rate / 10:g}"
+def _less(key: str, rate: float) -> Setting:
+    return Setting(f"distill.{key}", rate / 10)

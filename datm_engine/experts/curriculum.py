@@ -34,7 +34,7 @@ from torch import Tensor
 from datm_engine.compute.ranks import Ranks
 from datm_engine.compute.runtime import Runtime, generator
 from datm_engine.data.prepared import Part
-from datm_engine.errors import DatmError
+from datm_engine.errors import DatmError, Setting
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.events import DifficultyProgress, Emit, Noted
 from datm_engine.settings.config import Config
@@ -162,5 +162,5 @@ def check_finite(value: float, who: str, epoch: int, lr: float, what: str = "los
     if not math.isfinite(value):
         raise DatmError(
             f"{who} diverged in epoch {epoch}: its {what} is {value}",
-            f"--set experts.lr={lr / 2:g}",
+            Setting("experts.lr", lr / 2),
         )

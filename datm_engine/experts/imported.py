@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from datm_engine.data.prepared import PreparedData
-from datm_engine.errors import ConfigError, FileError
+from datm_engine.errors import ConfigError, FileError, Setting
 from datm_engine.experts.trajectories import ExpertSet, fingerprint
 from datm_engine.files import parse_json, save_text
 from datm_engine.hints import command
@@ -97,16 +97,16 @@ def open_imported(
             raise ConfigError(
                 f"the experts in {folder} are of {key} {theirs}, and {dataset} is to be distilled "
                 f"with {ours}",
-                "--set experts.imported=none",
+                Setting("experts.imported", "none"),
             )
     if config.experts.count > count:
         wrong = f"{folder} has {count} experts, not {config.experts.count}"
-        raise ConfigError(wrong, f"--set experts.count={count}")
+        raise ConfigError(wrong, Setting("experts.count", count))
     if config.epochs_needed > origin.epochs:
         most = origin.epochs - config.distill.expert_epochs + 1
         raise ConfigError(
             f"{folder} has {origin.epochs} epochs, and the window needs {config.epochs_needed}",
-            f"--set distill.max_start_epoch={most}",
+            Setting("distill.max_start_epoch", most),
         )
     experts = ExpertSet(folder, layout, origin.epochs)
     if len(experts.ready(config.experts.count)) < config.experts.count:
@@ -116,7 +116,7 @@ def open_imported(
             raise FileError(
                 f"{experts.path(expert)} does not move: its first and last snapshots are the same, "
                 "so there is no trajectory to match",
-                "--set experts.imported=none",
+                Setting("experts.imported", "none"),
             )
     return experts
 

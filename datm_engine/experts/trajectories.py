@@ -53,7 +53,7 @@ class ExpertSet:
     ) -> ExpertSet:
         """The set below `root` that `facts` describe; its folder is created if it is missing."""
         experts = cls(root / fingerprint(facts), layout, epochs, dtype)
-        with or_elsewhere(root, "--experts-dir"):
+        with or_elsewhere(root, "experts_dir"):
             make_folder(experts.folder)
             if not experts._is_described():
                 save_text(experts.folder / "experts.json", json.dumps(facts, indent=2) + "\n")

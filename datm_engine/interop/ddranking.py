@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from datm_engine.errors import ConfigError
+from datm_engine.errors import ConfigError, Setting
 from datm_engine.files import save_text
 from datm_engine.interop.tensor_files import save_plain
 from datm_engine.settings.published import known_as
@@ -39,12 +39,12 @@ def export(folder: Path, synthetic: SyntheticSet) -> list[Path]:
     if synthetic.augmentation and "color" not in synthetic.augmentation:
         raise ConfigError(
             f"DD-Ranking cannot augment by {', '.join(synthetic.augmentation)} without color",
-            "--format official",
+            Setting("format", "official"),
         )
     if known_as(synthetic.dataset) not in DATASETS:
         raise ConfigError(
             f"DD-Ranking knows {', '.join(DATASETS)}, and not {synthetic.dataset}",
-            "--format official",
+            Setting("format", "official"),
         )
     written = save_plain(folder, synthetic)
     settings = folder / "ddranking.yaml"

@@ -25,12 +25,12 @@ from torch import Tensor
 from datm_engine.compute.out_of_memory import wanted_for
 from datm_engine.compute.runtime import Runtime, generator
 from datm_engine.data.prepared import prepare
-from datm_engine.errors import ConfigError, DatmError, FileError
+from datm_engine.errors import ConfigError, DatmError, FileError, Setting
 from datm_engine.experts.imported import FORMAT, Origin, write_origin
 from datm_engine.experts.train import expert_network
 from datm_engine.experts.trajectories import ExpertSet, fingerprint
 from datm_engine.files import make_folder
-from datm_engine.hints import HELP, command
+from datm_engine.hints import HELP, datm
 from datm_engine.interop.pickles import bad_file, read_pickle
 from datm_engine.networks.weights import Layout
 from datm_engine.networks.zoo import build
@@ -159,13 +159,13 @@ def _layout(config: Config, shape: Shape) -> Layout:
         raise ConfigError(
             "buffers of grey images cannot be used: their network pads its first convolution by 3, "
             "and ours by 1",
-            command("datm", "experts", "--dataset", config.dataset.name),
+            datm("experts", dataset=config.dataset.name),
         )
     if config.network.norm == "group":
         wrong = 'network.norm = "group" has 4 groups in buffers, and others here'
-        raise ConfigError(wrong, "--set network.norm=instance")
+        raise ConfigError(wrong, Setting("network.norm", "instance"))
     if shape.height is None or shape.width is None:
-        raise ConfigError("images of several sizes need one", "--resolution 32")
+        raise ConfigError("images of several sizes need one", Setting("resolution", 32))
     settings = config.network
     module = build(
         settings.architecture,
@@ -217,7 +217,7 @@ def _are_equal(before: Any, after: Any) -> bool:
 
 
 def _no_trajectory(wrong: str, config: Config) -> FileError:
-    return FileError(wrong, command("datm", "experts", "--dataset", config.dataset.name))
+    return FileError(wrong, datm("experts", dataset=config.dataset.name))
 
 
 def _flat(title: str, path: Path, weights: Any, layout: Layout) -> Tensor:
@@ -242,16 +242,16 @@ def _flat(title: str, path: Path, weights: Any, layout: Layout) -> Tensor:
     return flat
 
 
-def _fitting_setting(theirs: Shapes, ours: Shapes) -> str:
+def _fitting_setting(theirs: Shapes, ours: Shapes) -> Setting:
     """The setting that makes our network theirs, as far as the shapes show it."""
     # The first weight is the first convolution's: [width, channels, 3, 3].
     if theirs and theirs[0] and theirs[0][0] != ours[0][0]:
-        return f"--set network.width={theirs[0][0]}"
+        return Setting("network.width", theirs[0][0])
     if _has_norm(theirs) != _has_norm(ours):
-        return "--set network.norm=" + ("instance" if _has_norm(theirs) else "none")
+        return Setting("network.norm", "instance" if _has_norm(theirs) else "none")
     if len(theirs) != len(ours):
         # A block has weight and bias of the convolution and of the normalization, if it has one.
-        return f"--set network.depth={max(1, (len(theirs) - 2) // (4 if _has_norm(ours) else 2))}"
+        return Setting("network.depth", max(1, (len(theirs) - 2) // (4 if _has_norm(ours) else 2)))
     return HELP
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import prepare
 from datm_engine.data.preprocessing import Normalization, Unknown, to_unit
-from datm_engine.errors import ConfigError, DataError
+from datm_engine.errors import ConfigError, DataError, Setting
 from datm_engine.interop.tensor_files import ForeignSet
 from datm_engine.runs.events import Emit, Noted
 from datm_engine.settings.config import Config
@@ -57,7 +57,7 @@ def with_dataset(
         raise DataError(
             f"the files are for {theirs[0]} classes of images {theirs[1]}, and {data.name} has "
             f"{data.classes} of {data.shape}",
-            "--dataset ''",
+            Setting("dataset"),
         )
     fitted = f"fitted on {len(data.train):,} training images"
     if data.preprocessing.kind == "zca":
@@ -89,7 +89,7 @@ def without_dataset(foreign: ForeignSet, rate: float) -> SyntheticSet:
     if foreign.images.dtype == torch.uint8:
         raise ConfigError(
             "images are uint8 pixels, and without their dataset the preprocessing is not known",
-            "--dataset cifar10",
+            Setting("dataset", "cifar10"),
         )
     return SyntheticSet(
         images=foreign.images,

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from datm_engine.errors import ConfigError, FileError
+from datm_engine.errors import ConfigError, FileError, Setting
 from datm_engine.files import make_folder, replacing
 from datm_engine.hints import HELP, command
 from datm_engine.interop.pickles import bad_file, read_pickle
@@ -155,8 +155,8 @@ def _experiment(path: Path, number: int) -> tuple[tuple[object, object], int]:
     if not isinstance(sets, list) or not all(isinstance(s, list | tuple) for s in sets) or not sets:
         raise _unfit(path, "it is no dict with 'data', a list of [images, labels]")
     if number >= len(sets):
-        wrong = f"--experiment {number}: {path} has {len(sets)}, counted from 0"
-        raise ConfigError(wrong, f"--experiment {len(sets) - 1}")
+        wrong = f"experiment {number}: {path} has {len(sets)}, counted from 0"
+        raise ConfigError(wrong, Setting("experiment", len(sets) - 1))
     if len(sets[number]) != 2:
         raise _unfit(path, f"experiment {number} is not a pair of images and labels")
     images, labels = sets[number]  # [n, c, h, w], [n]

@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol
 
-from datm_engine.errors import ConfigError, DatmError
+from datm_engine.errors import ConfigError, DatmError, Setting
 from datm_engine.hints import command
 from datm_engine.optional_imports import require
 from datm_engine.runs import events
@@ -111,8 +111,8 @@ def parse(stated: str | None) -> tuple[str, ...]:
     names = tuple(name.strip() for name in (stated or "").split(",") if name.strip())
     for name in names:
         if name not in TRACKERS:
-            wrong = f"--log {name}: not one of {', '.join(TRACKERS)}"
-            raise ConfigError(wrong, f"--log {','.join(TRACKERS)}")
+            wrong = f"log {name}: not one of {', '.join(TRACKERS)}"
+            raise ConfigError(wrong, Setting("log", ",".join(TRACKERS)))
         require(name, extra=name, purpose=f"--log {name}")
     return names
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from datm_engine.errors import ConfigError
+from datm_engine.errors import ConfigError, Setting
 from datm_engine.networks.batchnorm import BatchNorm
 from datm_engine.networks.convolution import Convolution
 
@@ -43,7 +43,7 @@ def normalization(kind: str, channels: int, size: tuple[int, int]) -> nn.Module:
             return BatchNorm(channels)
         case "none":
             return nn.Identity()
-    raise ConfigError(f"network.norm = {kind!r} is not known", "--set network.norm=instance")
+    raise ConfigError(f"network.norm = {kind!r} is not known", Setting("network.norm", "instance"))
 
 
 class ConvNet(nn.Module):
@@ -67,7 +67,7 @@ class ConvNet(nn.Module):
         if min(size) < 2**depth:
             raise ConfigError(
                 f"network.depth = {depth} halves {size[0]}×{size[1]} images to nothing",
-                f"--set network.depth={min(size).bit_length() - 1}",
+                Setting("network.depth", min(size).bit_length() - 1),
             )
         blocks: list[nn.Module] = []
         for _ in range(depth):

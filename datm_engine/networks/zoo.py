@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from datm_engine.compute.runtime import Runtime
-from datm_engine.errors import ConfigError
+from datm_engine.errors import ConfigError, Setting
 from datm_engine.networks.convnet import ConvNet, normalization
 from datm_engine.networks.resnet import ResNet18
 from datm_engine.networks.vit import VisionTransformer
@@ -66,7 +66,7 @@ def build(
                 return VisionTransformer(channels, size, classes)
     raise ConfigError(
         f"network {name!r} is not one of {', '.join(NAMES)}",
-        "--set 'evaluate.networks=[\"convnet\"]'",
+        Setting("evaluate.networks", ["convnet"]),
     )
 
 

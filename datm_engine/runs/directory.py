@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datm_engine.errors import DatmError, FileError, RunError
+from datm_engine.errors import DatmError, FileError, RunError, Setting
 from datm_engine.files import (
     cannot_write,
     make_folder,
@@ -26,7 +26,7 @@ from datm_engine.files import (
     remove_leftovers,
     temporary_path,
 )
-from datm_engine.hints import command, retyped
+from datm_engine.hints import command, datm, option, retyped
 from datm_engine.runs import manifest
 from datm_engine.runs.event_log import EventReader, EventWriter
 from datm_engine.runs.events import Event
@@ -101,9 +101,9 @@ class Run:
             raise run._name_taken()
         if other := same_but_for_case(runs_dir, run.name):
             wrong = f"{runs_dir / other} differs from the name {run.name} in letter case only"
-            raise RunError(wrong, command("--name", free_name(runs_dir, run.name)))
+            raise RunError(wrong, Setting("name", free_name(runs_dir, run.name)))
         content = Manifest(config=config.model_dump(), created=time.time(), **facts)
-        with or_elsewhere(runs_dir, "--runs-dir"):
+        with or_elsewhere(runs_dir, "runs_dir"):
             make_folder(runs_dir)
             remove_leftovers(runs_dir)
             # Written beside and renamed, so that nobody sees a run without its manifest.
@@ -124,7 +124,7 @@ class Run:
         if self.manifest_file.exists():
             return RunError(f"run {self.name} exists already", self.resume_command)
         free = free_name(self.path.parent, self.name)
-        return RunError(f"{self.path} exists and is not a run", command("--name", free))
+        return RunError(f"{self.path} exists and is not a run", Setting("name", free))
 
     @classmethod
     def open(cls, runs_dir: Path, name: str) -> Run:
@@ -138,7 +138,7 @@ class Run:
                 path = Path(name)
         run = cls(path)
         if not run.manifest_file.is_file():
-            listing = command("datm", "runs", "--runs-dir", runs_dir)
+            listing = datm("runs", runs_dir=runs_dir)
             raise RunError(f"there is no run {name} in {runs_dir}", listing)
         return run
 
@@ -204,21 +204,21 @@ class Run:
     @property
     def list_command(self) -> str:
         """The command that lists this run and its neighbours."""
-        return command("datm", "runs", "--runs-dir", self.path.parent)
+        return datm("runs", runs_dir=self.path.parent)
 
     @property
     def resume_command(self) -> str:
         """The command that resumes the run."""
-        return command("datm", "distill", "--resume", self.path)
+        return datm("distill", resume=self.path)
 
-    def new_run_command(self, change: str = "") -> str:
-        """The command for a new run with the same settings, folders and device, except for
-        `change` (options)."""
-        words = ["distill", "--config", self.manifest_file, "--runs-dir", self.path.parent]
-        for key, value in self.manifest().options.items():
-            words += [f"--{key.replace('_', '-')}", value]
-        plain = [str(word) for word in words]
-        return retyped(plain, change) if change else command("datm", *plain)
+    def new_run_command(self, change: Setting | None = None) -> str:
+        """The command for a new run with the same settings, folders and device, but for
+        `change`."""
+        arguments: dict[str, object] = {"config": self.manifest_file, "runs_dir": self.path.parent}
+        arguments |= self.manifest().options
+        words = [word for key, value in arguments.items() for word in option(Setting(key, value))]
+        typed = ["distill", *words]
+        return retyped(typed, change) if change else command("datm", *typed)
 
     @contextmanager
     def recording(self) -> Iterator[EventWriter]:
@@ -256,17 +256,17 @@ class Run:
     def describe_failure(self, problem: Exception) -> tuple[str, str]:
         """The message and the hint for the event that records a failure.
 
-        The hint of a DatmError is made a whole command: a changed option is one of a new run, and
-        without a hint the run is resumed.
+        The hint is a whole command: a setting is changed in a new run, and without a fix the run
+        is resumed.
         """
         if not isinstance(problem, DatmError):
             message = f"{type(problem).__name__}: {problem}"
             return message, f"{self.resume_command}   # after the cause is removed"
-        if problem.hint.startswith("--"):
-            problem.change = problem.hint
-            problem.hint = self.new_run_command(problem.change)
-        problem.hint = problem.hint or self.resume_command
-        return problem.message, problem.hint
+        if isinstance(problem.fix, Setting):
+            problem.command = self.new_run_command(problem.fix)
+        else:
+            problem.command = problem.fix or self.resume_command
+        return problem.message, problem.command
 
 
 def _modified(path: Path) -> float:

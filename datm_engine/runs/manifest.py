@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from datm_engine.errors import RunError
 from datm_engine.files import parse_json, save_text
-from datm_engine.hints import command
+from datm_engine.hints import datm
 
 FILE = "run.json"
 MAX_THREADS = 4096
@@ -78,5 +78,5 @@ class Manifest(BaseModel):
             problem = ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"]]))
         except (OSError, ValueError) as unreadable:
             problem = str(unreadable)
-        listing = command("datm", "runs", "--runs-dir", folder.parent)
+        listing = datm("runs", runs_dir=folder.parent)
         raise RunError(f"{path} is damaged: {problem}", listing) from None

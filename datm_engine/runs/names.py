@@ -6,7 +6,7 @@ import re
 import unicodedata
 from pathlib import Path
 
-from datm_engine.errors import ConfigError
+from datm_engine.errors import ConfigError, Setting
 
 LONGEST = 100  # characters
 LONGEST_BYTES = 255  # of a folder's name in UTF-8, on most systems
@@ -19,7 +19,7 @@ def normalized(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def valid_name(name: str, example: str, *, option: str = "--name", most: int = LONGEST) -> str:
+def valid_name(name: str, example: str, *, argument: str = "name", most: int = LONGEST) -> str:
     """The normalized name, if it has at most `most` characters and can be used.
 
     Raises ConfigError with the rule and with `example`, a name that can be used.
@@ -33,7 +33,9 @@ def valid_name(name: str, example: str, *, option: str = "--name", most: int = L
     )
     if len(name.encode(errors="replace")) > LONGEST_BYTES:
         rule += f"; in UTF-8 it has at most {LONGEST_BYTES} bytes"
-    raise ConfigError(f"{option} {name!r} cannot be a folder's name: {rule}", f"{option} {example}")
+    raise ConfigError(
+        f"{argument} {name!r} cannot be a folder's name: {rule}", Setting(argument, example)
+    )
 
 
 def numbered(name: str, number: int) -> str:

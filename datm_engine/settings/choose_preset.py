@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from datm_engine.errors import ConfigError
+from datm_engine.errors import ConfigError, Setting
 from datm_engine.settings import presets
 from datm_engine.settings.config import overlay
 from datm_engine.settings.derived.values import DERIVABLE
@@ -79,16 +79,16 @@ def choose(
     Raises ConfigError for an unknown preset, or if there is nothing to choose by.
     """
     if ipc is not None and ipc < 1:
-        raise ConfigError(f"--ipc {ipc}: at least 1 image per class", "--ipc 1")
+        raise ConfigError(f"ipc {ipc}: at least 1 image per class", Setting("ipc", 1))
     if ipc is not None and ipc >= 2**63:
-        raise ConfigError("--ipc: a number of more than 64 bits", "--ipc 1")
+        raise ConfigError("ipc: a number of more than 64 bits", Setting("ipc", 1))
     known = presets.families()
     if preset in presets.names():
         chosen = _one_preset(preset, ipc)
     elif preset is not None:
         chosen = _from_family(preset, ipc)
     elif dataset is None:
-        raise ConfigError("neither a dataset nor a preset is named", "--dataset digits")
+        raise ConfigError("neither a dataset nor a preset is named", Setting("dataset", "digits"))
     elif dataset in known:
         chosen = _from_family(dataset, ipc)
         if ipc is not None and ipc not in known[dataset]:
@@ -96,7 +96,7 @@ def choose(
     elif shape is None:
         raise ConfigError(
             f"{dataset} has no preset, and its shape is not known to choose one by",
-            "--preset cifar10",
+            Setting("preset", "cifar10"),
         )
     else:
         chosen = _for_shape(dataset, ipc, shape)

@@ -18,7 +18,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from datm_engine.errors import ConfigError, FileError
+from datm_engine.errors import ConfigError, FileError, Setting
 from datm_engine.hints import command
 from datm_engine.settings.config import Config, overlay, read_toml
 from datm_engine.settings.messages import shown
@@ -122,11 +122,11 @@ def unknown(name: str) -> ConfigError:
     if near:
         return ConfigError(
             f"there is no preset {name} (did you mean {near[0]}?)",
-            f"--preset {near[0]}",
+            Setting("preset", near[0]),
         )
     return ConfigError(
         f"there is no preset {name}; there are {', '.join(known)}, each with -ipcN or without",
-        f"--preset {next(iter(known))}",
+        Setting("preset", next(iter(known))),
     )
 
 
@@ -141,7 +141,9 @@ def _unknown_method(name: str) -> ConfigError:
     known = methods()
     near = difflib.get_close_matches(name.lower(), known, 1)
     guess = f" (did you mean {near[0]}?)" if near else f"; there are {', '.join(known)}"
-    return ConfigError(f"there is no method {name}{guess}", f"--method {near[0] if near else DATM}")
+    return ConfigError(
+        f"there is no method {name}{guess}", Setting("method", near[0] if near else DATM)
+    )
 
 
 def preset_text(config: Config, head: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from datm_engine.errors import ConfigError
+from datm_engine.errors import ConfigError, Setting
 from datm_engine.hints import HELP
 from datm_engine.settings.choose_preset import ChosenSettings, choose, with_method
 from datm_engine.settings.config import Config, DatasetConfig, build, overlay
@@ -273,7 +273,7 @@ def _window(tables: Tables, source: str, request: Request) -> Tables:
     if not named:
         raise ConfigError(
             f"there is no window {request.window}; there are {', '.join(THIRDS)}",
-            f"--window {THIRDS[0]}",
+            Setting("window", THIRDS[0]),
         )
     for layer in request.stated:
         if layer.origin.source is Source.OPTION:
@@ -281,7 +281,7 @@ def _window(tables: Tables, source: str, request: Request) -> Tables:
                 if key in layer.tables.get("distill", {}):
                     raise ConfigError(
                         f"distill.{key} is given twice: by itself and by the window {named[0]}",
-                        f"--set distill.{key}=",
+                        Setting(f"distill.{key}"),
                     )
     follows = tables["experts"].get("epochs") == "window"
     # Where experts have epochs of their own, the preset's window may be beyond them.
@@ -304,5 +304,5 @@ def _check_selection(config: Config, described: DatasetDescription | None) -> No
         raise ConfigError(
             f'evaluate.selection = "validation" needs dataset.validation above 0: '
             f"{config.dataset.name} has no validation part",
-            "--set evaluate.selection=last",
+            Setting("evaluate.selection", "last"),
         )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from datm_engine.errors import ConfigError
+from datm_engine.hints import HELP
 from datm_engine.settings.config import Config, build, differences, overlay
 
 Point = dict[str, float]  # by dimension
@@ -84,9 +85,7 @@ class SearchSpace:
         dimensions = {name: dimension for name, dimension in named.items() if dimension}
         if not dimensions:
             held = ", ".join(sorted(self.held))
-            raise ConfigError(
-                f"nothing is left to search: {held} are held as they are given", "--help"
-            )
+            raise ConfigError(f"nothing is left to search: {held} are held as they are given", HELP)
         return dimensions
 
     @property

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 
-from datm_engine.errors import ConfigError
+from datm_engine.errors import ConfigError, Setting
 from datm_engine.runs.events import Event, TrialBegan, TrialEnded, TrialScored
 from datm_engine.runs.state import fold
 from datm_engine.runs.trials import Trial
@@ -50,8 +50,8 @@ def parse_budget(text: str) -> Budget:
         budget = Budget(seconds=float(stated[2]) * _SECONDS[stated[3]])
     if not (budget.trials or budget.seconds):
         raise ConfigError(
-            f"--budget {text}: neither a number of trials, as 20 is, nor a time, as 30m and 2h are",
-            "--budget 20",
+            f"budget {text}: neither a number of trials, as 20 is, nor a time, as 30m and 2h are",
+            Setting("budget", 20),
         )
     return budget
 

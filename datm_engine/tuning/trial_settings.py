@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from datm_engine.errors import ConfigError
+from datm_engine.errors import ConfigError, Setting
 from datm_engine.settings.config import Config, build, differences, overlay
 from datm_engine.settings.derived.rates import STEPPED, for_length
 
@@ -38,7 +38,7 @@ def shortened(config: Config, iterations: int) -> Config:
         raise ConfigError(
             "trials are scored on a held-out part of the training images, and "
             "dataset.validation = 0 holds none out",
-            "--set dataset.validation=0.1",
+            Setting("dataset.validation", 0.1),
         )
     distill, share = config.distill, iterations / config.distill.iterations
     over: dict[str, dict[str, Any]] = {

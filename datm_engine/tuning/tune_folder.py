@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datm_engine.errors import ConfigError, FileError
+from datm_engine.errors import ConfigError, FileError, Setting
 from datm_engine.files import make_folder, or_elsewhere, parse_json, save_text
 from datm_engine.hints import command
 from datm_engine.runs.directory import Run
@@ -66,7 +66,7 @@ class Tune:
         tune = cls(tunes_dir / valid_name(name, "my-tune"))
         if other := same_but_for_case(tunes_dir, tune.name):
             wrong = f"{tunes_dir / other} differs from the name {tune.name} in letter case only"
-            raise ConfigError(wrong, command("--name", tune._free_name()))
+            raise ConfigError(wrong, Setting("name", tune._free_name()))
         # As it is read from the file: JSON has lists where settings have tuples.
         stated = json.loads(json.dumps({"config": config.model_dump(), **facts}))
         if tune.asked_file.is_file():
@@ -79,7 +79,7 @@ class Tune:
             # Nothing is lost: no trial has a score.
             tune.log.delete()
         content = {"created": time.time(), "command": typed, **stated}
-        with or_elsewhere(tunes_dir, "--tunes-dir"):
+        with or_elsewhere(tunes_dir, "tunes_dir"):
             make_folder(tune.path)
             save_text(tune.asked_file, json.dumps(content, indent=2) + "\n")
         return tune
@@ -133,7 +133,7 @@ class Tune:
         changed |= {k: (before.get(k), v) for k, v in facts.items() if before.get(k) != v}
         texts = [f"{key} was {old!r}, not {new!r}" for key, (old, new) in changed.items()]
         wrong = f"tune {self.name} has other settings: {', '.join(texts)}"
-        return ConfigError(wrong, command("--name", self._free_name()))
+        return ConfigError(wrong, Setting("name", self._free_name()))
 
     def _free_name(self) -> str:
         names = (numbered(self.name, number) for number in itertools.count(2))

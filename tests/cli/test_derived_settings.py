@@ -15,7 +15,7 @@ from PIL import Image
 
 from datm_cli.resolve import GivenSettings
 from datm_engine.data.description import describe
-from datm_engine.errors import ConfigError
+from datm_engine.errors import ConfigError, Setting
 from datm_engine.runs.directory import Run
 from datm_engine.settings import presets
 from datm_engine.settings.choose_preset import choose, with_method
@@ -186,7 +186,7 @@ def test_selection_on_held_out_images_needs_a_share_or_a_validation_part(tmp_pat
     for name in ("digits", str(photos)):
         with pytest.raises(ConfigError, match=r"needs dataset\.validation above 0") as error:
             settled(*stated, dataset=name)
-        assert error.value.hint == "--set evaluate.selection=last"
+        assert error.value.fix == Setting("evaluate.selection", "last")
     (photos / "val").mkdir()
     for folder in (photos / "test").iterdir():
         shutil.copytree(folder, photos / "val" / folder.name)

@@ -12,7 +12,7 @@ from typer.models import OptionInfo
 
 from datm_cli.options import Method
 from datm_cli.resolve import GivenSettings
-from datm_engine.errors import ConfigError
+from datm_engine.errors import ConfigError, Setting
 from datm_engine.runs.directory import Run
 from datm_engine.runs.events import Matched
 from datm_engine.settings import presets
@@ -141,13 +141,13 @@ def test_experts_of_ones_own_length_have_their_own_thirds() -> None:
     assert window_of(shorter.config) == (2, 3, 3, 0), "the preset's own window would not fit"
     with pytest.raises(ConfigError, match="too few start epochs") as error:
         settled("experts.epochs=3", window="late")
-    assert error.value.hint == "--set experts.epochs=4"
+    assert error.value.fix == Setting("experts.epochs", 4)
 
 
 def test_a_window_is_given_once() -> None:
     with pytest.raises(ConfigError, match="max_start_epoch is given twice") as error:
         settled("distill.max_start_epoch=3", window="late")
-    assert error.value.hint == "--set distill.max_start_epoch="
+    assert error.value.fix == Setting("distill.max_start_epoch")
 
 
 def test_the_average_is_fitted_to_the_iterations_that_are_asked_for() -> None:

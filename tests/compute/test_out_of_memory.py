@@ -19,8 +19,9 @@ from datm_engine.data.prepared import PreparedData
 from datm_engine.distillation import iteration
 from datm_engine.distillation.iteration import Distillation
 from datm_engine.distillation.loop import at_first
-from datm_engine.errors import DatmError
+from datm_engine.errors import DatmError, Setting
 from datm_engine.experts.train import expert_network, train_experts
+from datm_engine.hints import fix_text
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs.checkpoint import Checkpoint
 from datm_engine.runs.directory import Run
@@ -49,7 +50,7 @@ def test_whoever_notices_it_is_the_same(problem: Exception) -> None:
         wanted_for("this", "-x"),
     ):
         raise problem
-    assert raised.value.hint == "-x"
+    assert fix_text(raised.value.fix) == "-x"
 
 
 def test_other_problems_stay_what_they_are() -> None:
@@ -167,7 +168,7 @@ def test_what_is_no_students_step_makes_room_too(
 def test_not_even_one_image(make_config: Make, road: Any, folders: Folders) -> None:
     with pytest.raises(DatmError, match="no room for a student step on a single image") as raised:
         road(make_config(), "none", 0, short_of_memory)
-    assert "--set distill.syn_steps=1" in raised.value.hint
+    assert "--set distill.syn_steps=1" in fix_text(raised.value.fix)
     assert Checkpoint.load(folders.runs / "none" / "checkpoint.safetensors").progress.iteration == 0
 
 
@@ -199,7 +200,7 @@ def test_other_stages_name_the_setting(
     run = Run.create(folders.runs, "run", make_config(), {})
     with pytest.raises(DatmError, match="out of memory for training") as raised:
         finished(make_distilled_set, make_config(), run, folders, cpu)
-    assert raised.value.hint == hint
+    assert fix_text(raised.value.fix) == hint
 
 
 @pytest.fixture
@@ -228,7 +229,7 @@ def test_a_compiled_step_of_experts_that_runs_out_names_the_setting(
     run = Run.create(folders.runs, "run", make_config(), {})
     with pytest.raises(DatmError, match="out of memory for training experts") as raised:
         finished(make_distilled_set, make_config(), run, folders, on)
-    assert raised.value.hint == "--set experts.batch=32"
+    assert raised.value.fix == Setting("experts.batch", 32)
     assert not on.compiler.broken
 
 

@@ -21,7 +21,8 @@ import torch
 from datm_engine.calibration import derivation
 from datm_engine.compute.ranks import ALONE, RankLost, Ranks, _on_this_machine, join
 from datm_engine.compute.runtime import Runtime, start
-from datm_engine.errors import ConfigError, DatmError
+from datm_engine.errors import ConfigError, DatmError, Setting
+from datm_engine.hints import fix_text
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs.checkpoint import Checkpoint
 from datm_engine.runs.directory import Run
@@ -203,7 +204,7 @@ def lost(ranks: Ranks, folder: Path) -> None:
 
     with pytest.raises(RankLost, match="rank 0 of 2: another rank was lost") as raised:
         walk(ranks, places(folder), "lost", dies)
-    assert "--resume" in raised.value.hint
+    assert "--resume" in raised.value.command
     os._exit(7)
 
 
@@ -211,12 +212,12 @@ def failed(ranks: Ranks, folder: Path) -> None:
     """The last rank meets a problem that it can report, as the command line does."""
     problem = DatmError("the disk of rank 1 is full", "df -h")
     if ranks.rank == 1:
-        assert ranks.tells(problem.message, problem.hint)
+        assert ranks.tells(problem.message, fix_text(problem.fix))
         os._exit(1)
     with pytest.raises(RankLost, match="rank 1: the disk of rank 1 is full") as raised:
         ranks.sum(torch.ones(1000))
-    assert raised.value.hint == "df -h"
-    assert not ranks.tells(raised.value.message, raised.value.hint), "reported once"
+    assert fix_text(raised.value.fix) == "df -h"
+    assert not ranks.tells(raised.value.message, fix_text(raised.value.fix)), "reported once"
     os._exit(7)
 
 
@@ -392,7 +393,7 @@ def test_two_ranks_of_one_gpu_are_refused(gpus: Callable[..., list[torch.device]
     with pytest.raises(ConfigError) as raised:
         start("cuda", ranks=Gathering(2, 3, 2, 3, others=others))
     assert raised.value.message.startswith("ranks 0 and 2 have the same GPU (GPU-a of node1)")
-    assert raised.value.hint == "--device cpu"
+    assert raised.value.fix == Setting("device", "cpu")
     assert not chosen
 
 

@@ -10,6 +10,7 @@ import torch
 from datm_engine.compute import runtime
 from datm_engine.compute.runtime import Runtime, free_memory, start
 from datm_engine.errors import ConfigError
+from datm_engine.hints import fix_text
 
 
 def test_what_is_asked_for_is_taken() -> None:
@@ -29,18 +30,18 @@ def test_auto_is_exact_on_a_cpu_and_takes_half_of_the_memory() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"precision": "float16"}, "--precision float16: not one of auto, float32"),
-        ({"precision": "tf32"}, "--precision tf32: cpu has none"),
-        ({"compiling": "maybe"}, "--compile maybe: not one of auto, on, off"),
-        ({"memory": "much"}, "--memory much: not a size like 8GB"),
-        ({"memory": "-1GB"}, "--memory -1GB: not a size"),
+        ({"precision": "float16"}, "precision float16: not one of auto, float32"),
+        ({"precision": "tf32"}, "precision tf32: cpu has none"),
+        ({"compiling": "maybe"}, "compile maybe: not one of auto, on, off"),
+        ({"memory": "much"}, "memory much: not a size like 8GB"),
+        ({"memory": "-1GB"}, "memory -1GB: not a size"),
     ],
 )
 def test_what_makes_no_sense_is_refused(given: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError) as raised:
         start("cpu", **given)
     assert message in raised.value.message
-    assert raised.value.hint.startswith("--")
+    assert fix_text(raised.value.fix).startswith("--")
 
 
 def test_a_run_that_goes_on_computes_as_it_began() -> None:
@@ -64,7 +65,7 @@ def test_a_run_that_goes_on_without_its_gpu_is_reported_so() -> None:
     before = start("cpu", "float32", "off", "2GB").facts() | {"precision": "tf32"}
     with pytest.raises(ConfigError, match="begun with tf32, and goes on where") as raised:
         start("cpu", before=before)
-    assert raised.value.hint == "datm doctor", "no other precision would be taken either"
+    assert fix_text(raised.value.fix) == "datm doctor", "no other precision would be taken either"
 
 
 def test_what_must_be_exact_is_so_whatever_the_precision() -> None:

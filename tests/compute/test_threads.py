@@ -188,7 +188,7 @@ def test_a_run_keeps_its_number_of_threads(given: str, work: float, count: int) 
 @pytest.mark.usefixtures("cores")
 def test_a_run_does_not_resume_with_another_number_of_threads() -> None:
     facts = runtime.start("cpu", threads="3").facts()
-    with pytest.raises(ConfigError, match="--threads 2: the run was begun with 3"):
+    with pytest.raises(ConfigError, match="threads 2: the run was begun with 3"):
         runtime.start("cpu", before=facts, threads="2")
     runtime.start("cpu", before=facts, threads="3")
 
@@ -202,5 +202,5 @@ def test_the_number_that_the_user_set_for_openmp_holds(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", "", "²", "5000"])
 def test_another_number_of_threads_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match=f"--threads {text}: not auto or a number"):
+    with pytest.raises(ConfigError, match=f"threads {text}: not auto or a number"):
         threads.parse_threads(text)

@@ -17,6 +17,7 @@ import pytest
 
 from datm_engine.data import datasets
 from datm_engine.errors import DataError, FileError
+from datm_engine.hints import fix_text
 from datm_engine.runs.events import DatasetProgress
 from datm_engine.settings.image_size import Shape
 
@@ -239,7 +240,7 @@ def test_entries_that_cannot_be_files_are_the_archives_fault(
                 other.addfile(entry(each))
     with pytest.raises(DataError, match=rf"p\.\w+ cannot be unpacked: {reason}$") as error:
         load(path)
-    assert error.value.hint == f"ls -l {path}"
+    assert fix_text(error.value.fix) == f"ls -l {path}"
 
 
 def test_a_tar_shorter_than_a_block_is_damaged(tmp_path: Path, load: Load) -> None:

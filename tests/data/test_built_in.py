@@ -18,6 +18,7 @@ from datm_engine.data import datasets
 from datm_engine.data.built_in import _DOWNLOADS
 from datm_engine.data.datasets import RealData
 from datm_engine.errors import DataError
+from datm_engine.hints import fix_text
 from datm_engine.runs.events import DatasetProgress
 
 torchvision_datasets = pytest.importorskip("torchvision.datasets")
@@ -140,8 +141,8 @@ def test_without_network_it_is_said_which_files_go_where(
         load(name)
     assert "Temporary failure in name resolution" in error.value.message
     assert "\n" not in error.value.message
-    assert file in error.value.hint
-    assert f"-P {tmp_path / 'data' / folder} " in error.value.hint
+    assert file in fix_text(error.value.fix)
+    assert f"-P {tmp_path / 'data' / folder} " in fix_text(error.value.fix)
 
 
 @pytest.mark.parametrize("name", _DOWNLOADS)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from datm_engine.errors import DataError
+from datm_engine.hints import fix_text
 from datm_engine.settings.image_size import Shape
 
 from .conftest import count, peek
@@ -50,5 +51,7 @@ def test_files_of_cifar_that_are_not_as_published_are_never_unpickled(
         (folder / file).write_bytes(pickle.dumps(Evil()))
     with pytest.raises(DataError, match=r"its checksum differs.*could run code") as error:
         load(folder)
-    assert error.value.hint.startswith(f"wget -N -P {tmp_path} 'https://www.cs.toronto.edu/")
+    assert fix_text(error.value.fix).startswith(
+        f"wget -N -P {tmp_path} 'https://www.cs.toronto.edu/"
+    )
     assert not (tmp_path / "ran").exists()

@@ -14,7 +14,8 @@ from PIL import Image
 
 from datm_engine.data import datasets
 from datm_engine.data.datasets import RealData, Shape
-from datm_engine.errors import DataError
+from datm_engine.errors import DataError, Setting
+from datm_engine.hints import fix_text
 from datm_engine.runs.events import Noted
 
 from .conftest import encoded
@@ -44,7 +45,7 @@ def test_all_are_named_with_one_command_for_all(
 ) -> None:
     with pytest.raises(DataError) as error:
         load(folder)
-    message, hint = error.value.message, error.value.hint
+    message, hint = error.value.message, fix_text(error.value.fix)
     assert message.startswith("3 images are not readable: ")
     assert all(str(path) in message for path in damaged)
     assert "1.png (the file is empty)" in message
@@ -64,7 +65,7 @@ def test_the_first_ten_are_named_and_the_others_counted(load: Load, folder: Path
         load(folder)
     assert error.value.message.startswith("12 images are not readable: ")
     assert error.value.message.endswith("bad09.png (no image format known here) and 2 more")
-    assert error.value.hint.count("bad") == 12
+    assert fix_text(error.value.fix).count("bad") == 12
 
 
 def test_very_many_are_answered_with_the_setting(load: Load, folder: Path) -> None:
@@ -73,7 +74,7 @@ def test_very_many_are_answered_with_the_setting(load: Load, folder: Path) -> No
         Image.new("RGB", (6, 6)).save(folder / "train" / "cat" / f"good{n}.png")
     with pytest.raises(DataError, match="101 images are not readable") as error:
         load(folder)
-    assert error.value.hint == "--set dataset.skip_damaged=true"
+    assert error.value.fix == Setting("dataset.skip_damaged", True)
 
 
 def test_where_most_are_unreadable_the_hint_removes_none(load: Load, folder: Path) -> None:
@@ -81,7 +82,7 @@ def test_where_most_are_unreadable_the_hint_removes_none(load: Load, folder: Pat
         (folder / "train" / "cat" / f"bad{n:02}.png").write_bytes(b"bad")
     with pytest.raises(DataError, match="13 images are not readable") as error:
         load(folder)
-    assert error.value.hint == f"ls -l {folder}/train/cat/bad00.png"
+    assert fix_text(error.value.fix) == f"ls -l {folder}/train/cat/bad00.png"
 
 
 @pytest.mark.parametrize("skip_damaged", [False, True])
@@ -103,7 +104,7 @@ def test_intact_images_of_an_unsupported_kind_are_not_called_damaged(
     assert error.value.message.startswith(
         f"8 images of a kind that is not supported, though intact: {first} ({reason}), "
     )
-    assert error.value.hint == f"ls -l {first}   # then convert all of them"
+    assert fix_text(error.value.fix) == f"ls -l {first}   # then convert all of them"
 
 
 def test_they_are_skipped_on_request_and_reported(
@@ -189,7 +190,7 @@ class TestParquet:
             f"2 images are not readable: {rows}/train.parquet row 2 (the file is empty), "
             f"{rows}/train.parquet row 5 ("
         )
-        assert error.value.hint == "--set dataset.skip_damaged=true"
+        assert error.value.fix == Setting("dataset.skip_damaged", True)
 
     def test_rows_of_an_unsupported_kind_are_named(self, load: Load, tmp_path: Path) -> None:
         arrow = pytest.importorskip("pyarrow")
@@ -202,7 +203,7 @@ class TestParquet:
         )
         with pytest.raises(DataError, match=r"4 images of a kind .* row 0 ") as error:
             load(tmp_path / "train.parquet")
-        assert error.value.hint == f"ls -l {tmp_path}   # then convert all of them"
+        assert fix_text(error.value.fix) == f"ls -l {tmp_path}   # then convert all of them"
 
     def test_peeking_looks_at_the_first_readable_row(self, rows: Path, tmp_path: Path) -> None:
         assert datasets.peek(str(rows), data_dir=tmp_path) == Shape(2, 3, 6, 6)

@@ -12,7 +12,8 @@ import torch
 
 from datm_engine.data import datasets
 from datm_engine.data.datasets import ImageSet, RealData
-from datm_engine.errors import ConfigError, DataError
+from datm_engine.errors import ConfigError, DataError, Setting
+from datm_engine.hints import fix_text
 from datm_engine.runs.events import Noted
 
 Load = Callable[..., tuple[RealData, list[Any]]]
@@ -122,7 +123,7 @@ def test_a_validation_share_of_single_images_is_empty_and_says_so(load: Load) ->
 def test_fewer_images_than_classes_is_refused(load: Load) -> None:
     with pytest.raises(ConfigError, match="9 training images are fewer than the 10") as error:
         load("digits", train_images=9)
-    assert error.value.hint == "--set dataset.train_images=10"
+    assert error.value.fix == Setting("dataset.train_images", 10)
 
 
 def test_a_resolution_beyond_all_memory_is_refused(load: Load) -> None:
@@ -146,7 +147,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(
     for attempt in (lambda: load(name), lambda: datasets.peek(name, data_dir=tmp_path)):
         with pytest.raises(ConfigError, match=f"dataset {name} is neither") as error:
             attempt()
-        assert error.value.hint == f"--dataset {suggested}"
+        assert error.value.fix == Setting("dataset", suggested)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +173,7 @@ def test_a_name_that_is_none_is_answered_with_the_nearest_or_with_what_there_is(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError) as error:
         load(name)
-    assert error.value.hint == hint
+    assert fix_text(error.value.fix) == hint
 
 
 @pytest.mark.parametrize(
@@ -196,7 +197,7 @@ def test_a_typo_in_a_path_is_answered_with_the_path_beside_it(
     (tmp_path / "data.npz").touch()
     with pytest.raises(ConfigError) as error:
         load(name)
-    assert error.value.hint == hint
+    assert fix_text(error.value.fix) == hint
 
 
 def test_a_typo_in_an_absolute_path_is_answered_with_an_absolute_path(
@@ -205,7 +206,7 @@ def test_a_typo_in_an_absolute_path_is_answered_with_an_absolute_path(
     (tmp_path / "photos").mkdir()
     with pytest.raises(ConfigError) as error:
         load(tmp_path / "photo")
-    assert error.value.hint == f"--dataset {tmp_path / 'photos'}"
+    assert fix_text(error.value.fix) == f"--dataset {tmp_path / 'photos'}"
 
 
 @pytest.mark.parametrize("name", ["digits/", "./digits", "./digits/"])
@@ -215,7 +216,7 @@ def test_a_built_in_name_that_was_completed_as_a_path_is_recognised(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError) as error:
         load(name)
-    assert error.value.hint == "--dataset digits"
+    assert error.value.fix == Setting("dataset", "digits")
 
 
 @pytest.mark.parametrize(
@@ -236,7 +237,7 @@ def test_other_archives_are_answered_with_what_unpacks_them_and_arrays_with_what
         ConfigError, match=r"nor a file that is read: \.safetensors, \.npz"
     ) as error:
         load(tmp_path / name)
-    assert error.value.hint == f"{hint} {tmp_path / name}"
+    assert fix_text(error.value.fix) == f"{hint} {tmp_path / name}"
 
 
 def test_a_file_that_is_no_dataset_is_refused(load: Load, tmp_path: Path) -> None:
@@ -277,4 +278,4 @@ def test_a_folder_that_may_not_be_read_is_refused_with_its_name(
         with pytest.raises(DataError) as error:
             attempt(str(tmp_path))
         assert error.value.message == f"{tmp_path} cannot be read: Permission denied"
-        assert error.value.hint == f"ls -ld {tmp_path}"
+        assert fix_text(error.value.fix) == f"ls -ld {tmp_path}"

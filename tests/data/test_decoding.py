@@ -14,6 +14,7 @@ from torch import Tensor
 from datm_engine.data.decoding import decode_images
 from datm_engine.data.decoding.decode_images import Decoded
 from datm_engine.errors import ConfigError, DataError
+from datm_engine.hints import fix_text
 from tests.conftest import ignore
 
 Picture = Callable[..., np.ndarray]
@@ -125,7 +126,7 @@ def test_more_than_memory_holds_is_refused_with_its_size(
     monkeypatch.setattr(np, "empty", refuse)
     with pytest.raises(ConfigError, match=r"1 images of 40000×40000 need 4\.8 GB") as error:
         decode([tmp_path / "i.png"], (40000, 40000))
-    assert "--resolution" in error.value.hint
+    assert "--resolution" in fix_text(error.value.fix)
 
 
 @pytest.mark.filterwarnings("ignore")  # Pillow's, about what was done to the files

@@ -14,6 +14,7 @@ from PIL import Image
 from datm_engine.data import datasets
 from datm_engine.data.datasets import RealData
 from datm_engine.errors import DataError
+from datm_engine.hints import fix_text
 
 from .conftest import agrees, counts, notes
 
@@ -96,7 +97,7 @@ def test_two_folders_of_one_part_are_refused(load: Load, photos: Photos) -> None
         f"{root} has 2 folders for the train part: Training/ and train/; only one of them can be "
         "used"
     )
-    assert error.value.hint == f"mv {root}/train {root.parent}/photos-train"
+    assert fix_text(error.value.fix) == f"mv {root}/train {root.parent}/photos-train"
 
 
 @pytest.mark.parametrize("part", ["train", "root"])
@@ -157,7 +158,7 @@ def test_a_class_without_images_in_a_part_of_its_own_is_named(
         DataError, match=r"classes differ: dog in .*CLASS/train but not in"
     ) as error:
         load(root)
-    assert error.value.hint == f"ls {root}"
+    assert fix_text(error.value.fix) == f"ls {root}"
 
 
 @pytest.mark.parametrize("beside", ["image", "folder", "class", "part"])

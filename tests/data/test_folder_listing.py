@@ -16,6 +16,7 @@ from datm_engine.data import datasets
 from datm_engine.data.datasets import RealData, Shape
 from datm_engine.data.decoding import decode_images
 from datm_engine.errors import DataError
+from datm_engine.hints import fix_text
 
 Load = Callable[..., tuple[RealData, list[Any]]]
 Picture = Callable[..., np.ndarray]
@@ -108,7 +109,7 @@ def test_peeking_at_what_lacks_train_says_so(tmp_path: Path) -> None:
 def refused(load: Load, root: Path) -> DataError:
     with pytest.raises(DataError) as error:
         load(root)
-    assert error.value.hint
+    assert fix_text(error.value.fix)
     return error.value
 
 
@@ -141,7 +142,7 @@ def test_a_corrupted_image_is_named(load: Load, folder: Path, bytes_kept: int) -
     error = refused(load, folder)
     assert str(path) in error.message
     assert "not a readable image" in error.message
-    assert str(path) in error.hint
+    assert str(path) in fix_text(error.fix)
     assert "BytesIO" not in error.message
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from datm_engine.data import datasets
-from datm_engine.errors import DataError, DatmError
+from datm_engine.errors import DataError, DatmError, Setting
+from datm_engine.hints import fix_text
 from datm_engine.runs.events import Noted
 from datm_engine.settings.image_size import Shape
 
@@ -51,7 +52,7 @@ def test_without_its_package_it_is_reported(
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(DatmError, match="--dataset hf:a/b takes a package") as result:
         load("hf:a/b")
-    assert result.value.hint == "pip install 'datm[hub]'"
+    assert fix_text(result.value.fix) == "pip install 'datm[hub]'"
     with pytest.raises(DataError, match="names no dataset"):
         load("hf:")
 
@@ -181,7 +182,7 @@ def test_one_of_several_configurations_is_chosen_after_a_colon(
             load(name)
         wanted = f"{name} has {lacks}; it has colour, shape"
         assert error.value.message == wanted
-        assert error.value.hint == "--dataset hf:a/b:colour"
+        assert error.value.fix == Setting("dataset", "hf:a/b:colour")
 
 
 def test_labels_of_some_rows_only_are_refused_by_split_and_row(
@@ -198,7 +199,7 @@ def test_a_hub_dataset_without_a_train_split_is_refused_with_its_page(
     offer(["cat", "dog"], default={"test": [0, 1]})
     with pytest.raises(DataError, match="has the splits test, and no train") as error:
         load("hf:a/b")
-    assert error.value.hint == "wget --spider https://huggingface.co/datasets/a/b"
+    assert fix_text(error.value.fix) == "wget --spider https://huggingface.co/datasets/a/b"
 
 
 def test_one_image_is_read_to_see_the_shape(

@@ -15,7 +15,8 @@ from datm_engine.data.datasets import RealData
 from datm_engine.data.decoding import decode_images
 from datm_engine.data.readers import image_folder
 from datm_engine.data.readers.folder_listing import list_images
-from datm_engine.errors import ConfigError, DataError, FileError
+from datm_engine.errors import ConfigError, DataError, FileError, Setting
+from datm_engine.hints import fix_text
 from datm_engine.runs.events import DatasetProgress, Noted
 
 Load = Callable[..., tuple[RealData, list[Any]]]
@@ -45,7 +46,7 @@ def test_different_sizes_need_a_resolution(load: Load, folder: Path) -> None:
     Image.new("RGB", (9, 13)).save(folder / "train" / "dog" / "9.png")
     with pytest.raises(ConfigError, match=r"0\.png is 6×6, .*9\.png is 9×13") as error:
         load(folder)
-    assert error.value.hint == "--resolution 6"
+    assert error.value.fix == Setting("resolution", 6)
 
 
 def test_images_need_not_be_square(load: Load, tmp_path: Path) -> None:
@@ -176,7 +177,7 @@ def test_a_data_dir_that_cannot_be_made_is_named(load: Load, folder: Path) -> No
     file.write_text("")
     with pytest.raises(FileError, match="file/data/decoded cannot be created") as error:
         load(folder, data_dir=file / "data")
-    assert error.value.hint == f"ls -ld {file}"
+    assert fix_text(error.value.fix) == f"ls -ld {file}"
 
 
 def test_a_data_dir_that_cannot_be_written_is_named_before_decoding(
@@ -186,7 +187,7 @@ def test_a_data_dir_that_cannot_be_written_is_named_before_decoding(
     monkeypatch.setattr(decode_images, "decode", lambda *_, **__: pytest.fail("decoded"))
     with pytest.raises(FileError, match="decoded cannot be written") as error:
         load(folder)
-    assert error.value.hint == f"chmod u+w {folder.parent / 'data' / 'decoded'}"
+    assert fix_text(error.value.fix) == f"chmod u+w {folder.parent / 'data' / 'decoded'}"
 
 
 def test_a_data_dir_that_can_only_be_read_still_serves_what_is_kept(

@@ -16,6 +16,7 @@ from PIL import Image, ImageCms
 
 from datm_engine.data.decoding import decode_images
 from datm_engine.errors import DataError, DatmError
+from datm_engine.hints import fix_text
 from tests.conftest import ignore
 
 Picture = Callable[..., np.ndarray]
@@ -252,7 +253,7 @@ class TestDeepColours:
         with pytest.raises(DataError, match="1 colour image of 16 bits a channel with") as error:
             read(png(values, {3: 2, 4: 6}[channels]))
         assert f"values below {(top // 256 + 1) * 256}: only" in error.value.message
-        assert f"-evaluate multiply {factor} -depth 8 'image 0'" in error.value.hint
+        assert f"-evaluate multiply {factor} -depth 8 'image 0'" in fix_text(error.value.fix)
 
     def test_few_used_bits_of_a_ppm_file_are_refused(self) -> None:
         dark = np.full((1, 1, 3), 4014, ">u2").tobytes()
@@ -282,7 +283,7 @@ class TestDeepGreysWithTransparency:
     def test_few_used_bits_are_refused(self) -> None:
         with pytest.raises(DataError, match="1 grey image with transparency of 16 bits") as error:
             read(png(np.array([[[4095, 65535]]], np.uint16), 4))
-        assert "-evaluate multiply 16 -depth 8 'image 0'" in error.value.hint
+        assert "-evaluate multiply 16 -depth 8 'image 0'" in fix_text(error.value.fix)
 
     def test_beside_others_each_kind_is_counted(self) -> None:
         white = np.full((1, 1, 4), 65535, np.uint16)
@@ -343,7 +344,7 @@ class TestHeic:
         monkeypatch.setitem(sys.modules, "pillow_heif", None)
         with pytest.raises(DatmError, match="reading image 0 takes a package") as error:
             read(content)
-        assert error.value.hint == "pip install 'datm[heic]'"
+        assert fix_text(error.value.fix) == "pip install 'datm[heic]'"
 
 
 def test_an_empty_file_is_called_that() -> None:

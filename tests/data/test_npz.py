@@ -14,6 +14,7 @@ import pytest
 from scipy.io import savemat
 
 from datm_engine.errors import DataError
+from datm_engine.hints import fix_text
 from datm_engine.settings.image_size import Shape
 
 from .conftest import count, notes, npz, peek
@@ -122,7 +123,7 @@ def test_arrays_that_are_no_dataset_are_refused(
 ) -> None:
     with pytest.raises(DataError, match=message) as error:
         load(npz(tmp_path / "k.npz", **arrays))
-    assert str(tmp_path / "k.npz") in error.value.hint
+    assert str(tmp_path / "k.npz") in fix_text(error.value.fix)
     assert "\n" not in error.value.message
 
 

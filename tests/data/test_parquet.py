@@ -14,6 +14,7 @@ from PIL import Image
 
 from datm_engine.data import datasets
 from datm_engine.errors import DataError, DatmError
+from datm_engine.hints import fix_text
 from datm_engine.settings.image_size import Shape
 
 from .conftest import LABELS
@@ -91,8 +92,8 @@ def test_what_does_not_fit_is_reported(
     write(tmp_path / "d" / "test.parquet")
     with pytest.raises(DataError, match=message) as error:
         load(tmp_path / "d")
-    assert error.value.hint.startswith("python -c 'import pyarrow.parquet as p; ")
-    assert "train.parquet" in error.value.hint
+    assert fix_text(error.value.fix).startswith("python -c 'import pyarrow.parquet as p; ")
+    assert "train.parquet" in fix_text(error.value.fix)
 
 
 def test_damage_and_missing_parts_are_reported(
@@ -127,7 +128,7 @@ def test_without_its_package_it_is_reported(
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(DatmError, match=r"reading train\.parquet takes a package") as result:
         load(tmp_path)
-    assert result.value.hint == "pip install 'datm[parquet]'"
+    assert fix_text(result.value.fix) == "pip install 'datm[parquet]'"
 
 
 def test_photographs_are_turned_upright_and_deep_greys_scaled(

@@ -11,6 +11,7 @@ import pytest
 
 from datm_engine.data import datasets
 from datm_engine.errors import DataError
+from datm_engine.hints import fix_text
 from datm_engine.settings.image_size import Shape
 
 from .conftest import LABELS, counted, encoded, notes
@@ -126,7 +127,7 @@ def test_configurations_are_refused_and_named_whether_or_not_their_classes_agree
                 f"{tmp_path / 'd'} has 2 configurations, each with a train part: colour, shape; "
                 "choose one"
             )
-            assert error.value.hint == f"--dataset {tmp_path / 'd' / 'colour'}"
+            assert fix_text(error.value.fix) == f"--dataset {tmp_path / 'd' / 'colour'}"
         assert load(tmp_path / "d" / "colour")[0].class_names == ("cat", "dog")
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from datm_engine.data import datasets
 from datm_engine.data.datasets import ImageSet, RealData, Shape
 from datm_engine.errors import DataError
+from datm_engine.hints import fix_text
 
 Load = Callable[..., tuple[RealData, list[Any]]]
 
@@ -141,7 +142,7 @@ def test_arrays_that_do_not_fit_are_refused(
     with pytest.raises(DataError, match=f"{path} cannot be used as a dataset: .*{said}") as error:
         load(path)
     assert "in the metadata class_names, a JSON list" in error.value.message
-    assert error.value.hint == "--help"
+    assert fix_text(error.value.fix) == "--help"
     if case in WRONG:
         with pytest.raises(DataError, match=said):
             datasets.peek(str(path), data_dir=tmp_path)
@@ -172,7 +173,7 @@ def test_a_file_cut_short_is_named(load: Load, path: Path, tmp_path: Path, kept:
     for attempt in (lambda: load(path), lambda: datasets.peek(str(path), data_dir=tmp_path)):
         with pytest.raises(DataError, match=f"{path} cannot be read") as error:
             attempt()
-        assert str(path) in error.value.hint
+        assert str(path) in fix_text(error.value.fix)
 
 
 def test_a_file_that_may_not_be_read_is_named(load: Load, path: Path) -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 from datm_engine.data import datasets
 from datm_engine.data.datasets import RealData, Shape
 from datm_engine.errors import DataError
+from datm_engine.hints import fix_text
 
 Load = Callable[..., tuple[RealData, list[Any]]]
 Picture = Callable[..., np.ndarray]
@@ -83,7 +84,7 @@ class TestTinyImageNet:
         with pytest.raises(DataError) as error:
             load("tinyimagenet")
         assert error.value.message == f"tinyimagenet is not at {tmp_path}/data/tiny-imagenet-200"
-        assert f"unzip -q tiny-imagenet-200.zip -d {tmp_path}/data" in error.value.hint
+        assert f"unzip -q tiny-imagenet-200.zip -d {tmp_path}/data" in fix_text(error.value.fix)
 
     def test_names_an_image_that_is_annotated_but_missing(self, load: Load, archive: Path) -> None:
         (archive / "val" / "images" / "val_1.JPEG").unlink()

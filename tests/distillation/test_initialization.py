@@ -15,7 +15,7 @@ from datm_engine.distillation.initialization import (
     permuted_by_class,
     random_images,
 )
-from datm_engine.errors import DataError
+from datm_engine.errors import DataError, Setting
 from datm_engine.networks.weights import FlatNetwork
 
 CLASSES = 3
@@ -114,5 +114,5 @@ def test_random_images_are_of_their_class_and_seeded() -> None:
 def test_ipc_above_what_a_class_has() -> None:
     with pytest.raises(DataError, match="class deer has: 3 training images") as raised:
         check_ipc(torch.tensor([0, 0, 0, 0, 1, 1, 1]), ["cat", "deer"], 4)
-    assert raised.value.hint == "--ipc 3"
+    assert raised.value.fix == Setting("ipc", 3)
     check_ipc(torch.tensor([0, 0, 1, 1]), ["cat", "deer"], 2)

@@ -17,6 +17,7 @@ from datm_engine.distillation.loop import APPROXIMATE, distill
 from datm_engine.errors import MatchingError
 from datm_engine.experts.train import expert_network, train_experts
 from datm_engine.experts.trajectories import ExpertSet
+from datm_engine.hints import fix_text
 from datm_engine.runs.checkpoint import Checkpoint
 from datm_engine.runs.directory import Run
 from datm_engine.runs.events import (
@@ -99,7 +100,7 @@ def test_a_run_that_never_steps_ends_with_an_explanation(make_config: Make, walk
     assert isinstance(error, MatchingError)
     assert "no step was taken in the last 3 iterations" in error.message
     assert "above the threshold" in error.message
-    assert "--set distill.threshold=" in error.hint
+    assert "--set distill.threshold=" in fix_text(error.fix)
     assert Checkpoint.load(run.checkpoint).progress.iteration == 3
 
 

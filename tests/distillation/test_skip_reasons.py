@@ -10,6 +10,7 @@ import torch
 from datm_engine.distillation import skip_reasons
 from datm_engine.distillation.skip_reasons import change_for
 from datm_engine.errors import ConfigError
+from datm_engine.hints import fix_text
 from datm_engine.settings.config import Config
 
 Make = Callable[..., Config]
@@ -43,8 +44,8 @@ def test_the_advice_fits_the_reason(
 ) -> None:
     rates = {"syn_lr": 0.01, "lr_lr": 1e-5, "lr_images": 100.0, "lr_labels": 2.0}
     settings = make_config(distill=rates).distill
-    change = change_for(refused, settings, learned(**now), loss)
-    assert change == f"--set distill.{expected}"
+    fix = change_for(refused, settings, learned(**now), loss)
+    assert fix_text(fix) == f"--set distill.{expected}"
 
 
 def test_settings_must_be_finite(make_config: Make) -> None:

@@ -18,6 +18,7 @@ from datm_engine.evaluation.expert_baselines import BY_EXPERTS, ExpertBaselines,
 from datm_engine.experts.curriculum import el2n
 from datm_engine.experts.train import expert_network, open_experts, train_experts
 from datm_engine.experts.trajectories import ExpertSet
+from datm_engine.hints import fix_text
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.events import Noted, SelectionProgress
 from datm_engine.settings.config import Config
@@ -164,7 +165,7 @@ def test_experts_are_opened_as_they_are_and_never_trained(
     other = make_config(experts={"lr": 0.3})
     with pytest.raises(FileError, match="no experts of these settings") as refused:
         open_experts(other, data, network.layout, tmp_path, "float32", "datm experts --x")
-    assert refused.value.hint == "datm experts --x"
+    assert fix_text(refused.value.fix) == "datm experts --x"
     with pytest.raises(FileError):
         open_experts(config, data, network.layout, tmp_path, "bfloat16", "datm experts")
     assert sorted(tmp_path.rglob("*")) == before

@@ -15,7 +15,7 @@ import torch
 from datm_engine.compute.ranks import Ranks
 from datm_engine.compute.runtime import Runtime, generator
 from datm_engine.data.prepared import PreparedData, prepare
-from datm_engine.errors import DatmError, Stopped
+from datm_engine.errors import DatmError, Setting, Stopped
 from datm_engine.experts.curriculum import (
     EASY_FIRST,
     SCORERS,
@@ -189,4 +189,4 @@ def test_a_diverging_network_is_explained(
     wild = make_config(network={"norm": "none"}, experts={**EASY, "lr": 1e9})
     with pytest.raises(DatmError, match="network 0 for scores of difficulty diverged") as raised:
         finished(train_experts, wild, digits, tmp_path, cpu)
-    assert raised.value.hint == "--set experts.lr=5e+08"
+    assert raised.value.fix == Setting("experts.lr", 5e08)

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import PreparedData
-from datm_engine.errors import DatmError, FileError, Stopped
+from datm_engine.errors import DatmError, FileError, Setting, Stopped
 from datm_engine.experts.train import expert_facts, expert_network, train_experts
 from datm_engine.experts.trajectories import ExpertSet, fingerprint
+from datm_engine.hints import fix_text
 from datm_engine.runs.events import ExpertEpoch, ExpertsPlanned, ExpertTrained, Noted
 from datm_engine.settings.config import Config
 
@@ -207,7 +208,7 @@ def test_a_damaged_expert_is_named_and_nothing_is_lost(
     with pytest.raises(FileError) as raised:
         finished(train_experts, make_config(), digits, tmp_path, cpu)
     assert str(experts.path(0)) in raised.value.message
-    assert raised.value.hint == f"rm {experts.path(0)}"
+    assert fix_text(raised.value.fix) == f"rm {experts.path(0)}"
     experts.path(0).unlink()  # as the hint says
     finished(train_experts, make_config(), digits, tmp_path, cpu)
     assert experts.path(0).read_bytes() == whole
@@ -221,7 +222,7 @@ def test_a_diverging_expert_is_explained(
         DatmError, match=r"expert 0 diverged in epoch \d: its loss is nan"
     ) as raised:
         finished(train_experts, wild, digits, tmp_path, cpu)
-    assert raised.value.hint == "--set experts.lr=5e+08"
+    assert raised.value.fix == Setting("experts.lr", 5e08)
 
 
 def test_one_that_diverges_in_its_last_step_is_not_kept(

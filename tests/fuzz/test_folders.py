@@ -16,6 +16,7 @@ from PIL import Image
 
 from datm_engine.data import datasets
 from datm_engine.errors import DatmError
+from datm_engine.hints import fix_text
 from tests.conftest import dataset_settings, ignore
 from tests.fuzz.conftest import Answer, assert_fine_or_two_lines, damaged, write
 
@@ -45,7 +46,7 @@ def try_(folder: Path, data_dir: Path, resolution: int | str = 8) -> None:
         )
     except DatmError as problem:
         assert problem.message
-        assert problem.hint
+        assert fix_text(problem.fix)
 
 
 @given(

@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 from datm_engine.data import datasets
 from datm_engine.data.decoding import decode_images
 from datm_engine.errors import DataError, DatmError
+from datm_engine.hints import fix_text
 from datm_engine.runs.events import Event, Noted
 from tests.conftest import dataset_settings, ignore
 from tests.fuzz.conftest import damaged, write
@@ -140,7 +141,7 @@ def test_any_layout(layout: list[tuple[str, str, str, int]], sound: bool, tmp_pa
     try:
         data = datasets.load(dataset_settings(root), data_dir, emit=events.append)
     except DatmError as problem:
-        assert problem.hint
+        assert fix_text(problem.fix)
         return
     parts = (data.train, data.validation, data.test)
     used = [shade for part in parts for shade in part.images[:, 0, 0, 0].tolist()]

@@ -22,6 +22,7 @@ from datm_engine.data.readers import safetensors_file
 from datm_engine.data.readers.safetensors_file import SafetensorsReader
 from datm_engine.errors import DatmError
 from datm_engine.experts.trajectories import ExpertSet
+from datm_engine.hints import fix_text
 from datm_engine.networks.weights import Layout
 from datm_engine.runs.checkpoint import Checkpoint, Progress
 from datm_engine.runs.directory import Run
@@ -110,7 +111,7 @@ def try_(kind: str, content: bytes, folder: Path) -> bool:
         read(path)
     except DatmError as problem:
         assert problem.message
-        assert problem.hint
+        assert fix_text(problem.fix)
         return False
     return True
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 
-from datm_engine.errors import ConfigError
+from datm_engine.errors import ConfigError, Setting
 from datm_engine.interop import ddranking, tensor_files
 from datm_engine.synthetic import SyntheticSet
 
@@ -89,5 +89,5 @@ def test_the_settings_are_yaml(make_set: MakeSet, tmp_path: Path) -> None:
 def test_a_dataset_it_does_not_know_is_refused(tmp_path: Path, make_set: MakeSet) -> None:
     with pytest.raises(ConfigError, match="and not digits") as refused:
         ddranking.export(tmp_path / "out", make_set(dataset="digits"))
-    assert refused.value.hint == "--format official"
+    assert refused.value.fix == Setting("format", "official")
     assert not (tmp_path / "out").exists()

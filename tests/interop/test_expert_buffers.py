@@ -12,10 +12,11 @@ import torch
 
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import PreparedData
-from datm_engine.errors import ConfigError, DatmError, FileError
+from datm_engine.errors import ConfigError, DatmError, FileError, Setting
 from datm_engine.experts.imported import open_imported
 from datm_engine.experts.train import train_experts
 from datm_engine.experts.trajectories import ExpertSet
+from datm_engine.hints import fix_text
 from datm_engine.interop.expert_buffers import check_accuracy, import_buffers, lowest_plausible
 from datm_engine.networks.weights import FlatNetwork, Layout
 from datm_engine.networks.zoo import build
@@ -116,11 +117,11 @@ def test_another_network_is_reported_with_the_setting_that_fits(
     official_buffer(path, **made)
     with pytest.raises(ConfigError) as refused:
         imports(path)
-    assert refused.value.hint == hint
+    assert fix_text(refused.value.fix) == hint
     assert not (tmp_path / "experts").exists(), "nothing is left behind"
     with pytest.raises(ConfigError) as other:
         imports(path, network={"norm": "none", **made})
-    assert other.value.hint == "--set network.norm=instance"
+    assert other.value.fix == Setting("network.norm", "instance")
 
 
 def test_what_would_be_another_function_is_refused(
@@ -192,7 +193,7 @@ def test_experts_that_do_not_move_are_refused(
     with pytest.raises(FileError, match=expected) as refused:
         imports(path)
     assert "keeps references to the weights" in refused.value.message
-    assert refused.value.hint == "datm experts --dataset digits"
+    assert fix_text(refused.value.fix) == "datm experts --dataset digits"
     assert not list(tmp_path.glob("experts/*/experts.json")), "no set is left that a run could use"
 
 
@@ -205,7 +206,7 @@ def test_a_run_refuses_a_set_imported_before_that_does_not_move(
     config = make_config(experts={"imported": experts.folder.name})
     with pytest.raises(FileError, match=r"expert-0001\.safetensors does not move") as refused:
         open_imported(config, "digits", CLASSES, experts.layout, experts.folder.parent)
-    assert refused.value.hint == "--set experts.imported=none"
+    assert refused.value.fix == Setting("experts.imported", "none")
 
 
 def test_that_they_do_not_move_is_reported_before_their_shapes(
@@ -330,7 +331,7 @@ def test_a_run_of_something_else_does_not_take_them(
     assert opened({}) == experts
     with pytest.raises(ConfigError, match=expected) as refused:
         opened(over)
-    assert refused.value.hint == hint
+    assert fix_text(refused.value.fix) == hint
 
 
 def test_an_import_that_was_cut_off_is_no_set(

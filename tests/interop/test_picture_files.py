@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from datm_engine.errors import DatmError
+from datm_engine.hints import fix_text
 from datm_engine.interop import picture_files
 from datm_engine.synthetic import SyntheticSet
 
@@ -73,5 +74,5 @@ def test_parquet_without_its_package_is_reported(
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(DatmError, match="--format parquet takes a package") as raised:
         picture_files.save_parquet(tmp_path / "out", make_set())
-    assert raised.value.hint == "pip install 'datm[parquet]'"
+    assert fix_text(raised.value.fix) == "pip install 'datm[parquet]'"
     assert not (tmp_path / "out").exists()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from datm_engine.errors import ConfigError, DataError, FileError
+from datm_engine.errors import ConfigError, DataError, FileError, Setting
 from datm_engine.interop import imported_sets, tensor_files
 from tests.interop.conftest import (
     hard,
@@ -77,7 +77,7 @@ def test_one_of_several_experiments_is_chosen(tmp_path: Path) -> None:
     assert (first.experiments, first.classes) == (2, 3)
     with pytest.raises(ConfigError) as refused:
         tensor_files.read_set([path], experiment=2)
-    assert refused.value.hint == "--experiment 1"
+    assert refused.value.fix == Setting("experiment", 1)
 
 
 def test_dc_bench_gets_the_top_class_of_soft_labels(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_pixels_are_read_as_pixels_and_want_their_dataset(tmp_path: Path) -> Non
     assert torch.equal(foreign.images, pixels)
     with pytest.raises(ConfigError, match="uint8 pixels") as refused:
         imported_sets.without_dataset(foreign, 0.01)
-    assert refused.value.hint == "--dataset cifar10"
+    assert refused.value.fix == Setting("dataset", "cifar10")
 
 
 def test_tensors_of_a_gpu_are_read_on_the_cpu(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from datm_engine.errors import ConfigError, DatmError
+from datm_engine.errors import ConfigError, DatmError, Setting
+from datm_engine.hints import fix_text
 from datm_engine.interop import tracking
 from datm_engine.runs.directory import Run
 from datm_engine.runs.events import CandidateScored, Evaluated, Event, Matched, Noted
@@ -165,9 +166,9 @@ def test_weights_and_biases_itself_takes_it_offline(
 
 
 def test_an_unknown_tracker_is_reported() -> None:
-    with pytest.raises(ConfigError, match="--log mlflow") as raised:
+    with pytest.raises(ConfigError, match="log mlflow") as raised:
         tracking.parse("mlflow")
-    assert raised.value.hint == "--log tensorboard,wandb"
+    assert raised.value.fix == Setting("log", "tensorboard,wandb")
     assert tracking.parse(None) == ()
 
 
@@ -178,4 +179,4 @@ def test_a_tracker_that_is_not_installed_is_reported(
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(DatmError, match=f"--log {name}") as raised:
         tracking.parse(name)
-    assert raised.value.hint == f"pip install 'datm[{name}]'"
+    assert fix_text(raised.value.fix) == f"pip install 'datm[{name}]'"

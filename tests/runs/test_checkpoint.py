@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from datm_engine.errors import FileError
+from datm_engine.hints import fix_text
 from datm_engine.runs.checkpoint import Checkpoint, Progress, earlier
 
 
@@ -61,8 +62,8 @@ def test_damage_hints_at_the_one_before(path: Path) -> None:
     flip(path, -1)
     with pytest.raises(FileError, match="not what was written") as raised:
         Checkpoint.load(path)
-    assert "at iteration 2" in raised.value.hint
-    subprocess.run(shlex.split(raised.value.hint, comments=True), check=True)
+    assert "at iteration 2" in fix_text(raised.value.fix)
+    subprocess.run(shlex.split(fix_text(raised.value.fix), comments=True), check=True)
     assert Checkpoint.load(path).progress.iteration == 2
 
 
@@ -71,7 +72,7 @@ def test_without_a_sound_one_the_run_starts_again(path: Path) -> None:
         each.write_bytes(each.read_bytes()[:100])
     with pytest.raises(FileError, match="is damaged") as raised:
         Checkpoint.load(path)
-    assert raised.value.hint.startswith(f"mv {path} {path}.damaged")
+    assert fix_text(raised.value.fix).startswith(f"mv {path} {path}.damaged")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from datm_engine.errors import DatmError, FileError, RunError
+from datm_engine.errors import DatmError, FileError, RunError, Setting
+from datm_engine.hints import fix_text
 from datm_engine.runs.directory import Run, free_name
 from datm_engine.runs.events import Event, Noted, RunEnded
 from tests.runs.conftest import Make, matched, plain, started, write
@@ -36,10 +37,10 @@ def test_a_failing_stage_is_recorded_with_why(run: Run) -> None:
 def test_a_hint_that_changes_something_is_made_whole(run: Run) -> None:
     run.update(run.config(), options={"data_dir": "/my data", "device": "cpu"})
     with pytest.raises(DatmError) as raised:
-        fail(run, DatmError("too many", "--ipc 3"))
+        fail(run, DatmError("too many", Setting("ipc", 3)))
     config = f"--config {run.path / 'run.json'} --runs-dir {run.path.parent}"
     expected = f"datm distill {config} --data-dir '/my data' --device cpu --ipc 3"
-    assert raised.value.hint == run.events()[-1].hint == expected  # type: ignore[attr-defined]
+    assert raised.value.command == run.events()[-1].hint == expected  # type: ignore[attr-defined]
 
 
 def test_a_fault_is_recorded_with_a_command_too(run: Run) -> None:
@@ -77,7 +78,7 @@ def test_a_full_disk_while_events_are_written(small_disk: Path, make_config: Mak
 
     with pytest.raises(FileError, match=r"events.jsonl cannot be written: No space") as raised:
         log()
-    assert raised.value.hint == f"df -h {run.path}"
+    assert fix_text(raised.value.fix) == f"df -h {run.path}"
     assert run.events() == history, "what was history whole, and no half a line"
     filler.unlink()
     write(run, Noted(text="next"))
@@ -105,7 +106,7 @@ def test_a_run_on_a_disk_that_is_read_only_is_reported(
     monkeypatch.setattr("fcntl.flock", refuse)
     with pytest.raises(FileError, match="cannot be written: Read-only file system") as raised:
         run.recording().__enter__()
-    assert raised.value.hint == f"df -h {run.path}"
+    assert fix_text(raised.value.fix) == f"df -h {run.path}"
 
 
 def test_a_run_that_failed_before_a_checkpoint_is_replaced(run: Run, make_config: Make) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from datm_engine.errors import RunError
+from datm_engine.hints import fix_text
 from datm_engine.runs.manifest import Manifest
 
 FIELDS: dict[str, Any] = {
@@ -35,7 +36,7 @@ def test_a_file_cut_short(folder: Path) -> None:
     (folder / "run.json").write_text("{")
     with pytest.raises(RunError, match="is damaged") as raised:
         Manifest.load(folder)
-    assert raised.value.hint == f"datm runs --runs-dir {folder.parent}"
+    assert fix_text(raised.value.fix) == f"datm runs --runs-dir {folder.parent}"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datm_engine.errors import ConfigError
+from datm_engine.errors import ConfigError, Setting
 from datm_engine.runs import names
 
 
@@ -50,12 +50,12 @@ def test_names_that_can_be_used(name: str) -> None:
 def test_names_that_cannot(name: str) -> None:
     with pytest.raises(ConfigError) as raised:
         names.valid_name(name, "my-run")
-    assert f"--name {name!r} cannot be a folder's name: a name has 1 to 100 letters, digits" in (
+    assert f"name {name!r} cannot be a folder's name: a name has 1 to 100 letters, digits" in (
         raised.value.message
     )
     assert "begins with neither - nor ., ends with neither . nor a space" in raised.value.message
     assert "is no reserved name of Windows (CON, NUL, COM1, …)" in raised.value.message
-    assert raised.value.hint == "--name my-run"
+    assert raised.value.fix == Setting("name", "my-run")
 
 
 def test_a_name_of_too_many_bytes_says_so() -> None:

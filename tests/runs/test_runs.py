@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from datm_engine.errors import ConfigError, RunError
+from datm_engine.errors import ConfigError, RunError, Setting
 from datm_engine.runs.directory import Run, free_name
 from datm_engine.runs.events import CandidateScored, Noted, RunEnded
 from datm_engine.runs.names import name_from
@@ -156,7 +156,7 @@ def test_a_name_that_differs_in_letter_case_only_is_refused(
     Run.create(tmp_path, "first", make_config(), {})
     with pytest.raises(RunError, match="first differs from the name First in letter") as raised:
         Run.create(tmp_path, "First", make_config(), {})
-    assert raised.value.hint == "--name First-2"
+    assert raised.value.fix == Setting("name", "First-2")
     assert free_name(tmp_path, "FIRST") == "FIRST-2"
 
 
@@ -181,7 +181,7 @@ def test_a_folder_that_is_no_run_is_reported(tmp_path: Path, make_config: Make) 
     (tmp_path / "one").mkdir()
     with pytest.raises(RunError, match="exists and is not a run") as raised:
         Run.create(tmp_path, "one", make_config(), {})
-    assert raised.value.hint == "--name one-2"
+    assert raised.value.fix == Setting("name", "one-2")
 
 
 def test_a_run_is_there_whole_or_not_at_all(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from datm_engine.data.datasets import Shape
-from datm_engine.errors import ConfigError
+from datm_engine.errors import ConfigError, Setting
+from datm_engine.hints import fix_text
 from datm_engine.settings import config, presets
 from datm_engine.settings.choose_preset import choose
 from tests.settings.test_presets import built
@@ -128,7 +129,7 @@ def test_the_presets_themselves_are_left_as_they_are() -> None:
 def test_an_unknown_preset_is_an_error_with_the_nearest_name(wrong: str, near: str) -> None:
     with pytest.raises(ConfigError, match=f"did you mean {near}") as error:
         choose("cifar10", 1, wrong, None)
-    assert error.value.hint == f"--preset {near}"
+    assert error.value.fix == Setting("preset", near)
 
 
 def test_what_resembles_no_preset_is_an_error_that_lists_the_families() -> None:
@@ -140,4 +141,4 @@ def test_what_resembles_no_preset_is_an_error_that_lists_the_families() -> None:
 def test_nothing_to_choose_from_is_an_error(dataset: str | None, ipc: int) -> None:
     with pytest.raises(ConfigError) as error:
         choose(dataset, ipc, None, None)
-    assert error.value.hint
+    assert fix_text(error.value.fix)

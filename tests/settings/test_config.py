@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from datm_engine.errors import ConfigError
+from datm_engine.hints import fix_text
 from datm_engine.settings import presets
 from datm_engine.settings.config import (
     Config,
@@ -26,7 +27,7 @@ def problem(**over: dict[str, Any]) -> str:
     with pytest.raises(ConfigError) as raised:
         build(overlay(presets.load("digits-ipc1"), over), "here")
     assert raised.value.message.startswith("here: ")
-    assert raised.value.hint
+    assert fix_text(raised.value.fix)
     return raised.value.message
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from datm_engine.errors import ConfigError
+from datm_engine.errors import ConfigError, Setting
 from datm_engine.settings import config, presets
 from datm_engine.settings.choose_preset import choose, with_method
 from tests.settings.test_presets import built
@@ -133,4 +133,4 @@ def test_an_unknown_method_is_an_error_with_the_nearest(wrong: str, hint: str) -
     chosen = choose("digits", 1, None, None)
     with pytest.raises(ConfigError, match=f"there is no method {wrong}.*{hint}") as error:
         with_method(chosen, wrong)
-    assert error.value.hint == f"--method {hint}"
+    assert error.value.fix == Setting("method", hint)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from datm_engine.errors import ConfigError
+from datm_engine.hints import fix_text
 from datm_engine.settings import presets
 from datm_engine.settings.config import Config, build, overlay, parse_assignments
 from datm_engine.settings.messages import fields
@@ -229,7 +230,7 @@ def test_what_is_no_published_file_is_one_problem(text: str, message: str, tmp_p
         read_published_yaml(path)
     assert raised.value.message.startswith(f"{path}: {message}")
     assert "\n" not in raised.value.message
-    assert raised.value.hint == f"ls -l {path}"
+    assert fix_text(raised.value.fix) == f"ls -l {path}"
 
 
 def test_aliases_that_grow_without_end_are_a_short_problem(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from datm_engine.errors import ConfigError
+from datm_engine.errors import ConfigError, Setting
 from datm_engine.settings.derived.window_rules import THIRDS, third
 
 # Epochs and M; then the start epochs of each third, 0 … epochs − M shared out among them.
@@ -30,5 +30,5 @@ def test_thirds_of_the_experts_epochs(epochs: int, apart: int) -> None:
 def test_too_few_epochs_for_thirds_are_refused() -> None:
     with pytest.raises(ConfigError, match="too few start epochs") as error:
         third(3, 2, "early")
-    assert error.value.hint == "--set experts.epochs=4"
+    assert error.value.fix == Setting("experts.epochs", 4)
     assert third(4, 2, "late") == (2, 3, 3)

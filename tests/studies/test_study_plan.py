@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from datm_engine.errors import ConfigError
+from datm_engine.errors import ConfigError, Setting
 from datm_engine.settings.config import differences
 from datm_engine.studies.study_plan import (
     EVERY_LOSS,
@@ -98,7 +98,7 @@ def test_too_few_epochs_for_thirds_are_refused() -> None:
     )
     with pytest.raises(ConfigError, match="too few start epochs") as raised:
         plan_windows("digits", {1: short})
-    assert raised.value.hint == "--set experts.epochs=3"
+    assert raised.value.fix == Setting("experts.epochs", 3)
 
 
 @pytest.mark.parametrize(("iterations", "interval"), [(150, 30), (8, 1), (3, 1)])

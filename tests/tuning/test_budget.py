@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from datm_engine.errors import ConfigError
+from datm_engine.errors import ConfigError, Setting
 from datm_engine.tuning.trial_scheduler import Budget, parse_budget
 
 
@@ -27,8 +27,8 @@ def test_trials_or_a_time(text: str, budget: Budget) -> None:
 def test_nonsense_is_reported_with_what_can_be_typed(text: str) -> None:
     with pytest.raises(ConfigError) as raised:
         parse_budget(text)
-    assert f"--budget {text}" in raised.value.message
-    assert raised.value.hint == "--budget 20"
+    assert f"budget {text}" in raised.value.message
+    assert raised.value.fix == Setting("budget", 20)
 
 
 def test_each_bounds_what_it_names() -> None:

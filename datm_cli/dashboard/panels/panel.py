@@ -10,6 +10,7 @@ from textual.widgets import Static
 from datm_cli.text.escapes import printable
 from datm_cli.text.plots import BAD
 from datm_engine.errors import DatmError
+from datm_engine.hints import fix_text
 from datm_engine.runs.state import RunState
 
 
@@ -57,4 +58,4 @@ def panel_title(title: str, *remarks: str) -> str:
 
 def error_text(error: DatmError) -> str:
     """The message and the hint, a line each."""
-    return f"{printable(error.message)}\n{printable(error.hint)}"
+    return f"{printable(error.message)}\n{printable(fix_text(error.fix))}"

@@ -16,6 +16,7 @@ import typer
 from datm_cli import options
 from datm_cli.text import output
 from datm_engine.errors import ConfigError, DatmError
+from datm_engine.hints import fix_text
 
 if TYPE_CHECKING:
     from datm_cli.screen.full_screen import FullScreenApp
@@ -85,7 +86,7 @@ def main() -> None:
     try:
         app()
     except DatmError as error:
-        output.tell_error(error.message, error.hint, as_json=False)
+        output.tell_error(error.message, fix_text(error.fix), as_json=False)
         raise SystemExit(error.exit_code) from None
 
 

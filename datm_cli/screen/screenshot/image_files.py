@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from datm_cli.screen.screenshot.screen_cells import ScreenCells
-from datm_engine.errors import ConfigError
+from datm_engine.errors import ConfigError, Setting
 from datm_engine.files import replacing
-from datm_engine.hints import command
 
 FORMATS = (".svg", ".png")
 MOST_BYTES = 200  # of a name; file systems allow 255
@@ -27,7 +26,7 @@ def save(cells: ScreenCells, path: Path) -> None:
     if suffix not in FORMATS:
         raise ConfigError(
             f"{path}: a screen is saved as {' or '.join(FORMATS)}",
-            command("--out", path.with_suffix(".svg")),
+            Setting("out", path.with_suffix(".svg")),
         )
     if suffix == ".svg":
         from datm_cli.screen.screenshot.svg import to_svg

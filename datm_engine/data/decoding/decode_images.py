@@ -32,7 +32,7 @@ from datm_engine.data.decoding.image_file import (
     UnsupportedImageError,
 )
 from datm_engine.data.image_sets import ImageSet, PartName
-from datm_engine.errors import ConfigError, DataError
+from datm_engine.errors import ConfigError, DataError, Setting
 from datm_engine.files import cannot_read
 from datm_engine.formatting import byte_size
 from datm_engine.runs.events import DatasetProgress, Emit
@@ -229,7 +229,7 @@ def _empty(n: int, channels: int, size: Size) -> Pixels:
         raise ConfigError(
             f"{n} images of {width}×{height} need "
             f"{byte_size(n * channels * height * width)} of memory",
-            "--resolution 64",
+            Setting("resolution", 64),
         ) from None
 
 
@@ -257,5 +257,5 @@ def _sizes_differ(first: Path, size: Size, other: Path, other_size: Size) -> Con
     return ConfigError(
         f"images differ in size: {first} is {size[0]}×{size[1]}, "
         f"{other} is {other_size[0]}×{other_size[1]}",
-        f"--resolution {min(64, *size, *other_size)}",
+        Setting("resolution", min(64, *size, *other_size)),
     )

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from datm_engine.data.decoding.image_file import ImageProperties, bits_of
-from datm_engine.errors import DataError
+from datm_engine.errors import DataError, Setting
 from datm_engine.formatting import plural
 from datm_engine.hints import command
 
-SKIP_DAMAGED = "--set dataset.skip_damaged=true"
+SKIP_DAMAGED = Setting("dataset.skip_damaged", True)
 _NAMED = 10  # damaged images in an error's message
 _REMOVED = 100  # damaged images in one command
 _UPPER_NEEDED = 64  # of 256: values that need 15 bits or more

@@ -20,7 +20,7 @@ from datm_engine.data.readers.array_files import (
     Contents,
     damage_as_error,
 )
-from datm_engine.errors import DataError
+from datm_engine.errors import DataError, Setting
 from datm_engine.hints import command
 
 _NAME = re.compile(
@@ -78,7 +78,7 @@ def _parts(path: Path) -> dict[PartName, Arrays]:
         example = next(iter(next(iter(sets.values())).values()))
         raise DataError(
             f"{folder} has the files of {len(sets)} datasets: {known}; choose one by its file",
-            command("--dataset", example),
+            Setting("dataset", example),
         )
     files = next(iter(sets.values()), {})
     return {part: _arrays(path) for part, path in files.items()}

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from datm_engine.data.decoding.image_file import EXTENSIONS
 from datm_engine.data.image_sets import PartName, part_of
-from datm_engine.errors import DataError
+from datm_engine.errors import DataError, Setting
 from datm_engine.hints import command
 
 SUFFIX = ".parquet"
@@ -170,7 +170,7 @@ def _several(root: Path, folders: list[Path]) -> DataError:
     return DataError(
         f"{root} has {len(folders)} configurations, each with a train part: {named}{more}; "
         "choose one",
-        command("--dataset", inside),
+        Setting("dataset", inside),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from datm_engine.errors import ConfigError
+from datm_engine.errors import ConfigError, Setting
 from datm_engine.settings.derived.clock import epoch_of, first, progress, reached
 from datm_engine.settings.derived.values import Derived, Value
 
@@ -202,7 +202,7 @@ def third(epochs: int, expert_epochs: int, which: Third) -> tuple[int, int, int]
         raise ConfigError(
             f"experts of {epochs} epochs, matched {expert_epochs} apart, have too few start epochs "
             "for thirds of them",
-            f"--set experts.epochs={expert_epochs + len(THIRDS) - 1}",
+            Setting("experts.epochs", expert_epochs + len(THIRDS) - 1),
         )
     number = THIRDS.index(which)
     lower, upper = (starts * k // len(THIRDS) for k in (number, number + 1))

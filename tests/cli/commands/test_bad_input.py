@@ -71,7 +71,7 @@ def test_a_run_that_goes_on_finds_its_experts_from_anywhere(
 def test_each_command_hints_at_itself(command: str, datm: Datm, run: Path) -> None:
     subject = [run] if command == "evaluate" else []
     device = datm(command, *subject, "--device", "tpu")
-    assert_two_lines(device, 2, "--device tpu", f"datm {command} ")
+    assert_two_lines(device, 2, "device tpu", f"datm {command} ")
     assert "--device auto" in device.hint
     wrong = datm(command, *subject, "--set", "experts.count=x")
     assert_two_lines(wrong, 2, "experts.count = 'x'", f"datm {command} --help")
@@ -102,14 +102,14 @@ def test_a_key_is_given_once(datm: Datm, settings: Path) -> None:
 
 def test_names_that_are_no_folders(datm: Datm, settings: Path) -> None:
     answer = datm("distill", "--config", settings, "--quiet", "--name", "a/b")
-    assert_two_lines(answer, 2, "--name 'a/b' cannot be a folder's name", "--name my-run")
+    assert_two_lines(answer, 2, "name 'a/b' cannot be a folder's name", "--name my-run")
     assert follow(datm, answer).code == 0
     dash = datm("distill", "--config", settings, "--quiet", "--name=-x")
     assert_two_lines(dash, 2, "begins with neither - nor .", "--name my-run")
     study = datm("study", "window", "--config", settings, "--name", "x" * 61)
     assert_two_lines(study, 2, "a name has 1 to 60 letters", "--name my-study")
     tune = datm("tune", "--config", settings, "--name", "con")
-    assert_two_lines(tune, 2, "--name 'con' cannot be a folder's name", "--name my-tune")
+    assert_two_lines(tune, 2, "name 'con' cannot be a folder's name", "--name my-tune")
 
 
 def test_a_name_with_spaces_is_quoted_in_every_hint(datm: Datm, settings: Path) -> None:

@@ -15,6 +15,7 @@ from datm_cli.text.expert_report import ExpertReport, shown_epochs
 from datm_engine.compute.ranks import Ranks
 from datm_engine.errors import ConfigError
 from datm_engine.experts.learning_curves import LearningCurves, read_learning_curves
+from datm_engine.hints import HELP
 from datm_engine.runs.directory import Run
 from datm_engine.settings.config import Config
 from tests.cli.conftest import Answer, assert_two_lines
@@ -188,7 +189,7 @@ def test_settings_are_settled_by_the_first_rank_for_all(
     datm: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def first(ranks: Ranks, value: Callable[[], Any]) -> Any:
-        raise ConfigError("asked of the first rank", "--help")
+        raise ConfigError("asked of the first rank", HELP)
 
     monkeypatch.setattr(Ranks, "first", first)
     assert_two_lines(datm("experts"), 2, "asked of the first rank", "datm experts --help")

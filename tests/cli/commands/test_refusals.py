@@ -63,7 +63,7 @@ def test_bad_settings(datm: Callable[..., Answer], settings: Path) -> None:
     short = datm("distill", "--config", settings, "--set", "experts.epochs=2")
     assert_two_lines(short, 2, "experts.epochs = 2 is too short for the window", "datm")
     assert_two_lines(datm("distill", "--preset", "cifar9"), 2, "no preset cifar9", "cifar10")
-    assert_two_lines(datm("distill", "--device", "tpu"), 2, "--device tpu", "--device auto")
+    assert_two_lines(datm("distill", "--device", "tpu"), 2, "device tpu", "--device auto")
     assert_two_lines(datm("distill", "--ipcs", 1), 2, "No such option: --ipcs", "distill --help")
     assert_two_lines(datm("distill", "--config", "no.toml"), 2, "no.toml", "ls -l .")
     assert_two_lines(datm("inspect", "nowhere"), 1, "nowhere", "datm runs")

@@ -9,6 +9,7 @@ from textual.pilot import Pilot
 
 from datm_cli.gallery import gallery_set
 from datm_engine.errors import ConfigError, FileError, RunError
+from datm_engine.hints import fix_text
 from tests.cli.full_screen import until
 
 from .conftest import captions, press, walk
@@ -35,7 +36,7 @@ def test_sets_of_other_classes_are_not_compared(make_run):
     for other in (make_run("a", dataset="beasts"), make_run("b", names=("cat", "dog"))):
         with pytest.raises(ConfigError, match="only sets of the same classes") as raised:
             load_only([make_run(f"with {other.name}"), other])
-        assert raised.value.hint == f"datm inspect 'with {other.name}'"
+        assert fix_text(raised.value.fix) == f"datm inspect 'with {other.name}'"
 
 
 def load_only(targets, class_names=None):

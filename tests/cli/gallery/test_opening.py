@@ -15,6 +15,7 @@ from datm_cli.commands.inspect import inspect
 from datm_cli.gallery.gallery_app import GalleryApp
 from datm_cli.text import terminal as text_terminal
 from datm_engine.errors import ConfigError, FileError, RunError
+from datm_engine.hints import fix_text
 from tests.cli.full_screen import Terminal, needs_tmux
 from tests.conftest import ROOT
 
@@ -84,7 +85,7 @@ def test_two_are_compared_on_a_terminal_only(datm, opened, make_run, monkeypatch
     monkeypatch.setattr(text_terminal, "is_interactive", lambda: False)
     error = datm(*runs).exception
     assert isinstance(error, ConfigError)
-    assert error.hint == f"datm inspect {runs[0]}"
+    assert fix_text(error.fix) == f"datm inspect {runs[0]}"
 
 
 def test_what_is_not_there_is_reported_without_a_screen(datm, opened, make_run):
@@ -106,7 +107,7 @@ def test_real_pixels_take_the_extra(datm, opened, make_run, monkeypatch):
     monkeypatch.setitem(sys.modules, "textual_image", None)
     error = datm(make_run(), "--pixels").exception
     assert isinstance(error, ConfigError)
-    assert error.hint == "pip install 'datm[pixels]'"
+    assert fix_text(error.fix) == "pip install 'datm[pixels]'"
     assert not opened
 
 

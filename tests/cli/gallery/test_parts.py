@@ -19,6 +19,7 @@ from datm_cli.screen.screenshot import photograph
 from datm_cli.screen.screenshot.image_files import free_path
 from datm_cli.text.quadrant_pictures import size_in_cells
 from datm_engine.errors import ConfigError, FileError
+from datm_engine.hints import fix_text
 from datm_engine.runs.directory import Run
 
 from .conftest import grey
@@ -164,7 +165,7 @@ def test_a_terminal_without_pixels_is_reported(textual_image):
     textual_image.Image = type("HalfCells", (), {})
     with pytest.raises(ConfigError, match="shows no pixels") as raised:
         picture_maker(True, "datm inspect pets")
-    assert raised.value.hint == "datm inspect pets"
+    assert fix_text(raised.value.fix) == "datm inspect pets"
 
 
 def test_nothing_is_asked_of_the_terminal_without_the_option(monkeypatch):

@@ -9,6 +9,7 @@ import pytest
 
 from datm_cli.report.page import check_place, page
 from datm_engine.errors import ConfigError
+from datm_engine.hints import fix_text
 from tests.cli.conftest import Answer, assert_two_lines, recorded
 from tests.cli.dashboard.conftest import story
 
@@ -22,7 +23,7 @@ def test_only_a_page_of_its_kind_makes_way(tmp_path: Path) -> None:
         place.write_text(other)
         with pytest.raises(ConfigError, match="is there already, and no report of a run") as result:
             check_place("--to", place, "report of a run")
-        assert result.value.hint == f"--to {tmp_path / 'page-2.html'}"
+        assert fix_text(result.value.fix) == f"--to {tmp_path / 'page-2.html'}"
 
 
 def test_pages_of_others_are_left_alone(datm: Callable[..., Answer], tmp_path: Path) -> None:

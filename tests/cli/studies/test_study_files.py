@@ -10,7 +10,8 @@ import pytest
 
 from datm_cli.studies import study_files, study_tables
 from datm_cli.studies.accuracy_chart import accuracy_chart, standalone_svg
-from datm_engine.errors import ConfigError, FileError
+from datm_engine.errors import ConfigError, FileError, Setting
+from datm_engine.hints import fix_text
 from datm_engine.runs.events import Evaluated
 from datm_engine.studies.study_plan import StudyPlan, plan_methods, plan_windows
 from datm_engine.studies.study_results import StudyResult, read_study
@@ -161,7 +162,7 @@ def test_an_earlier_result_is_not_replaced_by_less(
     ):
         with pytest.raises(ConfigError, match=wrong) as raised:
             study_files.check(folder, other)
-        assert raised.value.hint == f"--to {folder}-2"
+        assert raised.value.fix == Setting("to", f"{folder}-2")
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
     (folder / "study.json").write_text("{")
     with pytest.raises(ConfigError, match="is damaged"):
@@ -174,7 +175,7 @@ def test_what_is_no_study_is_left_alone(plan: StudyPlan, tmp_path: Path) -> None
     (tmp_path / "thesis-2").write_text("")
     with pytest.raises(ConfigError, match="other files than a study's") as raised:
         study_files.check(tmp_path / "thesis", plan)
-    assert raised.value.hint == f"--to {tmp_path / 'thesis-3'}"
+    assert fix_text(raised.value.fix) == f"--to {tmp_path / 'thesis-3'}"
     with pytest.raises(FileError, match="cannot be created"):
         study_files.check(tmp_path / "thesis-2", plan)
 

@@ -240,13 +240,13 @@ def test_a_tune_without_a_score_is_replaced(tune: Callable[..., Answer]) -> None
 @pytest.mark.parametrize(
     ("words", "error", "hint"),
     [
-        (["--budget", "lots"], "--budget lots", "--budget 20"),
+        (["--budget", "lots"], "budget lots", "--budget 20"),
         (
             ["--set", "dataset.validation=0", "--set", "evaluate.selection=last"],
             "holds none",
             "=0.1",
         ),
-        (["--devices", "cpu,tpu"], "--device tpu", "--device auto"),
+        (["--devices", "cpu,tpu"], "device tpu", "--device auto"),
         (["--device", "cpu", "--devices", "cpu,cpu"], "are both given", "--devices cpu,cpu"),
         (["--name", "a/b"], "cannot be a folder's name", "--name my-tune"),
         (["--dataset", "nothing"], "nothing", "ls ."),

@@ -10,6 +10,7 @@ from PIL import Image
 
 from datm_cli.text import contact_sheet
 from datm_engine.errors import ConfigError, FileError
+from datm_engine.hints import fix_text
 from tests.cli.commands.inspect.conftest import IPC, NAMES, SHADE
 
 
@@ -83,7 +84,7 @@ def test_an_unknown_kind_of_image_is_refused_before_any_work(datm, tmp_path):
     result = datm(tmp_path / "missing", "--save", tmp_path / "grid.gif")
     assert isinstance(result.exception, ConfigError)
     assert "grid.gif" in result.exception.message
-    assert "grid.png" in result.exception.hint
+    assert "grid.png" in fix_text(result.exception.fix)
 
 
 def test_a_sheet_that_cannot_be_written_leaves_nothing(datm, file, tmp_path):
@@ -107,4 +108,4 @@ def test_a_format_that_cannot_hold_the_sheet_says_so(tmp_path):
     pictures = torch.zeros(1, 32, 32, 3, dtype=torch.uint8).numpy()
     with pytest.raises(ConfigError, match="more than WEBP can hold") as raised:
         contact_sheet.save_sheet(tmp_path / "a.webp", pictures, [contact_sheet.Row("c", [0] * 500)])
-    assert "a.png" in raised.value.hint
+    assert "a.png" in fix_text(raised.value.fix)

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 from datm_cli.text import set_report
 from datm_engine.errors import ConfigError, FileError, RunError
+from datm_engine.hints import fix_text
 from datm_engine.runs.checkpoint import Checkpoint, Progress
 from datm_engine.summary import summarize
 from tests.cli.commands.inspect.conftest import IPC, NAMES
@@ -164,7 +165,7 @@ def test_what_cannot_be_shown_is_said(datm, file, options, message, hint):
     result = datm(file, *options)
     assert isinstance(result.exception, ConfigError)
     assert message in result.exception.message
-    assert hint in result.exception.hint
+    assert hint in fix_text(result.exception.fix)
     assert not result.stdout
 
 
