@@ -56,14 +56,16 @@ class RunSamples:
                 with open_sample(path) as file:
                     if "indices" not in file.keys():  # noqa: SIM118
                         continue
-                    iteration = (file.metadata() or {}).get("iteration", path.stem)
+                    text = (file.metadata() or {}).get("iteration", path.stem)
+                    # Of thousands of digits int() raises ValueError, which is reported.
+                    iteration = int(text) if text.isdecimal() else None
                     indices = file.get_tensor("indices").flatten().tolist()
             except FileError as error:
                 self.unreadable.append(printable(error.message))
                 continue
-            if iteration.isdecimal():
+            if iteration is not None:
                 rows = {index: row for row, index in enumerate(indices)}
-                files.setdefault(int(iteration), (int(iteration), path, rows))
+                files.setdefault(iteration, (iteration, path, rows))
         return [files[iteration] for iteration in sorted(files)]
 
 

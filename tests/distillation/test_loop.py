@@ -110,7 +110,7 @@ def test_a_rate_that_throws_the_images_away_is_named(
 ) -> None:
     over = {"lr_images": rate, "max_refusals": 3, "iterations": 20}
     seen, run = walk(make_config(distill=over))
-    assert "--set distill.lr_images=" in seen[-1].hint
+    assert "--set distill.lr_images=" in fix_text(seen[-1].fix)
     learned = Checkpoint.load(run.checkpoint).learned.values()
     assert all(bool(tensor.isfinite().all()) for tensor in learned)
     if rate == 1e300:

@@ -9,7 +9,7 @@ from pathlib import Path
 from datm_engine.data.decoding.image_file import ImageProperties, bits_of
 from datm_engine.errors import DataError, Setting
 from datm_engine.formatting import plural
-from datm_engine.hints import command
+from datm_engine.hints import command, fix_text
 
 SKIP_DAMAGED = Setting("dataset.skip_damaged", True)
 _NAMED = 10  # damaged images in an error's message
@@ -86,7 +86,7 @@ def damaged_error(names: Sequence[Path], damaged: Mapping[int, str]) -> DataErro
     if len(files) < len(damaged) or len(files) > _REMOVED:  # rows of a table, or very many
         return DataError(message, SKIP_DAMAGED)
     remove = command("rm", *files)
-    return DataError(message, f"{remove}   # or restore them, or add {SKIP_DAMAGED}")
+    return DataError(message, f"{remove}   # or restore them, or add {fix_text(SKIP_DAMAGED)}")
 
 
 def unsupported_error(names: Sequence[Path], unsupported: Mapping[int, str]) -> DataError:

@@ -197,7 +197,7 @@ def test_wrong_experts_are_reported(datm: Datm, photos: Path, settings: Path) ->
     assert_two_lines(answer, 1, "no list of experts", "ls -l")
     assert not Path("experts").exists()
     answer = datm("import", "replay_buffer_0.pt", "--to", "a/b", *of(photos, settings))
-    assert_two_lines(answer, 2, "--to 'a/b' cannot be a folder's name", "--to theirs")
+    assert_two_lines(answer, 2, "to 'a/b' cannot be a folder's name", "--to theirs")
     answer = datm("import", "replay_buffer_0.pt", "--to", "x")
     assert_two_lines(answer, 2, "with the dataset they were trained on", "--dataset cifar10")
     missing = ["--set", "experts.imported=nothing", "--config", settings, *FOLDER]

@@ -8,6 +8,8 @@ import types
 
 import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import save_file
 from textual.app import App
 from textual.widget import Widget
 
@@ -194,6 +196,17 @@ def test_a_sample_without_indices_shows_nobody_knows_which(make_run):
     samples = RunSamples(run)
     assert not samples.images_of(0)
     assert not samples.unreadable, "the start is no sample"
+
+
+def test_an_iteration_of_too_many_digits_is_reported_as_unreadable(make_run):
+    run = Run(make_run())
+    path = run.samples / "000100.safetensors"
+    with safe_open(path, framework="numpy") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    save_file(tensors, path, {"iteration": "9" * 5000})
+    samples = RunSamples(run)
+    assert [image.iteration for image in samples.images_of(0)] == [200, 300, 400]
+    assert [str(path) in line for line in samples.unreadable] == [True]
 
 
 def test_a_moment_whose_file_is_gone_cannot_be_seen(make_run):

@@ -16,13 +16,13 @@ from tests.cli.dashboard.conftest import story
 
 def test_only_a_page_of_its_kind_makes_way(tmp_path: Path) -> None:
     place = tmp_path / "page.html"
-    check_place("--to", place, "report of a run")
+    check_place("to", place, "report of a run")
     place.write_text(page("report of a run", "title", "its text"))
-    check_place("--to", place, "report of a run")
+    check_place("to", place, "report of a run")
     for other in (page("report of a study", "title", "its text"), "<p>mine</p>", ""):
         place.write_text(other)
         with pytest.raises(ConfigError, match="is there already, and no report of a run") as result:
-            check_place("--to", place, "report of a run")
+            check_place("to", place, "report of a run")
         assert fix_text(result.value.fix) == f"--to {tmp_path / 'page-2.html'}"
 
 

@@ -162,7 +162,7 @@ def test_an_earlier_result_is_not_replaced_by_less(
     ):
         with pytest.raises(ConfigError, match=wrong) as raised:
             study_files.check(folder, other)
-        assert raised.value.fix == Setting("to", f"{folder}-2")
+        assert raised.value.fix == Setting("to", folder.with_name(f"{folder.name}-2"))
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
     (folder / "study.json").write_text("{")
     with pytest.raises(ConfigError, match="is damaged"):
