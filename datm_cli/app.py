@@ -125,7 +125,7 @@ def run() -> None:
     except TyperException as error:
         message = _usage(error)  # empty where the help has been printed instead
         if message and os.environ.get("RANK", "0") == "0":  # all ranks have the same words
-            output.tell_error(message, _help_for(sys.argv[1:]), as_json)
+            output.print_error(message, _help_for(sys.argv[1:]), as_json)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
@@ -163,8 +163,8 @@ def _usage(error: TyperException) -> str:
 
 def _report_error(message: str, hint: str, as_json: bool) -> None:
     """Print the first failure of several ranks once; torchrun prints it again when it ends."""
-    if ranks.current().tells(message, hint):
-        output.tell_error(message, hint, as_json)
+    if ranks.current().reports_failure(message, hint):
+        output.print_error(message, hint, as_json)
     if report := os.environ.get("TORCHELASTIC_ERROR_FILE"):
         words = printable(f"{message}\n  {hint}", lines=True)  # torchrun prints them
         said = {"message": words, "extraInfo": {"timestamp": str(int(time()))}}

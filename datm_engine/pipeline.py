@@ -13,7 +13,7 @@ from pathlib import Path
 
 from datm_engine.calibration.derivation import Calibrated, calibrate, derive_window
 from datm_engine.calibration.measurement import measure_learning_curves
-from datm_engine.compute.out_of_memory import wanted_for
+from datm_engine.compute.out_of_memory import oom_as_error
 from datm_engine.compute.ranks import ALONE
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import PreparedData, prepare
@@ -76,7 +76,7 @@ def make_experts(
     emit(Noted(text=runtime.choices))
     data = _prepared(config, folders, runtime, emit=emit)
     try:
-        with wanted_for("training experts", _smaller("experts.batch", config.experts.batch)):
+        with oom_as_error("training experts", _smaller("experts.batch", config.experts.batch)):
             return train_experts(config, data, folders.experts, runtime, derive, emit=emit)
     except Stopped:
         layout = expert_network(config, data, seed=0, runtime=runtime).layout
@@ -103,7 +103,7 @@ def inspect_experts(
     experts = open_experts(
         config, data, network.layout, folders.experts, runtime.precision, command, "look at"
     )
-    with wanted_for("measuring experts", _another_device(runtime)):
+    with oom_as_error("measuring experts", _another_device(runtime)):
         curves = measure_learning_curves(config, data, experts, network, runtime, emit=emit)
     if window := [key for key in derive if key in ALIGNED]:
         evaluation = Evaluation(config, data, runtime, emit=emit)
@@ -127,7 +127,7 @@ def _prepared(
     ranks = runtime.ranks
     if not ranks.leads:
         ranks.gather(None)  # waits for the first rank
-    memory = wanted_for(f"the images of {config.dataset.name}", _another_device(runtime))
+    memory = oom_as_error(f"the images of {config.dataset.name}", _another_device(runtime))
     with memory, or_elsewhere(folders.data, "data_dir"):
         data = prepare(config.dataset, folders.data, runtime, fitted, emit=emit)
     if ranks.leads:
@@ -224,7 +224,7 @@ def _run_stages(
     derive = ranks.first(lambda: run.manifest().derive)
     data = _prepared(config, folders, runtime, emit=emit)
     _check(config, data, run, runtime)
-    with wanted_for("training experts", _smaller("experts.batch", config.experts.batch)):
+    with oom_as_error("training experts", _smaller("experts.batch", config.experts.batch)):
         experts = train_experts(config, data, folders.experts, runtime, derive, emit=emit)
     # Students start at experts' weights: the network's own are never used.
     network = expert_network(config, data, seed=0, runtime=runtime)
@@ -243,7 +243,7 @@ def _run_stages(
         with _evaluating(config):
             return evaluation.score(candidate)
 
-    with wanted_for("what is learned", _smaller("distill.ipc", config.distill.ipc)):
+    with oom_as_error("what is learned", _smaller("distill.ipc", config.distill.ipc)):
         reached = distill(config, data, experts, network, run, runtime, score, emit=emit)
     outcome.iterations, outcome.loss = reached.iteration, reached.loss
     runtime.check_stop()
@@ -338,7 +338,7 @@ def evaluate_again(
 
 @contextmanager
 def _evaluating(config: Config) -> Iterator[None]:
-    with wanted_for(
+    with oom_as_error(
         "training networks to evaluate", _smaller("evaluate.batch", config.evaluate.batch)
     ):
         yield

@@ -176,8 +176,8 @@ def _run(
             f"rank {together.rank} of {together.count} did not end its step within "
             f"{PATIENCE:.0f} s of SIGTERM; the last checkpoint is kept"
         )
-        if together.tells(message, run.resume_command):
-            output.tell_error(message, run.resume_command, as_json)
+        if together.reports_failure(message, run.resume_command):
+            output.print_error(message, run.resume_command, as_json)
 
     with (
         api.deleted_if_refused(run, is_new=together.leads and is_new),

@@ -153,12 +153,12 @@ def row(evaluated: Evaluated) -> dict[str, Any]:
     }
 
 
-def tell_error(message: str, hint: str, as_json: bool) -> None:
+def print_error(message: str, hint: str, as_json: bool) -> None:
     """What is wrong, and the next command to type: two lines, or one JSON object.
 
     Where standard output cannot take that object, it is two lines all the same.
     """
-    with suppress(OSError):  # a terminal that has gone hears no errors
+    with suppress(OSError):  # a closed terminal shows no errors
         if as_json:
             try:
                 print_json({"error": {"message": message, "hint": hint}})
@@ -173,5 +173,5 @@ def print_traceback(
     kind: type[BaseException], problem: BaseException, trace: TracebackType | None
 ) -> None:
     """As Python prints one, which quotes names and content of files."""
-    told = "".join(traceback.format_exception(kind, problem, trace))
-    print(printable(told, lines=True), end="", file=sys.stderr)
+    text = "".join(traceback.format_exception(kind, problem, trace))
+    print(printable(text, lines=True), end="", file=sys.stderr)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from datm_engine.compute.compilation import compiled, graph_size
-from datm_engine.compute.out_of_memory import wanted_for
+from datm_engine.compute.out_of_memory import oom_as_error
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.augmentation import Draw
 from datm_engine.data.prepared import Part
@@ -68,7 +68,7 @@ def estimate(
     """
     stages = _Stages(config, shape, classes, images, runtime, emit=emit)
     smaller = Setting("network.width", max(1, config.network.width // 2))
-    with wanted_for(
+    with oom_as_error(
         "a step", smaller if runtime.device.type == "cpu" else Setting("device", "cpu")
     ):
         return [stages.experts(), stages.distill(), stages.evaluate()]

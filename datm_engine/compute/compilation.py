@@ -15,14 +15,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 from torch.utils.flop_counter import flop_registry
 
-from datm_engine.compute.out_of_memory import OutOfMemory, is_out_of_memory, noticed
+from datm_engine.compute.out_of_memory import OutOfMemory, is_out_of_memory, translate_oom
 from datm_engine.compute.runtime import Runtime
 from datm_engine.runs.events import Emit, Noted
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 # What one core, and one GPU, does in a second without compilation, roughly, on small networks:
-# enough to tell minutes of work from hours by counting, so that a resumed run counts the same.
+# enough to separate minutes of work from hours by counting, so that a resumed run counts the same.
 _CORE, _GPU = 2e10, 1e13
 # Compiling takes about a minute for a function and saves a third of its time.
 _PAYS_AFTER = 300.0
@@ -78,11 +78,11 @@ def compiled(
         if _ran_out(problem):
             raise OutOfMemory(str(problem).strip().partition("\n")[0]) from None
         # Whatever a compiler fails with; what is wrong with the function itself shows again below.
-        with noticed():
+        with translate_oom():
             exercise(function)
         compiler.broken = True
         reason = str(problem).strip().splitlines() or [type(problem).__name__]
-        emit(Noted(text=f"{what}: compiling failed ({reason[0][:200]}); going on without"))
+        emit(Noted(text=f"{what}: compiling failed ({reason[0][:200]}); continuing without"))
         return function
     emit(Noted(text=f"{what}: compiled in {time.monotonic() - began:.0f} s"))
     return faster

@@ -1,4 +1,4 @@
-"""Memory that runs out, on whichever device: noticed by one name, and told in two lines."""
+"""One exception for memory that runs out on any device, and one error that names what helps."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import torch
 
 from datm_engine.errors import DatmError, Fix
 
-# What CPU, cuBLAS, cuDNN, CUDA itself and Metal say where they do not raise a type of their own.
+# Messages of CPU, cuBLAS, cuDNN, CUDA and Metal, which raise no exception type of their own.
 _SAID = ("can't allocate memory", "ALLOC_FAILED", "out of memory")
 
 
 class OutOfMemory(Exception):
-    """There was no room for what was to be computed."""
+    """Memory ran out."""
 
 
 def is_out_of_memory(problem: BaseException) -> bool:
@@ -24,8 +24,8 @@ def is_out_of_memory(problem: BaseException) -> bool:
 
 
 @contextmanager
-def noticed() -> Iterator[None]:
-    """Memory that runs out within raises OutOfMemory, whatever it was that noticed."""
+def translate_oom() -> Iterator[None]:
+    """Raise OutOfMemory for memory that runs out within, whichever library reports it."""
     try:
         yield
     except Exception as problem:
@@ -35,7 +35,7 @@ def noticed() -> Iterator[None]:
 
 
 @contextmanager
-def wanted_for(what: str, fix: Fix) -> Iterator[None]:
+def oom_as_error(what: str, fix: Fix) -> Iterator[None]:
     """Raise a DatmError that says `what` memory ran out for, and that `fix` helps."""
     try:
         yield

@@ -37,8 +37,8 @@ _PATIENCE = timedelta(days=7)
 
 
 class RankLost(DatmError):
-    """Another rank failed or could not be reached. Without a hint: what goes on is the command
-    that was typed, or resuming the run."""
+    """Another rank failed or could not be reached. Without a fix: the same command, or resuming the
+    run, continues."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Ranks:
 
     @property
     def leads(self) -> bool:
-        """Whether it is the one that writes and tells."""
+        """Whether this rank writes the run and reports."""
         return self.rank == 0
 
     def deal(self, items: Sequence[Value]) -> list[Value]:
@@ -74,7 +74,7 @@ class Ranks:
         return total
 
     def any(self, flag: bool) -> bool:
-        """Whether it is true on any rank; all are told the same."""
+        """Whether `flag` is true on any rank. All ranks get the same answer."""
         return any(self.gather(flag)) if self.count > 1 else flag
 
     @contextmanager
@@ -111,19 +111,19 @@ class Ranks:
             dist.all_gather_object(values, value, group=self._patient)
         return values
 
-    def tells(self, message: str, hint: str) -> bool:
-        """Whether this rank is the one to tell of its failure, being the first that failed."""
+    def reports_failure(self, message: str, hint: str) -> bool:
+        """Whether this rank reports its failure: the first rank that fails does."""
         if self._store is None:
             return True
         mine = json.dumps({"rank": self.rank, "message": message, "hint": hint})
         with suppress(RuntimeError):  # the store may be gone with its rank
-            told = self._store.compare_set(_FAILURE, "", mine)
-            return bool(told == mine.encode())
+            first = self._store.compare_set(_FAILURE, "", mine)
+            return bool(first == mine.encode())
         return True
 
     @contextmanager
     def _together(self) -> Iterator[None]:
-        """Raises RankLost where another rank does not take its part."""
+        """Raise RankLost if another rank does not take part."""
         try:
             yield
         except RuntimeError as problem:
@@ -134,8 +134,8 @@ class Ranks:
             message, hint = f"another rank was lost: {_in_a_line(problem)}", ""
             with suppress(RuntimeError):
                 if self._store is not None and self._store.check([_FAILURE]):
-                    told = json.loads(self._store.get(_FAILURE))
-                    message, hint = f"rank {told['rank']}: {told['message']}", told["hint"]
+                    first = json.loads(self._store.get(_FAILURE))
+                    message, hint = f"rank {first['rank']}: {first['message']}", first["hint"]
             raise RankLost(f"rank {self.rank} of {self.count}: {message}", hint) from None
 
 

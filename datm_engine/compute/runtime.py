@@ -36,8 +36,8 @@ CPU_HAS_BFLOAT16 = torch.backends.mkldnn.is_available() and bool(
 class Compiler:
     """When to compile: "auto" decides for each function once, by its work, "on", "off".
 
-    `decided`: what it came to, told to `record` whenever it grows; `broken`: a compilation
-    failed, and no other is tried.
+    `decided`: the decisions so far, passed to `record` whenever one is added. `broken`: a
+    compilation failed, and no other is tried.
     """
 
     mode: str = "off"
@@ -123,7 +123,7 @@ class Runtime:
         return f"precision {exact}; {compiling}"
 
     def facts(self) -> dict[str, Any]:
-        """What a run must keep so as to go on with the same arithmetic."""
+        """What a run must keep to resume with the same arithmetic."""
         compiler = {"compile": self.compiler.mode, "compiled": self.compiler.decided}
         threads = torch.get_num_threads()
         return {"precision": self.precision, "memory": self.memory, "threads": threads, **compiler}
@@ -169,7 +169,7 @@ def start(
     `--memory` does ("8GB"; "auto": a quarter of what there is, at most half of what is free).
     `threads` is as `--threads` takes it: "auto" follows `OMP_NUM_THREADS` where that is set, else
     `work`, the multiply-adds of a step's forward pass. torch's number of threads is set here, for
-    the whole process. `before`: the `facts` of a run that goes on, whose choices hold. Of several
+    the whole process. `before`: the `facts` of a run that resumes, whose choices hold. Of several
     `ranks` each has a GPU of its own, and of a machine's memory and cores a share. Raises
     ConfigError for what is unknown, is not here, or differs from `before`.
     """
@@ -193,7 +193,7 @@ def start(
     if precision == "tf32" and not takes_tf32:
         if before:
             raise ConfigError(
-                f"the run was begun with tf32, and goes on where there is an NVIDIA GPU from "
+                f"the run was begun with tf32, and resumes where there is an NVIDIA GPU from "
                 f"Ampere on, which {on} is not",
                 "datm doctor",
             )
@@ -319,7 +319,7 @@ def _check(argument: str, value: str, known: tuple[str, ...]) -> None:
 
 
 def _check_same(argument: str, given: str | int, before: str | int) -> None:
-    """Another arithmetic would not go on as the run would have."""
+    """Raise ConfigError for another arithmetic: a resumed run would differ."""
     if given not in ("auto", before):
         raise ConfigError(
             f"{argument} {given}: the run was begun with {before}, and continues with it",

@@ -53,7 +53,7 @@ class Keeper:
         self.save()
 
     def save(self) -> None:
-        """The checkpoint, without a word."""
+        """Save the checkpoint without an event."""
         if self._writes:
             self._distillation.checkpoint().save(self._run.checkpoint)
 

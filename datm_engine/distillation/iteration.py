@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from datm_engine.compute.compilation import compiled, graph_size
-from datm_engine.compute.out_of_memory import OutOfMemory, noticed
+from datm_engine.compute.out_of_memory import OutOfMemory, translate_oom
 from datm_engine.compute.runtime import Runtime
 from datm_engine.distillation.batches import student_steps
 from datm_engine.distillation.matching import (
@@ -138,7 +138,7 @@ class Distillation:
         )
         if not self.runtime.memory or not shapes:
             return
-        with noticed():
+        with translate_oom():
             largest = build_graph(self.gradient, theta, images, labels, shapes[max(shapes)])
         size = graph_size(largest.g) * max(map(len, divided))
         self.kept = min(len(steps), self.room, self.runtime.memory // max(1, size))
@@ -258,7 +258,7 @@ class Distillation:
     def noticing(self) -> AbstractContextManager[None]:
         """Memory that runs out within is OutOfMemory, outside of a division's sums too: there one
         of several ranks cannot run out without the others waiting for it, and it is lost."""
-        return noticed() if self.runtime.ranks.count == 1 else nullcontext()
+        return translate_oom() if self.runtime.ranks.count == 1 else nullcontext()
 
     def _step(self, gradients: dict[str, Tensor]) -> str:
         """All three descend together, or none does; why not, if so."""

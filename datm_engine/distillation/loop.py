@@ -131,16 +131,16 @@ def _begin(
     *,
     emit: Emit,
 ) -> tuple[SyntheticSet, Checkpoint | None]:
-    """The set at iteration 0, or as it was selected, and the checkpoint of a run that goes on; as
-    the rank that leads reads or makes them."""
+    """The initial or the selected set, and the checkpoint of a run that resumes. The first rank
+    reads or makes them for all."""
     begun: tuple[SyntheticSet, Checkpoint | None] | None = None
     if runtime.ranks.leads and run.checkpoint.exists():
-        begun = _go_on(run)
+        begun = _resume(run)
     elif runtime.ranks.leads:
         begun = initial_set(config, data, experts, network, runtime, emit=emit), None
-    told = runtime.ranks.first(lambda: begun)
-    assert told is not None
-    return told
+    shared = runtime.ranks.first(lambda: begun)
+    assert shared is not None
+    return shared
 
 
 def at_first(described: SyntheticSet, experts: ExpertSet) -> Checkpoint:
@@ -153,7 +153,7 @@ def at_first(described: SyntheticSet, experts: ExpertSet) -> Checkpoint:
     return Checkpoint(Progress(), learned, {}, experts.folder.name)
 
 
-def _go_on(run: Run) -> tuple[SyntheticSet, Checkpoint]:
+def _resume(run: Run) -> tuple[SyntheticSet, Checkpoint]:
     """The selected set, which states what all candidates have in common, and the checkpoint. Raises
     FileError for one that is damaged or of another run."""
     checkpoint, described = Checkpoint.load(run.checkpoint), read_selected(run)
@@ -220,8 +220,8 @@ def initial_set(
 
 
 def _report_filled_up(chosen: Selection, data: PreparedData, ipc: int, *, emit: Emit) -> None:
-    told = zip(data.class_names, chosen.qualified, strict=True)
-    short = [f"{name} {qualified}" for name, qualified in told if qualified < ipc]
+    counts = zip(data.class_names, chosen.qualified, strict=True)
+    short = [f"{name} {qualified}" for name, qualified in counts if qualified < ipc]
     if short:
         names = ", ".join(short)
         emit(ClassesFilledUp(classes=len(short), of=data.classes, wanted=ipc, names=names))
@@ -258,7 +258,7 @@ def _consider(
 def _give_up_if_stuck(
     config: Config, distillation: Distillation, refused: str, keeper: Keeper, run: Run
 ) -> None:
-    """A run in which no step is ever taken must not go on in silence."""
+    """Raise MatchingError for a run in which no step is taken any more."""
     settings, progress = config.distill, distillation.progress
     if progress.refusals < settings.max_refusals:
         return

@@ -6,7 +6,7 @@ A file holds `pictures` uint8 [m, channels, height, width] and, if they are not 
 
 However long a run is, what they take is bounded: where there would be more samples than
 `SAMPLES_BYTES` allow, they come at twice the interval, and those between are removed. Which there
-are follows from the iteration alone, so a run that goes on has the same.
+are follows from the iteration alone, so a resumed run has the same.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from datm_engine.compute.out_of_memory import OutOfMemory, noticed
+from datm_engine.compute.out_of_memory import OutOfMemory, translate_oom
 from datm_engine.compute.ranks import ALONE, Ranks
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 class Division:
-    """Every rank has an equal share of each batch, as near as can be, in equal pieces of at most
-    `most` images (None: in one).
+    """Divide each batch equally over ranks, and a rank's share into equal pieces of at most `most`
+    images (None: one piece).
 
-    Where memory runs out on one of several ranks, it goes on to take its part in the sums, so that
-    none waits for another, and `settle` tells all of them.
+    A rank whose memory runs out still takes part in the sums, so that no rank waits for another;
+    `settle` then raises on all of them.
     """
 
     def __init__(self, ranks: Ranks = ALONE, most: int | None = None) -> None:
@@ -65,7 +65,7 @@ class Division:
         if self._ran_out:
             return None
         try:
-            with noticed():
+            with translate_oom():
                 for term in terms:
                     total = term if total is None else total + term
         except OutOfMemory:

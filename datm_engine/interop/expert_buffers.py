@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datm_engine.compute.out_of_memory import wanted_for
+from datm_engine.compute.out_of_memory import oom_as_error
 from datm_engine.compute.runtime import Runtime, generator
 from datm_engine.data.prepared import prepare
 from datm_engine.errors import ConfigError, DatmError, FileError, Setting
@@ -106,7 +106,7 @@ def check_accuracy(
     and reports why, if the dataset cannot be loaded.
     """
     try:
-        with wanted_for(f"the images of {config.dataset.name}", HELP):
+        with oom_as_error(f"the images of {config.dataset.name}", HELP):
             data = prepare(config.dataset, data_dir, runtime, emit=emit)
     except DatmError as problem:
         emit(Noted(text=f"the experts' accuracy is not checked: {problem.message}"))

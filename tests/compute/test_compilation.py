@@ -111,7 +111,7 @@ def test_a_failed_compilation_is_reported_once_and_nothing_stops(
     result, same = finished(compiled, on, "squares", square, exercise, 1)
     assert same is square
     assert [event.text for event in result] == [
-        "squares: compiling failed (no compiler here); going on without"
+        "squares: compiling failed (no compiler here); continuing without"
     ]
     assert finished(compiled, on, "cubes", square, exercise, 1) == ([], square)
 

@@ -13,7 +13,12 @@ import torch
 from torch import Tensor
 
 from datm_engine.calibration import derivation
-from datm_engine.compute.out_of_memory import OutOfMemory, is_out_of_memory, noticed, wanted_for
+from datm_engine.compute.out_of_memory import (
+    OutOfMemory,
+    is_out_of_memory,
+    oom_as_error,
+    translate_oom,
+)
 from datm_engine.compute.runtime import Compiler, Runtime
 from datm_engine.data.prepared import PreparedData
 from datm_engine.distillation import iteration
@@ -43,20 +48,20 @@ SAID = [
 @pytest.mark.parametrize("problem", SAID, ids=["CUDA", "CPU", "cuBLAS", "Python"])
 def test_whoever_notices_it_is_the_same(problem: Exception) -> None:
     assert is_out_of_memory(problem)
-    with pytest.raises(OutOfMemory), noticed():
+    with pytest.raises(OutOfMemory), translate_oom():
         raise problem
     with (
         pytest.raises(DatmError, match="out of memory for this") as raised,
-        wanted_for("this", "-x"),
+        oom_as_error("this", "-x"),
     ):
         raise problem
     assert fix_text(raised.value.fix) == "-x"
 
 
 def test_other_problems_stay_what_they_are() -> None:
-    with pytest.raises(RuntimeError, match="shapes"), noticed():
+    with pytest.raises(RuntimeError, match="shapes"), translate_oom():
         raise RuntimeError("shapes cannot be multiplied")
-    with pytest.raises(ZeroDivisionError), wanted_for("this", "-x"):
+    with pytest.raises(ZeroDivisionError), oom_as_error("this", "-x"):
         raise ZeroDivisionError
 
 

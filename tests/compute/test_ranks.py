@@ -212,12 +212,14 @@ def failed(ranks: Ranks, folder: Path) -> None:
     """The last rank meets a problem that it can report, as the command line does."""
     problem = DatmError("the disk of rank 1 is full", "df -h")
     if ranks.rank == 1:
-        assert ranks.tells(problem.message, fix_text(problem.fix))
+        assert ranks.reports_failure(problem.message, fix_text(problem.fix))
         os._exit(1)
     with pytest.raises(RankLost, match="rank 1: the disk of rank 1 is full") as raised:
         ranks.sum(torch.ones(1000))
     assert fix_text(raised.value.fix) == "df -h"
-    assert not ranks.tells(raised.value.message, fix_text(raised.value.fix)), "reported once"
+    assert not ranks.reports_failure(raised.value.message, fix_text(raised.value.fix)), (
+        "reported once"
+    )
     os._exit(7)
 
 

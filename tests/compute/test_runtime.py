@@ -63,7 +63,7 @@ def test_a_run_that_goes_on_takes_no_other_arithmetic(given: dict[str, Any]) -> 
 
 def test_a_run_that_goes_on_without_its_gpu_is_reported_so() -> None:
     before = start("cpu", "float32", "off", "2GB").facts() | {"precision": "tf32"}
-    with pytest.raises(ConfigError, match="begun with tf32, and goes on where") as raised:
+    with pytest.raises(ConfigError, match="begun with tf32, and resumes where") as raised:
         start("cpu", before=before)
     assert fix_text(raised.value.fix) == "datm doctor", "no other precision would be taken either"
 

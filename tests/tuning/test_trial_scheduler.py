@@ -1,4 +1,4 @@
-"""What is tried and who may go on, with an objective that takes no time."""
+"""What is tried and which trials continue, with an objective that takes no time."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def main() -> None:
     try:
         app()
     except DatmError as error:
-        output.tell_error(error.message, fix_text(error.fix), as_json=False)
+        output.print_error(error.message, fix_text(error.fix), as_json=False)
         raise SystemExit(error.exit_code) from None
 
 

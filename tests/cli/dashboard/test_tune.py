@@ -22,7 +22,7 @@ from .conftest import BEGAN, Make, Size, played, screen_text, story
 from .test_screens import assert_golden
 
 Act = Callable[[TuneDashboardApp, Pilot[int]], Awaitable[None]]
-CHANGES = ["", "T⁺ 3, lr_images 9.3", "syn_steps 6, lr_labels 2.5, a change that is long to tell"]
+CHANGES = ["", "T⁺ 3, lr_images 9.3", "syn_steps 6, lr_labels 2.5, a change that is long to read"]
 
 
 def began(number: int) -> Event:

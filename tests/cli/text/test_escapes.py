@@ -123,12 +123,12 @@ def test_events_of_others_are_a_line_each(
 
 
 def test_errors_show_control_characters_in_both_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    output.tell_error(f"{TITLE}\x85\x0b\x1cb\n  c", "datm inspect 'a\x1b b'", as_json=False)
+    output.print_error(f"{TITLE}\x85\x0b\x1cb\n  c", "datm inspect 'a\x1b b'", as_json=False)
     text = capsys.readouterr().err
     assert text == (
         "error: \\x1b]0;title\\x07ant\\x85\\x0b\\x1cb c\nhint: datm inspect $'a\\x1b b'\n"
     )
-    output.tell_error("\x7f\x9b", "\u202e", as_json=True)
+    output.print_error("\x7f\x9b", "\u202e", as_json=True)
     assert (
         capsys.readouterr().out == '{"error": {"message": "\\u007f\\u009b", "hint": "\\u202e"}}\n'
     )
