@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -250,8 +250,8 @@ class ComputeOptions:
 def folders(data_dir: Path | None, experts_dir: Path | None, runs_dir: Path) -> Folders:
     from datm_engine.pipeline import Folders
 
-    data = data_dir or Path("~/.cache").expanduser() / "datm"
-    return Folders(data=data, experts=experts_dir or Path("experts"), runs=runs_dir)
+    usual = Folders(runs=runs_dir)
+    return replace(usual, data=data_dir or usual.data, experts=experts_dir or usual.experts)
 
 
 def tables(**options: Any) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def read(target: str, found: Path | Run, *, last: bool = False) -> TargetSet:
 
 
 def choose_classes(
-    wanted: Sequence[str] | None, class_names: Sequence[str], dataset: str, target: str
+    wanted: Sequence[str] | None, class_names: Sequence[str], dataset: str
 ) -> list[int]:
     """The indices of the classes with these names, or of all. Raises ConfigError for an unknown
     name."""

@@ -13,7 +13,7 @@
     runs/           the directory that records a run
 
 Public names: `distill`, which makes a run; `Run`, its directory; `SyntheticSet`, its product;
-`Config`, its settings; `DatmError`, what all errors of users are.
+`Config`, its settings; `DatmError`, what all errors of users are, and `Setting`, what fixes one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from datm_engine.errors import DatmError
+from datm_engine.errors import DatmError, Setting
 from datm_engine.version import __version__
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from datm_engine.settings.config import Config
     from datm_engine.synthetic import SyntheticSet
 
-__all__ = ["Config", "DatmError", "Run", "SyntheticSet", "__version__", "distill"]
+__all__ = ["Config", "DatmError", "Run", "Setting", "SyntheticSet", "__version__", "distill"]
 
 # Imported when they are asked for: torch takes seconds.
 _MODULES = {

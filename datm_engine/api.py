@@ -16,13 +16,11 @@ from datm_engine.files import or_elsewhere
 from datm_engine.hints import HELP
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs.directory import Run, free_name
-from datm_engine.runs.events import Emit, Event, Noted
+from datm_engine.runs.events import Emit, Noted, ignore
 from datm_engine.runs.names import name_from
 from datm_engine.settings.config import Config
 from datm_engine.settings.origins import Layer, SettingOrigin, Source
 from datm_engine.settings.resolved import Request, Resolved, resolve
-
-DATA_DIR, EXPERTS_DIR = Path("~/.cache/datm"), Path("experts")
 
 
 def distill(
@@ -42,13 +40,10 @@ def distill(
     """
     values = {"dataset.name": str(dataset), "distill.ipc": ipc, **(settings or {})}
     layers = [_layer(key, value) for key, value in values.items()]
-    folders = Folders(DATA_DIR.expanduser(), EXPERTS_DIR, Path(runs_dir))
+    folders = Folders(runs=Path(runs_dir))
     resolved = resolve(Request(layers, preset), lambda name: describe(name, folders.data))
     runtime = start(work=run_work(resolved.config, resolved.shape))
     run = create_run(folders, None, resolved, "auto", runtime)
-
-    def ignore(event: Event) -> None:
-        pass
 
     with (
         deleted_if_refused(run, is_new=True),

@@ -54,9 +54,9 @@ MIRRORED = (
 class Folders:
     """data: downloads and decoded images."""
 
-    data: Path
-    experts: Path
-    runs: Path
+    data: Path = field(default_factory=lambda: Path("~/.cache/datm").expanduser())
+    experts: Path = Path("experts")
+    runs: Path = Path("runs")
 
 
 @dataclass

@@ -17,7 +17,7 @@ import torch
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import PreparedData, prepare
 from datm_engine.pipeline import Folders
-from datm_engine.runs.events import Event
+from datm_engine.runs.events import Event, ignore
 from datm_engine.settings import presets
 from datm_engine.settings.config import Config, DatasetConfig, build, overlay
 
@@ -80,10 +80,6 @@ def finish(stage: Any, *given: Any, **how: Any) -> tuple[list[Event], Any]:
     """Every event of a stage that is called with `emit`, and its result."""
     seen: list[Event] = []
     return seen, stage(*given, **how, emit=seen.append)
-
-
-def ignore(event: Event) -> None:
-    """Takes events that a test does not look at."""
 
 
 @pytest.fixture

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 
 import datm_engine
-from datm_engine import DatmError, SyntheticSet, api, distill
+from datm_engine import DatmError, SyntheticSet, distill
 from datm_engine.runs.events import Event, RunEnded
 from tests.conftest import ROOT, TINY
 
 
 @pytest.fixture
-def tiny(tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Settings of a run of seconds, below a folder of its own."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(api, "DATA_DIR", data_dir)
+    monkeypatch.setenv("HOME", str(tmp_path))  # of ~/.cache/datm
     return {f"{table}.{key}": value for table, keys in TINY.items() for key, value in keys.items()}
 
 

@@ -102,7 +102,7 @@ def inspect(
     if start and target_set.start is None:
         raise ConfigError(f"--start: how {target} started is not known", Setting("start", False))
     summary = summarize(target_set.synthetic, target_set.start)
-    classes = choose_classes(class_names, summary.class_names, summary.dataset, target)
+    classes = choose_classes(class_names, summary.class_names, summary.dataset)
     if save is not None:
         wanted = _images(summary, classes, per_class or summary.ipc)
         with or_elsewhere(save, "save"):

@@ -50,7 +50,7 @@ def set_loader(
         sets = [GallerySet(target_set) for target_set in target_sets]
         check_comparable(sets)
         known = target_sets[0].synthetic.class_names
-        return sets, choose_classes(class_names, known, sets[0].dataset, targets[0])
+        return sets, choose_classes(class_names, known, sets[0].dataset)
 
     return load
 

@@ -21,7 +21,7 @@ from datm_engine.evaluation.evaluate import Evaluation
 from datm_engine.experts.learning_curves import LearningCurves
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import FlatNetwork
-from datm_engine.runs.events import Emit, Evaluated, Event, SettingDerived
+from datm_engine.runs.events import Emit, Evaluated, SettingDerived, ignore
 from datm_engine.settings.config import Config, build, overlay
 from datm_engine.settings.derived.rates import FITTING, HALVINGS, rates_for, student_rate
 from datm_engine.settings.derived.values import ALIGNED, RATES, Derived, rounded
@@ -217,10 +217,6 @@ def _initial_set(
     runtime: Runtime,
 ) -> SyntheticSet:
     """The synthetic set at iteration 0, whose events are emitted when the distillation begins."""
-
-    def ignore(event: Event) -> None:
-        pass
-
     return initial_set(config, data, experts, network, runtime, emit=ignore)
 
 

@@ -20,7 +20,7 @@ from datm_engine.data.readers import archives, registry
 from datm_engine.data.readers.reader import LoadOptions, Source
 from datm_engine.errors import ConfigError, DataError, Setting
 from datm_engine.hints import HELP
-from datm_engine.runs.events import Emit, Noted
+from datm_engine.runs.events import Emit, Noted, ignore
 from datm_engine.settings import image_size
 from datm_engine.settings.config import DatasetConfig
 from datm_engine.settings.image_size import Shape
@@ -94,7 +94,7 @@ def is_here(name: str, *, data_dir: Path) -> bool:
     return built_in.is_here(name, data_dir)
 
 
-def _source(name: str, data_dir: Path, *, emit: Emit = lambda event: None) -> Source:
+def _source(name: str, data_dir: Path, *, emit: Emit = ignore) -> Source:
     """Return the source of a dataset. Archives are unpacked first."""
     path = dataset_names.locate(name)
     if path is None:

@@ -24,6 +24,10 @@ class Event:
 Emit = Callable[[Event], None]
 
 
+def ignore(event: Event) -> None:
+    """The `emit` of a stage whose events nobody needs."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunStarted(Event):
     """`resumed_at`: iterations that were done before."""

@@ -15,10 +15,10 @@ from datm_engine.data.description import smallest_class
 from datm_engine.data.image_sets import FullSet, ImageSet
 from datm_engine.data.readers.reader import LoadOptions
 from datm_engine.data.readers.safetensors_file import save
+from datm_engine.runs.events import ignore
 from datm_engine.settings.config import build, overlay
 from datm_engine.settings.presets import load
 from tests.cli.conftest import FOLDER, Answer, assert_two_lines, image_folder
-from tests.conftest import ignore
 
 Datm = Callable[..., Answer]
 

@@ -15,7 +15,7 @@ from datm_engine.data.decoding import decode_images
 from datm_engine.data.decoding.decode_images import Decoded
 from datm_engine.errors import ConfigError, DataError
 from datm_engine.hints import fix_text
-from tests.conftest import ignore
+from datm_engine.runs.events import ignore
 
 Picture = Callable[..., np.ndarray]
 

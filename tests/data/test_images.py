@@ -17,7 +17,7 @@ from PIL import Image, ImageCms
 from datm_engine.data.decoding import decode_images
 from datm_engine.errors import DataError, DatmError
 from datm_engine.hints import fix_text
-from tests.conftest import ignore
+from datm_engine.runs.events import ignore
 
 Picture = Callable[..., np.ndarray]
 PLACE = Path("an image")

@@ -15,7 +15,8 @@ from datm_engine.compute.runtime import Runtime, generator
 from datm_engine.data import preprocessing
 from datm_engine.data.prepared import prepare
 from datm_engine.data.preprocessing import Normalization, Whitening, to_unit
-from tests.conftest import ignore, tiny_config
+from datm_engine.runs.events import ignore
+from tests.conftest import tiny_config
 
 
 def images(n: int, *, channels: int = 3, size: int = 4, seed: int = 0) -> Tensor:

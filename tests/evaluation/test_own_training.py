@@ -17,8 +17,9 @@ from datm_engine.data.datasets import load
 from datm_engine.data.prepared import PreparedData, prepare
 from datm_engine.evaluation.evaluate import Evaluation
 from datm_engine.networks.zoo import build
+from datm_engine.runs.events import ignore
 from datm_engine.settings.config import Config
-from tests.conftest import ROOT, dataset_settings, ignore
+from tests.conftest import ROOT, dataset_settings
 
 README = ROOT / "README.md"
 EPOCHS, REPEATS = 60, 6

@@ -28,9 +28,9 @@ from datm_engine.experts.curriculum import (
 )
 from datm_engine.experts.train import expert_facts, train_experts
 from datm_engine.experts.trajectories import ExpertSet, fingerprint
-from datm_engine.runs.events import DifficultyProgress, ExpertEpoch, ExpertsPlanned, Noted
+from datm_engine.runs.events import DifficultyProgress, ExpertEpoch, ExpertsPlanned, Noted, ignore
 from datm_engine.settings.config import Config
-from tests.conftest import finish, ignore, tiny_config
+from tests.conftest import finish, tiny_config
 from tests.on_ranks import on_ranks
 
 Make = Callable[..., Config]

@@ -25,9 +25,9 @@ from datm_engine.errors import FileError, Stopped
 from datm_engine.experts import locks
 from datm_engine.experts.train import train_experts
 from datm_engine.experts.trajectories import ExpertSet
-from datm_engine.runs.events import Event, ExpertEpoch, ExpertTrained, Noted
+from datm_engine.runs.events import Event, ExpertEpoch, ExpertTrained, Noted, ignore
 from datm_engine.settings.config import Config
-from tests.conftest import ROOT, finish, ignore, tiny_config
+from tests.conftest import ROOT, finish, tiny_config
 
 Make = Callable[..., Config]
 HOLDER = """

@@ -17,7 +17,8 @@ from PIL import Image
 from datm_engine.data import datasets
 from datm_engine.errors import DatmError
 from datm_engine.hints import fix_text
-from tests.conftest import dataset_settings, ignore
+from datm_engine.runs.events import ignore
+from tests.conftest import dataset_settings
 from tests.fuzz.conftest import Answer, assert_fine_or_two_lines, damaged, write
 
 

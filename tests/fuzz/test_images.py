@@ -18,8 +18,8 @@ from datm_engine.data import datasets
 from datm_engine.data.decoding import decode_images
 from datm_engine.errors import DataError, DatmError
 from datm_engine.hints import fix_text
-from datm_engine.runs.events import Event, Noted
-from tests.conftest import dataset_settings, ignore
+from datm_engine.runs.events import Event, Noted, ignore
+from tests.conftest import dataset_settings
 from tests.fuzz.conftest import damaged, write
 
 PLACE = Path("an image")

@@ -16,11 +16,12 @@ from datm_engine.data import datasets
 from datm_engine.data.augmentation import ROTATION, Draw, augment
 from datm_engine.data.prepared import prepare
 from datm_engine.errors import ConfigError
+from datm_engine.runs.events import ignore
 from datm_engine.settings import image_size
 from datm_engine.settings.choose_preset import choose
 from datm_engine.settings.config import Config
 from datm_engine.settings.image_size import Shape
-from tests.conftest import dataset_settings, ignore
+from tests.conftest import dataset_settings
 
 
 @pytest.mark.parametrize(
