@@ -28,7 +28,6 @@ IDEAS: dict[str, tuple[str, ...]] = {
     "matched_share 0.5": ("distill.matched_share=0.5",),
     "order easy-first": ("experts.order=easy-first",),
     "both as pad": ("distill.matched_share=0.5", "experts.order=easy-first"),
-    "ending nearest": ("distill.ending=nearest",),
     "trajectories convex": ("distill.trajectories=convex",),
     "fyi": ("distill.mirrored=true", "evaluate.mirrored=true"),
 }

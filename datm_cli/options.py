@@ -58,7 +58,7 @@ Method = Annotated[
     str | None,
     typer.Option(
         envvar="DATM_METHOD",
-        metavar="datm|mtt|ftd|tesla|pad|att|mct|fyi|nearest",
+        metavar="datm|mtt|ftd|tesla|pad|mct|fyi",
         help="Run the preset as one of DATM's relatives.",
         show_default="datm",
     ),

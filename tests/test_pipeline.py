@@ -116,7 +116,7 @@ def matched_of(run: Run) -> list[Any]:
         {"labels": "soft"},
         {"labels": "hard"},
         {"averaging": 0.9, "gradient": "tesla"},
-        {"matched_share": 0.5, "ending": "nearest", "trajectories": "convex", "mirrored": True},
+        {"matched_share": 0.5, "trajectories": "convex", "mirrored": True},
     ],
     ids=["soft", "hard", "averaged, TESLA's", "later ideas"],
 )

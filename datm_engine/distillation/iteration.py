@@ -236,7 +236,6 @@ class Distillation:
             self.kept,
             self.division,
             first=self.first,
-            nearest=self.config.distill.ending == "nearest",
         )
         return Match(segment, steps, student)
 

@@ -109,7 +109,6 @@ class DistillConfig(Table):
     gradient: Literal["exact", "tesla"]  # "tesla": its approximation, cheaper
     averaging: float = Field(ge=0, lt=1)  # decay of the images' average (FTD); 0: none
     matched_share: float = Field(gt=0, le=1)  # of the weights, the deepest ones (PAD)
-    ending: Literal["last", "nearest"]  # the student's step that is compared (ATT)
     trajectories: Literal["real", "convex"]  # "convex": a line, first to last (MCT)
     mirrored: bool  # students see every image beside its mirror image (FYI)
 

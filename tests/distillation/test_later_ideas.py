@@ -1,9 +1,8 @@
-"""What is compared may be the deeper weights, or the nearest step, or a line, and a student may see
-mirror images too; the meta-gradient is still that of what is compared, by plain autograd."""
+"""The deeper weights alone may be compared, or a line be matched, and a student may see mirror
+images; the meta-gradient still equals that of plain autograd."""
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from datm_engine.compute.ranks import Ranks
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.augmentation import OPERATIONS, Draw, augment
 from datm_engine.data.prepared import PreparedData
@@ -25,7 +23,6 @@ from datm_engine.experts.train import train_experts
 from datm_engine.settings.config import Config
 from datm_engine.training.losses import soft_cross_entropy, student_gradient
 from tests.distillation.test_matching import Problem, assert_equal
-from tests.on_ranks import on_ranks
 
 Parts = tuple[Tensor, Tensor, Tensor, Tensor]
 STEPS = 9
@@ -35,14 +32,6 @@ def problem(batch: int = 3) -> Problem:
     return Problem(
         batch=batch, steps=STEPS, operations=list(OPERATIONS), soft=True, norm="instance"
     )
-
-
-def passing(end: int, batch: int = 3) -> Problem:
-    """One whose student is nearest to the target after `end` steps, and continues from there."""
-    found = problem(batch)
-    theta = student(found).weights[end]
-    found.target = theta + 1e-3 * (found.target - found.start)
-    return found
 
 
 def student(given: Problem, **how: Any) -> Student:
@@ -62,15 +51,13 @@ def parts(
     return trained.loss, found.images, found.labels, found.syn_lr
 
 
-def plain(
-    given: Problem, first: int = 0, end: int = STEPS, mirrors: tuple[bool, ...] = (False,)
-) -> Parts:
-    """The same by autograd through the first `end` steps, over the weights from `first` on; a step
-    is on the mean of what its batch is as it is and mirrored."""
+def plain(given: Problem, first: int = 0, mirrors: tuple[bool, ...] = (False,)) -> Parts:
+    """The same by autograd through all steps, over the weights from `first` on; a step is on the
+    mean over its batch as it is and mirrored."""
     learned = (given.images, given.labels, given.syn_lr)
     images, labels, syn_lr = (t.detach().requires_grad_() for t in learned)
     theta = given.start.detach().requires_grad_()
-    for step in given.steps[:end]:
+    for step in given.steps:
         seen = augment(images[step.indices], step.draw)
         losses = [
             soft_cross_entropy(
@@ -113,80 +100,6 @@ def test_the_deepest_weights_are_the_classifiers() -> None:
     names = problem().network.layout.names
     assert names[0].startswith("features.0")
     assert names[-2:] == ("classifier.weight", "classifier.bias")
-
-
-@pytest.mark.parametrize("keep", [0, 2, 4, 7, STEPS])
-@pytest.mark.parametrize("end", [1, 4, 8, STEPS])
-def test_the_gradient_is_that_of_the_steps_up_to_the_nearest(end: int, keep: int) -> None:
-    given = passing(end)
-    assert student(given, nearest=True).steps == end
-    found = parts(given, keep=keep, nearest=True)
-    assert_equal(found, plain(given, end=end))
-    assert float(found[0]) < float(student(given).loss) or end == STEPS
-
-
-def test_nearest_in_the_weights_that_are_compared() -> None:
-    given, first = passing(4), 200
-    given.target[:first] = student(given).weights[7][:first]
-    assert student(given, nearest=True, first=first).steps == 4
-    assert_equal(parts(given, nearest=True, first=first), plain(given, first, end=4))
-    alone = given.target.clone()
-    alone[first:] = student(given).weights[7][first:]
-    given.target = alone + 1e-3 * (given.start - alone)
-    assert student(given, nearest=True, first=first).steps == 7
-
-
-def test_nearest_by_teslas_gradient() -> None:
-    given = passing(5)
-    short = passing(5)
-    short.steps = short.steps[:5]
-    found = parts(given, exact=False, nearest=True)
-    assert_equal(found, parts(short, exact=False))
-
-
-def test_at_least_one_step_is_taken_and_what_diverged_is_not_near() -> None:
-    given = problem()
-    given.target = given.start + 1e-6
-    assert student(given, nearest=True).steps == 1, "even where none would be nearer"
-    given = passing(3)
-    calls = iter(range(STEPS))
-
-    def breaking(theta: Tensor, images: Tensor, labels: Tensor) -> Tensor:
-        g = given_gradient(theta, images, labels)
-        return g * torch.nan if next(calls) == 5 else g
-
-    given_gradient, given.gradient = given.gradient, breaking
-    ended = student(given, nearest=True)
-    assert ended.steps == 3
-    assert bool(torch.isfinite(ended.loss))
-
-
-def test_graphs_beyond_the_end_are_freed() -> None:
-    given, built = passing(5), list[Any]()
-    gradient = given.gradient
-
-    def watched(theta: Tensor, images: Tensor, labels: Tensor) -> Tensor:
-        g = gradient(theta, images, labels)
-        if g.requires_grad:
-            built.append(weakref.ref(g))
-        return g
-
-    given.gradient = watched
-    trained = student(given, keep=7, nearest=True)  # the graphs of steps 3 to 9
-    assert [ref() is not None for ref in built] == [True] * 3 + [False] * 4
-    assert (len(trained.graphs), len(trained.weights)) == (3, 6)
-
-
-def match(ranks: Ranks, folder: Path) -> None:
-    found = parts(passing(4), Division(ranks, 2), keep=6, nearest=True, first=100)
-    torch.save(found, folder / f"{ranks.rank}.pt")
-
-
-def test_ranks_end_at_the_same_step(tmp_path: Path) -> None:
-    assert on_ranks(2, match, tmp_path) == [0, 0]
-    ours, theirs = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
-    assert all(map(torch.equal, ours, theirs))
-    assert_equal(ours, plain(passing(4), 100, end=4))
 
 
 @pytest.mark.parametrize("keep", [0, 4, STEPS])

@@ -47,7 +47,7 @@ def test_what_each_method_is() -> None:
             distill.averaging,
         )
 
-    later = {"att", "fyi", "mct", "nearest", "pad"}
+    later = {"fyi", "mct", "pad"}
     assert set(presets.methods()) == {"datm", "ftd", "mtt", "tesla"} | later
     assert has("datm") == ("gsam", "soft", "learned", "exact", 0.0)
     assert has("mtt")[:2] == ("sgd", "hard")
@@ -55,27 +55,24 @@ def test_what_each_method_is() -> None:
     assert has("ftd")[:2] == ("gsam", "hard")
     assert has("ftd")[3:] == ("exact", 0.9995)
     assert has("tesla") == ("sgd", "soft", "one", "tesla", 0.0)
-    assert has("att") == has("mct") == has("mtt")
+    assert has("mct") == has("mtt")
     chosen = choose(None, None, "cifar10-ipc10", None)
-    over = config.overlay(chosen.tables, {"distill": {"ending": "nearest"}})
-    assert with_method(chosen, "nearest").tables == over, "nothing else"
     mirrored = {"distill": {"mirrored": True}, "evaluate": {"mirrored": True}}
     over = config.overlay(chosen.tables, mirrored)
     assert with_method(chosen, "fyi").tables == over, "nothing else"
 
 
 def test_what_each_method_that_came_after_is() -> None:
-    def has(method: str) -> tuple[str, float, str, str]:
+    def has(method: str) -> tuple[str, float, str]:
         chosen = choose(None, None, "cifar10-ipc10", None)
         settings = config.build(with_method(chosen, method).tables, method)
         distill = settings.distill
-        return settings.experts.order, distill.matched_share, distill.ending, distill.trajectories
+        return settings.experts.order, distill.matched_share, distill.trajectories
 
     for earlier in ("datm", "mtt", "ftd", "tesla", "fyi"):
-        assert has(earlier) == ("random", 1.0, "last", "real")
-    assert has("pad") == ("easy-first", 0.5, "last", "real")
-    assert has("att") == has("nearest") == ("random", 1.0, "nearest", "real")
-    assert has("mct") == ("random", 1.0, "last", "convex")
+        assert has(earlier) == ("random", 1.0, "real")
+    assert has("pad") == ("easy-first", 0.5, "real")
+    assert has("mct") == ("random", 1.0, "convex")
 
 
 @pytest.mark.parametrize(
@@ -85,9 +82,7 @@ def test_what_each_method_that_came_after_is() -> None:
         ("ftd", "CVPR 2023"),
         ("tesla", "ICML 2023"),
         ("pad", "2408.03360"),
-        ("att", "ECCV 2024"),
         ("mct", "CVPR 2025"),
-        ("nearest", "ECCV 2024"),
         ("fyi", "ECCV 2024"),
     ],
 )
