@@ -72,7 +72,7 @@ def create_run(
     config = resolved.config
     if config.experts.imported is not None:
         origin_of(folders.experts / config.experts.imported)
-    check_ipc(config, folders.data)
+    check_class_sizes(config, folders.data)
     dataset = Path(config.dataset.name).stem or "images"
     if name is None:
         ending = f"-ipc{config.distill.ipc}{resolved.variant}"
@@ -106,7 +106,7 @@ def run_options(folders: Folders, device: str) -> dict[str, str]:
     }
 
 
-def check_ipc(config: Config, data_dir: Path) -> None:
+def check_class_sizes(config: Config, data_dir: Path) -> None:
     """Raise DataError if a class is known to have fewer training images than `distill.ipc`."""
     known, ipc = smallest_class(config.dataset, data_dir), config.distill.ipc
     if known is not None and known[1] < ipc:

@@ -119,7 +119,7 @@ def tune(
     with StopRequest(silent=silent).listening() as stop:
         runner = TuneRunner(request, folders, compute, names, limit, stop, keep, silent)
         runner.check()
-        api.check_ipc(request.config, folders.data)
+        api.check_class_sizes(request.config, folders.data)
         name = request.default_name if name is None else name
         folder = Tune.begin(tunes_dir, name, request.config, request.facts, typed)
         state = runner.run(folder)

@@ -40,7 +40,7 @@ class StudyRunner:
         """Raises ConfigError if a run of the study exists with other settings, DataError if a
         class has fewer images than the largest ipc."""
         largest = max((run.config for run in self.plan.runs), key=lambda c: c.distill.ipc)
-        api.check_ipc(largest, self.folders.data)
+        api.check_class_sizes(largest, self.folders.data)
         for planned in self.plan.runs:
             run = self._run(planned)
             if not prepare_run.is_started(run):

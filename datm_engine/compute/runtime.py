@@ -165,13 +165,13 @@ def start(
 ) -> Runtime:
     """The runtime for "auto" (the best there is), "cuda", "cuda:1", "mps" or "cpu".
 
-    `precision` and `compiling` are as `--precision` and `--compile` take them, `memory` as
-    `--memory` does ("8GB"; "auto": a quarter of what there is, at most half of what is free).
-    `threads` is as `--threads` takes it: "auto" follows `OMP_NUM_THREADS` where that is set, else
-    `work`, the multiply-adds of a step's forward pass. torch's number of threads is set here, for
-    the whole process. `before`: the `facts` of a run that resumes, whose choices hold. Of several
-    `ranks` each has a GPU of its own, and of a machine's memory and cores a share. Raises
-    ConfigError for what is unknown, is not here, or differs from `before`.
+    `precision` is one of `PRECISIONS`, `compiling` one of `COMPILING`. `memory` is "8GB", or
+    "auto": a quarter of what there is, at most half of what is free. `threads` is a number, or
+    "auto", which follows `OMP_NUM_THREADS` where that is set, else `work`, the multiply-adds of a
+    step's forward pass. torch's number of threads is set here, for the whole process. `before`:
+    the `facts` of a run that resumes, whose choices hold. Of several `ranks` each has a GPU of its
+    own, and of a machine's memory and cores a share. Raises ConfigError for what is unknown, is not
+    here, or differs from `before`.
     """
     _check("precision", precision, PRECISIONS)
     _check("compile", compiling, COMPILING)

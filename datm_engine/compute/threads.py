@@ -108,7 +108,7 @@ def threads_for(work: float, cores: int) -> int:
 
 
 def parse_threads(text: str) -> int | None:
-    """`--threads` as a number; None for "auto". Raises ConfigError."""
+    """A number of threads as text; None for "auto". Raises ConfigError."""
     if text == "auto":
         return None
     if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= MAX_THREADS:

@@ -315,7 +315,7 @@ class _Trainer:
 def _cost_of_epochs(config: Config) -> str:
     """What experts of more epochs than the window needs cost, and what they are for."""
     needed, epochs = config.epochs_needed, config.snapshot_epochs
-    saved = f"--set experts.epochs=window saves {1 - needed / epochs:.0%} of time and disk"
+    saved = f'experts.epochs = "window" saves {1 - needed / epochs:.0%} of time and disk'
     if config.distill.labels == "hard":
         if epochs == needed:
             return f"experts train {needed} epochs, all that the window needs"
@@ -324,7 +324,7 @@ def _cost_of_epochs(config: Config) -> str:
         return (
             f"experts train {needed} epochs, all that the window needs; soft labels come from "
             f"epoch {needed}, earlier and softer than the published epoch 100 "
-            f"(--set experts.epochs=100 takes {100 / needed:.0f}× the time and disk)"
+            f"(experts.epochs = 100 takes {100 / needed:.0f}× the time and disk)"
         )
     return (
         f"experts train {epochs} epochs, though the window needs only {needed}: soft labels come "

@@ -5,7 +5,7 @@ Read, by `datm import`:
     images_*.pt, labels_*.pt, lr_*.pt; res_*.pt    tensor_files → imported_sets, a SyntheticSet
     replay_buffer_*.pt                             expert_buffers, an ExpertSet
 
-Written, by `datm export` and `--log`:
+Written, by `datm export` and by trackers during a run:
 
     official, mtt, dcbench    tensor_files     the tensors as DATM, MTT and DC-BENCH read them
     ddranking                 ddranking        the tensors and the settings of DD-Ranking

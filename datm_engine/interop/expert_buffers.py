@@ -122,7 +122,7 @@ def check_accuracy(
             f"expert 0 classifies {accuracy:.1f}% of {len(chosen):,} training images of "
             f"{data.name} correctly after its last epoch, and chance is {100 / data.classes:.1f}%: "
             "its buffer may be of another dataset, another order of classes or another whitening "
-            "(--dataset, --set dataset.preprocessing=zca or normalize)"
+            "(settings: dataset.name, dataset.preprocessing)"
         )
         emit(Noted(text=text))
     return accuracy

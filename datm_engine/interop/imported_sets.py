@@ -65,7 +65,7 @@ def with_dataset(
     else:
         kind = "published means and deviations" if published else f"means and deviations {fitted}"
         how = f"normalised by {kind}"
-    emit(Noted(text=f"taken to be {how} (--set dataset.preprocessing=zca or normalize)"))
+    emit(Noted(text=f"taken to be {how} (setting: dataset.preprocessing)"))
     images = foreign.images  # [n, channels, height, width]
     if images.dtype == torch.uint8:
         images = data.preprocessing.apply(to_unit(images))

@@ -54,8 +54,8 @@ def save_parquet(folder: Path, synthetic: SyntheticSet) -> list[Path]:
 
     Raises DatmError without pyarrow, FileError, and DataError if the preprocessing is unknown.
     """
-    arrow = require("pyarrow", extra="parquet", purpose="--format parquet")
-    parquet = require("pyarrow.parquet", extra="parquet", purpose="--format parquet")
+    arrow = require("pyarrow", extra="parquet", purpose="format parquet")
+    parquet = require("pyarrow.parquet", extra="parquet", purpose="format parquet")
     pictures = synthetic.pictures(clip=None)
     labels = synthetic.classes.tolist()
     images = [

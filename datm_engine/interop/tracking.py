@@ -106,14 +106,14 @@ class WeightsAndBiases:
 
 
 def parse(stated: str | None) -> tuple[str, ...]:
-    """The trackers that `--log` names. Raises ConfigError for an unknown one, DatmError for a
+    """The names in a list with commas. Raises ConfigError for an unknown one, DatmError for a
     missing package."""
     names = tuple(name.strip() for name in (stated or "").split(",") if name.strip())
     for name in names:
         if name not in TRACKERS:
             wrong = f"log {name}: not one of {', '.join(TRACKERS)}"
             raise ConfigError(wrong, Setting("log", ",".join(TRACKERS)))
-        require(name, extra=name, purpose=f"--log {name}")
+        require(name, extra=name, purpose=f"log {name}")
     return names
 
 

@@ -232,7 +232,7 @@ def with_method(
     family = f"{dataset}-{method}"
     own = presets.families().get(family, {}).values()
     if own and not set(own) & set(chosen.presets):
-        own_preset = f"{method}'s own published settings are another preset: --preset {family}"
+        own_preset = f"{method}'s own published settings are another preset: {family}"
         notes.append(Note(own_preset))
     derive = tuple(key for key in chosen.derive if key not in tables["distill"])
     return replace(

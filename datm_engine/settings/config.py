@@ -69,9 +69,9 @@ class ExpertsConfig(Table):
     rho: float = Field(ge=0)  # GSAM: radius of the perturbation
     alpha: float = Field(ge=0)  # GSAM: share of the orthogonal component that is subtracted
     seed: int = Field(ge=0)
-    # The folder of a set of experts made by `datm import`; no preset states it. "none" for --set.
+    # The folder of a set of experts made by `datm import`, or "none"; no preset states it.
     imported: str | None = None
-    precision: Literal["run", "float32", "bfloat16"]  # "run": as --precision says
+    precision: Literal["run", "float32", "bfloat16"]  # "run": as the run's
     snapshots: Literal["float32", "bfloat16"]  # on disk; "bfloat16" takes half the space
     order: Literal["random", "easy-first"]  # of images; easy-first is PAD's
 
@@ -204,7 +204,7 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
         name, equals, raw = text.partition("=")
         table, dot, key = name.strip().partition(".")
         if not (equals and dot and key):
-            wrong = f"--set {text}: not of the form table.key=value, as distill.syn_steps=40 is"
+            wrong = f"{text}: not of the form table.key=value, as distill.syn_steps=40 is"
             known = counterpart(name.strip())
             raise ConfigError(f"{wrong} ({known})" if known else wrong, HELP)
         value = _of_key(table, key, _value(raw))

@@ -54,7 +54,7 @@ PUBLISHED = {
     "pix_init": _name("where the images start: correct, random (real) or noise", "distill.images"),
     "ema_decay": _name("FTD's decay of the images' average; DATM ignores it", "distill.averaging"),
     "teacher_label": _name(
-        "TESLA's fixed labels of an expert: soft, one and 0, as --method tesla has them",
+        "TESLA's fixed labels of an expert: soft, one and 0, as the method tesla has them",
         "distill.labels",
         "distill.label_experts",
         "distill.lr_labels",
@@ -95,11 +95,11 @@ PUBLISHED = {
     "load_all": _name("snapshots are read as they are needed"),
     "max_files": _name("experts.count is how many experts are matched"),
     "max_experts": _name("experts.count is how many experts are matched"),
-    "buffer_path": _name("--experts-dir is where experts are; datm import reads replay buffers"),
+    "buffer_path": _name("experts_dir is where experts are; datm import reads replay buffers"),
     # the dataset
-    "dataset": _name("also --dataset", "dataset.name"),
-    "data_path": _name("--data-dir is where downloads are; --dataset takes a folder of images"),
-    "subset": _name("--dataset takes a folder that holds this part of ImageNet"),
+    "dataset": _name("a name or a path", "dataset.name"),
+    "data_path": _name("data_dir is where downloads are; dataset.name takes a folder of images"),
+    "subset": _name("dataset.name takes a folder that holds this part of ImageNet"),
     "res": _name("pixels a side", "dataset.resolution"),
     "zca": _name("zca, or normalize without it", "dataset.preprocessing"),
     "zca_trans": _name("ZCA is fitted by datm and kept with the distilled set"),
@@ -123,11 +123,11 @@ PUBLISHED = {
     "skip_first_eva": _name("the start is not a candidate of the selection"),
     "parall_eva": _name("torchrun uses several GPUs"),
     # how a run is made
-    "device": _name("--device names a GPU"),
-    "project": _name("--log wandb logs the run"),
+    "device": _name("the argument device names a GPU"),
+    "project": _name("the argument log names trackers, wandb for one"),
     "record_loss": _name("the loss of every iteration is recorded"),
     "force_save": _name("pictures are saved every distill.sample_interval iterations"),
-    "save_path": _name("--runs-dir is where runs are"),
+    "save_path": _name("runs_dir is where runs are"),
 }
 _LOWER_CASE = {name.lower(): name for name in PUBLISHED}
 

@@ -2,9 +2,9 @@
 
 A key takes its value from the first of these that states it:
 
-1. the window that is requested (`--window`): four keys of [distill];
-2. the layers that are stated, the last one first: options and `--set` above a config file;
-3. the method (`--method`): a few keys of `presets/methods/`;
+1. the window that is requested: four keys of [distill];
+2. the layers that are stated, the last one first: options above a config file;
+3. the method: a few keys of `presets/methods/`;
 4. rules for a dataset without a preset (`choose_preset`, `derived.expert_training`);
 5. a preset, or two between which the number of images lies (`choose_preset`).
 
@@ -33,7 +33,7 @@ from datm_engine.settings.origins import Layer, Note, SettingOrigin, Source, Tab
 DEFAULT_DATASET = "digits"
 _CALIBRATION_NOTE = (
     "provisional until the experts are trained: {}; calibration derives them from what the experts "
-    "learn and when (what --set, an option or a file states is kept)"
+    "learn and when (what an option or a file states is kept)"
 )
 _ALL_DERIVABLE = "the window, M, N, batch_syn, η, the learning rates and the threshold"
 

@@ -105,7 +105,7 @@ def _idle_runs(study: StudyResult) -> list[str]:
         return []
     return [
         "Most iterations took no step, so that the set is near what it started as: "
-        f"{_joined(idle)}. --set distill.threshold=1e9 takes every step, whatever the loss."
+        f"{_joined(idle)}. distill.threshold = 1e9 takes every step, whatever the loss."
     ]
 
 

@@ -100,7 +100,7 @@ def plan_windows(name: str, configs: Mapping[int, Config]) -> StudyPlan:
     if all(run.config.distill.threshold == EVERY_LOSS for run in runs):
         notes.append(
             "every step is taken, whatever its loss: late segments are short, and begin above the "
-            "threshold (--set distill.threshold=1 refuses such steps)"
+            "threshold (distill.threshold = 1 refuses such steps)"
         )
     return StudyPlan("window", name, tuple(runs), tuple(notes))
 

@@ -44,7 +44,7 @@ def test_a_published_file_makes_a_run_and_says_what_became_of_it(
     text = " ".join(answer.err.split())
     assert "tiny.yaml: published names: ipc is distill.ipc = 1; " in text
     assert "lr_y is distill.lr_labels = 1.0" in text
-    assert "tiny.yaml: published names without a counterpart: project (--log wandb logs" in text
+    assert "tiny.yaml: published names without a counterpart: project (the argument log" in text
     made = Run.open(Path("runs"), "r").config()
     assert (made.distill.momentum_labels, made.distill.expansion_iterations) == (0.9, 2)
 
@@ -79,7 +79,7 @@ def test_published_names_as_keys_and_outside_of_tables(datm: Datm) -> None:
         ("--lr_y", "No such option: --lr_y (the published lr_y is distill.lr_labels here"),
         ("--lr_teacher", "the published lr_teacher is distill.syn_lr and experts.lr here"),
         ("--num_eval", "the published num_eval is evaluate.repeats and"),
-        ("--buffer_path", "no counterpart: --experts-dir is where experts are"),
+        ("--buffer_path", "no counterpart: experts_dir is where experts are"),
     ],
 )
 def test_published_options_lead_to_their_counterparts(

@@ -72,7 +72,7 @@ def test_parquet_without_its_package_is_reported(
     tmp_path: Path, make_set: MakeSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(DatmError, match="--format parquet takes a package") as raised:
+    with pytest.raises(DatmError, match="format parquet takes a package") as raised:
         picture_files.save_parquet(tmp_path / "out", make_set())
     assert fix_text(raised.value.fix) == "pip install 'datm[parquet]'"
     assert not (tmp_path / "out").exists()

@@ -177,6 +177,6 @@ def test_a_tracker_that_is_not_installed_is_reported(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(DatmError, match=f"--log {name}") as raised:
+    with pytest.raises(DatmError, match=f"log {name}") as raised:
         tracking.parse(name)
     assert fix_text(raised.value.fix) == f"pip install 'datm[{name}]'"

@@ -117,8 +117,8 @@ def test_a_method_names_its_own_published_settings() -> None:
         chosen = choose(dataset, 10, preset, None)
         return " ".join(note.text for note in with_method(chosen, method).notes)
 
-    assert "--preset cifar10-mtt" in note_of("cifar10", None, "mtt")
-    assert "--preset cifar100-ftd" in note_of("cifar100", None, "ftd")
+    assert "another preset: cifar10-mtt" in note_of("cifar10", None, "mtt")
+    assert "another preset: cifar100-ftd" in note_of("cifar100", None, "ftd")
     assert "--preset" not in note_of("digits", None, "mtt")
     assert "--preset" not in note_of("cifar10", "cifar10-mtt", "mtt"), "they are in use"
 

@@ -76,7 +76,7 @@ def test_each_command_hints_at_itself(command: str, datm: Datm, run: Path) -> No
     wrong = datm(command, *subject, "--set", "experts.count=x")
     assert_two_lines(wrong, 2, "experts.count = 'x'", f"datm {command} --help")
     unformed = datm(command, *subject, "--set", "count")
-    assert_two_lines(unformed, 2, "--set count: not of the form", f"datm {command} --help")
+    assert_two_lines(unformed, 2, "count: not of the form", f"datm {command} --help")
     dataset = datm(command, *subject, "--dataset", "digit")
     assert_two_lines(dataset, 2, "dataset digit is neither", "--dataset digits")
     assert dataset.hint.startswith(f"datm {command} ")

@@ -296,5 +296,5 @@ def test_a_tracker_that_is_missing_is_reported_before_any_work(
 ) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
     answer = datm("distill", "--config", settings, "--log", "wandb")
-    assert_two_lines(answer, 1, "--log wandb takes a package", "pip install 'datm[wandb]'")
+    assert_two_lines(answer, 1, "log wandb takes a package", "pip install 'datm[wandb]'")
     assert not Path("runs").exists()
