@@ -213,7 +213,7 @@ def test_values_are_converted(text: str, expected: dict[str, Any], tmp_path: Pat
         ("ipc: 1.5\n", "ipc: 1.5 is not a whole number"),
         ("ipc: true\n", "ipc: True is not a whole number"),
         ("lr_y: [1, 2]\n", "lr_y: [1, 2] is not a number"),
-        ("zca: 'perhaps'\n", "zca: 'perhaps' is neither True nor False"),
+        ("zca: 'perhaps'\n", "zca: 'perhaps' is none of True, False"),
         ("model: ResNet18BN\n", "model: ResNet18BN: experts here are ConvNets"),
         ("dsa_strategy: color_blur\n", "dsa_strategy: blur is none of color, crop"),
         ("lr_yy: 1\n", "'lr_yy': no name of DATM's published files"),
@@ -240,7 +240,7 @@ def test_aliases_that_grow_without_end_are_a_short_problem(tmp_path: Path) -> No
     with pytest.raises(ConfigError) as raised:
         read_published_yaml(path)
     path.write_text("subset: &a [x, x]\nres: 64\nzca: *a\n")
-    with pytest.raises(ConfigError, match="neither True nor False") as again:
+    with pytest.raises(ConfigError, match="none of True, False") as again:
         read_published_yaml(path)
     assert max(len(raised.value.message), len(again.value.message)) < 300
 
