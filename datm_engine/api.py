@@ -18,7 +18,7 @@ from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs.directory import Run, free_name
 from datm_engine.runs.events import Emit, Noted, ignore
 from datm_engine.runs.names import name_from
-from datm_engine.settings.config import Config
+from datm_engine.settings.config import Config, nested
 from datm_engine.settings.origins import Layer, SettingOrigin, Source
 from datm_engine.settings.resolved import Request, Resolved, resolve
 
@@ -55,10 +55,9 @@ def distill(
 
 
 def _layer(key: str, value: Any) -> Layer:
-    table, dot, name = key.partition(".")
-    if not dot:
+    if "." not in key:
         raise ConfigError(f"settings: {key!r} is not of the form table.key", HELP)
-    return Layer({table: {name: value}}, SettingOrigin(Source.OPTION, f"settings[{key!r}]"))
+    return Layer(nested({key: value}), SettingOrigin(Source.OPTION, f"settings[{key!r}]"))
 
 
 def create_run(

@@ -56,7 +56,6 @@ def evaluate(
     from datm_engine.compute import ranks
     from datm_engine.hints import command
     from datm_engine.pipeline import Trained, evaluate_again
-    from datm_engine.settings.config import build, overlay
 
     together = ranks.join()
     evaluated = _read_target(target, runs_dir)
@@ -69,7 +68,7 @@ def evaluate(
     )
     given = GivenSettings(folders.data, dataset, flags=flags, assignments=assignments or [])
     # The settings of the run or file, with what the options change in them.
-    config = build(overlay(evaluated.config.model_dump(), given.overrides()), target)
+    config = evaluated.config.with_values(given.overrides(), target)
     compute = options.ComputeOptions(device, precision, compiling, "0", threads)
     silent = quiet or as_json or not together.leads
     with (

@@ -14,7 +14,7 @@ from datm_engine.distillation.distilled_sets import progress
 from datm_engine.errors import ConfigError
 from datm_engine.runs.directory import Run
 from datm_engine.runs.events import EvaluationChanged
-from datm_engine.settings.config import build, differences, overlay
+from datm_engine.settings.config import differences, overlay
 from datm_engine.settings.origins import Tables
 from datm_engine.settings.resolved import Resolved
 
@@ -54,7 +54,7 @@ def resumed_run(folders: Folders, name: str, given: GivenSettings, device: str) 
     before = run.config()
     over = read_config(given.config_file)[0] if given.config_file else {}
     over = overlay(over, given.overrides())
-    after = build(overlay(before.model_dump(), over), f"--resume {name}")
+    after = before.with_values(over, f"--resume {name}")
     changed = differences(before, after)
     if fixed := {key: values for key, values in changed.items() if key not in _CHANGEABLE}:
         changes = ", ".join(f"{key} was {was!r}, not {now!r}" for key, (was, now) in fixed.items())

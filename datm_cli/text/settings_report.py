@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from datm_cli.text import output
 from datm_cli.text.tables import plain_table
 from datm_engine.formatting import setting
+from datm_engine.settings.config import flattened
 
 if TYPE_CHECKING:
     from datm_engine.settings.resolved import Resolved
@@ -14,14 +15,13 @@ if TYPE_CHECKING:
 
 def print_explanation(settings: Resolved, *, as_json: bool) -> None:
     """Print every setting, its value and its origin, then the notes."""
+    values = flattened(settings.config.model_dump())
     if as_json:
         output.print_json(
             {
                 "source": settings.source,
                 "settings": {
-                    f"{table}.{key}": {"value": value, **_origin(settings, f"{table}.{key}")}
-                    for table, keys in settings.config.model_dump().items()
-                    for key, value in keys.items()
+                    key: {"value": value, **_origin(settings, key)} for key, value in values.items()
                 },
                 "notes": [note.text for note in settings.notes],
             }
@@ -30,10 +30,8 @@ def print_explanation(settings: Resolved, *, as_json: bool) -> None:
     table = plain_table()
     for column in ("setting", "value", "from"):
         table.add_column(column, no_wrap=column == "setting", overflow="fold")
-    for name, keys in settings.config.model_dump().items():
-        for key, value in keys.items():
-            origin = settings.origins.get(f"{name}.{key}", "default")
-            table.add_row(f"{name}.{key}", setting(value), str(origin))
+    for key, value in values.items():
+        table.add_row(key, setting(value), str(settings.origins.get(key, "default")))
     output.results().print(table)
     for note in settings.notes:
         output.remark(note.text)

@@ -9,7 +9,7 @@ from typing import Any
 
 from datm_cli.resolve import GivenSettings
 from datm_engine.runs.names import name_from
-from datm_engine.settings.config import Config
+from datm_engine.settings.config import Config, flattened
 from datm_engine.settings.resolved import Resolved
 from datm_engine.tuning.search_space import KEYS, WINDOW, SearchSpace
 from datm_engine.tuning.trial_settings import shortened
@@ -67,7 +67,7 @@ def request_tune(given: GivenSettings, iterations: int | None) -> TuneRequest:
     have these settings, or nothing is left to search."""
     settled = given.resolve()
     searched = {key for keys in KEYS.values() for key in keys}
-    stated = {f"{table}.{key}" for table, keys in given.overrides().items() for key in keys}
+    stated = flattened(given.overrides()).keys()
     held = frozenset(searched & stated) | frozenset(WINDOW if given.window else ())
     request = TuneRequest(settled, held, iterations or settled.config.distill.iterations)
     request.notes()  # checks the search space, before any work

@@ -22,7 +22,7 @@ from datm_engine.experts.learning_curves import LearningCurves
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.events import Emit, Evaluated, SettingDerived, ignore
-from datm_engine.settings.config import Config, build, overlay
+from datm_engine.settings.config import Config
 from datm_engine.settings.derived.rates import FITTING, HALVINGS, rates_for, student_rate
 from datm_engine.settings.derived.values import ALIGNED, RATES, Derived, rounded
 from datm_engine.settings.derived.window_rules import Experts, aligned
@@ -149,7 +149,7 @@ def _stated(config: Config, derive: Sequence[str]) -> dict[str, float]:
 
 def _with_values(config: Config, values: Sequence[Derived]) -> Config:
     distill = {one.key: one.value for one in values}
-    return build(overlay(config.model_dump(), {"distill": distill}), "the derived settings")
+    return config.with_values({"distill": distill}, "the derived settings")
 
 
 def _report(values: Sequence[Derived], emit: Emit) -> None:

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from datm_engine.errors import ConfigError, Setting
+from datm_engine.formatting import setting
 from datm_engine.settings import presets
-from datm_engine.settings.config import overlay
+from datm_engine.settings.config import flattened, nested, overlay
 from datm_engine.settings.derived.values import DERIVABLE
 from datm_engine.settings.image_size import Shape
-from datm_engine.settings.origins import Note, SettingOrigin, Source, Tables, keys_of
+from datm_engine.settings.origins import Note, SettingOrigin, Source, Tables
 
 # The family whose settings fit a dataset of up to so many classes.
 FAMILY_FOR_CLASSES = ((20, "cifar10"), (150, "cifar100"), (math.inf, "tinyimagenet"))
@@ -46,7 +47,7 @@ class ChosenSettings:
     def preset(cls, name: str, *notes: str) -> ChosenSettings:
         """A preset as it is."""
         tables = presets.load(name)
-        origins = dict.fromkeys(keys_of(tables), SettingOrigin(Source.PRESET, name))
+        origins = dict.fromkeys(flattened(tables), SettingOrigin(Source.PRESET, name))
         return cls(tables, (name,), origins, tuple(map(Note, notes)))
 
     def over(
@@ -56,9 +57,15 @@ class ChosenSettings:
         return replace(
             self,
             tables=overlay(self.tables, tables),
-            origins={**self.origins, **dict.fromkeys(keys_of(tables), origin)},
+            origins={**self.origins, **dict.fromkeys(flattened(tables), origin)},
             notes=(*self.notes, *notes),
         )
+
+    def by_rule(self, key: str, value: object, reason: str) -> ChosenSettings:
+        """With `key` ("table.key") set by a rule, and a note if that changes its value."""
+        note = Note(f"{key} = {setting(value)}: {reason}", key)
+        notes = [note] if flattened(self.tables)[key] != value else []
+        return self.over(nested({key: value}), SettingOrigin(Source.RULE, reason), *notes)
 
     @property
     def source(self) -> str:
@@ -146,17 +153,17 @@ def _from_family(family: str, ipc: int | None) -> ChosenSettings:
 
     below, above = max(fewer), min(more)
     share = math.log(ipc / below) / math.log(above / below)
-    window = _between(presets.load(members[below]), presets.load(members[above]), share)
+    pair = (members[below], members[above])
+    window = _between(presets.load(pair[0]), presets.load(pair[1]), share)
     if chosen.tables["distill"]["expansion_iterations"] == 0:  # a fixed window stays fixed
         window["initial_max_start_epoch"] = window["max_start_epoch"]
     lower, initial, final = window.values()
     notes = (
         f"no {family} preset has {ipc} per class: window T⁻ = {lower}, T = {initial}, "
-        f"T⁺ = {final} (epochs), between {members[below]}'s and {members[above]}'s by log ipc: "
+        f"T⁺ = {final} (epochs), between {pair[0]}'s and {pair[1]}'s by log ipc: "
         "fewer images want an earlier window, of easier patterns, and more images a later one",
         f"all other settings are those of {nearest}, the nearest",
     )
-    pair = (members[below], members[above])
     origin = SettingOrigin(Source.PRESETS, f"{pair[0]} and {pair[1]}, between them by log ipc")
     chosen = chosen.over({"distill": window}, origin, *map(Note, notes))
     return replace(chosen, presets=pair)
@@ -178,11 +185,11 @@ def _for_shape(dataset: str, ipc: int | None, shape: Shape) -> ChosenSettings:
     family = next(name for most, name in FAMILY_FOR_CLASSES if shape.classes <= most)
     chosen = _from_family(family, ipc)
     notes = chosen.notes
-    first = Note(
+    text = (
         f"{dataset} has no presets: with {shape.classes} classes it takes those of {family} "
         "(cifar10's up to 20 classes, cifar100's up to 150, tinyimagenet's beyond)"
     )
-    chosen = replace(chosen, notes=(first,), derive=DERIVABLE)
+    chosen = replace(chosen, notes=(Note(text),), derive=DERIVABLE)
     if shape.height is not None and shape.width is not None:
         side = min(shape.height, shape.width)
         depth = min(max(round(math.log2(side / LAST_MAP)), 1), DEEPEST)
@@ -191,16 +198,12 @@ def _for_shape(dataset: str, ipc: int | None, shape: Shape) -> ChosenSettings:
                 f"{side} pixels halved so often end in feature maps of about {LAST_MAP}, as the "
                 "published networks' do"
             )
-            note = Note(f"network.depth = {depth}: {reason}", "network.depth")
-            origin = SettingOrigin(Source.RULE, reason)
-            chosen = chosen.over({"network": {"depth": depth}}, origin, note)
+            chosen = chosen.by_rule("network.depth", depth, reason)
     operations = chosen.tables["dataset"]["augmentation"]
     if dataset in UNMIRRORED and "flip" in operations:
         kept = [operation for operation in operations if operation != "flip"]
         reason = "without flip: a mirrored digit is another or none"
-        note = Note(f"dataset.augmentation {reason}", "dataset.augmentation")
-        origin = SettingOrigin(Source.RULE, reason)
-        chosen = chosen.over({"dataset": {"augmentation": kept}}, origin, note)
+        chosen = chosen.by_rule("dataset.augmentation", kept, reason)
     return replace(chosen, notes=(*chosen.notes, *notes))
 
 
@@ -220,33 +223,24 @@ def with_method(
     iterations = chosen.tables["distill"]["iterations"] if iterations is None else iterations
     if published and 0 < iterations < AVERAGED_OVER:
         decay = round(published ** (AVERAGED_OVER / iterations), 4)
-        reason = (
-            f"over {iterations:,} iterations the first images weigh as much in the average as by "
-            f"{published} over the published {AVERAGED_OVER:,}"
+        text = (
+            f"distill.averaging = {decay}: over {iterations:,} iterations the first images weigh "
+            f"as much in the average as by {published} over the published {AVERAGED_OVER:,}"
         )
-        notes.append(Note(f"distill.averaging = {decay}: {reason}", "distill.averaging"))
+        notes.append(Note(text, "distill.averaging"))
         tables = overlay(tables, {"distill": {"averaging": decay}})
-    if changed := _changes(chosen.tables, tables):
+    before = flattened(chosen.tables)
+    changed = ", ".join(
+        f"{key} = {setting(value)}"
+        for key, value in flattened(tables).items()
+        if before[key] != value
+    )
+    if changed:
         notes.insert(0, Note(f"method {method}: {changed}"))
-    dataset = overlay(chosen.tables, tables)["dataset"]["name"]
-    family = f"{dataset}-{method}"
+    family = f"{chosen.tables['dataset']['name']}-{method}"
     own = presets.families().get(family, {}).values()
     if own and not set(own) & set(chosen.presets):
-        own_preset = f"{method}'s own published settings are another preset: {family}"
-        notes.append(Note(own_preset))
+        notes.append(Note(f"{method}'s own published settings are another preset: {family}"))
     derive = tuple(key for key in chosen.derive if key not in tables["distill"])
-    return replace(
-        chosen.over(tables, SettingOrigin(Source.METHOD, method), *notes),
-        method=method,
-        derive=derive,
-    )
-
-
-def _changes(tables: Tables, over: Tables) -> str:
-    """The keys of `over` whose values differ in `tables`, in one line."""
-    return ", ".join(
-        f"{table}.{key} = {value:g}" if isinstance(value, float) else f"{table}.{key} = {value}"
-        for table, keys in over.items()
-        for key, value in keys.items()
-        if tables[table][key] != value
-    )
+    chosen = chosen.over(tables, SettingOrigin(Source.METHOD, method), *notes)
+    return replace(chosen, method=method, derive=derive)

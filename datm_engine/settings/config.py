@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
 
 from datm_engine.errors import ConfigError
 from datm_engine.hints import HELP, command
@@ -150,6 +151,10 @@ class Config(Table):
         epochs = self.experts.epochs
         return self.epochs_needed if epochs == "window" else epochs
 
+    def with_values(self, tables: Mapping[str, Any], source: str) -> Config:
+        """With the values of `tables` above its own. Raises ConfigError, which names `source`."""
+        return build(overlay(self.model_dump(), tables), source)
+
     @model_validator(mode="after")
     def _agree(self) -> Config:
         problems = []
@@ -194,12 +199,31 @@ def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def flattened(tables: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables as "table.key" → value. What is no table is left out."""
+    return {
+        f"{table}.{key}": value
+        for table, keys in tables.items()
+        if isinstance(keys, Mapping)
+        for key, value in keys.items()
+    }
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables of "table.key" → value."""
+    tables: dict[str, Any] = {}
+    for name, value in values.items():
+        table, _, key = name.partition(".")
+        tables.setdefault(table, {})[key] = value
+    return tables
+
+
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
     """The tables that `table.key=value` strings set. Raises ConfigError.
 
     A value is TOML or a bare word. A list is words with commas, or `none` if empty.
     """
-    tables: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for text in assignments:
         name, equals, raw = text.partition("=")
         table, dot, key = name.strip().partition(".")
@@ -207,14 +231,18 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
             wrong = f"{text}: not of the form table.key=value, as distill.syn_steps=40 is"
             known = counterpart(name.strip())
             raise ConfigError(f"{wrong} ({known})" if known else wrong, HELP)
-        value = _of_key(table, key, _value(raw))
-        tables = overlay(tables, {table: {key: value}})
-    return tables
+        values[f"{table}.{key}"] = _value(fields(Config, table).get(key), raw)
+    return nested(values)
 
 
-def _of_key(table: str, key: str, value: Any) -> Any:
-    """A bare word as the type of the key: a list of words, or a number that TOML lacks (.01)."""
-    field = fields(Config, table).get(key)
+def _value(field: FieldInfo | None, raw: str) -> Any:
+    """The TOML value, or else a bare word as the type of the field: a list of words, or a number
+    that TOML lacks (.01)."""
+    value: Any = raw.strip()
+    with suppress(ValueError, RecursionError):
+        stated = tomllib.loads(f"value = {raw}")
+        if len(stated) == 1:  # `raw` may be several lines
+            value = stated["value"]
     if field is None or not isinstance(value, str):
         return value
     if is_list(field):
@@ -224,15 +252,6 @@ def _of_key(table: str, key: str, value: Any) -> Any:
         with suppress(ValueError):
             return float(value)
     return value
-
-
-def _value(raw: str) -> Any:
-    """The TOML value, or else the string."""
-    try:
-        stated = tomllib.loads(f"value = {raw}")
-    except (ValueError, RecursionError):
-        return raw.strip()
-    return stated["value"] if len(stated) == 1 else raw.strip()
 
 
 def build(tables: Mapping[str, Any], source: str) -> Config:
@@ -249,12 +268,8 @@ def build(tables: Mapping[str, Any], source: str) -> Config:
 
 def differences(*configs: Config) -> dict[str, tuple[Any, ...]]:
     """`table.key` → its value in each configuration, for the keys whose values differ."""
-    every = [config.model_dump() for config in configs]
-    stated = {
-        f"{table}.{key}": tuple(one[table][key] for one in every)
-        for table, keys in every[0].items()
-        for key in keys
-    }
+    each = [flattened(config.model_dump()) for config in configs]
+    stated = {key: tuple(values[key] for values in each) for key in each[0]}
     return {
         key: values for key, values in stated.items() if any(value != values[0] for value in values)
     }

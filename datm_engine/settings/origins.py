@@ -53,13 +53,3 @@ class Layer:
 
     tables: Mapping[str, Any]
     origin: SettingOrigin
-
-
-def keys_of(tables: Mapping[str, Any]) -> list[str]:
-    """Each key of `tables` as "table.key"."""
-    return [
-        f"{table}.{key}"
-        for table, keys in tables.items()
-        if isinstance(keys, Mapping)  # anything else is refused when the configuration is built
-        for key in keys
-    ]

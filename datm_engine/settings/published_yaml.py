@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from datm_engine.errors import ConfigError
 from datm_engine.hints import command
-from datm_engine.settings.config import Augmentation, Config, overlay
+from datm_engine.settings.config import Augmentation, Config, nested
 from datm_engine.settings.messages import fields, form
 from datm_engine.settings.origins import Tables
 from datm_engine.settings.published_names import PUBLISHED, published_name
@@ -93,10 +93,6 @@ def read_published_yaml(path: Path) -> tuple[Tables, tuple[str, ...]]:
     if keys.get("distill.expansion_iterations") == 0 and "distill.max_start_epoch" in keys:
         keys["distill.initial_max_start_epoch"] = keys["distill.max_start_epoch"]
         became.append("so distill.initial_max_start_epoch = distill.max_start_epoch throughout")
-    tables: Tables = {}
-    for key, value in keys.items():
-        table, _, name = key.partition(".")
-        tables = overlay(tables, {table: {name: value}})
     notes = {
         "published names": became,
         "published names without a counterpart": [
@@ -106,7 +102,7 @@ def read_published_yaml(path: Path) -> tuple[Tables, tuple[str, ...]]:
         "stated twice, the last value counts": twice,
     }
     texts = (f"{path.name}: {what}: {'; '.join(each)}" for what, each in notes.items() if each)
-    return tables, tuple(texts)
+    return nested(keys), tuple(texts)
 
 
 def _read(path: Path) -> tuple[Mapping[Any, Any], list[str]]:

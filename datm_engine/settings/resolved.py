@@ -22,13 +22,13 @@ from typing import Any, Protocol
 from datm_engine.errors import ConfigError, Setting
 from datm_engine.hints import HELP
 from datm_engine.settings.choose_preset import ChosenSettings, choose, with_method
-from datm_engine.settings.config import Config, DatasetConfig, build, overlay
+from datm_engine.settings.config import Config, DatasetConfig, build, flattened, overlay
 from datm_engine.settings.derived.expert_training import experts_settings
 from datm_engine.settings.derived.values import DERIVABLE, WINDOW, Derived
 from datm_engine.settings.derived.window_rules import THIRDS, third
 from datm_engine.settings.image_size import Shape, at_resolution
 from datm_engine.settings.messages import shown
-from datm_engine.settings.origins import Layer, Note, SettingOrigin, Source, Tables, keys_of
+from datm_engine.settings.origins import Layer, Note, SettingOrigin, Source, Tables
 
 DEFAULT_DATASET = "digits"
 _CALIBRATION_NOTE = (
@@ -162,7 +162,7 @@ def resolve(request: Request, describe: Callable[[str], DatasetDescription]) -> 
     config = build(chosen.tables, source)
     if chosen.derive:  # experts have one length, whatever window is derived from them
         epochs = {"experts": {"epochs": config.snapshot_epochs}}
-        config = build(overlay(config.model_dump(), epochs), source)
+        config = config.with_values(epochs, source)
     _check_selection(config, described)
     return Resolved(
         config=config,
@@ -171,7 +171,7 @@ def resolve(request: Request, describe: Callable[[str], DatasetDescription]) -> 
         files=tuple(files),
         window=request.window,
         origins={**chosen.origins, **_awaiting_calibration(chosen)},
-        notes=tuple(note for note in chosen.notes if note.key not in keys_of(over)),
+        notes=tuple(note for note in chosen.notes if note.key not in flattened(over)),
         derive=chosen.derive,
         shape=shape,
     )
@@ -217,11 +217,7 @@ def _with_experts(chosen: ChosenSettings, images: int | None, iterations: int) -
     elif images is not None:
         derived += experts_settings(images, iterations)
     for one in derived:
-        key = f"experts.{one.key}"
-        note = Note(f"{key} = {one.value:g}: {one.reason}", key)
-        notes = [note] if experts[one.key] != one.value else []
-        tables = {"experts": {one.key: one.value}}
-        chosen = chosen.over(tables, SettingOrigin(Source.RULE, one.reason), *notes)
+        chosen = chosen.by_rule(f"experts.{one.key}", one.value, one.reason)
     return chosen
 
 

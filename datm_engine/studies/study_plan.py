@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from datm_engine.runs.names import name_from
-from datm_engine.settings.config import Config, build, overlay
+from datm_engine.settings.config import Config
 from datm_engine.settings.derived.window_rules import THIRDS, third
 
 MAX_NAME = 60  # letters of a study's name, which begins the names of its runs
@@ -132,7 +132,7 @@ def plan_methods(name: str, configs: Mapping[tuple[str, int], Config]) -> StudyP
 
 def with_settings(config: Config, **tables: dict[str, Any]) -> Config:
     """The settings with `tables` over them. Raises ConfigError."""
-    return build(overlay(config.model_dump(), tables), "the study")
+    return config.with_values(tables, "the study")
 
 
 def sample_interval(config: Config) -> int:

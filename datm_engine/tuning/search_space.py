@@ -13,7 +13,7 @@ from typing import Any
 
 from datm_engine.errors import ConfigError
 from datm_engine.hints import HELP
-from datm_engine.settings.config import Config, build, differences, overlay
+from datm_engine.settings.config import Config, differences
 
 Point = dict[str, float]  # by dimension
 
@@ -110,7 +110,7 @@ class SearchSpace:
                 over[name] = float(f"{getattr(centre, name) * point[name]:.3g}")
         if "start" in point or "end" in point or "opening" in point:
             over |= self._window(point, over.get("expert_epochs", centre.expert_epochs))
-        return build(overlay(self.centre.model_dump(), {"distill": over}), "the search")
+        return self.centre.with_values({"distill": over}, "the search")
 
     @property
     def _start(self) -> float:

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import Any
 
 from datm_engine.errors import ConfigError, Setting
-from datm_engine.settings.config import Config, build, differences, overlay
+from datm_engine.settings.config import Config, differences
 from datm_engine.settings.derived.rates import STEPPED, for_length
 
 REDUCTION = 3  # one trial in so many continues
@@ -58,7 +58,7 @@ def shortened(config: Config, iterations: int) -> Config:
     if distill.averaging and share != 1:
         # The first images keep their weight in the average: decay^iterations stays the same.
         over["distill"]["averaging"] = round(distill.averaging ** (1 / share), 4)
-    return build(overlay(config.model_dump(), over), "the trials' settings")
+    return config.with_values(over, "the trials' settings")
 
 
 def lengthened(config: Config, best: Config, derived: Collection[str] = ()) -> Config:
@@ -78,7 +78,7 @@ def lengthened(config: Config, best: Config, derived: Collection[str] = ()) -> C
         elif key in STEPPED and name in derived:
             value = for_length(value, iterations, config.distill.iterations)
         over.setdefault(table, {})[key] = value
-    return build(overlay(config.model_dump(), over), "the tuned settings")
+    return config.with_values(over, "the tuned settings")
 
 
 def _scaled(count: int, share: float) -> int:
