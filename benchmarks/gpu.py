@@ -19,17 +19,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks import experts, matching, several
-from benchmarks.problem import made_ready, runtime
+from benchmarks.problem import Matching, made_ready, runtime
 from datm_engine.compute.compilation import graph_size
 from datm_engine.compute.runtime import generator
 from datm_engine.data.augmentation import OPERATIONS, draw
-from datm_engine.distillation.matching import Step, build_graph, meta_gradient, train_student
+from datm_engine.distillation.batches import Step
+from datm_engine.distillation.learned import Learned
+from datm_engine.distillation.sharding import build_graph
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build as build_network
 from datm_engine.settings import presets
@@ -132,24 +135,20 @@ def _measure_setting(name: str, classes: int, size: int) -> dict[str, Any]:
     batches = order.to(on.device).split(batch)
     augmentations = draw(list(OPERATIONS), [batch] * len(batches), draws, on.device)
     steps = [Step(b, a) for b, a in zip(batches, augmentations, strict=True)]
-
-    def exercise(gradient: Any, parts: Any = (start, images, labels, steps[0])) -> None:
-        theta, seen, wanted, step = parts
-        with torch.no_grad():
-            gradient(theta, seen[step.indices], wanted[step.indices])
-        graph = build_graph(gradient, *parts)
-        torch.autograd.grad(graph.g, graph.leaves, theta)
-
-    gradient = made_ready(on, "student steps", student_gradient(network), exercise)
-    size_of_one = graph_size(build_graph(gradient, start, images, labels, steps[0]).g)
+    problem = Matching(start, target, Learned(images, labels, rate), steps)
+    gradient = made_ready(
+        on,
+        "student steps",
+        student_gradient(network),
+        partial(matching.exercise, problem=problem),
+    )
+    size_of_one = graph_size(build_graph(gradient, start, problem.learned, steps[0]).g)
     keep = min(len(steps), torch.cuda.mem_get_info()[0] // 2 // size_of_one)
-    given = target, images, labels, rate, steps
     times = []
     for _ in range(2):
         torch.cuda.synchronize()
         began = time.perf_counter()
-        student = train_student(gradient, start, *given, keep)
-        meta_gradient(gradient, student, *given)
+        problem.iterate(gradient, keep)
         torch.cuda.synchronize()
         times.append(time.perf_counter() - began)
     return {

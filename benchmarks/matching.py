@@ -20,7 +20,8 @@ from benchmarks.alternation import TURNS, in_turn, ratios
 from benchmarks.plain import unrolled_gradient
 from benchmarks.problem import Matching, made_ready, network, runtime
 from datm_engine.compute.compilation import graph_size
-from datm_engine.distillation.matching import Step, build_graph, meta_gradient, train_student
+from datm_engine.distillation.batches import Step
+from datm_engine.distillation.sharding import build_graph
 from datm_engine.training.losses import Gradient, student_gradient
 
 STEPS = {"small": 4, "full": 20}
@@ -53,28 +54,24 @@ def ready(
     on = runtime(precision, compiling, device)
     net = network(width, on)
     problem = Matching.of(net, steps, batch, images, on)
-    learned = problem.images, problem.labels, problem.syn_lr, problem.steps
     if way == "plain":
-        return partial(unrolled_gradient, net, problem.start, problem.target, *learned)
+        learned = vars(problem.learned).values()
+        given = problem.start, problem.target, *learned, problem.steps
+        return partial(unrolled_gradient, net, *given)
     gradient = made_ready(
         on, "student steps", student_gradient(net), partial(exercise, problem=problem)
     )
 
-    def iterate() -> object:
-        keep = round(kept * len(problem.steps))
-        student = train_student(gradient, problem.start, problem.target, *learned, keep)
-        found = meta_gradient(gradient, student, problem.target, *learned)
-        return float(found.syn_lr)
-
-    return iterate
+    return partial(problem.iterate, gradient, round(kept * steps))
 
 
 def exercise(gradient: Gradient, problem: Matching, step: Step | None = None) -> None:
     """Both calls that an iteration makes, for the first step or a piece of one."""
     step = step or problem.steps[0]
+    learned = problem.learned
     with torch.no_grad():
-        gradient(problem.start, problem.images[step.indices], problem.labels[step.indices])
-    graph = build_graph(gradient, problem.start, problem.images, problem.labels, step)
+        gradient(problem.start, learned.images[step.indices], learned.labels[step.indices])
+    graph = build_graph(gradient, problem.start, learned, step)
     torch.autograd.grad(graph.g, graph.leaves, problem.target)
 
 
@@ -86,8 +83,7 @@ def bytes_a_graph(precision: str = "float32", batch: int = 100, width: int = 128
     gradient = made_ready(
         on, "student steps", student_gradient(net), partial(exercise, problem=problem)
     )
-    step = problem.steps[0]
-    return graph_size(build_graph(gradient, problem.start, problem.images, problem.labels, step).g)
+    return graph_size(build_graph(gradient, problem.start, problem.learned, problem.steps[0]).g)
 
 
 def measure(size: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from datm_engine.data.augmentation import augment
-from datm_engine.distillation.matching import Step
+from datm_engine.distillation.batches import Step
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.training.losses import soft_cross_entropy
 

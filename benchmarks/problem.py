@@ -12,9 +12,13 @@ from torch import Tensor
 from datm_engine.compute.compilation import compiled
 from datm_engine.compute.runtime import Compiler, Runtime, generator
 from datm_engine.data.augmentation import OPERATIONS, draw
-from datm_engine.distillation.matching import Step
+from datm_engine.distillation.batches import Step
+from datm_engine.distillation.learned import Learned
+from datm_engine.distillation.matching import backpropagate, train_student
+from datm_engine.distillation.sharding import WHOLE, ShardedGradients, Sharding
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
+from datm_engine.training.losses import Gradient
 
 CLASSES = 10
 
@@ -54,10 +58,16 @@ class Matching:
 
     start: Tensor
     target: Tensor
-    images: Tensor
-    labels: Tensor
-    syn_lr: Tensor
+    learned: Learned
     steps: list[Step]
+
+    def iterate(self, gradient: Gradient, kept: int = 0, sharding: Sharding = WHOLE) -> float:
+        """The student and the meta-gradient, with the graphs of the last steps kept."""
+        syn_lr = self.learned.syn_lr
+        with ShardedGradients(gradient, self.learned, self.steps, sharding, kept) as gradients:
+            student = train_student(gradients, self.start, self.target, syn_lr, len(self.steps))
+            backpropagate(gradients, student, syn_lr)
+        return float(gradients.total.syn_lr)  # waits for the device
 
     @classmethod
     def of(cls, net: FlatNetwork, steps: int, batch: int, images: int, on: Runtime) -> Matching:
@@ -74,8 +84,10 @@ class Matching:
         return cls(
             start,
             target,
-            torch.randn(images, 3, 32, 32, generator=draws).to(on.device),
-            torch.randn(images, CLASSES, generator=draws).to(on.device),
-            torch.tensor(0.01, device=on.device),
+            Learned(
+                torch.randn(images, 3, 32, 32, generator=draws).to(on.device),
+                torch.randn(images, CLASSES, generator=draws).to(on.device),
+                torch.tensor(0.01, device=on.device),
+            ),
             [Step(b, a) for b, a in zip(batches, augmentations, strict=True)],
         )

@@ -34,8 +34,7 @@ from benchmarks.matching import STEPS, exercise
 from benchmarks.problem import Matching, made_ready, network, runtime
 from datm_engine.compute import ranks
 from datm_engine.compute.ranks import RankLost, Ranks
-from datm_engine.distillation.matching import meta_gradient, train_student
-from datm_engine.distillation.sharding import Division
+from datm_engine.distillation.sharding import Sharding
 from datm_engine.training.losses import student_gradient
 
 WAYS = {"one_rank": 2, "one_thread": 1, "two_ranks": 1}  # threads of each of its processes
@@ -80,20 +79,13 @@ def together(both: Ranks, way: str, steps: int, batch: int, width: int) -> Calla
 
 def iteration(among: Ranks, steps: int, batch: int, width: int) -> Callable[[], object]:
     on = runtime("float32", "on")
-    net, division = network(width, on), Division(among)
+    net, sharding = network(width, on), Sharding(among)
     problem = Matching.of(net, steps, batch, batch, on)
-    (piece,) = division.pieces(problem.steps[0])
+    (piece,) = sharding.pieces(problem.steps[0])
     gradient = made_ready(
         on, "student steps", student_gradient(net), partial(exercise, problem=problem, step=piece)
     )
-    learned = problem.images, problem.labels, problem.syn_lr, problem.steps
-
-    def iterate() -> object:
-        student = train_student(gradient, problem.start, problem.target, *learned, 0, division)
-        found = meta_gradient(gradient, student, problem.target, *learned, division)
-        return float(found.syn_lr)
-
-    return iterate
+    return partial(problem.iterate, gradient, 0, sharding)
 
 
 def sums(among: Ranks, theta: Tensor) -> object:

@@ -27,7 +27,9 @@ from benchmarks.problem import CLASSES, network, runtime
 from datm_engine.compute.runtime import generator
 from datm_engine.compute.threads import SPIN_COUNT, SPIN_VARIABLES
 from datm_engine.data.augmentation import Draw
-from datm_engine.distillation.matching import Step, build_graph
+from datm_engine.distillation.batches import Step
+from datm_engine.distillation.learned import Learned
+from datm_engine.distillation.sharding import build_graph
 from datm_engine.training.losses import student_gradient
 
 BUSY = (0, 1, 2)
@@ -66,11 +68,11 @@ def ready(way: str, *, width: int, images: int, steps: int) -> Callable[[], obje
     x = torch.randn(images, 3, 32, 32, generator=draws)
     y = torch.randn(images, CLASSES, generator=draws)
     theta, step = net.initial(), Step(torch.arange(images), Draw(None, x))
-    gradient = student_gradient(net, mirrored=False)
+    gradient, learned = student_gradient(net), Learned(x, y, torch.tensor(0.01))
 
     def turn() -> None:
         for _ in range(steps):
-            graph = build_graph(gradient, theta, x, y, step)
+            graph = build_graph(gradient, theta, learned, step)
             torch.autograd.grad(graph.g, graph.leaves, theta)
 
     return turn

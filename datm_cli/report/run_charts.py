@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
@@ -58,7 +59,7 @@ def loss(matched: Sequence[Matched]) -> Chart:
     steps = [event.iteration for event in matched if _is_known(event.loss)]
     values = [float(event.loss or 0) for event in matched if _is_known(event.loss)]
     spans_decades = bool(values) and min(values) > 0 and max(values) / min(values) >= DECADE
-    refused = [event for event in matched if event.refused and _is_known(event.loss)]
+    skipped = [event for event in matched if event.skip_reason and _is_known(event.loss)]
     lines = [Series("", steps, values, faint=True, look=0)]
     if len(values) >= AVERAGED:
         width = len(values) // AVERAGED | 1
@@ -66,12 +67,12 @@ def loss(matched: Sequence[Matched]) -> Chart:
         lines.append(Series(mean, steps, averaged(values, width, log=spans_decades), look=0))
     else:
         lines = [Series("every iteration", steps, values, look=0)]
-    if refused:
+    if skipped:
         lines.append(
             Series(
-                f"took no step ({len(refused):,})",
-                [event.iteration for event in refused],
-                [event.loss for event in refused],
+                f"took no step ({len(skipped):,})",
+                [event.iteration for event in skipped],
+                [event.loss for event in skipped],
                 style="dots",
                 look=1,
             )
@@ -101,16 +102,16 @@ def rate(matched: Sequence[Matched]) -> Chart:
     return Chart("Learned rate η", [Series("η", steps, rates)], "iteration", "learning rate")
 
 
-def refusals(matched: Sequence[Matched]) -> Html | None:
+def skipped(matched: Sequence[Matched]) -> Html | None:
     """How many iterations took no step, and why."""
-    refused = [event.refused for event in matched if event.refused]
-    if not refused:
+    counts = Counter(event.skip_reason for event in matched if event.skip_reason)
+    if not counts:
         return None
     reasons = "; ".join(
-        f"{why} ({plural(refused.count(why), 'time')})" for why in dict.fromkeys(refused)
+        f"{reason.sentence} ({plural(count, 'time')})" for reason, count in counts.items()
     )
     return remark(
-        f"{len(refused):,} of {plural(len(matched), 'iteration')} took no step: ", reasons
+        f"{counts.total():,} of {plural(len(matched), 'iteration')} took no step: ", reasons
     )
 
 

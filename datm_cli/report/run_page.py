@@ -25,7 +25,7 @@ def report(course: RunSummary, subject: TargetSet | None) -> str:
     else:
         images, labels = before_and_after(subject), soft_labels(subject.synthetic)
     charts = list(run_charts.charts(course))
-    refused = run_charts.refusals(course.state.matched)
+    skipped = run_charts.skipped(course.state.matched)
     return page(
         KIND,
         f"{course.run.name}: datm report",
@@ -35,7 +35,7 @@ def report(course: RunSummary, subject: TargetSet | None) -> str:
         section("Soft labels", labels),
         section(
             "Course",
-            html(tag("div", *charts, class_="columns charts"), refused)
+            html(tag("div", *charts, class_="columns charts"), skipped)
             if charts
             else remark("Nothing has been matched yet."),
         ),

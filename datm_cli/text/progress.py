@@ -20,7 +20,7 @@ from rich.table import Column
 
 from datm_cli.text.sentences import Activity, activity, iteration_summary, sentence
 from datm_engine.formatting import duration
-from datm_engine.runs.events import Event, Matched
+from datm_engine.runs.events import Event, Matched, SkipReason
 from datm_engine.runs.state import is_log_event
 
 LINE_SECONDS = 30.0  # between lines of progress
@@ -46,7 +46,7 @@ class Lines:
         self._console, self._clock = console, clock
         self._began = self._printed = clock()
         self._first: dict[str, tuple[float, int]] = {}  # task → when it was first seen, units done
-        self._skip_reasons: set[str] = set()
+        self._skip_reasons: set[SkipReason] = set()
 
     def __enter__(self) -> Lines:
         return self
@@ -89,7 +89,7 @@ class Bars:
         )
         self._task: TaskID | None = None
         self._what = ""
-        self._skip_reasons: set[str] = set()
+        self._skip_reasons: set[SkipReason] = set()
 
     def __enter__(self) -> Bars:
         self._progress.start()

@@ -57,8 +57,8 @@ def _sentence(event: Event) -> str | None:
         case events.Initialized():
             images = plural(event.images, "image")
             return f"{images}: {event.image_source}; labels: {event.label_source}"
-        case events.Matched() if event.refused:
-            return f"iteration {event.iteration:,} took no step: {event.refused}"
+        case events.Matched(skip_reason=events.SkipReason() as reason):
+            return f"iteration {event.iteration:,} took no step: {reason.sentence}"
         case events.CandidateScored():
             part = "held-out images" if event.part == "validation" else "test images"
             best = ", the best so far" if event.best else ""

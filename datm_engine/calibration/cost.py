@@ -15,8 +15,9 @@ from datm_engine.compute.out_of_memory import oom_as_error
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.augmentation import Draw
 from datm_engine.data.prepared import Part
-from datm_engine.distillation.matching import Step as StudentStep
-from datm_engine.distillation.matching import build_graph
+from datm_engine.distillation.batches import Step as StudentStep
+from datm_engine.distillation.learned import Learned
+from datm_engine.distillation.sharding import build_graph
 from datm_engine.errors import Setting
 from datm_engine.evaluation.expert_baselines import passes
 from datm_engine.experts.curriculum import scorer_epochs
@@ -119,6 +120,7 @@ class _Stages:
         batch = min(settings.batch_syn, settings.ipc * self.classes)
         data, theta = self._noise(batch), network.initial()
         images, labels = data.images, data.labels
+        learned = Learned(images, labels, theta.new_tensor(settings.syn_lr))
         scale = batch / len(data)
         step = StudentStep(torch.arange(len(data), device=images.device), Draw(None, images))
 
@@ -127,7 +129,7 @@ class _Stages:
                 return gradient(theta, images, labels)
 
         def backward(gradient: Gradient) -> Tensor:
-            graph = build_graph(gradient, theta, images, labels, step)
+            graph = build_graph(gradient, theta, learned, step)
             return torch.autograd.grad(graph.g, graph.leaves, theta)[0]
 
         gradient = compiled(
@@ -138,19 +140,19 @@ class _Stages:
             round(settings.iterations * settings.syn_steps * scale),
             emit=self.emit,
         )
-        graph = build_graph(gradient, theta, images, labels, step)
+        graph = build_graph(gradient, theta, learned, step)
         graph_memory = round(graph_size(graph.g) * scale)
         kept = min(settings.syn_steps, self.runtime.memory // max(1, graph_memory))
         # A step whose graph is not kept is computed once more on the way back.
         rebuilt = _seconds(lambda: forward(gradient)) * (settings.syn_steps - kept)
         differentiated = _seconds(lambda: backward(gradient)) * settings.syn_steps
         weights_memory = 4 * settings.syn_steps * len(theta)
-        learned = settings.ipc * self.classes * (self.pixels + self.classes)
+        learned_size = settings.ipc * self.classes * (self.pixels + self.classes)
         return Estimate(
             "distill",
             settings.iterations * scale * (rebuilt + differentiated),
             (kept + 1) * graph_memory + weights_memory + self.data_memory,
-            4 * learned * (2 + settings.iterations // settings.sample_interval // 4),
+            4 * learned_size * (2 + settings.iterations // settings.sample_interval // 4),
         )
 
     def evaluate(self) -> Estimate:

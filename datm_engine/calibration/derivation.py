@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from datm_engine.compute.out_of_memory import OutOfMemory
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import PreparedData
 from datm_engine.distillation.iteration import Distillation
-from datm_engine.distillation.loop import at_first, initial_set
+from datm_engine.distillation.loop import first_checkpoint, initial_set
 from datm_engine.evaluation.evaluate import Evaluation
 from datm_engine.experts.learning_curves import LearningCurves
 from datm_engine.experts.trajectories import ExpertSet
@@ -185,12 +185,13 @@ def _fit(
     """At the first of the `syn_lrs` whose loss is below `FITTING`, else at that of the lowest loss.
     Start epochs are spread evenly over the window, and no step is taken."""
     start = runtime.ranks.first(lambda: _initial_set(config, data, experts, network, runtime))
-    distillation = Distillation(config, experts, network, runtime)
-    distillation.restore(at_first(start, experts))
+    checkpoint = first_checkpoint(start, experts)
+    distillation = Distillation(config, experts, network, runtime, checkpoint)
     distillation.prepare(emit=emit)  # compiles steps of the derived batch size
     fits: list[_Fit] = []
     for halvings, syn_lr in enumerate(syn_lrs):
-        distillation.learned["syn_lr"] = runtime.place(torch.tensor(syn_lr, dtype=torch.float64))
+        rate = runtime.place(torch.tensor(syn_lr, dtype=torch.float64))
+        distillation.learned = replace(distillation.learned, syn_lr=rate)
         measures: list[dict[str, float]] = []
         while len(measures) < SEGMENTS:
             try:
@@ -201,7 +202,7 @@ def _fit(
             if ran_out:
                 distillation.make_room(emit=emit)
         means = {name: sum(each[name] for each in measures) / SEGMENTS for name in measures[0]}
-        steps = {name: means[name] for name in distillation.learned}
+        steps = {name: means[name] for name in vars(distillation.learned)}
         largest = max(each["loss"] for each in measures)
         fits.append(_Fit(syn_lr, halvings, means["loss"], largest, steps))
         if fits[-1].loss < FITTING:
@@ -225,16 +226,16 @@ def _measured(distillation: Distillation, number: int) -> dict[str, float]:
     settings, learned = distillation.config.distill, distillation.learned
     lower, last = settings.min_start_epoch, settings.max_start_epoch - 1
     start_epoch = lower + round((last - lower) * number / (SEGMENTS - 1))
-    with distillation.noticing():
+    with distillation.plan.translate_oom():
         segment = distillation.segments.of(number % distillation.config.experts.count, start_epoch)
-        match = distillation.match(segment, number)
-        gradient = distillation.meta_gradient(match)
-    loss = float(match.student.loss)
+        loss, gradient = distillation.match(segment, number)
+    if gradient is None:  # the loss is not finite
+        return {"images": 0.0, "labels": 0.0, "syn_lr": 0.0, "loss": math.inf}
     return {
-        "images": _share(gradient.images, learned["images"].std()),
-        "labels": _share(gradient.labels, learned["labels"].std()),
-        "syn_lr": _share(gradient.syn_lr, learned["syn_lr"]),
-        "loss": loss if math.isfinite(loss) else math.inf,
+        "images": _share(gradient.images, learned.images.std()),
+        "labels": _share(gradient.labels, learned.labels.std()),
+        "syn_lr": _share(gradient.syn_lr, learned.syn_lr),
+        "loss": loss,
     }
 
 

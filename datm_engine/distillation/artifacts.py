@@ -1,4 +1,4 @@
-"""What a distillation leaves in its run directory: the checkpoint, samples, the selected set."""
+"""What a distillation writes to its run directory: the checkpoint, samples, the selected set."""
 
 from __future__ import annotations
 
@@ -13,21 +13,23 @@ from datm_engine.runs.events import CheckpointSaved, Emit, SampleSaved
 from datm_engine.synthetic import SyntheticSet
 
 
-class Keeper:
-    """Writes on the rank that leads, and nothing on others. `described`: the synthetic set as it
-    started, with all that is said of it."""
+class ArtifactWriter:
+    """Writes on the first rank, and nothing on others.
+
+    described: the synthetic set at iteration 0, with the metadata of all that follow.
+    """
 
     def __init__(
         self, run: Run, distillation: Distillation, described: SyntheticSet, *, emit: Emit
     ) -> None:
-        self._emit = emit
-        self._run, self._distillation, self._described = run, distillation, described
+        self.run = run
+        self._distillation, self._described, self._emit = distillation, described, emit
         self._writes = distillation.runtime.ranks.leads
         shown = sampled(described.images, len(described.class_names))
         self._sample_size = len(shown) * described.images[0].numel()
 
     def candidate(self) -> SyntheticSet:
-        """The synthetic set as it stands."""
+        """The synthetic set as it is now."""
         distilled = self._distillation.checkpoint().distilled
         return replace(
             self._described,
@@ -39,46 +41,47 @@ class Keeper:
 
     def select(self, candidate: SyntheticSet) -> None:
         if self._writes:
-            candidate.save(self._run.distilled)
+            candidate.save(self.run.distilled)
 
-    def start(self) -> None:
-        """The set at iteration 0, with a picture of every image."""
+    def write_start(self) -> None:
+        """Save the set at iteration 0, a picture of every image, and the first checkpoint."""
         if self._writes:
-            set_aside(self._run)
-        self.select(self._described)
-        if self._writes:
-            path, described = self._run.samples / "initial.safetensors", self._described
+            set_aside(self.run)
+            self.select(self._described)
+            path, described = self.run.samples / "initial.safetensors", self._described
             save_start(path, described.pictures(), len(described.class_names))
             self._emit(SampleSaved(iteration=0, path="samples/initial.safetensors"))
-        self.save()
+            self.save()
 
     def save(self) -> None:
-        """Save the checkpoint without an event."""
+        """Save the checkpoint without logging an event."""
         if self._writes:
-            self._distillation.checkpoint().save(self._run.checkpoint)
+            self._distillation.checkpoint().save(self.run.checkpoint)
 
     def checkpoint(self) -> None:
         self.save()
         if self._writes:
             iteration = self._distillation.progress.iteration
-            self._emit(CheckpointSaved(iteration=iteration, path=self._run.checkpoint.name))
+            self._emit(CheckpointSaved(iteration=iteration, path=self.run.checkpoint.name))
 
     def sample(self) -> None:
-        """Pictures that are kept, where they are due; a long run keeps fewer."""
+        """Save pictures that stay, at the sample interval; a long run keeps fewer of them."""
         iteration = self._distillation.progress.iteration
         interval = self._distillation.config.distill.sample_interval
         between = spacing(interval, iteration, self._sample_size)
         if iteration % between == 0:
-            self._pictures(self._run.samples / f"{iteration:06d}.safetensors")
+            self._save_pictures(self.run.samples / f"{iteration:06d}.safetensors")
             if self._writes:
-                thin(self._run.samples, between)
+                thin(self.run.samples, between)
 
     def preview(self) -> None:
-        self._pictures(self._run.preview)
+        """Save pictures that the next preview replaces."""
+        self._save_pictures(self.run.preview)
 
-    def _pictures(self, path: Path) -> None:
+    def _save_pictures(self, path: Path) -> None:
         if self._writes:
-            at, described = self._distillation.progress.iteration, self._described
+            iteration, described = self._distillation.progress.iteration, self._described
             images = self._distillation.checkpoint().distilled["images"]
-            save_sample(path, images, described.preprocessing, len(described.class_names), at)
-            self._emit(SampleSaved(iteration=at, path=str(path.relative_to(self._run.path))))
+            classes = len(described.class_names)
+            save_sample(path, images, described.preprocessing, classes, iteration)
+            self._emit(SampleSaved(iteration=iteration, path=str(path.relative_to(self.run.path))))

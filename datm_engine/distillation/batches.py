@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from datm_engine.compute.runtime import Runtime, generator
-from datm_engine.data.augmentation import draw
-from datm_engine.distillation.matching import Step
+from datm_engine.data.augmentation import Draw, draw
 from datm_engine.settings.config import Config
+
+
+@dataclass(frozen=True)
+class Step:
+    """The mini-batch of one student step, or a piece of it.
+
+    indices: [b] into the synthetic images. draw: how they are augmented. share: the part n_j/n of
+    its mini-batch that a piece is.
+    """
+
+    indices: Tensor
+    draw: Draw
+    share: float = 1.0
 
 
 def student_steps(config: Config, images: int, iteration: int, runtime: Runtime) -> list[Step]:

@@ -15,6 +15,7 @@ from torch import Tensor
 from datm_engine.errors import FileError
 from datm_engine.files import temporary_path
 from datm_engine.hints import command
+from datm_engine.runs.events import SkipReason
 from datm_engine.tensors import UNREADABLE, open_tensors, read_tensors, save_tensors
 
 FORMAT = "datm-checkpoint/1"
@@ -28,21 +29,21 @@ Count = Annotated[int, Field(ge=0)]
 class Progress:
     """How far a distillation is.
 
-    iteration: iterations done. skipped: those of them that took no step. refusals: how many of the
-    latest, in a row, took none; refused: why the last of these took none. loss: of the last
-    iteration. considered: iteration of the last candidate that was scored. best_accuracy: of the
-    best candidate, in percent. at_once: how many images a student step has memory for, if it is
+    iteration: iterations done. skipped: those of them that took no step. skipped_in_a_row: how many
+    of the latest took none. skip_reason: of the last of these. loss: of the last iteration.
+    considered: iteration of the last candidate that was scored. best_accuracy: of the best
+    candidate, in percent. piece_size: how many images a student step has memory for, if that is
     known from running out of memory.
     """
 
     iteration: Count = 0
     skipped: Count = 0
-    refusals: Count = 0
+    skipped_in_a_row: Count = 0
     loss: float | None = None
     considered: Count = 0
     best_accuracy: float | None = None
-    at_once: Annotated[int, Field(gt=0)] | None = None
-    refused: str = ""
+    piece_size: Annotated[int, Field(gt=0)] | None = None
+    skip_reason: SkipReason | None = None
 
 
 _PROGRESS = TypeAdapter(Progress)

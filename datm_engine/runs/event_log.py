@@ -18,6 +18,7 @@ from datm_engine.files import cannot_write, parse_json
 from datm_engine.runs.events import KINDS, Emit, Event, RunEnded
 
 _SCALARS = {"bool": (bool,), "int": (int,), "float": (int, float), "str": (str,)}
+_SCALARS["SkipReason"] = (str,)  # its constructor raises ValueError for another string
 
 
 def to_json(event: Event) -> str:

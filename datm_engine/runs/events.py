@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from datm_engine.formatting import mean_and_deviation
 
@@ -149,14 +150,45 @@ class ClassesFilledUp(Event):
     names: str
 
 
+class SkipReason(StrEnum):
+    """Why an iteration takes no step."""
+
+    LOSS_NOT_FINITE = "loss not finite"
+    LOSS_ABOVE_THRESHOLD = "loss above threshold"
+    GRADIENT_NOT_FINITE = "gradient not finite"
+    IMAGES_INFINITE = "images infinite"
+    LABELS_INFINITE = "labels infinite"
+    RATE_INFINITE = "rate infinite"
+    RATE_NEGATIVE = "rate negative"
+
+    @property
+    def sentence(self) -> str:
+        match self:
+            case SkipReason.LOSS_NOT_FINITE:
+                return "the matching loss is not finite, the student diverged"
+            case SkipReason.LOSS_ABOVE_THRESHOLD:
+                return "the matching loss is above the threshold"
+            case SkipReason.GRADIENT_NOT_FINITE:
+                return "the gradient is not finite"
+            case SkipReason.RATE_NEGATIVE:
+                return "the step would make the learning rate negative"
+            case SkipReason.IMAGES_INFINITE:
+                return "the step would make the images infinite"
+            case SkipReason.LABELS_INFINITE:
+                return "the step would make the labels infinite"
+            case SkipReason.RATE_INFINITE:
+                return "the step would make the learning rate infinite"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Matched(Event):
     """One iteration of distillation.
 
     loss: the normalised matching loss. start_epoch: t, drawn from [T⁻, T) with T⁻ = `lower` and
-    T = `upper`; final_upper is T⁺. target_epoch: t + M. refused: why no step was taken, or empty.
+    T = `upper`; final_upper is T⁺. target_epoch: t + M. skip_reason: None if
+    a step was taken.
     loss and syn_lr are None if they are not finite. memory: the peak of the process so far, on the
-    GPU if there is one. steps: of the student.
+    GPU if there is one.
     """
 
     iteration: int
@@ -169,11 +201,14 @@ class Matched(Event):
     upper: int
     final_upper: int
     syn_lr: float | None
-    refused: str
+    skip_reason: SkipReason | None
     skipped: int
     seconds: float
     memory: int = 0
-    steps: int = 0
+
+    def __post_init__(self) -> None:
+        if self.skip_reason is not None:  # a string, if it is read from a log
+            object.__setattr__(self, "skip_reason", SkipReason(self.skip_reason))
 
 
 @dataclass(frozen=True, kw_only=True)

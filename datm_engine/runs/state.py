@@ -103,7 +103,7 @@ class RunState:
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(TIMED_STAGES, 0.0))
     seconds_before: float = 0.0
     last_time: float = 0.0
-    _skip_reasons: set[str] = field(default_factory=set)
+    _skip_reasons: set[events.SkipReason] = field(default_factory=set)
     _previous_time: float | None = None  # of the event that the next one is timed from
     _timed: list[tuple[Event, str, float]] = field(default_factory=list)  # may have to be undone
 
@@ -331,13 +331,14 @@ def is_undone(event: Event, resumed_at: int) -> bool:
     return isinstance(event, kinds) and event.iteration > resumed_at
 
 
-def is_log_event(event: Event, skip_reasons: set[str]) -> bool:
+def is_log_event(event: Event, skip_reasons: set[events.SkipReason]) -> bool:
     """Whether the log has a line for the event. Of skipped iterations it has the first for each
     reason; the reason is added to `skip_reasons`."""
     if isinstance(event, events.Matched):
-        is_first = bool(event.refused) and event.refused not in skip_reasons
-        skip_reasons.add(event.refused)
-        return is_first
+        if event.skip_reason is None or event.skip_reason in skip_reasons:
+            return False
+        skip_reasons.add(event.skip_reason)
+        return True
     return not isinstance(event, _NOT_LOGGED)
 
 

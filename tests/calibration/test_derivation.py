@@ -141,7 +141,7 @@ def test_the_rate_is_halved_where_matching_begins_too_high(
     tried: list[float] = []
 
     def measured(distillation: Any, number: int) -> dict[str, float]:
-        syn_lr = float(distillation.learned["syn_lr"])
+        syn_lr = float(distillation.learned.syn_lr)
         if syn_lr not in tried:
             tried.append(syn_lr)
         steps = {"images": 1.0, "labels": 1.0, "syn_lr": 1.0}

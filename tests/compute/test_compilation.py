@@ -18,7 +18,9 @@ from datm_engine.compute.compilation import compiled, graph_size
 from datm_engine.compute.out_of_memory import OutOfMemory
 from datm_engine.compute.runtime import Compiler, Runtime
 from datm_engine.data.augmentation import OPERATIONS, draw
-from datm_engine.distillation.matching import Step, build_graph
+from datm_engine.distillation.batches import Step
+from datm_engine.distillation.learned import Learned
+from datm_engine.distillation.sharding import build_graph
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import NAMES, build
 from datm_engine.training.losses import student_gradient
@@ -182,10 +184,10 @@ def test_fake_tensors_count_as_real_ones(
     network = FlatNetwork(module, compute)
     images, labels, theta = torch.rand(6, 3, 8, 8), torch.rand(6, 3), network.initial()
     (drawn,) = draw([operation] if operation else [], [4], torch.Generator().manual_seed(0))
-    step = Step(torch.arange(4), drawn)
+    step, learned = Step(torch.arange(4), drawn), Learned(images, labels, torch.tensor(0.01))
 
     def backward(gradient: Any) -> None:
-        graph = build_graph(gradient, theta, images, labels, step)
+        graph = build_graph(gradient, theta, learned, step)
         torch.autograd.grad(graph.g, graph.leaves, theta)
 
     assert counted(student_gradient(network), backward) > 100_000

@@ -21,9 +21,9 @@ from datm_engine.compute.out_of_memory import (
 )
 from datm_engine.compute.runtime import Compiler, Runtime
 from datm_engine.data.prepared import PreparedData
-from datm_engine.distillation import iteration
+from datm_engine.distillation import memory_plan
 from datm_engine.distillation.iteration import Distillation
-from datm_engine.distillation.loop import at_first
+from datm_engine.distillation.loop import first_checkpoint
 from datm_engine.errors import DatmError, Setting
 from datm_engine.experts.train import expert_network, train_experts
 from datm_engine.hints import fix_text
@@ -70,13 +70,13 @@ def road(
     folders: Folders, cpu: Runtime, finished: Finished, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., tuple[Run, list[Any]]]:
     """The road, or on with it, where student steps have room for so many images."""
-    plainly = iteration.student_gradient
+    plainly = memory_plan.student_gradient
 
     def walk(
         config: Config, name: str, most: int, make: Callable[[Gradient, int], Gradient]
     ) -> tuple[Run, list[Any]]:
         monkeypatch.setattr(
-            iteration, "student_gradient", lambda net, **how: make(plainly(net, **how), most)
+            memory_plan, "student_gradient", lambda net, **how: make(plainly(net, **how), most)
         )
         made = (folders.runs / name).exists()
         run = Run(folders.runs / name) if made else Run.create(folders.runs, name, config, {})
@@ -106,7 +106,7 @@ def test_a_run_that_runs_out_goes_on_in_pieces(make_config: Make, road: Any) -> 
     matched = [event.iteration for event in seen if isinstance(event, Matched)]
     assert matched == [1, 2, 3], "the iteration that ran out was tried again"
     ours, theirs = Checkpoint.load(run.checkpoint), Checkpoint.load(whole.checkpoint)
-    assert (ours.progress.at_once, theirs.progress.at_once) == (3, None)
+    assert (ours.progress.piece_size, theirs.progress.piece_size) == (3, None)
     for name, learned in theirs.learned.items():
         assert torch.allclose(ours.learned[name], learned, rtol=1e-3, atol=1e-4)
     more = make_config(distill={**over, "iterations": 4}, evaluate={"selection": "last"})
@@ -141,7 +141,7 @@ def test_kept_graphs_go_first(make_config: Make, road: Any, cpu: Runtime) -> Non
     [
         "datm_engine.distillation.segment_reader.Segments.__call__",
         "datm_engine.distillation.matching._distance",
-        "datm_engine.training.optimizers.Descent.step",
+        "datm_engine.distillation.learned.sgd_step",
     ],
 )
 def test_what_is_no_students_step_makes_room_too(
@@ -250,12 +250,12 @@ def test_compiled_student_steps_that_run_out_are_compiled_in_pieces(
     _, experts = finished(train_experts, config, digits, tmp_path, cpu)
     on = compiling(5)
     network = expert_network(config, digits, 0, on)
-    distillation = Distillation(config, experts, network, on)
     start = derivation._initial_set(config, digits, experts, network, on)
-    distillation.restore(at_first(start, experts))
+    checkpoint = first_checkpoint(start, experts)
+    distillation = Distillation(config, experts, network, on, checkpoint)
     seen, _ = finished(distillation.prepare)
     texts = [event.text for event in seen]
     assert "in pieces of at most 5 images" in texts[0]
     assert texts[1].startswith("student steps: compiled in")
     assert not on.compiler.broken
-    assert distillation.gradient is not distillation.plain_gradient
+    assert distillation.plan.loss_gradient is not distillation.plan._uncompiled

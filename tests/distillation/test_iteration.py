@@ -15,17 +15,30 @@ from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import PreparedData
 from datm_engine.distillation.batches import student_steps
 from datm_engine.distillation.iteration import Distillation
-from datm_engine.distillation.matching import build_graph
 from datm_engine.distillation.segment_reader import Segments
+from datm_engine.distillation.sharding import build_graph
 from datm_engine.distillation.window import expert_for
 from datm_engine.errors import FileError
 from datm_engine.experts.train import expert_network, train_experts
-from datm_engine.runs.checkpoint import Checkpoint
+from datm_engine.experts.trajectories import ExpertSet
+from datm_engine.runs.checkpoint import Checkpoint, Progress
 from datm_engine.runs.events import Noted
 from datm_engine.settings.config import Config
 
 Make = Callable[..., Config]
 Finished = Callable[..., tuple[list[Any], Any]]
+
+
+def begun(
+    config: Config, digits: PreparedData, experts: ExpertSet, runtime: Runtime
+) -> Distillation:
+    learned = {
+        "images": digits.train.images[:10],
+        "labels": torch.eye(10),
+        "syn_lr": torch.tensor(0.05),
+    }
+    network = expert_network(config, digits, 0, runtime)
+    return Distillation(config, experts, network, runtime, Checkpoint(Progress(), learned, {}, ""))
 
 
 @pytest.fixture
@@ -37,21 +50,7 @@ def iterated(
     def iterate(runtime: Runtime, config: Config | None = None) -> tuple[Distillation, list[Any]]:
         config = config or make_config()
         _, experts = finished(train_experts, config, digits, tmp_path, cpu)
-        distillation = Distillation(
-            config, experts, expert_network(config, digits, 0, runtime), runtime
-        )
-        distillation.restore(
-            Checkpoint(
-                distillation.progress,
-                {
-                    "images": digits.train.images[:10],
-                    "labels": torch.eye(10),
-                    "syn_lr": torch.tensor(0.05),
-                },
-                {},
-                "",
-            )
-        )
+        distillation = begun(config, digits, experts, runtime)
         result, _ = finished(distillation.prepare)
         result += [distillation.iterate() for _ in range(2)]
         return distillation, result
@@ -61,27 +60,27 @@ def iterated(
 
 def test_as_many_graphs_are_kept_as_the_budget_allows(iterated: Any, cpu: Runtime) -> None:
     none, _ = iterated(cpu)
-    assert none.kept == 0
+    assert none.plan.kept == 0
     every, result = iterated(replace(cpu, memory=10**9))
-    assert every.kept == 3, "no more than there are steps"
+    assert every.plan.kept == 3, "no more than there are steps"
     (note,) = [event.text for event in result if isinstance(event, Noted)]
     assert "graphs of 3 of 3 student steps are kept" in note
     step = student_steps(every.config, 10, 0, cpu)[0]
-    parts = (every.learned["images"], every.learned["labels"], step)
-    size = graph_size(build_graph(every.gradient, every.segments(0).start, *parts).g)
+    start = every.segments(0).start.clone()  # both weights of a segment share a storage
+    size = graph_size(build_graph(every.plan.loss_gradient, start, every.learned, step).g)
     two, _ = iterated(replace(cpu, memory=int(2.5 * size)))
-    assert two.kept == 2
-    for name, learned in none.learned.items():
+    assert two.plan.kept == 2
+    for name, learned in vars(none.learned).items():
         for kept in (every, two):
-            assert torch.allclose(learned, kept.learned[name], rtol=1e-3, atol=1e-4)
+            assert torch.allclose(learned, vars(kept.learned)[name], rtol=1e-3, atol=1e-4)
 
 
 def test_bfloat16_goes_where_float32_goes(iterated: Any, cpu: Runtime) -> None:
     exact, _ = iterated(cpu)
     rounded, _ = iterated(cpu.using("bfloat16"))
-    assert all(tensor.dtype == torch.float32 for tensor in rounded.learned.values())
+    assert all(tensor.dtype == torch.float32 for tensor in vars(rounded.learned).values())
     for name in ("images", "labels"):
-        ours, theirs = (d.descents[name].velocity.flatten() for d in (rounded, exact))
+        ours, theirs = (d.optimizer.velocities[name].flatten() for d in (rounded, exact))
         assert float(torch.cosine_similarity(ours, theirs, dim=0)) > 0.99
         assert float(ours.norm() / theirs.norm()) == pytest.approx(1, abs=0.05)
 
@@ -92,14 +91,12 @@ def test_the_average_begins_at_the_start_and_takes_its_share(
     plain, _ = iterated(cpu)
     assert plain.average is None
     distillation, _ = iterated(cpu, make_config(distill={"averaging": 0.75}))
-    assert torch.equal(distillation.learned["images"], plain.learned["images"]), (
-        "it changes nothing"
-    )
+    assert torch.equal(distillation.learned.images, plain.learned.images), "it changes nothing"
     distillation.average = None
-    expected = distillation.learned["images"]
+    expected = distillation.learned.images
     for _ in range(3):
         distillation.iterate()
-        expected = 0.75 * expected + 0.25 * distillation.learned["images"]
+        expected = 0.75 * expected + 0.25 * distillation.learned.images
         assert torch.equal(distillation.average, expected)
 
 
@@ -108,8 +105,7 @@ def test_segments_are_those_of_their_iteration_in_any_order(
 ) -> None:
     config = make_config()
     _, experts = finished(train_experts, config, digits, tmp_path, cpu)
-    distillation = Distillation(config, experts, expert_network(config, digits, 0, cpu), cpu)
-    segments = Segments(config, distillation.window, experts, cpu)
+    segments = Segments(config, begun(config, digits, experts, cpu).window, experts, cpu)
     for iteration in (0, 1, 2, 7, 3):
         found = segments(iteration)
         assert found.expert == expert_for(iteration, 2, config.distill.seed)

@@ -1,5 +1,5 @@
-"""The deeper weights alone may be compared, or a line be matched, and a student may see mirror
-images; the meta-gradient still equals that of plain autograd."""
+"""What is compared may be the deeper weights, or points of a line, and a student may see mirror
+images too; the meta-gradient is still that of what is compared, by plain autograd."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ import pytest
 import torch
 from torch import Tensor
 
+from datm_engine.compute.ranks import Ranks
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.augmentation import OPERATIONS, Draw, augment
 from datm_engine.data.prepared import PreparedData
-from datm_engine.distillation.matching import Student, first_matched, meta_gradient, train_student
+from datm_engine.distillation.matching import deepest_weights
 from datm_engine.distillation.segment_reader import Segments
-from datm_engine.distillation.sharding import Division
+from datm_engine.distillation.sharding import WHOLE, Sharding
 from datm_engine.distillation.window import Window
 from datm_engine.experts.train import train_experts
 from datm_engine.settings.config import Config
 from datm_engine.training.losses import soft_cross_entropy, student_gradient
 from tests.distillation.test_matching import Problem, assert_equal
+from tests.on_ranks import on_ranks
 
 Parts = tuple[Tensor, Tensor, Tensor, Tensor]
 STEPS = 9
@@ -34,26 +36,16 @@ def problem(batch: int = 3) -> Problem:
     )
 
 
-def student(given: Problem, **how: Any) -> Student:
-    learned = (given.images, given.labels, given.syn_lr, given.steps)
-    return train_student(given.gradient, given.start, given.target, *learned, **how)
-
-
 def parts(
-    given: Problem, division: Division | None = None, exact: bool = True, **how: Any
+    given: Problem, sharding: Sharding = WHOLE, keep: int = 0, first: int = 0, exact: bool = True
 ) -> Parts:
-    """Loss and the three gradients, by the recursion."""
-    division = division or Division()
-    trained = student(given, division=division, **how)
-    learned = (given.images, given.labels, given.syn_lr, given.steps)
-    found = meta_gradient(given.gradient, trained, given.target, *learned, division, exact=exact)
-    assert not trained.graphs
-    return trained.loss, found.images, found.labels, found.syn_lr
+    """Loss and the three gradients, by the recursion, of the weights from `first` on."""
+    return given.parts(keep, sharding=sharding, exact=exact, matched=slice(first, None))
 
 
 def plain(given: Problem, first: int = 0, mirrors: tuple[bool, ...] = (False,)) -> Parts:
-    """The same by autograd through all steps, over the weights from `first` on; a step is on the
-    mean over its batch as it is and mirrored."""
+    """The same by plain autograd; a step is on the mean of what its batch is as it is and
+    mirrored."""
     learned = (given.images, given.labels, given.syn_lr)
     images, labels, syn_lr = (t.detach().requires_grad_() for t in learned)
     theta = given.start.detach().requires_grad_()
@@ -76,11 +68,11 @@ def plain(given: Problem, first: int = 0, mirrors: tuple[bool, ...] = (False,)) 
 @pytest.mark.parametrize("share", [0.75, 0.5, 1e-9])
 def test_the_deeper_weights_alone_are_compared_and_all_learn(share: float, keep: int) -> None:
     given = problem()
-    first = first_matched(len(given.start), share)
+    first = deepest_weights(len(given.start), share).start
     found = parts(given, keep=keep, first=first)
     assert_equal(found, plain(given, first))
     assert not torch.allclose(found[1], parts(given)[1]), "another loss than that of all weights"
-    moved = student(given, first=first).weights[-1] - given.start
+    moved = given.student(matched=slice(first, None)).weights[-1] - given.start
     assert bool((moved[:first] != 0).any()), "the student trains all of them"
 
 
@@ -90,16 +82,27 @@ def test_all_weights_are_the_loss_as_it_was() -> None:
 
 
 def test_the_share_is_of_single_weights_and_at_least_one_is_matched() -> None:
-    assert first_matched(100, 1.0) == 0
-    assert first_matched(100, 0.75) == 25
-    assert first_matched(101, 0.5) == 51
-    assert first_matched(100, 1e-6) == 99
+    assert deepest_weights(100, 1.0).start == 0
+    assert deepest_weights(100, 0.75).start == 25
+    assert deepest_weights(101, 0.5).start == 51
+    assert deepest_weights(100, 1e-6).start == 99
 
 
 def test_the_deepest_weights_are_the_classifiers() -> None:
     names = problem().network.layout.names
     assert names[0].startswith("features.0")
     assert names[-2:] == ("classifier.weight", "classifier.bias")
+
+
+def match(ranks: Ranks, folder: Path) -> None:
+    torch.save(parts(problem(), Sharding(ranks, 2), 6, first=100), folder / f"{ranks.rank}.pt")
+
+
+def test_ranks_compare_the_same_weights(tmp_path: Path) -> None:
+    assert on_ranks(2, match, tmp_path) == [0, 0]
+    ours, theirs = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
+    assert all(map(torch.equal, ours, theirs))
+    assert_equal(ours, plain(problem(), 100))
 
 
 @pytest.mark.parametrize("keep", [0, 4, STEPS])
@@ -109,8 +112,7 @@ def test_a_mirrored_student_sees_every_image_and_its_mirror_image(
 ) -> None:
     given = problem()
     given.gradient = student_gradient(given.network, mirrored=True)
-    division = None if pieces is None else Division(most=pieces)
-    found = parts(given, division, keep=keep)
+    found = parts(given, Sharding(piece_size=pieces), keep)
     assert_equal(found, plain(given, mirrors=(False, True)))
     assert not torch.allclose(found[1], problem().parts()[1]), "another student than without"
 

@@ -26,6 +26,7 @@ from datm_engine.runs.events import (
     Initialized,
     Matched,
     Noted,
+    SkipReason,
 )
 from datm_engine.settings.config import Config
 from datm_engine.synthetic import SyntheticSet
@@ -59,18 +60,18 @@ def walk(
     return walk
 
 
-def refused(seen: list[Any]) -> set[str]:
-    return {event.refused for event in seen if isinstance(event, Matched)}
+def reasons(seen: list[Any]) -> set[SkipReason | None]:
+    return {event.skip_reason for event in seen if isinstance(event, Matched)}
 
 
 def test_above_the_threshold_nothing_moves(make_config: Make, walk: Any) -> None:
     seen, run = walk(make_config(distill={"threshold": 1e-6}))
-    assert refused(seen) == {"the matching loss is above the threshold"}
+    assert reasons(seen) == {SkipReason.LOSS_ABOVE_THRESHOLD}
     assert [e.skipped for e in seen if isinstance(e, Matched)] == list(range(1, 9))
     checkpoint = Checkpoint.load(run.checkpoint)
     assert checkpoint.velocities == {}
     assert float(checkpoint.learned["syn_lr"]) == pytest.approx(make_config().distill.syn_lr)
-    assert checkpoint.progress.skipped == checkpoint.progress.refusals == 8
+    assert checkpoint.progress.skipped == checkpoint.progress.skipped_in_a_row == 8
 
 
 def seen_matched(seen: list[Any]) -> list[Matched]:
@@ -81,7 +82,7 @@ def test_a_step_to_a_negative_rate_is_refused_whole(make_config: Make, walk: Any
     """A student that overshoots wants a smaller rate, here one below zero."""
     wild = {"syn_lr": 5.0, "threshold": 1e6, "lr_lr": 1e6, "iterations": 3}
     seen, run = walk(make_config(distill=wild))
-    assert refused(seen) == {"the step would make the learning rate negative"}
+    assert reasons(seen) == {SkipReason.RATE_NEGATIVE}
     assert {event.syn_lr for event in seen_matched(seen)} == {5.0}
     checkpoint = Checkpoint.load(run.checkpoint)
     assert checkpoint.velocities == {}, "nor does any momentum build up"
@@ -89,7 +90,7 @@ def test_a_step_to_a_negative_rate_is_refused_whole(make_config: Make, walk: Any
 
 def test_a_diverging_student_is_reported_as_such(make_config: Make, walk: Any) -> None:
     seen, _ = walk(make_config(distill={"syn_lr": 1e30, "threshold": 1e300}))
-    assert refused(seen) == {"the matching loss is not finite, the student diverged"}
+    assert reasons(seen) == {SkipReason.LOSS_NOT_FINITE}
     assert {event.loss for event in seen_matched(seen)} == {None}
 
 
@@ -114,7 +115,7 @@ def test_a_rate_that_throws_the_images_away_is_named(
     learned = Checkpoint.load(run.checkpoint).learned.values()
     assert all(bool(tensor.isfinite().all()) for tensor in learned)
     if rate == 1e300:
-        assert refused(seen) == {"the step would make the images infinite"}
+        assert reasons(seen) == {SkipReason.IMAGES_INFINITE}
 
 
 def test_soft_labels_are_learned_and_hard_ones_stay(make_config: Make, walk: Any) -> None:
@@ -125,7 +126,7 @@ def test_soft_labels_are_learned_and_hard_ones_stay(make_config: Make, walk: Any
 
 def test_labels_and_images_and_rate_move(make_config: Make, walk: Any) -> None:
     seen, run = walk(make_config(distill={"lr_lr": 1e-4}))
-    assert refused(seen) == {""}
+    assert reasons(seen) == {None}
     checkpoint = Checkpoint.load(run.checkpoint)
     assert set(checkpoint.velocities) == {"images", "labels", "syn_lr"}
     assert all(float(v.abs().max()) > 0 for v in checkpoint.velocities.values())
@@ -162,7 +163,7 @@ def test_an_approximate_gradient_is_named_as_such(
     assert [text for text in history if "approximation" in text] == (
         [] if gradient == "exact" else [APPROXIMATE]
     )
-    assert refused(seen) == {""}
+    assert reasons(seen) == {None}
 
 
 def test_noise_starts_from_noise(make_config: Make, walk: Any) -> None:

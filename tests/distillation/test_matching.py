@@ -14,7 +14,10 @@ from benchmarks.plain import unrolled_gradient
 from datm_engine.compute.compilation import compiled
 from datm_engine.compute.runtime import Compiler, Runtime, generator
 from datm_engine.data.augmentation import OPERATIONS, augment, draw
-from datm_engine.distillation.matching import Step, meta_gradient, train_student
+from datm_engine.distillation.batches import Step
+from datm_engine.distillation.learned import Learned
+from datm_engine.distillation.matching import Student, backpropagate, train_student
+from datm_engine.distillation.sharding import WHOLE, ShardedGradients, Sharding
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
 from datm_engine.training.losses import Gradient, hard_labels, soft_cross_entropy, student_gradient
@@ -48,17 +51,42 @@ class Problem:
         augmentations = draw(operations, [len(b) for b in batches], draws)
         self.steps = [Step(b, a) for b, a in zip(batches, augmentations, strict=True)]
 
+    def student(self, keep: int = 0, **how: Any) -> Student:
+        """A trained student, without its meta-gradient."""
+        return self._match(keep, backward=False, **how)[0]
+
     def parts(
-        self, keep: int = 0, gradient: Gradient | None = None, exact: bool = True
+        self,
+        keep: int = 0,
+        gradient: Gradient | None = None,
+        exact: bool = True,
+        sharding: Sharding = WHOLE,
+        **how: Any,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Loss and the three gradients, by the recursion."""
-        gradient = gradient or self.gradient
-        learned = (self.images, self.labels, self.syn_lr, self.steps)
-        student = train_student(gradient, self.start, self.target, *learned, keep)
-        assert len(student.graphs) == keep
-        found = meta_gradient(gradient, student, self.target, *learned, exact=exact)
-        assert not student.graphs
-        return student.loss, found.images, found.labels, found.syn_lr
+        student, total = self._match(keep, gradient=gradient, exact=exact, sharding=sharding, **how)
+        return student.loss, total.images, total.labels, total.syn_lr
+
+    def _match(
+        self,
+        keep: int,
+        gradient: Gradient | None = None,
+        exact: bool = True,
+        sharding: Sharding = WHOLE,
+        backward: bool = True,
+        **how: Any,
+    ) -> tuple[Student, Learned]:
+        learned = Learned(self.images, self.labels, self.syn_lr)
+        gradients = ShardedGradients(gradient or self.gradient, learned, self.steps, sharding, keep)
+        with gradients:
+            steps = len(self.steps)
+            student = train_student(gradients, self.start, self.target, self.syn_lr, steps, **how)
+            assert len(gradients.graphs) == keep or sharding is not WHOLE
+            if backward:
+                backpropagate(gradients, student, self.syn_lr, through_weights=exact)
+                assert not gradients.graphs
+        assert not gradients.graphs
+        return student, gradients.total
 
     def plain(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         return unrolled_gradient(
@@ -170,12 +198,11 @@ def test_equals_finite_differences() -> None:
     """An independent witness: neither autograd's unroll nor the recursion."""
     problem = Problem(batch=3, steps=4, operations=["rotate"], soft=True, norm="instance")
     _, images_bar, labels_bar, rate_bar = problem.parts()
+    at = problem.images, problem.labels, problem.syn_lr
 
     def loss(images: Tensor, labels: Tensor, rate: Tensor) -> float:
-        student = train_student(
-            problem.gradient, problem.start, problem.target, images, labels, rate, problem.steps
-        )
-        return float(student.loss)
+        problem.images, problem.labels, problem.syn_lr = images, labels, rate
+        return float(problem.student().loss)
 
     draws = generator(1, "directions")
     towards = (_normal(draws, *problem.images.shape), _normal(draws, *problem.labels.shape))
@@ -183,9 +210,9 @@ def test_equals_finite_differences() -> None:
     for sign_images, sign_labels, sign_rate in [(1, 0, 0), (0, 1, 0), (0, 0, 1)]:
         ends = [
             loss(
-                problem.images + s * h * sign_images * towards[0],
-                problem.labels + s * h * sign_labels * towards[1],
-                problem.syn_lr + s * h * sign_rate,
+                at[0] + s * h * sign_images * towards[0],
+                at[1] + s * h * sign_labels * towards[1],
+                at[2] + s * h * sign_rate,
             )
             for s in (1, -1)
         ]
@@ -207,15 +234,7 @@ def test_hard_labels_are_plain_cross_entropy() -> None:
 
 def test_student_is_plain_gradient_descent() -> None:
     problem = Problem(batch=7, steps=3, operations=[], soft=True, norm="instance")
-    student = train_student(
-        problem.gradient,
-        problem.start,
-        problem.target,
-        problem.images,
-        problem.labels,
-        problem.syn_lr,
-        problem.steps,
-    )
+    student = problem.student()
     theta = problem.start
     for step in problem.steps:
         batch = problem.images[step.indices], problem.labels[step.indices]

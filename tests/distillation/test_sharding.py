@@ -12,8 +12,7 @@ from torch import Tensor
 from datm_engine.compute.out_of_memory import OutOfMemory
 from datm_engine.compute.ranks import Ranks
 from datm_engine.data.augmentation import OPERATIONS, augment
-from datm_engine.distillation.matching import meta_gradient, train_student
-from datm_engine.distillation.sharding import Division
+from datm_engine.distillation.sharding import WHOLE, Sharding
 from datm_engine.training.losses import Gradient
 from tests.distillation.test_matching import IMAGES, Problem
 from tests.on_ranks import on_ranks
@@ -30,19 +29,10 @@ WAYS: dict[str, tuple[int, int, int | None, bool]] = {
 }
 
 
-def found(problem: Problem, keep: int, division: Division, exact: bool = True) -> Parts:
+def found(problem: Problem, keep: int, sharding: Sharding = WHOLE, exact: bool = True) -> Parts:
     """Loss and gradients."""
-    learned = (problem.images, problem.labels, problem.syn_lr, problem.steps)
-    at = problem.gradient, problem.start, problem.target
-    student = train_student(*at, *learned, keep, division)
-    bars = meta_gradient(at[0], student, at[2], *learned, division, exact=exact)
-    assert not student.graphs
-    return {
-        "loss": student.loss,
-        "images": bars.images,
-        "labels": bars.labels,
-        "syn_lr": bars.syn_lr,
-    }
+    names = ("loss", "images", "labels", "syn_lr")
+    return dict(zip(names, problem.parts(keep, exact=exact, sharding=sharding), strict=True))
 
 
 def problem(batch: int) -> Problem:
@@ -58,14 +48,14 @@ def assert_close(ours: Parts, theirs: Parts, relative: float) -> None:
 @pytest.mark.parametrize("keep", [0, 4])
 @pytest.mark.parametrize("most", [1, 2, 3, 6])
 def test_pieces_have_the_gradient_of_the_whole(most: int, keep: int, exact: bool) -> None:
-    whole = found(problem(IMAGES), 0, Division(), exact)
-    assert_close(found(problem(IMAGES), keep, Division(most=most), exact), whole, 1e-12)
+    whole = found(problem(IMAGES), 0, WHOLE, exact)
+    assert_close(found(problem(IMAGES), keep, Sharding(piece_size=most), exact), whole, 1e-12)
 
 
 @pytest.mark.parametrize("most", [None, IMAGES, 100])
 def test_one_piece_is_the_step_itself(most: int | None) -> None:
     (step, *_) = problem(IMAGES).steps
-    (piece,) = Division(most=most).pieces(step)
+    (piece,) = Sharding(piece_size=most).pieces(step)
     assert piece is step
 
 
@@ -73,23 +63,23 @@ def test_pieces_are_as_equal_as_can_be_and_share_the_batch() -> None:
     (step, *_) = problem(IMAGES).steps
     sizes = []
     for rank in range(2):
-        division = Division(Ranks(rank, 2), most=2)
-        sizes.append([len(piece.indices) for piece in division.pieces(step)])
+        sharding = Sharding(Ranks(rank, 2), 2)
+        sizes.append([len(piece.indices) for piece in sharding.pieces(step)])
     assert sizes == [[2, 2], [2, 1]]
     for count, most in ((1, 3), (2, 2), (3, None), (9, 1)):
-        divisions = [Division(Ranks(rank, count), most) for rank in range(count)]
-        pieces = [piece for division in divisions for piece in division.pieces(step)]
+        shardings = [Sharding(Ranks(rank, count), most) for rank in range(count)]
+        pieces = [piece for sharding in shardings for piece in sharding.pieces(step)]
         assert torch.equal(torch.cat([p.indices for p in pieces]), step.indices)
         assert torch.equal(torch.cat([p.draw.uniform for p in pieces]), step.draw.uniform)
         assert sum(p.share for p in pieces) == pytest.approx(1, rel=1e-12)
-        assert max(len(p.indices) for p in pieces) == divisions[0].largest(IMAGES)
+        assert max(len(p.indices) for p in pieces) == shardings[0].largest_piece(IMAGES)
 
 
 @pytest.mark.parametrize("operation", list(OPERATIONS))
 def test_augmentation_of_a_slice_is_the_slice_of_the_augmentation(operation: str) -> None:
     given = Problem(batch=IMAGES, steps=1, operations=[operation], soft=True, norm="instance")
     (step,) = given.steps
-    pieces = Division(most=3).pieces(step)
+    pieces = Sharding(piece_size=3).pieces(step)
     assert len(pieces) == 3
     parts = [augment(given.images[piece.indices], piece.draw) for piece in pieces]
     assert torch.equal(torch.cat(parts), augment(given.images[step.indices], step.draw))
@@ -110,24 +100,24 @@ def test_a_piece_that_does_not_fit_is_noticed() -> None:
     tight = problem(IMAGES)
     tight.gradient = short_of_memory(tight.gradient, 3)
     with pytest.raises(OutOfMemory):
-        found(tight, 0, Division())
-    assert_close(found(tight, 2, Division(most=3)), found(problem(IMAGES), 0, Division()), 1e-12)
+        found(tight, 0, WHOLE)
+    assert_close(found(tight, 2, Sharding(piece_size=3)), found(problem(IMAGES), 0, WHOLE), 1e-12)
 
 
 def match(ranks: Ranks, folder: Path) -> None:
     """What each rank finds; and that all notice when the last one has no room."""
     results: dict[str, Any] = {}
     for name, (batch, keep, most, exact) in WAYS.items():
-        results[name] = found(problem(batch), keep, Division(ranks, most), exact)
+        results[name] = found(problem(batch), keep, Sharding(ranks, most), exact)
     tight = problem(IMAGES)
     if ranks.rank == ranks.count - 1:
         tight.gradient = short_of_memory(tight.gradient, 1)
-    division = Division(ranks)
+    sharding = Sharding(ranks)
     with pytest.raises(OutOfMemory):
-        found(tight, 0, division)
+        found(tight, 0, sharding)
     with pytest.raises(OutOfMemory):
-        found(tight, 0, Division(ranks, 3))
-    results["after running out"] = found(tight, 0, Division(ranks, 1))
+        found(tight, 0, Sharding(ranks, 3))
+    results["after running out"] = found(tight, 0, Sharding(ranks, 1))
     torch.save(results, folder / f"{ranks.rank}.pt")
 
 
@@ -141,7 +131,7 @@ def on_two(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Parts]]:
 @pytest.mark.parametrize("name", WAYS)
 def test_ranks_find_what_one_finds(name: str, on_two: list[dict[str, Parts]]) -> None:
     batch, _, _, exact = WAYS[name]
-    alone = found(problem(batch), 0, Division(), exact)
+    alone = found(problem(batch), 0, WHOLE, exact)
     for theirs in on_two:
         assert_close(theirs[name], alone, 1e-9)
         for part, tensor in on_two[0][name].items():
@@ -149,6 +139,6 @@ def test_ranks_find_what_one_finds(name: str, on_two: list[dict[str, Parts]]) ->
 
 
 def test_ranks_go_on_when_one_ran_out_of_memory(on_two: list[dict[str, Parts]]) -> None:
-    alone = found(problem(IMAGES), 0, Division())
+    alone = found(problem(IMAGES), 0, WHOLE)
     for theirs in on_two:
         assert_close(theirs["after running out"], alone, 1e-9)

@@ -7,44 +7,45 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from datm_engine.distillation import skip_reasons
+from datm_engine.distillation.learned import Learned
 from datm_engine.distillation.skip_reasons import change_for
 from datm_engine.errors import ConfigError
 from datm_engine.hints import fix_text
+from datm_engine.runs.events import SkipReason
 from datm_engine.settings.config import Config
 
 Make = Callable[..., Config]
 
 
-def learned(**values: float) -> dict[str, torch.Tensor]:
+def learned(**values: float) -> Learned:
     plain = {"images": 1.0, "labels": 1.0, "syn_lr": 0.01, **values}
-    return {name: torch.tensor([value]) for name, value in plain.items()}
+    return Learned(**{name: torch.tensor([value]) for name, value in plain.items()})
 
 
 @pytest.mark.parametrize(
-    ("refused", "now", "loss", "expected"),
+    ("reason", "now", "loss", "expected"),
     [
-        (skip_reasons.ABOVE_THRESHOLD, {}, 1.02, "threshold=1.12"),
-        (skip_reasons.ABOVE_THRESHOLD, {}, 50.0, "syn_lr=0.005"),
-        (skip_reasons.ABOVE_THRESHOLD, {"syn_lr": 0.5}, 50.0, "lr_lr=1e-06"),
-        (skip_reasons.ABOVE_THRESHOLD, {"images": 1e6}, 50.0, "lr_images=10"),
-        (skip_reasons.DIVERGED, {}, None, "syn_lr=0.005"),
-        (skip_reasons.DIVERGED, {"syn_lr": 9.0}, None, "lr_lr=1e-06"),
-        (skip_reasons.DIVERGED, {"images": 1e30}, None, "lr_images=10"),
-        (skip_reasons.DIVERGED, {"labels": 1e30}, None, "lr_labels=0.2"),
-        (skip_reasons.NOT_FINITE, {}, 0.9, "syn_lr=0.005"),
-        (skip_reasons.NEGATIVE_RATE, {}, 0.9, "lr_lr=1e-06"),
-        (skip_reasons.OVERSHOT["images"], {}, 0.9, "lr_images=10"),
-        (skip_reasons.OVERSHOT["labels"], {}, 0.9, "lr_labels=0.2"),
-        (skip_reasons.OVERSHOT["syn_lr"], {}, 0.9, "lr_lr=1e-06"),
+        (SkipReason.LOSS_ABOVE_THRESHOLD, {}, 1.02, "threshold=1.12"),
+        (SkipReason.LOSS_ABOVE_THRESHOLD, {}, 50.0, "syn_lr=0.005"),
+        (SkipReason.LOSS_ABOVE_THRESHOLD, {"syn_lr": 0.5}, 50.0, "lr_lr=1e-06"),
+        (SkipReason.LOSS_ABOVE_THRESHOLD, {"images": 1e6}, 50.0, "lr_images=10"),
+        (SkipReason.LOSS_NOT_FINITE, {}, None, "syn_lr=0.005"),
+        (SkipReason.LOSS_NOT_FINITE, {"syn_lr": 9.0}, None, "lr_lr=1e-06"),
+        (SkipReason.LOSS_NOT_FINITE, {"images": 1e30}, None, "lr_images=10"),
+        (SkipReason.LOSS_NOT_FINITE, {"labels": 1e30}, None, "lr_labels=0.2"),
+        (SkipReason.GRADIENT_NOT_FINITE, {}, 0.9, "syn_lr=0.005"),
+        (SkipReason.RATE_NEGATIVE, {}, 0.9, "lr_lr=1e-06"),
+        (SkipReason.IMAGES_INFINITE, {}, 0.9, "lr_images=10"),
+        (SkipReason.LABELS_INFINITE, {}, 0.9, "lr_labels=0.2"),
+        (SkipReason.RATE_INFINITE, {}, 0.9, "lr_lr=1e-06"),
     ],
 )
 def test_the_advice_fits_the_reason(
-    refused: str, now: dict[str, float], loss: float | None, expected: str, make_config: Make
+    reason: SkipReason, now: dict[str, float], loss: float | None, expected: str, make_config: Make
 ) -> None:
     rates = {"syn_lr": 0.01, "lr_lr": 1e-5, "lr_images": 100.0, "lr_labels": 2.0}
     settings = make_config(distill=rates).distill
-    fix = change_for(refused, settings, learned(**now), loss)
+    fix = change_for(reason, settings, learned(**now), loss)
     assert fix_text(fix) == f"--set distill.{expected}"
 
 

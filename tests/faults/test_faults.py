@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,6 @@ import torch
 import datm_engine.pipeline
 from datm_engine.distillation.iteration import Distillation
 from datm_engine.experts.trajectories import ExpertSet
-from datm_engine.runs.checkpoint import Checkpoint
 from tests.faults import company, damage, kills
 from tests.faults.__main__ import PARTS
 from tests.faults.judging import LOSS, Outcome, judge
@@ -76,15 +76,15 @@ def test_a_loss_is_noticed(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
         assert outcome.verdict == LOSS, name
         return outcome.why
 
-    restore = Distillation.restore
+    begin = Distillation.__init__
 
-    def forget(self: Distillation, checkpoint: Checkpoint) -> None:
-        restore(self, replace(checkpoint, velocities={}))
+    def forget(self: Distillation, *given: Any) -> None:
+        begin(self, *given[:-1], replace(given[-1], velocities={}))
 
     def fail(*given: object) -> None:
         raise ZeroDivisionError
 
-    assert "checkpoint.safetensors" in lost(Distillation, "restore", forget)
+    assert "checkpoint.safetensors" in lost(Distillation, "__init__", forget)
 
     def remove(experts: ExpertSet, count: int) -> list[int]:
         for expert in experts.present(count):

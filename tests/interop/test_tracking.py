@@ -13,7 +13,7 @@ from datm_engine.errors import ConfigError, DatmError, Setting
 from datm_engine.hints import fix_text
 from datm_engine.interop import tracking
 from datm_engine.runs.directory import Run
-from datm_engine.runs.events import CandidateScored, Evaluated, Event, Matched, Noted
+from datm_engine.runs.events import CandidateScored, Evaluated, Event, Matched, Noted, SkipReason
 from datm_engine.settings.config import Config
 
 
@@ -29,7 +29,7 @@ def matched(iteration: int, loss: float | None = 0.5) -> Matched:
         upper=4,
         final_upper=4,
         syn_lr=0.01,
-        refused="" if loss else "not finite",
+        skip_reason=None if loss else SkipReason.LOSS_NOT_FINITE,
         skipped=0,
         seconds=0.1,
         time=1000.0 + iteration,

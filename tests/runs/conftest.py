@@ -38,7 +38,7 @@ def matched(iteration: int, loss: float) -> Matched:
         upper=1,
         final_upper=1,
         syn_lr=0.1,
-        refused="",
+        skip_reason=None,
         skipped=0,
         seconds=0.1,
     )

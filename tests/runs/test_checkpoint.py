@@ -77,7 +77,13 @@ def test_without_a_sound_one_the_run_starts_again(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"iteration": -1}, {"iteration": "3"}, {"considered": True}, {"loss": "low"}, {"refused": 1}],
+    [
+        {"iteration": -1},
+        {"iteration": "3"},
+        {"considered": True},
+        {"loss": "low"},
+        {"skip_reason": "tired"},
+    ],
 )
 def test_progress_that_is_none(wrong: dict[str, object], path: Path) -> None:
     sound = checkpoint(4)

@@ -11,9 +11,15 @@ import pytest
 
 from datm_cli.text.sentences import sentence
 from datm_engine.runs.event_log import from_json, to_json
-from datm_engine.runs.events import KINDS, Event, Matched
+from datm_engine.runs.events import KINDS, Event, Matched, SkipReason
 
-SAMPLES: dict[type, Any] = {str: "fünf ⁺ \n", int: 3, float: 1.5, bool: True}
+SAMPLES: dict[type, Any] = {
+    str: "fünf ⁺ \n",
+    int: 3,
+    float: 1.5,
+    bool: True,
+    SkipReason: SkipReason.RATE_NEGATIVE,
+}
 
 
 def example(kind: type[Event]) -> Event:

@@ -132,8 +132,8 @@ def test_an_expert_given_up_and_begun_again_has_one_curve() -> None:
 
 
 def test_each_reason_for_a_skip_is_logged_once() -> None:
-    why = "the matching loss is above the threshold"
-    state = fold([matched(k, refused=why) for k in range(1, 6)])
+    reason = events.SkipReason.LOSS_ABOVE_THRESHOLD
+    state = fold([matched(k, skip_reason=reason) for k in range(1, 6)])
     assert [event.iteration for event in state.log] == [1]  # type: ignore[attr-defined]
     assert len(fold([events.Noted(text="n")] * 5000).log) == 1000
 
@@ -181,7 +181,7 @@ def test_as_json() -> None:
             matched(3, loss=0.7),
             matched(2, loss=0.7),  # resumed, though no event says so
             events.CandidateScored(iteration=2, accuracy=41.0, **score),
-            matched(3, loss=None, refused="not finite", skipped=1),
+            matched(3, loss=None, skip_reason=events.SkipReason.LOSS_NOT_FINITE, skipped=1),
             events.Evaluated(set="random", accuracy_mean=30.0, **result),
             events.Evaluated(set="distilled", accuracy_mean=50.0, iteration=2, **result),
             events.Evaluated(set="distilled", accuracy_mean=51.0, iteration=2, **result),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from datm_engine.runs.directory import Run
-from datm_engine.runs.events import Matched
+from datm_engine.runs.events import Matched, SkipReason
 from datm_engine.studies.study_findings import findings, judge
 from datm_engine.studies.study_plan import StudyPlan, plan_methods, plan_windows
 from datm_engine.studies.study_results import read_study
@@ -150,7 +150,7 @@ def matched(iteration: int, skipped: int) -> Matched:
         upper=4,
         final_upper=4,
         syn_lr=0.1,
-        refused="the loss is above the threshold",
+        skip_reason=SkipReason.LOSS_ABOVE_THRESHOLD,
         skipped=skipped,
         seconds=1.0,
     )

@@ -33,9 +33,9 @@ class WindowPanel(Panel):
         starts = [event.start_epoch for event in state.matched[-HISTOGRAM_ITERATIONS:]]
         drawing = draw_window(last, starts, self.size.width - 1)
         if last.skipped and is_tall:
-            reason = next((e.refused for e in reversed(state.matched) if e.refused), "")
+            reason = next((e.skip_reason for e in reversed(state.matched) if e.skip_reason), None)
             skipped = f"\nskipped {last.skipped:,} of {last.iteration:,}"
-            drawing.append(skipped + (f": {reason}" if reason else ""), style=ACCENT)
+            drawing.append(f"{skipped}: {reason.sentence}" if reason else skipped, style=ACCENT)
         return drawing
 
 

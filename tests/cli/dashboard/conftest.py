@@ -43,7 +43,7 @@ def matched(iteration: int, iterations: int = 300, **over: Any) -> events.Matche
         "upper": min(10, 6 + iteration // 50),
         "final_upper": 10,
         "syn_lr": 0.01 + iteration * 1e-5,
-        "refused": "",
+        "skip_reason": None,
         "skipped": 0,
         "seconds": 2.0,
         "memory": 1_200_000_000,
@@ -136,8 +136,8 @@ def story(iterations: int = 120) -> list[Event]:
         events.SampleSaved(iteration=0, path="samples/initial.safetensors", time=BEGAN + 100)
     )
     for iteration in range(1, iterations + 1):
-        refused = "the matching loss is above the threshold" if iteration == 3 else ""
-        recorded.append(matched(iteration, refused=refused, skipped=int(iteration >= 3)))
+        skip_reason = events.SkipReason.LOSS_ABOVE_THRESHOLD if iteration == 3 else None
+        recorded.append(matched(iteration, skip_reason=skip_reason, skipped=int(iteration >= 3)))
         if iteration % 50 == 0:
             recorded.append(
                 events.CandidateScored(

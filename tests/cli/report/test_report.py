@@ -210,17 +210,22 @@ def test_without_its_start_a_set_is_shown_alone(datm: Datm, tmp_path: Path) -> N
 
 
 def test_losses_that_are_not_finite_do_no_harm(datm: Datm, tmp_path: Path) -> None:
-    history = [*story(20), matched(21, loss=None, syn_lr=None, refused="not finite", skipped=2)]
+    history = [
+        *story(20),
+        matched(
+            21, loss=None, syn_lr=None, skip_reason=events.SkipReason.LOSS_NOT_FINITE, skipped=2
+        ),
+    ]
     distilled(tmp_path / "runs", history, made(), iterations=300)
     read = Reader(page_of(datm))
     assert "2 of 21 iterations took no step" in read.text
-    assert "not finite (1 time)" in read.text
+    assert "the student diverged (1 time)" in read.text
 
 
 def test_nothing_that_others_wrote_becomes_markup(datm: Datm, tmp_path: Path) -> None:
     history = [
         *story(60),
-        matched(61, refused=EVIL, skipped=2),
+        matched(61, skipped=2),
         events.Evaluated(
             set=EVIL, network=EVIL, accuracy_mean=1, accuracy_std=1, repeats=1, images=1
         ),

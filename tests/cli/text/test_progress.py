@@ -40,7 +40,7 @@ def matched(iteration: int, *, loss: float | None = 0.5, skipped: int = 0) -> Ma
         upper=10,
         final_upper=20,
         syn_lr=0.0123,
-        refused="",
+        skip_reason=None,
         skipped=skipped,
         seconds=0.1,
     )
