@@ -15,8 +15,9 @@ from datm_engine.calibration.measurement import measure_learning_curves
 from datm_engine.compute.out_of_memory import OutOfMemory
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import PreparedData
+from datm_engine.distillation.initialization import initial_set
 from datm_engine.distillation.iteration import Distillation
-from datm_engine.distillation.loop import first_checkpoint, initial_set
+from datm_engine.distillation.loop import first_checkpoint
 from datm_engine.evaluation.evaluate import Evaluation
 from datm_engine.experts.learning_curves import LearningCurves
 from datm_engine.experts.trajectories import ExpertSet

@@ -13,9 +13,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from datm_engine.compute.runtime import generator
+from datm_engine.compute.runtime import Runtime, generator
+from datm_engine.data.prepared import PreparedData
 from datm_engine.errors import DataError, Setting
+from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import FlatNetwork
+from datm_engine.runs.events import ClassesFilledUp, Emit, Initialized
+from datm_engine.settings.config import Config
+from datm_engine.synthetic import SyntheticSet
+from datm_engine.training.losses import hard_labels
 
 
 @dataclass(frozen=True)
@@ -69,32 +75,30 @@ def correct_images(
     `experts` yields flat weights (last snapshots) and is drawn from only as needed.
     """
     waiting = permuted_by_class(labels, classes, seed)
-    kept: list[list[int]] = [[] for _ in range(classes)]
+    chosen: list[list[int]] = [[] for _ in range(classes)]
     for theta in experts:
-        passed: list[list[int]] = [[] for _ in range(classes)]
-        queues = [own.tolist() for own in waiting]
-        while open_ := [c for c in range(classes) if len(kept[c]) < ipc and queues[c]]:
-            chunks = {c: queues[c][: 2 * (ipc - len(kept[c]))] for c in open_}
+        untried = [own.tolist() for own in waiting]
+        rejected: list[list[int]] = [[] for _ in range(classes)]
+        while short := [c for c in range(classes) if len(chosen[c]) < ipc and untried[c]]:
+            # Twice as many as are missing, of every class at once: predictions in large batches.
+            chunks = {c: untried[c][: 2 * (ipc - len(chosen[c]))] for c in short}
             flat = torch.tensor([i for chunk in chunks.values() for i in chunk])
             at = flat.to(images.device)
             right = (network.predict(theta, images[at]).argmax(1) == labels[at]).tolist()
-            verdict = dict(zip(flat.tolist(), right, strict=True))
+            is_correct = dict(zip(flat.tolist(), right, strict=True))
             for c, chunk in chunks.items():
-                queues[c] = queues[c][len(chunk) :]
+                untried[c] = untried[c][len(chunk) :]
                 for index in chunk:
-                    room = len(kept[c]) < ipc
-                    (kept[c] if verdict[index] and room else passed[c]).append(index)
-        if all(len(own) == ipc for own in kept):
+                    is_chosen = is_correct[index] and len(chosen[c]) < ipc
+                    (chosen if is_chosen else rejected)[c].append(index)
+        if all(len(own) == ipc for own in chosen):
             break
-        waiting = [torch.tensor(passed[c] + queues[c]) for c in range(classes)]
-    qualified = tuple(len(own) for own in kept)
-    filled = [
-        own + [i for i in waiting[c].tolist() if i not in own][: ipc - len(own)]
-        if len(own) < ipc
-        else own
-        for c, own in enumerate(kept)
-    ]
-    return Selection(torch.tensor([i for own in filled for i in own]), qualified)
+        waiting = [torch.tensor(rejected[c] + untried[c]) for c in range(classes)]
+    qualified = tuple(len(own) for own in chosen)
+    for c, own in enumerate(chosen):
+        if len(own) < ipc:
+            own += [i for i in waiting[c].tolist() if i not in own][: ipc - len(own)]
+    return Selection(torch.tensor([i for own in chosen for i in own]), qualified)
 
 
 def averaged_logits(
@@ -106,3 +110,62 @@ def averaged_logits(
     right = (logits.argmax(dim=2) == labels)[:, :, None]  # [experts, n, 1]
     counted = torch.where(right.any(dim=0), right, True).to(logits)
     return (counted * logits).sum(dim=0) / counted.sum(dim=0)
+
+
+def initial_set(
+    config: Config,
+    data: PreparedData,
+    experts: ExpertSet,
+    network: FlatNetwork,
+    runtime: Runtime,
+    *,
+    emit: Emit,
+) -> SyntheticSet:
+    """The synthetic set at iteration 0. Every class must have at least ipc images."""
+    settings, train, classes = config.distill, data.train, data.classes
+
+    def last_snapshots(count: int) -> Iterator[Tensor]:
+        return (runtime.place(experts.snapshot(k, experts.epochs)) for k in range(count))
+
+    count = config.experts.count
+    of_each = classes, settings.ipc, settings.seed
+    if settings.images == "random":
+        chosen = random_images(train.labels, *of_each)
+    else:
+        snapshots = last_snapshots(count)
+        chosen = correct_images(network, snapshots, train.images, train.labels, *of_each)
+    qualified = zip(data.class_names, chosen.qualified, strict=True)
+    if short := [f"{name} {number}" for name, number in qualified if number < settings.ipc]:
+        emit(
+            ClassesFilledUp(
+                classes=len(short), of=classes, wanted=settings.ipc, names=", ".join(short)
+            )
+        )
+    indices = chosen.indices.to(runtime.device)  # [classes × ipc]
+    images, own = train.images[indices], train.labels[indices]
+    if settings.labels == "hard":
+        labels, label_source = hard_labels(own, classes), "one-hot, fixed"
+    else:
+        labelled_by = 1 if settings.label_experts == "one" else count
+        labels = averaged_logits(network, last_snapshots(labelled_by), images, own)
+        who = "one expert" if labelled_by == 1 else f"{labelled_by} experts"
+        label_source = f"logits of {who} at epoch {experts.epochs}"
+    image_source = {
+        "correct": "real images that experts classify correctly",
+        "random": "random real images",
+        "noise": "noise, labelled as the real images that it replaces",
+    }[settings.images]
+    if settings.images == "noise":
+        images = torch.randn(images.shape, generator=generator(settings.seed, "noise"))
+    emit(Initialized(images=len(images), image_source=image_source, label_source=label_source))
+    return SyntheticSet(
+        images=images.float().cpu(),
+        labels=labels.float().cpu(),
+        syn_lr=settings.syn_lr,
+        preprocessing=data.preprocessing,
+        dataset=config.dataset.name,
+        class_names=data.class_names,
+        iteration=0,
+        augmentation=tuple(config.dataset.augmentation),
+        config=config.model_dump(),
+    )

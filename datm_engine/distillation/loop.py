@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from datm_engine.compute.out_of_memory import OutOfMemory
-from datm_engine.compute.runtime import Runtime, generator
+from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import PreparedData
 from datm_engine.distillation.artifacts import ArtifactWriter
 from datm_engine.distillation.distilled_sets import read_selected
-from datm_engine.distillation.initialization import (
-    averaged_logits,
-    correct_images,
-    random_images,
-)
+from datm_engine.distillation.initialization import initial_set
 from datm_engine.distillation.iteration import Distillation
 from datm_engine.distillation.skip_reasons import change_for
 from datm_engine.errors import FileError, MatchingError, Stopped
@@ -27,11 +22,10 @@ from datm_engine.hints import command
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.checkpoint import Checkpoint, Progress
 from datm_engine.runs.directory import Run
-from datm_engine.runs.events import CandidateScored, ClassesFilledUp, Emit, Initialized, Noted
+from datm_engine.runs.events import CandidateScored, Emit, Noted
 from datm_engine.settings.config import Config
 from datm_engine.settings.presets import APPROXIMATE
 from datm_engine.synthetic import SyntheticSet
-from datm_engine.training.losses import hard_labels
 
 PREVIEW_SECONDS = 10.0  # between previews
 
@@ -150,71 +144,6 @@ def _resume(run: Run) -> tuple[SyntheticSet, Checkpoint]:
         wrong = f"{run.checkpoint} is of another run: its images are {list(shapes['images'])}"
         raise FileError(wrong, command("mv", run.checkpoint, f"{run.checkpoint}.aside"))
     return described, checkpoint
-
-
-def initial_set(
-    config: Config,
-    data: PreparedData,
-    experts: ExpertSet,
-    network: FlatNetwork,
-    runtime: Runtime,
-    *,
-    emit: Emit,
-) -> SyntheticSet:
-    """The synthetic set at iteration 0. Every class must have at least ipc images."""
-    settings, train, classes = config.distill, data.train, data.classes
-
-    def last_snapshots(count: int) -> Iterator[Tensor]:
-        return (runtime.place(experts.snapshot(k, experts.epochs)) for k in range(count))
-
-    count = config.experts.count
-    if settings.images == "random":
-        chosen = random_images(train.labels, classes, settings.ipc, settings.seed)
-    else:
-        chosen = correct_images(
-            network,
-            last_snapshots(count),
-            train.images,
-            train.labels,
-            classes,
-            settings.ipc,
-            settings.seed,
-        )
-    qualified = zip(data.class_names, chosen.qualified, strict=True)
-    if short := [f"{name} {number}" for name, number in qualified if number < settings.ipc]:
-        emit(
-            ClassesFilledUp(
-                classes=len(short), of=classes, wanted=settings.ipc, names=", ".join(short)
-            )
-        )
-    indices = chosen.indices.to(runtime.device)  # [classes × ipc]
-    images, own = train.images[indices], train.labels[indices]
-    if settings.labels == "hard":
-        labels, label_source = hard_labels(own, classes), "one-hot, fixed"
-    else:
-        labelled_by = 1 if settings.label_experts == "one" else count
-        labels = averaged_logits(network, last_snapshots(labelled_by), images, own)
-        who = "one expert" if labelled_by == 1 else f"{labelled_by} experts"
-        label_source = f"logits of {who} at epoch {experts.epochs}"
-    image_source = {
-        "correct": "real images that experts classify correctly",
-        "random": "random real images",
-        "noise": "noise, labelled as the real images that it replaces",
-    }[settings.images]
-    if settings.images == "noise":
-        images = torch.randn(images.shape, generator=generator(settings.seed, "noise"))
-    emit(Initialized(images=len(images), image_source=image_source, label_source=label_source))
-    return SyntheticSet(
-        images=images.float().cpu(),
-        labels=labels.float().cpu(),
-        syn_lr=settings.syn_lr,
-        preprocessing=data.preprocessing,
-        dataset=config.dataset.name,
-        class_names=data.class_names,
-        iteration=0,
-        augmentation=tuple(config.dataset.augmentation),
-        config=config.model_dump(),
-    )
 
 
 def _consider(

@@ -39,6 +39,7 @@ class Window:
 
 
 def expert_for(iteration: int, experts: int, seed: int) -> int:
-    """The expert to match: in shuffled order, each once before any is used again."""
-    turn, place = divmod(iteration, experts)
-    return int(torch.randperm(experts, generator=generator(seed, "expert order", turn))[place])
+    """The expert to match: permutations of all experts, each used up before the next."""
+    permutation, position = divmod(iteration, experts)
+    draws = generator(seed, "expert order", permutation)
+    return int(torch.randperm(experts, generator=draws)[position])

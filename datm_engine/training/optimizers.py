@@ -28,21 +28,6 @@ def sgd_step(
     return theta - lr * direction, velocity
 
 
-class Descent:
-    """SGD that keeps its velocity, None before the first step."""
-
-    def __init__(self, lr: float, momentum: float = 0.0, weight_decay: float = 0.0) -> None:
-        self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay
-        self.velocity: Tensor | None = None
-
-    def step(self, theta: Tensor, direction: Tensor) -> Tensor:
-        """Return the next weights; neither argument is changed."""
-        before = torch.zeros_like(theta) if self.velocity is None else self.velocity
-        theta, after = sgd_step(theta, direction, before, self.lr, self.momentum, self.weight_decay)
-        self.velocity = after if self.momentum else None
-        return theta
-
-
 def gsam_direction(
     theta: Tensor, gradient: Callable[[Tensor], Tensor], *, rho: float, alpha: float
 ) -> Tensor:
