@@ -17,6 +17,7 @@ from torch import Tensor
 
 from benchmarks import plain_training
 from benchmarks.alternation import TURNS, in_turn, ratios
+from benchmarks.command_line import run
 from benchmarks.problem import CLASSES, made_ready, network, runtime
 from datm_engine.compute.runtime import generator
 from datm_engine.data.augmentation import OPERATIONS
@@ -80,6 +81,4 @@ def measure(size: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    from benchmarks.__main__ import run
-
     run({"evaluation": measure})

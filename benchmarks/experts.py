@@ -16,6 +16,7 @@ import torch
 
 from benchmarks import plain_training
 from benchmarks.alternation import TURNS, in_turn, ratios
+from benchmarks.command_line import run
 from benchmarks.problem import CLASSES, made_ready, network, runtime
 from datm_engine.compute.runtime import generator
 from datm_engine.data.augmentation import OPERATIONS, augment, draw
@@ -97,6 +98,4 @@ def measure(size: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    from benchmarks.__main__ import run
-
     run({"experts": measure})

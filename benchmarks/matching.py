@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from benchmarks.alternation import TURNS, in_turn, ratios
+from benchmarks.command_line import run
 from benchmarks.plain import unrolled_gradient
 from benchmarks.problem import Matching, made_ready, network, runtime
 from datm_engine.compute.compilation import graph_size
@@ -96,6 +97,4 @@ def measure(size: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    from benchmarks.__main__ import run
-
     run({"matching": measure})

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import matching
+from benchmarks.command_line import run
 
 RECURSION = {"small": (5, 20), "full": (5, 20, 80)}
 PLAIN = (10, 20)
@@ -111,6 +112,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--one"]:
         print(iterate(sys.argv[2], **json.loads(sys.argv[3])))
     else:
-        from benchmarks.__main__ import run
-
         run({"memory": measure})

@@ -30,6 +30,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.alternation import TURNS, in_turn, ratios
+from benchmarks.command_line import run
 from benchmarks.matching import STEPS, exercise
 from benchmarks.problem import Matching, made_ready, network, runtime
 from datm_engine.compute import ranks
@@ -149,6 +150,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--follow"]:
         _follow(json.loads(sys.argv[2]))
     else:
-        from benchmarks.__main__ import run
-
         run({"ranks": measure})

@@ -12,6 +12,7 @@ import time
 from typing import Any
 
 from benchmarks import experts, matching
+from benchmarks.command_line import run
 from benchmarks.memory import peak_above_start
 
 WIDTH = {"small": 32, "full": 128}
@@ -60,6 +61,4 @@ def _timed(turn: Any) -> float:
 
 
 if __name__ == "__main__":
-    from benchmarks.__main__ import run
-
     run({"scaling": measure})

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.alternation import TURNS, in_turn, ratios
+from benchmarks.command_line import run
 from benchmarks.experts import SETTINGS
 from benchmarks.problem import CLASSES, made_ready, network, runtime
 from datm_engine.compute.runtime import generator
@@ -121,6 +122,4 @@ def measure(size: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    from benchmarks.__main__ import run
-
     run({"several": measure})

@@ -23,6 +23,7 @@ from typing import Any
 import torch
 
 from benchmarks.alternation import TURNS, in_turn, ratios
+from benchmarks.command_line import run
 from benchmarks.problem import CLASSES, network, runtime
 from datm_engine.compute.runtime import generator
 from datm_engine.compute.threads import SPIN_COUNT, SPIN_VARIABLES
@@ -125,6 +126,4 @@ def _distill(folder: Path, name: str, size: str, environment: Mapping[str, str])
 
 
 if __name__ == "__main__":
-    from benchmarks.__main__ import run
-
     run({"demo": measure_demo, "waiting": measure_waiting})

@@ -9,6 +9,7 @@ import tokenize
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 from tests.conftest import ROOT
@@ -148,6 +149,34 @@ def test_no_two_modules_share_a_name() -> None:
         if path.stem not in SHARED_NAMES and path.parent != Path("datm_cli/commands")
     )
     assert_only((name for name, count in counts.items() if count > 1), "modules")
+
+
+def imports(tree: ast.Module) -> Iterator[str]:
+    """The dotted names that a module imports anywhere, also within functions and for types only."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+            yield node.module
+
+
+def test_imports_form_no_ring() -> None:
+    paths = [*sources(), *(p.relative_to(ROOT) for p in (ROOT / "benchmarks").rglob("*.py"))]
+    names = (".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in paths)
+    modules = dict(zip(names, paths, strict=True))
+    graph = {
+        name: {*imports(ast.parse((ROOT / path).read_text("utf-8")))} & modules.keys() - {name}
+        for name, path in modules.items()
+    }
+    for name, imported in graph.items():  # `from package import module` needs the module alone
+        graph[name] = {
+            each
+            for each in imported
+            if modules[each].name != "__init__.py"
+            or not any(other.startswith(f"{each}.") for other in imported)
+        }
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names a ring
 
 
 def test_comments_help_a_reader() -> None:

@@ -47,12 +47,10 @@ def _sentence(event: Event) -> str | None:
         case events.SettingDerived():
             return f"{event.key} = {event.value:g}: {event.reason}"
         case events.ClassesFilledUp():
-            names = event.names.split(", ")
-            more = f", … ({event.classes} in all)" if len(names) > 5 else ""
             return (
                 f"{event.classes} of {event.of} classes have fewer than {event.wanted} images that "
                 f"an expert classifies correctly, and are filled up with random ones: "
-                f"{', '.join(names[:5])}{more}"
+                f"{event.names}"
             )
         case events.Initialized():
             images = plural(event.images, "image")

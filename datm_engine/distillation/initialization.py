@@ -136,11 +136,8 @@ def initial_set(
         chosen = correct_images(network, snapshots, train.images, train.labels, *of_each)
     qualified = zip(data.class_names, chosen.qualified, strict=True)
     if short := [f"{name} {number}" for name, number in qualified if number < settings.ipc]:
-        emit(
-            ClassesFilledUp(
-                classes=len(short), of=classes, wanted=settings.ipc, names=", ".join(short)
-            )
-        )
+        names = ", ".join(short[:5] + ["…"] * (len(short) > 5))
+        emit(ClassesFilledUp(classes=len(short), of=classes, wanted=settings.ipc, names=names))
     indices = chosen.indices.to(runtime.device)  # [classes × ipc]
     images, own = train.images[indices], train.labels[indices]
     if settings.labels == "hard":

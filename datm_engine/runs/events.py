@@ -142,7 +142,8 @@ class Initialized(Event):
 @dataclass(frozen=True, kw_only=True)
 class ClassesFilledUp(Event):
     """In `classes` of `of` classes fewer than `wanted` real images qualified as initial images; the
-    rest are random images of the class. `names`: "cat 3, dog 0", with how many qualified."""
+    rest are random images of the class. `names`: "cat 3, dog 0, …", the first few of these classes,
+    with how many qualified."""
 
     classes: int
     of: int
