@@ -1,7 +1,7 @@
 """What may come from anywhere: random values, damaged bytes, and a command line to give them to.
 
-By default few examples, always the same; `pytest tests/fuzz --hypothesis-profile thorough` tries
-more, and others each time.
+By default few examples, and with `make test-slow` many, always the same, so that a change does not
+fail for an old fault. `pytest tests/fuzz --hypothesis-profile explore` tries others each time.
 """
 
 from __future__ import annotations
@@ -29,9 +29,8 @@ settings.register_profile(
     deadline=None,
     suppress_health_check=ALLOWED,
 )
-settings.register_profile(
-    "thorough", database=None, max_examples=150, deadline=None, suppress_health_check=ALLOWED
-)
+settings.register_profile("thorough", settings.get_profile("quick"), max_examples=150)
+settings.register_profile("explore", settings.get_profile("thorough"), derandomize=False)
 settings.load_profile("quick")
 
 WHOLE = st.one_of(st.integers(), st.integers(-1, 3), st.sampled_from([2**31, 2**63, 10**400]))

@@ -1,4 +1,4 @@
-"""All of the above with many more examples, and others each time."""
+"""The other tests of this folder with many more examples."""
 
 from __future__ import annotations
 
