@@ -9,9 +9,8 @@ well they fit the number of images, and not what experts of these datasets would
 from __future__ import annotations
 
 from datm_engine.settings import presets
-from datm_engine.settings.derived.clock import reached
 from datm_engine.settings.derived.expert_training import PUBLISHED_LR, PUBLISHED_STEPS
-from datm_engine.settings.derived.window_rules import Experts, aligned
+from datm_engine.settings.derived.window_rules import Experts, aligned, reached
 
 CELLS = {
     "CIFAR-10": ("cifar10", 10, (1, 10, 50, 500, 1000)),

@@ -11,6 +11,10 @@ A key takes its value from the first of these that states it:
 Where no preset is made for the dataset and the number of images, `Resolved.derive` names the keys
 of [distill] that nobody has stated. Their values are provisional: `calibration` replaces them once
 the experts are trained, by the rules of `derived`, and writes them to the run with their reasons.
+
+For example, `distill.lr_images` of cifar10 at 10 images per class is that of the preset
+cifar10-ipc10. At 20 it is provisionally that of the nearest preset, and then follows from the
+gradients that `calibration.derivation` measures, by `derived.rates.rates_for`.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ from datm_engine.hints import HELP
 from datm_engine.settings.choose_preset import ChosenSettings, choose, with_method
 from datm_engine.settings.config import Config, DatasetConfig, build, flattened, overlay
 from datm_engine.settings.derived.expert_training import experts_settings
-from datm_engine.settings.derived.values import DERIVABLE, WINDOW, Derived
+from datm_engine.settings.derived.values import DERIVABLE, WINDOW
 from datm_engine.settings.derived.window_rules import THIRDS, third
 from datm_engine.settings.image_size import Shape, at_resolution
 from datm_engine.settings.messages import shown
@@ -160,9 +164,13 @@ def resolve(request: Request, describe: Callable[[str], DatasetDescription]) -> 
             _window(chosen.tables, source, request), SettingOrigin(Source.WINDOW, request.window)
         )
     config = build(chosen.tables, source)
-    if chosen.derive:  # experts have one length, whatever window is derived from them
-        epochs = {"experts": {"epochs": config.snapshot_epochs}}
-        config = config.with_values(epochs, source)
+    origins = dict(chosen.origins)
+    if chosen.derive:
+        # Experts have one length, whatever window is derived from them.
+        config = config.with_values({"experts": {"epochs": config.snapshot_epochs}}, source)
+        for key in (f"distill.{key}" for key in chosen.derive):
+            detail = f"after the experts; {origins[key]} until then"
+            origins[key] = SettingOrigin(Source.CALIBRATION, detail)
     _check_selection(config, described)
     return Resolved(
         config=config,
@@ -170,7 +178,7 @@ def resolve(request: Request, describe: Callable[[str], DatasetDescription]) -> 
         method=chosen.method,
         files=tuple(files),
         window=request.window,
-        origins={**chosen.origins, **_awaiting_calibration(chosen)},
+        origins=origins,
         notes=tuple(note for note in chosen.notes if note.key not in flattened(over)),
         derive=chosen.derive,
         shape=shape,
@@ -186,7 +194,15 @@ def _before_experts(
     iterations = stated["distill"]["iterations"]  # if no number, refused when it is built
     follows_window = stated["experts"]["epochs"] == "window"
     if isinstance(iterations, int) and not (follows_window and request.no_calibration):
-        images = None if described is None else _training_images(described, stated["dataset"])
+        images = None
+        if described is not None and not described.is_built_in:
+            named = stated["dataset"] | {"name": described.name}
+            try:
+                settings = DatasetConfig.model_validate(named, strict=False)
+            except ValueError:
+                pass  # reported with all other problems when the configuration is built
+            else:
+                images = described.training_images(settings)
         chosen = _with_experts(chosen, images, iterations)
     if request.no_calibration is not None:
         note = Note(request.no_calibration)
@@ -208,31 +224,14 @@ def _with_experts(chosen: ChosenSettings, images: int | None, iterations: int) -
     images None: for those of the family's own dataset.
     """
     experts, distill = chosen.tables["experts"], chosen.tables["distill"]
-    derived: list[Derived] = []
     if experts["epochs"] == "window":
         last_matched = distill["max_start_epoch"] - 1 + distill["expert_epochs"]  # T⁺ − 1 + M
         epochs = max(chosen.tables["evaluate"]["full_epochs"], last_matched)
         reason = "as long as training on all images takes (evaluate.full_epochs), to derive by"
-        derived.append(Derived("epochs", epochs, reason))
-    elif images is not None:
-        derived += experts_settings(images, iterations)
-    for one in derived:
+        return chosen.by_rule("experts.epochs", epochs, reason)
+    for one in [] if images is None else experts_settings(images, iterations):
         chosen = chosen.by_rule(f"experts.{one.key}", one.value, one.reason)
     return chosen
-
-
-def _training_images(described: DatasetDescription, stated: Tables) -> int | None:
-    """How many training images a path has.
-
-    None for a built-in dataset, and for wrong settings, which are refused later with all others.
-    """
-    if described.is_built_in:
-        return None
-    try:
-        settings = DatasetConfig.model_validate(stated | {"name": described.name}, strict=False)
-    except ValueError:
-        return None
-    return described.training_images(settings)
 
 
 def _within_epochs(chosen: ChosenSettings) -> Tables:
@@ -249,15 +248,6 @@ def _within_epochs(chosen: ChosenSettings) -> Tables:
         if key in derive
     }
     return overlay(tables, {"distill": bounds})
-
-
-def _awaiting_calibration(chosen: ChosenSettings) -> dict[str, SettingOrigin]:
-    origins = {}
-    for key in chosen.derive:
-        until = chosen.origins[f"distill.{key}"]
-        detail = f"after the experts; {until} until then"
-        origins[f"distill.{key}"] = SettingOrigin(Source.CALIBRATION, detail)
-    return origins
 
 
 def _window(tables: Tables, source: str, request: Request) -> Tables:

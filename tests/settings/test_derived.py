@@ -7,7 +7,6 @@ import itertools
 import pytest
 
 from datm_engine.settings import presets
-from datm_engine.settings.derived.clock import progress, reached
 from datm_engine.settings.derived.expert_training import experts_settings
 from datm_engine.settings.derived.rates import (
     STEP_OF_IMAGES,
@@ -18,7 +17,13 @@ from datm_engine.settings.derived.rates import (
     student_rate,
 )
 from datm_engine.settings.derived.values import ALIGNED, DERIVABLE, RATES, WINDOW, Derived
-from datm_engine.settings.derived.window_rules import Experts, aligned, published_window
+from datm_engine.settings.derived.window_rules import (
+    Experts,
+    aligned,
+    progress,
+    published_window,
+    reached,
+)
 
 PUBLISHED = [
     name
