@@ -19,7 +19,6 @@ from datm_engine.runs.events import Evaluated
 from datm_engine.runs.state import TIMED_STAGES
 from datm_engine.settings import presets
 from datm_engine.settings.config import Config, build, differences
-from datm_engine.settings.derived.values import reasons
 from datm_engine.settings.presets import APPROXIMATE
 
 STAGE_NAMES = {
@@ -151,15 +150,14 @@ def configuration(course: RunSummary) -> Html:
     config, source = course.config, course.manifest.source or "not recorded"
     preset = _preset(course.manifest.presets)
     other = differences(preset, config) if preset else {}
-    derived = reasons(course.manifest.derived)
     tables = []
     for name, keys in config.model_dump().items():
         rows: list[tuple[str, object]] = []
         for key, value in keys.items():
             changed = other.get(f"{name}.{key}")
             beside = tag("small", f" preset: {setting(changed[0])}") if changed else None
-            if why := derived.get(f"{name}.{key}"):
-                beside = tag("small", f" {why}")
+            if derived := course.manifest.derived.get(f"{name}.{key}"):
+                beside = tag("small", f" {derived.reason}")
             rows.append((key, html(tag("code", setting(value)), beside)))
         tables.append(tag("div", tag("h3", f"[{name}]"), facts(rows)))
     return html(

@@ -32,6 +32,15 @@ class Arithmetic(BaseModel):
     compiled: dict[str, bool] = {}
 
 
+class DerivedValue(BaseModel):
+    """A setting that calibration derived, and why."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    value: int | float
+    reason: str
+
+
 class Manifest(BaseModel):
     """The content of run.json.
 
@@ -55,7 +64,7 @@ class Manifest(BaseModel):
     environment: dict[str, str | int] = {}
     log: str = ""
     derive: list[str] = []
-    derived: dict[str, Any] = {}
+    derived: dict[str, DerivedValue] = {}  # by "table.key"
     course: dict[str, Any] | None = None
     random: float | None = None
 

@@ -158,7 +158,7 @@ def test_the_whole_road_on_a_folder(datm: Datm, photos: Path) -> None:
     derived = run.manifest().derived
     assert set(derived) == {f"distill.{key}" for key in DERIVABLE}
     for key, one in derived.items():
-        assert f"{key} = {one['value']:g}: {one['reason']}" in said
+        assert f"{key} = {one.value:g}: {one.reason}" in said
     assert "experts train " not in said, "what the window needs was not known then"
     again = datm("distill", "--config", run.path / "run.json", "--name", "again", "--no-tui")
     assert again.code == 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 Value = int | float
 
@@ -20,16 +19,6 @@ class Derived:
     key: str
     value: Value
     reason: str
-
-
-def reasons(derived: Any) -> dict[str, str]:
-    """`table.key` → its reason, from the `derived` of a run's manifest. Other forms are skipped."""
-    values = derived.items() if isinstance(derived, dict) else ()
-    return {
-        str(key): str(value["reason"])
-        for key, value in values
-        if isinstance(value, dict) and "reason" in value
-    }
 
 
 def rounded(value: float) -> float:
