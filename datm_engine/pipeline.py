@@ -1,19 +1,16 @@
 """A run from end to end: dataset → experts → calibration → distill → evaluate.
 
-`make_distilled_set` runs all stages. `make_experts`, `inspect_experts` and `evaluate_again` run
-some of them, outside of a run. On several ranks, all call the same function, and the first writes.
+On several ranks, all call `make_distilled_set`, and the first writes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from datm_engine.calibration.derivation import Calibrated, calibrate, derive_window
-from datm_engine.calibration.measurement import measure_learning_curves
-from datm_engine.compute.out_of_memory import oom_as_error
+from datm_engine.calibration.derivation import Calibrated, calibrate
+from datm_engine.compute.out_of_memory import half, on_cpu, oom_as_error
 from datm_engine.compute.ranks import ALONE
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import PreparedData, prepare
@@ -21,17 +18,10 @@ from datm_engine.data.preprocessing import Preprocessing
 from datm_engine.distillation.distilled_sets import distilled_sets, progress
 from datm_engine.distillation.initialization import check_ipc
 from datm_engine.distillation.loop import distill
-from datm_engine.errors import ConfigError, DataError, RunError, Setting, Stopped
+from datm_engine.errors import ConfigError, RunError, Setting, Stopped
 from datm_engine.evaluation.evaluate import Evaluation
-from datm_engine.evaluation.expert_baselines import BY_EXPERTS, ExpertBaselines
-from datm_engine.experts.learning_curves import LearningCurves
-from datm_engine.experts.train import (
-    expert_facts,
-    expert_network,
-    expert_set,
-    open_experts,
-    train_experts,
-)
+from datm_engine.evaluation.expert_baselines import ExpertBaselines
+from datm_engine.experts.train import expert_facts, expert_network, train_experts
 from datm_engine.experts.trajectories import ExpertSet, fingerprint
 from datm_engine.files import or_elsewhere
 from datm_engine.networks.weights import FlatNetwork
@@ -40,8 +30,6 @@ from datm_engine.runs.directory import Run
 from datm_engine.runs.events import Emit, Evaluated, Noted, RunEnded, RunStarted
 from datm_engine.runs.integrity import problems
 from datm_engine.settings.config import Config
-from datm_engine.settings.derived.values import ALIGNED
-from datm_engine.synthetic import SyntheticSet
 from datm_engine.version import __version__
 
 MIRRORED = (
@@ -69,52 +57,7 @@ class Outcome:
     results: list[Evaluated] = field(default_factory=list)
 
 
-def make_experts(
-    config: Config, derive: Sequence[str], folders: Folders, runtime: Runtime, *, emit: Emit
-) -> ExpertSet:
-    """dataset → experts. After a stop, fewer than requested are on disk."""
-    emit(Noted(text=runtime.choices))
-    data = _prepared(config, folders, runtime, emit=emit)
-    try:
-        with oom_as_error("training experts", _smaller("experts.batch", config.experts.batch)):
-            return train_experts(config, data, folders.experts, runtime, derive, emit=emit)
-    except Stopped:
-        layout = expert_network(config, data, seed=0, runtime=runtime).layout
-        return expert_set(config, data, layout, folders.experts, runtime.precision)
-
-
-def inspect_experts(
-    config: Config,
-    derive: Sequence[str],
-    folders: Folders,
-    runtime: Runtime,
-    command: str,
-    *,
-    emit: Emit,
-) -> tuple[ExpertSet, LearningCurves, Config]:
-    """dataset → what the experts on disk know after each epoch; none is trained. Also return the
-    configuration, with the window derived if `derive` names its keys.
-
-    command: the one that trains them, for the FileError if there are none. Raises Stopped.
-    """
-    emit(Noted(text=runtime.choices))
-    data = _prepared(config, folders, runtime, emit=emit)
-    network = expert_network(config, data, seed=0, runtime=runtime)
-    experts = open_experts(
-        config, data, network.layout, folders.experts, runtime.precision, command, "look at"
-    )
-    with oom_as_error("measuring experts", _another_device(runtime)):
-        curves = measure_learning_curves(config, data, experts, network, runtime, emit=emit)
-    if window := [key for key in derive if key in ALIGNED]:
-        evaluation = Evaluation(config, data, runtime, emit=emit)
-        with _evaluating(config):
-            config = derive_window(window, evaluation, curves).config
-        if config.distill.expert_epochs != curves.expert_epochs:  # segments of another length
-            curves = measure_learning_curves(config, data, experts, network, runtime, emit=emit)
-    return experts, curves, config
-
-
-def _prepared(
+def load_dataset(
     config: Config,
     folders: Folders,
     runtime: Runtime,
@@ -127,24 +70,13 @@ def _prepared(
     ranks = runtime.ranks
     if not ranks.leads:
         ranks.gather(None)  # waits for the first rank
-    memory = oom_as_error(f"the images of {config.dataset.name}", _another_device(runtime))
+    fix = on_cpu(runtime.device, Setting("dataset.train_images", 5000))
+    memory = oom_as_error(f"the images of {config.dataset.name}", fix)
     with memory, or_elsewhere(folders.data, "data_dir"):
         data = prepare(config.dataset, folders.data, runtime, fitted, emit=emit)
     if ranks.leads:
         ranks.gather(None)
     return data
-
-
-def _another_device(runtime: Runtime) -> Setting:
-    return (
-        Setting("dataset.train_images", 5000)
-        if runtime.device.type == "cpu"
-        else Setting("device", "cpu")
-    )
-
-
-def _smaller(key: str, batch: int) -> Setting:
-    return Setting(key, max(1, batch // 2))
 
 
 def _check(config: Config, data: PreparedData, run: Run, runtime: Runtime) -> None:
@@ -222,34 +154,28 @@ def _run_stages(
     measured already. Raises Stopped at the end of an epoch or an iteration."""
     ranks = runtime.ranks
     derive = ranks.first(lambda: run.manifest().derive)
-    data = _prepared(config, folders, runtime, emit=emit)
+    data = load_dataset(config, folders, runtime, emit=emit)
     _check(config, data, run, runtime)
-    with oom_as_error("training experts", _smaller("experts.batch", config.experts.batch)):
+    with oom_as_error("training experts", half("experts.batch", config.experts.batch)):
         experts = train_experts(config, data, folders.experts, runtime, derive, emit=emit)
     # Students start at experts' weights: the network's own are never used.
     network = expert_network(config, data, seed=0, runtime=runtime)
-    selection = _selection(config, data, network, experts)
-    evaluation = Evaluation(config, data, runtime, selection, emit=emit)
+    baselines = expert_baselines(config, data, network, experts)
+    evaluation = Evaluation(config, data, runtime, baselines, emit=emit)
     runtime.check_stop()
-    with _evaluating(config):
-        known = [*known, *evaluation.references(known)]
+    known = [*known, *evaluation.references(known)]
     runtime.check_stop()
     if derive:
         config = _calibrate(derive, run, evaluation, experts, network, known)
         evaluation = replace(evaluation, config=config)
         runtime.check_stop()
 
-    def score(candidate: SyntheticSet) -> float:
-        with _evaluating(config):
-            return evaluation.score(candidate)
-
-    with oom_as_error("what is learned", _smaller("distill.ipc", config.distill.ipc)):
-        reached = distill(config, data, experts, network, run, runtime, score, emit=emit)
+    with oom_as_error("what is learned", half("distill.ipc", config.distill.ipc)):
+        reached = distill(config, data, experts, network, run, runtime, evaluation.score, emit=emit)
     outcome.iterations, outcome.loss = reached.iteration, reached.loss
     runtime.check_stop()
     sets = ranks.first(lambda: distilled_sets(run))
-    with _evaluating(config):
-        evaluation.compare(sets, outcome.results, known)
+    evaluation.compare(sets, outcome.results, known)
     runtime.check_stop()
 
 
@@ -270,7 +196,8 @@ def _calibrate(
     with ranks.stopping_together():
         if ranks.leads:
             alone = replace(evaluation, runtime=replace(runtime, ranks=ALONE))
-            with _evaluating(evaluation.config):
+            smaller = half("distill.ipc", evaluation.config.distill.ipc)
+            with oom_as_error("deriving settings from the experts", smaller):
                 calibrated = calibrate(derive, alone, experts, network, known)
     calibrated, decided = ranks.first(lambda: (calibrated, compiler.decided))
     assert calibrated is not None
@@ -281,64 +208,8 @@ def _calibrate(
     return calibrated.config
 
 
-def _selection(
+def expert_baselines(
     config: Config, data: PreparedData, network: FlatNetwork, experts: ExpertSet
 ) -> ExpertBaselines:
     count, ipc, names = config.experts.count, config.distill.ipc, config.evaluate.against
     return ExpertBaselines(network, experts, count, data.train, data.classes, ipc, names)
-
-
-@dataclass(frozen=True)
-class Trained:
-    """Existing experts: the precision of the run that trained them, and the command that does."""
-
-    precision: str
-    command: str
-
-
-def evaluate_again(
-    config: Config,
-    distilled: dict[str, SyntheticSet],
-    folders: Folders,
-    runtime: Runtime,
-    trained: Trained,
-    *,
-    emit: Emit,
-) -> list[Evaluated]:
-    """dataset → evaluate, for existing sets. Return the rows that are finished, after a stop too.
-
-    Images get the preprocessing of the first set, which its networks are trained on. Experts are
-    opened only if `config.evaluate.against` names subsets that they choose; none is trained. Raises
-    DataError if the sets are of another dataset, FileError if there are no experts.
-    """
-    first = next(iter(distilled.values()))
-    emit(Noted(text=runtime.choices))
-    if config.evaluate.mirrored:
-        emit(Noted(text=MIRRORED))
-    data = _prepared(config, folders, runtime, first.preprocessing, emit=emit)
-    expected = (len(first.class_names), tuple(first.images.shape[1:]))
-    if expected != (data.classes, data.shape):
-        raise DataError(
-            f"the distilled set is for {expected[0]} classes of images {expected[1]}, and "
-            f"{data.name} has {data.classes} of {data.shape}",
-            Setting("dataset"),
-        )
-    selection = None
-    if set(config.evaluate.against) & set(BY_EXPERTS):
-        network = expert_network(config, data, seed=0, runtime=runtime)
-        experts = open_experts(
-            config, data, network.layout, folders.experts, trained.precision, trained.command
-        )
-        selection = _selection(config, data, network, experts)
-    rows: list[Evaluated] = []
-    with suppress(Stopped), _evaluating(config):
-        Evaluation(config, data, runtime, selection, emit=emit).compare(distilled, rows)
-    return rows
-
-
-@contextmanager
-def _evaluating(config: Config) -> Iterator[None]:
-    with oom_as_error(
-        "training networks to evaluate", _smaller("evaluate.batch", config.evaluate.batch)
-    ):
-        yield

@@ -55,7 +55,7 @@ def evaluate(
     from datm_cli.text.progress import reader
     from datm_engine.compute import ranks
     from datm_engine.hints import command
-    from datm_engine.pipeline import Trained, evaluate_again
+    from datm_engine.standalone import evaluate_again
 
     together = ranks.join()
     evaluated = _read_target(target, runs_dir)
@@ -83,10 +83,12 @@ def evaluate(
         words += ["--dataset", dataset] if dataset else []
         words += ["--precision", precision] if precision != "float32" else []
         words += [word for text in assignments or [] for word in ("--set", text)]
-        trained = Trained(precision, command("datm", "experts", *words))
+        training = command("datm", "experts", *words)
         emit = UntilLost(shown).read
         on = replace(on, stop=stop)
-        rows = evaluate_again(config, evaluated.distilled, folders, on, trained, emit=emit)
+        rows = evaluate_again(
+            config, evaluated.distilled, folders, on, precision, training, emit=emit
+        )
     if together.leads and as_json:
         output.print_json({"results": [output.row(row) for row in rows]})
     elif together.leads and rows:  # none where it was interrupted before the first

@@ -69,8 +69,8 @@ def experts(
     from datm_engine.compute import ranks
     from datm_engine.compute.threads import expert_work
     from datm_engine.errors import Stopped
-    from datm_engine.pipeline import make_experts
     from datm_engine.runs.events import Noted
+    from datm_engine.standalone import make_experts
 
     _check(save, inspect)
     together = ranks.join()
@@ -123,7 +123,7 @@ def experts(
 def _inspect(settings: Resolved, folders: Folders, on: Runtime, *, emit: Emit) -> ExpertReport:
     """What the experts on disk know after each epoch. Raises FileError if there are none."""
     from datm_cli.text.expert_report import ExpertReport
-    from datm_engine.pipeline import inspect_experts
+    from datm_engine.standalone import inspect_experts
 
     experts, course, config = inspect_experts(
         settings.config, settings.derive, folders, on, _training_command(), emit=emit

@@ -11,14 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from datm_engine.compute.compilation import compiled, graph_size
-from datm_engine.compute.out_of_memory import oom_as_error
+from datm_engine.compute.out_of_memory import half, on_cpu, oom_as_error
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.augmentation import Draw
 from datm_engine.data.prepared import Part
 from datm_engine.distillation.batches import Step as StudentStep
 from datm_engine.distillation.learned import Learned
 from datm_engine.distillation.sharding import build_graph
-from datm_engine.errors import Setting
 from datm_engine.evaluation.expert_baselines import passes
 from datm_engine.experts.curriculum import scorer_epochs
 from datm_engine.experts.train import expert_precision
@@ -68,10 +67,8 @@ def estimate(
     compile them. Raises DatmError where a step runs out of memory.
     """
     stages = _Stages(config, shape, classes, images, runtime, emit=emit)
-    smaller = Setting("network.width", max(1, config.network.width // 2))
-    with oom_as_error(
-        "a step", smaller if runtime.device.type == "cpu" else Setting("device", "cpu")
-    ):
+    smaller = half("network.width", config.network.width)
+    with oom_as_error("a step", on_cpu(runtime.device, smaller)):
         return [stages.experts(), stages.distill(), stages.evaluate()]
 
 

@@ -21,9 +21,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from datm_engine.compute.out_of_memory import on_cpu, oom_as_error
 from datm_engine.compute.runtime import Runtime, generator
 from datm_engine.data.prepared import Part, PreparedData
-from datm_engine.errors import FileError
+from datm_engine.errors import FileError, Setting
 from datm_engine.evaluation.baselines import forgetting
 from datm_engine.experts.curriculum import early_epoch, el2n
 from datm_engine.experts.learning_curves import LearningCurves
@@ -83,7 +84,8 @@ def measure_learning_curves(
         runtime.check_stop_here()
         emit(MeasurementProgress(done=len(measured) * passes + epoch, total=total))
 
-    with ranks.stopping_together():
+    fix = on_cpu(runtime.device, Setting("dataset.train_images", 5000))
+    with oom_as_error("measuring experts", fix), ranks.stopping_together():
         for expert in own:
             measured.append(
                 _measure_expert(

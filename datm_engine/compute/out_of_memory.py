@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from datm_engine.errors import DatmError, Fix
+from datm_engine.errors import DatmError, Fix, Setting
 
 # Messages of CPU, cuBLAS, cuDNN, CUDA and Metal, which raise no exception type of their own.
 _SAID = ("can't allocate memory", "ALLOC_FAILED", "out of memory")
@@ -32,6 +32,16 @@ def translate_oom() -> Iterator[None]:
         if isinstance(problem, OutOfMemory) or not is_out_of_memory(problem):
             raise
         raise OutOfMemory(str(problem).strip().partition("\n")[0]) from None
+
+
+def half(key: str, value: int) -> Setting:
+    """The setting that takes half the memory."""
+    return Setting(key, max(1, value // 2))
+
+
+def on_cpu(device: torch.device, otherwise: Setting) -> Setting:
+    """The CPU, which has more memory than a GPU; on a CPU, `otherwise`."""
+    return otherwise if device.type == "cpu" else Setting("device", "cpu")
 
 
 @contextmanager

@@ -11,11 +11,13 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 
 from torch import Tensor
 
+from datm_engine.compute.out_of_memory import half, oom_as_error
 from datm_engine.compute.runtime import Runtime, derive_seed, generator
 from datm_engine.data.prepared import Part, PreparedData
 from datm_engine.evaluation.baselines import random_subset
@@ -160,11 +162,15 @@ class Evaluation:
         """For every repeat, percent of each of the `parts`. training_set: of a repeat."""
         ranks = self.runtime.ranks
         own: dict[int, list[float]] = {}
-        with ranks.stopping_together():
+        with self._memory(), ranks.stopping_together():
             for repeat in ranks.deal(range(row.repeats)):
                 own[repeat] = self._train_and_test(row, repeat, training_set(repeat), parts)
         of_all = {repeat: each for share in ranks.gather(own) for repeat, each in share.items()}
         return [of_all[repeat] for repeat in range(row.repeats)]
+
+    def _memory(self) -> AbstractContextManager[None]:
+        fix = half("evaluate.batch", self.config.evaluate.batch)
+        return oom_as_error("training networks to evaluate", fix)
 
     def _training_set(
         self, row: _Row, synthetic: SyntheticSet | None
@@ -178,7 +184,7 @@ class Evaluation:
             shared = self._real(self.data.train, self.config.evaluate.full_epochs)
         else:
             assert self.expert_baselines is not None
-            with self.runtime.ranks.stopping_together():
+            with self._memory(), self.runtime.ranks.stopping_together():
                 subset = self.expert_baselines.choose(
                     row.set,
                     self.runtime.check_stop_here,
