@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,32 +67,33 @@ def estimate(
     shape: channels, height, width. images: training images. Steps are compiled where a run would
     compile them. Raises DatmError where a step runs out of memory.
     """
-    stages = _Stages(config, shape, classes, images, runtime, emit=emit)
+    memory = 2 * 4 * images * math.prod(shape)  # float32, and as much again while it is prepared
+    if runtime.device.type == "cpu":
+        memory += runtime.peak_memory  # of the process so far
+    stages = _Stages(config, shape, classes, images, runtime, memory, emit)
     smaller = half("network.width", config.network.width)
     with oom_as_error("a step", on_cpu(runtime.device, smaller)):
         return [stages.experts(), stages.distill(), stages.evaluate()]
 
 
+@dataclass(frozen=True)
 class _Stages:
-    """Times steps on noise of the right shape, with the network of the settings."""
+    """Times steps on noise of the right shape, with the network of the settings.
 
-    def __init__(
-        self,
-        config: Config,
-        shape: tuple[int, int, int],
-        classes: int,
-        images: int,
-        runtime: Runtime,
-        *,
-        emit: Emit,
-    ) -> None:
-        self.config, self.runtime, self.emit = config, runtime, emit
-        self.shape, self.classes, self.images = shape, classes, images
-        self.pixels = shape[0] * shape[1] * shape[2]
-        # Bytes of the training images, and as many again while they are prepared.
-        self.data_memory = 2 * 4 * images * self.pixels
-        if runtime.device.type == "cpu":
-            self.data_memory += runtime.peak_memory  # of the process itself
+    data_memory: bytes of the training images while they are prepared, and of the process itself.
+    """
+
+    config: Config
+    shape: tuple[int, int, int]
+    classes: int
+    images: int
+    runtime: Runtime
+    data_memory: int
+    emit: Emit
+
+    @property
+    def pixels(self) -> int:
+        return math.prod(self.shape)
 
     def experts(self) -> Estimate:
         settings, epochs = self.config.experts, self.config.snapshot_epochs

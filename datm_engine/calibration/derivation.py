@@ -27,7 +27,6 @@ from datm_engine.settings.config import Config
 from datm_engine.settings.derived.rates import FITTING, HALVINGS, rates_for, student_rate
 from datm_engine.settings.derived.values import ALIGNED, RATES, Derived, rounded
 from datm_engine.settings.derived.window_rules import Experts, aligned
-from datm_engine.synthetic import SyntheticSet
 
 SEGMENTS = 6  # matched without a step, to measure the sizes of gradients
 
@@ -77,19 +76,23 @@ def calibrate(
     if not set(derive) & set(RATES):
         return calibrated
     config = calibrated.config
-    syn_lrs = _candidate_syn_lrs(config, derive, _measured_experts(config, data, curves))
+    settings, known_experts = config.distill, _measured_experts(config, data, curves)
+    syn_lrs = [settings.syn_lr]
+    if "syn_lr" in derive:
+        expert_steps = settings.expert_epochs * known_experts.steps
+        rate = student_rate(known_experts.lr, expert_steps, settings.syn_steps)
+        syn_lrs = [rounded(rate / 2**halvings) for halvings in range(HALVINGS + 1)]
     fit = _fit(config, syn_lrs, data, experts, network, runtime, emit=emit)
     rates = rates_for(
-        config.distill.iterations,
+        settings.iterations,
         fit.syn_lr,
         fit.halvings,
         fit.steps,
         fit.largest_loss,
         _stated(config, derive),
     )
-    _report(rates, emit)
     derived = (*calibrated.derived, *rates)
-    return Calibrated(_with_values(config, rates), derived, curves, calibrated.random)
+    return replace(calibrated, config=_with_values(config, rates, emit), derived=derived)
 
 
 def derive_window(
@@ -100,7 +103,10 @@ def derive_window(
 ) -> Calibrated:
     """Derive the window, M, N and the batch, for experts with these learning curves."""
     config, data = evaluation.config, evaluation.data
-    random = _score_of_random_images(evaluation, known)
+    rows = {(row.set, row.network): row.validation_mean for row in known}
+    random = rows.get(("random", config.evaluate.networks[0]))
+    if random is None:
+        random = evaluation.score_random_images()
     values = aligned(
         config.distill.ipc,
         data.classes,
@@ -109,8 +115,8 @@ def derive_window(
         random,
         _stated(config, derive),
     )
-    _report(values, evaluation.emit)
-    return Calibrated(_with_values(config, values), tuple(values), curves, random)
+    config = _with_values(config, values, evaluation.emit)
+    return Calibrated(config, tuple(values), curves, random)
 
 
 def _measured_experts(config: Config, data: PreparedData, curves: LearningCurves) -> Experts:
@@ -124,38 +130,17 @@ def _measured_experts(config: Config, data: PreparedData, curves: LearningCurves
     )
 
 
-def _score_of_random_images(evaluation: Evaluation, known: Sequence[Evaluated]) -> float:
-    """Percent of the held-out images, or without any of the training images."""
-    network = evaluation.config.evaluate.networks[0]
-    for row in known:
-        if (row.set, row.network) == ("random", network) and row.validation_mean is not None:
-            return row.validation_mean
-    return evaluation.score_random_images()
-
-
-def _candidate_syn_lrs(config: Config, derive: Sequence[str], experts: Experts) -> list[float]:
-    """The rates η to try, the largest first; only the one that is stated, if one is."""
-    settings = config.distill
-    if "syn_lr" not in derive:
-        return [settings.syn_lr]
-    rate = student_rate(experts.lr, settings.expert_epochs * experts.steps, settings.syn_steps)
-    return [rounded(rate / 2**halvings) for halvings in range(HALVINGS + 1)]
-
-
 def _stated(config: Config, derive: Sequence[str]) -> dict[str, float]:
     """The keys that are not to be derived, with their values."""
     values = config.distill.model_dump()
     return {key: values[key] for key in (*ALIGNED, *RATES) if key not in derive}
 
 
-def _with_values(config: Config, values: Sequence[Derived]) -> Config:
-    distill = {one.key: one.value for one in values}
-    return config.with_values({"distill": distill}, "the derived settings")
-
-
-def _report(values: Sequence[Derived], emit: Emit) -> None:
+def _with_values(config: Config, values: Sequence[Derived], emit: Emit) -> Config:
     for one in values:
         emit(SettingDerived(key=f"distill.{one.key}", value=one.value, reason=one.reason))
+    distill = {one.key: one.value for one in values}
+    return config.with_values({"distill": distill}, "the derived settings")
 
 
 @dataclass(frozen=True)
@@ -185,7 +170,10 @@ def _fit(
 ) -> _Fit:
     """At the first of the `syn_lrs` whose loss is below `FITTING`, else at that of the lowest loss.
     Start epochs are spread evenly over the window, and no step is taken."""
-    start = runtime.ranks.first(lambda: _initial_set(config, data, experts, network, runtime))
+    # Its events are emitted when the distillation begins.
+    start = runtime.ranks.first(
+        lambda: initial_set(config, data, experts, network, runtime, emit=ignore)
+    )
     checkpoint = first_checkpoint(start, experts)
     distillation = Distillation(config, experts, network, runtime, checkpoint)
     distillation.prepare(emit=emit)  # compiles steps of the derived batch size
@@ -209,17 +197,6 @@ def _fit(
         if fits[-1].loss < FITTING:
             return fits[-1]
     return min(fits, key=lambda fit: fit.loss)
-
-
-def _initial_set(
-    config: Config,
-    data: PreparedData,
-    experts: ExpertSet,
-    network: FlatNetwork,
-    runtime: Runtime,
-) -> SyntheticSet:
-    """The synthetic set at iteration 0, whose events are emitted when the distillation begins."""
-    return initial_set(config, data, experts, network, runtime, emit=ignore)
 
 
 def _measured(distillation: Distillation, number: int) -> dict[str, float]:

@@ -12,7 +12,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from datm_engine.calibration import derivation
 from datm_engine.compute.out_of_memory import (
     OutOfMemory,
     is_out_of_memory,
@@ -22,6 +21,7 @@ from datm_engine.compute.out_of_memory import (
 from datm_engine.compute.runtime import Compiler, Runtime
 from datm_engine.data.prepared import PreparedData
 from datm_engine.distillation import memory_plan
+from datm_engine.distillation.initialization import initial_set
 from datm_engine.distillation.iteration import Distillation
 from datm_engine.distillation.loop import first_checkpoint
 from datm_engine.errors import DatmError, Setting
@@ -30,7 +30,7 @@ from datm_engine.hints import fix_text
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs.checkpoint import Checkpoint
 from datm_engine.runs.directory import Run
-from datm_engine.runs.events import Matched, Noted
+from datm_engine.runs.events import Matched, Noted, ignore
 from datm_engine.settings.config import Config
 from datm_engine.training.losses import Gradient
 from tests.distillation.test_sharding import short_of_memory
@@ -250,7 +250,7 @@ def test_compiled_student_steps_that_run_out_are_compiled_in_pieces(
     _, experts = finished(train_experts, config, digits, tmp_path, cpu)
     on = compiling(5)
     network = expert_network(config, digits, 0, on)
-    start = derivation._initial_set(config, digits, experts, network, on)
+    start = initial_set(config, digits, experts, network, on, emit=ignore)
     checkpoint = first_checkpoint(start, experts)
     distillation = Distillation(config, experts, network, on, checkpoint)
     seen, _ = finished(distillation.prepare)
