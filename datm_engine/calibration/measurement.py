@@ -13,8 +13,9 @@ the thirds part.
 
 from __future__ import annotations
 
+import statistics
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -74,7 +75,13 @@ def measure_learning_curves(
     if not numbers:
         wrong = f"{experts.folder}: no experts of these settings, to measure"
         raise FileError(wrong, HELP)
-    train = _draw_images(data.train, config.dataset.seed)
+    train = data.train
+    if len(train) > MOST_IMAGES:  # random ones, in their order
+        order = torch.randperm(
+            len(train), generator=generator(config.dataset.seed, "images of the course")
+        )
+        drawn = order[:MOST_IMAGES].sort().values.to(train.labels.device)
+        train = Part(train.images[drawn], train.labels[drawn])
     expert_epochs = config.distill.expert_epochs
     own, passes = ranks.deal(numbers), experts.epochs + 1
     total = len(own) * passes
@@ -96,15 +103,6 @@ def measure_learning_curves(
             emit(MeasurementProgress(done=total, total=total))
     of_all = [one for share in ranks.gather(measured) for one in share]
     return _mean_curves(sorted(of_all, key=lambda one: one.expert))
-
-
-def _draw_images(train: Part, seed: int) -> Part:
-    """At most `MOST_IMAGES` random training images, in their order."""
-    if len(train) <= MOST_IMAGES:
-        return train
-    order = torch.randperm(len(train), generator=generator(seed, "images of the course"))
-    drawn = order[:MOST_IMAGES].sort().values.to(train.labels.device)
-    return Part(train.images[drawn], train.labels[drawn])
 
 
 def _measure_expert(
@@ -144,39 +142,34 @@ def _mean_curves(every: Sequence[_ExpertCurves]) -> LearningCurves:
     ).argsort(stable=True)  # [images], the easiest first
     third = max(1, len(order) // 3)
     right = _mean([100 * one.right.double() for one in every])  # [E + 1, images]
-    held_out = _mean([_exact(one.held_out) for one in every])
     return LearningCurves(
-        loss=_numbers(_mean([_exact(one.loss) for one in every])),
-        accuracy=_numbers(right.mean(dim=1)),
-        held_out=_numbers(held_out) if len(held_out) else None,
-        easy=_numbers(right[:, order[:third]].mean(dim=1)),
-        hard=_numbers(right[:, order[-third:]].mean(dim=1)),
-        step=_numbers(_mean([_exact(one.step) for one in every])),
-        segments=_numbers(_mean([_exact(one.segments) for one in every])),
+        loss=_means(one.loss for one in every),
+        accuracy=tuple(right.mean(dim=1).tolist()),
+        held_out=_means(one.held_out for one in every) or None,
+        easy=tuple(right[:, order[:third]].mean(dim=1).tolist()),
+        hard=tuple(right[:, order[-third:]].mean(dim=1).tolist()),
+        step=_means(one.step for one in every),
+        segments=_means(one.segments for one in every),
         experts=len(every),
         images=len(order),
     )
 
 
+def _means(curves: Iterable[Sequence[float]]) -> tuple[float, ...]:
+    """The mean over the curves, epoch by epoch."""
+    return tuple(map(statistics.fmean, zip(*curves, strict=True)))
+
+
 def difficulty(*scores: Tensor) -> Tensor:
     """[n], the mean of each image's ranks by these scores, [n] each, the lowest score first. Ranks
-    give counts and real numbers the same weight."""
-    return _mean([_ranks(score) for score in scores])
-
-
-def _ranks(scores: Tensor) -> Tensor:
-    """[n], from 0 on; equal scores share the mean of their ranks."""
-    _, group, counts = scores.unique(return_inverse=True, return_counts=True)
-    return (counts.cumsum(0) - (counts - 1) / 2 - 1)[group].double()
+    give counts and real numbers the same weight; equal scores share the mean of their ranks."""
+    ranks = []
+    for score in scores:
+        _, group, counts = score.unique(return_inverse=True, return_counts=True)
+        # The mean rank, from 0 on, of each value; then that of each image.
+        ranks.append((counts.cumsum(0) - (counts - 1) / 2 - 1)[group])
+    return _mean(ranks)
 
 
 def _mean(each: Sequence[Tensor]) -> Tensor:
     return torch.stack([one.double() for one in each]).mean(dim=0)
-
-
-def _exact(values: list[float]) -> Tensor:
-    return torch.tensor(values, dtype=torch.float64)
-
-
-def _numbers(values: Tensor) -> tuple[float, ...]:
-    return tuple(values.tolist())
