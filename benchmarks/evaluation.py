@@ -23,7 +23,7 @@ from datm_engine.compute.runtime import generator
 from datm_engine.data.augmentation import OPERATIONS
 from datm_engine.data.prepared import Part
 from datm_engine.evaluation.evaluate import published_schedule
-from datm_engine.training.loop import train
+from datm_engine.training.epochs import train
 from datm_engine.training.steps import evaluation_step
 
 EPOCHS = {"small": 12, "full": 100}

@@ -43,9 +43,7 @@ REMAINING: dict[str, set[str]] = {
         "Reader",
         "Source",
     },
-    "modules": {
-        "loop",
-    },
+    "modules": set(),
     "comments": set(),
     "words": {
         "datm_cli/report/charts.py",

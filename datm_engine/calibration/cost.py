@@ -26,7 +26,7 @@ from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build_flat
 from datm_engine.runs.events import Emit
 from datm_engine.settings.config import Config
-from datm_engine.training.loop import Schedule, compile_step
+from datm_engine.training.epochs import Schedule, compile_step
 from datm_engine.training.losses import Gradient, student_gradient
 from datm_engine.training.steps import Step, evaluation_step, expert_step
 

@@ -28,7 +28,7 @@ from datm_engine.networks.zoo import build_flat
 from datm_engine.runs.events import Emit, Evaluated, EvaluationProgress
 from datm_engine.settings.config import Config
 from datm_engine.synthetic import SyntheticSet
-from datm_engine.training.loop import Schedule, compile_step, train
+from datm_engine.training.epochs import Schedule, compile_step, train
 from datm_engine.training.losses import hard_labels
 from datm_engine.training.steps import Step, evaluation_step
 

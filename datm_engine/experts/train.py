@@ -30,7 +30,7 @@ from datm_engine.networks.zoo import build_flat
 from datm_engine.runs.events import Emit, ExpertEpoch, ExpertsPlanned, ExpertTrained, Noted
 from datm_engine.settings.config import Config, ExpertsConfig
 from datm_engine.settings.derived.values import WINDOW
-from datm_engine.training.loop import Order, Schedule, compile_step, train
+from datm_engine.training.epochs import Order, Schedule, compile_step, train
 from datm_engine.training.steps import expert_step
 
 FORMAT = 1  # raised when experts of the same settings would come out different

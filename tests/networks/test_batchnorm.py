@@ -12,7 +12,7 @@ from datm_engine.evaluation.evaluate import published_schedule
 from datm_engine.networks.batchnorm import BatchNorm, measure_statistics
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
-from datm_engine.training.loop import train
+from datm_engine.training.epochs import train
 from datm_engine.training.losses import hard_labels
 from datm_engine.training.steps import evaluation_step
 

@@ -9,7 +9,7 @@ import pytest
 
 from datm_engine.calibration import cost
 from datm_engine.runs.events import Noted
-from datm_engine.training import loop
+from datm_engine.training import epochs
 from tests.cli.conftest import Answer, assert_two_lines
 
 
@@ -64,7 +64,7 @@ def test_times_are_of_the_steps_as_a_run_would_compile_them(
         emit(Noted(text=f"{what}: compiled"))
         return function
 
-    for module in (cost, loop):
+    for module in (cost, epochs):
         monkeypatch.setattr(module, "compiled", compiled)
     shown = datm("doctor", "--preset", "digits-ipc1", "--compile", "on")
     steps = "expert steps", "student steps", "steps of convnet on 10 images"

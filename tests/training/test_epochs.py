@@ -13,7 +13,7 @@ from datm_engine.data.prepared import Part
 from datm_engine.evaluation.evaluate import published_schedule
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
-from datm_engine.training.loop import Schedule, train
+from datm_engine.training.epochs import Schedule, train
 from datm_engine.training.losses import student_gradient
 from datm_engine.training.steps import evaluation_step
 
