@@ -115,6 +115,22 @@ def test_names_that_lead_out_of_the_folder_are_refused(
     assert not list((tmp_path / "data" / "unpacked").iterdir())
 
 
+@pytest.mark.parametrize("name", ["", "\0", "a\0.png"])
+def test_names_that_no_file_can_have_are_refused(name: str, tmp_path: Path, load: Load) -> None:
+    member = zipfile.ZipInfo()
+    member.filename = name  # ZipInfo(name) would cut it at the null byte
+    with zipfile.ZipFile(tmp_path / "p.zip", "w") as packed:
+        packed.writestr(member, b"")
+    with tarfile.open(tmp_path / "p.tar", "w") as other:
+        # Tar's own field ends at a null byte, but a record of the pax format may hold one.
+        info = entry(name)
+        info.pax_headers = {"path": name}
+        other.addfile(info)
+    for path in (tmp_path / "p.zip", tmp_path / "p.tar"):
+        with pytest.raises(DataError, match=r"is not unpacked: its entry '.*' has no valid name"):
+            load(path)
+
+
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
 def test_links_and_devices_are_refused(kind: bytes, tmp_path: Path, load: Load) -> None:
     with tarfile.open(tmp_path / "p.tar", "w") as packed:

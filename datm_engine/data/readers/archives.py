@@ -107,7 +107,8 @@ def _unzip(path: Path, file: BinaryIO, target: Path) -> Iterator[int]:
             kind = stat.S_IFMT(member.external_attr >> 16)
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
                 raise _outside(path, member.filename, "is a link or a device")
-            _check_name(path, member.filename)
+            # `filename` is cut at a null byte, `orig_filename` is not.
+            _check_name(path, member.orig_filename)
             archive.extract(member, target)
             done += member.compress_size
             yield done
@@ -143,6 +144,8 @@ def _check_end(file: BinaryIO) -> None:
 
 
 def _check_name(path: Path, name: str) -> None:
+    if not name or "\0" in name:
+        raise _outside(path, name, "has no valid name")
     plain = PureWindowsPath(name)  # splits at either slash, and knows drives
     if plain.anchor or ".." in plain.parts:
         raise _outside(path, name, "leads out of the folder")
