@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from datm_cli.text.sentences import activity, iteration_summary, sentence
 from datm_engine.runs.event_log import from_json, to_json
-from datm_engine.runs.events import KINDS, Event, Matched, Noted
+from datm_engine.runs.events import KINDS, Event, Matched, Noted, SkipReason
 from datm_engine.runs.state import fold
 from tests.fuzz.conftest import JUNK, TOO_DEEP
 
@@ -24,6 +24,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "int": st.integers(-(2**63) + 1, 2**63 - 1) | st.integers(-2, 3),
     "float": st.floats(allow_nan=False, allow_infinity=False),
     "bool": st.booleans(),
+    "SkipReason": st.sampled_from(SkipReason),
 }
 
 
