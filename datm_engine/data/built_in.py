@@ -18,7 +18,7 @@ import torch
 from datm_engine.compute.runtime import generator
 from datm_engine.data.image_sets import FullSet, ImageSet, TrainingLabels, from_torchvision
 from datm_engine.data.readers.image_folder import ImageFolderReader
-from datm_engine.data.readers.reader import LoadOptions, Source
+from datm_engine.data.readers.reader import DatasetSource, LoadOptions
 from datm_engine.data.splitting import ranks_within_class
 from datm_engine.errors import DataError
 from datm_engine.hints import command, remedy
@@ -101,7 +101,7 @@ _DISK_ERRORS = (
 )  # fmt: skip
 
 
-class BuiltInDataset(Source):
+class BuiltInDataset(DatasetSource):
     def __init__(self, name: str, data_dir: Path) -> None:
         self.name, self.data_dir = name, data_dir
 

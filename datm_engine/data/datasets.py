@@ -17,7 +17,7 @@ from datm_engine.data.decoding.decode_images import resize
 from datm_engine.data.decoding.image_file import Size
 from datm_engine.data.image_sets import FullSet, ImageSet, TrainingLabels, digest
 from datm_engine.data.readers import archives, registry
-from datm_engine.data.readers.reader import LoadOptions, Source
+from datm_engine.data.readers.reader import DatasetSource, LoadOptions
 from datm_engine.errors import ConfigError, DataError, Setting
 from datm_engine.hints import HELP
 from datm_engine.runs.events import Emit, Noted, ignore
@@ -94,7 +94,7 @@ def is_here(name: str, *, data_dir: Path) -> bool:
     return built_in.is_here(name, data_dir)
 
 
-def _source(name: str, data_dir: Path, *, emit: Emit = ignore) -> Source:
+def _source(name: str, data_dir: Path, *, emit: Emit = ignore) -> DatasetSource:
     """Return the source of a dataset. Archives are unpacked first."""
     path = dataset_names.locate(name)
     if path is None:

@@ -15,7 +15,7 @@ from typing import Any
 from datm_engine.data.image_sets import FullSet, PartName, part_of
 from datm_engine.data.readers import image_rows
 from datm_engine.data.readers.image_rows import Columns, Rows
-from datm_engine.data.readers.reader import LoadOptions, Source
+from datm_engine.data.readers.reader import DatasetSource, LoadOptions
 from datm_engine.errors import DataError, Setting
 from datm_engine.hints import command
 from datm_engine.optional_imports import require
@@ -26,7 +26,7 @@ PREFIX = "hf:"
 SITE = "https://huggingface.co/datasets"
 
 
-class HubDataset(Source):
+class HubDataset(DatasetSource):
     """Downloaded once, below `data_dir`. Methods raise DatmError without the package."""
 
     def __init__(self, name: str, data_dir: Path) -> None:

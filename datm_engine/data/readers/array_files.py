@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from datm_engine.data.decoding.image_file import bits_of
 from datm_engine.data.image_sets import FullSet, ImageSet, PartName, TrainingLabels, part_of
 from datm_engine.data.readers import labels
-from datm_engine.data.readers.reader import LoadOptions, Reader
+from datm_engine.data.readers.reader import DatasetReader, LoadOptions
 from datm_engine.errors import DataError, DatmError
 from datm_engine.files import cannot_read
 from datm_engine.hints import command
@@ -99,7 +99,7 @@ def pair(names: Iterable[str]) -> tuple[dict[PartName, dict[str, str]], tuple[st
     return pairs, (f"arrays that are not used: {some}",) if unused else ()
 
 
-class ArrayReader(Reader):
+class ArrayReader(DatasetReader):
     """Reads a format of arrays. A subclass returns the arrays of each part in `contents`."""
 
     @abstractmethod

@@ -13,14 +13,14 @@ import torch
 
 from datm_engine.data.image_sets import FullSet, TrainingLabels, from_torchvision
 from datm_engine.data.readers.array_files import damage_as_error
-from datm_engine.data.readers.reader import LoadOptions, Reader
+from datm_engine.data.readers.reader import DatasetReader, LoadOptions
 from datm_engine.errors import DataError
 from datm_engine.hints import command
 from datm_engine.runs.events import DatasetProgress, Emit
 from datm_engine.settings.image_size import Shape
 
 
-class CifarReader(Reader):
+class CifarReader(DatasetReader):
     @staticmethod
     def recognizes(path: Path) -> bool:
         return path.is_dir() and _classes(path) is not None

@@ -15,7 +15,7 @@ from datm_engine.data.decoding.decode_images import read_file
 from datm_engine.data.image_sets import FullSet, PartName, TrainingLabels
 from datm_engine.data.readers import folder_listing, safetensors_file
 from datm_engine.data.readers.folder_listing import Listing, list_images
-from datm_engine.data.readers.reader import LoadOptions, Reader
+from datm_engine.data.readers.reader import DatasetReader, LoadOptions
 from datm_engine.errors import DataError
 from datm_engine.files import check_writable, make_folder
 from datm_engine.hints import command
@@ -25,7 +25,7 @@ from datm_engine.settings.image_size import Shape
 _DECODER = "3"  # increase it when the same files are decoded to other pixels
 
 
-class ImageFolderReader(Reader):
+class ImageFolderReader(DatasetReader):
     @staticmethod
     def recognizes(path: Path) -> bool:
         return path.is_dir()

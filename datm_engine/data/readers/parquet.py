@@ -14,7 +14,7 @@ from typing import Any
 from datm_engine.data.image_sets import PARTS, FullSet, TrainingLabels
 from datm_engine.data.readers import image_rows, parquet_parts
 from datm_engine.data.readers.image_rows import Columns, Rows
-from datm_engine.data.readers.reader import LoadOptions, Reader
+from datm_engine.data.readers.reader import DatasetReader, LoadOptions
 from datm_engine.files import cannot_read, parse_json
 from datm_engine.hints import command
 from datm_engine.optional_imports import require
@@ -24,7 +24,7 @@ from datm_engine.settings.image_size import Shape
 _BATCH = 64  # rows read at once
 
 
-class ParquetReader(Reader):
+class ParquetReader(DatasetReader):
     @staticmethod
     def recognizes(path: Path) -> bool:
         return parquet_parts.are_dataset(path)

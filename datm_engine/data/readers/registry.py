@@ -12,14 +12,14 @@ from datm_engine.data.readers.image_folder import ImageFolderReader
 from datm_engine.data.readers.mat import MatReader
 from datm_engine.data.readers.npz import NpzReader
 from datm_engine.data.readers.parquet import ParquetReader
-from datm_engine.data.readers.reader import Reader
+from datm_engine.data.readers.reader import DatasetReader
 from datm_engine.data.readers.safetensors_file import SafetensorsReader
 from datm_engine.errors import ConfigError
 from datm_engine.files import cannot_read
 from datm_engine.hints import command
 
 # The first that recognises a path reads it. A folder that no other recognises holds images.
-READERS: tuple[type[Reader], ...] = (
+READERS: tuple[type[DatasetReader], ...] = (
     SafetensorsReader,
     NpzReader,
     ParquetReader,
@@ -37,7 +37,7 @@ _UNPACKED_BY = {
 }
 
 
-def reader_of(path: Path) -> Reader:
+def reader_of(path: Path) -> DatasetReader:
     """Return the reader of a path.
 
     Raises ConfigError for a file of an unknown format, DataError for an unreadable folder.

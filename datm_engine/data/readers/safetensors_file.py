@@ -19,7 +19,7 @@ from torch import Tensor
 
 from datm_engine import tensors as tensor_file
 from datm_engine.data.image_sets import PARTS, FullSet, ImageSet, TrainingLabels
-from datm_engine.data.readers.reader import LoadOptions, Reader
+from datm_engine.data.readers.reader import DatasetReader, LoadOptions
 from datm_engine.errors import DataError
 from datm_engine.files import cannot_read, parse_json
 from datm_engine.hints import HELP
@@ -27,7 +27,7 @@ from datm_engine.runs.events import Emit
 from datm_engine.settings.image_size import Shape as Shape
 
 
-class SafetensorsReader(Reader):
+class SafetensorsReader(DatasetReader):
     @staticmethod
     def recognizes(path: Path) -> bool:
         return path.is_file() and path.suffix == ".safetensors"
