@@ -27,7 +27,7 @@ class LoadOptions:
     skip_damaged: bool
 
 
-class Source(ABC):
+class DatasetSource(ABC):
     """A dataset that can be loaded. Every method raises DataError for data that cannot be used."""
 
     @abstractmethod
@@ -43,7 +43,7 @@ class Source(ABC):
         """Return the labels of all training images without decoding them, or None if unknown."""
 
 
-class Reader(Source):
+class DatasetReader(DatasetSource):
     """A dataset in a file or a folder. A subclass reads one format; registry.py lists them."""
 
     def __init__(self, path: Path) -> None:
