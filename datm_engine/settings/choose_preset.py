@@ -128,7 +128,7 @@ def _one_preset(name: str, ipc: int | None) -> ChosenSettings:
 def _from_family(family: str, ipc: int | None) -> ChosenSettings:
     """The family's preset for `ipc`, or settings between or beside those that it has."""
     if family not in presets.families():
-        raise presets.unknown(family)
+        raise presets.unknown_preset(family)
     members = presets.families()[family]
     if ipc is None:
         ipc = min(members)

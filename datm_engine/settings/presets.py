@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import difflib
 import json
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
 
 from datm_engine.errors import ConfigError, FileError, Setting
 from datm_engine.hints import command
@@ -64,7 +62,7 @@ def families() -> dict[str, dict[int, str]]:
 def load(name: str) -> Tables:
     """The tables of the preset `name`. Raises ConfigError if there is none."""
     if name not in names():
-        raise unknown(name)
+        raise unknown_preset(name)
     return read_preset(folder() / f"{name}.toml")
 
 
@@ -116,34 +114,25 @@ def methods() -> tuple[str, ...]:
     return (DATM, *sorted(path.stem for path in (folder() / "methods").glob("*.toml")))
 
 
-def unknown(name: str) -> ConfigError:
-    known = families()
-    near = difflib.get_close_matches(name, [*known, *names()], 1)
-    if near:
-        return ConfigError(
-            f"there is no preset {name} (did you mean {near[0]}?)",
-            Setting("preset", near[0]),
-        )
-    return ConfigError(
-        f"there is no preset {name}; there are {', '.join(known)}, each with -ipcN or without",
-        Setting("preset", next(iter(known))),
-    )
+def _unknown(
+    kind: str, name: str, listed: Sequence[str], others: Sequence[str] = ()
+) -> ConfigError:
+    """The error for the name of a preset or method that does not exist, with the most similar one;
+    without a similar one, with those that are `listed`."""
+    near = difflib.get_close_matches(name.lower(), [*listed, *others], 1)
+    guess = f" (did you mean {near[0]}?)" if near else f"; there are {', '.join(listed)}"
+    return ConfigError(f"there is no {kind} {name}{guess}", Setting(kind, [*near, *listed][0]))
+
+
+def unknown_preset(name: str) -> ConfigError:
+    return _unknown("preset", name, list(families()), names())
 
 
 def load_method(name: str) -> Tables:
     """The few tables and keys of a method; none for DATM. Raises ConfigError if there is none."""
     if name not in methods():
-        raise _unknown_method(name)
+        raise _unknown("method", name, methods())
     return {} if name == DATM else read_toml(folder() / "methods" / f"{name}.toml")
-
-
-def _unknown_method(name: str) -> ConfigError:
-    known = methods()
-    near = difflib.get_close_matches(name.lower(), known, 1)
-    guess = f" (did you mean {near[0]}?)" if near else f"; there are {', '.join(known)}"
-    return ConfigError(
-        f"there is no method {name}{guess}", Setting("method", near[0] if near else DATM)
-    )
 
 
 def preset_text(config: Config, head: Sequence[str]) -> str:
@@ -151,19 +140,10 @@ def preset_text(config: Config, head: Sequence[str]) -> str:
     lines = [f"# {line}".rstrip() for line in head]
     for table, keys in config.model_dump().items():
         lines += ["", f"[{table}]"]
-        lines += [f"{key} = {_toml(value)}" for key, value in keys.items() if value is not None]
+        # JSON's literals are TOML's, but for this one control character.
+        lines += [
+            f"{key} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f")
+            for key, value in keys.items()
+            if value is not None
+        ]
     return "\n".join(lines) + "\n"
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise ValueError(f"{value} is no setting")
-        return repr(value)
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_toml, value))}]"
-    if isinstance(value, int):
-        return str(value)
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # as TOML has it
