@@ -49,17 +49,15 @@ def check_writable(folder: Path) -> None:
 
 
 @contextmanager
-def or_elsewhere(place: Path, option: str) -> Iterator[None]:
-    """Where writing below `place` is not allowed, a FileError that names it, and `option` with
-    another place as the hint."""
+def or_elsewhere(path: Path, argument: str) -> Iterator[None]:
+    """If writing below `path` is not allowed, raise a FileError that names it. Its fix is another
+    path for `argument`."""
     try:
         yield
     except FileError as problem:
         if problem.errno not in READ_ONLY:
             raise
-        known = OSError(problem.errno, os.strerror(problem.errno))
-        wrong = f"{place} cannot be written: {known.strerror}"
-        raise FileError(wrong, remedy(known, place, option), problem.errno) from None
+        raise cannot_write(path, problem, argument) from None
 
 
 def save_text(path: Path, text: str) -> None:
@@ -72,7 +70,7 @@ def save_text(path: Path, text: str) -> None:
 
 
 def parse_json(text: str) -> Any:
-    """Raises ValueError for text that is not JSON, or is nested too deep."""
+    """Raise ValueError for text that is not JSON, or is nested too deep."""
     try:
         return json.loads(text)
     except RecursionError:
@@ -101,14 +99,15 @@ def temporary_path(path: Path) -> Path:
     return path.with_name(f".{name}.{os.getpid()}@{platform.node()}.part")
 
 
-def cannot_write(path: Path, problem: Exception) -> FileError:
-    """An error that names the file or folder, with a command to look at the cause."""
+def cannot_write(path: Path, problem: Exception, argument: str = "") -> FileError:
+    """An error that names the file or folder. Its fix is a command to look at the cause, or another
+    path for `argument`."""
     problem = _as_os_error(problem)
     reason = getattr(problem, "strerror", None) or str(problem)
     known = problem if isinstance(problem, OSError) else OSError(reason)
-    place = path if path.is_dir() else path.parent
+    cause = path if argument or path.is_dir() else path.parent
     wrong = f"{path} cannot be written: {reason}"
-    return FileError(wrong, remedy(known, place), known.errno)
+    return FileError(wrong, remedy(known, cause, argument), known.errno)
 
 
 def cannot_read(path: Path, problem: object) -> DataError:
@@ -120,22 +119,21 @@ def cannot_read(path: Path, problem: object) -> DataError:
 
 @contextmanager
 def unreadable_as_error(path: Path) -> Iterator[None]:
-    """Raise Unreadable if `path` cannot be read within for another reason than damage. The hint is
-    empty if all that can be done is to try again."""
+    """Raise Unreadable if `path` cannot be read for another reason than damage. The fix is empty if
+    all that can be done is to try again."""
     try:
         yield
     except Exception as problem:
         known = _as_os_error(problem)
         if not (isinstance(known, OSError) and known.errno in _TEMPORARY):
             raise
-        shut = known.errno in (errno.EACCES, errno.EPERM)
-        hint = command("chmod", "u+r", path) if shut else ""
-        raise Unreadable(f"{path} cannot be read now: {known.strerror}", hint) from None
+        is_forbidden = known.errno in (errno.EACCES, errno.EPERM)
+        fix = command("chmod", "u+r", path) if is_forbidden else ""
+        raise Unreadable(f"{path} cannot be read now: {known.strerror}", fix) from None
 
 
 def _as_os_error(problem: Exception) -> Exception:
-    """The OSError behind a problem, if any: safetensors has errors of its own, with the number of
-    the system's error in their text."""
+    """The OSError behind a problem, if any. Errors of safetensors have its number in their text."""
     if isinstance(problem, OSError):
         return problem
     if isinstance(problem, FileError) and problem.errno:

@@ -72,7 +72,7 @@ class SyntheticSet:
         return to_pictures(self.images, self.preprocessing, clip=clip)
 
     def save(self, path: Path) -> None:
-        """Written beside and renamed into place. Raises FileError."""
+        """Write one safetensors file. Raises FileError; an earlier file then stays as it is."""
         metadata = {
             "format": FORMAT,
             "dataset": self.dataset,

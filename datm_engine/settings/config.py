@@ -182,10 +182,10 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as problem:
-        wrong, place = f"{path}: {problem.strerror}", path.parent
+        wrong, cause = f"{path}: {problem.strerror}", path.parent
     except (ValueError, RecursionError) as problem:  # also of numbers too long, nesting too deep
-        wrong, place = f"{path}: not TOML: {problem}", path
-    raise ConfigError(wrong, command("ls", "-l", place))
+        wrong, cause = f"{path}: not TOML: {problem}", path
+    raise ConfigError(wrong, command("ls", "-l", cause))
 
 
 def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

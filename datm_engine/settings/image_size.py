@@ -51,12 +51,12 @@ def size_of(resolution: int | str) -> tuple[int, int] | None:
 def _sides(stated: object) -> tuple[int, int]:
     if type(stated) is int:
         return stated, stated
-    found = re.fullmatch(r"\s*([0-9]{1,18})(?:\s*[x×X*]\s*([0-9]{1,18}))?\s*", str(stated))
-    if not found:
+    sides = re.fullmatch(r"\s*([0-9]{1,18})(?:\s*[x×X*]\s*([0-9]{1,18}))?\s*", str(stated))
+    if not sides:
         raise ValueError(
             f"{str(stated)[:60]} is no resolution; it is 32, 32x24 (width x height) or native"
         )
-    return int(found[1]), int(found[2] or found[1])
+    return int(sides[1]), int(sides[2] or sides[1])
 
 
 def at_resolution(shape: Shape, resolution: int | str | None) -> Shape:

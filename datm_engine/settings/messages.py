@@ -22,8 +22,8 @@ def explain(problems: Iterable[Any], config: type[BaseModel]) -> str:
 
 def fields(config: type[BaseModel], table: str) -> Mapping[str, FieldInfo]:
     """The keys of a table; empty if there is no such table."""
-    found = config.model_fields.get(table)
-    return {} if found is None else found.annotation.model_fields  # type: ignore[union-attr]
+    field = config.model_fields.get(table)
+    return {} if field is None else field.annotation.model_fields  # type: ignore[union-attr]
 
 
 def is_list(field: FieldInfo) -> bool:
@@ -93,7 +93,8 @@ def _form(kind: Any, metadata: Sequence[Any] = ()) -> str:
         inner = [item for one in stated for item in getattr(one, "metadata", [one])]
         return _form(base, inner)
     if get_origin(kind) is Literal:
-        return _alternatives([str(choice) for choice in get_args(kind)])
+        *first, last = map(str, get_args(kind))
+        return f"{', '.join(first)} or {last}" if first else last
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
     if kind in names:
         bounds = _bounds(metadata)
@@ -107,8 +108,3 @@ def _form(kind: Any, metadata: Sequence[Any] = ()) -> str:
 def _bounds(metadata: Sequence[Any]) -> dict[str, Any]:
     keys = (*_BOUNDS, "min_length")
     return {k: getattr(one, k) for one in metadata for k in keys if hasattr(one, k)}
-
-
-def _alternatives(words: Sequence[str]) -> str:
-    *first, last = words
-    return f"{', '.join(first)} or {last}" if first else last

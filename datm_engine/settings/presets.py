@@ -48,13 +48,10 @@ def names() -> tuple[str, ...]:
 
 def families() -> dict[str, dict[int, str]]:
     """Family → images per class → preset, both in ascending order."""
-    found: list[tuple[str, int, str]] = []
-    for path in folder().glob("*.toml"):
-        parts = re.fullmatch(r"(.+)-ipc(\d+)", path.stem)
-        if parts:
-            found.append((parts[1], int(parts[2]), path.stem))
+    stems = (path.stem for path in folder().glob("*.toml"))
+    parts = filter(None, (re.fullmatch(r"(.+)-ipc(\d+)", stem) for stem in stems))
     members: dict[str, dict[int, str]] = {}
-    for family, ipc, name in sorted(found):
+    for family, ipc, name in sorted((part[1], int(part[2]), part[0]) for part in parts):
         members.setdefault(family, {})[ipc] = name
     return members
 

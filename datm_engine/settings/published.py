@@ -70,19 +70,19 @@ def departures(config: Config, method: str = presets.DATM) -> list[str]:
     name = own if own in presets.names() else row
     if name not in presets.names():
         return []
-    chosen, ignored, found = ChosenSettings.preset(name), set(_IGNORED), []
+    chosen, ignored = ChosenSettings.preset(name), set(_IGNORED)
+    texts = []
     if method not in presets.methods():
         ignored |= {f"distill.{key}" for key in WINDOW}
     elif method != presets.DATM and name == row:
-        found.append(f"as DATM's and not {method}'s own, which no preset has")
+        texts.append(f"as DATM's and not {method}'s own, which no preset has")
         chosen = with_method(chosen, method)
     changed = differences(build(chosen.tables, name), config)
-    found += [
+    return texts + [
         f"{key} {ours}, not {theirs}"
         for key, (theirs, ours) in changed.items()
         if key not in ignored
     ]
-    return found
 
 
 @cache

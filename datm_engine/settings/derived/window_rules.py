@@ -222,7 +222,7 @@ def _window(
     ]
 
 
-def third(epochs: int, expert_epochs: int, which: Third) -> tuple[int, int, int]:
+def third(epochs: int, expert_epochs: int, part: Third) -> tuple[int, int, int]:
     """T⁻, T and T⁺ of a fixed window (T = T⁺, exclusive) over one third of the start epochs.
 
     Experts of `epochs` epochs have the start epochs 0 … epochs − M, M being `expert_epochs`. The
@@ -237,6 +237,6 @@ def third(epochs: int, expert_epochs: int, which: Third) -> tuple[int, int, int]
             "for thirds of them",
             Setting("experts.epochs", expert_epochs + len(THIRDS) - 1),
         )
-    number = THIRDS.index(which)
+    number = THIRDS.index(part)
     lower, upper = (starts * k // len(THIRDS) for k in (number, number + 1))
     return lower, upper, upper
