@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -81,7 +82,10 @@ class Summary:
 
     def as_json(self) -> dict[str, Any]:
         """Numbers that are not finite are None, as JSON has no such numbers."""
-        return {name: _plain(value) for name, value in asdict(self).items()}
+        plain: dict[str, Any] = json.loads(
+            json.dumps(asdict(self)), parse_constant=lambda infinite_or_nan: None
+        )
+        return plain
 
 
 def summarize(synthetic: SyntheticSet, start: Tensor | None = None) -> Summary:
@@ -192,13 +196,3 @@ def read_pictures(path: Path) -> Tensor | None:
     except UNREADABLE as problem:
         hint = command("ls", "-l", path)
         raise FileError(f"{path} cannot be read: {problem}", hint) from None
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {name: _plain(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    return value

@@ -22,24 +22,18 @@ def _name(meaning: str, *keys: str) -> PublishedName:
     return PublishedName(meaning, keys)
 
 
-PUBLISHED = {
+_NAMES = {  # names with one meaning stand together
     # distill.py: the distillation
     "ipc": _name("synthetic images per class", "distill.ipc"),
     "Iteration": _name("iterations of the distillation", "distill.iterations"),
     "syn_steps": _name("N, the student's steps in an iteration", "distill.syn_steps"),
     "expert_epochs": _name("M, expert epochs from start to target", "distill.expert_epochs"),
     "min_start_epoch": _name("T⁻, the first start epoch", "distill.min_start_epoch"),
-    "current_max_start_epoch": _name(
-        "T, the bound of the start epoch at iteration 0", "distill.initial_max_start_epoch"
-    ),
-    "Initial_Step": _name(
+    "current_max_start_epoch Initial_Step": _name(
         "T, the bound of the start epoch at iteration 0", "distill.initial_max_start_epoch"
     ),
     "max_start_epoch": _name("T⁺, the final bound of the start epoch", "distill.max_start_epoch"),
-    "expansion_end_epoch": _name(
-        "it counts iterations, over which T grows to T⁺", "distill.expansion_iterations"
-    ),
-    "learn_end_epoch": _name(
+    "expansion_end_epoch learn_end_epoch": _name(
         "it counts iterations, over which T grows to T⁺", "distill.expansion_iterations"
     ),
     "Sequential_Generation": _name(
@@ -62,13 +56,11 @@ PUBLISHED = {
     "lr_init": _name("the published code does not read it"),
     "no_aug": _name("dataset.augmentation holds for distillation and evaluation alike"),
     "random_trajectory": _name("trajectories are always those of experts"),
-    "texture": _name("textures are not distilled"),
-    "canvas_size": _name("textures are not distilled"),
-    "canvas_samples": _name("textures are not distilled"),
+    "texture canvas_size canvas_samples": _name("textures are not distilled"),
     "Label_Model_Timestamp": _name("labels start from the experts' last snapshots"),
-    "Initialize_Label_With_Another_Model": _name("labels start from the experts' own network"),
-    "Initialize_Label_Model": _name("labels start from the experts' own network"),
-    "Initialize_Label_Model_Dir": _name("labels start from the experts' own network"),
+    "Initialize_Label_With_Another_Model Initialize_Label_Model Initialize_Label_Model_Dir": _name(
+        "labels start from the experts' own network"
+    ),
     # buffer.py: the experts
     "num_experts": _name("how many experts", "experts.count"),
     "train_epochs": _name("epochs of each expert", "experts.epochs"),
@@ -85,16 +77,14 @@ PUBLISHED = {
     "mom": _name("momentum of the experts", "experts.momentum"),
     "l2": _name("weight decay of the experts", "experts.weight_decay"),
     "rho": _name("GSAM's radius", "experts.rho"),
-    "rho_max": _name("GSAM's radius, which is constant: rho_max = rho_min", "experts.rho"),
-    "rho_min": _name("GSAM's radius, which is constant: rho_max = rho_min", "experts.rho"),
+    "rho_max rho_min": _name("GSAM's radius, which is constant: rho_max = rho_min", "experts.rho"),
     "alpha": _name("GSAM's share of the orthogonal component", "experts.alpha"),
     "adaptive": _name("GSAM is always the adaptive one"),
     "decay": _name("the experts' learning rate is constant"),
     "loss_type": _name("experts are always trained with cross-entropy"),
     "save_interval": _name("each expert is a file of its own"),
     "load_all": _name("snapshots are read as they are needed"),
-    "max_files": _name("experts.count is how many experts are matched"),
-    "max_experts": _name("experts.count is how many experts are matched"),
+    "max_files max_experts": _name("experts.count is how many experts are matched"),
     "buffer_path": _name("experts_dir is where experts are; datm import reads replay buffers"),
     # the dataset
     "dataset": _name("a name or a path", "dataset.name"),
@@ -129,6 +119,7 @@ PUBLISHED = {
     "force_save": _name("pictures are saved every distill.sample_interval iterations"),
     "save_path": _name("runs_dir is where runs are"),
 }
+PUBLISHED = {name: each for names, each in _NAMES.items() for name in names.split()}
 _LOWER_CASE = {name.lower(): name for name in PUBLISHED}
 
 
