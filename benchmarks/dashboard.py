@@ -71,7 +71,7 @@ def long_run(folder: Path) -> Run:
                     upper=10 + min(10, k // 100),
                     final_upper=20,
                     syn_lr=0.01 + k * 1e-6,
-                    refused="",
+                    skip_reason=None,
                     skipped=0,
                     seconds=1.0,
                 )

@@ -97,7 +97,7 @@ def _events_of(config: Config) -> list[tuple[events.Event, int]]:
         upper=60,
         final_upper=60,
         syn_lr=long,
-        refused="",
+        skip_reason=None,
         skipped=999,
         seconds=10 + long,
         memory=10**10,

@@ -54,7 +54,7 @@ def run(tmp_path, distilled):
     start[0] = 0
     save_file({"pictures": start}, folder / "samples" / "initial.safetensors")
     facts = {"expert": 0, "start_epoch": 0, "target_epoch": 2, "lower": 0, "upper": 3}
-    facts |= {"final_upper": 3, "refused": "", "skipped": 2, "seconds": 0.1, "iterations": 20}
+    facts |= {"final_upper": 3, "skip_reason": None, "skipped": 2, "seconds": 0.1, "iterations": 20}
     history = [Matched(iteration=i, loss=1 / i, syn_lr=0.1, **facts) for i in range(1, 21)]
     history += [
         CandidateScored(iteration=i, part="validation", accuracy=a, images=9, best=False)
