@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -309,4 +308,4 @@ def printable_event(event: Event) -> Event:
         for name, value in vars(event).items()
         if isinstance(value, str) and name != "path" and not value.isprintable()
     }
-    return replace(event, **unsafe) if unsafe else event
+    return event.model_copy(update=unsafe)

@@ -1,4 +1,4 @@
-"""The events of a run, as frozen dataclasses of scalars.
+"""The events of a run: frozen models of scalars.
 
 Stages emit them, `event_log.py` records them, `state.py` folds them into the state that screens,
 logs and reports show. Paths of samples and checkpoints are relative to the run directory.
@@ -8,15 +8,20 @@ Percentages are 0 to 100, times seconds, sizes bytes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from datm_engine.formatting import mean_and_deviation
 
 
-@dataclass(frozen=True, kw_only=True)
-class Event:
-    """`time`: seconds since the epoch, set when the event is recorded."""
+class Event(BaseModel):
+    """`time`: seconds since the epoch, set when the event is recorded.
+
+    Raises ValueError for a field that is unknown, of another type or not finite.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
     time: float = 0.0
 
@@ -29,7 +34,6 @@ def ignore(event: Event) -> None:
     """The `emit` of a stage whose events nobody needs."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class RunStarted(Event):
     """`resumed_at`: iterations that were done before."""
 
@@ -41,14 +45,12 @@ class RunStarted(Event):
     resumed_at: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
 class Noted(Event):
     """A remark for the user: a choice made for them, a cost, a fallback."""
 
     text: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class DatasetProgress(Event):
     """Images are decoded or prepared: `done` of `total`."""
 
@@ -57,7 +59,6 @@ class DatasetProgress(Event):
     total: int
 
 
-@dataclass(frozen=True, kw_only=True)
 class DatasetReady(Event):
     name: str
     classes: int
@@ -70,7 +71,6 @@ class DatasetReady(Event):
     preprocessing: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class ExpertsPlanned(Event):
     """What training experts will take. `missing` of `total` are not on disk yet."""
 
@@ -83,7 +83,6 @@ class ExpertsPlanned(Event):
     size: int
 
 
-@dataclass(frozen=True, kw_only=True)
 class DifficultyProgress(Event):
     """Networks are trained to score how difficult images are, before the experts: `done` of `total`
     epochs."""
@@ -92,7 +91,6 @@ class DifficultyProgress(Event):
     total: int
 
 
-@dataclass(frozen=True, kw_only=True)
 class ExpertEpoch(Event):
     expert: int
     epoch: int
@@ -101,7 +99,6 @@ class ExpertEpoch(Event):
     accuracy: float
 
 
-@dataclass(frozen=True, kw_only=True)
 class ExpertTrained(Event):
     """`seconds`: of training the expert, or of waiting for another process that trained it."""
 
@@ -113,7 +110,6 @@ class ExpertTrained(Event):
     validation_accuracy: float | None
 
 
-@dataclass(frozen=True, kw_only=True)
 class MeasurementProgress(Event):
     """Experts are measured after each epoch: `done` of `total` passes over the images."""
 
@@ -121,16 +117,14 @@ class MeasurementProgress(Event):
     total: int
 
 
-@dataclass(frozen=True, kw_only=True)
 class SettingDerived(Event):
     """A setting that was derived, with the reason. `key` has its table: distill.max_start_epoch."""
 
     key: str
-    value: float
+    value: int | float
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class Initialized(Event):
     """The synthetic set was initialized: where its images and labels come from."""
 
@@ -139,7 +133,6 @@ class Initialized(Event):
     label_source: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class ClassesFilledUp(Event):
     """In `classes` of `of` classes fewer than `wanted` real images qualified as initial images; the
     rest are random images of the class. `names`: "cat 3, dog 0, …", the first few of these classes,
@@ -164,30 +157,25 @@ class SkipReason(StrEnum):
 
     @property
     def sentence(self) -> str:
-        match self:
-            case SkipReason.LOSS_NOT_FINITE:
-                return "the matching loss is not finite, the student diverged"
-            case SkipReason.LOSS_ABOVE_THRESHOLD:
-                return "the matching loss is above the threshold"
-            case SkipReason.GRADIENT_NOT_FINITE:
-                return "the gradient is not finite"
-            case SkipReason.RATE_NEGATIVE:
-                return "the step would make the learning rate negative"
-            case SkipReason.IMAGES_INFINITE:
-                return "the step would make the images infinite"
-            case SkipReason.LABELS_INFINITE:
-                return "the step would make the labels infinite"
-            case SkipReason.RATE_INFINITE:
-                return "the step would make the learning rate infinite"
+        return _SENTENCES[self]
 
 
-@dataclass(frozen=True, kw_only=True)
+_SENTENCES = {
+    SkipReason.LOSS_NOT_FINITE: "the matching loss is not finite, the student diverged",
+    SkipReason.LOSS_ABOVE_THRESHOLD: "the matching loss is above the threshold",
+    SkipReason.GRADIENT_NOT_FINITE: "the gradient is not finite",
+    SkipReason.IMAGES_INFINITE: "the step would make the images infinite",
+    SkipReason.LABELS_INFINITE: "the step would make the labels infinite",
+    SkipReason.RATE_INFINITE: "the step would make the learning rate infinite",
+    SkipReason.RATE_NEGATIVE: "the step would make the learning rate negative",
+}
+
+
 class Matched(Event):
     """One iteration of distillation.
 
     loss: the normalised matching loss. start_epoch: t, drawn from [T⁻, T) with T⁻ = `lower` and
-    T = `upper`; final_upper is T⁺. target_epoch: t + M. skip_reason: None if
-    a step was taken.
+    T = `upper`; final_upper is T⁺. target_epoch: t + M. skip_reason: None if a step was taken.
     loss and syn_lr are None if they are not finite. memory: the peak of the process so far, on the
     GPU if there is one.
     """
@@ -202,17 +190,12 @@ class Matched(Event):
     upper: int
     final_upper: int
     syn_lr: float | None
-    skip_reason: SkipReason | None
+    skip_reason: SkipReason | None = Field(strict=False)  # a string, if it is read from a log
     skipped: int
     seconds: float
     memory: int = 0
 
-    def __post_init__(self) -> None:
-        if self.skip_reason is not None:  # a string, if it is read from a log
-            object.__setattr__(self, "skip_reason", SkipReason(self.skip_reason))
 
-
-@dataclass(frozen=True, kw_only=True)
 class SampleSaved(Event):
     """Pictures of some images of every class at `iteration`."""
 
@@ -220,13 +203,11 @@ class SampleSaved(Event):
     path: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class CheckpointSaved(Event):
     iteration: int
     path: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class CandidateScored(Event):
     """Networks were trained on the set of `iteration` and tested on `part`: "validation", or "test"
     if the published rule of selection is set."""
@@ -238,7 +219,6 @@ class CandidateScored(Event):
     best: bool
 
 
-@dataclass(frozen=True, kw_only=True)
 class SelectionProgress(Event):
     """Real images are chosen by scores of experts: `done` of `total` passes over the training
     images, for row `row` of `rows`."""
@@ -250,7 +230,6 @@ class SelectionProgress(Event):
     rows: int = 1
 
 
-@dataclass(frozen=True, kw_only=True)
 class EvaluationProgress(Event):
     """A network is trained for row `row` of `rows`."""
 
@@ -264,7 +243,6 @@ class EvaluationProgress(Event):
     rows: int = 1
 
 
-@dataclass(frozen=True, kw_only=True)
 class Evaluated(Event):
     """Test accuracy of `network` trained on `set`: mean and standard deviation over repeats.
     validation_mean: of the same networks on held-out training images, if there are any."""
@@ -285,12 +263,10 @@ class Evaluated(Event):
         return mean_and_deviation(self.accuracy_mean, deviation, digits)
 
 
-@dataclass(frozen=True, kw_only=True)
 class EvaluationChanged(Event):
     """The settings of the evaluation changed: earlier results no longer count."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class RunEnded(Event):
     """`status`: "done", "stopped" or "failed", then with a `message` and a `hint`."""
 
@@ -300,7 +276,6 @@ class RunEnded(Event):
     hint: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
 class TrialBegan(Event):
     """A trial of a tune started. draw: its point in the search space, a JSON object. changes: its
     settings that differ from those of the first trial, in words."""
@@ -311,7 +286,6 @@ class TrialBegan(Event):
     changes: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class TrialScored(Event):
     """A candidate of a trial was scored on held-out training images."""
 
@@ -321,7 +295,6 @@ class TrialScored(Event):
     accuracy: float
 
 
-@dataclass(frozen=True, kw_only=True)
 class TrialEnded(Event):
     """`status`: "complete", "pruned", "stopped" or "failed", then with a `message`."""
 

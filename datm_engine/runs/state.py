@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from datm_engine.runs import events
@@ -235,8 +235,8 @@ class RunState:
             "iterations": self.matched[-1].iterations if self.matched else None,
             "iterations_done": self.iteration,
             "iterations_skipped": self.skipped,
-            "candidates": [asdict(event) for event in self.candidates],
-            "results": [asdict(event) for event in self.results],
+            "candidates": [event.model_dump() for event in self.candidates],
+            "results": [event.model_dump() for event in self.results],
         }
 
     def _start(self, event: events.RunStarted) -> None:

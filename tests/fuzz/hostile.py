@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
@@ -39,17 +38,24 @@ def assert_clean(text: str) -> None:
 def hostile(event: Event, text: str = HOSTILE) -> Event:
     """The event with every string in it replaced."""
     kept = {"path", "draw"} | ({"run"} if isinstance(event, events.TrialBegan) else set())
-    own = {f.name for f in fields(event) if f.type == "str" and f.name not in kept}
-    return replace(event, **dict.fromkeys(own, text))
+    texts = {name for name, value in vars(event).items() if isinstance(value, str)}
+    return event.model_copy(update=dict.fromkeys(texts - kept, text))
 
 
 def one_of_each() -> list[Event]:
     """An event of every kind."""
-    values: dict[str, Any] = {"str": "", "int": 1, "float": 1.0, "bool": True}
+    values: dict[type, Any] = {str: "", int: 1, float: 1.0, bool: True, events.SkipReason: None}
     return [
-        kind(**{f.name: values[str(f.type).partition(" | ")[0]] for f in fields(kind)})
+        kind(**{name: values[field_type(kind, name)[0]] for name in kind.model_fields})
         for kind in KINDS.values()
     ]
+
+
+def field_type(kind: type[Event], name: str) -> tuple[type, bool]:
+    """The first type of a field's annotation, and whether it may be None."""
+    annotation = kind.model_fields[name].annotation
+    types = get_args(annotation) or (annotation,)
+    return types[0], type(None) in types
 
 
 def hostile_events() -> list[Event]:

@@ -3,7 +3,6 @@ and what is read nonetheless can be folded, put in words and drawn."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 from typing import Any
@@ -17,25 +16,29 @@ from datm_engine.runs.event_log import from_json, to_json
 from datm_engine.runs.events import KINDS, Event, Matched, Noted, SkipReason
 from datm_engine.runs.state import fold
 from tests.fuzz.conftest import JUNK, TOO_DEEP
+from tests.fuzz.hostile import field_type
 
 ANY_TEXT = st.text(st.characters(codec=None), max_size=20)  # lone surrogates too, as paths have
-VALUES: dict[str, st.SearchStrategy[Any]] = {
-    "str": ANY_TEXT,
-    "int": st.integers(-(2**63) + 1, 2**63 - 1) | st.integers(-2, 3),
-    "float": st.floats(allow_nan=False, allow_infinity=False),
-    "bool": st.booleans(),
-    "SkipReason": st.sampled_from(SkipReason),
+VALUES: dict[type, st.SearchStrategy[Any]] = {
+    str: ANY_TEXT,
+    int: st.integers(-(2**63) + 1, 2**63 - 1) | st.integers(-2, 3),
+    float: st.floats(allow_nan=False, allow_infinity=False),
+    bool: st.booleans(),
+    SkipReason: st.sampled_from(SkipReason),
 }
 
 
-def of_type(annotation: str) -> st.SearchStrategy[Any]:
-    kind, _, optional = annotation.partition(" | ")
-    return st.none() | VALUES[kind] if optional else VALUES[kind]
+def values_of(kind: type[Event]) -> dict[str, st.SearchStrategy[Any]]:
+    """A strategy for each field."""
+    found = {}
+    for name in kind.model_fields:
+        first, is_optional = field_type(kind, name)
+        found[name] = st.none() | VALUES[first] if is_optional else VALUES[first]
+    return found
 
 
 def event_of(kind: type[Event]) -> st.SearchStrategy[Event]:
-    values = {field.name: of_type(str(field.type)) for field in dataclasses.fields(kind)}
-    return st.builds(kind, **values)
+    return st.builds(kind, **values_of(kind))
 
 
 EVENTS = st.one_of([event_of(kind) for kind in KINDS.values()])
@@ -82,9 +85,9 @@ def show(history: list[Event]) -> None:
         st.fixed_dictionaries(
             {"event": st.sampled_from(sorted(KINDS)) | JUNK},
             optional={
-                field.name: of_type(str(field.type)) | JUNK
+                name: values | JUNK
                 for kind in KINDS.values()
-                for field in dataclasses.fields(kind)
+                for name, values in values_of(kind).items()
             },
         ),
         max_size=4,

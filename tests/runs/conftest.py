@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,4 +50,4 @@ def write(run: Run, *events: Event) -> None:
 
 
 def plain(events: list[Event]) -> list[Event]:
-    return [dataclasses.replace(event, time=0.0) for event in events]
+    return [event.model_copy(update={"time": 0.0}) for event in events]

@@ -104,7 +104,7 @@ def test_time_is_counted_over_all_that_worked_on_a_run() -> None:
 
 def test_experts_that_were_there_already_count_as_done() -> None:
     planned = next(event for event in story() if isinstance(event, events.ExpertsPlanned))
-    state = fold([dataclasses.replace(planned, total=5, missing=2)])
+    state = fold([planned.model_copy(update={"total": 5, "missing": 2})])
     assert state.stages["experts"].done == 3
     epochs = [event for event in story() if isinstance(event, events.ExpertEpoch)]
     for event in epochs[:6]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 from typing import Any
@@ -187,8 +186,8 @@ def test_one_that_was_stopped_by_hand_is_not_gone_on_with() -> None:
 
 def test_time_is_that_of_all_processes() -> None:
     clock = [0.0]
-    recorded: list[Event] = [STARTED, began(0), dataclasses.replace(scored(0), time=160.0)]
-    log = Log([*recorded, dataclasses.replace(STARTED, time=1000.0)])
+    recorded: list[Event] = [STARTED, began(0), scored(0).model_copy(update={"time": 160.0})]
+    log = Log([*recorded, STARTED.model_copy(update={"time": 1000.0})])
     one = scheduler(log, budget=Budget(seconds=100), seconds=lambda: clock[0])
     assert not one.is_out_of_time
     clock[0] = 40.0

@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ Datm = Callable[..., Answer]
 
 def finished(accuracy: float, *, iterations: int = 300, **over: Any) -> list[events.Event]:
     history: list[events.Event] = [
-        replace(event, **over) if isinstance(event, events.Matched) else event
+        event.model_copy(update=over) if isinstance(event, events.Matched) else event
         for event in story(iterations)
     ]
     row = events.Evaluated(

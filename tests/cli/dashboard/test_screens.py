@@ -38,7 +38,7 @@ def test_every_subset_of_real_images_is_a_line_across(make_run: Make) -> None:
     assert isinstance(full, events.Evaluated)
     for name, accuracy in (("herding", 18.0), ("kcenter", 30.0), ("el2n", 20.0)):
         over = {"set": name, "accuracy_mean": accuracy, "validation_mean": accuracy + 2}
-        recorded.insert(at, dataclasses.replace(full, **over))
+        recorded.insert(at, full.model_copy(update=over))
 
     async def look(app: DashboardApp, pilot: Pilot[int]) -> None:
         text = screen_text(app)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -168,4 +167,4 @@ def test_a_single_network_has_no_deviation() -> None:
     row = Evaluated(**facts, accuracy_mean=84.126, accuracy_std=0.0, repeats=1)
     text = sentence(row)
     assert text == "full, convnet: 84.13% of test images (1 repeat, 50,000 images, 0.0 s)"
-    assert replace(row, accuracy_std=0.44, repeats=2).percent(1) == "84.1 ± 0.4"
+    assert row.model_copy(update={"accuracy_std": 0.44, "repeats": 2}).percent(1) == "84.1 ± 0.4"
