@@ -11,10 +11,12 @@ import os
 import platform
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
 
 from datm_engine.errors import DataError, FileError
 from datm_engine.hints import READ_ONLY, command, remedy
@@ -23,6 +25,9 @@ from datm_engine.hints import READ_ONLY, command, remedy
 _TEMPORARY = {
     errno.EACCES, errno.EPERM, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ESTALE,
 }  # fmt: skip
+
+
+T = TypeVar("T")
 
 
 class Unreadable(FileError):
@@ -75,6 +80,19 @@ def parse_json(text: str) -> Any:
         return json.loads(text)
     except RecursionError:
         raise ValueError("it is nested too deep") from None
+
+
+def validated(model: Callable[..., T], content: Any) -> T:
+    """Make an instance of a pydantic class. Raises ValueError that names the first wrong field."""
+    if not isinstance(content, dict):
+        raise ValueError("it is not a JSON object")
+    try:
+        return model(**content)
+    except ValidationError as invalid:
+        first = invalid.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        wrong = first["msg"].removeprefix("Value error, ")
+        raise ValueError(f"{field}: {wrong}" if field else wrong) from None
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from datm_cli.report.page import facts, remark, table
 from datm_cli.run_summary import SETS, RunSummary
 from datm_cli.text.expert_report import ExpertReport
 from datm_engine.errors import RunError
-from datm_engine.experts.learning_curves import read_learning_curves
+from datm_engine.experts.learning_curves import LearningCurves
+from datm_engine.files import validated
 from datm_engine.formatting import byte_size, duration, plural, setting, step_duration
 from datm_engine.runs.events import Evaluated
 from datm_engine.runs.state import TIMED_STAGES
@@ -132,14 +133,13 @@ def cost(course: RunSummary) -> Html:
 def experts(course: RunSummary) -> Html | None:
     """What the experts know, and the window on it, of a run whose settings were derived from that;
     None for others."""
-    if course.manifest.course is None:
+    if course.manifest.learning_curves is None:
         return None
     try:
-        known = read_learning_curves(course.manifest.course)
+        known = validated(LearningCurves, course.manifest.learning_curves)
     except ValueError as problem:
-        raise RunError(
-            f"{course.run.path / 'run.json'}: {problem}", course.run.list_command
-        ) from None
+        wrong = f"{course.run.manifest_file}: learning_curves: {problem}"
+        raise RunError(wrong, course.run.list_command) from None
     knowledge = ExpertReport(course.config, "", course.config.experts.count, known)
     return html(tag("p", knowledge.words), tag("div", *charts(knowledge), class_="columns charts"))
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.console import RenderableType
@@ -157,7 +157,7 @@ class ExpertReport:
             "epochs": self.course.epochs,
             "window": {key: getattr(window, key) for key in keys} | {"last_epoch": self.last},
             "words": self.words,
-            "course": self.course.facts(),
+            "course": asdict(self.course),
         }
 
     def printed(self) -> Iterator[RenderableType]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -51,7 +51,7 @@ class Calibrated:
         return {
             "derive": [],
             "derived": derived,
-            "course": self.curves.facts(),
+            "learning_curves": asdict(self.curves),
             "random": self.random,
         }
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import Field, Strict, TypeAdapter, ValidationError
+from pydantic import Field, Strict
+from pydantic.dataclasses import dataclass
 
 # Ints are accepted as floats, but neither bools nor text.
 Number = Annotated[float, Strict(), Field(gt=-(2**63), lt=2**63, allow_inf_nan=False)]
@@ -33,6 +33,13 @@ class LearningCurves:
     images: Count  # training images in a pass
     by: str = "forgetting and EL2N"
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for lengths that disagree."""
+        of_epochs = (self.loss, self.accuracy, self.held_out, self.easy, self.hard)
+        lengths = {len(values) for values in of_epochs if values is not None}
+        if lengths != {self.epochs + 1} or not 1 <= self.expert_epochs <= self.epochs:
+            raise ValueError("curves of different lengths")
+
     @property
     def epochs(self) -> int:
         """E."""
@@ -42,32 +49,3 @@ class LearningCurves:
     def expert_epochs(self) -> int:
         """M."""
         return self.epochs + 1 - len(self.segments)
-
-    def facts(self) -> dict[str, Any]:
-        """As JSON holds it; the reverse of `read_learning_curves`."""
-        values = asdict(self).items()
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values}
-
-
-_ADAPTER = TypeAdapter(LearningCurves)
-
-
-def read_learning_curves(facts: Any) -> LearningCurves:
-    """Read what `facts()` gave; unknown fields are ignored. Raises ValueError for a value that is
-    missing, of another type or not finite, and for lengths that disagree."""
-    try:
-        curves = _ADAPTER.validate_python(facts)
-    except ValidationError as problem:
-        first = problem.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ValueError(f"learning curves of experts: {where} {first['msg'].lower()}") from None
-    lengths = {
-        len(values)
-        for values in (curves.loss, curves.accuracy, curves.held_out, curves.easy, curves.hard)
-        if values is not None
-    }
-    if lengths != {curves.epochs + 1} or curves.epochs < 1:
-        raise ValueError("learning curves of experts of different lengths")
-    if not 1 <= curves.expert_epochs <= curves.epochs:
-        raise ValueError("learning curves of experts with too few or too many segments")
-    return curves

@@ -9,11 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, TypeAdapter, ValidationError
+import pydantic.dataclasses
+from pydantic import ConfigDict, Field
 from torch import Tensor
 
 from datm_engine.errors import FileError
-from datm_engine.files import temporary_path
+from datm_engine.files import parse_json, temporary_path, validated
 from datm_engine.hints import command
 from datm_engine.runs.events import SkipReason
 from datm_engine.tensors import UNREADABLE, open_tensors, read_tensors, save_tensors
@@ -25,7 +26,7 @@ AVERAGE = "average.images"
 Count = Annotated[int, Field(ge=0)]
 
 
-@dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True, config=ConfigDict(strict=True))
 class Progress:
     """How far a distillation is.
 
@@ -43,10 +44,7 @@ class Progress:
     considered: Count = 0
     best_accuracy: float | None = None
     piece_size: Annotated[int, Field(gt=0)] | None = None
-    skip_reason: SkipReason | None = None
-
-
-_PROGRESS = TypeAdapter(Progress)
+    skip_reason: Annotated[SkipReason | None, Field(strict=False)] = None  # a string in a file
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,7 @@ class Checkpoint:
         `load` does."""
         try:
             with open_tensors(path) as file:
-                return _progress(file.metadata()["progress"])
+                return validated(Progress, parse_json(file.metadata()["progress"]))
         except UNREADABLE:
             return cls.load(path).progress
 
@@ -115,7 +113,7 @@ class Checkpoint:
         if metadata.get("format") != FORMAT:
             raise ValueError("it is not a checkpoint")
         return cls(
-            _progress(metadata["progress"]),
+            validated(Progress, parse_json(metadata["progress"])),
             {name: tensors[name] for name in LEARNED},
             {n: tensors[f"velocity.{n}"] for n in LEARNED if f"velocity.{n}" in tensors},
             metadata["experts"],
@@ -136,13 +134,3 @@ def _link_earlier(path: Path) -> None:
         if path.exists() and not (before.exists() and before.samefile(path)):
             os.link(path, link)
             link.replace(before)
-
-
-def _progress(text: str) -> Progress:
-    """Raises ValueError."""
-    try:
-        return _PROGRESS.validate_json(text, strict=True)
-    except ValidationError as invalid:
-        first = invalid.errors(include_url=False)[0]
-        field = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{field} is {first['input']!r}: {first['msg']}") from None

@@ -6,24 +6,26 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from datm_engine.errors import RunError
-from datm_engine.files import parse_json, save_text
+from datm_engine.files import parse_json, save_text, validated
 from datm_engine.hints import datm
 
 FILE = "run.json"
 MAX_THREADS = 4096
 
 
-class Arithmetic(BaseModel):
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Arithmetic(_Strict):
     """How a run computes. A run that resumes keeps it, so that results stay the same bit for bit.
 
     memory: bytes for the graph of a student's steps, 0 for no limit. compiled: whether each step of
     `compile = "auto"` was compiled.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     precision: str = "float32"
     memory: int = 0
@@ -32,27 +34,23 @@ class Arithmetic(BaseModel):
     compiled: dict[str, bool] = {}
 
 
-class DerivedValue(BaseModel):
+class DerivedValue(_Strict):
     """A setting that calibration derived, and why."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     value: int | float
     reason: str
 
 
-class Manifest(BaseModel):
+class Manifest(_Strict):
     """The content of run.json.
 
     config: tables of settings. created: seconds since the epoch. source: where the settings come
     from, in words; presets: the names of the presets in it. device, environment: what the run was
     created on, in words. options: the folders and the device of the command, by the names of its
     options. log: trackers, with commas. derive: keys that are derived from the experts when these
-    are trained; then derived, course and random hold the values with their reasons, the learning
-    curves and the accuracy of random real images.
+    are trained; then derived, learning_curves and random hold the values with their reasons, what
+    the experts know, and the accuracy of random real images.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     config: dict[str, Any]
     created: Annotated[float, Field(ge=-1e12, le=1e12)] = 0.0
@@ -65,7 +63,7 @@ class Manifest(BaseModel):
     log: str = ""
     derive: list[str] = []
     derived: dict[str, DerivedValue] = {}  # by "table.key"
-    course: dict[str, Any] | None = None
+    learning_curves: dict[str, Any] | None = None
     random: float | None = None
 
     def updated(self, **changes: Any) -> Manifest:
@@ -81,11 +79,7 @@ class Manifest(BaseModel):
         """Raises RunError if the file is damaged."""
         path = folder / FILE
         try:
-            return cls.model_validate(parse_json(path.read_text(encoding="utf-8")))
-        except ValidationError as invalid:
-            first = invalid.errors(include_url=False)[0]
-            problem = ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"]]))
-        except (OSError, ValueError) as unreadable:
-            problem = str(unreadable)
-        listing = datm("runs", runs_dir=folder.parent)
-        raise RunError(f"{path} is damaged: {problem}", listing) from None
+            return validated(cls, parse_json(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as problem:
+            listing = datm("runs", runs_dir=folder.parent)
+            raise RunError(f"{path} is damaged: {problem}", listing) from None

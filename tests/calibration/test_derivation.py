@@ -11,7 +11,8 @@ import pytest
 
 from datm_engine.calibration import derivation
 from datm_engine.compute.runtime import Runtime
-from datm_engine.experts.learning_curves import read_learning_curves
+from datm_engine.experts.learning_curves import LearningCurves
+from datm_engine.files import validated
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs.directory import Run
 from datm_engine.runs.events import Evaluated, Event, Matched, MeasurementProgress, SettingDerived
@@ -67,7 +68,7 @@ def test_what_is_derived_is_stated_kept_and_used(
     assert facts.derive == []
     derived = facts.derived["distill.syn_steps"]
     assert (derived.value, derived.reason) == (now["syn_steps"], history["syn_steps"].reason)
-    assert read_learning_curves(facts.course).epochs == config.snapshot_epochs
+    assert validated(LearningCurves, facts.learning_curves).epochs == config.snapshot_epochs
     matched = [event for event in seen if isinstance(event, Matched)]
     assert {event.final_upper for event in matched} == {now["max_start_epoch"]}
     (random,) = (e for e in seen if isinstance(e, Evaluated) and e.set == "random")
@@ -89,7 +90,7 @@ def test_without_held_out_images_the_training_images_judge(
     config = make_config(dataset={"validation": 0.0}, evaluate={"selection": "last", "against": []})
     run, seen = road(config, folders, list(DERIVABLE), cpu)
     assert 0 <= run.manifest().random <= 100
-    assert read_learning_curves(run.manifest().course).held_out is None
+    assert run.manifest().learning_curves["held_out"] is None
     assert not [event for event in seen if isinstance(event, Evaluated) and event.set == "random"]
 
 

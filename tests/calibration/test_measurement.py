@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,9 @@ from datm_engine.compute.ranks import Ranks
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import Part, PreparedData
 from datm_engine.errors import FileError, Stopped
-from datm_engine.experts.learning_curves import LearningCurves, read_learning_curves
+from datm_engine.experts.learning_curves import LearningCurves
 from datm_engine.experts.trajectories import ExpertSet
+from datm_engine.files import validated
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.events import MeasurementProgress
 from datm_engine.settings.config import Config
@@ -203,9 +204,9 @@ def test_experts_that_are_missing(data: PreparedData, experts: ExpertSet, cpu: R
 
 def test_a_course_goes_through_json(data: PreparedData, experts: ExpertSet, cpu: Runtime) -> None:
     _, course = measured(data, experts, cpu)
-    assert read_learning_curves(json.loads(json.dumps(course.facts()))) == course
+    assert validated(LearningCurves, json.loads(json.dumps(asdict(course)))) == course
     alone = replace(course, held_out=None)
-    assert read_learning_curves(json.loads(json.dumps({**alone.facts(), "newer": 1}))) == alone
+    assert validated(LearningCurves, json.loads(json.dumps({**asdict(alone), "newer": 1}))) == alone
 
 
 @pytest.mark.parametrize(
@@ -227,12 +228,12 @@ def test_a_course_goes_through_json(data: PreparedData, experts: ExpertSet, cpu:
 def test_what_is_no_course_is_refused(wrong: dict[str, Any]) -> None:
     three, two = (1.0, 2.0, 3.0), (1.0, 2.0)
     course = LearningCurves(three, three, None, three, three, two, two, experts=1, images=9)
-    assert read_learning_curves(course.facts()) == course
-    with pytest.raises(ValueError, match="learning curves of experts"):
-        read_learning_curves({**course.facts(), **wrong})
-    for facts in (None, [], {k: v for k, v in course.facts().items() if k not in wrong}):
-        with pytest.raises(ValueError, match="learning curves of experts"):
-            read_learning_curves(facts)
+    assert validated(LearningCurves, asdict(course)) == course
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))}|different lengths"):
+        validated(LearningCurves, {**asdict(course), **wrong})
+    for facts in (None, [], {k: v for k, v in asdict(course).items() if k not in wrong}):
+        with pytest.raises(ValueError, match=r"JSON object|required"):
+            validated(LearningCurves, facts)
 
 
 def measure_on(ranks: Ranks, folder: Path) -> None:
@@ -247,7 +248,7 @@ def measure_on(ranks: Ranks, folder: Path) -> None:
             measure_learning_curves, settings(count), given["data"], experts, linear(), on
         )[1]
 
-    facts = [found(3).facts(), found(1).facts()]
+    facts = [asdict(found(3)), asdict(found(1))]
     (folder / f"{ranks.rank}.json").write_text(json.dumps(facts))
     with pytest.raises(Stopped):
         found(3, replace(on, stop=lambda: ranks.rank == 1))
@@ -264,4 +265,4 @@ def test_two_ranks_find_what_one_does(
     ]
     for rank in range(2):
         facts = json.loads((tmp_path / f"{rank}.json").read_text())
-        assert [read_learning_curves(each) for each in facts] == expected
+        assert [validated(LearningCurves, each) for each in facts] == expected

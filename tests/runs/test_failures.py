@@ -134,5 +134,5 @@ def test_a_damaged_manifest(run: Run) -> None:
     with pytest.raises(RunError, match="is damaged"):
         run.manifest()
     (run.path / "run.json").write_text("[]")
-    with pytest.raises(RunError, match="valid dictionary"):
+    with pytest.raises(RunError, match="JSON object"):
         run.manifest()

@@ -14,7 +14,8 @@ from rich.console import Console
 from datm_cli.text.expert_report import ExpertReport, shown_epochs
 from datm_engine.compute.ranks import Ranks
 from datm_engine.errors import ConfigError
-from datm_engine.experts.learning_curves import LearningCurves, read_learning_curves
+from datm_engine.experts.learning_curves import LearningCurves
+from datm_engine.files import validated
 from datm_engine.hints import HELP
 from datm_engine.runs.directory import Run
 from datm_engine.settings.config import Config
@@ -156,7 +157,7 @@ def test_experts_are_looked_at_and_never_trained(datm: Datm, settings: Path) -> 
     assert (result["folder"], result["experts"], result["epochs"]) == (str(folder), 2, 4)
     assert result["window"]["max_start_epoch"] == 3
     assert result["window"]["last_epoch"] == 3
-    measured = read_learning_curves(result["course"])
+    measured = validated(LearningCurves, result["course"])
     assert (measured.experts, measured.epochs, measured.expert_epochs) == (2, 4, 1)
     assert result["words"] in " ".join(shown.out.split())
 
@@ -172,7 +173,7 @@ def test_a_window_that_is_to_be_derived_is_shown_as_a_run_would_have_it(datm: Da
     distill = Run.open(Path("runs"), "digits-ipc3").config().distill
     window = {key: result["window"][key] for key in WINDOW}
     assert window == {key: getattr(distill, key) for key in WINDOW}
-    assert read_learning_curves(result["course"]).expert_epochs == distill.expert_epochs
+    assert validated(LearningCurves, result["course"]).expert_epochs == distill.expert_epochs
     shown = datm("experts", *words, "--inspect")
     assert "distill.max_start_epoch = " in shown.err, "with its reason"
 

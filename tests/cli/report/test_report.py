@@ -6,6 +6,7 @@ import base64
 import io
 import re
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -125,15 +126,15 @@ def test_what_was_derived_has_its_reason_and_the_experts_their_course(
     loss = tuple(3.0 - epoch / 4 for epoch in range(11))
     known = LearningCurves(loss, learned, None, learned, learned, (1.0,) * 10, (1.5,) * 9, 2, 600)
     derived = {"distill.syn_steps": {"value": 7, "reason": EVIL}}
-    run.update(course=known.facts(), derived=derived)
+    run.update(learning_curves=asdict(known), derived=derived)
     whole = page_of(datm)
     read = Reader(whole)
     assert "Experts and window" in read.text
     assert "How far experts move" in read.text
     assert re.search(r"syn_steps \d+ " + re.escape(EVIL), read.text)
     assert EVIL not in whole
-    run.update(course={"loss": 3})
-    assert_two_lines(datm("report", "demo"), 1, "learning curves of experts: ", "datm runs")
+    run.update(learning_curves={"loss": 3})
+    assert_two_lines(datm("report", "demo"), 1, "learning_curves: loss: ", "datm runs")
 
 
 def test_images_stand_beside_their_starts(datm: Datm, tmp_path: Path) -> None:
