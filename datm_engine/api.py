@@ -39,7 +39,9 @@ def distill(
     run, as it happens. Settings, folders and results are those of `datm distill`. Raises DatmError.
     """
     values = {"dataset.name": str(dataset), "distill.ipc": ipc, **(settings or {})}
-    layers = [_layer(key, value) for key, value in values.items()]
+    if odd := [key for key in values if "." not in key]:
+        raise ConfigError(f"settings: {odd[0]!r} is not of the form table.key", HELP)
+    layers = [Layer(nested(values), SettingOrigin(Source.OPTION, "settings"))]
     folders = Folders(runs=Path(runs_dir))
     resolved = resolve(Request(layers, preset), lambda name: describe(name, folders.data))
     runtime = start(work=run_work(resolved.config, resolved.shape))
@@ -52,12 +54,6 @@ def distill(
     ):
         make_distilled_set(run.config(), run, folders, runtime, emit=emit)
     return run
-
-
-def _layer(key: str, value: Any) -> Layer:
-    if "." not in key:
-        raise ConfigError(f"settings: {key!r} is not of the form table.key", HELP)
-    return Layer(nested({key: value}), SettingOrigin(Source.OPTION, f"settings[{key!r}]"))
 
 
 def create_run(
