@@ -66,12 +66,12 @@ class DatasetDescription(Protocol):
 class Request:
     """What settings are resolved from.
 
-    stated: layers of settings, the stronger last; `dataset.name` and `distill.ipc` among them also
-    choose the preset. no_calibration: the reason why nothing may be derived from the experts, if
-    there is one.
+    layers: settings that are stated, the stronger last; `dataset.name` and `distill.ipc` among them
+    also choose the preset. no_calibration: the reason why nothing may be derived from the experts,
+    if there is one.
     """
 
-    stated: Sequence[Layer] = ()
+    layers: Sequence[Layer] = ()
     preset: str | None = None
     method: str | None = None
     window: str | None = None
@@ -88,7 +88,7 @@ class Request:
     def tables(self) -> Tables:
         """All layers in one."""
         merged: Tables = {}
-        for layer in self.stated:
+        for layer in self.layers:
             merged = overlay(merged, layer.tables)
         return merged
 
@@ -134,7 +134,6 @@ def resolve(request: Request, describe: Callable[[str], DatasetDescription]) -> 
 
     Raises ConfigError for settings that cannot be, and what `describe` raises.
     """
-    over = request.tables
     dataset, ipc = request.value("dataset", "name", str), request.value("distill", "ipc", int)
     if dataset is None and request.preset is None:
         dataset = DEFAULT_DATASET
@@ -150,14 +149,14 @@ def resolve(request: Request, describe: Callable[[str], DatasetDescription]) -> 
         chosen = with_method(chosen, request.method, iterations)
     if chosen.derive:
         chosen = _before_experts(chosen, request, described)
-    for layer in request.stated:
+    for layer in request.layers:
         chosen = chosen.over(layer.tables, layer.origin)
     if dataset is not None:  # a path is absolute in the configuration
         name: Tables = {"dataset": {"name": dataset}}
         chosen = replace(chosen, tables=overlay(chosen.tables, name))
     chosen = replace(chosen, tables=_within_epochs(chosen))
 
-    files = [one.origin.detail for one in request.stated if one.origin.source is Source.FILE]
+    files = [one.origin.detail for one in request.layers if one.origin.source is Source.FILE]
     source = ", ".join([chosen.source, *files])
     if request.window is not None:
         chosen = chosen.over(
@@ -179,7 +178,7 @@ def resolve(request: Request, describe: Callable[[str], DatasetDescription]) -> 
         files=tuple(files),
         window=request.window,
         origins=origins,
-        notes=tuple(note for note in chosen.notes if note.key not in flattened(over)),
+        notes=tuple(note for note in chosen.notes if note.key not in flattened(request.tables)),
         derive=chosen.derive,
         shape=shape,
     )
@@ -189,16 +188,15 @@ def _before_experts(
     chosen: ChosenSettings, request: Request, described: DatasetDescription | None
 ) -> ChosenSettings:
     """The experts' own settings, by rules; and which keys are left to calibration."""
-    over, window = request.tables, request.window
-    stated = overlay(chosen.tables, over)
-    iterations = stated["distill"]["iterations"]  # if no number, refused when it is built
-    follows_window = stated["experts"]["epochs"] == "window"
+    tables = overlay(chosen.tables, request.tables)
+    iterations = tables["distill"]["iterations"]  # if no number, refused when it is built
+    follows_window = tables["experts"]["epochs"] == "window"
     if isinstance(iterations, int) and not (follows_window and request.no_calibration):
         images = None
         if described is not None and not described.is_built_in:
-            named = stated["dataset"] | {"name": described.name}
+            stated = tables["dataset"] | {"name": described.name}
             try:
-                settings = DatasetConfig.model_validate(named, strict=False)
+                settings = DatasetConfig.model_validate(stated, strict=False)
             except ValueError:
                 pass  # reported with all other problems when the configuration is built
             else:
@@ -207,10 +205,10 @@ def _before_experts(
     if request.no_calibration is not None:
         note = Note(request.no_calibration)
         return replace(chosen, derive=(), notes=(*chosen.notes, note))
-    held = {*over.get("distill", {}), *(WINDOW if window is not None else ())}
-    if stated["distill"]["labels"] == "hard":
-        held.add("lr_labels")  # hard labels are not learned
-    derive = tuple(key for key in chosen.derive if key not in held)
+    stated_keys = {*request.tables.get("distill", {}), *(WINDOW if request.window else ())}
+    if tables["distill"]["labels"] == "hard":
+        stated_keys.add("lr_labels")  # hard labels are not learned
+    derive = tuple(key for key in chosen.derive if key not in stated_keys)
     notes = chosen.notes
     if derive:
         keys = _ALL_DERIVABLE if derive == DERIVABLE else ", ".join(f"distill.{k}" for k in derive)
@@ -238,13 +236,13 @@ def _within_epochs(chosen: ChosenSettings) -> Tables:
     """The tables, with provisional values of the window kept within the experts' epochs."""
     tables, derive = chosen.tables, chosen.derive
     epochs, distill = tables["experts"].get("epochs"), tables["distill"]
-    apart = distill["expert_epochs"]
-    if not (derive and isinstance(epochs, int) and isinstance(apart, int)):
-        return tables  # of another type than they are: refused when the configuration is built
-    latest = max(1, epochs - apart + 1)
-    bounds: dict[str, Any] = {
-        key: min(distill[key], most)
-        for key, most in zip(WINDOW[:3], (latest - 1, latest, latest), strict=True)
+    m = distill["expert_epochs"]
+    if not (derive and isinstance(epochs, int) and isinstance(m, int)):
+        return tables  # values of another type are refused when the configuration is built
+    latest = max(1, epochs - m + 1)
+    bounds: Tables = {
+        key: min(distill[key], bound)
+        for key, bound in zip(WINDOW[:3], (latest - 1, latest, latest), strict=True)
         if key in derive
     }
     return overlay(tables, {"distill": bounds})
@@ -255,25 +253,23 @@ def _window(tables: Tables, source: str, request: Request) -> Tables:
 
     Raises ConfigError for an unknown window, and where an option states part of one too.
     """
-    named = [name for name in THIRDS if name == request.window]
-    if not named:
+    part = next((name for name in THIRDS if name == request.window), None)
+    if part is None:
         raise ConfigError(
             f"there is no window {request.window}; there are {', '.join(THIRDS)}",
             Setting("window", THIRDS[0]),
         )
-    for layer in request.stated:
-        if layer.origin.source is Source.OPTION:
-            for key in WINDOW:
-                if key in layer.tables.get("distill", {}):
-                    raise ConfigError(
-                        f"distill.{key} is given twice: by itself and by the window {named[0]}",
-                        Setting(f"distill.{key}"),
-                    )
+    options = [layer for layer in request.layers if layer.origin.source is Source.OPTION]
+    for key in (f"distill.{key}" for key in WINDOW):
+        if any(key in flattened(layer.tables) for layer in options):
+            raise ConfigError(
+                f"{key} is given twice: by itself and by the window {part}", Setting(key)
+            )
     follows = tables["experts"].get("epochs") == "window"
     # Where experts have epochs of their own, the preset's window may be beyond them.
     config = build(tables if follows else overlay(tables, _fixed(0, 1, 1)), source)
     epochs = config.snapshot_epochs
-    window = _fixed(*third(epochs, config.distill.expert_epochs, named[0]))
+    window = _fixed(*third(epochs, config.distill.expert_epochs, part))
     return overlay(window, {"experts": {"epochs": epochs}}) if follows else window
 
 
