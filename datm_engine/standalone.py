@@ -12,7 +12,7 @@ from datm_engine.calibration.derivation import derive_window
 from datm_engine.calibration.measurement import measure_learning_curves
 from datm_engine.compute.out_of_memory import half, oom_as_error
 from datm_engine.compute.runtime import Runtime
-from datm_engine.errors import DataError, Setting, Stopped
+from datm_engine.errors import Stopped
 from datm_engine.evaluation.evaluate import Evaluation
 from datm_engine.evaluation.expert_baselines import BY_EXPERTS
 from datm_engine.experts.learning_curves import LearningCurves
@@ -90,13 +90,7 @@ def evaluate_again(
     if config.evaluate.mirrored:
         emit(Noted(text=MIRRORED))
     data = load_dataset(config, folders, runtime, first.preprocessing, emit=emit)
-    expected = (len(first.class_names), tuple(first.images.shape[1:]))
-    if expected != (data.classes, data.shape):
-        raise DataError(
-            f"the distilled set is for {expected[0]} classes of images {expected[1]}, and "
-            f"{data.name} has {data.classes} of {data.shape}",
-            Setting("dataset"),
-        )
+    data.check_fits("the distilled set is", len(first.class_names), first.images)
     baselines = None
     if set(config.evaluate.against) & set(BY_EXPERTS):
         network = expert_network(config, data, seed=0, runtime=runtime)

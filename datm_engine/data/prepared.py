@@ -46,6 +46,16 @@ class PreparedData:
     def classes(self) -> int:
         return len(self.class_names)
 
+    def check_fits(self, what: str, classes: int, images: Tensor) -> None:
+        """Raise DataError unless `what`, with so many classes and with `images` [n, …], fits."""
+        shape = tuple(images.shape[1:])
+        if (classes, shape) != (self.classes, self.shape):
+            raise DataError(
+                f"{what} for {classes} classes of images {shape}, and {self.name} has "
+                f"{self.classes} of {self.shape}",
+                Setting("dataset"),
+            )
+
 
 def prepare(
     settings: DatasetConfig,

@@ -16,7 +16,7 @@ from torch import Tensor
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import prepare
 from datm_engine.data.preprocessing import Normalization, Unknown, to_unit
-from datm_engine.errors import ConfigError, DataError, Setting
+from datm_engine.errors import ConfigError, Setting
 from datm_engine.interop.tensor_files import ForeignSet
 from datm_engine.runs.events import Emit, Noted
 from datm_engine.settings.config import Config
@@ -52,13 +52,7 @@ def with_dataset(
         published = Normalization(*map(torch.tensor, PUBLISHED[config.dataset.name]))
     # Loads all training images: the whitening is fitted on them.
     data = prepare(config.dataset, data_dir, runtime, published, emit=emit)
-    theirs = (foreign.classes, tuple(foreign.images.shape[1:]))
-    if theirs != (data.classes, data.shape):
-        raise DataError(
-            f"the files are for {theirs[0]} classes of images {theirs[1]}, and {data.name} has "
-            f"{data.classes} of {data.shape}",
-            Setting("dataset"),
-        )
+    data.check_fits("the files are", foreign.classes, foreign.images)
     fitted = f"fitted on {len(data.train):,} training images"
     if data.preprocessing.kind == "zca":
         how = f"whitened, ε = {config.dataset.zca_regularization:g}, {fitted}"
