@@ -125,8 +125,8 @@ def _cost(on: Runtime, settings: Resolved, data_dir: Path, as_json: bool) -> Cos
     from datm_cli.text.progress import reader
     from datm_engine.calibration.cost import estimate
     from datm_engine.data import datasets
-    from datm_engine.data.built_in import BuiltIn
     from datm_engine.data.description import remaining
+    from datm_engine.data.image_sets import TrainingLabels
     from datm_engine.settings.image_size import at_resolution
 
     config, dataset = settings.config, settings.config.dataset
@@ -135,8 +135,8 @@ def _cost(on: Runtime, settings: Resolved, data_dir: Path, as_json: bool) -> Cos
     # Where only decoding shows it: colour images of 32×32.
     size = (shape.channels or 3, shape.height or 32, shape.width or 32)
     known = datasets.training_labels(dataset.name, data_dir=data_dir)
-    each = (_ASSUMED // shape.classes,) * shape.classes
-    images = remaining(known or BuiltIn(shape, each).training_labels, dataset).total
+    assumed = TrainingLabels.of_counts((_ASSUMED // shape.classes,) * shape.classes)
+    images = int(remaining(known or assumed, dataset).sum())
     with reader(output.remarks(), silent=as_json) as screen:
         stages = estimate(config, size, shape.classes, images, on, emit=screen.read)
     return Cost(settings.source, images, known is None, stages)

@@ -1,12 +1,11 @@
 """Built-in datasets: scikit-learn's digits, torchvision's downloads and Tiny-ImageNet.
 
-A new one gets an entry in `BUILT_IN` and, if torchvision downloads it, in `_DOWNLOADS`.
+A new one gets an entry in `BUILT_IN`.
 """
 
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -28,69 +27,58 @@ from datm_engine.settings.image_size import Shape
 
 @dataclass(frozen=True)
 class BuiltIn:
-    """Shape of a built-in dataset and its number of training images in each class."""
+    """A built-in dataset: its shape, and its number of training images in each class.
+
+    Those that torchvision downloads state its class, and the files to fetch by hand where there is
+    no network: `files` of `site` into `folder` of the data folder.
+    """
 
     shape: Shape
     train: tuple[int, ...]
-
-    @property
-    def training_labels(self) -> TrainingLabels:
-        """Return as many labels of each class as the dataset has, in another order."""
-        labels = torch.arange(len(self.train)).repeat_interleave(torch.tensor(self.train))
-        return TrainingLabels(tuple(map(str, range(len(self.train)))), labels, True, False)
-
-
-BUILT_IN: Mapping[str, BuiltIn] = {
-    "digits": BuiltIn(Shape(10, 1, 8, 8), (142, 146, 142, 146, 145, 146, 145, 143, 139, 144)),
-    "cifar10": BuiltIn(Shape(10, 3, 32, 32), (5_000,) * 10),
-    "cifar100": BuiltIn(Shape(100, 3, 32, 32), (500,) * 100),
-    "svhn": BuiltIn(
-        Shape(10, 3, 32, 32),
-        (4_948, 13_861, 10_585, 8_497, 7_458, 6_882, 5_727, 5_595, 5_045, 4_659),
-    ),
-    "mnist": BuiltIn(
-        Shape(10, 1, 28, 28),
-        (5_923, 6_742, 5_958, 6_131, 5_842, 5_421, 5_918, 6_265, 5_851, 5_949),
-    ),
-    "fashionmnist": BuiltIn(Shape(10, 1, 28, 28), (6_000,) * 10),
-    "tinyimagenet": BuiltIn(Shape(200, 3, 64, 64), (500,) * 200),
-}
-
-
-@dataclass(frozen=True)
-class _Download:
-    """A dataset of torchvision, and the files to fetch by hand where there is no network."""
-
-    kind: str
-    site: str
-    files: tuple[str, ...]
+    torchvision_class: str = ""
+    site: str = ""
+    files: tuple[str, ...] = ()
     folder: str = "."
 
 
+_TORONTO = "https://www.cs.toronto.edu/~kriz/"
 _MNIST_FILES = tuple(
     f"{part}-{what}-ubyte.gz"
     for part in ("train", "t10k")
     for what in ("images-idx3", "labels-idx1")
 )
-_DOWNLOADS = {
-    "cifar10": _Download(
-        "CIFAR10", "https://www.cs.toronto.edu/~kriz/", ("cifar-10-python.tar.gz",)
+BUILT_IN: Mapping[str, BuiltIn] = {
+    "digits": BuiltIn(Shape(10, 1, 8, 8), (142, 146, 142, 146, 145, 146, 145, 143, 139, 144)),
+    "cifar10": BuiltIn(
+        Shape(10, 3, 32, 32), (5_000,) * 10, "CIFAR10", _TORONTO, ("cifar-10-python.tar.gz",)
     ),
-    "cifar100": _Download(
-        "CIFAR100", "https://www.cs.toronto.edu/~kriz/", ("cifar-100-python.tar.gz",)
+    "cifar100": BuiltIn(
+        Shape(100, 3, 32, 32), (500,) * 100, "CIFAR100", _TORONTO, ("cifar-100-python.tar.gz",)
     ),
-    "svhn": _Download(
-        "SVHN", "http://ufldl.stanford.edu/housenumbers/", ("train_32x32.mat", "test_32x32.mat")
+    "svhn": BuiltIn(
+        Shape(10, 3, 32, 32),
+        (4_948, 13_861, 10_585, 8_497, 7_458, 6_882, 5_727, 5_595, 5_045, 4_659),
+        "SVHN",
+        "http://ufldl.stanford.edu/housenumbers/",
+        ("train_32x32.mat", "test_32x32.mat"),
     ),
-    "mnist": _Download(
-        "MNIST", "https://ossci-datasets.s3.amazonaws.com/mnist/", _MNIST_FILES, "MNIST/raw"
+    "mnist": BuiltIn(
+        Shape(10, 1, 28, 28),
+        (5_923, 6_742, 5_958, 6_131, 5_842, 5_421, 5_918, 6_265, 5_851, 5_949),
+        "MNIST",
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        _MNIST_FILES,
+        "MNIST/raw",
     ),
-    "fashionmnist": _Download(
+    "fashionmnist": BuiltIn(
+        Shape(10, 1, 28, 28),
+        (6_000,) * 10,
         "FashionMNIST",
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
         _MNIST_FILES,
         "FashionMNIST/raw",
     ),
+    "tinyimagenet": BuiltIn(Shape(200, 3, 64, 64), (500,) * 200),
 }
 _TINYIMAGENET = "tiny-imagenet-200"  # the folder of its archive
 _DIGITS = tuple(str(digit) for digit in range(10))
@@ -109,25 +97,31 @@ class BuiltInDataset(DatasetSource):
         """Load all images; torchvision downloads what is missing."""
         if self.name == "digits":
             return _digits()
-        if self.name in _DOWNLOADS:
+        if BUILT_IN[self.name].torchvision_class:
             return _torchvision(self.name, self.data_dir, emit=emit)
         folder = self.data_dir / _TINYIMAGENET
-        _require_tinyimagenet(folder, self.data_dir)
+        if not folder.is_dir():
+            raise DataError(
+                f"tinyimagenet is not at {folder}",
+                "wget http://cs231n.stanford.edu/tiny-imagenet-200.zip && "
+                + command("unzip", "-q", "tiny-imagenet-200.zip", "-d", self.data_dir),
+            )
         return ImageFolderReader(folder).load(options, emit=emit)
 
     def shape(self) -> Shape:
         return BUILT_IN[self.name].shape
 
     def training_labels(self) -> TrainingLabels:
-        return BUILT_IN[self.name].training_labels
+        """Return as many labels of each class as the dataset has, in another order."""
+        return TrainingLabels.of_counts(BUILT_IN[self.name].train)
 
 
 def is_here(name: str, data_dir: Path) -> bool:
     """Return whether loading a built-in dataset downloads nothing."""
-    if name not in _DOWNLOADS:
+    known = BUILT_IN[name]
+    if not known.files:
         return name == "digits" or (data_dir / _TINYIMAGENET).is_dir()
-    download = _DOWNLOADS[name]
-    paths = [data_dir / download.folder / file for file in download.files]
+    paths = [data_dir / known.folder / file for file in known.files]
     return all(path.is_file() or path.with_suffix("").is_file() for path in paths)
 
 
@@ -137,19 +131,18 @@ def _digits() -> FullSet:
 
     digits = load_digits()
     grey = torch.from_numpy(digits.images)[:, None]  # [n, 1, 8, 8], 0 to 16
-    images = (grey * 255 / 16).round().to(torch.uint8)
     labels = torch.from_numpy(digits.target).to(torch.int64)
+    every = ImageSet((grey * 255 / 16).round().to(torch.uint8), labels)
     ranks = ranks_within_class(labels, generator(0, "test images of digits"))
     held_out = ranks < (torch.bincount(labels) * 0.2).round()[labels]
-    everything = ImageSet(images, labels)
-    return FullSet(_DIGITS, everything.subset(~held_out), everything.subset(held_out))
+    return FullSet(_DIGITS, {"train": every.subset(~held_out), "test": every.subset(held_out)})
 
 
 def _torchvision(name: str, data_dir: Path, *, emit: Emit) -> FullSet:
     """Load a dataset with torchvision, which downloads and checks its files."""
     import torchvision.datasets
 
-    kind = getattr(torchvision.datasets, _DOWNLOADS[name].kind)
+    kind = getattr(torchvision.datasets, BUILT_IN[name].torchvision_class)
     parts = []
     for done, part in enumerate(("train", "test")):
         emit(DatasetProgress(what=f"fetching {name}", done=done, total=2))
@@ -160,7 +153,7 @@ def _torchvision(name: str, data_dir: Path, *, emit: Emit) -> FullSet:
             raise _unavailable(name, data_dir, problem) from None
     emit(DatasetProgress(what=f"fetching {name}", done=2, total=2))
     names = _DIGITS if name in ("svhn", "mnist") else tuple(parts[0].classes)
-    return FullSet(names, *(from_torchvision(part) for part in parts))
+    return from_torchvision(names, *parts)
 
 
 def _unavailable(name: str, data_dir: Path, problem: Exception) -> DataError:
@@ -169,19 +162,10 @@ def _unavailable(name: str, data_dir: Path, problem: Exception) -> DataError:
             f"{name} cannot be stored in {data_dir}: {problem.strerror}; --data-dir names another",
             remedy(problem, data_dir, "data_dir"),
         )
-    download = _DOWNLOADS[name]
-    folder = data_dir / download.folder
+    known = BUILT_IN[name]
+    folder = data_dir / known.folder
     reason = " ".join(str(problem).split()) or type(problem).__name__
     return DataError(
         f"{name} could be neither fetched into {folder} nor read there: {reason}",
-        command("wget", "-N", "-P", folder, *(download.site + file for file in download.files)),
+        command("wget", "-N", "-P", folder, *(known.site + file for file in known.files)),
     )
-
-
-def _require_tinyimagenet(root: Path, data_dir: Path) -> None:
-    if not os.path.isdir(root):
-        raise DataError(
-            f"tinyimagenet is not at {root}",
-            "wget http://cs231n.stanford.edu/tiny-imagenet-200.zip && "
-            + command("unzip", "-q", "tiny-imagenet-200.zip", "-d", data_dir),
-        )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
-from collections.abc import Iterable
+from contextlib import suppress
+from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 
@@ -17,8 +17,7 @@ NAMES = tuple(built_in.BUILT_IN)
 _HUB_PAGE = re.compile(r"(?:https?://)?(?:www\.)?huggingface\.co/datasets/([\w.-]+/[\w.-]+).*")
 _HUB_LIKE = re.compile(r"(?:hf|huggingface)(?:://|[:/])+(?:datasets/)?([\w.-]+/[\w.:-]+)", re.I)
 _OWNER_AND_NAME = re.compile(r"\w[\w.-]*/[\w.-]+")
-_LOOKED_AT = 10_000  # entries of a folder, which may hold a million
-_ALIKE = 0.6  # similarity from which a name is suggested
+_COMPARED = 10_000  # entries of a folder, which may hold a million
 
 
 def locate(name: str) -> Path | None:
@@ -32,52 +31,29 @@ def locate(name: str) -> Path | None:
     if os.path.exists(path):
         return Path(path)
     wrong = f"dataset {name} is neither a path that exists nor one of {', '.join(NAMES)}"
-    raise ConfigError(wrong, _nearest(name, path))
+    raise ConfigError(wrong, _nearest(name, Path(path)))
 
 
-def _nearest(name: str, path: str) -> Fix:
-    """Return the command with the name that is likely meant, or one that lists what exists."""
-    on_hub = _HUB_PAGE.fullmatch(name) or _HUB_LIKE.fullmatch(name)
-    if on_hub:
+def _nearest(name: str, path: Path) -> Fix:
+    """Return the setting of the name that is likely meant, or a command that lists what exists."""
+    if on_hub := _HUB_PAGE.fullmatch(name) or _HUB_LIKE.fullmatch(name):
         return Setting("dataset", f"{hub.PREFIX}{on_hub[1]}")
     # CIFAR-10 and ./cifar10/ mean cifar10.
     plain = re.sub(r"[\s_-]+", "", name.lower().removeprefix("./").rstrip("/"))
-    if plain in NAMES:  # CIFAR-10, fashion_mnist
+    if plain in NAMES:
         return Setting("dataset", plain)
-    folder, _, last = path.rstrip("/").rpartition("/")
-    parent = _existing(Path(folder or ("/" if path.startswith("/") else ".")))
-    is_here = parent == Path(folder or ".") or (path.startswith("/") and not folder)
-    beside = _entries(parent) if is_here and last else []
-    choices = [(_likeness(last, one), str(parent / one)) for one in beside]
-    if "/" not in name:
-        choices += [(_likeness(plain, one), one) for one in NAMES]
-    likeness, best = max(choices, default=(0.0, ""))
-    if likeness >= _ALIKE:
-        return Setting("dataset", best)
-    if _OWNER_AND_NAME.fullmatch(name) and not is_here:
+    folder = next(parent for parent in path.parents or (path,) if os.path.isdir(parent))
+    choices = {} if "/" in name else {known: known for known in NAMES}
+    if folder == path.parent and path.name:
+        with suppress(OSError), os.scandir(folder) as entries:  # unreadable: nothing to suggest
+            beside = [entry.name for entry in islice(entries, _COMPARED)]
+            choices |= {one.lower(): str(folder / one) for one in beside if one[0] != "."}
+    wanted = path.name.lower()
+    alike = get_close_matches(wanted, choices, n=1)
+    if not alike and len(wanted) >= 3:
+        alike = [one for one in choices if one.startswith(wanted)]
+    if alike:
+        return Setting("dataset", choices[alike[0]])
+    if _OWNER_AND_NAME.fullmatch(name) and folder != path.parent:
         return Setting("dataset", f"{hub.PREFIX}{name}")
-    return command("ls", parent) if name.strip() else HELP
-
-
-def _likeness(wanted: str, name: str) -> float:
-    """Return the similarity of two names, 0 to 1, without letter case. A prefix of three letters or
-    more counts as similar."""
-    one, other = wanted.lower(), name.lower()
-    ratio = difflib.SequenceMatcher(None, one, other).ratio()
-    return max(ratio, 0.7) if len(one) >= 3 and other.startswith(one) else ratio
-
-
-def _entries(folder: Path) -> Iterable[str]:
-    """Return the names of folders and files that are not hidden."""
-    try:
-        with os.scandir(folder) as entries:
-            return [entry.name for entry in islice(entries, _LOOKED_AT) if entry.name[0] != "."]
-    except OSError:
-        return []
-
-
-def _existing(folder: Path) -> Path:
-    """Return the nearest parent folder that exists."""
-    return next(
-        (parent for parent in (folder, *folder.parents) if os.path.isdir(parent)), Path(".")
-    )
+    return command("ls", folder) if name.strip() else HELP

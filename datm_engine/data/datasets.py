@@ -98,77 +98,61 @@ def _source(name: str, data_dir: Path, *, emit: Emit = ignore) -> DatasetSource:
     """Return the source of a dataset. Archives are unpacked first."""
     path = dataset_names.locate(name)
     if path is None:
-        if name.startswith(hub.PREFIX):
-            return hub.HubDataset(name, data_dir)
-        return built_in.BuiltInDataset(name, data_dir)
+        is_hub = name.startswith(hub.PREFIX)
+        return (hub.HubDataset if is_hub else built_in.BuiltInDataset)(name, data_dir)
     if archives.is_archive(path):
         path = archives.unpacked(path, data_dir, emit=emit)
     return registry.reader_of(path)
 
 
 def _resized(full: FullSet, size: Size, what: str, *, emit: Emit) -> FullSet:
-    """Resize all parts, which images that were decoded at this size do not need."""
-    parts = [part for part in (full.train, full.test, full.validation) if part is not None]
+    """Resize all parts. Images that were decoded at this size are returned as they are."""
     width, height = size
-    if full.train.images.shape[2:] == (height, width):
+    if full.parts["train"].images.shape[2:] == (height, width):
         return full
-    images = torch.cat([part.images for part in parts])
-    resized = iter(resize(images, size, what, emit=emit).split([len(part) for part in parts]))
-    train, test, validation = (
-        None if part is None else ImageSet(next(resized), part.labels)
-        for part in (full.train, full.test, full.validation)
-    )
-    assert train is not None
-    return FullSet(full.class_names, train, test, validation)
+    images = torch.cat([part.images for part in full.parts.values()])
+    resized = resize(images, size, what, emit=emit)
+    of_parts = resized.split([len(part) for part in full.parts.values()])
+    pairs = zip(full.parts.items(), of_parts, strict=True)
+    parts = {name: ImageSet(pixels, part.labels) for (name, part), pixels in pairs}
+    return FullSet(full.class_names, parts)
 
 
 def _split(name: str, full: FullSet, settings: DatasetConfig, *, emit: Emit) -> RealData:
     """Choose the training images, and hold out the parts that the dataset does not have."""
-    train_images = settings.train_images
-    classes = len(full.class_names)
-    if train_images != "all" and train_images < classes:
+    wanted, classes, every = settings.train_images, len(full.class_names), full.parts["train"]
+    if wanted != "all" and wanted < classes:
         raise ConfigError(
-            f"{train_images} training images are fewer than the {classes} classes of {name}",
+            f"{wanted} training images are fewer than the {classes} classes of {name}",
             Setting("dataset.train_images", classes),
         )
-    train, held, tested = splitting.split(
-        full.train.labels,
-        settings,
-        has_validation=full.validation is not None,
-        has_test=full.test is not None,
-    )
-    if full.test is None:
-        emit(_held_out_test(name, len(tested), len(full.train), settings.test))
-    available = len(full.train) - len(tested)
-    if train_images != "all" and train_images > available:
-        text = f"{name} has {available} training images, not {train_images}; all are used"
-        emit(Noted(text=text))
-    if full.validation is not None:
-        emit(
-            Noted(
-                text=f"{name} has a validation part of {len(full.validation):,} images: it is "
-                "used, and dataset.validation is not applied"
-            )
+    train, held, tested = splitting.split(every.labels, settings, full.parts)
+    available = len(every) - len(tested)
+    validation = full.parts.get("validation")
+    notes = []
+    if "test" not in full.parts:
+        lacks = f"{name} has no labelled test part"
+        if not len(tested):
+            raise DataError(f"{lacks}, and one image a class: none can be held out", HELP)
+        notes.append(
+            f"{lacks}: {len(tested):,} of {len(every):,} images, {settings.test:.0%} of each "
+            "class, are held out as one (dataset.test, dataset.seed)"
+        )
+    if wanted != "all" and wanted > available:
+        notes.append(f"{name} has {available} training images, not {wanted}; all are used")
+    if validation is not None:
+        notes.append(
+            f"{name} has a validation part of {len(validation):,} images: it is used, and "
+            "dataset.validation is not applied"
         )
     elif settings.validation > 0 and not len(held):
-        emit(Noted(text=f"{name} has one training image a class: none is held out for validation"))
+        notes.append(f"{name} has one training image a class: none is held out for validation")
+    for text in notes:
+        emit(Noted(text=text))
     # train, validation, test: `digest` covers them in this order.
     parts = (
-        full.train.subset(train),
-        full.train.subset(held) if full.validation is None else full.validation,
-        full.train.subset(tested) if full.test is None else full.test,
+        every.subset(train),
+        every.subset(held) if validation is None else validation,
+        full.parts["test"] if "test" in full.parts else every.subset(tested),
     )
     return RealData(name, full.class_names, *parts, digest(full.class_names, *parts))
-
-
-def _held_out_test(name: str, count: int, images: int, share: float) -> Noted:
-    """Raises DataError where nothing could be held out."""
-    if not count:
-        raise DataError(
-            f"{name} has no labelled test part, and one image a class: none can be held out",
-            HELP,
-        )
-    return Noted(
-        text=f"{name} has no labelled test part: {count:,} of {images:,} images, {share:.0%} of "
-        "each class, are held out as one (dataset.test, dataset.seed)"
-    )

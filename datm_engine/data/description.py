@@ -34,12 +34,12 @@ class Description:
     def training_images(self, settings: DatasetConfig) -> int | None:
         """How many images these settings leave to train on; None for a dataset of the Hub."""
         known = datasets.training_labels(self.name, data_dir=self.data_dir)
-        return None if known is None else max(1, remaining(known, settings).total)
+        return None if known is None else max(1, int(remaining(known, settings).sum()))
 
     def has_validation(self) -> bool | None:
         """Whether it has a validation part; None for a dataset of the Hub."""
         known = datasets.training_labels(self.name, data_dir=self.data_dir)
-        return None if known is None else known.has_validation
+        return None if known is None else "validation" in known.parts
 
 
 def describe(dataset: str, data_dir: Path) -> Description:
@@ -58,25 +58,13 @@ def full_name(dataset: str) -> str:
     return str(Path(dataset).resolve())
 
 
-@dataclass(frozen=True)
-class Remaining:
-    """How many training images of each class the settings leave, int64 [classes]."""
+def remaining(known: TrainingLabels, settings: DatasetConfig) -> Tensor:
+    """Count the training images of each class that the settings leave, int64 [classes].
 
-    class_names: tuple[str, ...]
-    counts: Tensor
-
-    @property
-    def total(self) -> int:
-        return int(self.counts.sum())
-
-
-def remaining(known: TrainingLabels, settings: DatasetConfig) -> Remaining:
-    """Count what `datasets.load` leaves for training, apart from images that are damaged."""
-    used, _, _ = splitting.split(
-        known.labels, settings, has_validation=known.has_validation, has_test=known.has_test
-    )
-    counts = known.labels[used].bincount(minlength=len(known.class_names))
-    return Remaining(known.class_names, counts)
+    It is what `datasets.load` leaves for training, apart from images that are damaged.
+    """
+    used, _, _ = splitting.split(known.labels, settings, known.parts)
+    return known.labels[used].bincount(minlength=len(known.class_names))
 
 
 def smallest_class(settings: DatasetConfig, data_dir: Path) -> tuple[str, int] | None:
@@ -91,7 +79,7 @@ def smallest_class(settings: DatasetConfig, data_dir: Path) -> tuple[str, int] |
         return None
     if known is None:
         return None
-    left = remaining(known, settings)
-    fewest = int(left.counts.argmin())
-    name = f"class {left.class_names[fewest]}" if path else f"a class of {settings.name}"
-    return name, int(left.counts[fewest])
+    counts = remaining(known, settings)
+    fewest = int(counts.argmin())
+    name = f"class {known.class_names[fewest]}" if path else f"a class of {settings.name}"
+    return name, int(counts[fewest])

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from datm_engine.data.image_sets import FullSet, PartName, part_of
+from datm_engine.data.image_sets import FullSet, PartName, by_part
 from datm_engine.data.readers import image_rows
 from datm_engine.data.readers.image_rows import Columns, Rows
 from datm_engine.data.readers.reader import DatasetSource, LoadOptions
@@ -31,29 +32,86 @@ class HubDataset(DatasetSource):
 
     def __init__(self, name: str, data_dir: Path) -> None:
         self.name, self.data_dir = name, data_dir
+        self._owner_and_name, _, self._configuration = name.removeprefix(PREFIX).partition(":")
+        self._fix = command("wget", "--spider", f"{SITE}/{self._owner_and_name}")
 
     def load(self, options: LoadOptions, *, emit: Emit) -> FullSet:
-        name, splits = self.name, _splits(self.name, self.data_dir)
-        parts, unused = _parts(name, splits)
-        if unused:
-            skipped = ", ".join(unused)
-            emit(Noted(text=f"{name}: of no part that is used, and skipped: {skipped}"))
-        rows = {part: [_rows(name, key, splits[key]) for key in parts[part]] for part in parts}
-        first = parts["train"][0]
-        note = _columns(name, first, splits[first]).note
-        if note is not None:
+        parts = self._parts()
+        if unused := self._splits.keys() - {key for keys in parts.values() for key in keys}:
+            skipped = ", ".join(key for key in self._splits if key in unused)
+            emit(Noted(text=f"{self.name}: of no part that is used, and skipped: {skipped}"))
+        if note := self._columns(parts["train"][0]).note:
             emit(Noted(text=note))
-        return image_rows.from_rows(rows, options, _fix(name), emit=emit)
+        rows = {part: [self._rows(key) for key in keys] for part, keys in parts.items()}
+        return image_rows.from_rows(rows, options, self._fix, emit=emit)
 
     def shape(self) -> Shape:
         """Return the shape from the labels and the first image; downloads the dataset."""
-        splits = _splits(self.name, self.data_dir)
-        train = _parts(self.name, splits)[0]["train"]
-        rows = [_rows(self.name, key, splits[key]) for key in train]
-        return image_rows.peek(self.name, rows, _fix(self.name))
+        rows = [self._rows(key) for key in self._parts()["train"]]
+        return image_rows.peek(self.name, rows, self._fix)
 
     def training_labels(self) -> None:
         """Return None: nothing is downloaded for the labels alone."""
+
+    @cached_property
+    def _splits(self) -> Any:
+        """The splits by name, downloaded if they are not yet in `data_dir`."""
+        name, configuration = self.name, self._configuration
+        if not self._owner_and_name:
+            example = Setting("dataset", f"{PREFIX}ylecun/mnist")
+            raise DataError(f"{name} names no dataset of the Hub", example)
+        package = require("datasets", extra="hub", purpose=f"--dataset {name}")
+        cache = str((self.data_dir / "huggingface").resolve())
+        try:
+            return package.load_dataset(
+                self._owner_and_name, configuration or None, cache_dir=cache
+            )
+        except (OSError, ValueError, RuntimeError) as problem:
+            if known := _configurations(str(problem)):
+                one = f"no configuration {configuration}"
+                lacks = one if configuration else "several configurations"
+                raise DataError(
+                    f"{name} has {lacks}; it has {', '.join(known)}",
+                    Setting("dataset", f"{PREFIX}{self._owner_and_name}:{known[0]}"),
+                ) from None
+            reason = " ".join(str(problem).split())[:200]
+            wrong = f"{name} cannot be loaded from the Hub: {reason}"
+            raise DataError(wrong, self._fix) from None
+
+    def _parts(self) -> dict[PartName, list[str]]:
+        """Return the splits of each part. A single split is the training part."""
+        splits = list(self._splits)
+        parts = by_part((key, key) for key in splits)
+        if not parts and len(splits) == 1:
+            return {"train": splits}
+        if "train" not in parts:
+            wrong = f"{self.name} has the splits {', '.join(splits)}, and no train"
+            raise DataError(wrong, self._fix)
+        return parts
+
+    def _columns(self, key: str) -> Columns:
+        split = self._splits[key]
+        types = {column: type(feature).__name__ for column, feature in split.features.items()}
+        return image_rows.find_columns(split.column_names, types, f"{self.name} {key}", self._fix)
+
+    def _rows(self, key: str) -> Rows:
+        source, split, columns = f"{self.name} {key}", self._splits[key], self._columns(key)
+        class_names = getattr(split.features[columns.label], "names", None)
+
+        def encoded() -> Iterator[bytes]:
+            package = require("datasets", extra="hub", purpose=f"--dataset {self.name}")
+            is_image = type(split.features[columns.image]).__name__ == "Image"
+            # Encoded bytes: decoding is the same for all sources.
+            undecoded = package.Image(decode=False)
+            plain = split.cast_column(columns.image, undecoded) if is_image else split
+            for n, cell in enumerate(plain[columns.image]):  # a column reads its cells one by one
+                row = f"{source} row {n}"
+                # `datasets` stores some images in separate files.
+                read = partial(image_rows.named_file, source=row, fix=self._fix)
+                yield image_rows.encoded_image(cell, row, read, self._fix)
+
+        stated = tuple(str(word) for word in class_names) if class_names else None
+        return Rows(source, list(split[columns.label]), encoded, stated)
 
 
 def is_here(name: str, data_dir: Path) -> bool:
@@ -61,30 +119,6 @@ def is_here(name: str, data_dir: Path) -> bool:
     owner_and_name = name.removeprefix(PREFIX).partition(":")[0]
     kept = (data_dir / "huggingface").glob("*___*")
     return any(folder.name.lower() == owner_and_name.replace("/", "___").lower() for folder in kept)
-
-
-def _splits(name: str, data_dir: Path) -> Any:
-    """Return the splits by name, downloaded if they are not yet in `data_dir`."""
-    source, _, configuration = name.removeprefix(PREFIX).partition(":")
-    if not source:
-        raise DataError(
-            f"{name} names no dataset of the Hub", Setting("dataset", f"{PREFIX}ylecun/mnist")
-        )
-    hub = require("datasets", extra="hub", purpose=f"--dataset {name}")
-    cache = str((data_dir / "huggingface").resolve())
-    try:
-        return hub.load_dataset(source, configuration or None, cache_dir=cache)
-    except (OSError, ValueError, RuntimeError) as problem:
-        if known := _configurations(str(problem)):
-            lacks = (
-                f"no configuration {configuration}" if configuration else "several configurations"
-            )
-            raise DataError(
-                f"{name} has {lacks}; it has {', '.join(known)}",
-                Setting("dataset", f"{PREFIX}{source}:{known[0]}"),
-            ) from None
-        reason = " ".join(str(problem).split())[:200]
-        raise DataError(f"{name} cannot be loaded from the Hub: {reason}", _fix(name)) from None
 
 
 def _configurations(message: str) -> list[str]:
@@ -99,57 +133,3 @@ def _configurations(message: str) -> list[str]:
         if names and all(isinstance(name, str) for name in names):
             return [str(name) for name in names]
     return []
-
-
-def _parts(name: str, splits: Mapping[str, Any]) -> tuple[dict[PartName, list[str]], list[str]]:
-    """Return the splits of each part, and the other splits. A single split is the training part."""
-    parts: dict[PartName, list[str]] = {}
-    for key in splits:
-        part = part_of(key)
-        if part is not None:
-            parts.setdefault(part, []).append(key)
-    if not parts and len(splits) == 1:
-        return {"train": list(splits)}, []
-    if "train" not in parts:
-        raise DataError(f"{name} has the splits {', '.join(splits)}, and no train", _fix(name))
-    return parts, [key for key in splits if part_of(key) is None]
-
-
-def _columns(name: str, key: str, split: Any) -> Columns:
-    types = {column: type(feature).__name__ for column, feature in split.features.items()}
-    return image_rows.find_columns(split.column_names, types, f"{name} {key}", _fix(name))
-
-
-def _rows(name: str, key: str, split: Any) -> Rows:
-    source, columns = f"{name} {key}", _columns(name, key, split)
-    class_names = getattr(split.features[columns.label], "names", None)
-
-    def encoded() -> Iterator[bytes]:
-        hub = require("datasets", extra="hub", purpose=f"--dataset {name}")
-        is_image = type(split.features[columns.image]).__name__ == "Image"
-        # Encoded bytes: decoding is the same for all sources.
-        plain = split.cast_column(columns.image, hub.Image(decode=False)) if is_image else split
-        for n, cell in enumerate(plain[columns.image]):  # a column reads its cells one by one
-            row = f"{source} row {n}"
-            yield image_rows.encoded_image(cell, row, _reader(row), _fix(name))
-
-    stated = tuple(str(word) for word in class_names) if class_names else None
-    return Rows(source, list(split[columns.label]), encoded, stated)
-
-
-def _reader(source: str) -> Callable[[str], bytes]:
-    """Return a function that reads an image which `datasets` stored in a separate file."""
-
-    def read(path: str) -> bytes:
-        try:
-            return Path(path).read_bytes()
-        except (OSError, ValueError) as problem:
-            reason = getattr(problem, "strerror", None) or str(problem)
-            wrong = f"{source}: an image cannot be read: {reason}"
-            raise DataError(wrong, command("ls", "-l", path)) from None
-
-    return read
-
-
-def _fix(name: str) -> str:
-    return command("wget", "--spider", f"{SITE}/{name.removeprefix(PREFIX).partition(':')[0]}")

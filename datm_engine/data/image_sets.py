@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -31,6 +31,8 @@ NAMES: Mapping[PartName, tuple[str, ...]] = {
              "testing_data", "test_images", "testing_images", "tst"),
 }  # fmt: skip
 _PART_OF: Mapping[str, PartName] = {name: part for part, names in NAMES.items() for name in names}
+# A dataset has train, and may have the others.
+PARTS: tuple[PartName, ...] = ("train", "validation", "test")
 
 
 def part_of(name: str) -> PartName | None:
@@ -46,10 +48,6 @@ def by_part(named: Iterable[tuple[str, Value]]) -> dict[PartName, list[Value]]:
         if part is not None:
             groups.setdefault(part, []).append(value)
     return groups
-
-
-# A dataset has train, and may have the others.
-PARTS: tuple[PartName, ...] = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -70,28 +68,31 @@ class ImageSet:
 class FullSet:
     """A whole dataset, before images are chosen or held out.
 
-    `test` is None if there is no labelled test part: a share of `train` is then held out as one
-    (`dataset.test`). `validation` is None if there is no such part, or if it is the test part.
+    `parts` has "train", and the others where they are labelled. A validation part without a test
+    part serves as that, and is "test" here.
     """
 
     class_names: tuple[str, ...]
-    train: ImageSet
-    test: ImageSet | None
-    validation: ImageSet | None = None
+    parts: Mapping[PartName, ImageSet]
 
 
 @dataclass(frozen=True)
 class TrainingLabels:
     """The labels of the training images, known before any image is decoded.
 
-    `labels`: int64 [n], which index `class_names`. With a test or a validation part, none of
-    these images are held out for it.
+    `labels`: int64 [n], which index `class_names`. `parts`: all that the dataset has; for the
+    others, images are held out of these.
     """
 
     class_names: tuple[str, ...]
     labels: Tensor
-    has_test: bool
-    has_validation: bool
+    parts: Collection[PartName]
+
+    @classmethod
+    def of_counts(cls, counts: Sequence[int]) -> TrainingLabels:
+        """Return labels of `counts` images of each class, for a dataset with a test part."""
+        labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+        return cls(tuple(map(str, range(len(counts)))), labels, ("train", "test"))
 
 
 def digest(class_names: tuple[str, ...], *parts: ImageSet) -> str:
@@ -104,14 +105,18 @@ def digest(class_names: tuple[str, ...], *parts: ImageSet) -> str:
     return content.hexdigest()
 
 
-def from_torchvision(part: Any) -> ImageSet:
-    """Convert a dataset of torchvision, whose images are [n, 28, 28], [n, 32, 32, 3] or
+def from_torchvision(class_names: tuple[str, ...], train: Any, test: Any) -> FullSet:
+    """Convert two datasets of torchvision, whose images are [n, 28, 28], [n, 32, 32, 3] or
     [n, 3, 32, 32]."""
-    images = torch.as_tensor(np.ascontiguousarray(part.data))
-    # → [n, 1 or 3, height, width]
-    if images.dim() == 3:
-        images = images[:, None]
-    elif images.shape[1] != 3:
-        images = images.permute(0, 3, 1, 2).contiguous()
-    labels = part.labels if hasattr(part, "labels") else part.targets
-    return ImageSet(images, torch.as_tensor(labels, dtype=torch.int64))
+    parts: dict[PartName, ImageSet] = {}
+    of_torchvision: dict[PartName, Any] = {"train": train, "test": test}
+    for name, part in of_torchvision.items():
+        images = torch.as_tensor(np.ascontiguousarray(part.data))
+        # → [n, 1 or 3, height, width]
+        if images.dim() == 3:
+            images = images[:, None]
+        elif images.shape[1] != 3:
+            images = images.permute(0, 3, 1, 2).contiguous()
+        labels = part.labels if hasattr(part, "labels") else part.targets
+        parts[name] = ImageSet(images, torch.as_tensor(labels, dtype=torch.int64))
+    return FullSet(class_names, parts)

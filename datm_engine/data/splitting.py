@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor
 
 from datm_engine.compute.runtime import generator
+from datm_engine.data.image_sets import PartName
 from datm_engine.settings.config import DatasetConfig
 
 
 def split(
-    labels: Tensor, settings: DatasetConfig, *, has_validation: bool, has_test: bool
+    labels: Tensor, settings: DatasetConfig, parts: Collection[PartName]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return indices of the training images that are used, and of those that are held out as
-    validation and as test part if the dataset has no such part."""
+    validation and as test part unless the dataset has these `parts`."""
     seed, count = settings.seed, settings.train_images
-    is_tested = hold_out(labels, 0.0 if has_test else settings.test, seed, "test images")
+    is_tested = hold_out(labels, 0.0 if "test" in parts else settings.test, seed, "test images")
     used = (~is_tested).nonzero()[:, 0]
     if count != "all":
         used = used[choose(labels[used], count, seed)]
-    is_held = hold_out(labels[used], 0.0 if has_validation else settings.validation, seed)
+    validation = 0.0 if "validation" in parts else settings.validation
+    is_held = hold_out(labels[used], validation, seed)
     return used[~is_held], used[is_held], is_tested.nonzero()[:, 0]
 
 

@@ -103,7 +103,7 @@ def test_the_number_that_is_known_is_the_number_that_is_loaded(
     labels = torch.arange(4).repeat_interleave(torch.tensor([40, 31, 60, 33]))
     images = torch.randint(0, 256, (len(labels), 1, 4, 4), dtype=torch.uint8)
     part, other = ImageSet(images, labels), ImageSet(images.clone(), labels.clone())
-    save(tmp_path / "set.safetensors", FullSet(tuple("abcd"), part, other))
+    save(tmp_path / "set.safetensors", FullSet(tuple("abcd"), {"train": part, "test": other}))
     for name in ("digits", str(tmp_path / "set.safetensors")):
         over = {"dataset": {"name": name, "train_images": train_images, "validation": validation}}
         last = {"evaluate": {"selection": "last"}}
@@ -121,7 +121,7 @@ def test_the_number_that_is_known_is_the_number_that_is_loaded(
 def test_the_labels_of_every_built_in_set_are_known(name: str, tmp_path: Path) -> None:
     known = datasets.training_labels(name, data_dir=tmp_path)
     assert known is not None
-    assert (known.has_test, known.has_validation) == (True, False)
+    assert set(known.parts) == {"train", "test"}
     counts = known.labels.bincount()
     assert len(counts) == len(known.class_names) == datasets.peek(name, data_dir=tmp_path).classes
     images = {"digits": 1_438, "svhn": 73_257, "mnist": 60_000, "fashionmnist": 60_000}
@@ -134,7 +134,7 @@ def test_the_classes_of_digits_have_as_many_images_as_are_known(tmp_path: Path) 
     options = LoadOptions("digits", tmp_path, None, skip_damaged=False)
     full = built_in.BuiltInDataset("digits", tmp_path).load(options, emit=ignore)
     assert known is not None
-    assert known.labels.bincount().tolist() == full.train.labels.bincount().tolist()
+    assert known.labels.bincount().tolist() == full.parts["train"].labels.bincount().tolist()
 
 
 def test_what_only_loading_shows_is_not_guessed(tmp_path: Path) -> None:

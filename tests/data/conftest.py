@@ -39,7 +39,7 @@ def counted(place: Path, data_dir: Path) -> tuple[int, bool]:
     of."""
     known = datasets.training_labels(str(place), data_dir=data_dir)
     assert known is not None
-    return remaining(known, dataset_settings(place)).total, known.has_validation
+    return int(remaining(known, dataset_settings(place)).sum()), "validation" in known.parts
 
 
 def notes(events: list[Any]) -> list[str]:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from datm_engine.data import datasets
-from datm_engine.data.built_in import _DOWNLOADS
+from datm_engine.data.built_in import BUILT_IN
 from datm_engine.data.datasets import RealData
 from datm_engine.errors import DataError
 from datm_engine.hints import fix_text
@@ -145,16 +145,16 @@ def test_without_network_it_is_said_which_files_go_where(
     assert f"-P {tmp_path / 'data' / folder} " in fix_text(error.value.fix)
 
 
-@pytest.mark.parametrize("name", _DOWNLOADS)
+@pytest.mark.parametrize("name", [name for name in BUILT_IN if BUILT_IN[name].files])
 def test_the_files_named_are_the_ones_torchvision_looks_for(name: str) -> None:
-    kind = getattr(torchvision_datasets, _DOWNLOADS[name].kind)
+    kind = getattr(torchvision_datasets, BUILT_IN[name].torchvision_class)
     if name == "svhn":
         wanted = {kind.split_list[part][1] for part in ("train", "test")}
     elif "mnist" in name:
         wanted = {file for file, _ in kind.resources}
     else:
         wanted = {kind.filename}
-    assert set(_DOWNLOADS[name].files) == wanted
+    assert set(BUILT_IN[name].files) == wanted
 
 
 @pytest.mark.parametrize("size", [0, 3, 30, 500])

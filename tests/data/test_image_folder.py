@@ -15,6 +15,7 @@ from datm_engine.data.datasets import RealData
 from datm_engine.data.decoding import decode_images
 from datm_engine.data.readers import image_folder
 from datm_engine.data.readers.folder_listing import list_images
+from datm_engine.data.readers.reader import LoadOptions
 from datm_engine.errors import ConfigError, DataError, FileError, Setting
 from datm_engine.hints import fix_text
 from datm_engine.runs.events import DatasetProgress, Noted
@@ -112,7 +113,8 @@ def test_each_resolution_is_kept_by_itself(load: Load, folder: Path, tmp_path: P
 def test_a_resolution_is_kept_by_width_and_height(folder: Path) -> None:
     listing = list_images(folder)
     contents = [b"digest"] * len(listing.files)
-    keys = {image_folder._key(listing, contents, size, False) for size in ((4, 3), (4, 4), (3, 4))}
+    sizes = [LoadOptions("pets", folder, size, False) for size in ((4, 3), (4, 4), (3, 4))]
+    keys = {image_folder._key(listing, contents, options) for options in sizes}
     assert len(keys) == 3
 
 

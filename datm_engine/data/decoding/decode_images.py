@@ -6,7 +6,7 @@ import errno
 import math
 import os
 import stat
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +22,8 @@ from datm_engine.data.decoding import image_file as image_files
 from datm_engine.data.decoding.decoding_report import (
     damaged_error,
     intact,
+    listed,
     notes_of,
-    skipped_note,
     unsupported_error,
 )
 from datm_engine.data.decoding.image_file import (
@@ -34,8 +34,8 @@ from datm_engine.data.decoding.image_file import (
 from datm_engine.data.image_sets import ImageSet, PartName
 from datm_engine.errors import ConfigError, DataError, Setting
 from datm_engine.files import cannot_read
-from datm_engine.formatting import byte_size
-from datm_engine.runs.events import DatasetProgress, Emit
+from datm_engine.formatting import byte_size, plural
+from datm_engine.runs.events import DatasetProgress, Emit, Noted
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -63,12 +63,13 @@ class Decoded:
         labels: Mapping[PartName, Tensor],
         class_names: Sequence[str],
         complete: Sequence[PartName],
-        missing: Callable[[str, PartName], DataError],
+        source: object,
+        fix: str,
     ) -> dict[PartName, ImageSet]:
         """Divide the images into parts, whose labels of all images are given in their order.
 
-        Parts without an intact image are left out. Those in `complete` need one of every class;
-        otherwise the error that `missing` returns of the class and the part is raised.
+        Parts without an intact image are left out. Raises DataError, which names the `source`, if
+        one of `complete` has no intact image of a class.
         """
         kept = self.kept.split([len(of_part) for of_part in labels.values()])
         images = self.images.split([int(of_part.sum()) for of_part in kept])
@@ -77,7 +78,9 @@ class Decoded:
             used = stated[intact_ones]
             counts = torch.bincount(used, minlength=len(class_names))  # [classes]
             if part in complete and not counts.all():
-                raise missing(class_names[int(counts.argmin())], part)
+                empty = class_names[int(counts.argmin())]
+                wrong = f"class {empty} has no intact image in the {part} part of {source}"
+                raise DataError(wrong, fix)
             if len(used):
                 parts[part] = ImageSet(pixels, used)
         return parts
@@ -103,18 +106,11 @@ def in_chunks(
 
 
 def size_of(path: Path) -> tuple[Size, bool]:
-    """Return width and height of an upright image, and whether it is grey, from its header."""
+    """Return width and height of an upright image, and whether it is grey, from its header.
+
+    Raises DataError.
+    """
     return encoded_size(path, read_file(path))
-
-
-def first_size(paths: Iterable[Path]) -> tuple[Size, bool] | None:
-    """Return the size of the first file whose header can be read, or None."""
-    for path in paths:
-        try:
-            return size_of(path)
-        except DataError:  # named when it is decoded
-            continue
-    return None
 
 
 def encoded_size(name: Path, encoded: bytes) -> tuple[Size, bool]:
@@ -139,7 +135,8 @@ def decode(
     `read` returns the encoded bytes of an image, `names` are what errors call the images. Greys of
     more than 8 bits are divided by 2^bits − 1, with the fewest bits that hold the largest value of
     all. Raises ConfigError for images of several sizes without a resolution, DataError for images
-    that are damaged, unless these are skipped, and for intact ones of an unsupported kind.
+    that are damaged, unless these are skipped, and for intact ones of an unsupported kind. Emits
+    the notes.
     """
     first_name, first = _first_size(names, read, whole=resolution is None)
     size = resolution or first
@@ -157,7 +154,11 @@ def decode(
             unsupported[index] = str(problem)
             return str(problem)
         if resolution is None and image.size != size:
-            raise _sizes_differ(first_name, size, names[index], image.size)
+            raise ConfigError(
+                f"images differ in size: {first_name} is {size[0]}×{size[1]}, "
+                f"{names[index]} is {image.size[0]}×{image.size[1]}",
+                Setting("resolution", min(64, *size, *image.size)),
+            )
         least_bits[0] = max(least_bits[0], facts.bits or 0)
         rgb[index] = _channels_first(_resized(image, size))
         return facts
@@ -182,8 +183,13 @@ def decode(
     pixels = rgb if kept.all() else rgb[kept]  # [kept, 3, height, width]
     if all(facts.grey for facts in intact(results)):
         pixels = pixels[:, :1].copy()
-    notes = (*notes_of(names, results, bits), *skipped_note(names, damaged))
-    return Decoded(torch.from_numpy(pixels), torch.from_numpy(kept), notes)
+    notes = notes_of(names, results, bits)
+    if damaged:
+        skipped = listed([names[index] for index in damaged])
+        notes.append(f"{plural(len(damaged), 'damaged image')} skipped: {skipped}")
+    for text in notes:
+        emit(Noted(text=text))
+    return Decoded(torch.from_numpy(pixels), torch.from_numpy(kept), tuple(notes))
 
 
 def _first_size(
@@ -251,11 +257,3 @@ def _channels_first(image: Image.Image) -> Pixels:
 def _resized(image: Image.Image, size: Size) -> Image.Image:
     """Resize an image, bilinear and antialiased."""
     return image if image.size == size else image.resize(size, Image.Resampling.BILINEAR)
-
-
-def _sizes_differ(first: Path, size: Size, other: Path, other_size: Size) -> ConfigError:
-    return ConfigError(
-        f"images differ in size: {first} is {size[0]}×{size[1]}, "
-        f"{other} is {other_size[0]}×{other_size[1]}",
-        Setting("resolution", min(64, *size, *other_size)),
-    )

@@ -25,7 +25,7 @@ def intact(results: Sequence[ImageProperties | str]) -> list[ImageProperties]:
 
 def notes_of(
     names: Sequence[Path], results: Sequence[ImageProperties | str], bits: int
-) -> tuple[str, ...]:
+) -> list[str]:
     """Return the notes on images that were decoded.
 
     Raises DataError for images of 16 bits a channel whose upper bytes are nearly zero.
@@ -55,22 +55,19 @@ def notes_of(
         if upper:
             what = f"{plural(len(upper), kind)} of 16 bits a channel"
             if max(upper.values()) < _UPPER_NEEDED:
-                raise _too_dark(what, next(iter(upper)), max(upper.values()))
+                largest, first = max(upper.values()), next(iter(upper))
+                # White of the fewest bits that hold the values becomes white of 16 bits.
+                factor = 65535 // ((1 << bits_of(largest * 256 + 255)) - 1)
+                convert = ("-evaluate", "multiply", factor, "-depth", 8, first)
+                raise DataError(
+                    f"{what} with all values below {(largest + 1) * 256}: only the upper 8 bits "
+                    f"can be read, which leaves them nearly black; the first is {first}",
+                    command("magick", "mogrify", *convert) + "   # and so for each of them",
+                )
             notes.append(f"{what}: the upper 8 bits are used")
     if frames := sum(one.frames for one in facts):
         notes.append(f"{plural(frames, 'file')} of several frames: the first is used")
-    return tuple(notes)
-
-
-def _too_dark(what: str, first: Path, upper: int) -> DataError:
-    # White of the fewest bits that hold the values becomes white of 16 bits.
-    factor = 65535 // ((1 << bits_of(upper * 256 + 255)) - 1)
-    return DataError(
-        f"{what} with all values below {(upper + 1) * 256}: only the upper 8 bits can be read, "
-        f"which leaves them nearly black; the first is {first}",
-        command("magick", "mogrify", "-evaluate", "multiply", factor, "-depth", 8, first)
-        + "   # and so for each of them",
-    )
+    return notes
 
 
 def damaged_error(names: Sequence[Path], damaged: Mapping[int, str]) -> DataError:
@@ -79,7 +76,7 @@ def damaged_error(names: Sequence[Path], damaged: Mapping[int, str]) -> DataErro
     if not others:
         message = f"{names[first]} is not a readable image: {reason}"
     else:
-        message = f"{len(damaged):,} images are not readable: {_named(names, damaged)}"
+        message = f"{len(damaged):,} images are not readable: {_with_reasons(names, damaged)}"
     files = [names[index] for index in damaged if os.path.lexists(names[index])]
     if files and len(damaged) * 2 > len(names):  # the cause is likely another than damage
         return DataError(message, command("ls", "-l", files[0]))
@@ -91,27 +88,21 @@ def damaged_error(names: Sequence[Path], damaged: Mapping[int, str]) -> DataErro
 
 def unsupported_error(names: Sequence[Path], unsupported: Mapping[int, str]) -> DataError:
     """Of intact images, which no hint removes, and which are not skipped as damaged ones are."""
-    what = plural(len(unsupported), "image")
+    what = f"{plural(len(unsupported), 'image')} of a kind that is not supported, though intact"
     first = names[min(unsupported)]
     result = first if os.path.lexists(first) else first.parent  # a row of a table is no file
     return DataError(
-        f"{what} of a kind that is not supported, though intact: {_named(names, unsupported)}; "
-        "greys are stored as whole numbers from 0 to 65535",
+        f"{what}: {_with_reasons(names, unsupported)}; greys are stored as whole "
+        "numbers from 0 to 65535",
         command("ls", "-l", result) + "   # then convert all of them",
     )
 
 
-def _named(names: Sequence[Path], wrong: Mapping[int, str]) -> str:
-    named = ", ".join(f"{names[index]} ({wrong[index]})" for index in sorted(wrong)[:_NAMED])
-    more = len(wrong) - _NAMED
-    return f"{named} and {more:,} more" if more > 0 else named
+def listed(items: Sequence[object]) -> str:
+    """Join the first items, and state how many more there are."""
+    more = len(items) - _NAMED
+    return ", ".join(map(str, items[:_NAMED])) + (f" and {more:,} more" if more > 0 else "")
 
 
-def skipped_note(names: Sequence[Path], damaged: Mapping[int, str]) -> tuple[str, ...]:
-    """The note on damaged images that are skipped; empty without any."""
-    if not damaged:
-        return ()
-    named = ", ".join(str(names[index]) for index in list(damaged)[:_NAMED])
-    more = len(damaged) - min(len(damaged), _NAMED)
-    and_more = f" and {more:,} more" if more else ""
-    return (f"{plural(len(damaged), 'damaged image')} skipped: {named}{and_more}",)
+def _with_reasons(names: Sequence[Path], wrong: Mapping[int, str]) -> str:
+    return listed([f"{names[index]} ({wrong[index]})" for index in sorted(wrong)])

@@ -110,7 +110,8 @@ class ArrayReader(DatasetReader):
         """Load every part that has labels."""
         contents, name = self.contents(), options.name
         resolved = self._labels(name, contents)
-        numbers, parts = resolved.numbers, contents.parts
+        numbers = resolved.numbers
+        parts = {part: contents.parts[stored] for part, stored in resolved.stored.items()}
         axes = {part: axes_of(parts[part], self._fix) for part in numbers}
         for part, one in axes.items():
             if (one.height, one.width) != (axes["train"].height, axes["train"].width):
@@ -125,7 +126,9 @@ class ArrayReader(DatasetReader):
         }
         if len({some.shape[1] for some in images.values()}) > 1:
             raise DataError(f"{self.path} has grey and colour images", self._fix)
-        return resolved.full_set({part: ImageSet(images[part], numbers[part]) for part in numbers})
+        return FullSet(
+            resolved.class_names, {part: ImageSet(images[part], numbers[part]) for part in numbers}
+        )
 
     def shape(self) -> Shape:
         """Return the shape from the labels and the header of the training images."""

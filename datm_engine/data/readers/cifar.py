@@ -9,8 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from datm_engine.data.image_sets import FullSet, TrainingLabels, from_torchvision
 from datm_engine.data.readers.array_files import damage_as_error
 from datm_engine.data.readers.reader import DatasetReader, LoadOptions
@@ -39,9 +37,14 @@ class CifarReader(DatasetReader):
                 try:
                     parts.append(kind(root=str(self.path.parent), train=train, download=False))
                 except RuntimeError:  # raised before a file is unpickled
-                    raise _not_published(self.path, published.filename) from None
+                    archive = f"https://www.cs.toronto.edu/~kriz/{published.filename}"
+                    raise DataError(
+                        f"{self.path}: a file is missing or not as published (its checksum "
+                        "differs), and is not read: it is a pickle, which could run code",
+                        command("wget", "-N", "-P", self.path.parent, archive),
+                    ) from None
         emit(DatasetProgress(what=f"reading {options.name}", done=2, total=2))
-        return FullSet(tuple(parts[0].classes), *(from_torchvision(part) for part in parts))
+        return from_torchvision(tuple(parts[0].classes), *parts)
 
     def shape(self) -> Shape:
         return Shape(_classes(self.path) or 10, 3, 32, 32)
@@ -49,8 +52,7 @@ class CifarReader(DatasetReader):
     def training_labels(self) -> TrainingLabels:
         """Return labels of as many images as CIFAR has of each class, in another order."""
         classes = _classes(self.path) or 10
-        labels = torch.arange(classes).repeat_interleave(50_000 // classes)
-        return TrainingLabels(tuple(map(str, range(classes))), labels, True, False)
+        return TrainingLabels.of_counts((50_000 // classes,) * classes)
 
 
 def _classes(path: Path) -> int | None:
@@ -58,11 +60,3 @@ def _classes(path: Path) -> int | None:
     if (path / "batches.meta").is_file() and (path / "data_batch_1").is_file():
         return 10
     return 100 if all((path / name).is_file() for name in ("meta", "train", "test")) else None
-
-
-def _not_published(path: Path, archive: str) -> DataError:
-    return DataError(
-        f"{path}: a file is missing or not as published (its checksum differs), and is not read: "
-        "it is a pickle, which could run code",
-        command("wget", "-N", "-P", path.parent, f"https://www.cs.toronto.edu/~kriz/{archive}"),
-    )

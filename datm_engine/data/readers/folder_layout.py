@@ -50,25 +50,26 @@ def find_layout(root: Path) -> FolderLayout:
     OSError for unreadable folders."""
     notes: tuple[str, ...] = ()
     around: tuple[Path, ...] = ()
-    base = _unpacked(root)
+    base = _below_single_folders(root)
     if base != root:
-        passed = (*reversed(base.relative_to(root).parents),)
-        around = tuple(root / folder for folder in passed)
+        between = reversed(base.relative_to(root).parents)
+        around = tuple(root / folder for folder in between)
         notes = (f"{root} holds one folder, {base.relative_to(root)}/: that is the dataset",)
     parts = _parts(base)
     if "train" not in parts:
         if parts or len(folders_in(base)) < 2:
             raise incomplete(base)
         return _class_folders(base, around, notes)
-    around += (base,)
-    folders: dict[PartName, Path] = {}
-    for part, folder in parts.items():
-        folders[part] = inner = _same_part_inside(part, folder)
-        if inner != folder:
-            notes += (f"{folder} holds one folder, {inner.name}/: that is the {part} part",)
-            around += (folder,)
     beside = tuple(path for path in folders_in(base) if path not in parts.values())
-    return FolderLayout(base, folders, beside, around, notes)
+    around += (base,)
+    for part, folder in parts.items():
+        inner = folders_in(folder)
+        # training_set/training_set/CLASS, as in some archives.
+        if len(inner) == 1 and part_of(inner[0].name) == part:
+            parts[part] = inner[0]
+            notes += (f"{folder} holds one folder, {inner[0].name}/: that is the {part} part",)
+            around += (folder,)
+    return FolderLayout(base, parts, beside, around, notes)
 
 
 def _class_folders(base: Path, around: tuple[Path, ...], notes: tuple[str, ...]) -> FolderLayout:
@@ -117,7 +118,7 @@ def _parts(base: Path) -> dict[PartName, Path]:
     return {part: folders[0] for part, folders in grouped.items()}
 
 
-def _unpacked(root: Path) -> Path:
+def _below_single_folders(root: Path) -> Path:
     """Return the folder of the parts or class folders, below folders that hold one folder."""
     base, inner = root, folders_in(root)
     # An archive often unpacks to pets/pets/train; a folder named train is not passed by.
@@ -127,9 +128,3 @@ def _unpacked(root: Path) -> Path:
         base, inner = inner[0], folders_in(inner[0])
     holds_parts = any(part_of(path.name) == "train" for path in inner)
     return base if holds_parts or len(inner) >= 2 else root
-
-
-def _same_part_inside(part: PartName, folder: Path) -> Path:
-    """Return the inner folder of training_set/training_set/CLASS, as in some archives."""
-    inner = folders_in(folder)
-    return inner[0] if len(inner) == 1 and part_of(inner[0].name) == part else folder

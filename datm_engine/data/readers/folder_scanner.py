@@ -80,3 +80,8 @@ def folders_in(folder: Path) -> list[Path]:
 def is_system(name: str) -> bool:
     """Return whether a folder of this name belongs to an operating system or a tool."""
     return name.startswith(".") or name.lower() in SYSTEM_FOLDERS
+
+
+def readable_name(name: str) -> str:
+    """Return a file's name as text, with replacements for bytes that are not UTF-8."""
+    return os.fsencode(name).decode("utf-8", "replace")

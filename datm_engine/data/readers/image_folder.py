@@ -12,7 +12,7 @@ import torch
 
 from datm_engine.data.decoding import decode_images
 from datm_engine.data.decoding.decode_images import read_file
-from datm_engine.data.image_sets import FullSet, PartName, TrainingLabels
+from datm_engine.data.image_sets import FullSet, TrainingLabels
 from datm_engine.data.readers import folder_listing, safetensors_file
 from datm_engine.data.readers.folder_listing import Listing, list_images
 from datm_engine.data.readers.reader import DatasetReader, LoadOptions
@@ -39,15 +39,14 @@ class ImageFolderReader(DatasetReader):
         digests = decode_images.in_chunks(_digest, paths, f"reading {name}", emit=emit)
         folder = options.data_dir / "decoded"
         make_folder(folder)
-        key = _key(listing, digests, options.resolution, options.skip_damaged)
-        stored = folder / f"{name[:40]}-{key}.safetensors"
+        stored = folder / f"{name[:40]}-{_key(listing, digests, options)}.safetensors"
         if stored.is_file():
             try:
-                full, notes = safetensors_file.read(stored), safetensors_file.read_notes(stored)
+                full, metadata = safetensors_file.read(stored)
             except DataError as problem:
                 emit(Noted(text=f"{problem.message}; decoding the images again"))
             else:
-                for text in notes:
+                for text in json.loads(metadata.get("notes", "[]")):
                     emit(Noted(text=text))
                 return full
         check_writable(folder)  # before decoding, which may take long
@@ -59,7 +58,10 @@ class ImageFolderReader(DatasetReader):
         return folder_listing.peek(self.path)
 
     def training_labels(self) -> TrainingLabels:
-        return folder_listing.training_labels(self.path)
+        """Return the training labels from the names of folders."""
+        listing = list_images(self.path)
+        labels = torch.tensor([label for _, label in listing.parts["train"]])
+        return TrainingLabels(listing.class_names, labels, tuple(listing.parts))
 
 
 def _decode(
@@ -74,10 +76,6 @@ def _decode(
             raise DataError(wrong, command("ls", "-l", paths[index]))
         return encoded
 
-    def missing(name: str, part: PartName) -> DataError:
-        wrong = f"class {name} has no intact image in the {part} part of {listing.root}"
-        return DataError(wrong, command("ls", "-lR", listing.root))
-
     decoded = decode_images.decode(
         paths,
         read,
@@ -86,30 +84,24 @@ def _decode(
         skip_damaged=options.skip_damaged,
         emit=emit,
     )
-    for text in decoded.notes:
-        emit(Noted(text=text))
     labels = {part: torch.tensor([n for _, n in files]) for part, files in listing.parts.items()}
-    parts = decoded.parts(labels, listing.class_names, ["train", "test"], missing)
-    full = FullSet(listing.class_names, parts["train"], parts.get("test"), parts.get("validation"))
-    return full, decoded.notes
+    fix = command("ls", "-lR", listing.root)
+    parts = decoded.parts(labels, listing.class_names, ["train", "test"], listing.root, fix)
+    return FullSet(listing.class_names, parts), decoded.notes
 
 
 def _digest(path: Path) -> bytes:
     return hashlib.sha256(read_file(path)).digest()
 
 
-def _key(
-    listing: Listing,
-    contents: list[bytes],
-    resolution: decode_images.Size | None,
-    skip_damaged: bool,
-) -> str:
+def _key(listing: Listing, contents: Sequence[bytes], options: LoadOptions) -> str:
     """Return a key of all that decoded images depend on: the size, and each file's class, name and
     bytes."""
-    key = hashlib.sha256(json.dumps([_DECODER, skip_damaged, listing.class_names]).encode())
+    stated = [_DECODER, options.skip_damaged, listing.class_names]
+    key = hashlib.sha256(json.dumps(stated).encode())
     parts = [part for part, files in listing.parts.items() for _ in files]
     for part, (path, label), content in zip(parts, listing.files, contents, strict=True):
         key.update(f"\n{part} {label} {content.hex()} ".encode())
         key.update(os.fsencode(path.relative_to(listing.root)))
-    size = "native" if resolution is None else "x".join(map(str, resolution))
+    size = "x".join(map(str, options.resolution or ["native"]))
     return f"{size}-{key.hexdigest()[:32]}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ def from_rows(
     labelled = labels_of(name, parts, fix)
     for note in labelled.notes:
         emit(Noted(text=note))
-    used = [rows for part in labelled.numbers for rows in parts[part]]
+    used = [rows for part in labelled.stored.values() for rows in parts[part]]
     names = [Path(f"{rows.source} row {n}") for rows in used for n in range(len(rows.labels))]
     encoded = [content for rows in used for content in rows.encoded()]
     decoded = decode_images.decode(
@@ -106,26 +107,33 @@ def from_rows(
         skip_damaged=options.skip_damaged,
         emit=emit,
     )
-    for note in decoded.notes:
-        emit(Noted(text=note))
-
-    def missing(class_name: str, part: PartName) -> DataError:
-        return DataError(f"{name}: {part} has no intact image of class {class_name}", fix)
-
-    images = decoded.parts(labelled.numbers, labelled.class_names, ["train"], missing)
-    if "test" in labelled.roles and labelled.roles["test"] not in images:
-        raise DataError(f"{name}: its {labelled.roles['test']} part has no intact image", fix)
-    return labelled.full_set(images)
+    images = decoded.parts(labelled.numbers, labelled.class_names, ["train"], name, fix)
+    if "test" in labelled.stored and "test" not in images:
+        raise DataError(f"{name}: its {labelled.stored['test']} part has no intact image", fix)
+    return FullSet(labelled.class_names, images)
 
 
 def labels_of(name: str, parts: Mapping[PartName, Sequence[Rows]], fix: str) -> labels.Labels:
-    """Resolve the labels of all parts that have labels. Raises DataError."""
+    """Resolve the labels of all parts that have labels, with the class names that rows state.
+
+    Raises DataError as `labels.read` and `labels.resolve` do, and for class names that differ.
+    """
     every = {
         part: labels.read([(some.source, some.labels) for some in rows], fix)
         for part, rows in parts.items()
     }
     used = [some for part, rows in parts.items() if every[part] is not None for some in rows]
-    return labels.resolve(name, every, agreed_names(used, fix), fix)
+    stated: dict[tuple[str, ...], str] = {}
+    for some in used:
+        if some.class_names is not None:
+            stated.setdefault(some.class_names, some.source)
+    if len(stated) > 1:
+        first, second = (
+            f"{', '.join(names[:3])}{', …' if len(names) > 3 else ''} in {source}"
+            for names, source in islice(stated.items(), 2)
+        )
+        raise DataError(f"class names differ: {first}, {second}", fix)
+    return labels.resolve(name, every, next(iter(stated), None), fix)
 
 
 def peek(name: str, train: Sequence[Rows], fix: str) -> Shape:
@@ -140,24 +148,6 @@ def peek(name: str, train: Sequence[Rows], fix: str) -> Shape:
         except DataError as problem:  # all are named when they are decoded
             damaged = damaged or problem
     raise damaged or DataError(f"{train[0].source} has no rows", fix)
-
-
-def agreed_names(rows: Sequence[Rows], fix: str) -> tuple[str, ...] | None:
-    """Return the class names that rows state, or None. Raises DataError if they differ."""
-    stating = [some for some in rows if some.class_names is not None]
-    for some in stating[1:]:
-        if some.class_names != stating[0].class_names:
-            raise DataError(
-                f"class names differ: {_some(stating[0])} in {stating[0].source}, {_some(some)} in "
-                f"{some.source}",
-                fix,
-            )
-    return stating[0].class_names if stating else None
-
-
-def _some(rows: Rows) -> str:
-    names = rows.class_names or ()
-    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
 
 
 def encoded_image(cell: Any, source: str, read_file: Callable[[str], bytes], fix: str) -> bytes:
@@ -181,18 +171,18 @@ def _portable_map(cell: list[Any], source: str, fix: str) -> bytes:
         pixels = np.asarray(cell)
     except ValueError:  # lists of several lengths
         pixels = np.empty(0)
-    is_grey = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 1)
-    is_image = is_grey or (pixels.ndim == 3 and pixels.shape[2] == 3)
-    if not is_image or pixels.dtype.kind not in "iu" or not pixels.size:
+    channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    is_image = pixels.ndim in (2, 3) and channels in (1, 3) and pixels.size
+    if not is_image or pixels.dtype.kind not in "iu":
         wrong = f"numbers {list(pixels.shape)} of type {pixels.dtype}"
-        raise DataError(f"{source} holds no image of whole numbers from 0 to 255: {wrong}", fix)
-    if pixels.min() < 0 or pixels.max() > 255:
+    elif pixels.min() < 0 or pixels.max() > 255:
         wrong = f"numbers from {pixels.min()} to {pixels.max()}"
-        raise DataError(f"{source} holds no image of whole numbers from 0 to 255: {wrong}", fix)
-    kind = "P5" if is_grey else "P6"
-    header = f"{kind} {pixels.shape[1]} {pixels.shape[0]} 255\n"
-    # PGM and PPM store rows of pixels as bytes after a header of text.
-    return header.encode() + pixels.astype(np.uint8).tobytes()
+    else:
+        # PGM and PPM store rows of pixels as bytes after a header of text.
+        kind = "P5" if channels == 1 else "P6"
+        header = f"{kind} {pixels.shape[1]} {pixels.shape[0]} 255\n"
+        return header.encode() + pixels.astype(np.uint8).tobytes()
+    raise DataError(f"{source} holds no image of whole numbers from 0 to 255: {wrong}", fix)
 
 
 def file_inside(root: Path, folders: Sequence[Path], name: str, source: str) -> bytes:
@@ -204,18 +194,18 @@ def file_inside(root: Path, folders: Sequence[Path], name: str, source: str) -> 
         # A link may lead out of the folder too.
         if not path.resolve().is_relative_to(root.resolve()):
             raise DataError(f"{source} names the file {name}, which is outside {root}", fix)
-        return _content(path, source, fix)
     except (ValueError, RuntimeError) as problem:  # a zero byte, links in a circle
-        raise DataError(
-            f"{source} names the file {name!r}, which is no path: {problem}", fix
-        ) from None
+        wrong = f"{source} names the file {name!r}, which is no path: {problem}"
+        raise DataError(wrong, fix) from None
+    return named_file(path, source, fix)
 
 
-def _content(path: Path, source: str, fix: str) -> bytes:
+def named_file(path: str | Path, source: str, fix: str) -> bytes:
+    """Read a file that a row names."""
     try:
-        if not path.is_file():  # reading a pipe would block for ever
+        if not Path(path).is_file():  # reading a pipe would block for ever
             raise OSError(errno.ENOENT, "no such file")
-        return path.read_bytes()
+        return Path(path).read_bytes()
     except OSError as problem:
         wrong = f"{source} names the file {path}, which cannot be read: {problem.strerror}"
         raise DataError(wrong, fix) from None

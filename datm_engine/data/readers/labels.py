@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datm_engine.data.image_sets import FullSet, ImageSet, PartName, TrainingLabels
+from datm_engine.data.image_sets import PartName, TrainingLabels
 from datm_engine.errors import DataError
 
 Values = list[int] | list[str]
@@ -30,46 +30,46 @@ def read(pieces: Pieces, fix: str) -> Values | None:
     missing = ""
     rows = ((source, row, value) for source, values in pieces for row, value in enumerate(values))
     for source, row, value in rows:
-        if _is_missing(value):
+        if isinstance(value, bytes):
+            value = value.decode("utf-8", "replace")
+        is_number = isinstance(value, int | float)
+        if value is None or value == "" or (is_number and (value < 0 or math.isnan(value))):
             missing = missing or f"{source} row {row} has no label ({value!r})"
+        elif isinstance(value, str):
+            labels.append(value)
+        elif isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
+            labels.append(int(value))
         else:
-            labels.append(_plain(value, source, row, fix))
-    if not labels:
-        return None
-    if missing:
+            raise DataError(
+                f"{source} row {row} has the label {str(value)[:60]}, which is neither a whole "
+                "number nor the name of a class",
+                fix,
+            )
+    if labels and missing:
         raise DataError(
             f"{missing}, but {len(labels):,} other rows of this part have one; "
             "remove the rows without labels",
             fix,
         )
-    return labels
+    return labels or None
 
 
 @dataclass(frozen=True)
 class Labels:
     """The labels of the parts that are used.
 
-    `numbers`: int64 [n] of each part, which index `class_names`. `roles`: which part serves as
-    what, {"train": "train", "test": "validation"} for example. `notes`: what is not used.
+    `numbers`: int64 [n] of each part, which index `class_names`. `stored`: under which part's name
+    the dataset has it, {"train": "train", "test": "validation"} for example. `notes`: what is not
+    used.
     """
 
     class_names: tuple[str, ...]
     numbers: Mapping[PartName, Tensor]
-    roles: Mapping[PartName, PartName]
+    stored: Mapping[PartName, PartName]
     notes: tuple[str, ...]
 
     def of_training(self) -> TrainingLabels:
-        """Return the labels of the training images."""
-        others = ("test" in self.roles, "validation" in self.roles)
-        return TrainingLabels(self.class_names, self.numbers["train"], *others)
-
-    def full_set(self, images: Mapping[PartName, ImageSet]) -> FullSet:
-        """Return the parts in the roles that they have; parts without images are left out."""
-        test, validation = (
-            images.get(self.roles[role]) if role in self.roles else None
-            for role in ("test", "validation")
-        )
-        return FullSet(self.class_names, images["train"], test, validation)
+        return TrainingLabels(self.class_names, self.numbers["train"], tuple(self.numbers))
 
 
 def resolve(
@@ -81,7 +81,7 @@ def resolve(
     """Decide which parts serve as training, validation and test part; number their classes.
 
     `labels` are what `read` returns. Without a labelled test part, the validation part is the test
-    part. Raises DataError as `class_numbers` does, and without a labelled training part.
+    part. Raises DataError as `_class_numbers` does, and without a labelled training part.
     """
     if labels.get("train") is None:
         lacks = "has no labels in its train part" if "train" in labels else "has no train part"
@@ -94,16 +94,17 @@ def resolve(
         for part in labels
         if part not in held
     ]
-    roles: dict[PartName, PartName] = {part: part for part in held}
+    stored: dict[PartName, PartName] = {part: part for part in held}
     if "validation" in held and "test" not in held:
-        roles = {"train": "train", "test": "validation"}
+        stored = {"train": "train", "test": "validation"}
         lack = "no labelled test part" if "test" in labels else "no test part"
         notes.append(f"{name} has {lack}: its validation part is used as the test part")
-    class_names, numbers = class_numbers(name, held, class_names, fix)
-    return Labels(class_names, numbers, roles, tuple(notes))
+    used = {part: held[stored[part]] for part in stored}
+    class_names, numbers = _class_numbers(name, used, class_names, fix)
+    return Labels(class_names, numbers, stored, tuple(notes))
 
 
-def class_numbers(
+def _class_numbers(
     name: str, labels: Mapping[PartName, Values], class_names: tuple[str, ...] | None, fix: str
 ) -> tuple[tuple[str, ...], dict[PartName, Tensor]]:
     """Return the names of the classes, and the labels of each part as int64 [n] that index them.
@@ -111,64 +112,32 @@ def class_numbers(
     Without `class_names`, strings are classes sorted by name, and numbers from 0 or 1 their own
     names. Raises DataError for a label that is no class, and a class without training images.
     """
-    kinds = {type(value) for values in labels.values() for value in values}
+    every: list[Any] = [value for values in labels.values() for value in values]
+    kinds = {type(value) for value in every}
     if kinds == {int, str}:
         raise DataError(f"{name} has labels that are numbers and labels that are strings", fix)
+    first = 0
     if kinds == {str}:
-        names, index = _index_of_names(labels["train"], class_names)
-    else:
-        names, index = _index_of_numbers(labels, class_names)
-    unknown = next((v for values in labels.values() for v in values if v not in index), None)
+        # Names that a file states are used only if they are those of the labels.
+        if class_names is None or not set(labels["train"]) <= set(class_names):
+            class_names = tuple(sorted(map(str, set(labels["train"]))))
+    elif class_names is None:
+        # Numbers from 1 to the number of classes, as in MATLAB, count from 1; all others from 0.
+        first = 1 if min(every) == 1 and len(set(labels["train"])) == max(every) else 0
+        # A label beyond what the images could fill is refused, and makes no list of its length.
+        class_names = tuple(map(str, range(first, min(max(every), len(every)) + 1)))
+    known = class_names if kinds == {str} else range(first, first + len(class_names))
+    index: dict[Any, int] = {value: number for number, value in enumerate(known)}
+    unknown = next((value for value in every if value not in index), None)
     if unknown is not None:
-        wanted = f"outside 0 to {len(names) - 1}" if kinds == {int} else "which train does not have"
+        last = len(class_names) - 1
+        wanted = f"outside 0 to {last}" if kinds == {int} else "which train does not have"
         raise DataError(f"{name} has a label {unknown}, {wanted}", fix)
     numbers = {part: torch.tensor([index[v] for v in values]) for part, values in labels.items()}
-    counts = torch.bincount(numbers["train"], minlength=len(names))
+    counts = torch.bincount(numbers["train"], minlength=len(class_names))  # [classes]
     if not counts.all():
-        raise DataError(f"{name}: train has no image of class {names[int(counts.argmin())]}", fix)
-    if len(names) < 2:
+        empty = class_names[int(counts.argmin())]
+        raise DataError(f"{name}: train has no image of class {empty}", fix)
+    if len(class_names) < 2:
         raise DataError(f"{name} has 1 class, at least 2 are needed", fix)
-    return names, numbers
-
-
-def _index_of_names(
-    train: Values, class_names: tuple[str, ...] | None
-) -> tuple[tuple[str, ...], dict[Any, int]]:
-    # Names that a file states are used only if they are those of the labels.
-    if class_names is None or not set(train) <= set(class_names):
-        class_names = tuple(sorted({str(value) for value in train}))
-    return class_names, {name: number for number, name in enumerate(class_names)}
-
-
-def _index_of_numbers(
-    labels: Mapping[PartName, Values], class_names: tuple[str, ...] | None
-) -> tuple[tuple[str, ...], dict[Any, int]]:
-    if class_names is not None:
-        return class_names, {number: number for number in range(len(class_names))}
-    every = [int(value) for values in labels.values() for value in values]
-    # Numbers from 1 to the number of classes, as in MATLAB, count from 1; all others from 0.
-    first = 1 if min(every) == 1 and len(set(labels["train"])) == max(every) else 0
-    # A label beyond what the images could fill is refused, and makes no list of its length.
-    last = min(max(every), len(every))
-    numbers = range(first, last + 1)
-    return tuple(str(number) for number in numbers), {n: i for i, n in enumerate(numbers)}
-
-
-def _is_missing(value: Any) -> bool:
-    if isinstance(value, int | float):
-        return value < 0 or math.isnan(value)
-    return value is None or value in ("", b"")
-
-
-def _plain(value: Any, source: str, row: int, fix: str) -> int | str:
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", "replace")
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
-        return int(value)
-    raise DataError(
-        f"{source} row {row} has the label {str(value)[:60]}, which is neither a whole number nor "
-        "the name of a class",
-        fix,
-    )
+    return class_names, numbers

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from datm_engine.data.readers import archives
 from datm_engine.data.readers.cifar import CifarReader
+from datm_engine.data.readers.folder_scanner import readable_name
 from datm_engine.data.readers.idx import IdxReader
 from datm_engine.data.readers.image_folder import ImageFolderReader
 from datm_engine.data.readers.mat import MatReader
@@ -62,4 +62,4 @@ def title_of(path: Path) -> str:
         name = path.resolve().name
     else:
         name = archives.stem(path) if archives.is_archive(path) else path.stem
-    return os.fsencode(name).decode("utf-8", "replace")  # a name may have any bytes
+    return readable_name(name)

@@ -8,8 +8,9 @@ Decoded folders of images are stored in this format.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,13 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from datm_engine import tensors as tensor_file
-from datm_engine.data.image_sets import PARTS, FullSet, ImageSet, TrainingLabels
+from datm_engine.data.image_sets import PARTS, FullSet, ImageSet, PartName, TrainingLabels
 from datm_engine.data.readers.reader import DatasetReader, LoadOptions
 from datm_engine.errors import DataError
 from datm_engine.files import cannot_read, parse_json
 from datm_engine.hints import HELP
 from datm_engine.runs.events import Emit
-from datm_engine.settings.image_size import Shape as Shape
+from datm_engine.settings.image_size import Shape
 
 
 class SafetensorsReader(DatasetReader):
@@ -33,65 +34,69 @@ class SafetensorsReader(DatasetReader):
         return path.is_file() and path.suffix == ".safetensors"
 
     def load(self, options: LoadOptions, *, emit: Emit) -> FullSet:
-        return read(self.path)
+        return read(self.path)[0]
 
     def shape(self) -> Shape:
         """Return the shape from the file's header, checked as `read` checks it."""
         with _open(self.path) as file:
-            class_names, (_, channels, height, width) = _read_header(self.path, file)
-        return Shape(len(class_names), channels, height, width)
+            header = _read_header(self.path, file)
+        _, channels, height, width = header.shape
+        return Shape(len(header.class_names), channels, height, width)
 
     def training_labels(self) -> TrainingLabels:
         """Return the training labels, checked as `read` checks them."""
         with _open(self.path) as file:
-            class_names, _ = _read_header(self.path, file)
-            labels, keys = file.get_tensor("train.labels"), set(file.keys())
-        _check_range(self.path, "train", labels, len(class_names))
-        others = (f"{part}.labels" in keys for part in ("test", "validation"))
-        return TrainingLabels(class_names, labels, *others)
+            header = _read_header(self.path, file)
+            labels = file.get_tensor("train.labels")
+        _check_range(self.path, "train", labels, len(header.class_names))
+        return TrainingLabels(header.class_names, labels, header.parts)
 
 
 def save(path: Path, full: FullSet, notes: Sequence[str] = ()) -> None:
     """Write all parts, and notes on how they were decoded. Raises FileError."""
     tensors: dict[str, Tensor] = {}
-    for name in PARTS:
-        part: ImageSet | None = getattr(full, name)
-        if part is not None:
-            tensors |= {f"{name}.images": part.images, f"{name}.labels": part.labels}
+    for name, part in full.parts.items():
+        tensors |= {f"{name}.images": part.images, f"{name}.labels": part.labels}
     metadata = {"class_names": json.dumps(full.class_names)}
     if notes:
         metadata["notes"] = json.dumps(list(notes))
     tensor_file.save_tensors(path, tensors, metadata)
 
 
-def read_notes(path: Path) -> tuple[str, ...]:
-    """Return the notes that `save` wrote. Raises DataError as `read` does."""
-    with _open(path) as file:
-        return tuple(parse_json((file.metadata() or {}).get("notes", "[]")))
+def read(path: Path) -> tuple[FullSet, Mapping[str, str]]:
+    """Read all parts, and the metadata, in which `notes` are a JSON list.
 
-
-def read(path: Path) -> FullSet:
-    """Read all parts. Raises DataError for a file that is damaged or not of the form above."""
+    Raises DataError for a file that is damaged or not of the form above.
+    """
     with _open(path) as file:
-        class_names, _ = _read_header(path, file)
-        known = {f"{part}.{what}" for part in PARTS for what in ("images", "labels")}
-        tensors = {key: file.get_tensor(key) for key in sorted(known & set(file.keys()))}
-        metadata = file.metadata() or {}
+        header = _read_header(path, file)
+        keys = [f"{part}.{what}" for part in header.parts for what in ("images", "labels")]
+        tensors = {key: file.get_tensor(key) for key in keys}
+        metadata = file.metadata()
     parts = {
         part: ImageSet(tensors[f"{part}.images"], tensors[f"{part}.labels"])
-        for part in PARTS
-        if f"{part}.images" in tensors
+        for part in header.parts
     }
     for name, part in parts.items():
-        _check_range(path, name, part.labels, len(class_names))
-    counts = torch.bincount(parts["train"].labels, minlength=len(class_names))
+        _check_range(path, name, part.labels, len(header.class_names))
+    counts = torch.bincount(parts["train"].labels, minlength=len(header.class_names))
     if not counts.all():
-        raise _unfit(path, f"train has no image of class {class_names[int(counts.argmin())]}")
+        empty = header.class_names[int(counts.argmin())]
+        raise _unfit(path, f"train has no image of class {empty}")
     try:
         tensor_file.check_digest(tensors, metadata)
     except ValueError as problem:
         raise _unfit(path, str(problem)) from None
-    return FullSet(class_names, parts["train"], parts.get("test"), parts.get("validation"))
+    return FullSet(header.class_names, parts), metadata
+
+
+@dataclass(frozen=True)
+class _Header:
+    """`shape`: [n, channels, height, width] of train.images."""
+
+    class_names: tuple[str, ...]
+    parts: tuple[PartName, ...]
+    shape: tuple[int, ...]
 
 
 @contextmanager
@@ -105,8 +110,8 @@ def _open(path: Path) -> Iterator[Any]:
         raise cannot_read(path, problem) from None
 
 
-def _read_header(path: Path, file: Any) -> tuple[tuple[str, ...], list[int]]:
-    """Check an open file's header; return class names and the shape of train.images."""
+def _read_header(path: Path, file: Any) -> _Header:
+    """Check an open file's header."""
     keys = set(file.keys())
     parts = [p for p in PARTS if p == "train" or keys & {f"{p}.images", f"{p}.labels"}]
     needed = {f"{part}.{what}" for part in parts for what in ("images", "labels")}
@@ -124,14 +129,9 @@ def _read_header(path: Path, file: Any) -> tuple[tuple[str, ...], list[int]]:
             raise _unfit(path, f"{part} has {images[0]} images but {labels[0]} labels")
         if images[0] == 0 or images[1] not in (1, 3) or 0 in images[2:]:
             raise _unfit(path, f"{part}.images is of shape {images}")
-    for part in parts[1:]:
-        if shapes["train.images"][1:] != shapes[f"{part}.images"][1:]:
+        if images[1:] != shapes["train.images"][1:]:
             raise _unfit(path, f"images in train and {part} differ in shape")
-    class_names = _read_class_names(path, (file.metadata() or {}).get("class_names"))
-    return class_names, shapes["train.images"]
-
-
-def _read_class_names(path: Path, stated: str | None) -> tuple[str, ...]:
+    stated = (file.metadata() or {}).get("class_names")
     if stated is None:
         raise _unfit(path, "its metadata has no class_names")
     try:
@@ -142,7 +142,7 @@ def _read_class_names(path: Path, stated: str | None) -> tuple[str, ...]:
         raise _unfit(path, f"its class_names is no JSON list of strings: {stated[:60]}")
     if len(names) < 2:
         raise _unfit(path, f"{len(names)} class named in class_names, at least 2 are needed")
-    return tuple(names)
+    return _Header(tuple(names), tuple(parts), tuple(shapes["train.images"]))
 
 
 def _check_range(path: Path, part: str, labels: Tensor, classes: int) -> None:
