@@ -85,8 +85,11 @@ def made(kind: str, path: Path) -> None:
         pictures = torch.zeros(4, 1, 4, 4, dtype=torch.uint8)
         save_tensors(path, {"pictures": pictures, "indices": torch.arange(4)}, {"iteration": "0"})
     else:
-        part = ImageSet(torch.zeros(4, 1, 4, 4, dtype=torch.uint8), torch.tensor([0, 1, 0, 1]))
-        safetensors_file.save(path, FullSet(("a", "b"), {"train": part, "test": part}))
+        part, other = (
+            ImageSet(torch.zeros(4, 1, 4, 4, dtype=torch.uint8), torch.tensor([0, 1, 0, 1]))
+            for _ in range(2)
+        )
+        safetensors_file.save(path, FullSet(("a", "b"), {"train": part, "test": other}))
 
 
 @pytest.fixture(scope="module")
