@@ -56,9 +56,8 @@ def inspect_experts(
     emit(Noted(text=runtime.choices))
     data = load_dataset(config, folders, runtime, emit=emit)
     network = expert_network(config, data, seed=0, runtime=runtime)
-    experts = open_experts(
-        config, data, network.layout, folders.experts, runtime.precision, command, "look at"
-    )
+    precision = runtime.precision
+    experts = open_experts(config, data, network.layout, folders.experts, precision, command)
     curves = measure_learning_curves(config, data, experts, network, runtime, emit=emit)
     if window := [key for key in derive if key in ALIGNED]:
         evaluation = Evaluation(config, data, runtime, emit=emit)

@@ -7,22 +7,19 @@ folder. The set is matched as it is; no expert is added.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from pydantic.dataclasses import dataclass
 
-from datm_engine.data.prepared import PreparedData
 from datm_engine.errors import ConfigError, FileError, Setting
 from datm_engine.experts.trajectories import ExpertSet, fingerprint
-from datm_engine.files import parse_json, save_text
+from datm_engine.files import parse_json, save_text, validated
 from datm_engine.hints import command
 from datm_engine.networks.weights import Layout
-from datm_engine.runs.events import Emit, ExpertsPlanned, Noted
 from datm_engine.settings.config import Config
-
-FORMAT = "datm-imported-experts/1"
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,6 @@ class Origin:
     """files: the name of each and the sha256 of its content. The rest is what the experts are taken
     to be, and what a run that matches them must agree with."""
 
-    format: str
     files: dict[str, str]
     dataset: str
     classes: int
@@ -38,38 +34,13 @@ class Origin:
     zca_regularization: float
     network: dict[str, Any]
     epochs: int
-
-    def facts(self) -> dict[str, Any]:
-        return asdict(self)
+    format: Literal["datm-imported-experts/1"] = "datm-imported-experts/1"
 
 
 def write_origin(folder: Path, origin: Origin, count: int) -> None:
     """Write experts.json. Raises FileError."""
-    text = json.dumps({**origin.facts(), "count": count}, indent=2)
+    text = json.dumps({**asdict(origin), "count": count}, indent=2)
     save_text(folder / "experts.json", text + "\n")
-
-
-def imported_experts(
-    config: Config, data: PreparedData, layout: Layout, experts_dir: Path, *, emit: Emit
-) -> ExpertSet:
-    """The set that `config.experts.imported` names, reported as one that is trained. Raises what
-    `open_imported` raises."""
-    experts = open_imported(config, data.name, data.classes, layout, experts_dir)
-    emit(
-        ExpertsPlanned(
-            folder=str(experts.folder),
-            total=config.experts.count,
-            missing=0,
-            epochs=experts.epochs,
-            epochs_needed=config.epochs_needed,
-            seconds=0.0,
-            size=0,
-        )
-    )
-    if len(data.validation):
-        text = "the experts were trained elsewhere, and may have seen the held-out images"
-        emit(Noted(text=text))
-    return experts
 
 
 def open_imported(
@@ -128,10 +99,8 @@ def origin_of(folder: Path) -> tuple[Origin, int]:
     try:
         facts = parse_json(path.read_text(encoding="utf-8"))
         count = facts.pop("count")
-        if facts["format"] != FORMAT:
-            raise ValueError(f"format {facts['format']}")
-        origin = Origin(**facts)
-        if not folder.name.endswith(f"-{fingerprint(origin.facts())}"):
+        origin = validated(Origin, facts)
+        if not folder.name.endswith(f"-{fingerprint(asdict(origin))}"):
             raise ValueError("its content was changed (the fingerprint differs)")
         return origin, int(count)
     except OSError as problem:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,7 @@ import torch
 from torch import Tensor
 
 from datm_engine.compute.runtime import Runtime, derive_seed, generator
-from datm_engine.data.augmentation import augment, draw
-from datm_engine.data.prepared import PreparedData
+from datm_engine.data.prepared import Part, PreparedData
 from datm_engine.errors import FileError, Stopped
 from datm_engine.experts.curriculum import (
     Curriculum,
@@ -21,7 +21,7 @@ from datm_engine.experts.curriculum import (
     measure_difficulty,
     scorer_epochs,
 )
-from datm_engine.experts.imported import imported_experts, open_imported
+from datm_engine.experts.imported import open_imported
 from datm_engine.experts.locks import claim_next
 from datm_engine.experts.trajectories import ExpertSet, fingerprint
 from datm_engine.files import remove_leftovers
@@ -77,11 +77,8 @@ def expert_set(
 ) -> ExpertSet:
     """The set that `config` describes for a run of that precision, whatever of it is on disk."""
     folder = experts_dir / fingerprint(expert_facts(config, data, precision))
-    return ExpertSet(folder, layout, config.snapshot_epochs, _snapshot_dtype(config))
-
-
-def _snapshot_dtype(config: Config) -> torch.dtype:
-    return torch.bfloat16 if config.experts.snapshots == "bfloat16" else torch.float32
+    dtype = torch.bfloat16 if config.experts.snapshots == "bfloat16" else torch.float32
+    return ExpertSet(folder, layout, config.snapshot_epochs, dtype)
 
 
 def open_experts(
@@ -91,18 +88,17 @@ def open_experts(
     experts_dir: Path,
     precision: str,
     command: str,
-    purpose: str = "choose images by",
 ) -> ExpertSet:
     """The set that `config` describes, as far as it is on disk; nothing is trained.
 
-    precision: of the run that trained them. command: the one that trains them. purpose: what they
-    are needed for. Raises FileError if there are none, and what `open_imported` raises.
+    precision: of the run that trained them. command: the one that trains them. Raises FileError if
+    there are none, and what `open_imported` raises.
     """
     if config.experts.imported is not None:
         return open_imported(config, data.name, data.classes, layout, experts_dir)
     experts = expert_set(config, data, layout, experts_dir, precision)
     if not experts.present(config.experts.count):
-        raise FileError(f"{experts.folder}: no experts of these settings, to {purpose}", command)
+        raise FileError(f"{experts.folder}: no experts of these settings", command)
     return experts
 
 
@@ -123,21 +119,23 @@ def train_experts(
     a damaged expert, DatmError for one that diverges, and Stopped: the experts that are finished
     are kept.
     """
-    if config.experts.imported is not None:
-        layout = expert_network(config, data, 0, runtime).layout
-        return imported_experts(config, data, layout, experts_dir, emit=emit)
-    settings, ranks = config.experts, runtime.ranks
-    facts = expert_facts(config, data, runtime.precision)
-    experts_runtime = runtime.using(expert_precision(settings, runtime.precision))
-    layout = expert_network(config, data, 0, experts_runtime).layout
-    experts = ExpertSet.create(
-        experts_dir, facts, layout, config.snapshot_epochs, _snapshot_dtype(config)
-    )
+    settings, ranks, precision = config.experts, runtime.ranks, runtime.precision
+    layout = expert_network(config, data, 0, runtime).layout
+    if settings.imported is not None:
+        experts = open_imported(config, data.name, data.classes, layout, experts_dir)
+        emit(_planned(config, experts))
+        if len(data.validation):
+            text = "the experts were trained elsewhere, and may have seen the held-out images"
+            emit(Noted(text=text))
+        return experts
+    experts = expert_set(config, data, layout, experts_dir, precision)
+    experts.create_folder(expert_facts(config, data, precision))
     wanted = set(range(settings.count))
     missing = ranks.first(lambda: sorted(wanted - set(experts.ready(settings.count))))
     if missing and ranks.leads:
         remove_leftovers(experts.folder)
-    trainer = _Trainer(config, data, experts, experts_runtime, emit)
+    own_precision = runtime.using(expert_precision(settings, precision))
+    trainer = _Trainer(config, data, experts, own_precision, emit)
     trainer.plan(missing, is_window_known=not set(derive) & set(WINDOW))
     stopped = False
     try:
@@ -145,7 +143,7 @@ def train_experts(
             trainer.train(ranks.deal(missing))
     except Stopped:
         stopped = True
-    runtime.using(runtime.precision)
+    runtime.using(precision)
     for rank, trained in enumerate(ranks.gather(trainer.trained)):  # waits for the other ranks
         for event in trained if rank != ranks.rank else ():
             emit(event)
@@ -189,17 +187,7 @@ class _Trainer:
                 emit=self.emit,
             )
             seconds = self._seconds_of_an_epoch() * (share * epochs + scorer_epochs(config, ranks))
-        self.emit(
-            ExpertsPlanned(
-                folder=str(self.experts.folder),
-                total=config.experts.count,
-                missing=len(missing),
-                epochs=epochs,
-                epochs_needed=config.epochs_needed,
-                seconds=seconds,
-                size=len(missing) * self.experts.expert_size,
-            )
-        )
+        self.emit(_planned(config, self.experts, len(missing), seconds))
         if missing and is_window_known:
             self.emit(Noted(text=_cost_of_epochs(config)))
         if missing and ranks.count > 1:
@@ -210,23 +198,19 @@ class _Trainer:
             self.emit(Noted(text=text))
 
     def _seconds_of_an_epoch(self) -> float:
-        """Measured by a few steps at full batch size."""
-        images, labels = self.data.train.images, self.data.train.labels
-        batch = min(self.schedule.batch, len(images))
-        theta = self.network.initial()
-        velocity, rate = torch.zeros_like(theta), theta.new_tensor(self.schedule.lr)
-        draws = draw(
-            self.schedule.augmentation, [batch] * 4, generator(0, "calibration"), theta.device
-        )
-        began = 0.0
-        for i, augmentation in enumerate(draws):
-            if i == 1:  # the first step warms up
-                began = time.monotonic()
-            augmented = augment(images[:batch], augmentation)
-            theta, velocity, _ = self.step(theta, velocity, rate, augmented, labels[:batch])
-            float(theta[0])  # waits for the device
-        seconds_of_a_step = (time.monotonic() - began) / (len(draws) - 1)
-        return seconds_of_a_step * len(images) / batch
+        """Measured on three batches, which the first epoch warms up."""
+        train_images, size = self.data.train, 3 * self.schedule.batch
+        part = Part(train_images.images[:size], train_images.labels[:size])
+        ended: list[float] = []
+
+        def after_epoch(_epoch: int, _theta: Tensor, total: Tensor) -> None:
+            float(total[0])  # waits for the device
+            ended.append(time.monotonic())
+
+        schedule = replace(self.schedule, epochs=range(2))
+        theta, draws = self.network.initial(), partial(generator, 0, "calibration")
+        train(self.step, theta, part, schedule, draws, after_epoch)
+        return (ended[1] - ended[0]) * len(train_images) / len(part)
 
     def train(self, missing: list[int]) -> None:
         """Train the `missing` experts, or take those that other processes train meanwhile. Raises
@@ -235,10 +219,8 @@ class _Trainer:
         total = self.config.experts.count
         while missing:
             began = time.monotonic()
-            claim = claim_next(
-                self.experts, missing, total, self.runtime.check_stop_here, emit=self.emit
-            )
-            with claim:
+            check_stop = self.runtime.check_stop_here
+            with claim_next(self.experts, missing, total, check_stop, emit=self.emit) as claim:
                 if claim.is_trained:
                     last = self.experts.snapshot(claim.expert, self.experts.epochs)
                 else:
@@ -312,21 +294,33 @@ class _Trainer:
         self.emit(trained)
 
 
+def _planned(
+    config: Config, experts: ExpertSet, missing: int = 0, seconds: float = 0.0
+) -> ExpertsPlanned:
+    return ExpertsPlanned(
+        folder=str(experts.folder),
+        total=config.experts.count,
+        missing=missing,
+        epochs=experts.epochs,
+        epochs_needed=config.epochs_needed,
+        seconds=seconds,
+        size=missing * experts.expert_size,
+    )
+
+
 def _cost_of_epochs(config: Config) -> str:
     """What experts of more epochs than the window needs cost, and what they are for."""
     needed, epochs = config.epochs_needed, config.snapshot_epochs
-    saved = f'experts.epochs = "window" saves {1 - needed / epochs:.0%} of time and disk'
-    if config.distill.labels == "hard":
-        if epochs == needed:
-            return f"experts train {needed} epochs, all that the window needs"
-        return f"experts train {epochs} epochs, though the window needs only {needed} ({saved})"
+    has_hard_labels = config.distill.labels == "hard"
     if epochs == needed:
-        return (
-            f"experts train {needed} epochs, all that the window needs; soft labels come from "
-            f"epoch {needed}, earlier and softer than the published epoch 100 "
-            f"(experts.epochs = 100 takes {100 / needed:.0f}× the time and disk)"
+        text = f"experts train {needed} epochs, all that the window needs"
+        softer = (
+            f"; soft labels come from epoch {needed}, earlier and softer than the published epoch "
+            f"100 (experts.epochs = 100 takes {100 / needed:.0f}× the time and disk)"
         )
-    return (
-        f"experts train {epochs} epochs, though the window needs only {needed}: soft labels come "
-        f"from the last one ({saved}, with labels from epoch {needed})"
-    )
+        return text if has_hard_labels else text + softer
+    text = f"experts train {epochs} epochs, though the window needs only {needed}"
+    saved = f'experts.epochs = "window" saves {1 - needed / epochs:.0%} of time and disk'
+    if has_hard_labels:
+        return f"{text} ({saved})"
+    return f"{text}: soft labels come from the last one ({saved}, with labels from epoch {needed})"

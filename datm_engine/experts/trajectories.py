@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from datm_engine.errors import FileError
-from datm_engine.files import make_folder, or_elsewhere, parse_json, save_text
+from datm_engine.files import make_folder, or_elsewhere, save_text
 from datm_engine.hints import command
 from datm_engine.networks.weights import Layout
 from datm_engine.tensors import UNREADABLE, open_tensors, read_tensors, save_tensors
@@ -42,30 +42,14 @@ class ExpertSet:
     epochs: int
     dtype: torch.dtype = torch.float32
 
-    @classmethod
-    def create(
-        cls,
-        root: Path,
-        facts: Mapping[str, Any],
-        layout: Layout,
-        epochs: int,
-        dtype: torch.dtype = torch.float32,
-    ) -> ExpertSet:
-        """The set below `root` that `facts` describe; its folder is created if it is missing."""
-        experts = cls(root / fingerprint(facts), layout, epochs, dtype)
-        with or_elsewhere(root, "experts_dir"):
-            make_folder(experts.folder)
-            if not experts._is_described():
-                save_text(experts.folder / "experts.json", json.dumps(facts, indent=2) + "\n")
-        return experts
-
-    def _is_described(self) -> bool:
-        """Whether experts.json exists and is what the folder is named after."""
-        try:
-            text = (self.folder / "experts.json").read_text(encoding="utf-8")
-            return fingerprint(parse_json(text)) == self.folder.name
-        except (OSError, ValueError, TypeError):
-            return False
+    def create_folder(self, facts: Mapping[str, Any]) -> None:
+        """Create the folder, with the `facts` that it is named after in experts.json. Raises
+        FileError."""
+        described = self.folder / "experts.json"
+        with or_elsewhere(self.folder.parent, "experts_dir"):
+            make_folder(self.folder)
+            if not described.exists():
+                save_text(described, json.dumps(facts, indent=2) + "\n")
 
     def path(self, expert: int) -> Path:
         return self.folder / f"expert-{expert:04d}.safetensors"
@@ -115,41 +99,34 @@ class ExpertSet:
         try:
             tensors, _ = read_tensors(path)
         except UNREADABLE as problem:
-            raise self._damaged(path, problem) from None
+            raise _unusable(path, f"is damaged: {problem}") from None
         if not bool(torch.isfinite(tensors["snapshots"]).all()):
-            raise self._not_finite(path)
-
-    @staticmethod
-    def _damaged(path: Path, problem: Exception) -> FileError:
-        wrong = f"{path} is damaged ({problem}); without it, it is trained again"
-        return FileError(wrong, command("rm", path))
-
-    @staticmethod
-    def _not_finite(path: Path) -> FileError:
-        return FileError(f"{path} holds weights that are not finite", command("rm", path))
+            raise _unusable(path, "holds weights that are not finite")
 
     def _read(self, expert: int, epochs: list[int]) -> list[Tensor]:
+        """The snapshots [weights] of these epochs, float32."""
         path = self.path(expert)
         try:
             with open_tensors(path) as file:
                 metadata = file.metadata() or {}
                 rows = file.get_slice("snapshots")
-                shape = tuple(rows.get_shape())
+                count, size = rows.get_shape()
                 if metadata.get("set") != self.folder.name:
-                    wrong = f"{path} belongs to another set of experts"
-                    raise FileError(wrong, command("rm", path))
-                if shape != (self.epochs + 1, self.layout.size):
-                    raise FileError(
-                        f"{path} holds {shape[0] - 1} epochs of {shape[-1]} weights, not "
-                        f"{self.epochs} of {self.layout.size}",
-                        command("rm", path),
+                    raise _unusable(path, "belongs to another set of experts")
+                if (count, size) != (self.epochs + 1, self.layout.size):
+                    expected = f"{self.epochs} of {self.layout.size}"
+                    raise _unusable(
+                        path, f"holds {count - 1} epochs of {size} weights, not {expected}"
                     )
-                stored = [rows[epoch] for epoch in epochs]
+                read = [rows[epoch].float() for epoch in epochs]
         except FileNotFoundError:
             raise FileError(f"{path}: no such file", command("ls", self.folder)) from None
         except UNREADABLE as problem:
-            raise self._damaged(path, problem) from None
-        read = [row.float() for row in stored]
+            raise _unusable(path, f"is damaged: {problem}") from None
         if not all(bool(torch.isfinite(row).all()) for row in read):
-            raise self._not_finite(path)
+            raise _unusable(path, "holds weights that are not finite")
         return read
+
+
+def _unusable(path: Path, wrong: str) -> FileError:
+    return FileError(f"{path} {wrong}; without it, it is trained again", command("rm", path))

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from datm_engine.compute.out_of_memory import oom_as_error
 from datm_engine.compute.runtime import Runtime, generator
 from datm_engine.data.prepared import prepare
 from datm_engine.errors import ConfigError, DatmError, FileError, Setting
-from datm_engine.experts.imported import FORMAT, Origin, write_origin
+from datm_engine.experts.imported import Origin, write_origin
 from datm_engine.experts.train import expert_network
 from datm_engine.experts.trajectories import ExpertSet, fingerprint
 from datm_engine.files import make_folder
@@ -60,7 +61,6 @@ def import_buffers(
     layout = _layout(config, shape)
     epochs = len(_read_buffer(paths[0])[0]) - 1
     origin = Origin(
-        format=FORMAT,
         files=_digests(paths, emit),
         dataset=config.dataset.name,
         classes=shape.classes,
@@ -69,7 +69,7 @@ def import_buffers(
         network=config.network.model_dump(),
         epochs=epochs,
     )
-    folder = experts_dir / f"{name}-{fingerprint(origin.facts())}"
+    folder = experts_dir / f"{name}-{fingerprint(asdict(origin))}"
     experts = ExpertSet(folder, layout, epochs)
     count = 0
     known: dict[bytes, str] = {}  # digest of an expert → its file and number

@@ -52,7 +52,8 @@ def made(data: PreparedData, noise: float = 1.5) -> PreparedData:
 def trained(folder: Path, train: Part, count: int = 3) -> ExpertSet:
     """Experts that descend in full batches, from weights of their own."""
     network = linear()
-    experts = ExpertSet.create(folder, {"by": "hand"}, network.layout, EPOCHS)
+    experts = ExpertSet(folder, network.layout, EPOCHS)
+    experts.create_folder({"by": "hand"})
     for expert in range(count):
         draws = torch.Generator().manual_seed(expert)
         theta = torch.randn(network.layout.size, generator=draws)

@@ -218,8 +218,8 @@ def test_an_expert_saved_between_the_look_and_the_lock_is_not_trained(
         plainly(*given)
 
     monkeypatch.setattr("fcntl.flock", late)
-    _, claim = finish(locks.claim_next, empty, [0], 3, lambda: None)
-    assert claim.is_trained
+    with locks.claim_next(empty, [0], 3, lambda: None, emit=ignore) as claim:
+        assert claim.is_trained
 
 
 def trains(folder: Path, data: Path, name: str) -> None:

@@ -134,7 +134,7 @@ def test_experts_are_looked_at_and_never_trained(datm: Datm, settings: Path) -> 
         missing = datm("experts", *words, *more)
         if more != ["--json"]:
             hint = f"datm experts --config {settings}"
-            assert_two_lines(missing, 1, "no experts of these settings, to look at", hint)
+            assert_two_lines(missing, 1, "no experts of these settings", hint)
             assert missing.hint == hint, "the same command, which trains them"
         assert missing.code == 1
     assert not Path("experts").exists()
