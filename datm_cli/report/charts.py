@@ -3,8 +3,8 @@
     Chart("Accuracy", [Series("datm", ipcs, means, errors=deviations)],
           x_label="ipc", log_x=True, levels=[(99.4, "full 99.4")]).figure()
 
-Series are told apart by colour (Okabe and Ito's, told apart by the colour-blind), and by the
-dashes of their lines and the shapes of their marks. `page.css` has the colours, for light and dark.
+Series differ in colour (the colour-blind safe palette of Okabe and Ito), in the dashes of their
+lines and in the shapes of their marks. `page.css` has the colours, for light and dark.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Series:
     `errors`: half the length of an error bar at each value, or None. `style`: "line", "step" (a
     value holds until the next), "dots" (small, for many) or "marks". `marked`: a mark at every
     value of a line. `faint`: behind the others, without a name. `look`: which colour, dashes and
-    marks; by the place among the series unless it is stated.
+    marks; by the order of the series unless it is stated.
     """
 
     name: str
@@ -101,7 +101,7 @@ class Chart:
         return tag("figure", tag("figcaption", self.title), legend, self.svg(), class_="chart")
 
     def svg(self) -> Html:
-        """The drawing alone, with what it shows in words for those who do not see it."""
+        """The drawing alone, with a description in words for screen readers."""
         every = [point for one in self.series for point in one.points]
         if not every:
             return tag("p", "no values yet", class_="remark")
@@ -118,8 +118,8 @@ class Chart:
 
     def _looks(self) -> list[tuple[int, Series]]:
         return [
-            ((place if one.look is None else one.look) % LOOKS, one)
-            for place, one in enumerate(self.series)
+            ((index if one.look is None else one.look) % LOOKS, one)
+            for index, one in enumerate(self.series)
         ]
 
     def _scales(self, every: Sequence[Point]) -> tuple[Scale, Scale]:
@@ -178,17 +178,17 @@ class Chart:
 
     def _in_words(self) -> str:
         what = f"{self.title}: {self.y_label}" if self.y_label else self.title
-        told = [f"{what} over {self.x_label}"]
+        words = [f"{what} over {self.x_label}"]
         for one in self.series:
             if one.points and not one.faint:
                 (x, y), (last_x, last_y) = one.points[0], one.points[-1]
                 what = f"{one.name}: " if one.name else ""
-                told.append(
+                words.append(
                     f"{what}{number(y)} at {number(x)}"
                     + (f" to {number(last_y)} at {number(last_x)}" if len(one.points) > 1 else "")
                 )
         spanned = [f"{self.span[2]} shaded"] if self.span else []
-        return "; ".join([*told, *(name for _, name in self.levels), *spanned])
+        return "; ".join([*words, *(name for _, name in self.levels), *spanned])
 
 
 def _drawn(one: Series, look: int, across: Scale, up: Scale) -> Html:
@@ -229,7 +229,7 @@ def _thinned(points: Sequence[Point]) -> Iterable[Point]:
         some = list(group)
         heights = [y for _, y in some]
         ends = {0, heights.index(min(heights)), heights.index(max(heights)), len(some) - 1}
-        yield from (some[place] for place in sorted(ends))
+        yield from (some[index] for index in sorted(ends))
 
 
 def _mark(look: int, x: float, y: float) -> str:

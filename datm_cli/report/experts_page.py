@@ -1,4 +1,4 @@
-"""What experts know, as one page."""
+"""The learning curves of experts as one page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KIND = "page of what experts know"
 
 
 def experts_page(knowledge: ExpertReport) -> str:
-    """The page: what was looked at, what the window means, charts, and the figures."""
+    """The page: the window in words, charts and figures."""
     name = knowledge.config.dataset.name
     rows = knowledge.rows
     return page(
@@ -25,12 +25,12 @@ def experts_page(knowledge: ExpertReport) -> str:
             "Epochs", table(knowledge.headings, rows, numbers=range(len(knowledge.headings) - 1))
         ),
         section("Experts", facts(knowledge.facts)),
-        tag("footer", remark(f"Made by datm {__version__} of {knowledge.folder}.")),
+        tag("footer", remark(f"Made by datm {__version__} from {knowledge.folder}.")),
     )
 
 
 def charts(knowledge: ExpertReport) -> list[Html]:
-    """What they know, and how far they move, with the window on it."""
+    """Charts of accuracy, loss and length of segments, with the window."""
     course, span = knowledge.course, knowledge.matched
     epochs = range(course.epochs + 1)
     known = [Series(name, epochs, of) for name, of in knowledge.accuracies.items()]

@@ -1,5 +1,5 @@
-"""HTML and SVG as text. What is no `Html` yet is escaped on its way in, so that no name, path or
-message can become markup."""
+"""HTML and SVG as text. Whatever is not `Html` is escaped, so that no name, path or message can
+become markup."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _VOID = frozenset({"br", "col", "img", "meta"})
 
 
 class Html(str):
-    """Markup that is safe as it stands."""
+    """Markup that needs no escaping."""
 
 
 def html(*content: object) -> Html:
-    """All of it in a row, each part escaped unless it is Html; None is nothing."""
+    """Join the parts, each escaped unless it is Html; None is left out."""
     return Html(
         "".join(
             part if isinstance(part, Html) else _escaped(part)

@@ -1,4 +1,4 @@
-"""One page of HTML with its style inside: it asks no network for anything, and runs nothing."""
+"""A page of HTML with its style inside. It loads nothing from a network and runs no script."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 from datm_cli.report.markup import Html, html, tag
 from datm_engine.errors import ConfigError, Setting
 
-# What a browser is told to refuse, should anything else ever find its way in.
+# The browser loads nothing from a network and runs no script, whatever text the page contains.
 _ALLOWED = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def check_place(argument: str, path: Path, kind: str) -> None:
-    """Raises ConfigError where a file is that is no page of this kind: only such make way."""
+    """Raise ConfigError if a file at `path` is not a page of this kind: only such are replaced."""
     if path.is_file() and _generator(kind) not in path.read_text("utf-8", errors="replace"):
         wrong = f"{path} is there already, and no {kind}"
         raise ConfigError(wrong, Setting(argument, path.with_name(f"{path.stem}-2{path.suffix}")))
@@ -24,7 +24,7 @@ def _generator(kind: str) -> Html:
 
 
 def page(kind: str, title: str, *content: object) -> str:
-    """The whole file. `kind`: "report of a run", say, by which the next of its kind knows it."""
+    """The whole file. `kind`: such as "report of a run", by which `check_place` recognises it."""
     style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
     head = tag(
         "head",
@@ -41,7 +41,7 @@ def page(kind: str, title: str, *content: object) -> str:
 
 
 def section(title: str, *content: object) -> Html:
-    """A heading and what stands under it; nothing where that is nothing."""
+    """A heading with its content; nothing if there is no content."""
     if not any(content):
         return Html()
     return tag("section", tag("h2", title), *content)
@@ -50,7 +50,7 @@ def section(title: str, *content: object) -> Html:
 def table(
     headings: Sequence[str], rows: Sequence[Sequence[object]], *, numbers: Collection[int] = ()
 ) -> Html:
-    """A row's first cell is its heading. `numbers`: columns whose digits stand under each other."""
+    """A row's first cell is its heading. `numbers`: columns aligned to the right."""
 
     def look(column: int) -> str | None:
         return "number" if column in numbers else None
@@ -65,7 +65,7 @@ def table(
 
 
 def facts(rows: Sequence[tuple[str, object]]) -> Html:
-    """What and how much, a line each; those that are None are left out."""
+    """A table of names and values; rows with None are left out."""
     body = [
         tag("tr", tag("th", name, scope="row"), tag("td", value))
         for name, value in rows

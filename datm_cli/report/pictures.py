@@ -1,4 +1,4 @@
-"""Pictures on a page: few pixels each, as they are, without a file beside it."""
+"""Pictures inside a page, enlarged by whole factors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Pixels = NDArray[np.uint8]
 
 
 def strip(pictures: Pixels, what: str) -> Html:
-    """Pictures beside each other, in as many lines as it takes; `what` tells what they are.
+    """Pictures beside each other, in as many lines as needed; `what` describes them.
 
     pictures: uint8 [n, height, width, 1, 3 or 4].
     """
@@ -48,8 +48,8 @@ def uri(picture: Pixels) -> str:
 def heat_map(
     shares: NDArray[np.float64], names: Sequence[str], title: str, rows: str, columns: str
 ) -> Html:
-    """A square of shares in [0, 1], [classes, classes]: the darker the more, by the square root,
-    so that a hundredth is seen. `rows`, `columns`: what these are."""
+    """Draw shares in [0, 1], [classes, classes], darker with the square root of the share, so that
+    1% is visible. `rows`, `columns`: what these are."""
     count = len(names)
     alpha = (255 * np.sqrt(shares.clip(0, 1))).round().astype(np.uint8)
     coloured = np.empty((count, count, 4), dtype=np.uint8)
@@ -78,12 +78,12 @@ def heat_map(
             share = float(shares[row, column])
             if (percent := round(100 * share)) > 0:
                 look = "middle cell" + (" strong" if share > 0.3 else "")
-                x, y = (margin + (place + 0.5) * cell for place in (column, row))
+                x, y = (margin + (index + 0.5) * cell for index in (column, row))
                 parts.append(
                     tag("text", percent, x=f"{x:.1f}", y=f"{y:.1f}", dy="0.35em", class_=look)
                 )
-    told = f"{title}: rows {rows}, columns {columns}"
-    drawing = tag("svg", *parts, viewBox="0 0 404 404", role="img", aria_label=told)
+    label = f"{title}: rows {rows}, columns {columns}"
+    drawing = tag("svg", *parts, viewBox="0 0 404 404", role="img", aria_label=label)
     steps = [
         tag("li", tag("span", class_="shade", style=f"opacity:{share**0.5:.2f}"), f"{share:.0%}")
         for share in (0.01, 0.1, 0.5, 1)

@@ -1,4 +1,4 @@
-"""A run's course as charts: candidates, loss, window, learned rate."""
+"""Charts of a run: accuracy of candidates, matching loss, window, learned rate."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AVERAGED = 40  # the smoothed line is a mean over this part of the run
 
 
 def charts(course: RunSummary) -> Iterator[Html]:
-    """Those that there are values for."""
+    """The charts that have values."""
     state = course.state
     if state.candidates:
         yield candidates(course).figure()
@@ -30,7 +30,7 @@ def charts(course: RunSummary) -> Iterator[Html]:
 
 
 def candidates(course: RunSummary) -> Chart:
-    """Accuracy of the set as it was, between what random real images and all of them reach."""
+    """Accuracy of the candidates, beside random real images and all of them."""
     state = course.state
     part = state.candidates[-1].part
     levels = [(name, state.references(part).get(name)) for name in ("random", "full")]
@@ -121,8 +121,8 @@ def averaged(values: Sequence[float], width: int, *, log: bool = False) -> list[
     plain = [math.log(value) for value in values] if log else values
     sums = [0.0, *accumulate(plain)]
     means = []
-    for place in range(len(values)):
-        first, last = max(0, place - width // 2), min(len(values), place + width // 2 + 1)
+    for i in range(len(values)):
+        first, last = max(0, i - width // 2), min(len(values), i + width // 2 + 1)
         means.append((sums[last] - sums[first]) / (last - first))
     return [math.exp(mean) for mean in means] if log else means
 

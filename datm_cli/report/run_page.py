@@ -1,4 +1,4 @@
-"""A run's report, whole: what it made, how good that is, how it came about, with what."""
+"""The report of a run: accuracy, images, soft labels, charts, cost, configuration."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ def report(course: RunSummary, subject: TargetSet | None) -> str:
         KIND,
         f"{course.run.name}: datm report",
         sections.heading(course),
-        section("Test accuracy", sections.results(course) or remark("None has been measured yet.")),
+        section(
+            "Test accuracy",
+            sections.results(course) or remark("No accuracy has been measured yet."),
+        ),
         section("Images", images),
         section("Soft labels", labels),
         section(
@@ -43,5 +46,5 @@ def report(course: RunSummary, subject: TargetSet | None) -> str:
         section("Cost", sections.cost(course)),
         section("Configuration", sections.configuration(course)),
         section("Environment", sections.environment(course)),
-        tag("footer", remark(f"Made by datm {__version__} of what {course.run.name} states.")),
+        tag("footer", remark(f"Made by datm {__version__} from run {course.run.name}.")),
     )

@@ -27,7 +27,7 @@ class Scale:
         return self.start + (at - low) / (high - low) * (self.end - self.start)
 
     def ticks(self, most: int) -> list[tuple[float, str]]:
-        """Round values between low and high, about so many, and what stands at each."""
+        """Round values between low and high with their labels, about `most`."""
         if self.log and (powers := log_ticks(self.low, self.high, most)):
             return [(value, number(value)) for value in powers]
         if self.whole:
@@ -37,8 +37,8 @@ class Scale:
 
 
 def spanning(values: Sequence[float], *, log: bool, margin: float = 0.0) -> tuple[float, float]:
-    """The least and the greatest with a margin, a share of what lies between them; where all are
-    one value, something to either side of it."""
+    """The least and the greatest value, with `margin` times their distance on either side; a range
+    around the value if all are equal."""
     low, high = min(values), max(values)
     if log:
         room = margin * math.log(high / low) if high > low else math.log(2)
@@ -71,7 +71,7 @@ def log_ticks(low: float, high: float, most: int) -> list[float]:
 
 
 def linear_labels(ticks: Sequence[float]) -> list[str]:
-    """With as many digits as tell each from the next."""
+    """Labels with as many digits as make neighbours differ."""
     if len(ticks) < 2:
         return [number(value) for value in ticks]
     largest, step = max(map(abs, ticks)), _exponent(ticks[1] - ticks[0])

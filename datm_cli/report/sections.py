@@ -33,26 +33,24 @@ STAGE_NAMES = {
 
 
 def heading(course: RunSummary) -> Html:
-    """What this is, how it stands, and how good it is."""
+    """The run's name and status, and the accuracy of its set."""
     ipc = course.config.distill.ipc
     images = f"{plural(ipc, 'image')} a class"
-    words = [course.status, _dataset(course), images]
+    words = [course.status, Path(course.config.dataset.name).name, images]
     if created := _date(course.manifest.created):
         words.append(f"begun {created}")
-    standing = None
-    if course.status != "done":
-        standing = tag("p", _standing(course), class_="warning")
+    is_done = course.status == "done"
     return tag(
         "header",
         tag("h1", course.run.name),
         tag("p", " · ".join(words), class_="remark"),
-        standing,
+        None if is_done else tag("p", _status(course), class_="warning"),
         tag("p", accuracy(course)),
     )
 
 
 def accuracy(course: RunSummary) -> str:
-    """How good the set is, in a sentence or two, by the first network."""
+    """The accuracy of the set by the first network, in one or two sentences."""
     state = course.state
     first = course.config.evaluate.networks[0]
     tested = {row.set: row for row in state.results if row.network == first}
@@ -67,7 +65,7 @@ def accuracy(course: RunSummary) -> str:
             f"{best.accuracy:.1f}% of {part} images correctly; it has not been tested yet."
         )
     of = f"{state.dataset.test:,} test images" if state.dataset else "test images"
-    told = (
+    sentence = (
         f"Networks trained on these {plural(own.images, 'image')} classify {own.percent(1)}% of "
         f"{of} correctly ({first}, {_repeats(own)})."
     )
@@ -77,8 +75,8 @@ def accuracy(course: RunSummary) -> str:
         if (row := tested.get(name)) is not None
     ]
     if not beside:
-        return told
-    return f"{told} {beside[0][:1].upper()}{'; '.join(beside)[1:]}."
+        return sentence
+    return f"{sentence} {beside[0][:1].upper()}{'; '.join(beside)[1:]}."
 
 
 def results(course: RunSummary) -> Html | None:
@@ -98,7 +96,8 @@ def results(course: RunSummary) -> Html | None:
         ]
         for row in sorted(rows, key=lambda row: [*SETS, row.set].index(row.set))
     ]
-    names = "; ".join(f"{name}: {what}" for name, what in SETS.items() if _has(rows, name))
+    sets = {row.set for row in rows}
+    names = "; ".join(f"{name}: {what}" for name, what in SETS.items() if name in sets)
     return html(
         remark("Mean ± standard deviation over networks trained from scratch."),
         table(
@@ -111,7 +110,7 @@ def results(course: RunSummary) -> Html | None:
 
 
 def cost(course: RunSummary) -> Html:
-    """What it took so far."""
+    """Time, memory and disk used so far."""
     each, memory = course.state.seconds_per_iteration, course.state.memory
     seconds = course.state.seconds
     stages = [
@@ -131,8 +130,7 @@ def cost(course: RunSummary) -> Html:
 
 
 def experts(course: RunSummary) -> Html | None:
-    """What the experts know, and the window on it, of a run whose settings were derived from that;
-    None for others."""
+    """The experts' learning curves with the window, if settings were derived from them."""
     if course.manifest.learning_curves is None:
         return None
     try:
@@ -145,8 +143,8 @@ def experts(course: RunSummary) -> Html | None:
 
 
 def configuration(course: RunSummary) -> Html:
-    """Every key of every table; where it is not as in the preset, what it is there, and where it
-    was derived, why it is that."""
+    """Every key of every table, with the preset's value where it differs, and with the reason where
+    it was derived."""
     config, source = course.config, course.manifest.source or "not recorded"
     preset = _preset(course.manifest.presets)
     other = differences(preset, config) if preset else {}
@@ -162,10 +160,10 @@ def configuration(course: RunSummary) -> Html:
         tables.append(tag("div", tag("h3", f"[{name}]"), facts(rows)))
     return html(
         tag("p", "From ", tag("b", source), "."),
-        remark("Keys that are not as in the preset have the preset's value behind them.")
+        remark("Where a key differs from the preset, the preset's value follows it.")
         if other
         else None,
-        remark("Keys that were derived from the experts have the reason behind them.")
+        remark("Where a key was derived from the experts, the reason follows it.")
         if derived
         else None,
         remark(f"{APPROXIMATE[0].upper()}{APPROXIMATE[1:]}.")
@@ -176,7 +174,7 @@ def configuration(course: RunSummary) -> Html:
 
 
 def environment(course: RunSummary) -> Html:
-    """What it was made with."""
+    """Versions, device and arithmetic of the run."""
     stated, arithmetic = course.manifest.environment, course.manifest.arithmetic
     compiled = [what for what, is_so in arithmetic.compiled.items() if is_so]
     memory = arithmetic.memory
@@ -198,24 +196,20 @@ def environment(course: RunSummary) -> Html:
     )
 
 
-def _standing(course: RunSummary) -> str:
+def _status(course: RunSummary) -> str:
     at = f"iteration {course.state.iteration:,} of {course.iterations:,}"
     ended = course.state.ended
     if course.status == "failed" and ended is not None:
-        return f"This run failed at {at}: {ended.message}. The report tells how far it came."
-    told = {
-        "new": "This run has not begun: there are its settings, and nothing else yet.",
-        "running": f"This run is still going, at {at}.",
-        "stopped": f"This run was stopped at {at}, and can go on.",
-        "crashed": f"This run ended without a word at {at}.",
-        "stale": f"This run, on another machine, gives no sign of life since {at}.",
+        return f"This run failed at {at}: {ended.message}. The report covers it up to there."
+    if course.status == "new":
+        return "This run has not started: only its settings exist."
+    sentence = {
+        "running": f"This run is at {at}.",
+        "stopped": f"This run was stopped at {at}, and can be resumed.",
+        "crashed": f"This run crashed at {at}: it recorded no end.",
+        "stale": f"This run, on another machine, has reported nothing since {at}.",
     }.get(course.status, f"This run is {course.status}, at {at}.")
-    return told if course.status == "new" else f"{told} The report tells how far it came."
-
-
-def _dataset(course: RunSummary) -> str:
-    """The name of its folder or file, where it is one."""
-    return Path(course.config.dataset.name).name
+    return f"{sentence} The report covers it up to there."
 
 
 def _date(seconds: object) -> str:
@@ -223,7 +217,7 @@ def _date(seconds: object) -> str:
         return ""
     try:
         return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M %Z")
-    except (ValueError, OverflowError, OSError):  # no time that there ever was
+    except (ValueError, OverflowError, OSError):  # out of the range of dates
         return ""
 
 
@@ -238,7 +232,3 @@ def _repeats(row: Evaluated) -> str:
     if row.repeats == 1:
         return "one of them"
     return f"mean ± standard deviation of {row.repeats}"
-
-
-def _has(rows: list[Evaluated], name: str) -> bool:
-    return any(row.set == name for row in rows)

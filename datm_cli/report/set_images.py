@@ -1,4 +1,4 @@
-"""What a run has made: its images beside their starts, and its soft labels."""
+"""The images of a run beside those that they started from, and its soft labels."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ def before_and_after(subject: TargetSet) -> Html:
             began = strip(before[some], f"{name}: the same images as they began")
             strips = [began, tag("span", "→", aria_hidden="true"), *strips]
         pairs.append(tag("figure", tag("figcaption", name), tag("div", *strips, class_="pair")))
-    told = []
+    notes = []
     if each < ipc:
         first = "the first image" if each == 1 else f"the first {each} images"
-        told.append(f"Of each class {first} of {ipc:,} are shown.")
+        notes.append(f"Of each class {first} of {ipc:,} are shown.")
     if classes < len(names):
-        told.append(f"Of {len(names):,} classes the first {classes:,} are shown.")
+        notes.append(f"Of {len(names):,} classes the first {classes:,} are shown.")
     now_is = f"as it is at iteration {synthetic.iteration:,}"
     if start is None:
-        told.append(f"Each {now_is}; how they started is not known.")
+        notes.append(f"Each {now_is}; how they started is not known.")
     else:
-        told.append(f"Each as it started, at the left, and {now_is}.")
-    clipped = "Values beyond 2.5 standard deviations of an image are clipped, to see the rest."
+        notes.append(f"Each as it started, at the left, and {now_is}.")
+    clipped = "Values beyond 2.5 standard deviations of an image are clipped."
     return html(
-        remark(" ".join([*told, clipped])),
+        remark(" ".join([*notes, clipped])),
         tag("div", *pairs, class_="pictures"),
     )
 
@@ -68,7 +68,7 @@ def shown(synthetic: SyntheticSet, sides: int) -> tuple[int, int]:
 
 
 def soft_labels(synthetic: SyntheticSet) -> Html:
-    """Which classes the labels name, on average over a class's images, and how surely."""
+    """The mean soft label of each class, and the entropy of labels."""
     names, ipc = synthetic.class_names, synthetic.ipc
     every = synthetic.labels.double().softmax(dim=1)
     shares = every.reshape(len(names), ipc, len(names)).mean(dim=1)
@@ -92,7 +92,7 @@ def soft_labels(synthetic: SyntheticSet) -> Html:
             ]
         )
     mean = entropy.mean().item()
-    told = (
+    summary = (
         f"Mean entropy {mean:.2f} nats, {mean / whole:.0%} of log {len(names):,}; "
         f"{int(led_by_other.sum()):,} of {len(every):,} labels led by another class than the one "
         "their image was made for."
@@ -103,7 +103,7 @@ def soft_labels(synthetic: SyntheticSet) -> Html:
         by_class = tag("details", tag("summary", f"all {len(rows):,} classes"), by_class)
     title = "Mean soft label of each class"
     grid = heat_map(shares.numpy(), names, title, "class of the image", "share of its label")
-    return html(remark(told), tag("div", grid, tag("div", by_class), class_="columns charts"))
+    return html(remark(summary), tag("div", grid, tag("div", by_class), class_="columns charts"))
 
 
 def _arrays(pictures: Tensor) -> NDArray[np.uint8]:

@@ -102,7 +102,7 @@ def test_the_page_has_everything(datm: Datm, tmp_path: Path) -> None:
     assert "torch 2.15.0" in read.text
     assert "cpu (2 threads)" in read.text
     assert "den" not in read.text.split(), "the machine's name is nobody's business"
-    assert "The report tells how far" not in read.text
+    assert "The report covers it" not in read.text
 
 
 def test_what_is_not_as_in_the_preset_stands_out(datm: Datm, tmp_path: Path) -> None:
@@ -168,11 +168,11 @@ def test_soft_labels_are_reported(datm: Datm, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("history", "status", "sentence"),
     [
-        (story(120), "crashed", "This run ended without a word at iteration 120 of 300."),
+        (story(120), "crashed", "This run crashed at iteration 120 of 300: it recorded no end."),
         (
             [*story(120), events.RunEnded(status="stopped", iteration=120)],
             "stopped",
-            "This run was stopped at iteration 120 of 300, and can go on.",
+            "This run was stopped at iteration 120 of 300, and can be resumed.",
         ),
         (
             [*story(120), events.RunEnded(status="failed", iteration=120, message="no disk left")],
@@ -195,10 +195,10 @@ def test_a_run_that_is_not_done_is_reported_as_far_as_it_came(
 def test_a_run_that_has_hardly_begun(datm: Datm, tmp_path: Path) -> None:
     recorded(tmp_path / "runs", "demo", [])
     read = Reader(page_of(datm))
-    assert "This run has not begun" in read.text
+    assert "This run has not started" in read.text
     assert "There are no images yet." in read.text
     assert "Nothing has been matched yet." in read.text
-    assert "None has been measured yet." in read.text
+    assert "Nothing is tested yet." in read.text
     assert "syn_steps" in read.text
 
 
