@@ -7,7 +7,7 @@ import io
 import re
 import tokenize
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -33,20 +33,8 @@ WORDS = (
     r"without a word|word for word(?! in)",
     r"thereof|whereof|hence",
 )
-AVOIDED = re.compile(rf"(?<![a-zA-Z])(?:{'|'.join(WORDS)})(?![a-zA-Z])", re.IGNORECASE)
-
-# What does not hold yet, by convention. Nothing may be added.
-REMAINING: dict[str, set[str]] = {
-    "lines": set(),
-    "parameters": set(),
-    "classes": set(),
-    "modules": set(),
-    "comments": set(),
-    "words": {
-        "datm_engine/data/readers/archives.py",
-        "datm_engine/tuning/optuna_search.py",
-    },
-}
+# But `.tell(` is a method of files and of Optuna's studies.
+AVOIDED = re.compile(rf"(?!\btell\()(?<![a-zA-Z])(?:{'|'.join(WORDS)})(?![a-zA-Z])", re.IGNORECASE)
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -89,33 +77,22 @@ def lines(path: Path, function: Function) -> int:
     return function.end_lineno - first.lineno + 1
 
 
-def assert_only(found: Iterable[str], convention: str) -> None:
-    """Nothing else remains, and what has been corrected is taken from the list."""
-    assert sorted(set(found) ^ REMAINING[convention]) == []
-
-
 def test_a_function_fits_on_a_screen() -> None:
-    assert_only(
-        (
-            f"{path}: {name}"
-            for path, tree in sources().items()
-            for name, function in functions(tree)
-            if lines(path, function) > MAX_LINES
-        ),
-        "lines",
-    )
+    assert [
+        f"{path}: {name}"
+        for path, tree in sources().items()
+        for name, function in functions(tree)
+        if lines(path, function) > MAX_LINES
+    ] == []
 
 
 def test_a_function_takes_few_parameters() -> None:
-    assert_only(
-        (
-            f"{path}: {name}"
-            for path, tree in sources().items()
-            for name, function in functions(tree)
-            if len(parameters(function)) > MAX_PARAMETERS and not is_command(path, function)
-        ),
-        "parameters",
-    )
+    assert [
+        f"{path}: {name}"
+        for path, tree in sources().items()
+        for name, function in functions(tree)
+        if len(parameters(function)) > MAX_PARAMETERS and not is_command(path, function)
+    ] == []
 
 
 def test_no_two_classes_share_a_name() -> None:
@@ -125,7 +102,7 @@ def test_no_two_classes_share_a_name() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.ClassDef)
     )
-    assert_only((name for name, count in counts.items() if count > 1), "classes")
+    assert [name for name, count in counts.items() if count > 1] == []
 
 
 def test_no_two_modules_share_a_name() -> None:
@@ -135,7 +112,7 @@ def test_no_two_modules_share_a_name() -> None:
         for path in sources()
         if path.stem not in SHARED_NAMES and path.parent != Path("datm_cli/commands")
     )
-    assert_only((name for name, count in counts.items() if count > 1), "modules")
+    assert [name for name, count in counts.items() if count > 1] == []
 
 
 def imports(tree: ast.Module) -> Iterator[str]:
@@ -173,8 +150,7 @@ def test_comments_help_a_reader() -> None:
         total += text.count("\n")
         tokens = tokenize.generate_tokens(io.StringIO(text).readline)
         comments += sum(token.type == tokenize.COMMENT for token in tokens)
-    few = comments < MIN_COMMENTS * total
-    assert_only(["too few"] if few else [], "comments")
+    assert comments >= MIN_COMMENTS * total
 
 
 def written() -> Iterator[Path]:
@@ -194,13 +170,12 @@ def test_words_are_plain() -> None:
         for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
             for match in AVOIDED.finditer(line):
                 found[str(path.relative_to(ROOT))].append(f"{number}: {match[0]}")
-    assert {path: at for path, at in found.items() if path not in REMAINING["words"]} == {}
-    assert_only(found, "words")
+    assert found == {}
 
 
 def test_the_words_are_found_in_names_and_sentences() -> None:
     """What is searched for is found, and nothing that only contains it."""
     for text in ("was_told", "TOLD = 1", "it goes on with", "He tells.", "in vain"):
         assert AVOIDED.search(text), text
-    for text in ("hearth", "stellar", "cargo on board", "sheared", "at handles"):
+    for text in ("hearth", "stellar", "cargo on board", "sheared", "at handles", "file.tell()"):
         assert not AVOIDED.search(text), text

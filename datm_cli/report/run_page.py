@@ -32,7 +32,7 @@ def report(course: RunSummary, subject: TargetSet | None) -> str:
         sections.heading(course),
         section(
             "Test accuracy",
-            sections.results(course) or remark("No accuracy has been measured yet."),
+            sections.results(course) or remark("Nothing is tested yet."),
         ),
         section("Images", images),
         section("Soft labels", labels),
