@@ -33,7 +33,7 @@ class Table(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _countable(cls, value: Any) -> Any:
+    def _refuse_long_integers(cls, value: Any) -> Any:
         if type(value) is int and abs(value) >= 2**63:
             raise ValueError("a number of more than 64 bits")
         return value
@@ -78,7 +78,7 @@ class ExpertsConfig(Table):
 
     @field_validator("imported", mode="before")
     @classmethod
-    def _imported(cls, value: Any) -> Any:
+    def _read_none(cls, value: Any) -> Any:
         return None if value == "none" else value
 
 
@@ -156,7 +156,7 @@ class Config(Table):
         return build(overlay(self.model_dump(), tables), source)
 
     @model_validator(mode="after")
-    def _agree(self) -> Config:
+    def _check_window(self) -> Config:
         problems = []
         window = self.distill
         if window.min_start_epoch >= window.initial_max_start_epoch:

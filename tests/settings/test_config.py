@@ -15,6 +15,8 @@ from datm_engine.settings.config import (
     Config,
     build,
     differences,
+    flattened,
+    nested,
     overlay,
     parse_assignments,
     read_toml,
@@ -193,3 +195,21 @@ def test_a_share_of_the_weights_is_above_none_and_at_most_all() -> None:
 )
 def test_a_problem_of_a_resolution_shows_the_form_of_a_valid_one(value: str, message: str) -> None:
     assert message in problem(**parse_assignments([f"dataset.resolution={value}"]))
+
+
+def test_tables_are_flattened_and_nested_again() -> None:
+    tables = presets.load("digits-ipc1")
+    flat = flattened(tables)
+    assert flat["distill.lr_images"] == tables["distill"]["lr_images"]
+    assert nested(flat) == tables
+    assert flattened({"distill": {"ipc": 1}, "seed": 3}) == {"distill.ipc": 1}, "no table"
+
+
+def test_a_configuration_with_other_values_is_checked_too() -> None:
+    before = build(presets.load("digits-ipc1"), "here")
+    after = before.with_values({"distill": {"threshold": 2.0}}, "the test")
+    assert differences(before, after) == {
+        "distill.threshold": (before.distill.threshold, 2.0),
+    }
+    with pytest.raises(ConfigError, match="the test: unknown key distill.treshold"):
+        before.with_values({"distill": {"treshold": 2.0}}, "the test")
