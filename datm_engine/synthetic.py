@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
@@ -21,7 +20,7 @@ from datm_engine.data import preprocessing as pre
 from datm_engine.errors import FileError
 from datm_engine.files import parse_json
 from datm_engine.hints import command
-from datm_engine.tensors import read_tensors, save_tensors
+from datm_engine.tensors import UNREADABLE, read_tensors, save_tensors
 
 FORMAT = "datm-synthetic/1"
 
@@ -97,15 +96,8 @@ class SyntheticSet:
         look = command("ls", "-l", path)
         try:
             tensors, metadata = read_tensors(path)
-        except FileNotFoundError:
-            raise FileError(f"{path}: no such file", command("ls", path.parent)) from None
-        except (SafetensorError, OSError, RuntimeError, TypeError) as problem:
-            raise FileError(f"{path} cannot be read: {problem}", look) from None
-        except ValueError as problem:
-            raise FileError(f"{path}: damaged distilled set: {problem}", look) from None
-        if metadata.get("format") != FORMAT:
-            raise FileError(f"{path} is not a distilled set", look)
-        try:
+            if metadata.get("format") != FORMAT:
+                raise FileError(f"{path} is not a distilled set", look)
             synthetic = cls(
                 images=tensors["images"],
                 labels=tensors["labels"],
@@ -118,8 +110,11 @@ class SyntheticSet:
                 config=parse_json(metadata["config"]),
             )
             synthetic._check()
-        except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as problem:
-            raise FileError(f"{path}: damaged distilled set: {problem}", look) from None
+        except FileNotFoundError:
+            raise FileError(f"{path}: no such file", command("ls", path.parent)) from None
+        except (AttributeError, *UNREADABLE) as problem:
+            wrong = f"{path} cannot be read as a distilled set: {problem}"
+            raise FileError(wrong, look) from None
         return synthetic
 
     def _check(self) -> None:

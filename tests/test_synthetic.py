@@ -96,7 +96,7 @@ def test_damage_is_reported(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="is not a distilled set"):
         SyntheticSet.load(path)
     save_tensors(path, {"images": torch.zeros(2)}, {"format": FORMAT})
-    with pytest.raises(FileError, match="damaged distilled set"):
+    with pytest.raises(FileError, match="cannot be read as a distilled set"):
         SyntheticSet.load(path)
     for change in (
         {"labels": torch.zeros(5, 3)},
@@ -114,7 +114,7 @@ def test_damage_is_reported(tmp_path: Path) -> None:
         {"config": {"distill": 3}},
     ):
         _save(path, **change)
-        with pytest.raises(FileError, match="damaged distilled set"):
+        with pytest.raises(FileError, match="cannot be read as a distilled set"):
             SyntheticSet.load(path)
 
 

@@ -211,5 +211,5 @@ def test_a_configuration_with_other_values_is_checked_too() -> None:
     assert differences(before, after) == {
         "distill.threshold": (before.distill.threshold, 2.0),
     }
-    with pytest.raises(ConfigError, match="the test: unknown key distill.treshold"):
+    with pytest.raises(ConfigError, match=r"the test: unknown key distill\.treshold"):
         before.with_values({"distill": {"treshold": 2.0}}, "the test")
