@@ -166,16 +166,10 @@ def _layout(config: Config, shape: Shape) -> Layout:
         raise ConfigError(wrong, Setting("network.norm", "instance"))
     if shape.height is None or shape.width is None:
         raise ConfigError("images of several sizes need one", Setting("resolution", 32))
-    settings = config.network
+    options = config.network.model_dump(exclude={"architecture"})
+    size = (shape.height, shape.width)
     module = build(
-        settings.architecture,
-        channels=shape.channels,
-        size=(shape.height, shape.width),
-        classes=shape.classes,
-        width=settings.width,
-        depth=settings.depth,
-        norm=settings.norm,
-        seed=0,
+        "convnet", channels=shape.channels, size=size, classes=shape.classes, seed=0, **options
     )
     return Layout.of(module)
 

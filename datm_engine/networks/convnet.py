@@ -9,6 +9,8 @@ from datm_engine.errors import ConfigError, Setting
 from datm_engine.networks.batchnorm import BatchNorm
 from datm_engine.networks.convolution import Convolution
 
+Size = tuple[int, int]  # height and width
+
 
 class InstanceNorm(nn.GroupNorm):
     """Normalize each map of each image to mean 0 and variance 1, then scale and shift channels."""
@@ -27,7 +29,7 @@ class InstanceNorm(nn.GroupNorm):
         return (normal * self.weight[:, None, None] + self.bias[:, None, None]).to(maps.dtype)
 
 
-def normalization(kind: str, channels: int, size: tuple[int, int]) -> nn.Module:
+def normalization(kind: str, channels: int, size: Size) -> nn.Module:
     """Normalisation of [n, channels, *size] maps; "instance" is affine, a group a channel.
 
     "batch" is for networks that a set is scored by: experts and students never have it.
@@ -56,7 +58,7 @@ class ConvNet(nn.Module):
     def __init__(
         self,
         channels: int,
-        size: tuple[int, int],
+        size: Size,
         classes: int,
         *,
         width: int = 128,
@@ -83,5 +85,4 @@ class ConvNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         maps = self.features(images)  # [n, width, height / 2^depth, width / 2^depth]
-        logits: Tensor = self.classifier(maps.flatten(1))
-        return logits
+        return self.classifier(maps.flatten(1))

@@ -68,15 +68,12 @@ class Convolution(nn.Conv2d):
         super().__init__(channels, width, 3, padding=1)
 
     def forward(self, images: Tensor) -> Tensor:
-        if images.dtype is torch.bfloat16 and images.is_cpu and not CPU_HAS_BFLOAT16:
-            weight, bias = self.weight.float(), self.bias
-            maps = self._convolve(images.float(), weight, None if bias is None else bias.float())
-            return maps.to(images.dtype)
-        return self._convolve(images, self.weight, self.bias)
-
-    @staticmethod
-    def _convolve(images: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        weight, bias, dtype = self.weight, self.bias, images.dtype
+        assert bias is not None
+        if dtype is torch.bfloat16 and images.is_cpu and not CPU_HAS_BFLOAT16:
+            images, weight, bias = images.float(), weight.float(), bias.float()
         if torch.compiler.is_compiling():  # where the bias costs no pass of its own
-            assert bias is not None
-            return _bilinear(images, weight) + bias[:, None, None]
-        return F.conv2d(images, weight, bias, padding=1)
+            maps = _bilinear(images, weight) + bias[:, None, None]
+        else:
+            maps = F.conv2d(images, weight, bias, padding=1)
+        return maps.to(dtype)

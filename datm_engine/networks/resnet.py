@@ -5,9 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from datm_engine.networks.convnet import normalization
-
-Size = tuple[int, int]
+from datm_engine.networks.convnet import Size, normalization
 
 STAGES = ((64, 1), (128, 2), (256, 2), (512, 2))  # width and stride; two blocks each
 
@@ -47,8 +45,7 @@ class ResNet18(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         maps = self.stages(self.stem(images))
-        logits: Tensor = self.classifier(maps.mean(dim=(2, 3)))  # the mean is [n, 512]
-        return logits
+        return self.classifier(maps.mean(dim=(2, 3)))  # the mean is [n, 512]
 
 
 class ResidualBlock(nn.Module):

@@ -37,8 +37,7 @@ class VisionTransformer(nn.Module):
         whole = F.pad(images, (0, -width % self.patch, 0, -height % self.patch))
         tokens = self.embed(whole).flatten(2).transpose(1, 2)  # [n, patches, WIDTH]
         tokens = self.norm(self.blocks(tokens + self.positions))
-        logits: Tensor = self.classifier(tokens.mean(dim=1))
-        return logits
+        return self.classifier(tokens.mean(dim=1))
 
 
 class AttentionBlock(nn.Module):
@@ -56,13 +55,10 @@ class AttentionBlock(nn.Module):
         )
 
     def forward(self, tokens: Tensor) -> Tensor:
-        tokens = tokens + self._attend(self.before_attention(tokens))
-        return tokens + self.alone(tokens)
-
-    def _attend(self, tokens: Tensor) -> Tensor:
         n, patches, width = tokens.shape
-        split = self.queries_keys_values(tokens).view(n, patches, 3, self.heads, -1)
+        projected = self.queries_keys_values(self.before_attention(tokens))
+        split = projected.view(n, patches, 3, self.heads, -1)
         queries, keys, values = split.permute(2, 0, 3, 1, 4)  # [n, heads, patches, width / heads]
-        found = F.scaled_dot_product_attention(queries, keys, values)
-        attended: Tensor = self.attended(found.transpose(1, 2).reshape(n, patches, width))
-        return attended
+        heads = F.scaled_dot_product_attention(queries, keys, values)
+        tokens = tokens + self.attended(heads.transpose(1, 2).reshape(n, patches, width))
+        return tokens + self.alone(tokens)

@@ -70,8 +70,7 @@ class FlatNetwork:
         if torch.compiler.is_compiling():  # the layout of the fast kernels, on CPU and GPU alike
             weights = {name: _channels_last(weight) for name, weight in weights.items()}
             images = _channels_last(images)
-        logits: Tensor = functional_call(self.module, weights, (images,))
-        return logits.to(theta.dtype)
+        return functional_call(self.module, weights, (images,)).to(theta.dtype)
 
     def initial(self) -> Tensor:
         """The module's own weights as one vector; a copy."""

@@ -13,13 +13,11 @@ from torch import nn
 
 from datm_engine.compute.runtime import Runtime
 from datm_engine.errors import ConfigError, Setting
-from datm_engine.networks.convnet import ConvNet, normalization
+from datm_engine.networks.convnet import ConvNet, Size, normalization
 from datm_engine.networks.resnet import ResNet18
 from datm_engine.networks.vit import VisionTransformer
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.settings.config import NetworkConfig
-
-Size = tuple[int, int]
 
 NAMES = ("convnet", "convnetbn", "mlp", "lenet", "alexnet", "vgg11", "resnet18", "vit")
 HIDDEN = 128  # units in each of the MLP's two hidden layers
@@ -48,12 +46,11 @@ def build(
         # torch.manual_seed would also seed every accelerator, whose state is not put back.
         torch.default_generator.manual_seed(seed)
         match name:
-            case "convnet":
+            case "convnet" | "convnetbn":
+                norm = "batch" if name == "convnetbn" else norm
                 return ConvNet(channels, size, classes, width=width, depth=depth, norm=norm)
-            case "convnetbn":
-                return ConvNet(channels, size, classes, width=width, depth=depth, norm="batch")
             case "mlp":
-                return _mlp(channels, size, classes)
+                return _Layers(channels, size).classify(HIDDEN, HIDDEN, classes)
             case "lenet":
                 return _lenet(channels, size, classes)
             case "alexnet":
@@ -79,29 +76,12 @@ def build_flat(
     runtime: Runtime,
 ) -> FlatNetwork:
     """The same as a function of flat weights, on the device. shape: channels, height, width."""
-    channels, *size = shape
+    channels, height, width = shape
+    options = settings.model_dump(exclude={"architecture"})  # the ConvNets' width and depth; norm
     module = build(
-        name,
-        channels=channels,
-        size=(size[0], size[1]),
-        classes=classes,
-        seed=seed,
-        width=settings.width,
-        depth=settings.depth,
-        norm=settings.norm,
+        name, channels=channels, size=(height, width), classes=classes, seed=seed, **options
     )
     return FlatNetwork(module.to(runtime.device, runtime.dtype), runtime.compute)
-
-
-def _mlp(channels: int, size: Size, classes: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Flatten(),
-        nn.Linear(channels * math.prod(size), HIDDEN),
-        nn.ReLU(),
-        nn.Linear(HIDDEN, HIDDEN),
-        nn.ReLU(),
-        nn.Linear(HIDDEN, classes),
-    )
 
 
 def _lenet(channels: int, size: Size, classes: int) -> nn.Sequential:
