@@ -81,7 +81,7 @@ class Evaluation:
         """The rows of real images for the first network, which a distillation can be watched
         beside. Rows in `known` are not measured again."""
         rows: list[Evaluated] = []
-        self._measure_rows({}, self.config.evaluate.networks[:1], known, rows)
+        self.compare({}, rows, known, self.config.evaluate.networks[:1])
         return rows
 
     def compare(
@@ -89,29 +89,20 @@ class Evaluation:
         distilled: Mapping[str, SyntheticSet],
         rows: list[Evaluated],
         known: Sequence[Evaluated] = (),
+        networks: Sequence[str] | None = None,
     ) -> None:
         """Measure a row of test accuracy for every set and network, and append each to `rows`.
 
-        distilled: the sets to evaluate beside those of `config.evaluate.against`. A row is mean and
-        (population) standard deviation over repeats, each with its own initial weights and, for
-        "random", its own images. Rows of real images in `known` are not measured again.
+        distilled: the sets to evaluate beside those of `config.evaluate.against`. networks: by
+        default those of `config.evaluate`. Rows of real images in `known` are not measured again.
         """
-        self._measure_rows(distilled, self.config.evaluate.networks, known, rows)
-
-    def _measure_rows(
-        self,
-        distilled: Mapping[str, SyntheticSet],
-        networks: Sequence[str],
-        known: Sequence[Evaluated],
-        rows: list[Evaluated],
-    ) -> None:
         settings = self.config.evaluate
         measured = {(row.set, row.network): row for row in known if row.set not in distilled}
-        names = [*distilled, *settings.against]
-        wanted = [(name, network) for network in networks for name in names]
-        missing = [key for key in wanted if key not in measured]
-        for key in wanted:
-            if key not in measured:
+        sets, networks = (*distilled, *settings.against), networks or settings.networks
+        keys = [(name, network) for network in networks for name in sets]
+        missing = [key for key in keys if key not in measured]
+        for key in keys:
+            if key in missing:
                 name, network = key
                 repeats = settings.full_repeats if name == "full" else settings.repeats
                 row = _Row(name, network, repeats, missing.index(key), len(missing))
@@ -120,6 +111,8 @@ class Evaluation:
             rows.append(measured[key])
 
     def _measure_row(self, row: _Row, synthetic: SyntheticSet | None) -> Evaluated:
+        """Mean and (population) standard deviation over repeats, each with its own initial weights
+        and, for "random", its own images."""
         began = time.monotonic()
         parts = [self.data.test] + ([self.data.validation] if len(self.data.validation) else [])
         training_set = self._training_set(row, synthetic)
@@ -185,12 +178,8 @@ class Evaluation:
         else:
             assert self.expert_baselines is not None
             with self._memory(), self.runtime.ranks.stopping_together():
-                subset = self.expert_baselines.choose(
-                    row.set,
-                    self.runtime.check_stop_here,
-                    (row.number, row.total),
-                    emit=self.emit,
-                )
+                number, check_stop = (row.number, row.total), self.runtime.check_stop_here
+                subset = self.expert_baselines.choose(row.set, check_stop, number, emit=self.emit)
             shared = self._real(subset)
         return lambda repeat: shared
 
@@ -207,8 +196,7 @@ class Evaluation:
     def _real(self, part: Part, epochs: int | None = None) -> TrainingSet:
         settings = self.config.evaluate
         labels = self.runtime.place(hard_labels(part.labels, self.data.classes))
-        epochs = settings.epochs if epochs is None else epochs
-        return TrainingSet(Part(part.images, labels), settings.real_lr, epochs)
+        return TrainingSet(Part(part.images, labels), settings.real_lr, epochs or settings.epochs)
 
     def _train_and_test(
         self, row: _Row, repeat: int, training_set: TrainingSet, parts: Sequence[Part]
@@ -264,10 +252,7 @@ class Evaluation:
                 self.runtime,
                 f"steps of {row.network} on {len(training_set.data):,} images",
                 evaluation_step(
-                    network,
-                    settings.momentum,
-                    settings.weight_decay,
-                    mirrored=settings.mirrored,
+                    network, settings.momentum, settings.weight_decay, mirrored=settings.mirrored
                 ),
                 network.initial(),
                 training_set.data,

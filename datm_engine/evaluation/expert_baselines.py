@@ -63,7 +63,7 @@ class ExpertBaselines:
         row that the subset is for, and of how many. Raises FileError for a damaged expert."""
         if name not in self.chosen:
             names = [name]
-            if name in BY_SCORES:
+            if name in BY_SCORES:  # they share their passes
                 names = [score for score in BY_SCORES if score in (name, *self.names)]
             for each in names:
                 emit(Noted(text=self._describe(each)))
@@ -73,8 +73,14 @@ class ExpertBaselines:
                 number, rows = row
                 emit(SelectionProgress(set=name, done=done, total=total, row=number, rows=rows))
 
-            for each, indices in self._indices(names, before_pass).items():
-                self.chosen[each] = Part(self.train.images[indices], self.train.labels[indices])
+            if name in BY_FEATURES:
+                before_pass(0, 1)
+                indices = {name: self._choose_by_features(BY_FEATURES[name])}
+            else:
+                labels, scores = self.train.labels, self._scores(names, before_pass)
+                indices = {s: highest(scores[s], labels, self.classes, self.ipc) for s in names}
+            for each, own in indices.items():  # own: [m]
+                self.chosen[each] = Part(self.train.images[own], self.train.labels[own])
         return self.chosen[name]
 
     def _describe(self, name: str) -> str:
@@ -88,24 +94,14 @@ class ExpertBaselines:
     def _scoring_experts(self) -> list[int]:
         return self.experts.present(self.count)[:MOST_EXPERTS]
 
-    def _indices(self, names: Sequence[str], before_pass: BeforePass) -> dict[str, Tensor]:
-        """Indices [m] of the images of each subset; `names` are one choice by features, or scores
-        that share their passes."""
-        if names[0] in BY_FEATURES:
-            before_pass(0, 1)
-            return {names[0]: self._choose_by_features(BY_FEATURES[names[0]])}
-        scores = self._scores(names, before_pass)
-        labels = self.train.labels
-        return {name: highest(scores[name], labels, self.classes, self.ipc) for name in names}
-
     def _choose_by_features(self, choose: Choose) -> Tensor:
         theta = self._snapshot(self._scoring_experts()[0], self.experts.epochs)
         chosen: list[Tensor] = []
         for c in range(self.classes):  # a class at a time: only its features are in memory
             own = (self.train.labels == c).nonzero().flatten()
             if len(own):
-                found = features(self.network, theta, self.train.images[own])  # [len(own), d]
-                chosen.append(own[choose(found, self.ipc)])
+                inputs = features(self.network, theta, self.train.images[own])  # [len(own), d]
+                chosen.append(own[choose(inputs, self.ipc)])
         return torch.cat(chosen)
 
     def _scores(self, names: Sequence[str], before_pass: BeforePass) -> dict[str, Tensor]:
