@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def number(value: float) -> str:
     """Three significant digits; whole numbers in full: 0.0123, 1,200, 2.5e-06."""
@@ -58,6 +60,11 @@ def byte_size(count: float) -> str:
 def plural(count: int, noun: str) -> str:
     """ "1 image", "1,200 images"."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def some_of(names: Sequence[str], most: int = 3) -> str:
+    """The first names: "cat, dog, cow, …"."""
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
 
 
 def setting(value: object) -> str:

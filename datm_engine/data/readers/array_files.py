@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,16 @@ from datm_engine.data.readers import labels
 from datm_engine.data.readers.reader import DatasetReader, LoadOptions
 from datm_engine.errors import DataError, DatmError
 from datm_engine.files import cannot_read
+from datm_engine.formatting import some_of
 from datm_engine.hints import command
 from datm_engine.runs.events import Emit, Noted
 from datm_engine.settings.image_size import Shape
 
 Array = NDArray[Any]
+Shapes = Mapping[str, tuple[int, ...]]
+Read = Callable[[Sequence[str]], Mapping[str, Array]]
 _IMAGES = {"images", "image", "imgs", "x", "data"}
 _LABELS = {"labels", "label", "y", "targets", "target"}
-_NAMED = 5  # arrays in a note
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,9 @@ class Arrays:
     last_axis: bool = False
 
     def __len__(self) -> int:
-        return count_of(self.labels)
+        """Return the number of labels."""
+        is_column = self.labels.ndim == 2 and 1 in self.labels.shape
+        return self.labels.size if is_column or not self.labels.ndim else len(self.labels)
 
 
 @dataclass(frozen=True)
@@ -67,24 +72,22 @@ class Contents:
 class ImageAxes:
     """The axes of an array of images. `channel_axis`: of one image, None if it has none."""
 
-    count: int
     channels: int
     height: int
     width: int
     channel_axis: int | None
 
 
-def pair(names: Iterable[str]) -> tuple[dict[PartName, dict[str, str]], tuple[str, ...]]:
-    """Pair arrays of images and labels by their names.
+def paired(path: Path, shapes: Shapes, read: Read, wanted: str, fix: str) -> Contents:
+    """Pair the arrays of images and of labels in a file, by their names.
 
-    Returns the names by part, {"train": {"images": "x_train", "labels": "y_train"}}, and a note on
-    the arrays that are not used.
-
-    Arrays whose names state no part are the training part. Parts without both are left out.
+    `shapes`: of all arrays by name. `read` returns the arrays of the names that are given. Arrays
+    whose names state no part are the training part. A part without both arrays is left out, and
+    arrays that are not used are noted. Raises DataError if there is no pair: `wanted` are the names
+    that the file should have.
     """
     by_part: dict[PartName, dict[str, str]] = {}
-    every = list(names)
-    for name in every:
+    for name in shapes:
         # "val_images" → part "validation", kind "images"; other words leave an array unused.
         words = [word for word in re.split(r"[^a-z0-9]+", name.lower()) if word]
         part: PartName | None = next(filter(None, map(part_of, words)), None)
@@ -92,11 +95,29 @@ def pair(names: Iterable[str]) -> tuple[dict[PartName, dict[str, str]], tuple[st
         for what, known in (("images", _IMAGES), ("labels", _LABELS)):
             if len(kinds) == 1 and kinds[0] in known:
                 by_part.setdefault(part or "train", {}).setdefault(what, name)
-    pairs = {part: arrays for part, arrays in by_part.items() if len(arrays) == 2}
-    used = {name for arrays in pairs.values() for name in arrays.values()}
-    unused = [name for name in every if name not in used]
-    some = ", ".join(unused[:_NAMED]) + ", …" * (len(unused) > _NAMED)
-    return pairs, (f"arrays that are not used: {some}",) if unused else ()
+    # {"train": ("x_train", "y_train")}
+    pairs = {
+        part: (arrays["images"], arrays["labels"])
+        for part, arrays in by_part.items()
+        if len(arrays) == 2
+    }
+    if not pairs:
+        named = ", ".join(shapes) or "of no name"
+        raise DataError(f"{path} has arrays {named}; it takes {wanted}", fix)
+    labels_by_name = read([name for _, name in pairs.values()])
+    parts = {
+        part: Arrays(
+            f"{path} {images}", shapes[images], partial(_read_one, read, images), labels_by_name[y]
+        )
+        for part, (images, y) in pairs.items()
+    }
+    unused = [name for name in shapes if not any(name in pair for pair in pairs.values())]
+    notes = (f"arrays that are not used: {some_of(unused, 5)}",) if unused else ()
+    return Contents(parts, notes=notes)
+
+
+def _read_one(read: Read, name: str) -> Array:
+    return read([name])[name]
 
 
 class ArrayReader(DatasetReader):
@@ -109,26 +130,31 @@ class ArrayReader(DatasetReader):
     def load(self, options: LoadOptions, *, emit: Emit) -> FullSet:
         """Load every part that has labels."""
         contents, name = self.contents(), options.name
-        resolved = self._labels(name, contents)
-        numbers = resolved.numbers
+        resolved = self._labels(name, contents.parts, contents.class_names)
         parts = {part: contents.parts[stored] for part, stored in resolved.stored.items()}
-        axes = {part: axes_of(parts[part], self._fix) for part in numbers}
+        axes = {part: axes_of(arrays, self._fix) for part, arrays in parts.items()}
         for part, one in axes.items():
             if (one.height, one.width) != (axes["train"].height, axes["train"].width):
                 wrong = f"images in train and {part} differ in size"
                 raise DataError(f"{self.path} cannot be used as a dataset: {wrong}", self._fix)
-        read = {part: _read(parts[part], self._fix) for part in numbers}
+        if len({one.channels for one in axes.values()}) > 1:
+            raise DataError(f"{self.path} has grey and colour images", self._fix)
+        read: dict[PartName, Array] = {}
+        for part, arrays in parts.items():
+            read[part] = arrays.images()
+            if read[part].shape != arrays.shape:
+                wrong = f"is {list(read[part].shape)}, and its header states {list(arrays.shape)}"
+                raise DataError(f"{arrays.source} {wrong}", self._fix)
         pixels, note = _as_bytes(name, read, self._fix)
         for text in (*(f"{name}: {each}" for each in contents.notes), *resolved.notes, *note):
             emit(Noted(text=text))
         images = {
-            part: _ordered(pixels[part], axes[part], parts[part].last_axis) for part in numbers
+            part: ImageSet(
+                _ordered(pixels[part], axes[part], arrays.last_axis), resolved.numbers[part]
+            )
+            for part, arrays in parts.items()
         }
-        if len({some.shape[1] for some in images.values()}) > 1:
-            raise DataError(f"{self.path} has grey and colour images", self._fix)
-        return FullSet(
-            resolved.class_names, {part: ImageSet(images[part], numbers[part]) for part in numbers}
-        )
+        return FullSet(resolved.class_names, images)
 
     def shape(self) -> Shape:
         """Return the shape from the labels and the header of the training images."""
@@ -136,26 +162,23 @@ class ArrayReader(DatasetReader):
         train: dict[PartName, Arrays] = {
             part: arrays for part, arrays in contents.parts.items() if part == "train"
         }
-        resolved = self._labels(self.path.name, replace(contents, parts=train))
+        resolved = self._labels(self.path.name, train, contents.class_names)
         one = axes_of(train["train"], self._fix)
         return Shape(len(resolved.class_names), one.channels, one.height, one.width)
 
     def training_labels(self) -> TrainingLabels:
-        return self._labels(self.path.name, self.contents()).of_training()
+        contents = self.contents()
+        return self._labels(self.path.name, contents.parts, contents.class_names).of_training()
 
-    def _labels(self, name: str, contents: Contents) -> labels.Labels:
-        every = {part: _labels(arrays, self._fix) for part, arrays in contents.parts.items()}
-        return labels.resolve(name, every, contents.class_names, self._fix)
+    def _labels(
+        self, name: str, parts: Mapping[PartName, Arrays], class_names: tuple[str, ...] | None
+    ) -> labels.Labels:
+        every = {part: _labels(arrays, self._fix) for part, arrays in parts.items()}
+        return labels.resolve(name, every, class_names, self._fix)
 
     @property
     def _fix(self) -> str:
         return command("ls", "-l", self.path)
-
-
-def count_of(values: Array) -> int:
-    """Return the number of images that these labels belong to."""
-    is_column = values.ndim == 2 and 1 in values.shape
-    return values.size if is_column or not values.ndim else len(values)
 
 
 def is_image(shape: Sequence[int]) -> bool:
@@ -168,26 +191,17 @@ def axes_of(arrays: Arrays, fix: str) -> ImageAxes:
     width]; with `last_axis`, n is last."""
     shape = arrays.shape
     one = shape[:-1] if arrays.last_axis else shape[1:]
-    count = (shape[-1] if arrays.last_axis else shape[0]) if shape else 0
-    # Channels last, as most files have them, before channels first.
-    axis = next((n for n in (-1, 0) if len(one) == 3 and one[n] in (1, 3)), None)
     if not is_image(one) or 0 in shape:
         wanted = "[n, height, width], [n, height, width, 1 or 3] or [n, 1 or 3, height, width]"
         raise DataError(f"{arrays.source} is {list(shape)}, and images are {wanted}", fix)
+    count = shape[-1] if arrays.last_axis else shape[0]
     if count != len(arrays):
         raise DataError(f"{arrays.source} has {count} images but {len(arrays)} labels", fix)
-    channels = 1 if axis is None else one[axis]
+    # Channels last, as most files have them, before channels first.
+    axis = next((n for n in (-1, 0) if len(one) == 3 and one[n] in (1, 3)), None)
     # -1 % 3 is 2: of three axes, those that are not the channels are height and width.
     height, width = [side for n, side in enumerate(one) if axis is None or n != axis % 3]
-    return ImageAxes(count, channels, height, width, axis)
-
-
-def _read(arrays: Arrays, fix: str) -> Array:
-    pixels = arrays.images()
-    if pixels.shape != arrays.shape:
-        wrong = f"is {list(pixels.shape)}, and its header states {list(arrays.shape)}"
-        raise DataError(f"{arrays.source} {wrong}", fix)
-    return pixels
+    return ImageAxes(1 if axis is None else one[axis], height, width, axis)
 
 
 def _ordered(pixels: NDArray[np.uint8], axes: ImageAxes, last_axis: bool) -> torch.Tensor:
@@ -234,34 +248,31 @@ def _as_bytes(
     # One range for all parts, so that the same grey has the same value in each.
     lowest = min(float(pixels.min()) for pixels in parts.values())
     highest = max(float(pixels.max()) for pixels in parts.values())
-    top, how = _range(lowest, highest, "f" in kinds, kinds == {"b"}, parts)
-    if top is None:
+    in_range = 0 <= lowest <= highest < 2**16  # False for what is not a number
+    is_share = "f" in kinds and highest <= 1
+    white, how = 1, ""
+    if is_share:
+        how = "pixels from 0 to 1 are multiplied by 255 and rounded"
+    elif in_range and kinds != {"b"}:
+        bits = bits_of(int(highest))
+        white = 2**bits - 1
+        how = f"pixels up to {highest:.0f} are read as {bits} bits" if bits > 8 else ""
+    whole = (
+        is_share
+        or "f" not in kinds
+        or all((pixels == np.round(pixels)).all() for pixels in parts.values())
+    )
+    if not in_range or not whole:
         raise DataError(
             f"{name} has pixels from {lowest:g} to {highest:g}, whose range is not known; store "
             "whole numbers from 0 to 255, or numbers from 0 to 1",
             fix,
         )
     scaled = {
-        part: np.round(pixels.astype(np.float64) * (255 / top)).astype(np.uint8)
+        part: np.round(pixels.astype(np.float64) * (255 / white)).astype(np.uint8)
         for part, pixels in parts.items()
     }
     return scaled, (f"{name}: {how}",) if how else ()
-
-
-def _range(
-    lowest: float, highest: float, floats: bool, booleans: bool, parts: Mapping[PartName, Array]
-) -> tuple[int | None, str | None]:
-    """Return the value of white, or None if the range is unknown, and a note on the scaling."""
-    if not (0 <= lowest <= highest < 2**16):  # also false for what is not a number
-        return None, None
-    if booleans or (floats and highest <= 1):
-        return 1, None if booleans else "pixels from 0 to 1 are multiplied by 255 and rounded"
-    if floats and any((pixels != np.round(pixels)).any() for pixels in parts.values()):
-        return None, None
-    bits = bits_of(int(highest))
-    if bits == 8:
-        return 255, None
-    return 2**bits - 1, f"pixels up to {highest:.0f} are read as {bits} bits"
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from datm_engine.data.readers.folder_layout import FolderLayout, find_layout, in
 from datm_engine.data.readers.folder_scanner import HEIC_HINT, Scanner, readable_name
 from datm_engine.errors import DataError
 from datm_engine.files import cannot_read
-from datm_engine.formatting import plural
+from datm_engine.formatting import plural, some_of
 from datm_engine.hints import command
 from datm_engine.settings.image_size import Shape
 
@@ -206,10 +206,9 @@ class _Lister:
             (set(other) - set(train), folder, where),
         ):
             if missing:
-                some = ", ".join(sorted(missing)[:3]) + (", …" if len(missing) > 3 else "")
                 looked_at = [self.layout.root] if self.layout.by_class else [where, folder]
                 raise DataError(
-                    f"classes differ: {some} in {one} but not in {lacks}"
+                    f"classes differ: {some_of(sorted(missing))} in {one} but not in {lacks}"
                     f" ({len(train)} classes in {where.name}, {len(other)} in {folder.name})",
                     command("ls", *looked_at),
                 )

@@ -6,7 +6,9 @@ FashionMNIST, KMNIST and EMNIST have the same files; EMNIST's images are stored 
 from __future__ import annotations
 
 import gzip
+import math
 import re
+import struct
 from pathlib import Path
 from typing import BinaryIO
 
@@ -43,7 +45,21 @@ class IdxReader(ArrayReader):
         return bool(_images(_folder(path)))
 
     def contents(self) -> Contents:
-        return Contents(_parts(self.path), _class_names(self.path))
+        folder = self.path.parent if self.path.is_file() else _folder(self.path)
+        sets = _images(folder)
+        if self.path.is_file() and (named := _NAME.fullmatch(self.path.name)):
+            sets = {key: files for key, files in sets.items() if key == named["set"]}
+        if len(sets) > 1:
+            known = ", ".join(name.rstrip("-") or "train" for name in sets)
+            example = next(iter(next(iter(sets.values())).values()))
+            raise DataError(
+                f"{folder} has the files of {len(sets)} datasets: {known}; choose one by its file",
+                Setting("dataset", example),
+            )
+        files = next(iter(sets.values()), {})
+        parts = {part: _arrays(path) for part, path in files.items()}
+        folders = [re.sub("[-_]", "", name.lower()) for name in self.path.resolve().parts]
+        return Contents(parts, _FASHION if "fashionmnist" in folders else None)
 
 
 def _folder(path: Path) -> Path:
@@ -56,32 +72,12 @@ def _images(folder: Path) -> dict[str, dict[PartName, Path]]:
     files: dict[str, dict[PartName, Path]] = {}
     for path in sorted(folder.iterdir()):
         named = _NAME.fullmatch(path.name)
-        part = _part(named) if named else None
-        if named and part and named["what"].lower() == "images" and path.is_file():
-            files.setdefault(named["set"], {}).setdefault(part, path)
+        if named and named["what"].lower() == "images" and path.is_file():
+            word = named["part"].lower()
+            part: PartName | None = "test" if word == "t10k" else part_of(word)
+            if part:
+                files.setdefault(named["set"], {}).setdefault(part, path)
     return files
-
-
-def _part(named: re.Match[str]) -> PartName | None:
-    word = named["part"].lower()
-    return "test" if word == "t10k" else part_of(word)
-
-
-def _parts(path: Path) -> dict[PartName, Arrays]:
-    folder = path.parent if path.is_file() else _folder(path)
-    sets = _images(folder)
-    if path.is_file():
-        named = _NAME.fullmatch(path.name)
-        sets = {key: files for key, files in sets.items() if named and key == named["set"]}
-    if len(sets) > 1:
-        known = ", ".join(name.rstrip("-") or "train" for name in sets)
-        example = next(iter(next(iter(sets.values())).values()))
-        raise DataError(
-            f"{folder} has the files of {len(sets)} datasets: {known}; choose one by its file",
-            Setting("dataset", example),
-        )
-    files = next(iter(sets.values()), {})
-    return {part: _arrays(path) for part, path in files.items()}
 
 
 def _arrays(images: Path) -> Arrays:
@@ -118,21 +114,14 @@ def _header(file: BinaryIO) -> tuple[int, ...]:
     sizes = file.read(4 * magic[3])
     if len(sizes) < 4 * magic[3]:
         raise ValueError("it ends within its header")
-    return tuple(int(size) for size in np.frombuffer(sizes, ">u4"))  # n, height, width
+    return struct.unpack(f">{magic[3]}I", sizes)  # n, height, width
 
 
 def _read(path: Path) -> Array:
     with damage_as_error(path, _KIND), _open(path) as file:
         shape = _header(file)
         content = file.read()
-        # Python integers: the sizes in a damaged header may overflow int64.
-        size = int(np.prod([int(side) for side in shape], dtype=object)) if shape else 0
+        size = math.prod(shape) if shape else 0
         if len(content) != size:
             raise ValueError(f"its header states {size} bytes, and {len(content)} follow")
         return np.frombuffer(bytearray(content), np.uint8).reshape(shape)  # writable
-
-
-def _class_names(path: Path) -> tuple[str, ...] | None:
-    """Return the class names of FashionMNIST if a folder is named after it."""
-    folders = [part.lower().replace("-", "").replace("_", "") for part in path.resolve().parts]
-    return _FASHION if "fashionmnist" in folders else None

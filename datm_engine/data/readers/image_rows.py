@@ -16,6 +16,7 @@ from datm_engine.data.image_sets import FullSet, PartName
 from datm_engine.data.readers import labels
 from datm_engine.data.readers.reader import LoadOptions
 from datm_engine.errors import DataError
+from datm_engine.formatting import some_of
 from datm_engine.hints import command
 from datm_engine.runs.events import Emit, Noted
 from datm_engine.settings.image_size import Shape
@@ -129,8 +130,7 @@ def labels_of(name: str, parts: Mapping[PartName, Sequence[Rows]], fix: str) -> 
             stated.setdefault(some.class_names, some.source)
     if len(stated) > 1:
         first, second = (
-            f"{', '.join(names[:3])}{', …' if len(names) > 3 else ''} in {source}"
-            for names, source in islice(stated.items(), 2)
+            f"{some_of(names)} in {source}" for names, source in islice(stated.items(), 2)
         )
         raise DataError(f"class names differ: {first}, {second}", fix)
     return labels.resolve(name, every, next(iter(stated), None), fix)
@@ -185,7 +185,7 @@ def _portable_map(cell: list[Any], source: str, fix: str) -> bytes:
     raise DataError(f"{source} holds no image of whole numbers from 0 to 255: {wrong}", fix)
 
 
-def file_inside(root: Path, folders: Sequence[Path], name: str, source: str) -> bytes:
+def file_inside(root: Path, folders: Sequence[Path], source: str, name: str) -> bytes:
     """Read a file that a row names, relative to one of `folders` and inside `root`."""
     fix = command("ls", "-l", root)
     try:

@@ -21,10 +21,9 @@ from datm_engine.data.readers.array_files import (
     ArrayReader,
     Arrays,
     Contents,
-    count_of,
     damage_as_error,
     is_image,
-    pair,
+    paired,
 )
 from datm_engine.errors import DataError
 from datm_engine.hints import command
@@ -43,14 +42,17 @@ class MatReader(ArrayReader):
         return path.suffix.lower() == ".mat" and path.is_file()
 
     def contents(self) -> Contents:
-        parts, notes = _parts(self.path)
-        if not _is_svhn(parts):
-            return Contents(parts, notes=notes)
-        parts = {
-            part: replace(some, labels=np.where(some.labels == 10, 0, some.labels))
-            for part, some in parts.items()
-        }
-        return Contents(parts, notes=("label 10 is read as the digit 0, as SVHN has it", *notes))
+        """Find parts by the names of files, or in a single file by the names of arrays."""
+        if self.path.is_dir():
+            files = _files(self.path)
+        elif (named := _part(self.path)) is not None:
+            files = _files(self.path.parent) | {named: self.path}
+        else:
+            return _digits_from_0(_contents(self.path))
+        by_file = {part: _contents(path) for part, path in files.items()}
+        parts = {part: next(iter(of_file.parts.values())) for part, of_file in by_file.items()}
+        notes = dict.fromkeys(note for of_file in by_file.values() for note in of_file.notes)
+        return _digits_from_0(Contents(parts, notes=tuple(notes)))
 
 
 def _files(folder: Path) -> dict[PartName, Path]:
@@ -63,71 +65,36 @@ def _files(folder: Path) -> dict[PartName, Path]:
     return files
 
 
-def _parts(path: Path) -> tuple[dict[PartName, Arrays], tuple[str, ...]]:
-    """Find parts by the names of files, or in a single file by the names of arrays. Adds notes."""
-    if path.is_dir():
-        files = _files(path)
-    elif (part := _part(path)) is not None:
-        files = _files(path.parent) | {part: path}
-    else:
-        return _arrays(path)
-    parts: dict[PartName, Arrays] = {}
-    notes: dict[str, None] = {}  # each once
-    for part, path in files.items():
-        arrays, about = _arrays(path)
-        parts[part] = next(iter(arrays.values()))
-        notes |= dict.fromkeys(about)
-    return parts, tuple(notes)
-
-
 def _part(path: Path) -> PartName | None:
     """Return the part that a file's name states: train_32x32.mat."""
     return part_of(re.split(r"[-_.]", path.name)[0])
 
 
-def _arrays(path: Path) -> tuple[dict[PartName, Arrays], tuple[str, ...]]:
+def _contents(path: Path) -> Contents:
+    fix = command("ls", "-l", path)
     with damage_as_error(path, _KIND):
         with path.open("rb") as file:
             if file.read(len(_HDF5)) == _HDF5:
-                raise DataError(
-                    f"{path} is of MATLAB's version 7.3, which is not read; save it with -v7",
-                    command("ls", "-l", path),
-                )
-        known = mat_process.shapes(path)
-    pairs, notes = pair(known)
-    if not pairs:
-        raise DataError(
-            f"{path} has arrays {', '.join(known) or 'of no name'}; it takes X and y, as SVHN has",
-            command("ls", "-l", path),
-        )
-    every = _read(path, [names["labels"] for names in pairs.values()])
+                wrong = "of MATLAB's version 7.3, which is not read; save it with -v7"
+                raise DataError(f"{path} is {wrong}", fix)
+        shapes = mat_process.shapes(path)
+    contents = paired(path, shapes, partial(_read, path), "X and y, as SVHN has", fix)
     parts: dict[PartName, Arrays] = {}
-    for part, names in pairs.items():
-        shape, labels = known[names["images"]], every[names["labels"]]
-        source, images = f"{path} {names['images']}", partial(_read_one, path, names["images"])
-        last_axis = _is_last(path, names["images"], shape, count_of(labels))
-        parts[part] = Arrays(source, shape, images, labels, last_axis)
-    return parts, notes
-
-
-def _is_last(path: Path, name: str, shape: tuple[int, ...], count: int) -> bool:
-    """Return whether the last axis numbers the images, as in MATLAB, and not the first, as in
-    Python. Raises DataError if it could be either."""
-    is_first, is_last = (
-        len(shape) > 2 and shape[axis] == count and is_image(one)
-        for axis, one in ((0, shape[1:]), (-1, shape[:-1]))
-    )
-    if is_first and is_last:
-        raise DataError(
-            f"{path} {name} is {list(shape)} with {count} labels: the first axis could number the "
-            "images, or the last; save them as [n, height, width, 1 or 3]",
-            command("ls", "-l", path),
+    for part, arrays in contents.parts.items():
+        shape, count = arrays.shape, len(arrays)
+        # The last axis numbers the images, as in MATLAB, or the first, as in Python.
+        is_first, is_last = (
+            len(shape) > 2 and shape[axis] == count and is_image(one)
+            for axis, one in ((0, shape[1:]), (-1, shape[:-1]))
         )
-    return is_last
-
-
-def _read_one(path: Path, name: str) -> Array:
-    return _read(path, [name])[name]
+        if is_first and is_last:
+            raise DataError(
+                f"{arrays.source} is {list(shape)} with {count} labels: the first axis could "
+                "number the images, or the last; save them as [n, height, width, 1 or 3]",
+                fix,
+            )
+        parts[part] = replace(arrays, last_axis=is_last)
+    return replace(contents, parts=parts)
 
 
 def _read(path: Path, names: Sequence[str]) -> dict[str, Array]:
@@ -135,7 +102,16 @@ def _read(path: Path, names: Sequence[str]) -> dict[str, Array]:
         return mat_process.read(path, names)
 
 
-def _is_svhn(parts: dict[PartName, Arrays]) -> bool:
-    """Return whether the training labels are 1 to 10."""
-    values = parts["train"].labels if "train" in parts else np.empty(0)
-    return values.dtype.kind in "iuf" and set(np.unique(values)) == set(range(1, 11))
+def _digits_from_0(contents: Contents) -> Contents:
+    """Read label 10 as the digit 0 if the training labels are 1 to 10, as SVHN has them."""
+    if "train" not in contents.parts:
+        return contents
+    labels = contents.parts["train"].labels
+    if labels.dtype.kind not in "iuf" or set(np.unique(labels)) != set(range(1, 11)):
+        return contents
+    parts = {
+        part: replace(arrays, labels=np.where(arrays.labels == 10, 0, arrays.labels))
+        for part, arrays in contents.parts.items()
+    }
+    note = "label 10 is read as the digit 0, as SVHN has it"
+    return Contents(parts, notes=(note, *contents.notes))

@@ -6,23 +6,25 @@ Files are read without pickles, so that they cannot run code.
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.lib import format as npy
 
 from datm_engine.data.readers.array_files import (
     Array,
     ArrayReader,
-    Arrays,
     Contents,
     damage_as_error,
-    pair,
+    paired,
 )
-from datm_engine.errors import DataError
 from datm_engine.hints import command
 
 _KIND = ".npz file of arrays"
+_WANTED = "train_images and train_labels (MedMNIST), or x_train and y_train (Keras)"
+_READ_HEADER = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
 class NpzReader(ArrayReader):
@@ -31,47 +33,18 @@ class NpzReader(ArrayReader):
         return path.suffix.lower() == ".npz" and path.is_file()
 
     def contents(self) -> Contents:
-        path = self.path
-        with damage_as_error(path, _KIND):
-            shapes = _shapes(path)
-            pairs, notes = pair(shapes)
-            if not pairs:
-                raise DataError(
-                    f"{path} has arrays {', '.join(shapes) or 'of no name'}; it takes train_images "
-                    "and train_labels (MedMNIST), or x_train and y_train (Keras)",
-                    command("unzip", "-l", path),
-                )
-            parts = {
-                part: Arrays(
-                    f"{path} {names['images']}",
-                    shapes[names["images"]],
-                    partial(_read, path, names["images"]),
-                    _read(path, names["labels"]),
-                )
-                for part, names in pairs.items()
-            }
-        return Contents(parts, notes=notes)
+        shapes = {}
+        # np.load would read the pixels to state a shape.
+        with damage_as_error(self.path, _KIND), zipfile.ZipFile(self.path) as archive:
+            for member in archive.namelist():
+                if member.endswith(".npy"):
+                    with archive.open(member) as file:
+                        header = _READ_HEADER[npy.read_magic(file)](file)
+                    shapes[member.removesuffix(".npy")] = header[0]
+        fix = command("unzip", "-l", self.path)
+        return paired(self.path, shapes, partial(_read, self.path), _WANTED, fix)
 
 
-def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each array, from its header alone."""
-    shapes = {}
-    # np.load would read the pixels to state a shape.
-    with zipfile.ZipFile(path) as archive:
-        for member in archive.namelist():
-            if not member.endswith(".npy"):
-                continue
-            with archive.open(member) as file:
-                version = np.lib.format.read_magic(file)
-                read = {
-                    (1, 0): np.lib.format.read_array_header_1_0,
-                    (2, 0): np.lib.format.read_array_header_2_0,
-                }[version]
-                shapes[member.removesuffix(".npy")] = read(file)[0]
-    return shapes
-
-
-def _read(path: Path, key: str) -> Array:
+def _read(path: Path, names: Sequence[str]) -> dict[str, Array]:
     with damage_as_error(path, _KIND), np.load(path, allow_pickle=False) as file:
-        array: Array = file[key]
-        return array
+        return {name: file[name] for name in names}

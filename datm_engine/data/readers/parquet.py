@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,31 +71,22 @@ class _Table:
         )
 
     def rows(self) -> Rows:
-        label = self.columns.label
-        names = self._features.get(label, {}).get("names")
+        column = self.columns.label
+        with _reading(self.path), _open(self.path) as file:
+            labels: list[Any] = file.read(columns=[column])[column].to_pylist()
+        names = self._features.get(column, {}).get("names")
         stated = tuple(str(name) for name in names) if isinstance(names, list) and names else None
-        return Rows(str(self.path), self._cells(label), self._images, stated)
+        return Rows(str(self.path), labels, self._images, stated)
 
     def _images(self) -> Iterator[bytes]:
-        column = self.columns.image
+        folders = (self.path.parent, self.root)
         with _reading(self.path), _open(self.path) as file:
-            batches = file.iter_batches(_BATCH, columns=[column])
+            batches = file.iter_batches(_BATCH, columns=[self.columns.image])
             cells = (cell for batch in batches for cell in batch.column(0).to_pylist())
             for row, cell in enumerate(cells):
-                yield self._encoded(row, cell)
-
-    def _encoded(self, row: int, cell: Any) -> bytes:
-        cell_name = f"{self.path} row {row}"
-
-        def read_file(name: str) -> bytes:
-            return image_rows.file_inside(self.root, (self.path.parent, self.root), name, cell_name)
-
-        return image_rows.encoded_image(cell, cell_name, read_file, _schema_of(self.path))
-
-    def _cells(self, column: str) -> list[Any]:
-        with _reading(self.path), _open(self.path) as file:
-            values: list[Any] = file.read(columns=[column])[column].to_pylist()
-        return values
+                source = f"{self.path} row {row}"
+                read = partial(image_rows.file_inside, self.root, folders, source)
+                yield image_rows.encoded_image(cell, source, read, _schema_of(self.path))
 
 
 @contextmanager

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from datm_engine.data.decoding.image_file import EXTENSIONS
-from datm_engine.data.image_sets import PartName, part_of
+from datm_engine.data.image_sets import PartName, by_part, part_of
 from datm_engine.errors import DataError, Setting
+from datm_engine.formatting import some_of
 from datm_engine.hints import command
 
 SUFFIX = ".parquet"
@@ -25,8 +26,8 @@ SUFFIX = ".parquet"
 class Files:
     """`notes` say which files are skipped, and why."""
 
-    parts: dict[PartName, list[Path]]
-    notes: tuple[str, ...]
+    parts: Mapping[PartName, list[Path]]
+    notes: tuple[str, ...] = ()
 
 
 def are_dataset(root: Path) -> bool:
@@ -38,13 +39,13 @@ def are_dataset(root: Path) -> bool:
     """
     if not root.is_dir():
         return root.suffix.lower() == SUFFIX
-    near = list(_near(root))
+    near = []
+    for folder, folders, names in os.walk(root):
+        if folder != str(root):
+            folders.clear()  # there may be a million images below
+        near += [Path(folder, name) for name in names if name.lower().endswith(SUFFIX)]
     stating = {path.parent for path in near if _part_of(path, root)}
-    return (
-        any(map(_part_in_name, near))
-        or any(_without_images(folder) for folder in stating)
-        or _without_images(root)
-    )
+    return any(map(_part_in_name, near)) or any(map(_without_images, [*stating, root]))
 
 
 def _without_images(root: Path) -> bool:
@@ -59,67 +60,55 @@ def _without_images(root: Path) -> bool:
     return has_tables
 
 
-def _near(root: Path) -> Iterator[Path]:
-    """Yield parquet files at most one folder deep, by names: there may be a million images."""
-    for folder, folders, names in os.walk(root):
-        if folder != str(root):
-            folders.clear()
-        yield from (Path(folder, name) for name in names if name.lower().endswith(SUFFIX))
-
-
 def find(root: Path) -> Files:
     """Find the files of each part. Raises DataError without a training part, and for several
-    configurations."""
+    configurations.
+
+    A file stands alone, or with the other parts in its folder if its name states a part.
+    """
     if not root.is_dir():
-        return _beside(root)
-    paths = sorted(
+        if _part_in_name(root) is None:
+            return Files({"train": [root]})
+        beside = [path for path in sorted(root.parent.iterdir()) if _is_table(path)]
+        parts = by_part((_part_in_name(path) or "", path) for path in beside)
+        if "train" not in parts:
+            raise _no_train(root.parent, parts)
+        return Files(parts)
+    paths = [
         path
-        for path in root.rglob("*")
-        if path.suffix.lower() == SUFFIX
-        and path.is_file()
-        and not _is_hidden(path.relative_to(root))
-    )
+        for path in sorted(root.rglob("*"))
+        if _is_table(path)
+        and not any(name.startswith(".") for name in path.relative_to(root).parts)
+    ]
     stated = {path: part for path in paths if (part := _part_of(path, root)) is not None}
-    if not stated:  # no split: a share of it is held out
+    if not stated:  # one part, of which a share is held out
         folders = sorted({path.parent for path in paths})
         if len(folders) > 1:
             raise _several(root, folders)
-        return Files({"train": paths}, ())
-    groups: dict[Path, dict[PartName, list[Path]]] = {}
+        return Files({"train": paths})
+    configurations: dict[Path, dict[PartName, list[Path]]] = {}
     for path, part in stated.items():
-        groups.setdefault(_configuration(path, root), {}).setdefault(part, []).append(path)
-    notes = _skipped(root, [path for path in paths if path not in stated])
-    return _one_of(root, groups, notes)
-
-
-def _beside(file: Path) -> Files:
-    """Return the file alone, or with the other parts in its folder if its name states a part."""
-    if _part_in_name(file) is None:
-        return Files({"train": [file]}, ())
-    parts: dict[PartName, list[Path]] = {}
-    for path in sorted(file.parent.iterdir()):
-        part = _part_in_name(path) if path.suffix.lower() == SUFFIX else None
-        if part is not None and path.is_file():
-            parts.setdefault(part, []).append(path)
-    if "train" not in parts:
-        raise _no_train(file.parent, parts)
-    return Files(parts, ())
-
-
-def _one_of(
-    root: Path, groups: dict[Path, dict[PartName, list[Path]]], notes: tuple[str, ...]
-) -> Files:
-    training = [folder for folder, parts in groups.items() if "train" in parts]
+        parts = configurations.setdefault(_configuration(path, root), {})
+        parts.setdefault(part, []).append(path)
+    training = [folder for folder, parts in configurations.items() if "train" in parts]
     if not training:
-        raise _no_train(root, {part: [] for parts in groups.values() for part in parts})
+        raise _no_train(root, set(stated.values()))
     if len(training) > 1:
         raise _several(root, training)
-    chosen = dict(groups.pop(training[0]))
-    others = {folder: parts for folder, parts in groups.items() if parts}
-    if len(others) == 1 and len(chosen) == 1:  # a/train.parquet and b/test.parquet
-        return Files(chosen | others.popitem()[1], notes)
-    left = [path for parts in others.values() for paths in parts.values() for path in paths]
-    return Files(chosen, (*notes, *_skipped(root, left)))
+    used = configurations.pop(training[0])
+    if len(configurations) == 1 and len(used) == 1:  # a/train.parquet and b/test.parquet
+        used |= configurations.popitem()[1]
+    of_parts = {path for files in used.values() for path in files}
+    skipped = [str(path.relative_to(root)) for path in paths if path not in of_parts]
+    if not skipped:
+        return Files(used)
+    verb = "file is" if len(skipped) == 1 else "files are"
+    note = f"{len(skipped)} parquet {verb} of no part that is used, and skipped: {some_of(skipped)}"
+    return Files(used, (note,))
+
+
+def _is_table(path: Path) -> bool:
+    return path.suffix.lower() == SUFFIX and path.is_file()
 
 
 def _configuration(path: Path, root: Path) -> Path:
@@ -150,31 +139,16 @@ def _part_in_name(path: Path) -> PartName | None:
     return next(filter(None, map(part_of, candidates)), None)
 
 
-def _is_hidden(path: Path) -> bool:
-    return any(word.startswith(".") for word in path.parts)
-
-
-def _skipped(root: Path, paths: list[Path]) -> tuple[str, ...]:
-    if not paths:
-        return ()
-    some = ", ".join(str(path.relative_to(root)) for path in paths[:3])
-    more = ", …" if len(paths) > 3 else ""
-    verb = "file is" if len(paths) == 1 else "files are"
-    return (f"{len(paths)} parquet {verb} of no part that is used, and skipped: {some}{more}",)
-
-
 def _several(root: Path, folders: list[Path]) -> DataError:
-    named = ", ".join(str(folder.relative_to(root)) for folder in folders[:5])
-    more = ", …" if len(folders) > 5 else ""
+    named = some_of([str(folder.relative_to(root)) for folder in folders], 5)
     inside = next(folder for folder in sorted(folders) if folder != root)
     return DataError(
-        f"{root} has {len(folders)} configurations, each with a train part: {named}{more}; "
-        "choose one",
+        f"{root} has {len(folders)} configurations, each with a train part: {named}; choose one",
         Setting("dataset", inside),
     )
 
 
-def _no_train(root: Path, parts: dict[PartName, list[Path]]) -> DataError:
+def _no_train(root: Path, parts: Iterable[PartName]) -> DataError:
     return DataError(
         f"{root} has parquet files of {', '.join(sorted(parts))}, and none of a train part",
         command("ls", "-R", root),
