@@ -115,8 +115,9 @@ class Evaluation:
         and, for "random", its own images."""
         began = time.monotonic()
         parts = [self.data.test] + ([self.data.validation] if len(self.data.validation) else [])
-        training_set = self._training_set(row, synthetic)
-        accuracies = self._accuracies(row, training_set, parts)
+        with self._memory():
+            training_set = self._training_set(row, synthetic)
+            accuracies = self._accuracies(row, training_set, parts)
         # One tuple of accuracies for each part.
         on_test, *held_out = zip(*accuracies, strict=True)
         return Evaluated(
@@ -137,8 +138,9 @@ class Evaluation:
         settings = self.config.evaluate
         part = self.data.test if settings.selection == "test" else self.data.validation
         row = _Row("candidate", "convnet", settings.selection_repeats)
-        training_set = self._distilled(candidate)
-        accuracies = self._accuracies(row, lambda repeat: training_set, [part])
+        with self._memory():
+            training_set = self._distilled(candidate)
+            accuracies = self._accuracies(row, lambda repeat: training_set, [part])
         return statistics.fmean(accuracy for (accuracy,) in accuracies)
 
     def score_random_images(self) -> float:
@@ -146,7 +148,8 @@ class Evaluation:
         trained on random real images: `validation_mean` of the row "random", with no test image."""
         part = self.data.validation if len(self.data.validation) else self.data.train
         row = _Row("random", self.config.evaluate.networks[0], self.config.evaluate.repeats)
-        accuracies = self._accuracies(row, self._random_images, [part])
+        with self._memory():
+            accuracies = self._accuracies(row, self._random_images, [part])
         return statistics.fmean(accuracy for (accuracy,) in accuracies)
 
     def _accuracies(
@@ -155,7 +158,7 @@ class Evaluation:
         """For every repeat, percent of each of the `parts`. training_set: of a repeat."""
         ranks = self.runtime.ranks
         own: dict[int, list[float]] = {}
-        with self._memory(), ranks.stopping_together():
+        with ranks.stopping_together():
             for repeat in ranks.deal(range(row.repeats)):
                 own[repeat] = self._train_and_test(row, repeat, training_set(repeat), parts)
         of_all = {repeat: each for share in ranks.gather(own) for repeat, each in share.items()}
@@ -177,7 +180,7 @@ class Evaluation:
             shared = self._real(self.data.train, self.config.evaluate.full_epochs)
         else:
             assert self.expert_baselines is not None
-            with self._memory(), self.runtime.ranks.stopping_together():
+            with self.runtime.ranks.stopping_together():
                 number, check_stop = (row.number, row.total), self.runtime.check_stop_here
                 subset = self.expert_baselines.choose(row.set, check_stop, number, emit=self.emit)
             shared = self._real(subset)
