@@ -57,49 +57,6 @@ class Outcome:
     results: list[Evaluated] = field(default_factory=list)
 
 
-def load_dataset(
-    config: Config,
-    folders: Folders,
-    runtime: Runtime,
-    fitted: Preprocessing | None = None,
-    *,
-    emit: Emit,
-) -> PreparedData:
-    """Load the dataset: on the first rank and then on the others, so that nothing is downloaded or
-    decoded twice."""
-    ranks = runtime.ranks
-    if not ranks.leads:
-        ranks.gather(None)  # waits for the first rank
-    fix = on_cpu(runtime.device, Setting("dataset.train_images", 5000))
-    memory = oom_as_error(f"the images of {config.dataset.name}", fix)
-    with memory, or_elsewhere(folders.data, "data_dir"):
-        data = prepare(config.dataset, folders.data, runtime, fitted, emit=emit)
-    if ranks.leads:
-        ranks.gather(None)
-    return data
-
-
-def _check(config: Config, data: PreparedData, run: Run, runtime: Runtime) -> None:
-    """Raise DataError, ConfigError or RunError for what would fail only after hours of training."""
-    check_ipc(data.train.labels, data.class_names, config.distill.ipc)
-    if config.evaluate.selection == "validation" and not len(data.validation):
-        raise ConfigError(
-            f"{data.name} has too few images to hold any out for selection"
-            if config.dataset.validation
-            else f"{data.name} has no validation part, and dataset.validation = 0 holds no images "
-            "out for selection",
-            Setting("evaluate.selection", "last"),
-        )
-    if run.checkpoint.exists():
-        matched = Checkpoint.load(run.checkpoint).experts
-        own = fingerprint(expert_facts(config, data, runtime.precision))
-        if matched != (config.experts.imported or own):
-            raise RunError(
-                f"run {run.name} was made of other images: {config.dataset.name} has changed since",
-                f"{run.new_run_command()}   # a new run",
-            )
-
-
 def make_distilled_set(
     config: Config, run: Run, folders: Folders, runtime: Runtime, *, emit: Emit
 ) -> Outcome:
@@ -177,6 +134,49 @@ def _run_stages(
     sets = ranks.first(lambda: distilled_sets(run))
     evaluation.compare(sets, outcome.results, known)
     runtime.check_stop()
+
+
+def load_dataset(
+    config: Config,
+    folders: Folders,
+    runtime: Runtime,
+    fitted: Preprocessing | None = None,
+    *,
+    emit: Emit,
+) -> PreparedData:
+    """Load the dataset: on the first rank and then on the others, so that nothing is downloaded or
+    decoded twice."""
+    ranks = runtime.ranks
+    if not ranks.leads:
+        ranks.gather(None)  # waits for the first rank
+    fix = on_cpu(runtime.device, Setting("dataset.train_images", 5000))
+    memory = oom_as_error(f"the images of {config.dataset.name}", fix)
+    with memory, or_elsewhere(folders.data, "data_dir"):
+        data = prepare(config.dataset, folders.data, runtime, fitted, emit=emit)
+    if ranks.leads:
+        ranks.gather(None)
+    return data
+
+
+def _check(config: Config, data: PreparedData, run: Run, runtime: Runtime) -> None:
+    """Raise DataError, ConfigError or RunError for what would fail only after hours of training."""
+    check_ipc(data.train.labels, data.class_names, config.distill.ipc)
+    if config.evaluate.selection == "validation" and not len(data.validation):
+        raise ConfigError(
+            f"{data.name} has too few images to hold any out for selection"
+            if config.dataset.validation
+            else f"{data.name} has no validation part, and dataset.validation = 0 holds no images "
+            "out for selection",
+            Setting("evaluate.selection", "last"),
+        )
+    if run.checkpoint.exists():
+        matched = Checkpoint.load(run.checkpoint).experts
+        own = fingerprint(expert_facts(config, data, runtime.precision))
+        if matched != (config.experts.imported or own):
+            raise RunError(
+                f"run {run.name} was made of other images: {config.dataset.name} has changed since",
+                f"{run.new_run_command()}   # a new run",
+            )
 
 
 def _calibrate(
