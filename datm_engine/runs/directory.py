@@ -37,55 +37,35 @@ from datm_engine.runs.state import RunState, fold
 from datm_engine.settings.config import Config, build
 
 
+class _File:
+    """A file or folder of a run directory: `run.checkpoint` is its path."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, run: Run, _: type[Run]) -> Path:
+        return run.path / self._name
+
+
 @dataclass(frozen=True)
 class Run:
     """One run directory. Reading needs no lock, `recording` takes it."""
 
     path: Path
 
+    manifest_file = _File(manifest.FILE)
+    checkpoint = _File("checkpoint.safetensors")
+    distilled = _File("distilled.safetensors")
+    samples = _File("samples")
+    preview = _File("preview.safetensors")  # the latest sample, replaced every few seconds
+    event_log = _File("events.jsonl")
+    engine_log = _File("engine.log")  # the output of a process that runs without a terminal
+    process_file = _File("process.json")  # of the process that writes the run, which removes it
+    stop_file = _File("STOP")  # if it exists, the process that writes the run stops
+
     @property
     def name(self) -> str:
         return self.path.name
-
-    @property
-    def manifest_file(self) -> Path:
-        return self.path / manifest.FILE
-
-    @property
-    def checkpoint(self) -> Path:
-        return self.path / "checkpoint.safetensors"
-
-    @property
-    def distilled(self) -> Path:
-        return self.path / "distilled.safetensors"
-
-    @property
-    def samples(self) -> Path:
-        return self.path / "samples"
-
-    @property
-    def preview(self) -> Path:
-        """The latest pictures, in the format of a sample. Replaced every few seconds."""
-        return self.path / "preview.safetensors"
-
-    @property
-    def event_log(self) -> Path:
-        return self.path / "events.jsonl"
-
-    @property
-    def engine_log(self) -> Path:
-        """The output of a process that runs without a terminal."""
-        return self.path / "engine.log"
-
-    @property
-    def process_file(self) -> Path:
-        """Names the process that writes the run. A process that ends removes it."""
-        return self.path / "process.json"
-
-    @property
-    def stop_file(self) -> Path:
-        """If it exists, the process that writes the run stops, on any machine."""
-        return self.path / "STOP"
 
     @classmethod
     def create(cls, runs_dir: Path, name: str, config: Config, facts: Mapping[str, Any]) -> Run:
@@ -156,7 +136,7 @@ class Run:
     def update(self, config: Config | None = None, **facts: Any) -> None:
         """Change the configuration or other fields of run.json."""
         changes = facts if config is None else {**facts, "config": config.model_dump()}
-        self.manifest().updated(**changes).save(self.path)
+        Manifest(**{**self.manifest().model_dump(), **changes}).save(self.path)
 
     def config(self) -> Config:
         """Raises RunError if run.json is damaged, ConfigError for settings that are not valid."""
@@ -164,8 +144,14 @@ class Run:
 
     def events(self) -> list[Event]:
         """All events as they were recorded. Lines that are not events are ignored."""
+        return self.read_log()[0]
+
+    def read_log(self) -> tuple[list[Event], int]:
+        """All events as they were recorded, and how many lines of the log are not events. Raises
+        RunError if it cannot be read."""
+        reader = EventReader(self.event_log)
         try:
-            return EventReader(self.event_log).read()
+            return reader.read(), reader.unreadable
         except OSError as problem:
             message = f"{self.event_log} cannot be read: {problem.strerror}"
             raise RunError(message, command("ls", "-l", self.path)) from None

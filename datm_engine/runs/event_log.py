@@ -48,8 +48,10 @@ class EventWriter:
     ) -> None:
         self._path, self._file, self._describe_failure = path, file, describe_failure
         self._iteration = 0
-        if file is not None:
-            _end_line(file)
+        if file is not None and file.seek(0, os.SEEK_END):
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":  # end a line that a killed process left unfinished
+                _write_all(file, b"\n")
 
     def write(self, event: Event) -> Event:
         """Record an event; it is returned with its time. Raises FileError on a full disk."""
@@ -124,14 +126,6 @@ class EventReader:
             except ValueError:
                 self.unreadable += bool(line.strip())
         return events
-
-
-def _end_line(log: FileIO) -> None:
-    """End a line that a killed process left unfinished."""
-    if log.seek(0, os.SEEK_END):
-        log.seek(-1, os.SEEK_END)
-        if log.read(1) != b"\n":
-            _write_all(log, b"\n")
 
 
 def _write_all(file: FileIO, content: bytes) -> None:

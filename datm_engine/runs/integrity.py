@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datm_engine.errors import RunError
 from datm_engine.files import Unreadable
 from datm_engine.formatting import plural
 from datm_engine.hints import command
 from datm_engine.runs.directory import Run
-from datm_engine.runs.event_log import EventReader
 from datm_engine.runs.state import fold
 from datm_engine.tensors import UNREADABLE, read_tensors
 
@@ -15,20 +13,15 @@ from datm_engine.tensors import UNREADABLE, read_tensors
 def problems(run: Run, iterations: int) -> list[str]:
     """A sentence for each damage to the log of `iterations` iterations and to sample pictures.
     Raises RunError if the log cannot be read."""
-    log = EventReader(run.event_log)
-    try:
-        state = fold(log.read())
-    except OSError as problem:
-        message = f"{log.path} cannot be read: {problem.strerror}"
-        raise RunError(message, command("ls", "-l", run.path)) from None
-    found = []
-    if log.unreadable:
-        lines = plural(log.unreadable, "line")
-        found.append(f"{log.path.name}: {lines} ignored (cut off when a process died, or damaged)")
-    logged = sum(event.iteration <= iterations for event in state.matched)
+    events, unreadable = run.read_log()
+    found, log = [], run.event_log.name
+    if unreadable:
+        lines = plural(unreadable, "line")
+        found.append(f"{log}: {lines} ignored (cut off when a process died, or damaged)")
+    logged = sum(event.iteration <= iterations for event in fold(events).matched)
     if missing := iterations - logged:
         lost = f"{missing:,} of {plural(iterations, 'iteration')}"
-        found.append(f"{log.path.name} lacks {lost}; what they learned is in the checkpoint")
+        found.append(f"{log} lacks {lost}; what they learned is in the checkpoint")
     for path in sorted(run.samples.glob("*.safetensors")):
         try:
             read_tensors(path)

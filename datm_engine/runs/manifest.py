@@ -66,10 +66,6 @@ class Manifest(_Strict):
     learning_curves: dict[str, Any] | None = None
     random: float | None = None
 
-    def updated(self, **changes: Any) -> Manifest:
-        """A copy with other values of these fields."""
-        return Manifest.model_validate({**self.model_dump(), **changes})
-
     def save(self, folder: Path) -> None:
         """Raises FileError; an earlier file then stays as it is."""
         save_text(folder / FILE, json.dumps(self.model_dump(), indent=2) + "\n")

@@ -25,7 +25,14 @@ def valid_name(name: str, example: str, *, argument: str = "name", most: int = L
     Raises ConfigError with the rule and with `example`, a name that can be used.
     """
     name = normalized(name)
-    if len(name) <= most and _is_valid(name):
+    if (
+        1 <= len(name) <= most
+        and all(map(_is_allowed, name))
+        and len(name.encode()) <= LONGEST_BYTES
+        and name[0] not in "-."
+        and name[-1] not in ". "
+        and not _RESERVED.fullmatch(name)
+    ):
         return name
     rule = (
         f"a name has 1 to {most} letters, digits, spaces, . _ + -, begins with neither - nor ., "
@@ -68,17 +75,6 @@ def same_but_for_case(folder: Path, name: str) -> str | None:
 def _cut(text: str, letters: int, size: int) -> str:
     """The beginning of a text, of at most so many characters and bytes."""
     return text[:letters].encode()[:size].decode(errors="ignore")
-
-
-def _is_valid(name: str) -> bool:
-    return (
-        1 <= len(name) <= LONGEST
-        and all(map(_is_allowed, name))
-        and len(name.encode()) <= LONGEST_BYTES
-        and name[0] not in "-."
-        and name[-1] not in ". "
-        and not _RESERVED.fullmatch(name)
-    )
 
 
 def _is_allowed(character: str) -> bool:

@@ -10,10 +10,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
-from datm_engine.files import parse_json, save_text
+from pydantic.dataclasses import dataclass
+
+from datm_engine.files import parse_json, save_text, validated
 
 BEAT_SECONDS = 10.0  # between heartbeats
 STALE_SECONDS = 60.0  # without a heartbeat, until a process on another machine counts as lost
@@ -35,9 +37,8 @@ class Process:
     def read(cls, path: Path) -> Process | None:
         """The process that a file names. None if the file is missing or incomplete."""
         try:
-            content = parse_json(path.read_text(encoding="utf-8"))
-            return cls(str(content["host"]), int(content["pid"]), str(content["started"]))
-        except (OSError, ValueError, KeyError, TypeError):
+            return validated(cls, parse_json(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
             return None  # or cut short by a crash of the machine
 
     def write(self, path: Path) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,8 +79,7 @@ class RunState:
 
     matched: one event per iteration, in order. current: the latest progress event of the task that
     runs, None between tasks. log: events worth a line, the latest LOG_EVENTS of them.
-    seconds: time spent in each of TIMED_STAGES by all processes of the run. seconds_before: time
-    of the processes before the current one.
+    seconds_before: time of the processes before the current one.
     """
 
     started: events.RunStarted | None = None
@@ -100,12 +99,11 @@ class RunState:
     samples: list[events.SampleSaved] = field(default_factory=list)
     trials: Trials = field(default_factory=Trials)
     log: list[Event] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(TIMED_STAGES, 0.0))
     seconds_before: float = 0.0
     last_time: float = 0.0
     _skip_reasons: set[events.SkipReason] = field(default_factory=set)
     _previous_time: float | None = None  # of the event that the next one is timed from
-    _timed: list[tuple[Event, str, float]] = field(default_factory=list)  # may have to be undone
+    _timed: list[tuple[Event, float]] = field(default_factory=list)  # seconds since the last one
 
     def add(self, event: Event) -> None:
         """Add the next event."""
@@ -133,7 +131,7 @@ class RunState:
             case events.Matched():
                 if self.matched and self.matched[-1].iteration >= event.iteration:
                     # The run resumed, but its RunStarted is damaged.
-                    self._drop(lambda e: is_undone(e, event.iteration - 1))
+                    self._undo(event.iteration - 1)
                 self.matched.append(event)
                 self._advance("distill", event.iteration, event.iterations, event)
             case events.CandidateScored():
@@ -195,13 +193,21 @@ class RunState:
     @property
     def recent_seconds(self) -> float | None:
         """Median length of the latest iterations."""
-        lengths = sorted(event.seconds for event in self.matched[-RECENT:])
-        return lengths[len(lengths) // 2] if lengths else None
+        recent = self.matched[-RECENT:]
+        return statistics.median_high(e.seconds for e in recent) if recent else None
 
     @property
     def memory(self) -> int | None:
         """Peak bytes of a process of the run, of the GPU where there is one. None if unknown."""
         return max((event.memory for event in self.matched), default=0) or None
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Time spent in each of TIMED_STAGES by all processes of the run."""
+        spent = dict.fromkeys(TIMED_STAGES, 0.0)
+        for event, seconds in self._timed:
+            spent[_timed_stage(event)] += seconds
+        return spent
 
     @property
     def total_seconds(self) -> float:
@@ -222,12 +228,12 @@ class RunState:
     def references(self, part: str) -> dict[str, float]:
         """Percent that each selection of real images ("random", "full", …) reaches with the first
         network, on the part of the data ("validation", "test") that candidates are scored on."""
-        found: dict[str, float] = {}
+        accuracies: dict[str, float] = {}
         for row in self.results:  # rows of the first network come first
-            value = row.accuracy_mean if part == "test" else row.validation_mean
-            if is_reference(row) and value is not None:
-                found.setdefault(row.set, value)
-        return found
+            accuracy = row.accuracy_mean if part == "test" else row.validation_mean
+            if is_reference(row) and accuracy is not None:
+                accuracies.setdefault(row.set, accuracy)
+        return accuracies
 
     def as_json(self) -> dict[str, Any]:
         """Candidates and results in full; of the iterations only their number."""
@@ -244,37 +250,27 @@ class RunState:
         self.started, self.ended, self.current = event, None, None
         # A resumed run passes through all stages again, fast where everything is done.
         self.stage, self.stages = STAGES[0], {s: StageProgress() for s in STAGES}
-        self._drop(lambda e: is_undone(e, event.resumed_at))
+        self._undo(event.resumed_at)
 
-    def _drop(self, undone: Callable[[Event], bool]) -> None:
-        self.matched = [e for e in self.matched if not undone(e)]
-        self.candidates = [e for e in self.candidates if not undone(e)]
-        self.results = [e for e in self.results if not undone(e)]
-        self.samples = [e for e in self.samples if not undone(e)]
-        kept = []
-        for event, stage, seconds in self._timed:
-            if undone(event):
-                self.seconds[stage] -= seconds
-            else:
-                kept.append((event, stage, seconds))
-        self._timed = kept
+    def _undo(self, resumed_at: int) -> None:
+        """Drop the events that a run which resumes after this iteration repeats."""
+        lists: list[list[Any]] = [self.matched, self.candidates, self.results, self.samples]
+        for recorded in lists:
+            recorded[:] = [e for e in recorded if not is_undone(e, resumed_at)]
+        self._timed = [(e, seconds) for e, seconds in self._timed if not is_undone(e, resumed_at)]
 
     def _count_seconds(self, event: Event) -> None:
-        """Add the time since the previous event to the stage that reports this one. Time between
+        """Count the time since the previous event for the stage that reports this one. Time between
         two processes counts for none."""
-        match event:
-            case events.RunStarted():
-                self._previous_time = event.time
-            case events.EvaluationChanged():
-                self._previous_time = None
-            case events.Noted() | events.RunEnded():
-                pass
-            case _ if self._previous_time is not None:
-                stage, seconds = _timed_stage(event), max(0.0, event.time - self._previous_time)
-                self.seconds[stage] += seconds
-                self._previous_time = event.time
-                if is_undone(event, resumed_at=-1):
-                    self._timed.append((event, stage, seconds))
+        if isinstance(event, events.RunStarted):
+            self._previous_time = event.time
+        elif isinstance(event, events.EvaluationChanged):
+            self._previous_time = None
+        elif self._previous_time is not None and not isinstance(
+            event, (events.Noted, events.RunEnded)
+        ):
+            self._timed.append((event, max(0.0, event.time - self._previous_time)))
+            self._previous_time = event.time
 
     def _advance(self, stage: str, done: float, total: float, event: Event) -> None:
         self.stage = stage
