@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from datm_engine.settings import presets
 from datm_engine.settings.derived.expert_training import PUBLISHED_LR, PUBLISHED_STEPS
-from datm_engine.settings.derived.window_rules import Experts, aligned, reached
+from datm_engine.settings.derived.window_rules import Experts, reached, window_settings
 
 CELLS = {
     "CIFAR-10": ("cifar10", 10, (1, 10, 50, 500, 1000)),
@@ -36,7 +36,7 @@ def table() -> str:
     for dataset, (family, classes, ipcs) in CELLS.items():
         for ipc in ipcs:
             stated = presets.load(f"{family}-ipc{ipc}")["distill"]
-            settings = aligned(ipc, classes, stated["iterations"], experts, None, {})
+            settings = window_settings(ipc, classes, stated["iterations"], experts, None, {})
             derived = {one.key: one.value for one in settings}
             cells = [dataset, ipc, _window(stated), _window(derived)]
             for key in ("expert_epochs", "syn_steps"):

@@ -21,7 +21,7 @@ from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.pipeline import MIRRORED, Folders, expert_baselines, load_dataset
 from datm_engine.runs.events import Emit, Evaluated, Noted
 from datm_engine.settings.config import Config
-from datm_engine.settings.derived.values import ALIGNED
+from datm_engine.settings.derived.values import WINDOW_AND_STEPS
 from datm_engine.synthetic import SyntheticSet
 
 
@@ -59,7 +59,7 @@ def inspect_experts(
     precision = runtime.precision
     experts = open_experts(config, data, network.layout, folders.experts, precision, command)
     curves = measure_learning_curves(config, data, experts, network, runtime, emit=emit)
-    if window := [key for key in derive if key in ALIGNED]:
+    if window := [key for key in derive if key in WINDOW_AND_STEPS]:
         evaluation = Evaluation(config, data, runtime, emit=emit)
         config = derive_window(window, evaluation, curves).config
         if config.distill.expert_epochs != curves.expert_epochs:  # segments of another length

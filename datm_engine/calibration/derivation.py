@@ -24,9 +24,9 @@ from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.events import Emit, Evaluated, SettingDerived, ignore
 from datm_engine.settings.config import Config
-from datm_engine.settings.derived.rates import FITTING, HALVINGS, rates_for, student_rate
-from datm_engine.settings.derived.values import ALIGNED, RATES, Derived, rounded
-from datm_engine.settings.derived.window_rules import Experts, aligned
+from datm_engine.settings.derived.rates import FITTING, HALVINGS, rate_settings, student_rate
+from datm_engine.settings.derived.values import RATES, WINDOW_AND_STEPS, Derived, rounded
+from datm_engine.settings.derived.window_rules import Experts, window_settings
 
 SEGMENTS = 6  # matched without a step, to measure the sizes of gradients
 
@@ -83,7 +83,7 @@ def calibrate(
         rate = student_rate(known_experts.lr, expert_steps, settings.syn_steps)
         syn_lrs = [rounded(rate / 2**halvings) for halvings in range(HALVINGS + 1)]
     fit = _fit(config, syn_lrs, data, experts, network, runtime, emit=emit)
-    rates = rates_for(
+    rates = rate_settings(
         settings.iterations,
         fit.syn_lr,
         fit.halvings,
@@ -107,7 +107,7 @@ def derive_window(
     random = rows.get(("random", config.evaluate.networks[0]))
     if random is None:
         random = evaluation.score_random_images()
-    values = aligned(
+    values = window_settings(
         config.distill.ipc,
         data.classes,
         config.distill.iterations,
@@ -133,7 +133,7 @@ def _measured_experts(config: Config, data: PreparedData, curves: LearningCurves
 def _stated(config: Config, derive: Sequence[str]) -> dict[str, float]:
     """The keys that are not to be derived, with their values."""
     values = config.distill.model_dump()
-    return {key: values[key] for key in (*ALIGNED, *RATES) if key not in derive}
+    return {key: values[key] for key in (*WINDOW_AND_STEPS, *RATES) if key not in derive}
 
 
 def _with_values(config: Config, values: Sequence[Derived], emit: Emit) -> Config:

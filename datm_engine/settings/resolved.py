@@ -14,7 +14,7 @@ the experts are trained, by the rules of `derived`, and writes them to the run w
 
 For example, `distill.lr_images` of cifar10 at 10 images per class is that of the preset
 cifar10-ipc10. At 20 it is provisionally that of the nearest preset, and then follows from the
-gradients that `calibration.derivation` measures, by `derived.rates.rates_for`.
+gradients that `calibration.derivation` measures, by `derived.rates.rate_settings`.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def for_length(rate: float, iterations: int, other: int) -> float:
     return rate if other == iterations else rounded(rate * math.sqrt(iterations / other))
 
 
-def rates_for(
+def rate_settings(
     iterations: int,
     syn_lr: float,
     halvings: int,

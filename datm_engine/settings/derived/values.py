@@ -7,9 +7,9 @@ from dataclasses import dataclass
 Value = int | float
 
 WINDOW = ("min_start_epoch", "initial_max_start_epoch", "max_start_epoch", "expansion_iterations")
-ALIGNED = (*WINDOW, "expert_epochs", "syn_steps", "batch_syn")
+WINDOW_AND_STEPS = (*WINDOW, "expert_epochs", "syn_steps", "batch_syn")
 RATES = ("syn_lr", "lr_images", "lr_labels", "lr_lr", "threshold")
-DERIVABLE = (*ALIGNED, *RATES)  # keys of [distill], in the order in which they are derived
+DERIVABLE = (*WINDOW_AND_STEPS, *RATES)  # keys of [distill], in the order in which they are derived
 
 
 @dataclass(frozen=True)

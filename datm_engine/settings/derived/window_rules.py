@@ -91,18 +91,17 @@ def epoch_of(learned: Sequence[float], share: float) -> int:
     return after
 
 
-def published_window(images: int) -> tuple[float, float, float]:
-    """T⁻, T and T⁺ in epochs of the published experts, for `images` synthetic images in all.
+def published_window(images: int) -> tuple[float, float]:
+    """T⁻ and T⁺ in epochs of the published experts, for `images` synthetic images in all.
 
     Fitted to DATM's twelve published windows, from 10 to 10,000 images.
     """
     final = min(max(20 * math.log10(images) - 16, 3.0), 70.0)
     lower = min(max(35 * math.log10(images / 1000), 0.0), 40.0)
-    grows = lower == 0 and final >= 10
-    return lower, (final / 2 if grows else final), final
+    return lower, final
 
 
-def aligned(
+def window_settings(
     ipc: int,
     classes: int,
     iterations: int,
@@ -172,11 +171,11 @@ def _window(
     learned, last = progress(experts.loss), experts.epochs - m  # the latest start epoch
     # 1. The published window for as many images, converted to these experts' epochs.
     published = published_window(images)
-    lower, final = (epoch_of(learned, reached(epoch)) for epoch in (published[0], published[2]))
+    lower, final = (epoch_of(learned, reached(epoch)) for epoch in published)
     first_reason = f"{images:,} synthetic images"
     last_reason = (
-        f"{images:,} synthetic images want epoch {published[2]:.0f} of the published experts, "
-        f"{reached(published[2]):.0%} of the way down their loss: epoch {final} here"
+        f"{images:,} synthetic images want epoch {published[1]:.0f} of the published experts, "
+        f"{reached(published[1]):.0%} of the way down their loss: epoch {final} here"
     )
     if published[0] == 0:
         first_reason += ", fewer than 1,000, want the first epochs too"
