@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -26,7 +27,21 @@ def to_unit(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Normalization:
+class _Preprocessing:
+    """What all kinds share: tensors as fields, which move to a device and are stored."""
+
+    def to(self, device: torch.device) -> Self:
+        return replace(self, **{name: tensor.to(device) for name, tensor in self._fields().items()})
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {f"preprocessing.{name}": tensor for name, tensor in self._fields().items()}
+
+    def _fields(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+
+
+@dataclass(frozen=True)
+class Normalization(_Preprocessing):
     """Per-channel mean and standard deviation. `mean`, `std`: [channels]."""
 
     mean: Tensor
@@ -51,19 +66,13 @@ class Normalization:
         mean, std = (t.to(seen)[:, None, None] for t in (self.mean, self.std))
         return seen * std + mean
 
-    def to(self, device: torch.device) -> Normalization:
-        return Normalization(self.mean.to(device), self.std.to(device))
-
     def fits(self, shape: tuple[int, ...]) -> bool:
         """Return whether it fits images of this shape (channels, height, width) and is finite."""
         return _are((self.mean, self.std), ((shape[0],), (shape[0],)))
 
-    def tensors(self) -> dict[str, Tensor]:
-        return {"preprocessing.mean": self.mean, "preprocessing.std": self.std}
-
 
 @dataclass(frozen=True)
-class Whitening:
+class Whitening(_Preprocessing):
     """ZCA: x ↦ (S + ε)^(−½) (x − μ), with S the pixels' covariance in its eigenbasis.
 
     `mean`: [pixels]; `components`: [k, pixels], orthonormal rows; `variances`: [k], their
@@ -108,23 +117,8 @@ class Whitening:
         scaled, mean = self._scaling(seen, 0.5), self.mean.to(seen)
         return _in_parts(seen, lambda flat: scaled(flat) + mean)
 
-    def to(self, device: torch.device) -> Whitening:
-        return Whitening(
-            self.mean.to(device),
-            self.components.to(device),
-            self.variances.to(device),
-            self.regularization,
-        )
-
-    def tensors(self) -> dict[str, Tensor]:
-        return {
-            "preprocessing.mean": self.mean,
-            "preprocessing.components": self.components,
-            "preprocessing.variances": self.variances,
-        }
-
     def fits(self, shape: tuple[int, ...]) -> bool:
-        """Whether it is for images of this shape (channels, height, width), and finite."""
+        """Return whether it fits images of this shape (channels, height, width) and is finite."""
         pixels, k = math.prod(shape), len(self.components)
         parts = (self.mean, self.components, self.variances)
         return _are(parts, ((pixels,), (k, pixels), (k,)))
@@ -151,32 +145,22 @@ def _in_parts(images: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Unknown:
+class Unknown(_Preprocessing):
     """The preprocessing of imported images whose dataset is not known."""
 
     kind = "unknown"
 
     def apply(self, unit: Tensor) -> Tensor:
-        raise self._refusal()
-
-    def invert(self, seen: Tensor) -> Tensor:
-        raise self._refusal()
-
-    def to(self, device: torch.device) -> Unknown:
-        return self
-
-    def fits(self, shape: tuple[int, ...]) -> bool:
-        return True
-
-    def tensors(self) -> dict[str, Tensor]:
-        return {}
-
-    @staticmethod
-    def _refusal() -> DataError:
-        return DataError(
+        """Raise DataError, as `invert` does."""
+        raise DataError(
             "how these images were preprocessed is not known: they were imported without --dataset",
             command("datm", "import", "--help"),
         )
+
+    invert = apply
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        return True
 
 
 Preprocessing = Normalization | Whitening | Unknown
@@ -198,16 +182,14 @@ def describe(preprocessing: Preprocessing) -> dict[str, str]:
 def restore(described: Mapping[str, str], tensors: Mapping[str, Tensor]) -> Preprocessing:
     """Invert `describe` and `tensors()`. Raises ValueError if parts are missing."""
     try:
-        if described["kind"] == "zca":
-            return Whitening(
-                tensors["preprocessing.mean"],
-                tensors["preprocessing.components"],
-                tensors["preprocessing.variances"],
-                float(described["regularization"]),
-            )
         if described["kind"] == "unknown":
             return Unknown()
-        return Normalization(tensors["preprocessing.mean"], tensors["preprocessing.std"])
+        mean = tensors["preprocessing.mean"]
+        if described["kind"] == "zca":
+            components = tensors["preprocessing.components"]
+            variances = tensors["preprocessing.variances"]
+            return Whitening(mean, components, variances, float(described["regularization"]))
+        return Normalization(mean, tensors["preprocessing.std"])
     except KeyError as missing:
         raise ValueError(f"{missing} of its preprocessing is missing") from None
 

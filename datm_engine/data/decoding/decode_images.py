@@ -8,6 +8,7 @@ import os
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -21,7 +22,6 @@ from torch import Tensor
 from datm_engine.data.decoding import image_file as image_files
 from datm_engine.data.decoding.decoding_report import (
     damaged_error,
-    intact,
     listed,
     notes_of,
     unsupported_error,
@@ -106,15 +106,12 @@ def in_chunks(
 
 
 def size_of(path: Path) -> tuple[Size, bool]:
-    """Return width and height of an upright image, and whether it is grey, from its header.
-
-    Raises DataError.
-    """
+    """Return width and height of an upright image, and whether it is grey, from its header."""
     return encoded_size(path, read_file(path))
 
 
 def encoded_size(name: Path, encoded: bytes) -> tuple[Size, bool]:
-    """Return the same as `size_of` from a file's bytes. Raises DataError."""
+    """Return the same as `size_of` from a file's bytes. Both raise DataError."""
     try:
         return image_files.header_of(name, encoded)
     except DamagedImageError as problem:
@@ -147,7 +144,7 @@ def decode(
 
     def fill(index: int) -> ImageProperties | str:
         try:
-            image, facts = image_files.read_image(names[index], read(index), least_bits[0])
+            image, properties = image_files.read_image(names[index], read(index), least_bits[0])
         except DamagedImageError as problem:
             return str(problem)
         except UnsupportedImageError as problem:
@@ -159,31 +156,29 @@ def decode(
                 f"{names[index]} is {image.size[0]}×{image.size[1]}",
                 Setting("resolution", min(64, *size, *image.size)),
             )
-        least_bits[0] = max(least_bits[0], facts.bits or 0)
+        least_bits[0] = max(least_bits[0], properties.bits or 0)
         rgb[index] = _channels_first(_resized(image, size))
-        return facts
+        return properties
 
     threads = _CORES if math.prod(first) >= _WORTH_THREADS else 1
     results = in_chunks(fill, range(len(names)), what, threads, emit=emit)
     if unsupported:
         raise unsupported_error(names, unsupported)
-    bits = image_files.bits_of(max((result.top or 0 for result in intact(results)), default=0))
-    again = [
-        index
-        for index, result in enumerate(results)
-        if isinstance(result, ImageProperties) and result.bits not in (None, bits)
-    ]
-    if again:  # decoded before the image with the largest values raised least_bits
+    facts = {n: result for n, result in enumerate(results) if isinstance(result, ImageProperties)}
+    damaged = {n: result for n, result in enumerate(results) if isinstance(result, str)}
+    bits = image_files.bits_of(max((one.top or 0 for one in facts.values()), default=0))
+    if again := [
+        n for n, one in facts.items() if one.bits not in (None, bits)
+    ]:  # decoded before the image with the largest values raised least_bits
         least_bits[0] = bits
         in_chunks(fill, again, f"{what} again", threads, emit=emit)
-    kept = np.array([isinstance(result, ImageProperties) for result in results])  # [all]
-    damaged = {index: result for index, result in enumerate(results) if isinstance(result, str)}
     if damaged and not skip_damaged:
         raise damaged_error(names, damaged)
+    kept = np.array([n in facts for n in range(len(names))])  # [all]
     pixels = rgb if kept.all() else rgb[kept]  # [kept, 3, height, width]
-    if all(facts.grey for facts in intact(results)):
+    if all(one.grey for one in facts.values()):
         pixels = pixels[:, :1].copy()
-    notes = notes_of(names, results, bits)
+    notes = notes_of(names, facts, bits)
     if damaged:
         skipped = listed([names[index] for index in damaged])
         notes.append(f"{plural(len(damaged), 'damaged image')} skipped: {skipped}")
@@ -196,15 +191,14 @@ def _first_size(
     names: Sequence[Path], read: Callable[[int], bytes], *, whole: bool
 ) -> tuple[Path, Size]:
     """Return name and size of the first intact image. With `whole` it is decoded to the end, else
-    its header is read."""
+    only its header is read."""
     damaged: dict[int, str] = {}
     for index, name in enumerate(names):
         try:
             encoded = read(index)
             if whole:
-                return name, image_files.read_image(name, encoded)[0].size
-            return name, image_files.header_of(name, encoded)[0]
-        except UnsupportedImageError:  # decode reports all of them
+                with suppress(UnsupportedImageError):  # decode reports all of them
+                    image_files.read_image(name, encoded)
             return name, image_files.header_of(name, encoded)[0]
         except DamagedImageError as problem:
             damaged[index] = str(problem)

@@ -19,18 +19,14 @@ _UPPER_NEEDED = 64  # of 256: values that need 15 bits or more
 _WIDE = {False: "colour image", True: "grey image with transparency"}
 
 
-def intact(results: Sequence[ImageProperties | str]) -> list[ImageProperties]:
-    return [result for result in results if isinstance(result, ImageProperties)]
-
-
 def notes_of(
-    names: Sequence[Path], results: Sequence[ImageProperties | str], bits: int
+    names: Sequence[Path], properties: Mapping[int, ImageProperties], bits: int
 ) -> list[str]:
-    """Return the notes on images that were decoded.
+    """Return the notes on images that were decoded, by their index in `names`.
 
     Raises DataError for images of 16 bits a channel whose upper bytes are nearly zero.
     """
-    facts = intact(results)
+    facts = properties.values()
     notes = []
     stating = sum(one.states_white for one in facts)
     if deep := [one.top for one in facts if one.top is not None]:
@@ -46,16 +42,14 @@ def notes_of(
         notes.append(f"{what} of more than 8 bits in PGM or JPEG 2000: divided by the stated white")
     for grey, kind in _WIDE.items():
         upper = {
-            name: result.largest_upper_byte
-            for name, result in zip(names, results, strict=True)
-            if isinstance(result, ImageProperties)
-            and result.grey == grey
-            and result.largest_upper_byte is not None
+            names[n]: one.largest_upper_byte
+            for n, one in properties.items()
+            if one.grey == grey and one.largest_upper_byte is not None
         }
         if upper:
             what = f"{plural(len(upper), kind)} of 16 bits a channel"
-            if max(upper.values()) < _UPPER_NEEDED:
-                largest, first = max(upper.values()), next(iter(upper))
+            largest, first = max(upper.values()), next(iter(upper))
+            if largest < _UPPER_NEEDED:
                 # White of the fewest bits that hold the values becomes white of 16 bits.
                 factor = 65535 // ((1 << bits_of(largest * 256 + 255)) - 1)
                 convert = ("-evaluate", "multiply", factor, "-depth", 8, first)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import struct
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -91,17 +92,26 @@ def read_image(
         grey, wide = _is_grey(image), ";16" in str(_stored(image))
         white = _stated_white(image, encoded)
         image.load()
-        deep = image.mode.startswith("I")
-        upper = _largest(image) if not deep and (wide or white == 65535) else None
+        deep, upper = image.mode.startswith("I"), None
+        if not deep and (wide or white == 65535):
+            channels: Any = image.getextrema()  # (least, largest) of each
+            without_alpha = channels[: 1 if image.mode == "LA" else 3]
+            upper = int(max(top for _, top in without_alpha))
         states_white = deep and white not in (None, 65535)
         plain, top, bits = _eight_bit(image, least_bits, states_white)
-        plain = _over_white(plain).convert("L" if grey else "RGB")
+        if plain.has_transparency_data:  # pixels below transparent parts are often black
+            plain = plain.convert("RGBA")
+            plain = Image.alpha_composite(Image.new("RGBA", plain.size, "white"), plain)
+        plain = plain.convert("L" if grey else "RGB")
         if not image.info.keys().isdisjoint(_EXIF):  # TIFF is turned already
             turn = _TURNS.get(_orientation(image))
             plain = plain if turn is None else plain.transpose(turn)
     except DAMAGED as problem:
         raise DamagedImageError(_reason(problem)) from None
-    return plain, ImageProperties(grey, top, bits, upper, states_white, _has_frames(image))
+    frames = False
+    with suppress(*_DAMAGED_PARTS):  # an unreadable second frame counts as none
+        frames = image.format in _ANIMATED and bool(getattr(image, "is_animated", False))
+    return plain, ImageProperties(grey, top, bits, upper, states_white, frames)
 
 
 def header_of(name: Path, encoded: bytes) -> tuple[Size, bool]:
@@ -185,7 +195,7 @@ def _is_grey(image: Image.Image) -> bool:
 
 
 def _stated_white(image: Image.Image, encoded: bytes) -> int | None:
-    """The largest value that an opened image's PPM or JPEG 2000 header allows; Pillow scales it to
+    """Return the largest value that an opened image's PPM or JPEG 2000 header allows; Pillow scales it to
     65535 in greys, to 255 in colours. None for 8 bits and other formats."""
     if image.format == "JPEG2000":
         depth = encoded.find(b"\xff\x4f\xff\x51") + 42  # of the first channel, after SOC and SIZ
@@ -194,27 +204,3 @@ def _stated_white(image: Image.Image, encoded: bytes) -> int | None:
         stored = _stored(image)
         return stored[1] if isinstance(stored, tuple) else {"I;16B": 65535}.get(stored)
     return None
-
-
-def _largest(image: Image.Image) -> int:
-    """Return the largest value of all channels but alpha."""
-    channels: Any = image.getextrema()
-    return int(max(top for _, top in channels[: 1 if image.mode == "LA" else 3]))
-
-
-def _over_white(image: Image.Image) -> Image.Image:
-    """Make transparent parts white, because the pixels below them are arbitrary, often black."""
-    if not image.has_transparency_data:
-        return image
-    image = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-
-
-def _has_frames(image: Image.Image) -> bool:
-    """Return whether there is a second frame. An unreadable one counts as none."""
-    if image.format not in _ANIMATED:
-        return False
-    try:
-        return bool(getattr(image, "is_animated", False))
-    except _DAMAGED_PARTS:
-        return False

@@ -74,12 +74,13 @@ def unpacked(path: Path, data_dir: Path, *, emit: Emit) -> Path:
 def _unpack(path: Path, target: Path, *, emit: Emit) -> None:
     beside = temporary_path(target)
     make_folder(beside)
-    kind = _unzip if path.name.lower().endswith(_ZIP) else _untar
+    unpack = _unzip if path.name.lower().endswith(_ZIP) else _untar
     shown = 0
     try:
         with path.open("rb") as file:
             total = max(1, path.stat().st_size)
-            for done in kind(path, file, beside):
+            for _ in unpack(path, file, beside):
+                done = file.tell()
                 if (step := done * _STEPS // total) > shown:
                     shown = step
                     emit(DatasetProgress(what=f"unpacking {path.name}", done=done, total=total))
@@ -91,49 +92,34 @@ def _unpack(path: Path, target: Path, *, emit: Emit) -> None:
     except _DAMAGED as problem:
         if isinstance(problem, OSError) and problem.errno in _CANNOT_WRITE:
             raise cannot_write(target, problem) from None
-        raise _damaged(path, problem) from None
+        reason = getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
+        wrong = f"{path} cannot be unpacked: {reason.splitlines()[0]}"
+        raise DataError(wrong, command("ls", "-l", path)) from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _unzip(path: Path, file: BinaryIO, target: Path) -> Iterator[int]:
-    """Unpack a ZIP archive; yield how many of its bytes are unpacked."""
+def _unzip(path: Path, file: BinaryIO, target: Path) -> Iterator[None]:
+    """Unpack a ZIP archive; yield after each entry."""
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         _check_room(path, sum(member.file_size for member in members), target)
-        done = 0
         for member in members:
             # The upper 16 bits are the Unix mode; 0 if the archive comes from another system.
             kind = stat.S_IFMT(member.external_attr >> 16)
-            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise _outside(path, member.filename, "is a link or a device")
             # `filename` is cut at a null byte, `orig_filename` is not.
-            _check_name(path, member.orig_filename)
+            _check(path, member.orig_filename, kind in (0, stat.S_IFREG, stat.S_IFDIR))
             archive.extract(member, target)
-            done += member.compress_size
-            yield done
+            yield
 
 
-def _untar(path: Path, file: BinaryIO, target: Path) -> Iterator[int]:
+def _untar(path: Path, file: BinaryIO, target: Path) -> Iterator[None]:
+    """Unpack a tar archive; yield after each entry."""
     if not hasattr(tarfile, "data_filter"):
         raise DataError(
             f"{path} cannot be unpacked safely by this version of Python",
             command("tar", "-xf", path, "-C", path.parent),
         )
-    _check_end(file)
-    # A stream is read once, so that entries are checked just before they are written.
-    with tarfile.open(fileobj=file, mode="r|*") as archive:
-        for member in archive:
-            if not (member.isfile() or member.isdir()):
-                raise _outside(path, member.name, "is a link or a device")
-            _check_name(path, member.name)
-            _check_room(path, member.size, target)
-            archive.extract(member, target, filter="data")
-            yield file.tell()
-
-
-def _check_end(file: BinaryIO) -> None:
-    """Raise EOFError for an uncompressed tar that is cut short between two files."""
     # A tar ends in zeros; tarfile reads one without them as if it were whole.
     is_plain = file.read(262)[257:] == b"ustar"  # the magic of an uncompressed tar
     if is_plain:
@@ -141,14 +127,29 @@ def _check_end(file: BinaryIO) -> None:
         if any(file.read(512)):
             raise EOFError("it is cut short")
     file.seek(0)
+    # A stream is read once, so that entries are checked just before they are written.
+    with tarfile.open(fileobj=file, mode="r|*") as archive:
+        for member in archive:
+            _check(path, member.name, member.isfile() or member.isdir())
+            _check_room(path, member.size, target)
+            archive.extract(member, target, filter="data")
+            yield
 
 
-def _check_name(path: Path, name: str) -> None:
-    if not name or "\0" in name:
-        raise _outside(path, name, "has no valid name")
+def _check(path: Path, name: str, is_plain: bool) -> None:
+    """Raise DataError for an entry that is neither file nor folder, or could be written outside."""
     plain = PureWindowsPath(name)  # splits at either slash, and knows drives
-    if plain.anchor or ".." in plain.parts:
-        raise _outside(path, name, "leads out of the folder")
+    if not is_plain:
+        wrong = "is a link or a device"
+    elif not name or "\0" in name:
+        wrong = "has no valid name"
+    elif plain.anchor or ".." in plain.parts:
+        wrong = "leads out of the folder"
+    else:
+        return
+    raise DataError(
+        f"{path} is not unpacked: its entry {name[:80]!r} {wrong}", command("ls", "-l", path)
+    )
 
 
 def _check_room(path: Path, size: int, target: Path) -> None:
@@ -185,15 +186,3 @@ def _digest(path: Path, size: int, changed: int) -> str:
     """Return the sha256 of a file, cached by its size and time."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _outside(path: Path, name: str, wrong: str) -> DataError:
-    return DataError(
-        f"{path} is not unpacked: its entry {name[:80]!r} {wrong}", command("ls", "-l", path)
-    )
-
-
-def _damaged(path: Path, problem: Exception) -> DataError:
-    stated = getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
-    reason = stated.splitlines()[0]
-    return DataError(f"{path} cannot be unpacked: {reason}", command("ls", "-l", path))
