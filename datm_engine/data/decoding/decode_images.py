@@ -167,9 +167,8 @@ def decode(
     facts = {n: result for n, result in enumerate(results) if isinstance(result, ImageProperties)}
     damaged = {n: result for n, result in enumerate(results) if isinstance(result, str)}
     bits = image_files.bits_of(max((one.top or 0 for one in facts.values()), default=0))
-    if again := [
-        n for n, one in facts.items() if one.bits not in (None, bits)
-    ]:  # decoded before the image with the largest values raised least_bits
+    # Decoded before the image with the largest values raised least_bits.
+    if again := [n for n, one in facts.items() if one.bits not in (None, bits)]:
         least_bits[0] = bits
         in_chunks(fill, again, f"{what} again", threads, emit=emit)
     if damaged and not skip_damaged:

@@ -195,8 +195,8 @@ def _is_grey(image: Image.Image) -> bool:
 
 
 def _stated_white(image: Image.Image, encoded: bytes) -> int | None:
-    """Return the largest value that an opened image's PPM or JPEG 2000 header allows; Pillow scales it to
-    65535 in greys, to 255 in colours. None for 8 bits and other formats."""
+    """Return the largest value that an opened image's PPM or JPEG 2000 header allows, or None for
+    8 bits and other formats. Pillow scales it to 65535 in greys, to 255 in colours."""
     if image.format == "JPEG2000":
         depth = encoded.find(b"\xff\x4f\xff\x51") + 42  # of the first channel, after SOC and SIZ
         return (2 << (int.from_bytes(encoded[depth : depth + 1]) & 127)) - 1

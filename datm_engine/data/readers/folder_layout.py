@@ -1,8 +1,7 @@
 """Find the training, validation and test part of a folder of images.
 
 They are FOLDER/train/CLASS/… and FOLDER/test/CLASS/…, by any usual name; or FOLDER/CLASS/train/…;
-or class folders directly in FOLDER. As in archives, all may lie
-below folders that hold one folder.
+or class folders directly in FOLDER. As in archives, all may lie below folders that hold one folder.
 """
 
 from __future__ import annotations
@@ -78,18 +77,14 @@ def _class_folders(base: Path, around: tuple[Path, ...], notes: tuple[str, ...])
     parted = [path for path, below in inner.items() if any(part_of(one.name) for one in below)]
     if not parted:
         return FolderLayout(base, {"train": base}, around=around, notes=notes)
-    only_parts = len(parted) == len(inner) and not any(
-        Scanner().images_in(path) or any(part_of(one.name) is None for one in below)
-        for path, below in inner.items()
-    )
-    if only_parts:
-        by_name = {path.name: _parts(path) for path in parted}
-        common = {frozenset(parts) for parts in by_name.values()}
-        if len(common) == 1 and "train" in (parts := common.pop()):
-            named = {part: base / "CLASS" / part for part in NAMES if part in parts}
-            by_class = {part: {name: by_name[name][part] for name in by_name} for part in named}
-            notes += (f"{base} has the parts inside of its class folders: {', '.join(named)}",)
-            return FolderLayout(base, named, (), (*around, base), notes, by_class)
+    first, *others = ({part_of(one.name) for one in below} for below in inner.values())
+    is_same = all(parts == first for parts in others) and "train" in first and None not in first
+    if is_same and not any(Scanner().images_in(path) for path in inner):
+        by_name = {path.name: _parts(path) for path in inner}
+        named = {part: base / "CLASS" / part for part in NAMES if part in first}
+        by_class = {part: {name: by_name[name][part] for name in by_name} for part in named}
+        notes += (f"{base} has the parts inside of its class folders: {', '.join(named)}",)
+        return FolderLayout(base, named, (), (*around, base), notes, by_class)
     which = f"{parted[0]} and {len(parted) - 1} more" if len(parted) > 1 else f"{parted[0]}"
     notes += (f"class folders with part folders inside are read as one part: {which}",)
     return FolderLayout(base, {"train": base}, around=around, notes=notes)
