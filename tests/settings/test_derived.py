@@ -146,12 +146,9 @@ def test_every_value_comes_with_its_reason() -> None:
 
 
 def test_short_epochs_make_longer_segments() -> None:
-    assert (
-        values(window_settings(10, 1, 100, learning(40, steps=10), None, {}))["expert_epochs"] == 4
-    )
-    assert (
-        values(window_settings(10, 1, 100, learning(8, steps=2), None, {}))["expert_epochs"] == 2
-    ), "a quarter"
+    for experts, segment in ((learning(40, steps=10), 4), (learning(8, steps=2), 2)):
+        result = values(window_settings(10, 1, 100, experts, None, {}))
+        assert result["expert_epochs"] == segment, "at most a quarter of their epochs"
 
 
 def test_rates_move_what_is_learned_by_a_share_of_its_size() -> None:

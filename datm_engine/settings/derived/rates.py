@@ -38,22 +38,22 @@ def rate_settings(
     halvings: int,
     steps: Mapping[str, float],
     loss: float,
-    held: Mapping[str, Value],
+    stated: Mapping[str, Value],
 ) -> list[Derived]:
     """η, the learning rates of images, labels and η, and the threshold.
 
     syn_lr: η, halved `halvings` times so that matching begins below a loss of `FITTING`. steps:
     "images", "labels", "syn_lr" → how far a rate of 1 moves each in the first iteration, as a share
-    of its size. loss: the largest matching loss of a segment at the start. held: the keys that are
+    of its size. loss: the largest matching loss of a segment at the start. stated: the keys that are
     stated, which are left out.
     """
     derived = []
-    if "syn_lr" not in held:
+    if "syn_lr" not in stated:
         halved = f", halved {halvings}× for a matching loss that begins lower" * (halvings > 0)
         reason = f"η at first: student steps that go about a third as far as the experts'{halved}"
         derived.append(Derived("syn_lr", syn_lr, reason))
     for key, (name, share, whole) in STEPPED.items():
-        if key in held:
+        if key in stated:
             continue
         wanted = share / math.sqrt(iterations)
         derived.append(
@@ -64,7 +64,7 @@ def rate_settings(
                 "gradients of segments over the window",
             )
         )
-    if "threshold" not in held:
+    if "threshold" not in stated:
         threshold = 1.0 if loss <= 1 else round(1.1 * loss, 2)
         derived.append(
             Derived(

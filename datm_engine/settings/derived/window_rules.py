@@ -45,7 +45,7 @@ class Experts:
     """What was measured of the experts.
 
     loss, accuracy: of the training images after each epoch, [E + 1]. held_out: the accuracy of
-    held-out images, if there are any. Accuracies are in percent. steps: of an epoch.
+    stated-out images, if there are any. Accuracies are in percent. steps: of an epoch.
     """
 
     loss: Sequence[float]
@@ -107,20 +107,20 @@ def window_settings(
     iterations: int,
     experts: Experts,
     random: float | None,
-    held: Mapping[str, Value],
+    stated: Mapping[str, Value],
 ) -> list[Derived]:
     """The window, M, N and the batch.
 
     random: accuracy in percent of networks trained on as many random real images, if measured.
-    held: the keys that are stated; their values are kept, and the others fit to them.
+    stated: the keys that are stated; their values are kept, and the others fit to them.
     """
     images = ipc * classes
     values: dict[str, Value] = {}
     derived: list[Derived] = []
 
     def derive(key: str, value: Value, reason: str) -> None:
-        values[key] = held.get(key, value)
-        if key not in held:
+        values[key] = stated.get(key, value)
+        if key not in stated:
             derived.append(Derived(key, value, reason))
 
     epochs, steps = experts.epochs, experts.steps
@@ -134,7 +134,7 @@ def window_settings(
         + f"; an epoch has {steps} steps here",
     )
     m = int(values["expert_epochs"])
-    for window in _window(ipc, images, experts, random, m, held):
+    for window in _window(ipc, images, experts, random, m, stated):
         derive(window.key, window.value, window.reason)
     grows = values["initial_max_start_epoch"] < values["max_start_epoch"]
     derive(
@@ -165,7 +165,7 @@ def _window(
     experts: Experts,
     random: float | None,
     m: int,
-    held: Mapping[str, Value],
+    stated: Mapping[str, Value],
 ) -> list[Derived]:
     """T⁻, T and T⁺: the later of two readings, for the lower and for the upper bound."""
     learned, last = progress(experts.loss), experts.epochs - m  # the latest start epoch
@@ -201,13 +201,13 @@ def _window(
                 f"teach: {aim:.1f}%, {share:.0%} of the way from {random:.1f}% to their best"
             )
     # Stated bounds are kept; the others leave a window of start epochs that the experts have.
-    final = int(held.get("max_start_epoch", min(max(final, 2), last + 1)))
+    final = int(stated.get("max_start_epoch", min(max(final, 2), last + 1)))
     latest = max(0, min(math.floor(LATEST_START * final), final - NARROWEST))
-    lower = int(held.get("min_start_epoch", min(lower, latest)))
+    lower = int(stated.get("min_start_epoch", min(lower, latest)))
     final = max(final, lower + 1)
-    grows = lower == 0 and final >= GROWING and held.get("expansion_iterations") != 0
+    grows = lower == 0 and final >= GROWING and stated.get("expansion_iterations") != 0
     opening = -(-final // 2) if grows else final
-    initial = int(held.get("initial_max_start_epoch", min(max(opening, lower + 1), final)))
+    initial = int(stated.get("initial_max_start_epoch", min(max(opening, lower + 1), final)))
     final = max(final, initial)
     initial_reason = (
         "half of T⁺, as in the published windows from epoch 0"
