@@ -44,8 +44,8 @@ def rate_settings(
 
     syn_lr: η, halved `halvings` times so that matching begins below a loss of `FITTING`. steps:
     "images", "labels", "syn_lr" → how far a rate of 1 moves each in the first iteration, as a share
-    of its size. loss: the largest matching loss of a segment at the start. stated: the keys that are
-    stated, which are left out.
+    of its size. loss: the largest matching loss of a segment at the start. stated: values that the
+    user gave, whose keys are left out.
     """
     derived = []
     if "syn_lr" not in stated:

@@ -45,7 +45,7 @@ class Experts:
     """What was measured of the experts.
 
     loss, accuracy: of the training images after each epoch, [E + 1]. held_out: the accuracy of
-    stated-out images, if there are any. Accuracies are in percent. steps: of an epoch.
+    held-out images, if there are any. Accuracies are in percent. steps: of an epoch.
     """
 
     loss: Sequence[float]
@@ -112,7 +112,7 @@ def window_settings(
     """The window, M, N and the batch.
 
     random: accuracy in percent of networks trained on as many random real images, if measured.
-    stated: the keys that are stated; their values are kept, and the others fit to them.
+    stated: values that the user gave; they are kept, and the others fit to them.
     """
     images = ipc * classes
     values: dict[str, Value] = {}
