@@ -19,8 +19,8 @@ from datm_engine.distillation.distilled_sets import distilled_sets, progress
 from datm_engine.distillation.initialization import check_ipc
 from datm_engine.distillation.loop import distill
 from datm_engine.errors import ConfigError, RunError, Setting, Stopped
+from datm_engine.evaluation.baselines import ExpertBaselines
 from datm_engine.evaluation.evaluate import Evaluation
-from datm_engine.evaluation.expert_baselines import ExpertBaselines
 from datm_engine.experts.train import expert_facts, expert_network, train_experts
 from datm_engine.experts.trajectories import ExpertSet, fingerprint
 from datm_engine.files import or_elsewhere

@@ -13,8 +13,8 @@ from datm_engine.calibration.measurement import measure_learning_curves
 from datm_engine.compute.out_of_memory import half, oom_as_error
 from datm_engine.compute.runtime import Runtime
 from datm_engine.errors import Stopped
+from datm_engine.evaluation.baselines import BY_EXPERTS
 from datm_engine.evaluation.evaluate import Evaluation
-from datm_engine.evaluation.expert_baselines import BY_EXPERTS
 from datm_engine.experts.learning_curves import LearningCurves
 from datm_engine.experts.train import expert_network, expert_set, open_experts, train_experts
 from datm_engine.experts.trajectories import ExpertSet

@@ -19,7 +19,7 @@ from datm_engine.data.prepared import Part
 from datm_engine.distillation.batches import Step as StudentStep
 from datm_engine.distillation.learned import Learned
 from datm_engine.distillation.sharding import build_graph
-from datm_engine.evaluation.expert_baselines import passes
+from datm_engine.evaluation.baselines import passes
 from datm_engine.experts.curriculum import scorer_epochs
 from datm_engine.experts.train import expert_precision
 from datm_engine.networks.weights import FlatNetwork

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
     from torch.distributed.distributed_c10d import Store
 
+Item = TypeVar("Item")
 Value = TypeVar("Value")
 
 _STATED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # by whoever starts ranks
@@ -87,6 +88,14 @@ class Ranks:
             stopped = True
         if self.any(stopped):
             raise Stopped
+
+    def map(self, function: Callable[[Item], Value], items: Sequence[Item]) -> list[Value]:
+        """`function(item)` of every item, in order, on all ranks. A rank computes those that it is
+        dealt. Raises Stopped on all ranks if it is raised on any."""
+        with self.stopping_together():
+            own = [function(item) for item in self.deal(items)]
+        shares = self.gather(own)
+        return [shares[i % self.count][i // self.count] for i in range(len(items))]
 
     def first(self, value: Callable[[], Value]) -> Value:
         """What `value()` gives on rank 0, which alone calls it."""

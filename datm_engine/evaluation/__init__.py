@@ -2,5 +2,5 @@
 
 `evaluate.Evaluation` measures rows of accuracy: of distilled sets, of candidates during
 distillation, and of the real images that they are compared with. `baselines` chooses real images at
-random or by scores, `expert_baselines` gets these scores from experts. `scores` are DD-Ranking's.
+random, or by the features and scores that experts give. `scores` are DD-Ranking's.
 """

@@ -20,8 +20,7 @@ from torch import Tensor
 from datm_engine.compute.out_of_memory import half, oom_as_error
 from datm_engine.compute.runtime import Runtime, derive_seed, generator
 from datm_engine.data.prepared import Part, PreparedData
-from datm_engine.evaluation.baselines import random_subset
-from datm_engine.evaluation.expert_baselines import ExpertBaselines
+from datm_engine.evaluation.baselines import ExpertBaselines, random_subset
 from datm_engine.networks.batchnorm import measure_statistics
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build_flat

@@ -134,26 +134,22 @@ def measure_difficulty(
     schedule = Schedule(
         range(1, epochs + 1), settings.lr, settings.batch, config.dataset.augmentation
     )
-    errors: dict[int, Tensor] = {}
 
-    def train_scorer(scorer: int) -> Tensor:
+    def error_norms(scorer: int) -> Tensor:
         def after_epoch(epoch: int, _: Tensor, total: Tensor) -> None:
             who = f"network {scorer} for scores of difficulty"
             check_finite(float(total[0]) / len(images), who, epoch, settings.lr)
-            emit(DifficultyProgress(done=len(errors) * epochs + epoch, total=total_epochs))
+            done = scorer // ranks.count * epochs + epoch  # on this rank
+            emit(DifficultyProgress(done=done, total=total_epochs))
             if epoch < epochs:
                 runtime.check_stop_here()
 
         runtime.check_stop_here()
         draws = partial(generator, settings.seed, "difficulty epoch", scorer)
-        return train(step, initial_weights(scorer), images, schedule, draws, after_epoch)
+        theta = train(step, initial_weights(scorer), images, schedule, draws, after_epoch)
+        return el2n(network.predict(theta, images.images), images.labels).cpu()
 
-    with ranks.stopping_together():
-        for scorer in ranks.deal(range(SCORERS)):
-            theta = train_scorer(scorer)
-            errors[scorer] = el2n(network.predict(theta, images.images), images.labels).cpu()
-    gathered = {scorer: error for share in ranks.gather(errors) for scorer, error in share.items()}
-    scores = torch.stack([gathered[scorer] for scorer in range(SCORERS)]).mean(dim=0)
+    scores = torch.stack(ranks.map(error_norms, range(SCORERS))).mean(dim=0)
     return difficulty_ranks(scores, images.labels)
 
 

@@ -145,30 +145,22 @@ class ClassesFilledUp(Event):
 
 
 class SkipReason(StrEnum):
-    """Why an iteration takes no step."""
+    """Why an iteration takes no step: the value that is stored, and a sentence."""
 
-    LOSS_NOT_FINITE = "loss not finite"
-    LOSS_ABOVE_THRESHOLD = "loss above threshold"
-    GRADIENT_NOT_FINITE = "gradient not finite"
-    IMAGES_INFINITE = "images infinite"
-    LABELS_INFINITE = "labels infinite"
-    RATE_INFINITE = "rate infinite"
-    RATE_NEGATIVE = "rate negative"
+    sentence: str
 
-    @property
-    def sentence(self) -> str:
-        return _SENTENCES[self]
+    LOSS_NOT_FINITE = "loss not finite", "the matching loss is not finite, the student diverged"
+    LOSS_ABOVE_THRESHOLD = "loss above threshold", "the matching loss is above the threshold"
+    GRADIENT_NOT_FINITE = "gradient not finite", "the gradient is not finite"
+    IMAGES_INFINITE = "images infinite", "the step would make the images infinite"
+    LABELS_INFINITE = "labels infinite", "the step would make the labels infinite"
+    RATE_INFINITE = "rate infinite", "the step would make the learning rate infinite"
+    RATE_NEGATIVE = "rate negative", "the step would make the learning rate negative"
 
-
-_SENTENCES = {
-    SkipReason.LOSS_NOT_FINITE: "the matching loss is not finite, the student diverged",
-    SkipReason.LOSS_ABOVE_THRESHOLD: "the matching loss is above the threshold",
-    SkipReason.GRADIENT_NOT_FINITE: "the gradient is not finite",
-    SkipReason.IMAGES_INFINITE: "the step would make the images infinite",
-    SkipReason.LABELS_INFINITE: "the step would make the labels infinite",
-    SkipReason.RATE_INFINITE: "the step would make the learning rate infinite",
-    SkipReason.RATE_NEGATIVE: "the step would make the learning rate negative",
-}
+    def __new__(cls, value: str, sentence: str) -> SkipReason:
+        reason = str.__new__(cls, value)
+        reason._value_, reason.sentence = value, sentence
+        return reason
 
 
 class Matched(Event):

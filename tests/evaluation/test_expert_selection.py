@@ -13,8 +13,15 @@ from torch import Tensor
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import Part, PreparedData
 from datm_engine.errors import FileError, Stopped
-from datm_engine.evaluation.baselines import forgetting, herding, k_center
-from datm_engine.evaluation.expert_baselines import BY_EXPERTS, ExpertBaselines, features, passes
+from datm_engine.evaluation.baselines import (
+    BY_EXPERTS,
+    ExpertBaselines,
+    features,
+    forgetting,
+    herding,
+    k_center,
+    passes,
+)
 from datm_engine.experts.curriculum import el2n
 from datm_engine.experts.train import expert_network, open_experts, train_experts
 from datm_engine.experts.trajectories import ExpertSet
