@@ -1,31 +1,43 @@
 """Load a dataset by its name: a built-in dataset, one of the Hub, or the path of files.
 
+For a wrong name, the nearest one is suggested.
+
 Formats of files are in readers/, built-in datasets in built_in.py. Images are uint8 tensors in
 memory, the same for the same name, settings and seed.
 """
 
 from __future__ import annotations
 
+import os
+import re
+from contextlib import suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 
 import torch
 
-from datm_engine.data import built_in, dataset_names, hub, splitting
-from datm_engine.data.dataset_names import NAMES
+from datm_engine.data import built_in, hub, splitting
 from datm_engine.data.decoding.decode_images import resize
 from datm_engine.data.decoding.image_file import Size
 from datm_engine.data.image_sets import FullSet, ImageSet, TrainingLabels, digest
 from datm_engine.data.readers import archives, registry
 from datm_engine.data.readers.reader import DatasetSource, LoadOptions
-from datm_engine.errors import ConfigError, DataError, Setting
-from datm_engine.hints import HELP
+from datm_engine.errors import ConfigError, DataError, Fix, Setting
+from datm_engine.hints import HELP, command
 from datm_engine.runs.events import Emit, Noted, ignore
 from datm_engine.settings import image_size
 from datm_engine.settings.config import DatasetConfig
 from datm_engine.settings.image_size import Shape
 
-__all__ = ["NAMES", "ImageSet", "RealData", "Shape", "load", "peek"]
+__all__ = ["ImageSet", "RealData", "Shape"]
+
+NAMES = tuple(built_in.BUILT_IN)
+_HUB_PAGE = re.compile(r"(?:https?://)?(?:www\.)?huggingface\.co/datasets/([\w.-]+/[\w.-]+).*")
+_HUB_LIKE = re.compile(r"(?:hf|huggingface)(?:://|[:/])+(?:datasets/)?([\w.-]+/[\w.:-]+)", re.I)
+_OWNER_AND_NAME = re.compile(r"\w[\w.-]*/[\w.-]+")
+_COMPARED = 10_000  # entries of a folder, which may hold a million
 
 
 @dataclass(frozen=True)
@@ -50,6 +62,45 @@ class RealData:
         return channels, height, width
 
 
+def locate(name: str) -> Path | None:
+    """Return the path of a folder or a file, or None for a built-in dataset or one of the Hub.
+
+    Raises ConfigError for anything else, with the nearest name as a fix.
+    """
+    if name in NAMES or name.startswith(hub.PREFIX):
+        return None
+    path = os.path.expanduser(name)
+    if os.path.exists(path):
+        return Path(path)
+    wrong = f"dataset {name} is neither a path that exists nor one of {', '.join(NAMES)}"
+    raise ConfigError(wrong, _nearest(name, Path(path)))
+
+
+def _nearest(name: str, path: Path) -> Fix:
+    """Return the setting of the name that is likely meant, or a command that lists what exists."""
+    if on_hub := _HUB_PAGE.fullmatch(name) or _HUB_LIKE.fullmatch(name):
+        return Setting("dataset", f"{hub.PREFIX}{on_hub[1]}")
+    # CIFAR-10 and ./cifar10/ mean cifar10.
+    plain = re.sub(r"[\s_-]+", "", name.lower().removeprefix("./").rstrip("/"))
+    if plain in NAMES:
+        return Setting("dataset", plain)
+    folder = next(parent for parent in path.parents or (path,) if os.path.isdir(parent))
+    choices = {} if "/" in name else {known: known for known in NAMES}
+    if folder == path.parent and path.name:
+        with suppress(OSError), os.scandir(folder) as entries:  # unreadable: nothing to suggest
+            beside = [entry.name for entry in islice(entries, _COMPARED)]
+            choices |= {one.lower(): str(folder / one) for one in beside if one[0] != "."}
+    wanted = path.name.lower()
+    alike = get_close_matches(wanted, choices, n=1)
+    if not alike and len(wanted) >= 3:
+        alike = [one for one in choices if one.startswith(wanted)]
+    if alike:
+        return Setting("dataset", choices[alike[0]])
+    if _OWNER_AND_NAME.fullmatch(name) and folder != path.parent:
+        return Setting("dataset", f"{hub.PREFIX}{name}")
+    return command("ls", folder) if name.strip() else HELP
+
+
 def load(settings: DatasetConfig, data_dir: Path, *, emit: Emit) -> RealData:
     """Load a dataset and split it as the settings state.
 
@@ -62,7 +113,7 @@ def load(settings: DatasetConfig, data_dir: Path, *, emit: Emit) -> RealData:
         size = image_size.size_of(settings.resolution)
     except ValueError as problem:
         raise ConfigError(str(problem), Setting("resolution", 32)) from None
-    name, path = settings.name, dataset_names.locate(settings.name)
+    name, path = settings.name, locate(settings.name)
     title = name if path is None else registry.title_of(path)
     options = LoadOptions(title, data_dir, size, settings.skip_damaged)
     full = _source(name, data_dir, emit=emit).load(options, emit=emit)
@@ -87,7 +138,7 @@ def training_labels(name: str, *, data_dir: Path) -> TrainingLabels | None:
 
 def is_here(name: str, *, data_dir: Path) -> bool:
     """Return whether `load` downloads nothing."""
-    if dataset_names.locate(name) is not None:
+    if locate(name) is not None:
         return True
     if name.startswith(hub.PREFIX):
         return hub.is_here(name, data_dir)
@@ -96,7 +147,7 @@ def is_here(name: str, *, data_dir: Path) -> bool:
 
 def _source(name: str, data_dir: Path, *, emit: Emit = ignore) -> DatasetSource:
     """Return the source of a dataset. Archives are unpacked first."""
-    path = dataset_names.locate(name)
+    path = locate(name)
     if path is None:
         is_hub = name.startswith(hub.PREFIX)
         return (hub.HubDataset if is_hub else built_in.BuiltInDataset)(name, data_dir)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from datm_engine.data import dataset_names, datasets, splitting
+from datm_engine.data import datasets, splitting
 from datm_engine.data.image_sets import TrainingLabels
 from datm_engine.errors import ConfigError, DatmError
 from datm_engine.hints import HELP
@@ -73,7 +73,7 @@ def smallest_class(settings: DatasetConfig, data_dir: Path) -> tuple[str, int] |
     Returns None if only loading the dataset shows it. Archives are unpacked.
     """
     try:
-        path = dataset_names.locate(settings.name)
+        path = datasets.locate(settings.name)
         known = datasets.training_labels(settings.name, data_dir=data_dir)
     except DatmError:  # loading reports it
         return None

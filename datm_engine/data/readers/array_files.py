@@ -68,16 +68,6 @@ class Contents:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class ImageAxes:
-    """The axes of an array of images. `channel_axis`: of one image, None if it has none."""
-
-    channels: int
-    height: int
-    width: int
-    channel_axis: int | None
-
-
 def paired(path: Path, shapes: Shapes, read: Read, wanted: str, fix: str) -> Contents:
     """Pair the arrays of images and of labels in a file, by their names.
 
@@ -132,12 +122,13 @@ class ArrayReader(DatasetReader):
         contents, name = self.contents(), options.name
         resolved = self._labels(name, contents.parts, contents.class_names)
         parts = {part: contents.parts[stored] for part, stored in resolved.stored.items()}
-        axes = {part: axes_of(arrays, self._fix) for part, arrays in parts.items()}
-        for part, one in axes.items():
-            if (one.height, one.width) != (axes["train"].height, axes["train"].width):
+        orders = {part: axis_order(arrays, self._fix) for part, arrays in parts.items()}
+        shapes = {part: _image_shape(parts[part], orders[part]) for part in parts}
+        for part, shape in shapes.items():
+            if shape[1:] != shapes["train"][1:]:
                 wrong = f"images in train and {part} differ in size"
                 raise DataError(f"{self.path} cannot be used as a dataset: {wrong}", self._fix)
-        if len({one.channels for one in axes.values()}) > 1:
+        if len(set(shapes.values())) > 1:
             raise DataError(f"{self.path} has grey and colour images", self._fix)
         read: dict[PartName, Array] = {}
         for part, arrays in parts.items():
@@ -148,13 +139,14 @@ class ArrayReader(DatasetReader):
         pixels, note = _as_bytes(name, read, self._fix)
         for text in (*(f"{name}: {each}" for each in contents.notes), *resolved.notes, *note):
             emit(Noted(text=text))
-        images = {
-            part: ImageSet(
-                _ordered(pixels[part], axes[part], arrays.last_axis), resolved.numbers[part]
-            )
-            for part, arrays in parts.items()
-        }
-        return FullSet(resolved.class_names, images)
+        sets: dict[PartName, ImageSet] = {}
+        for part, order in orders.items():
+            ordered = pixels[part].transpose(order)
+            if ordered.ndim == 3:
+                ordered = ordered[:, None]  # [n, height, width] → [n, 1, height, width]
+            images = torch.from_numpy(np.ascontiguousarray(ordered))
+            sets[part] = ImageSet(images, resolved.numbers[part])
+        return FullSet(resolved.class_names, sets)
 
     def shape(self) -> Shape:
         """Return the shape from the labels and the header of the training images."""
@@ -163,8 +155,8 @@ class ArrayReader(DatasetReader):
             part: arrays for part, arrays in contents.parts.items() if part == "train"
         }
         resolved = self._labels(self.path.name, train, contents.class_names)
-        one = axes_of(train["train"], self._fix)
-        return Shape(len(resolved.class_names), one.channels, one.height, one.width)
+        order = axis_order(train["train"], self._fix)
+        return Shape(len(resolved.class_names), *_image_shape(train["train"], order))
 
     def training_labels(self) -> TrainingLabels:
         contents = self.contents()
@@ -186,33 +178,31 @@ def is_image(shape: Sequence[int]) -> bool:
     return len(shape) == 2 or (len(shape) == 3 and bool({shape[0], shape[-1]} & {1, 3}))
 
 
-def axes_of(arrays: Arrays, fix: str) -> ImageAxes:
-    """Find the axes of [n, height, width], [n, height, width, 1 or 3] or [n, 1 or 3, height,
-    width]; with `last_axis`, n is last."""
+def _image_shape(arrays: Arrays, order: Sequence[int]) -> tuple[int, int, int]:
+    """Return channels, height and width, of axes in the order of `axis_order`."""
+    *channels, height, width = (arrays.shape[axis] for axis in order[1:])
+    return channels[0] if channels else 1, height, width
+
+
+def axis_order(arrays: Arrays, fix: str) -> tuple[int, ...]:
+    """Return which axes are n, channels (if there is such an axis), height and width.
+
+    Images are [n, height, width], [n, height, width, 1 or 3] or [n, 1 or 3, height, width]; with
+    `last_axis`, n is last. Raises DataError for other shapes and another number of labels.
+    """
     shape = arrays.shape
-    one = shape[:-1] if arrays.last_axis else shape[1:]
-    if not is_image(one) or 0 in shape:
+    first = len(shape) - 1 if arrays.last_axis else 0
+    others = [axis for axis in range(len(shape)) if axis != first]
+    if not is_image([shape[axis] for axis in others]) or 0 in shape:
         wanted = "[n, height, width], [n, height, width, 1 or 3] or [n, 1 or 3, height, width]"
         raise DataError(f"{arrays.source} is {list(shape)}, and images are {wanted}", fix)
-    count = shape[-1] if arrays.last_axis else shape[0]
-    if count != len(arrays):
-        raise DataError(f"{arrays.source} has {count} images but {len(arrays)} labels", fix)
+    if shape[first] != len(arrays):
+        wrong = f"{arrays.source} has {shape[first]} images but {len(arrays)} labels"
+        raise DataError(wrong, fix)
     # Channels last, as most files have them, before channels first.
-    axis = next((n for n in (-1, 0) if len(one) == 3 and one[n] in (1, 3)), None)
-    # -1 % 3 is 2: of three axes, those that are not the channels are height and width.
-    height, width = [side for n, side in enumerate(one) if axis is None or n != axis % 3]
-    return ImageAxes(1 if axis is None else one[axis], height, width, axis)
-
-
-def _ordered(pixels: NDArray[np.uint8], axes: ImageAxes, last_axis: bool) -> torch.Tensor:
-    """Return images as [n, channels, height, width]."""
-    if last_axis:
-        pixels = np.moveaxis(pixels, -1, 0)  # [height, width, channels, n] → n first
-    if axes.channel_axis is None:
-        pixels = pixels[:, None]
-    elif axes.channel_axis == -1:
-        pixels = np.moveaxis(pixels, -1, 1)
-    return torch.from_numpy(np.ascontiguousarray(pixels))
+    if len(others) == 3 and shape[others[-1]] in (1, 3):
+        others = [others[-1], *others[:-1]]
+    return first, *others
 
 
 def _labels(arrays: Arrays, fix: str) -> labels.Values | None:
