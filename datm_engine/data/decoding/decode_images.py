@@ -22,7 +22,6 @@ from torch import Tensor
 from datm_engine.data.decoding import image_file as image_files
 from datm_engine.data.decoding.decoding_report import (
     damaged_error,
-    listed,
     notes_of,
     unsupported_error,
 )
@@ -34,7 +33,7 @@ from datm_engine.data.decoding.image_file import (
 from datm_engine.data.image_sets import ImageSet, PartName
 from datm_engine.errors import ConfigError, DataError, Setting
 from datm_engine.files import cannot_read
-from datm_engine.formatting import byte_size, plural
+from datm_engine.formatting import byte_size
 from datm_engine.runs.events import DatasetProgress, Emit, Noted
 
 Item = TypeVar("Item")
@@ -115,7 +114,7 @@ def encoded_size(name: Path, encoded: bytes) -> tuple[Size, bool]:
     try:
         return image_files.header_of(name, encoded)
     except DamagedImageError as problem:
-        raise damaged_error([name], {0: str(problem)}) from None
+        raise damaged_error([name], {0: problem}) from None
 
 
 def decode(
@@ -132,24 +131,19 @@ def decode(
     `read` returns the encoded bytes of an image, `names` are what errors call the images. Greys of
     more than 8 bits are divided by 2^bits − 1, with the fewest bits that hold the largest value of
     all. Raises ConfigError for images of several sizes without a resolution, DataError for images
-    that are damaged, unless these are skipped, and for intact ones of an unsupported kind. Emits
-    the notes.
+    that are damaged, unless these are skipped, and for intact ones of an unsupported kind.
     """
     first_name, first = _first_size(names, read, whole=resolution is None)
     size = resolution or first
     # [n, 3, height, width]; greys fill all three channels until it is known that all are grey.
     rgb = _empty(len(names), 3, size)
     least_bits = [image_files.BITS[0]]  # grows while greys are decoded
-    unsupported: dict[int, str] = {}
 
-    def fill(index: int) -> ImageProperties | str:
+    def fill(index: int) -> ImageProperties | Exception:
         try:
             image, properties = image_files.read_image(names[index], read(index), least_bits[0])
-        except DamagedImageError as problem:
-            return str(problem)
-        except UnsupportedImageError as problem:
-            unsupported[index] = str(problem)
-            return str(problem)
+        except (DamagedImageError, UnsupportedImageError) as problem:
+            return problem
         if resolution is None and image.size != size:
             raise ConfigError(
                 f"images differ in size: {first_name} is {size[0]}×{size[1]}, "
@@ -162,10 +156,10 @@ def decode(
 
     threads = _CORES if math.prod(first) >= _WORTH_THREADS else 1
     results = in_chunks(fill, range(len(names)), what, threads, emit=emit)
-    if unsupported:
-        raise unsupported_error(names, unsupported)
     facts = {n: result for n, result in enumerate(results) if isinstance(result, ImageProperties)}
-    damaged = {n: result for n, result in enumerate(results) if isinstance(result, str)}
+    damaged = {n: result for n, result in enumerate(results) if isinstance(result, Exception)}
+    if unsupported := {n: it for n, it in damaged.items() if isinstance(it, UnsupportedImageError)}:
+        raise unsupported_error(names, unsupported)
     bits = image_files.bits_of(max((one.top or 0 for one in facts.values()), default=0))
     # Decoded before the image with the largest values raised least_bits.
     if again := [n for n, one in facts.items() if one.bits not in (None, bits)]:
@@ -177,13 +171,10 @@ def decode(
     pixels = rgb if kept.all() else rgb[kept]  # [kept, 3, height, width]
     if all(one.grey for one in facts.values()):
         pixels = pixels[:, :1].copy()
-    notes = notes_of(names, facts, bits)
-    if damaged:
-        skipped = listed([names[index] for index in damaged])
-        notes.append(f"{plural(len(damaged), 'damaged image')} skipped: {skipped}")
+    notes = notes_of(names, facts, damaged, bits)
     for text in notes:
         emit(Noted(text=text))
-    return Decoded(torch.from_numpy(pixels), torch.from_numpy(kept), tuple(notes))
+    return Decoded(torch.from_numpy(pixels), torch.from_numpy(kept), notes)
 
 
 def _first_size(
@@ -191,7 +182,7 @@ def _first_size(
 ) -> tuple[Path, Size]:
     """Return name and size of the first intact image. With `whole` it is decoded to the end, else
     only its header is read."""
-    damaged: dict[int, str] = {}
+    damaged: dict[int, Exception] = {}
     for index, name in enumerate(names):
         try:
             encoded = read(index)
@@ -200,7 +191,7 @@ def _first_size(
                     image_files.read_image(name, encoded)
             return name, image_files.header_of(name, encoded)[0]
         except DamagedImageError as problem:
-            damaged[index] = str(problem)
+            damaged[index] = problem
     raise damaged_error(names, damaged)
 
 

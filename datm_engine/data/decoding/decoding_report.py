@@ -20,9 +20,14 @@ _WIDE = {False: "colour image", True: "grey image with transparency"}
 
 
 def notes_of(
-    names: Sequence[Path], properties: Mapping[int, ImageProperties], bits: int
-) -> list[str]:
-    """Return the notes on images that were decoded, by their index in `names`.
+    names: Sequence[Path],
+    properties: Mapping[int, ImageProperties],
+    damaged: Mapping[int, Exception],
+    bits: int,
+) -> tuple[str, ...]:
+    """Return the notes on images that were decoded and on damaged ones that are skipped.
+
+    `properties` and `damaged` are keyed by the index in `names`; greys were divided by `bits` bits.
 
     Raises DataError for images of 16 bits a channel whose upper bytes are nearly zero.
     """
@@ -61,10 +66,13 @@ def notes_of(
             notes.append(f"{what}: the upper 8 bits are used")
     if frames := sum(one.frames for one in facts):
         notes.append(f"{plural(frames, 'file')} of several frames: the first is used")
-    return notes
+    if damaged:
+        skipped = _listed([names[index] for index in damaged])
+        notes.append(f"{plural(len(damaged), 'damaged image')} skipped: {skipped}")
+    return tuple(notes)
 
 
-def damaged_error(names: Sequence[Path], damaged: Mapping[int, str]) -> DataError:
+def damaged_error(names: Sequence[Path], damaged: Mapping[int, Exception]) -> DataError:
     """Return the error that names the first damaged images; its fix is one command for all."""
     (first, reason), *others = damaged.items()
     if not others:
@@ -80,7 +88,7 @@ def damaged_error(names: Sequence[Path], damaged: Mapping[int, str]) -> DataErro
     return DataError(message, f"{remove}   # or restore them, or add {fix_text(SKIP_DAMAGED)}")
 
 
-def unsupported_error(names: Sequence[Path], unsupported: Mapping[int, str]) -> DataError:
+def unsupported_error(names: Sequence[Path], unsupported: Mapping[int, Exception]) -> DataError:
     """Of intact images, which no hint removes, and which are not skipped as damaged ones are."""
     what = f"{plural(len(unsupported), 'image')} of a kind that is not supported, though intact"
     first = names[min(unsupported)]
@@ -92,11 +100,11 @@ def unsupported_error(names: Sequence[Path], unsupported: Mapping[int, str]) -> 
     )
 
 
-def listed(items: Sequence[object]) -> str:
+def _listed(items: Sequence[object]) -> str:
     """Join the first items, and state how many more there are."""
     more = len(items) - _NAMED
     return ", ".join(map(str, items[:_NAMED])) + (f" and {more:,} more" if more > 0 else "")
 
 
-def _with_reasons(names: Sequence[Path], wrong: Mapping[int, str]) -> str:
-    return listed([f"{names[index]} ({wrong[index]})" for index in sorted(wrong)])
+def _with_reasons(names: Sequence[Path], wrong: Mapping[int, Exception]) -> str:
+    return _listed([f"{names[index]} ({wrong[index]})" for index in sorted(wrong)])
