@@ -45,3 +45,15 @@ def test_without_kernels_second_derivatives_go_through(
     (wanted,) = torch.autograd.grad((maps[0] * maps[1]).sum(), images)
     assert F.cosine_similarity(found.flatten(), wanted.flatten(), dim=0) > 0.999
     assert float(found.norm() / wanted.norm()) == pytest.approx(1, abs=0.01)
+
+
+def test_derivatives_of_the_compiled_convolution_are_those_of_the_plain_one() -> None:
+    """In float64 and without a compiler: by images and weight, first and second, against finite
+    differences; and the maps themselves."""
+    draws = torch.Generator().manual_seed(0)
+    images = torch.randn(2, 2, 5, 4, dtype=torch.float64, generator=draws, requires_grad=True)
+    weight = torch.randn(3, 2, 3, 3, dtype=torch.float64, generator=draws, requires_grad=True)
+    given = images, weight
+    torch.testing.assert_close(convolution._bilinear(*given), F.conv2d(*given, padding=1))
+    assert torch.autograd.gradcheck(convolution._bilinear, given)
+    assert torch.autograd.gradgradcheck(convolution._bilinear, given)
