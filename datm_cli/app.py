@@ -7,6 +7,7 @@ interrupted, 143 terminated, 129 hung up, 141 the reader of the output has close
 from __future__ import annotations
 
 import errno
+import gc
 import io
 import json
 import os
@@ -101,6 +102,9 @@ def _options(
 def run() -> None:
     """Run the app and exit. Errors go to stderr, or to stdout as one object with --json."""
     limit_spinning(os.environ)  # before any command imports torch
+    # Importing torch makes a million objects that stay: searching them for garbage less often saves
+    # a fifth of the start-up time.
+    gc.set_threshold(10_000)
     output.have_streams()
     sys.excepthook = output.print_traceback
     if "WORLD_SIZE" in os.environ:  # a lost rank: two lines, no C++ frames
