@@ -85,26 +85,19 @@ def choose(
 
     Raises ConfigError for an unknown preset, or if there is nothing to choose by.
     """
-    if ipc is not None and ipc < 1:
-        raise ConfigError(f"ipc {ipc}: at least 1 image per class", Setting("ipc", 1))
-    if ipc is not None and ipc >= 2**63:
-        raise ConfigError("ipc: a number of more than 64 bits", Setting("ipc", 1))
+    if ipc is not None and not 1 <= ipc < 2**63:  # its logarithm is taken below
+        raise ConfigError("ipc: a number from 1 on, of at most 64 bits", Setting("ipc", 1))
     known = presets.families()
     if preset in presets.names():
         chosen = _one_preset(preset, ipc)
     elif preset is not None:
         chosen = _from_family(preset, ipc)
-    elif dataset is None:
-        raise ConfigError("neither a dataset nor a preset is named", Setting("dataset", "digits"))
     elif dataset in known:
         chosen = _from_family(dataset, ipc)
         if ipc is not None and ipc not in known[dataset]:
             chosen = replace(chosen, derive=DERIVABLE)
-    elif shape is None:
-        raise ConfigError(
-            f"{dataset} has no preset, and its shape is not known to choose one by",
-            Setting("preset", "cifar10"),
-        )
+    elif dataset is None or shape is None:
+        raise ConfigError("neither a dataset nor a preset is known", Setting("dataset", "digits"))
     else:
         chosen = _for_shape(dataset, ipc, shape)
     if dataset is None:
