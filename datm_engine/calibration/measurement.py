@@ -43,7 +43,6 @@ MOST_IMAGES = 5000  # training images in a pass
 class _ExpertCurves:
     """Of one expert, on the CPU, so that ranks can exchange it."""
 
-    expert: int
     loss: list[float]  # [E + 1]
     right: Tensor  # [E + 1, images] booleans
     held_out: list[float]  # [E + 1], or empty
@@ -85,24 +84,22 @@ def measure_learning_curves(
     expert_epochs = config.distill.expert_epochs
     own, passes = ranks.deal(numbers), experts.epochs + 1
     total = len(own) * passes
-    measured: list[_ExpertCurves] = []
 
-    def before_pass(epoch: int) -> None:
-        runtime.check_stop_here()
-        emit(MeasurementProgress(done=len(measured) * passes + epoch, total=total))
+    def measure(expert: int) -> _ExpertCurves:
+        def before_pass(epoch: int) -> None:
+            runtime.check_stop_here()
+            emit(MeasurementProgress(done=own.index(expert) * passes + epoch, total=total))
+
+        return _measure_expert(
+            experts, expert, network, train, data.validation, expert_epochs, before_pass
+        )
 
     fix = on_cpu(runtime.device, Setting("dataset.train_images", 5000))
-    with oom_as_error("measuring experts", fix), ranks.stopping_together():
-        for expert in own:
-            measured.append(
-                _measure_expert(
-                    experts, expert, network, train, data.validation, expert_epochs, before_pass
-                )
-            )
-        if own:
-            emit(MeasurementProgress(done=total, total=total))
-    of_all = [one for share in ranks.gather(measured) for one in share]
-    return _mean_curves(sorted(of_all, key=lambda one: one.expert))
+    with oom_as_error("measuring experts", fix):
+        every = ranks.map(measure, numbers)
+    if own:
+        emit(MeasurementProgress(done=total, total=total))
+    return _mean_curves(every)
 
 
 def _measure_expert(
@@ -133,7 +130,7 @@ def _measure_expert(
             error = el2n(logits, train.labels).cpu()
         if len(held_out):
             accuracy.append(network.accuracy(theta, held_out.images, held_out.labels))
-    return _ExpertCurves(expert, loss, torch.stack(right), accuracy, error, step, segments)
+    return _ExpertCurves(loss, torch.stack(right), accuracy, error, step, segments)
 
 
 def _mean_curves(every: Sequence[_ExpertCurves]) -> LearningCurves:

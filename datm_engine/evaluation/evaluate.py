@@ -155,13 +155,11 @@ class Evaluation:
         self, row: _Row, training_set: Callable[[int], TrainingSet], parts: Sequence[Part]
     ) -> list[list[float]]:
         """For every repeat, percent of each of the `parts`. training_set: of a repeat."""
-        ranks = self.runtime.ranks
-        own: dict[int, list[float]] = {}
-        with ranks.stopping_together():
-            for repeat in ranks.deal(range(row.repeats)):
-                own[repeat] = self._train_and_test(row, repeat, training_set(repeat), parts)
-        of_all = {repeat: each for share in ranks.gather(own) for repeat, each in share.items()}
-        return [of_all[repeat] for repeat in range(row.repeats)]
+
+        def train_and_test(repeat: int) -> list[float]:
+            return self._train_and_test(row, repeat, training_set(repeat), parts)
+
+        return self.runtime.ranks.map(train_and_test, range(row.repeats))
 
     def _memory(self) -> AbstractContextManager[None]:
         fix = half("evaluate.batch", self.config.evaluate.batch)
