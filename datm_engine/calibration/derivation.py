@@ -13,8 +13,6 @@ from torch import Tensor
 
 from datm_engine.calibration.measurement import measure_learning_curves
 from datm_engine.compute.out_of_memory import OutOfMemory
-from datm_engine.compute.runtime import Runtime
-from datm_engine.data.prepared import PreparedData
 from datm_engine.distillation.initialization import initial_set
 from datm_engine.distillation.iteration import Distillation
 from datm_engine.distillation.loop import first_checkpoint
@@ -24,7 +22,7 @@ from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.events import Emit, Evaluated, SettingDerived, ignore
 from datm_engine.settings.config import Config
-from datm_engine.settings.derived.rates import FITTING, HALVINGS, rate_settings, student_rate
+from datm_engine.settings.derived.rates import FITTING, HALVINGS, Fit, rate_settings, student_rate
 from datm_engine.settings.derived.values import RATES, WINDOW_AND_STEPS, Derived, rounded
 from datm_engine.settings.derived.window_rules import Experts, window_settings
 
@@ -76,21 +74,15 @@ def calibrate(
     if not set(derive) & set(RATES):
         return calibrated
     config = calibrated.config
-    settings, known_experts = config.distill, _measured_experts(config, data, curves)
+    settings = config.distill
     syn_lrs = [settings.syn_lr]
     if "syn_lr" in derive:
+        known_experts = _measured_experts(evaluation, curves)
         expert_steps = settings.expert_epochs * known_experts.steps
         rate = student_rate(known_experts.lr, expert_steps, settings.syn_steps)
         syn_lrs = [rounded(rate / 2**halvings) for halvings in range(HALVINGS + 1)]
-    fit = _fit(config, syn_lrs, data, experts, network, runtime, emit=emit)
-    rates = rate_settings(
-        settings.iterations,
-        fit.syn_lr,
-        fit.halvings,
-        fit.steps,
-        fit.largest_loss,
-        _stated(config, derive),
-    )
+    fit = _fit(replace(evaluation, config=config), syn_lrs, experts, network)
+    rates = rate_settings(settings.iterations, fit, _stated(config, derive))
     derived = (*calibrated.derived, *rates)
     return replace(calibrated, config=_with_values(config, rates, emit), derived=derived)
 
@@ -102,16 +94,16 @@ def derive_window(
     known: Sequence[Evaluated] = (),
 ) -> Calibrated:
     """Derive the window, M, N and the batch, for experts with these learning curves."""
-    config, data = evaluation.config, evaluation.data
+    config = evaluation.config
     rows = {(row.set, row.network): row.validation_mean for row in known}
     random = rows.get(("random", config.evaluate.networks[0]))
     if random is None:
         random = evaluation.score_random_images()
     values = window_settings(
         config.distill.ipc,
-        data.classes,
+        evaluation.data.classes,
         config.distill.iterations,
-        _measured_experts(config, data, curves),
+        _measured_experts(evaluation, curves),
         random,
         _stated(config, derive),
     )
@@ -119,14 +111,15 @@ def derive_window(
     return Calibrated(config, tuple(values), curves, random)
 
 
-def _measured_experts(config: Config, data: PreparedData, curves: LearningCurves) -> Experts:
+def _measured_experts(evaluation: Evaluation, curves: LearningCurves) -> Experts:
     """What the rules know of the experts."""
+    settings = evaluation.config.experts
     return Experts(
         loss=curves.loss,
         accuracy=curves.accuracy,
         held_out=curves.held_out,
-        steps=-(-len(data.train) // config.experts.batch),
-        lr=config.experts.lr,
+        steps=-(-len(evaluation.data.train) // settings.batch),
+        lr=settings.lr,
     )
 
 
@@ -143,41 +136,20 @@ def _with_values(config: Config, values: Sequence[Derived], emit: Emit) -> Confi
     return config.with_values({"distill": distill}, "the derived settings")
 
 
-@dataclass(frozen=True)
-class _Fit:
-    """How segments of the window are matched at η = `syn_lr`.
-
-    loss: the mean over segments. steps: how far a learning rate of 1 moves images, labels and η, as
-    shares of their size, means over segments.
-    """
-
-    syn_lr: float
-    halvings: int
-    loss: float
-    largest_loss: float
-    steps: dict[str, float]
-
-
 def _fit(
-    config: Config,
-    syn_lrs: Sequence[float],
-    data: PreparedData,
-    experts: ExpertSet,
-    network: FlatNetwork,
-    runtime: Runtime,
-    *,
-    emit: Emit,
-) -> _Fit:
-    """At the first of the `syn_lrs` whose loss is below `FITTING`, else at that of the lowest loss.
-    Start epochs are spread evenly over the window, and no step is taken."""
+    evaluation: Evaluation, syn_lrs: Sequence[float], experts: ExpertSet, network: FlatNetwork
+) -> Fit:
+    """The fit at the first of the `syn_lrs` whose loss is below `FITTING`, else at that of the
+    lowest loss. Start epochs are spread evenly over the window, and no step is taken."""
+    config, runtime, emit = evaluation.config, evaluation.runtime, evaluation.emit
     # Its events are emitted when the distillation begins.
     start = runtime.ranks.first(
-        lambda: initial_set(config, data, experts, network, runtime, emit=ignore)
+        lambda: initial_set(config, evaluation.data, experts, network, runtime, emit=ignore)
     )
     checkpoint = first_checkpoint(start, experts)
     distillation = Distillation(config, experts, network, runtime, checkpoint)
     distillation.prepare(emit=emit)  # compiles steps of the derived batch size
-    fits: list[_Fit] = []
+    fits: list[Fit] = []
     for halvings, syn_lr in enumerate(syn_lrs):
         rate = runtime.place(torch.tensor(syn_lr, dtype=torch.float64))
         distillation.learned = replace(distillation.learned, syn_lr=rate)
@@ -193,7 +165,7 @@ def _fit(
         means = {name: sum(each[name] for each in measures) / SEGMENTS for name in measures[0]}
         steps = {name: means[name] for name in vars(distillation.learned)}
         largest = max(each["loss"] for each in measures)
-        fits.append(_Fit(syn_lr, halvings, means["loss"], largest, steps))
+        fits.append(Fit(syn_lr, halvings, means["loss"], largest, steps))
         if fits[-1].loss < FITTING:
             return fits[-1]
     return min(fits, key=lambda fit: fit.loss)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from datm_engine.settings.derived.values import Derived, Value, rounded
 
@@ -32,26 +33,32 @@ def for_length(rate: float, iterations: int, other: int) -> float:
     return rate if other == iterations else rounded(rate * math.sqrt(iterations / other))
 
 
-def rate_settings(
-    iterations: int,
-    syn_lr: float,
-    halvings: int,
-    steps: Mapping[str, float],
-    loss: float,
-    stated: Mapping[str, Value],
-) -> list[Derived]:
+@dataclass(frozen=True)
+class Fit:
+    """How some segments of the window are matched before anything is learned.
+
+    syn_lr: η, halved `halvings` times so that matching begins below a loss of `FITTING`. loss: the
+    mean over the segments; largest_loss: of one. steps: "images", "labels", "syn_lr" → how far a
+    learning rate of 1 moves each in an iteration, as a share of its size.
+    """
+
+    syn_lr: float
+    halvings: int
+    loss: float
+    largest_loss: float
+    steps: Mapping[str, float]
+
+
+def rate_settings(iterations: int, fit: Fit, stated: Mapping[str, Value]) -> list[Derived]:
     """η, the learning rates of images, labels and η, and the threshold.
 
-    syn_lr: η, halved `halvings` times so that matching begins below a loss of `FITTING`. steps:
-    "images", "labels", "syn_lr" → how far a rate of 1 moves each in the first iteration, as a share
-    of its size. loss: the largest matching loss of a segment at the start. stated: values that the
-    user gave, whose keys are left out.
+    stated: values that the user gave, whose keys are left out.
     """
     derived = []
     if "syn_lr" not in stated:
-        halved = f", halved {halvings}× for a matching loss that begins lower" * (halvings > 0)
-        reason = f"η at first: student steps that go about a third as far as the experts'{halved}"
-        derived.append(Derived("syn_lr", syn_lr, reason))
+        halved = f", halved {fit.halvings}× for a matching loss that begins lower"
+        reason = "η at first: student steps that go about a third as far as the experts'"
+        derived.append(Derived("syn_lr", fit.syn_lr, reason + halved * (fit.halvings > 0)))
     for key, (name, share, whole) in STEPPED.items():
         if key in stated:
             continue
@@ -59,12 +66,13 @@ def rate_settings(
         derived.append(
             Derived(
                 key,
-                rounded(wanted / steps[name]) if steps[name] > 0 else 0.0,
+                rounded(wanted / fit.steps[name]) if fit.steps[name] > 0 else 0.0,
                 f"a step of {wanted:.2%} of {whole} at first, {share:g}/√iterations: by the "
                 "gradients of segments over the window",
             )
         )
     if "threshold" not in stated:
+        loss = fit.largest_loss
         threshold = 1.0 if loss <= 1 else round(1.1 * loss, 2)
         derived.append(
             Derived(
