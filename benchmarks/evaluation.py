@@ -21,7 +21,7 @@ from benchmarks.command_line import run
 from benchmarks.problem import CLASSES, made_ready, network, runtime
 from datm_engine.compute.runtime import generator
 from datm_engine.data.augmentation import OPERATIONS
-from datm_engine.data.prepared import Part
+from datm_engine.data.image_sets import ImageSet
 from datm_engine.evaluation.evaluate import published_schedule
 from datm_engine.training.epochs import train
 from datm_engine.training.steps import evaluation_step
@@ -67,7 +67,7 @@ def ready(
     draws_of = partial(generator, 0, "evaluation epoch")
 
     def turn() -> Tensor:
-        return train(step, theta, Part(seen, labels), schedule, draws_of, lambda *_: None)
+        return train(step, theta, ImageSet(seen, labels), schedule, draws_of, lambda *_: None)
 
     return turn
 

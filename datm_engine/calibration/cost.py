@@ -15,7 +15,7 @@ from datm_engine.compute.compilation import compiled, graph_size
 from datm_engine.compute.out_of_memory import half, on_cpu, oom_as_error
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.augmentation import Draw
-from datm_engine.data.prepared import Part
+from datm_engine.data.image_sets import ImageSet
 from datm_engine.distillation.batches import Step as StudentStep
 from datm_engine.distillation.learned import Learned
 from datm_engine.distillation.sharding import build_graph
@@ -100,7 +100,7 @@ class _Stages:
         runtime = self.runtime.using(expert_precision(settings, self.runtime.precision))
         network, batch = self._network("convnet", runtime), min(settings.batch, self.images)
         noise = self._noise(batch)
-        data = Part(noise.images, noise.labels.argmax(dim=1))
+        data = ImageSet(noise.images, noise.labels.argmax(dim=1))
         trained = settings.count * epochs + scorer_epochs(self.config, self.runtime.ranks)
         steps = trained * self.images / len(data)
         step = expert_step(network, settings)
@@ -200,7 +200,7 @@ class _Stages:
         name: str,
         step: Step,
         network: FlatNetwork,
-        data: Part,
+        data: ImageSet,
         steps: float,
     ) -> float:
         """Of so many training steps on a batch of these images."""
@@ -211,11 +211,11 @@ class _Stages:
         )
         return steps * _seconds(lambda: step(theta, velocity, rate, data.images, data.labels)[0])
 
-    def _noise(self, batch: int) -> Part:
+    def _noise(self, batch: int) -> ImageSet:
         """Images and label logits of a batch, or of as much of it as is timed."""
         count, device = min(batch, MOST_IMAGES), self.runtime.device
         images = torch.randn(count, *self.shape, device=device)
-        return Part(images, torch.randn(count, self.classes, device=device))
+        return ImageSet(images, torch.randn(count, self.classes, device=device))
 
     def _network(self, name: str, runtime: Runtime) -> FlatNetwork:
         return build_flat(name, self.config.network, self.shape, self.classes, 0, runtime)

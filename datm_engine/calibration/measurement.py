@@ -24,7 +24,8 @@ from torch import Tensor
 
 from datm_engine.compute.out_of_memory import on_cpu, oom_as_error
 from datm_engine.compute.runtime import Runtime, generator
-from datm_engine.data.prepared import Part, PreparedData
+from datm_engine.data.image_sets import ImageSet
+from datm_engine.data.prepared import PreparedData
 from datm_engine.errors import FileError, Setting
 from datm_engine.evaluation.baselines import forgetting
 from datm_engine.experts.curriculum import early_epoch, el2n
@@ -80,7 +81,7 @@ def measure_learning_curves(
             len(train), generator=generator(config.dataset.seed, "images of the course")
         )
         drawn = order[:MOST_IMAGES].sort().values.to(train.labels.device)
-        train = Part(train.images[drawn], train.labels[drawn])
+        train = ImageSet(train.images[drawn], train.labels[drawn])
     expert_epochs = config.distill.expert_epochs
     own, passes = ranks.deal(numbers), experts.epochs + 1
     total = len(own) * passes
@@ -106,8 +107,8 @@ def _measure_expert(
     experts: ExpertSet,
     expert: int,
     network: FlatNetwork,
-    train: Part,
-    held_out: Part,
+    train: ImageSet,
+    held_out: ImageSet,
     expert_epochs: int,
     before_pass: Callable[[int], None],
 ) -> _ExpertCurves:

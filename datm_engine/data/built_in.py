@@ -21,7 +21,7 @@ from datm_engine.data.readers.reader import DatasetSource, LoadOptions
 from datm_engine.data.splitting import ranks_within_class
 from datm_engine.errors import DataError
 from datm_engine.hints import command, remedy
-from datm_engine.runs.events import DatasetProgress, Emit
+from datm_engine.runs.events import Emit
 from datm_engine.settings.image_size import Shape
 
 
@@ -98,7 +98,11 @@ class BuiltInDataset(DatasetSource):
         if self.name == "digits":
             return _digits()
         if BUILT_IN[self.name].torchvision_class:
-            return _torchvision(self.name, self.data_dir, emit=emit)
+            # torchvision states names of words for MNIST, and none for SVHN.
+            class_names = _DIGITS if self.name in ("svhn", "mnist") else ()
+            return from_torchvision(
+                self._torchvision_part, f"fetching {self.name}", class_names, emit=emit
+            )
         folder = self.data_dir / _TINYIMAGENET
         if not folder.is_dir():
             raise DataError(
@@ -107,6 +111,18 @@ class BuiltInDataset(DatasetSource):
                 + command("unzip", "-q", "tiny-imagenet-200.zip", "-d", self.data_dir),
             )
         return ImageFolderReader(folder).load(options, emit=emit)
+
+    def _torchvision_part(self, train: bool) -> Any:
+        """Return a part from torchvision, which downloads and checks its files."""
+        import torchvision.datasets
+
+        kind = getattr(torchvision.datasets, BUILT_IN[self.name].torchvision_class)
+        part = "train" if train else "test"
+        choice: dict[str, Any] = {"split": part} if self.name == "svhn" else {"train": train}
+        try:
+            return kind(root=str(self.data_dir), download=True, **choice)
+        except _FAILURES as problem:
+            raise _unavailable(self.name, self.data_dir, problem) from None
 
     def shape(self) -> Shape:
         return BUILT_IN[self.name].shape
@@ -136,24 +152,6 @@ def _digits() -> FullSet:
     ranks = ranks_within_class(labels, generator(0, "test images of digits"))
     held_out = ranks < (torch.bincount(labels) * 0.2).round()[labels]
     return FullSet(_DIGITS, {"train": every.subset(~held_out), "test": every.subset(held_out)})
-
-
-def _torchvision(name: str, data_dir: Path, *, emit: Emit) -> FullSet:
-    """Load a dataset with torchvision, which downloads and checks its files."""
-    import torchvision.datasets
-
-    kind = getattr(torchvision.datasets, BUILT_IN[name].torchvision_class)
-    parts = []
-    for done, part in enumerate(("train", "test")):
-        emit(DatasetProgress(what=f"fetching {name}", done=done, total=2))
-        choice: dict[str, Any] = {"split": part} if name == "svhn" else {"train": part == "train"}
-        try:
-            parts.append(kind(root=str(data_dir), download=True, **choice))
-        except _FAILURES as problem:
-            raise _unavailable(name, data_dir, problem) from None
-    emit(DatasetProgress(what=f"fetching {name}", done=2, total=2))
-    names = _DIGITS if name in ("svhn", "mnist") else tuple(parts[0].classes)
-    return from_torchvision(names, *parts)
 
 
 def _unavailable(name: str, data_dir: Path, problem: Exception) -> DataError:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from datm_engine.runs.events import DatasetProgress, Emit
 
 PartName = Literal["train", "validation", "test"]
 Value = TypeVar("Value")
@@ -52,7 +54,11 @@ def by_part(named: Iterable[tuple[str, Value]]) -> dict[PartName, list[Value]]:
 
 @dataclass(frozen=True)
 class ImageSet:
-    """images: uint8 [n, channels, height, width]; labels: int64 [n]."""
+    """Labelled images, as a dataset has them or as networks see them.
+
+    `images`: [n, channels, height, width], uint8 or normalised. `labels`: int64
+    [n], or soft ones [n, classes].
+    """
 
     images: Tensor
     labels: Tensor
@@ -105,18 +111,25 @@ def digest(class_names: tuple[str, ...], *parts: ImageSet) -> str:
     return content.hexdigest()
 
 
-def from_torchvision(class_names: tuple[str, ...], train: Any, test: Any) -> FullSet:
-    """Convert two datasets of torchvision, whose images are [n, 28, 28], [n, 32, 32, 3] or
-    [n, 3, 32, 32]."""
+def from_torchvision(
+    load: Callable[[bool], Any], what: str, class_names: tuple[str, ...] = (), *, emit: Emit
+) -> FullSet:
+    """Return a dataset of torchvision. `load` takes whether the training part is wanted.
+
+    `class_names` are those of datasets that state none, or none that are used. Emits progress.
+    """
     parts: dict[PartName, ImageSet] = {}
-    of_torchvision: dict[PartName, Any] = {"train": train, "test": test}
-    for name, part in of_torchvision.items():
+    names: tuple[PartName, ...] = ("train", "test")
+    for done, name in enumerate(names):
+        emit(DatasetProgress(what=what, done=done, total=2))
+        part = load(name == "train")
+        # [n, 28, 28], [n, 32, 32, 3] or [n, 3, 32, 32] → [n, 1 or 3, height, width]
         images = torch.as_tensor(np.ascontiguousarray(part.data))
-        # → [n, 1 or 3, height, width]
         if images.dim() == 3:
             images = images[:, None]
         elif images.shape[1] != 3:
             images = images.permute(0, 3, 1, 2).contiguous()
         labels = part.labels if hasattr(part, "labels") else part.targets
         parts[name] = ImageSet(images, torch.as_tensor(labels, dtype=torch.int64))
-    return FullSet(class_names, parts)
+    emit(DatasetProgress(what=what, done=2, total=2))
+    return FullSet(class_names or tuple(part.classes), parts)

@@ -21,24 +21,15 @@ from datm_engine.tensors import read_tensors, save_tensors
 
 
 @dataclass(frozen=True)
-class Part:
-    """images: [n, channels, height, width] as networks see them; labels: [n] int64."""
-
-    images: Tensor
-    labels: Tensor
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-
-@dataclass(frozen=True)
 class PreparedData:
+    """A dataset whose images are on the device, as networks see them."""
+
     name: str
     class_names: tuple[str, ...]
     shape: tuple[int, int, int]
-    train: Part
-    validation: Part
-    test: Part
+    train: ImageSet
+    validation: ImageSet
+    test: ImageSet
     preprocessing: preprocessing.Preprocessing
     fingerprint: str
 
@@ -82,11 +73,11 @@ def prepare(
 
     on_device = fitted.to(runtime.device)
 
-    def place(images: ImageSet) -> Part:
+    def place(images: ImageSet) -> ImageSet:
         pixels = images.images.to(runtime.device)
         with runtime.exact():  # the same images whatever the run's precision
             seen = on_device.apply(preprocessing.to_unit(pixels, runtime.dtype))
-        return Part(seen, images.labels.to(runtime.device))
+        return ImageSet(seen, images.labels.to(runtime.device))
 
     emit(
         DatasetReady(

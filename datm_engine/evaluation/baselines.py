@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from datm_engine.data.prepared import Part
+from datm_engine.data.image_sets import ImageSet
 from datm_engine.distillation.initialization import random_images
 from datm_engine.experts.curriculum import early_epoch, el2n
 from datm_engine.experts.trajectories import ExpertSet
@@ -41,10 +41,10 @@ BeforePass = Callable[[int, int], None]  # called with how many passes are done,
 MOST_EXPERTS = 5
 
 
-def random_subset(train: Part, classes: int, ipc: int, seed: int) -> Part:
+def random_subset(train: ImageSet, classes: int, ipc: int, seed: int) -> ImageSet:
     """`ipc` random images of each class, or all that a smaller class has."""
     indices = random_images(train.labels, classes, ipc, seed).indices.to(train.images.device)
-    return Part(train.images[indices], train.labels[indices])
+    return ImageSet(train.images[indices], train.labels[indices])
 
 
 def herding(features: Tensor, count: int) -> Tensor:
@@ -119,11 +119,11 @@ class ExpertBaselines:
     network: FlatNetwork
     experts: ExpertSet
     count: int
-    train: Part
+    train: ImageSet
     classes: int
     ipc: int
     names: Sequence[str] = BY_EXPERTS
-    chosen: dict[str, Part] = field(default_factory=dict)
+    chosen: dict[str, ImageSet] = field(default_factory=dict)
 
     def choose(
         self,
@@ -132,7 +132,7 @@ class ExpertBaselines:
         row: tuple[int, int] = (0, 1),
         *,
         emit: Emit,
-    ) -> Part:
+    ) -> ImageSet:
         """The subset called `name`. check_stop: called before every pass. row: the number of the
         row that the subset is for, and of how many. Raises FileError for a damaged expert."""
         if name not in self.chosen:
@@ -154,7 +154,7 @@ class ExpertBaselines:
                 labels, scores = self.train.labels, self._scores(names, before_pass)
                 indices = {s: highest(scores[s], labels, self.classes, self.ipc) for s in names}
             for each, own in indices.items():  # own: [m]
-                self.chosen[each] = Part(self.train.images[own], self.train.labels[own])
+                self.chosen[each] = ImageSet(self.train.images[own], self.train.labels[own])
         return self.chosen[name]
 
     def _describe(self, name: str) -> str:

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from datm_engine.compute.out_of_memory import half, oom_as_error
 from datm_engine.compute.runtime import Runtime, derive_seed, generator
-from datm_engine.data.prepared import Part, PreparedData
+from datm_engine.data.image_sets import ImageSet
+from datm_engine.data.prepared import PreparedData
 from datm_engine.evaluation.baselines import ExpertBaselines, random_subset
 from datm_engine.networks.batchnorm import measure_statistics
 from datm_engine.networks.weights import FlatNetwork
@@ -38,7 +39,7 @@ PROGRESS_EVENTS = 20  # a training
 class TrainingSet:
     """What a network is trained on: images with label logits [n, classes]."""
 
-    data: Part
+    data: ImageSet
     lr: float
     epochs: int
 
@@ -152,7 +153,7 @@ class Evaluation:
         return statistics.fmean(accuracy for (accuracy,) in accuracies)
 
     def _accuracies(
-        self, row: _Row, training_set: Callable[[int], TrainingSet], parts: Sequence[Part]
+        self, row: _Row, training_set: Callable[[int], TrainingSet], parts: Sequence[ImageSet]
     ) -> list[list[float]]:
         """For every repeat, percent of each of the `parts`. training_set: of a repeat."""
 
@@ -185,7 +186,7 @@ class Evaluation:
 
     def _distilled(self, synthetic: SyntheticSet) -> TrainingSet:
         place = self.runtime.place
-        data = Part(place(synthetic.images), place(synthetic.labels))
+        data = ImageSet(place(synthetic.images), place(synthetic.labels))
         return TrainingSet(data, synthetic.syn_lr, self.config.evaluate.epochs)
 
     def _random_images(self, repeat: int) -> TrainingSet:
@@ -193,13 +194,15 @@ class Evaluation:
         seed = derive_seed(settings.seed, "random subset", repeat)
         return self._real(random_subset(data.train, data.classes, settings.ipc, seed))
 
-    def _real(self, part: Part, epochs: int | None = None) -> TrainingSet:
+    def _real(self, part: ImageSet, epochs: int | None = None) -> TrainingSet:
         settings = self.config.evaluate
         labels = self.runtime.place(hard_labels(part.labels, self.data.classes))
-        return TrainingSet(Part(part.images, labels), settings.real_lr, epochs or settings.epochs)
+        return TrainingSet(
+            ImageSet(part.images, labels), settings.real_lr, epochs or settings.epochs
+        )
 
     def _train_and_test(
-        self, row: _Row, repeat: int, training_set: TrainingSet, parts: Sequence[Part]
+        self, row: _Row, repeat: int, training_set: TrainingSet, parts: Sequence[ImageSet]
     ) -> list[float]:
         """Percent of each of the `parts` that a new network classifies correctly."""
         seed = derive_seed(self.config.distill.seed, "evaluation", row.network, repeat)

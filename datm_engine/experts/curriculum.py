@@ -33,7 +33,7 @@ from torch import Tensor
 
 from datm_engine.compute.ranks import Ranks
 from datm_engine.compute.runtime import Runtime, generator
-from datm_engine.data.prepared import Part
+from datm_engine.data.image_sets import ImageSet
 from datm_engine.errors import DatmError, Setting
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.events import DifficultyProgress, Emit, Noted
@@ -115,7 +115,7 @@ def scorer_epochs(config: Config, ranks: Ranks) -> int:
 
 def measure_difficulty(
     config: Config,
-    images: Part,
+    images: ImageSet,
     network: FlatNetwork,
     initial_weights: Callable[[int], Tensor],
     runtime: Runtime,

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from datm_engine.compute.runtime import Runtime, derive_seed, generator
-from datm_engine.data.prepared import Part, PreparedData
+from datm_engine.data.image_sets import ImageSet
+from datm_engine.data.prepared import PreparedData
 from datm_engine.errors import FileError, Stopped
 from datm_engine.experts.curriculum import (
     Curriculum,
@@ -200,7 +201,7 @@ class _Trainer:
     def _seconds_of_an_epoch(self) -> float:
         """Measured on three batches, which the first epoch warms up."""
         train_images, size = self.data.train, 3 * self.schedule.batch
-        part = Part(train_images.images[:size], train_images.labels[:size])
+        part = ImageSet(train_images.images[:size], train_images.labels[:size])
         ended: list[float] = []
 
         def after_epoch(_epoch: int, _theta: Tensor, total: Tensor) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from datm_engine.compute.compilation import compiled
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.augmentation import augment, draw
-from datm_engine.data.prepared import Part
+from datm_engine.data.image_sets import ImageSet
 from datm_engine.runs.events import Emit
 from datm_engine.training.steps import Step
 
@@ -39,7 +39,7 @@ class Schedule:
 def train(
     step: Step,
     theta: Tensor,
-    data: Part,
+    data: ImageSet,
     schedule: Schedule,
     draws: Callable[[int], torch.Generator],
     after_epoch: Callable[[int, Tensor, Tensor], None],
@@ -82,7 +82,7 @@ def compile_step(
     name: str,
     step: Step,
     theta: Tensor,
-    data: Part,
+    data: ImageSet,
     schedule: Schedule,
     epochs: int,
     *,

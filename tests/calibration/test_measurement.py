@@ -17,7 +17,8 @@ from datm_engine.calibration import measurement
 from datm_engine.calibration.measurement import difficulty, measure_learning_curves
 from datm_engine.compute.ranks import Ranks
 from datm_engine.compute.runtime import Runtime
-from datm_engine.data.prepared import Part, PreparedData
+from datm_engine.data.image_sets import ImageSet
+from datm_engine.data.prepared import PreparedData
 from datm_engine.errors import FileError, Stopped
 from datm_engine.experts.learning_curves import LearningCurves
 from datm_engine.experts.trajectories import ExpertSet
@@ -36,12 +37,12 @@ def linear() -> FlatNetwork:
     return FlatNetwork(nn.Sequential(nn.Flatten(), nn.Linear(4, 3)))
 
 
-def cloud(count: int, noise: float, seed: int) -> Part:
+def cloud(count: int, noise: float, seed: int) -> ImageSet:
     """Three classes of points in four dimensions, some nearer to their class than others."""
     draws = torch.Generator().manual_seed(seed)
     labels = torch.arange(count) % 3
     points = 3 * torch.eye(4)[labels] + noise * torch.randn(count, 4, generator=draws)
-    return Part(points.view(count, 1, 2, 2), labels)
+    return ImageSet(points.view(count, 1, 2, 2), labels)
 
 
 def made(data: PreparedData, noise: float = 1.5) -> PreparedData:
@@ -49,7 +50,7 @@ def made(data: PreparedData, noise: float = 1.5) -> PreparedData:
     return replace(data, train=train, validation=held_out, class_names=("a", "b", "c"))
 
 
-def trained(folder: Path, train: Part, count: int = 3) -> ExpertSet:
+def trained(folder: Path, train: ImageSet, count: int = 3) -> ExpertSet:
     """Experts that descend in full batches, from weights of their own."""
     network = linear()
     experts = ExpertSet(folder, network.layout, EPOCHS)
@@ -103,7 +104,7 @@ def test_knowledge_is_what_a_direct_count_gives(
     _, course = measured(data, experts, cpu)
     network = linear()
 
-    def right(part: Part) -> Callable[[Tensor], Tensor]:
+    def right(part: ImageSet) -> Callable[[Tensor], Tensor]:
         return lambda theta: (
             100 * (network.predict(theta, part.images).argmax(1) == part.labels).float().mean()
         )
@@ -170,7 +171,7 @@ def test_large_sets_are_measured_on_the_same_drawn_images(
 
 
 def test_without_held_out_images(data: PreparedData, experts: ExpertSet, cpu: Runtime) -> None:
-    none = Part(data.validation.images[:0], data.validation.labels[:0])
+    none = ImageSet(data.validation.images[:0], data.validation.labels[:0])
     assert measured(replace(data, validation=none), experts, cpu)[1].held_out is None
 
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from datm_engine.compute.runtime import Runtime
-from datm_engine.data.prepared import Part, PreparedData
+from datm_engine.data.image_sets import ImageSet
+from datm_engine.data.prepared import PreparedData
 from datm_engine.errors import FileError, Stopped
 from datm_engine.evaluation.baselines import (
     BY_EXPERTS,
@@ -50,7 +51,7 @@ def selector(choosing: Choosing, ipc: int = 2, **over: Any) -> ExpertBaselines:
     return ExpertBaselines(network, experts, 2, data.train, data.classes, ipc, **over)
 
 
-def same(one: Part, other: Part) -> bool:
+def same(one: ImageSet, other: ImageSet) -> bool:
     return one.images.equal(other.images) and one.labels.equal(other.labels)
 
 
@@ -139,7 +140,7 @@ def test_classes_with_fewer_images_give_what_they_have(
     kept = torch.tensor(
         [i for i, c in enumerate(data.train.labels.tolist()) if c > 1 or i % 4 == 0]
     )
-    few = Part(data.train.images[kept], data.train.labels[kept])
+    few = ImageSet(data.train.images[kept], data.train.labels[kept])
     counts = few.labels.bincount(minlength=10)
     wanted = int(counts.max())
     for name in BY_EXPERTS:

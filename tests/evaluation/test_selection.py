@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from datm_engine.data.prepared import Part
+from datm_engine.data.image_sets import ImageSet
 from datm_engine.evaluation import baselines
 from datm_engine.evaluation.baselines import forgetting, herding, highest, k_center
 
@@ -102,7 +102,7 @@ def test_the_highest_of_each_class_the_first_of_equals() -> None:
 
 def test_random_subsets_are_drawn_anew_for_each_seed() -> None:
     labels = torch.arange(3).repeat(20)
-    train = Part(torch.arange(60.0)[:, None], labels)
+    train = ImageSet(torch.arange(60.0)[:, None], labels)
     first, again, other = (baselines.random_subset(train, 3, 4, seed) for seed in (1, 1, 2))
     assert first.labels.bincount().tolist() == [4, 4, 4]
     assert first.images.equal(again.images)

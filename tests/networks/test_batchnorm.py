@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from datm_engine.compute.runtime import generator
-from datm_engine.data.prepared import Part
+from datm_engine.data.image_sets import ImageSet
 from datm_engine.evaluation.evaluate import published_schedule
 from datm_engine.networks.batchnorm import BatchNorm, measure_statistics
 from datm_engine.networks.weights import FlatNetwork
@@ -76,7 +76,7 @@ def test_it_learns_in_batches_of_which_the_last_is_a_single_image(count: int) ->
     net, seen = network(), images(count)
     labels = torch.arange(count) % 3
     step = evaluation_step(net, momentum=0.9, weight_decay=0.0)
-    data, schedule = Part(seen, hard_labels(labels, 3)), published_schedule(60, 0.05, 4, ())
+    data, schedule = ImageSet(seen, hard_labels(labels, 3)), published_schedule(60, 0.05, 4, ())
     theta = train(step, net.initial(), data, schedule, generator, lambda *_: None)
     measure_statistics(net, theta, seen)
     assert theta.isfinite().all()

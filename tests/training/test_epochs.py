@@ -9,7 +9,7 @@ import torch
 
 from datm_engine.compute.runtime import generator
 from datm_engine.data.augmentation import augment, draw
-from datm_engine.data.prepared import Part
+from datm_engine.data.image_sets import ImageSet
 from datm_engine.evaluation.evaluate import published_schedule
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
@@ -45,7 +45,7 @@ def test_training_is_sgd_with_the_published_schedule(mirrored: bool) -> None:
     found = train(
         step,
         network.initial(),
-        Part(images, labels),
+        ImageSet(images, labels),
         plan,
         partial(generator, 5, "evaluation epoch"),
         lambda epoch, *_: epochs.append(epoch),

@@ -14,7 +14,7 @@ from datm_engine.data.readers.array_files import damage_as_error
 from datm_engine.data.readers.reader import DatasetReader, LoadOptions
 from datm_engine.errors import DataError
 from datm_engine.hints import command
-from datm_engine.runs.events import DatasetProgress, Emit
+from datm_engine.runs.events import Emit
 from datm_engine.settings.image_size import Shape
 
 
@@ -30,12 +30,11 @@ class CifarReader(DatasetReader):
         published: Any = getattr(torchvision.datasets, f"CIFAR{_classes(self.path)}")
         # A subclass reads the files in a folder of any name.
         kind = type(published.__name__, (published,), {"base_folder": self.path.name})
-        parts = []
-        for done, train in enumerate((True, False)):
-            emit(DatasetProgress(what=f"reading {options.name}", done=done, total=2))
+
+        def load(train: bool) -> Any:
             with damage_as_error(self.path, "folder of CIFAR"):
                 try:
-                    parts.append(kind(root=str(self.path.parent), train=train, download=False))
+                    return kind(root=str(self.path.parent), train=train, download=False)
                 except RuntimeError:  # raised before a file is unpickled
                     archive = f"https://www.cs.toronto.edu/~kriz/{published.filename}"
                     raise DataError(
@@ -43,8 +42,8 @@ class CifarReader(DatasetReader):
                         "differs), and is not read: it is a pickle, which could run code",
                         command("wget", "-N", "-P", self.path.parent, archive),
                     ) from None
-        emit(DatasetProgress(what=f"reading {options.name}", done=2, total=2))
-        return from_torchvision(tuple(parts[0].classes), *parts)
+
+        return from_torchvision(load, f"reading {options.name}", emit=emit)
 
     def shape(self) -> Shape:
         return Shape(_classes(self.path) or 10, 3, 32, 32)
