@@ -106,6 +106,11 @@ def difficulty_ranks(scores: Tensor, labels: Tensor) -> Tensor:
     return ranks
 
 
+def expert_schedule(config: Config, epochs: int) -> Schedule:
+    settings, augmentation = config.experts, config.dataset.augmentation
+    return Schedule(range(1, epochs + 1), settings.lr, settings.batch, augmentation)
+
+
 def scorer_epochs(config: Config, ranks: Ranks) -> int:
     """How many epochs this rank trains before its first expert."""
     if config.experts.order == "random":
@@ -131,9 +136,7 @@ def measure_difficulty(
     ranks, epochs = runtime.ranks, early_epoch(config.snapshot_epochs)
     settings = config.experts.model_copy(update={"optimizer": "sgd"})
     step, total_epochs = expert_step(network, settings), scorer_epochs(config, ranks)
-    schedule = Schedule(
-        range(1, epochs + 1), settings.lr, settings.batch, config.dataset.augmentation
-    )
+    schedule = expert_schedule(config, epochs)
 
     def error_norms(scorer: int) -> Tensor:
         def after_epoch(epoch: int, _: Tensor, total: Tensor) -> None:

@@ -19,6 +19,7 @@ from datm_engine.errors import FileError, Stopped
 from datm_engine.experts.curriculum import (
     Curriculum,
     check_finite,
+    expert_schedule,
     measure_difficulty,
     scorer_epochs,
 )
@@ -31,7 +32,7 @@ from datm_engine.networks.zoo import build_flat
 from datm_engine.runs.events import Emit, ExpertEpoch, ExpertsPlanned, ExpertTrained, Noted
 from datm_engine.settings.config import Config, ExpertsConfig
 from datm_engine.settings.derived.values import WINDOW
-from datm_engine.training.epochs import Order, Schedule, compile_step, train
+from datm_engine.training.epochs import Order, compile_step, train
 from datm_engine.training.steps import expert_step
 
 FORMAT = 1  # raised when experts of the same settings would come out different
@@ -131,8 +132,8 @@ def train_experts(
         return experts
     experts = expert_set(config, data, layout, experts_dir, precision)
     experts.create_folder(expert_facts(config, data, precision))
-    wanted = set(range(settings.count))
-    missing = ranks.first(lambda: sorted(wanted - set(experts.ready(settings.count))))
+    every = set(range(settings.count))
+    missing = ranks.first(lambda: sorted(every - set(experts.ready(settings.count))))
     if missing and ranks.leads:
         remove_leftovers(experts.folder)
     own_precision = runtime.using(expert_precision(settings, precision))
@@ -163,13 +164,7 @@ class _Trainer:
         self.emit = emit
         self.network = expert_network(config, data, 0, runtime)
         self.step = expert_step(self.network, config.experts)
-        settings = config.experts
-        self.schedule = Schedule(
-            range(1, config.snapshot_epochs + 1),
-            settings.lr,
-            settings.batch,
-            config.dataset.augmentation,
-        )
+        self.schedule = expert_schedule(config, config.snapshot_epochs)
         self.trained: list[ExpertTrained] = []
 
     def plan(self, missing: list[int], *, is_window_known: bool) -> None:

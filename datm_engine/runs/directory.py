@@ -227,17 +227,16 @@ class Run:
             for folder in (self.path, self.samples):
                 remove_leftovers(folder)
             Process.of(os.getpid()).write(self.process_file)
-            stack.callback(self._remove_process_file)
-            stack.enter_context(heartbeat(self.process_file))
-            yield writer
+            with heartbeat(self.process_file):
+                try:
+                    yield writer
+                finally:
+                    with suppress(OSError):  # on a disk that became read-only; it counts as crashed
+                        self.process_file.unlink(missing_ok=True)
 
     def not_recording(self) -> EventWriter:
         """A writer that writes nothing, for ranks other than the first."""
         return EventWriter(self.event_log, None, self.describe_failure)
-
-    def _remove_process_file(self) -> None:
-        with suppress(OSError):  # on a disk that became read-only; the run then counts as crashed
-            self.process_file.unlink(missing_ok=True)
 
     def describe_failure(self, problem: Exception) -> tuple[str, str]:
         """The message and the hint for the event that records a failure.

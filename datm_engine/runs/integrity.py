@@ -14,19 +14,21 @@ def problems(run: Run, iterations: int) -> list[str]:
     """A sentence for each damage to the log of `iterations` iterations and to sample pictures.
     Raises RunError if the log cannot be read."""
     events, unreadable = run.read_log()
-    found, log = [], run.event_log.name
+    messages, log = [], run.event_log.name
     if unreadable:
         lines = plural(unreadable, "line")
-        found.append(f"{log}: {lines} ignored (cut off when a process died, or damaged)")
+        messages.append(f"{log}: {lines} ignored (cut off when a process died, or damaged)")
     logged = sum(event.iteration <= iterations for event in fold(events).matched)
     if missing := iterations - logged:
         lost = f"{missing:,} of {plural(iterations, 'iteration')}"
-        found.append(f"{log} lacks {lost}; what they learned is in the checkpoint")
+        messages.append(f"{log} lacks {lost}; what they learned is in the checkpoint")
     for path in sorted(run.samples.glob("*.safetensors")):
         try:
             read_tensors(path)
         except Unreadable as problem:
-            found.append(problem.message)
+            messages.append(problem.message)
         except UNREADABLE as problem:
-            found.append(f"{path} is damaged: {problem}; to see the others: {command('rm', path)}")
-    return found
+            messages.append(
+                f"{path} is damaged: {problem}; to see the others: {command('rm', path)}"
+            )
+    return messages

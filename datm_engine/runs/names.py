@@ -53,10 +53,10 @@ def numbered(name: str, number: int) -> str:
 
 def name_from(stem: str, ending: str = "", *, most: int = LONGEST) -> str:
     """A valid name made of any `stem` and of `ending`, which stays as it is."""
-    known = "".join(c if _is_allowed(c) and c != " " else "\0" for c in normalized(stem))
-    kept = re.sub("\0+", "-", known).lstrip(".-") or "data"
-    kept = _cut(kept, most - len(ending), LONGEST_BYTES - len(ending.encode()))
-    name = (kept + ending).rstrip(". ")
+    letters = "".join(c if _is_allowed(c) and c != " " else "\0" for c in normalized(stem))
+    stem = re.sub("\0+", "-", letters).lstrip(".-") or "data"
+    stem = _cut(stem, most - len(ending), LONGEST_BYTES - len(ending.encode()))
+    name = (stem + ending).rstrip(". ")
     return f"data-{name}"[:most] if _RESERVED.fullmatch(name) else name
 
 

@@ -51,8 +51,7 @@ def gradient_of(
 
     def gradient(theta: Tensor, *given: Tensor) -> tuple[Tensor, Tensor]:
         if torch.compiler.is_compiling():
-            result: tuple[Tensor, Tensor] = traced(theta, *given)
-            return result
+            return traced(theta, *given)
         differentiable = torch.is_grad_enabled() and theta.requires_grad
         with torch.enable_grad():
             theta = theta if differentiable else theta.detach().requires_grad_()
