@@ -81,7 +81,7 @@ def measure_learning_curves(
             len(train), generator=generator(config.dataset.seed, "images of the course")
         )
         drawn = order[:MOST_IMAGES].sort().values.to(train.labels.device)
-        train = ImageSet(train.images[drawn], train.labels[drawn])
+        train = train.subset(drawn)
     expert_epochs = config.distill.expert_epochs
     own, passes = ranks.deal(numbers), experts.epochs + 1
     total = len(own) * passes

@@ -15,12 +15,12 @@ from typing import Any
 
 from datm_engine.data.image_sets import FullSet, PartName, by_part
 from datm_engine.data.readers import image_rows
-from datm_engine.data.readers.image_rows import Columns, Rows
+from datm_engine.data.readers.image_rows import Rows
 from datm_engine.data.readers.reader import DatasetSource, LoadOptions
 from datm_engine.errors import DataError, Setting
 from datm_engine.hints import command
 from datm_engine.optional_imports import require
-from datm_engine.runs.events import Emit, Noted
+from datm_engine.runs.events import Emit
 from datm_engine.settings.image_size import Shape
 
 PREFIX = "hf:"
@@ -37,13 +37,11 @@ class HubDataset(DatasetSource):
 
     def load(self, options: LoadOptions, *, emit: Emit) -> FullSet:
         parts = self._parts()
-        if unused := self._splits.keys() - {key for keys in parts.values() for key in keys}:
-            skipped = ", ".join(key for key in self._splits if key in unused)
-            emit(Noted(text=f"{self.name}: of no part that is used, and skipped: {skipped}"))
-        if note := self._columns(parts["train"][0]).note:
-            emit(Noted(text=note))
+        used = {key for keys in parts.values() for key in keys}
+        unused = ", ".join(key for key in self._splits if key not in used)
+        note = f"{self.name}: of no part that is used, and skipped: {unused}" if unused else ""
         rows = {part: [self._rows(key) for key in keys] for part, keys in parts.items()}
-        return image_rows.from_rows(rows, options, self._fix, emit=emit)
+        return image_rows.from_rows(rows, [note], options, self._fix, emit=emit)
 
     def shape(self) -> Shape:
         """Return the shape from the labels and the first image; downloads the dataset."""
@@ -89,29 +87,25 @@ class HubDataset(DatasetSource):
             raise DataError(wrong, self._fix)
         return parts
 
-    def _columns(self, key: str) -> Columns:
-        split = self._splits[key]
-        types = {column: type(feature).__name__ for column, feature in split.features.items()}
-        return image_rows.find_columns(split.column_names, types, f"{self.name} {key}", self._fix)
-
     def _rows(self, key: str) -> Rows:
-        source, split, columns = f"{self.name} {key}", self._splits[key], self._columns(key)
-        class_names = getattr(split.features[columns.label], "names", None)
+        source, split = f"{self.name} {key}", self._splits[key]
+        types = {column: type(feature).__name__ for column, feature in split.features.items()}
+        image, label, note = image_rows.find_columns(split.column_names, types, source, self._fix)
 
         def encoded() -> Iterator[bytes]:
             package = require("datasets", extra="hub", purpose=f"--dataset {self.name}")
-            is_image = type(split.features[columns.image]).__name__ == "Image"
             # Encoded bytes: decoding is the same for all sources.
             undecoded = package.Image(decode=False)
-            plain = split.cast_column(columns.image, undecoded) if is_image else split
-            for n, cell in enumerate(plain[columns.image]):  # a column reads its cells one by one
+            plain = split.cast_column(image, undecoded) if types[image] == "Image" else split
+            for n, cell in enumerate(plain[image]):  # a column reads its cells one by one
                 row = f"{source} row {n}"
                 # `datasets` stores some images in separate files.
                 read = partial(image_rows.named_file, source=row, fix=self._fix)
                 yield image_rows.encoded_image(cell, row, read, self._fix)
 
+        class_names = getattr(split.features[label], "names", None)
         stated = tuple(str(word) for word in class_names) if class_names else None
-        return Rows(source, list(split[columns.label]), encoded, stated)
+        return Rows(source, list(split[label]), encoded, stated, note)
 
 
 def is_here(name: str, data_dir: Path) -> bool:

@@ -44,7 +44,7 @@ MOST_EXPERTS = 5
 def random_subset(train: ImageSet, classes: int, ipc: int, seed: int) -> ImageSet:
     """`ipc` random images of each class, or all that a smaller class has."""
     indices = random_images(train.labels, classes, ipc, seed).indices.to(train.images.device)
-    return ImageSet(train.images[indices], train.labels[indices])
+    return train.subset(indices)
 
 
 def herding(features: Tensor, count: int) -> Tensor:
@@ -154,7 +154,7 @@ class ExpertBaselines:
                 labels, scores = self.train.labels, self._scores(names, before_pass)
                 indices = {s: highest(scores[s], labels, self.classes, self.ipc) for s in names}
             for each, own in indices.items():  # own: [m]
-                self.chosen[each] = ImageSet(self.train.images[own], self.train.labels[own])
+                self.chosen[each] = self.train.subset(own)
         return self.chosen[name]
 
     def _describe(self, name: str) -> str:

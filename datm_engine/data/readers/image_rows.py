@@ -35,30 +35,24 @@ LABEL_COLUMNS = (
 class Rows:
     """The rows of one file or split: `labels` are class numbers, class names or None for no label.
 
-    `source` is how errors name them, `encoded` reads the images one by one.
+    `source` is how errors name them, `encoded` reads the images one by one. `note` names columns
+    that could be meant instead.
     """
 
     source: str
     labels: Sequence[Any]
     encoded: Callable[[], Iterable[bytes]]
-    class_names: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True)
-class Columns:
-    """The columns of images and labels; `note` names other columns that could be meant."""
-
-    image: str
-    label: str
-    note: str | None = None
+    class_names: tuple[str, ...] | None
+    note: str
 
 
 def find_columns(
     available: Sequence[str], types: Mapping[str, str], source: str, fix: str
-) -> Columns:
-    """Find columns by their usual names, or by the types that the Hub's schema states.
+) -> tuple[str, str, str]:
+    """Find the columns of images and labels by their usual names, or by the types that the Hub's
+    schema states: {"image": "Image", "label": "ClassLabel"}.
 
-    `types`: {"image": "Image", "label": "ClassLabel"}. Raises DataError with `fix`.
+    Returns both, and a note on other columns that could be meant, or "". Raises DataError.
     """
     images = _candidates(available, IMAGE_COLUMNS, types, "Image")
     classes = _candidates(available, LABEL_COLUMNS, types, "ClassLabel")
@@ -75,7 +69,7 @@ def find_columns(
         for columns in (images, classes)
         if len(columns) > 1
     ]
-    return Columns(images[0], classes[0], f"{source}: {'; '.join(notes)}" if notes else None)
+    return images[0], classes[0], f"{source}: {'; '.join(notes)}" if notes else ""
 
 
 def _candidates(
@@ -90,13 +84,19 @@ def _candidates(
 
 
 def from_rows(
-    parts: Mapping[PartName, Sequence[Rows]], options: LoadOptions, fix: str, *, emit: Emit
+    parts: Mapping[PartName, Sequence[Rows]],
+    notes: Sequence[str],
+    options: LoadOptions,
+    fix: str,
+    *,
+    emit: Emit,
 ) -> FullSet:
     """Decode the images and convert the labels to class numbers. Raises DataError."""
     name = options.name
     labelled = labels_of(name, parts, fix)
-    for note in labelled.notes:
-        emit(Noted(text=note))
+    for note in (*notes, parts["train"][0].note, *labelled.notes):
+        if note:
+            emit(Noted(text=note))
     used = [rows for part in labelled.stored.values() for rows in parts[part]]
     names = [Path(f"{rows.source} row {n}") for rows in used for n in range(len(rows.labels))]
     encoded = [content for rows in used for content in rows.encoded()]

@@ -6,7 +6,7 @@ numbers or names). The schema's metadata may state class names.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -14,12 +14,12 @@ from typing import Any
 
 from datm_engine.data.image_sets import PARTS, FullSet, TrainingLabels
 from datm_engine.data.readers import image_rows, parquet_parts
-from datm_engine.data.readers.image_rows import Columns, Rows
+from datm_engine.data.readers.image_rows import Rows
 from datm_engine.data.readers.reader import DatasetReader, LoadOptions
 from datm_engine.files import cannot_read, parse_json
 from datm_engine.hints import command
 from datm_engine.optional_imports import require
-from datm_engine.runs.events import Emit, Noted
+from datm_engine.runs.events import Emit
 from datm_engine.settings.image_size import Shape
 
 _BATCH = 64  # rows read at once
@@ -33,60 +33,49 @@ class ParquetReader(DatasetReader):
     def load(self, options: LoadOptions, *, emit: Emit) -> FullSet:
         """Load a folder or a file. Raises DatmError without pyarrow."""
         files = parquet_parts.find(self.path)
-        for note in files.notes:
-            emit(Noted(text=note))
         order = sorted(files.parts, key=PARTS.index)
-        tables = {part: [_Table(path, self.path) for path in files.parts[part]] for part in order}
-        first = tables["train"][0]
-        if first.columns.note is not None:
-            emit(Noted(text=first.columns.note))
-        parts = {part: [table.rows() for table in some] for part, some in tables.items()}
-        return image_rows.from_rows(parts, options, _schema_of(first.path), emit=emit)
+        parts = {part: self._rows(files.parts[part]) for part in order}
+        fix = _schema_of(files.parts["train"][0])
+        return image_rows.from_rows(parts, files.notes, options, fix, emit=emit)
 
     def shape(self) -> Shape:
         """Return the shape from the schema, the labels and the first image."""
         paths = parquet_parts.find(self.path).parts["train"]
-        train = [_Table(path, self.path).rows() for path in paths]
-        return image_rows.peek(str(self.path), train, _schema_of(paths[0]))
+        return image_rows.peek(str(self.path), self._rows(paths), _schema_of(paths[0]))
 
     def training_labels(self) -> TrainingLabels:
         files = parquet_parts.find(self.path).parts
-        parts = {part: [_Table(path, self.path).rows() for path in files[part]] for part in files}
+        parts = {part: self._rows(paths) for part, paths in files.items()}
         fix = _schema_of(files["train"][0])
         return image_rows.labels_of(str(self.path), parts, fix).of_training()
 
+    def _rows(self, paths: Sequence[Path]) -> list[Rows]:
+        root = self.path if self.path.is_dir() else self.path.parent
+        return [_rows(path, root) for path in paths]
 
-class _Table:
-    """One parquet file, whose columns are known; cells are read later."""
 
-    def __init__(self, path: Path, dataset: Path) -> None:
-        self.path = path
-        self.root = dataset if dataset.is_dir() else dataset.parent
-        with _open(path) as file:
-            schema = file.schema_arrow
-        self._features = _features(path, schema)
-        types = {name: str(feature.get("_type")) for name, feature in self._features.items()}
-        self.columns: Columns = image_rows.find_columns(
-            schema.names, types, str(path), _schema_of(path)
-        )
+def _rows(path: Path, root: Path) -> Rows:
+    """Return the rows of one file. Labels are read now, images later; `root` has image files."""
+    with _open(path) as file:
+        schema = file.schema_arrow
+    features, fix = _features(path, schema), _schema_of(path)
+    types = {name: str(feature.get("_type")) for name, feature in features.items()}
+    image, label, note = image_rows.find_columns(schema.names, types, str(path), fix)
+    with _reading(path), _open(path) as file:
+        labels: list[Any] = file.read(columns=[label])[label].to_pylist()
 
-    def rows(self) -> Rows:
-        column = self.columns.label
-        with _reading(self.path), _open(self.path) as file:
-            labels: list[Any] = file.read(columns=[column])[column].to_pylist()
-        names = self._features.get(column, {}).get("names")
-        stated = tuple(str(name) for name in names) if isinstance(names, list) and names else None
-        return Rows(str(self.path), labels, self._images, stated)
-
-    def _images(self) -> Iterator[bytes]:
-        folders = (self.path.parent, self.root)
-        with _reading(self.path), _open(self.path) as file:
-            batches = file.iter_batches(_BATCH, columns=[self.columns.image])
+    def encoded() -> Iterator[bytes]:
+        with _reading(path), _open(path) as file:
+            batches = file.iter_batches(_BATCH, columns=[image])
             cells = (cell for batch in batches for cell in batch.column(0).to_pylist())
             for row, cell in enumerate(cells):
-                source = f"{self.path} row {row}"
-                read = partial(image_rows.file_inside, self.root, folders, source)
-                yield image_rows.encoded_image(cell, source, read, _schema_of(self.path))
+                source = f"{path} row {row}"
+                read = partial(image_rows.file_inside, root, (path.parent, root), source)
+                yield image_rows.encoded_image(cell, source, read, fix)
+
+    names = features.get(label, {}).get("names")
+    stated = tuple(map(str, names)) if isinstance(names, list) and names else None
+    return Rows(str(path), labels, encoded, stated, note)
 
 
 @contextmanager
