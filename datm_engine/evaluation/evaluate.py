@@ -78,8 +78,8 @@ class Evaluation:
     emit: Emit
 
     def references(self, known: Sequence[Evaluated] = ()) -> list[Evaluated]:
-        """The rows of real images for the first network, which a distillation can be watched
-        beside. Rows in `known` are not measured again."""
+        """Measure the rows of real images with the first network, as levels to compare candidates
+        with. Rows in `known` are not measured again."""
         rows: list[Evaluated] = []
         self.compare({}, rows, known, self.config.evaluate.networks[:1])
         return rows

@@ -1,9 +1,9 @@
 """Experts that train on the easier images first (`experts.order = "easy-first"`).
 
-How hard an image is, its EL2N score says: the mean over `SCORERS` networks trained by SGD on all
-images in random order, for a tenth of the experts' epochs. They are drawn from the experts' seed,
-so that the scores are the same whenever an expert is trained; no file keeps them. Images are ranked
-within their class, so that classes keep their shares.
+An image's difficulty is its EL2N score, the mean over `SCORERS` networks that SGD trains on all
+images in random order for a tenth of the experts' epochs. Their draws come from the experts' seed:
+the scores are the same in every process, and are not stored. Images are ranked within their class,
+so that classes keep their shares.
 
 The schedule is that of PAD's published code (Li et al. 2024, arXiv 2408.03360; its README orders
 images by GraNd scores instead). That trains 100 epochs; here it is scaled to the experts' epochs:
@@ -15,10 +15,10 @@ images by GraNd scores instead). That trains 100 epochs; here it is scaled to th
     up to 60%              without the easiest 10%
     beyond                 without the easiest 20%
 
-An epoch of PAD passes once over the images in use, and so has fewer steps when they are fewer.
-Here every epoch has as many steps as one over all images: the images in use are shuffled and
-repeated until it is full. So M epochs are as many steps anywhere, and batches have no other shapes
-than those that are compiled.
+An epoch of PAD passes once over the images in use, and has fewer steps when they are fewer. Here
+the images in use are shuffled and repeated until the epoch has as many steps as one over all
+images. M epochs are then the same number of steps at every start, and batches have only the shapes
+that are compiled.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ EASY_FIRST = (
 
 
 def ranks_in_use(epoch: int, epochs: int) -> tuple[float, float]:
-    """The ranks of a class that are trained on in an epoch (the first is 1), from 0, the easiest,
-    to 1, the hardest; the second bound is exclusive."""
+    """The ranks within a class, from 0 (easiest) to 1 (hardest), that an epoch trains on. The
+    first epoch is 1; the upper bound is exclusive."""
     done = (epoch - 1) / epochs
     for after, share in DROPPED:
         if done > after:

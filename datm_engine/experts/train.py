@@ -77,7 +77,7 @@ def expert_network(config: Config, data: PreparedData, seed: int, runtime: Runti
 def expert_set(
     config: Config, data: PreparedData, layout: Layout, experts_dir: Path, precision: str
 ) -> ExpertSet:
-    """The set that `config` describes for a run of that precision, whatever of it is on disk."""
+    """The set that `config` describes for a run of that precision, complete on disk or not."""
     folder = experts_dir / fingerprint(expert_facts(config, data, precision))
     dtype = torch.bfloat16 if config.experts.snapshots == "bfloat16" else torch.float32
     return ExpertSet(folder, layout, config.snapshot_epochs, dtype)

@@ -161,12 +161,12 @@ class Run:
         return fold(self.events())
 
     def status(self) -> str:
-        """ "running", "done", "stopped", "failed", "crashed" if it ended without recording it,
-        "stale" if its process is on another machine and has no heartbeat, or "new"."""
+        """One of "new", "running", "done", "stopped", "failed", "crashed" (it ended without
+        recording it) and "stale" (its process is on another machine and has no heartbeat)."""
         return self.process_status() or self.state().status
 
     def process_status(self) -> str | None:
-        """The status by the process that writes the run: "running", "crashed" or "stale". None if
+        """The status of the process that writes the run: "running", "crashed" or "stale". None if
         there is no such process; the status is then that of the events."""
         process = Process.read(self.process_file)
         if process is None:  # it ended and removed the file, or has never run

@@ -34,7 +34,7 @@ def from_json(line: str) -> Event:
 
 
 class EventWriter:
-    """Appends events to a log, each at once and whole.
+    """Appends events to a log, each as one whole line.
 
     `file`: the log, opened without a buffer; None writes nothing, as on ranks other than the first.
     `describe_failure`: the message and the hint that an exception is recorded with.

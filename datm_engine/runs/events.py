@@ -31,7 +31,7 @@ Emit = Callable[[Event], None]
 
 
 def ignore(event: Event) -> None:
-    """The `emit` of a stage whose events nobody needs."""
+    """An `emit` that drops the event."""
 
 
 class RunStarted(Event):

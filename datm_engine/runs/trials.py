@@ -69,7 +69,7 @@ class Trials:
 
     @property
     def first(self) -> Trial | None:
-        """The trial of the settings as they were given."""
+        """The trial with the unchanged settings."""
         return self.all.get(0)
 
     @property
