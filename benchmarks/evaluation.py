@@ -24,7 +24,7 @@ from datm_engine.data.augmentation import OPERATIONS
 from datm_engine.data.image_sets import ImageSet
 from datm_engine.evaluation.evaluate import published_schedule
 from datm_engine.training.epochs import train
-from datm_engine.training.steps import evaluation_step
+from datm_engine.training.optimizers import evaluation_step
 
 EPOCHS = {"small": 12, "full": 100}
 WAYS: dict[str, dict[str, Any]] = {

@@ -21,7 +21,7 @@ from benchmarks.problem import CLASSES, made_ready, network, runtime
 from datm_engine.compute.runtime import generator
 from datm_engine.data.augmentation import OPERATIONS, augment, draw
 from datm_engine.settings.config import ExpertsConfig
-from datm_engine.training.steps import expert_step
+from datm_engine.training.optimizers import expert_step
 
 STEPS = {"small": 4, "full": 40}
 SETTINGS = ExpertsConfig(

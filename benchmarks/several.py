@@ -25,8 +25,7 @@ from benchmarks.problem import CLASSES, made_ready, network, runtime
 from datm_engine.compute.runtime import generator
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.training.losses import gradient_of
-from datm_engine.training.optimizers import sgd_step
-from datm_engine.training.steps import evaluation_step, expert_step
+from datm_engine.training.optimizers import evaluation_step, expert_step, sgd_step
 
 NETWORKS = 4
 STAGES = {"experts": 256, "evaluation": 100}  # images a step

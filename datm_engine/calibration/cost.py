@@ -28,7 +28,7 @@ from datm_engine.runs.events import Emit
 from datm_engine.settings.config import Config
 from datm_engine.training.epochs import Schedule, compile_step
 from datm_engine.training.losses import Gradient, student_gradient
-from datm_engine.training.steps import Step, evaluation_step, expert_step
+from datm_engine.training.optimizers import Step, evaluation_step, expert_step
 
 MOST_IMAGES = 128  # in a timed step; a larger batch is taken to cost in proportion
 

@@ -30,7 +30,7 @@ from datm_engine.settings.config import Config
 from datm_engine.synthetic import SyntheticSet
 from datm_engine.training.epochs import Schedule, compile_step, train
 from datm_engine.training.losses import hard_labels
-from datm_engine.training.steps import Step, evaluation_step
+from datm_engine.training.optimizers import Step, evaluation_step
 
 PROGRESS_EVENTS = 20  # a training
 

@@ -39,7 +39,7 @@ from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.events import DifficultyProgress, Emit, Noted
 from datm_engine.settings.config import Config
 from datm_engine.training.epochs import Schedule, train
-from datm_engine.training.steps import expert_step
+from datm_engine.training.optimizers import expert_step
 
 SCORERS = 5
 FIRST_SHARE, GROWS_UNTIL = 0.75, 0.2  # of a class; of the epochs

@@ -33,7 +33,7 @@ from datm_engine.runs.events import Emit, ExpertEpoch, ExpertsPlanned, ExpertTra
 from datm_engine.settings.config import Config, ExpertsConfig
 from datm_engine.settings.derived.values import WINDOW
 from datm_engine.training.epochs import Order, compile_step, train
-from datm_engine.training.steps import expert_step
+from datm_engine.training.optimizers import expert_step
 
 FORMAT = 1  # raised when experts of the same settings would come out different
 

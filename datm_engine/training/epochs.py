@@ -14,7 +14,7 @@ from datm_engine.compute.runtime import Runtime
 from datm_engine.data.augmentation import augment, draw
 from datm_engine.data.image_sets import ImageSet
 from datm_engine.runs.events import Emit
-from datm_engine.training.steps import Step
+from datm_engine.training.optimizers import Step
 
 # (epoch, its generator) → indices [n] of the images in the order in which they are used
 Order: TypeAlias = Callable[[int, torch.Generator], Tensor]

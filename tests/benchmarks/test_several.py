@@ -6,7 +6,7 @@ import torch
 
 from benchmarks.problem import network, runtime
 from benchmarks.several import batched_step
-from datm_engine.training.steps import evaluation_step
+from datm_engine.training.optimizers import evaluation_step
 
 
 def test_a_batched_step_is_every_networks_own_step() -> None:

@@ -24,7 +24,7 @@ from datm_engine.distillation.sharding import build_graph
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import NAMES, build
 from datm_engine.training.losses import student_gradient
-from datm_engine.training.steps import evaluation_step, expert_step
+from datm_engine.training.optimizers import evaluation_step, expert_step
 from tests.conftest import tiny_config
 
 Finished = Callable[..., tuple[list[Any], Any]]

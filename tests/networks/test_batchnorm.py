@@ -14,7 +14,7 @@ from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
 from datm_engine.training.epochs import train
 from datm_engine.training.losses import hard_labels
-from datm_engine.training.steps import evaluation_step
+from datm_engine.training.optimizers import evaluation_step
 
 
 def images(count: int, seed: int = 0) -> Tensor:

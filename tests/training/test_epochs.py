@@ -15,7 +15,7 @@ from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
 from datm_engine.training.epochs import Schedule, train
 from datm_engine.training.losses import student_gradient
-from datm_engine.training.steps import evaluation_step
+from datm_engine.training.optimizers import evaluation_step
 
 
 def schedule(epochs: int, batch: int = 128) -> Schedule:
