@@ -13,6 +13,7 @@ from torch import Tensor
 
 from datm_engine.data.decoding import decode_images
 from datm_engine.data.decoding.decode_images import Decoded
+from datm_engine.data.readers.reader import LoadOptions
 from datm_engine.errors import ConfigError, DataError
 from datm_engine.hints import fix_text
 from datm_engine.runs.events import ignore
@@ -24,7 +25,8 @@ def decode_all(paths: Sequence[Path], resolution: tuple[int, int] | None = None)
     def read(index: int) -> bytes:
         return paths[index].read_bytes()
 
-    return decode_images.decode(paths, read, resolution, "decoding", emit=ignore)
+    options = LoadOptions("images", Path(), resolution, skip_damaged=False)
+    return decode_images.decode(paths, read, options, emit=ignore)
 
 
 def decode(paths: Sequence[Path], resolution: tuple[int, int] | None = None) -> Tensor:
@@ -149,7 +151,7 @@ def test_damage_never_ends_in_anything_but_a_data_error(
                 damaged[place] = draws.integers(256)
         path.write_bytes(damaged)
         try:
-            decode_images.decode([path], lambda _: path.read_bytes(), (4, 4), "x", emit=ignore)
+            decode_all([path], (4, 4))
         except DataError as error:
             refused.append(error.message)
     assert refused

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from datm_engine.data.decoding import decode_images
+from datm_engine.data.readers.reader import LoadOptions
 from datm_engine.errors import DataError, DatmError
 from datm_engine.hints import fix_text
 from datm_engine.runs.events import ignore
@@ -73,7 +74,8 @@ def pgm(white: int, values: Sequence[int]) -> bytes:
 def read(*contents: bytes, size: tuple[int, int] | None = None) -> tuple[np.ndarray, list[str]]:
     """[n, channels, height, width], and the notes."""
     places = [Path(f"image {n}") for n in range(len(contents))]
-    decoded = decode_images.decode(places, contents.__getitem__, size, "decoding", emit=ignore)
+    options = LoadOptions("images", Path(), size, skip_damaged=False)
+    decoded = decode_images.decode(places, contents.__getitem__, options, emit=ignore)
     return decoded.images.numpy(), list(decoded.notes)
 
 

@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 
 from datm_engine.data import datasets
 from datm_engine.data.decoding import decode_images
+from datm_engine.data.readers.reader import LoadOptions
 from datm_engine.errors import DataError, DatmError
 from datm_engine.hints import fix_text
 from datm_engine.runs.events import Event, Noted, ignore
@@ -41,7 +42,8 @@ def tags(orientation: int) -> Image.Exif:
 
 def decode(*contents: bytes) -> np.ndarray:
     places = [PLACE] * len(contents)
-    decoded = decode_images.decode(places, contents.__getitem__, None, "decoding", emit=ignore)
+    options = LoadOptions("images", Path(), None, skip_damaged=False)
+    decoded = decode_images.decode(places, contents.__getitem__, options, emit=ignore)
     images: np.ndarray = decoded.images.numpy()
     return images
 

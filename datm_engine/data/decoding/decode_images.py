@@ -31,6 +31,7 @@ from datm_engine.data.decoding.image_file import (
     UnsupportedImageError,
 )
 from datm_engine.data.image_sets import ImageSet, PartName
+from datm_engine.data.readers.reader import LoadOptions
 from datm_engine.errors import ConfigError, DataError, Setting
 from datm_engine.files import cannot_read
 from datm_engine.formatting import byte_size
@@ -118,13 +119,7 @@ def encoded_size(name: Path, encoded: bytes) -> tuple[Size, bool]:
 
 
 def decode(
-    names: Sequence[Path],
-    read: Callable[[int], bytes],
-    resolution: Size | None,
-    what: str,
-    *,
-    skip_damaged: bool = False,
-    emit: Emit,
+    names: Sequence[Path], read: Callable[[int], bytes], options: LoadOptions, *, emit: Emit
 ) -> Decoded:
     """Decode images: to one channel if all of them are grey, else to three.
 
@@ -133,6 +128,7 @@ def decode(
     all. Raises ConfigError for images of several sizes without a resolution, DataError for images
     that are damaged, unless these are skipped, and for intact ones of an unsupported kind.
     """
+    resolution, what = options.resolution, f"decoding {options.name}"
     first_name, first = _first_size(names, read, whole=resolution is None)
     size = resolution or first
     # [n, 3, height, width]; greys fill all three channels until it is known that all are grey.
@@ -165,7 +161,7 @@ def decode(
     if again := [n for n, one in facts.items() if one.bits not in (None, bits)]:
         least_bits[0] = bits
         in_chunks(fill, again, f"{what} again", threads, emit=emit)
-    if damaged and not skip_damaged:
+    if damaged and not options.skip_damaged:
         raise damaged_error(names, damaged)
     kept = np.array([n in facts for n in range(len(names))])  # [all]
     pixels = rgb if kept.all() else rgb[kept]  # [kept, 3, height, width]

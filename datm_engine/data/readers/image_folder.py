@@ -76,14 +76,7 @@ def _decode(
             raise DataError(wrong, command("ls", "-l", paths[index]))
         return encoded
 
-    decoded = decode_images.decode(
-        paths,
-        read,
-        options.resolution,
-        f"decoding {options.name}",
-        skip_damaged=options.skip_damaged,
-        emit=emit,
-    )
+    decoded = decode_images.decode(paths, read, options, emit=emit)
     labels = {part: torch.tensor([n for _, n in files]) for part, files in listing.parts.items()}
     fix = command("ls", "-lR", listing.root)
     parts = decoded.parts(labels, listing.class_names, ["train", "test"], listing.root, fix)

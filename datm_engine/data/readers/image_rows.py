@@ -100,14 +100,7 @@ def from_rows(
     used = [rows for part in labelled.stored.values() for rows in parts[part]]
     names = [Path(f"{rows.source} row {n}") for rows in used for n in range(len(rows.labels))]
     encoded = [content for rows in used for content in rows.encoded()]
-    decoded = decode_images.decode(
-        names,
-        encoded.__getitem__,
-        options.resolution,
-        f"decoding {name}",
-        skip_damaged=options.skip_damaged,
-        emit=emit,
-    )
+    decoded = decode_images.decode(names, encoded.__getitem__, options, emit=emit)
     images = decoded.parts(labelled.numbers, labelled.class_names, ["train"], name, fix)
     if "test" in labelled.stored and "test" not in images:
         raise DataError(f"{name}: its {labelled.stored['test']} part has no intact image", fix)
