@@ -125,11 +125,11 @@ def _inspect(settings: Resolved, folders: Folders, on: Runtime, *, emit: Emit) -
     from datm_cli.text.expert_report import ExpertReport
     from datm_engine.standalone import inspect_experts
 
-    experts, course, config = inspect_experts(
+    experts, curves, config = inspect_experts(
         settings.config, settings.derive, folders, on, _training_command(), emit=emit
     )
     ready = len(experts.present(settings.config.experts.count))
-    return ExpertReport(config, str(experts.folder), ready, course)
+    return ExpertReport(config, str(experts.folder), ready, curves)
 
 
 def _check(save: Path | None, inspect: bool) -> None:

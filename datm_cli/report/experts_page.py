@@ -31,15 +31,15 @@ def experts_page(knowledge: ExpertReport) -> str:
 
 def charts(knowledge: ExpertReport) -> list[Html]:
     """Charts of accuracy, loss and length of segments, with the window."""
-    course, span = knowledge.course, knowledge.matched
-    epochs = range(course.epochs + 1)
+    curves, span = knowledge.curves, knowledge.matched
+    epochs = range(curves.epochs + 1)
     known = [Series(name, epochs, of) for name, of in knowledge.accuracies.items()]
-    apart = plural(course.expert_epochs, "epoch")
+    apart = plural(curves.expert_epochs, "epoch")
     lengths = [
-        Series(f"segment, {apart} from here", range(len(course.segments)), course.segments),
-        Series("step to the next epoch", range(len(course.step)), course.step),
+        Series(f"segment, {apart} from here", range(len(curves.segments)), curves.segments),
+        Series("step to the next epoch", range(len(curves.step)), curves.step),
     ]
-    loss = [Series("training images", epochs, course.loss)]
+    loss = [Series("training images", epochs, curves.loss)]
     return [
         Chart("Right", known, "epoch", "% of images", y_range=(0.0, 100.0), span=span).figure(),
         Chart("Loss", loss, "epoch", "cross-entropy", span=span).figure(),
@@ -48,7 +48,7 @@ def charts(knowledge: ExpertReport) -> list[Html]:
             lengths,
             "epoch",
             "length",
-            x_range=(0, course.epochs),
+            x_range=(0, curves.epochs),
             from_zero=True,
             span=knowledge.starts,
         ).figure(),

@@ -31,7 +31,7 @@ class ExpertReport:
     config: Config
     folder: str
     ready: int
-    course: LearningCurves
+    curves: LearningCurves
 
     @property
     def first_start(self) -> int:
@@ -62,17 +62,17 @@ class ExpertReport:
     @property
     def accuracies(self) -> dict[str, tuple[float, ...]]:
         """Accuracies in percent, [E + 1] each, by the images they are measured on."""
-        course = self.course
-        curves = (course.accuracy, course.held_out, course.easy, course.hard)
+        curves = self.curves
+        shown = (curves.accuracy, curves.held_out, curves.easy, curves.hard)
         return {
-            name: curve for name, curve in zip(LETTERS, curves, strict=True) if curve is not None
+            name: curve for name, curve in zip(LETTERS, shown, strict=True) if curve is not None
         }
 
     @property
     def facts(self) -> list[tuple[str, str]]:
         """What was measured: names and values."""
-        network, course, window = self.config.network, self.course, self.config.distill
-        held_out = "" if course.held_out is None else " and all held-out ones"
+        network, curves, window = self.config.network, self.curves, self.config.distill
+        held_out = "" if curves.held_out is None else " and all held-out ones"
         growth = f"T {window.initial_max_start_epoch}, "
         if window.initial_max_start_epoch == window.max_start_epoch:
             growth = ""
@@ -81,37 +81,37 @@ class ExpertReport:
         ends = f"T⁺ {window.max_start_epoch}, M {window.expert_epochs}"
         return [
             ("dataset", self.config.dataset.name),
-            ("experts", f"{course.experts} measured, {self.ready} on disk: {self.folder}"),
-            ("epochs", f"{course.epochs}"),
+            ("experts", f"{curves.experts} measured, {self.ready} on disk: {self.folder}"),
+            ("epochs", f"{curves.epochs}"),
             (
                 "network",
                 f"{network.architecture}, width {network.width}, depth {network.depth}, "
                 f"{network.norm} norm",
             ),
-            ("images", f"{course.images:,} training images{held_out}, without augmentation"),
-            ("easy, hard", f"a third of them each, by {course.by} of the same experts"),
+            ("images", f"{curves.images:,} training images{held_out}, without augmentation"),
+            ("easy, hard", f"a third of them each, by {curves.by} of the same experts"),
             ("window", f"T⁻ {window.min_start_epoch}, {growth}{ends} (starts are below T⁺)"),
         ]
 
     @property
     def words(self) -> str:
         """What the window means for these experts, in a few sentences."""
-        course, first, last = self.course, self.first_start, self.last
+        curves, first, last = self.curves, self.first_start, self.last
         starts = (
             f"start at epoch {first}"
             if first == self.last_start
             else f"start at epochs {first}–{self.last_start}"
         )
-        lengths = course.segments[first : self.last_start + 1]
+        lengths = curves.segments[first : self.last_start + 1]
         low, high = _three_digits(min(lengths)), _three_digits(max(lengths))
         return (
             f"Segments {starts} and end {plural(self.config.distill.expert_epochs, 'epoch')} "
-            f"later: the first begins where experts get {course.accuracy[first]:.0f}% of the "
+            f"later: the first begins where experts get {curves.accuracy[first]:.0f}% of the "
             f"training images right, the last ends, at epoch {last}, where they get "
-            f"{course.accuracy[last]:.0f}%. "
-            f"Of the easy third {course.easy[first]:.0f}% are right before and "
-            f"{course.easy[last]:.0f}% after, of the hard third "
-            f"{course.hard[first]:.0f}% and {course.hard[last]:.0f}%. "
+            f"{curves.accuracy[last]:.0f}%. "
+            f"Of the easy third {curves.easy[first]:.0f}% are right before and "
+            f"{curves.easy[last]:.0f}% after, of the hard third "
+            f"{curves.hard[first]:.0f}% and {curves.hard[last]:.0f}%. "
             f"A segment is {low if low == high else f'{low} to {high}'} long."
         )
 
@@ -126,17 +126,17 @@ class ExpertReport:
         names = {self.first_start: "T⁻", self.last_start: "T⁺ − 1", self.last: "T⁺ − 1 + M"}
         if self.first_start == self.last_start:
             names[self.first_start] = "T⁻ = T⁺ − 1"
-        course = self.course
+        curves = self.curves
         return [
             [
                 f"{epoch}",
-                _three_digits(course.loss[epoch]),
+                _three_digits(curves.loss[epoch]),
                 *(f"{curve[epoch]:.1f}" for curve in self.accuracies.values()),
-                _value_at(course.step, epoch),
-                _value_at(course.segments, epoch),
+                _value_at(curves.step, epoch),
+                _value_at(curves.segments, epoch),
                 names.get(epoch, ""),
             ]
-            for epoch in shown_epochs(course.epochs, names)
+            for epoch in shown_epochs(curves.epochs, names)
         ]
 
     def as_json(self) -> dict[str, Any]:
@@ -154,10 +154,10 @@ class ExpertReport:
             "dataset": self.config.dataset.name,
             "network": self.config.network.model_dump(),
             "experts": self.ready,
-            "epochs": self.course.epochs,
+            "epochs": self.curves.epochs,
             "window": {key: getattr(window, key) for key in keys} | {"last_epoch": self.last},
             "words": self.words,
-            "course": asdict(self.course),
+            "course": asdict(self.curves),
         }
 
     def printed(self) -> Iterator[RenderableType]:
@@ -173,7 +173,7 @@ class ExpertReport:
             table.add_row(*row, style="bold" if row[-1] else "")
         yield table
         yield ""
-        course, epochs = self.course, range(self.course.epochs + 1)
+        curves, epochs = self.curves, range(self.curves.epochs + 1)
         legend = ", ".join(f"{LETTERS[name]} {name}" for name in self.accuracies)
         yield Curves(
             f"% right after each epoch: {legend}",
@@ -182,11 +182,11 @@ class ExpertReport:
         )
         yield ""
         yield Curve(
-            f"length of the segment over {plural(course.expert_epochs, 'epoch')} from each",
-            range(len(course.segments)),
-            course.segments,
+            f"length of the segment over {plural(curves.expert_epochs, 'epoch')} from each",
+            range(len(curves.segments)),
+            curves.segments,
             smooth=False,
-            x_range=(0, course.epochs),
+            x_range=(0, curves.epochs),
             span=self.starts,
         )
 

@@ -101,7 +101,7 @@ def direct(experts: ExpertSet, value: Callable[[Tensor], Tensor]) -> list[float]
 def test_knowledge_is_what_a_direct_count_gives(
     data: PreparedData, experts: ExpertSet, cpu: Runtime
 ) -> None:
-    _, course = measured(data, experts, cpu)
+    _, curves = measured(data, experts, cpu)
     network = linear()
 
     def right(part: ImageSet) -> Callable[[Tensor], Tensor]:
@@ -112,39 +112,39 @@ def test_knowledge_is_what_a_direct_count_gives(
     def loss(theta: Tensor) -> Tensor:
         return F.cross_entropy(network.predict(theta, data.train.images), data.train.labels)
 
-    assert course.loss == pytest.approx(direct(experts, loss))
-    assert course.accuracy == pytest.approx(direct(experts, right(data.train)))
-    assert course.held_out == pytest.approx(direct(experts, right(data.validation)))
-    assert (course.experts, course.images, course.epochs) == (2, 60, EPOCHS)
+    assert curves.loss == pytest.approx(direct(experts, loss))
+    assert curves.accuracy == pytest.approx(direct(experts, right(data.train)))
+    assert curves.held_out == pytest.approx(direct(experts, right(data.validation)))
+    assert (curves.experts, curves.images, curves.epochs) == (2, 60, EPOCHS)
 
 
 def test_lengths_are_means_over_the_experts(
     data: PreparedData, experts: ExpertSet, cpu: Runtime
 ) -> None:
-    _, course = measured(data, experts, cpu)
+    _, curves = measured(data, experts, cpu)
 
     def length(start: int, apart: int) -> float:
         moves = [experts.snapshot(k, start + apart) - experts.snapshot(k, start) for k in range(2)]
         return float(torch.stack([move.norm() for move in moves]).mean())
 
-    assert course.step == pytest.approx([length(t, 1) for t in range(EPOCHS)])
-    assert course.segments == pytest.approx([length(t, APART) for t in range(EPOCHS + 1 - APART)])
-    assert course.expert_epochs == APART
+    assert curves.step == pytest.approx([length(t, 1) for t in range(EPOCHS)])
+    assert curves.segments == pytest.approx([length(t, APART) for t in range(EPOCHS + 1 - APART)])
+    assert curves.expert_epochs == APART
 
 
 def test_easy_images_are_learned_sooner_and_better(
     data: PreparedData, experts: ExpertSet, cpu: Runtime
 ) -> None:
-    _, course = measured(data, experts, cpu)
-    assert len(course.easy) == len(course.hard) == EPOCHS + 1
-    assert course.easy[-1] == 100 > course.accuracy[-1] > course.hard[-1]
-    assert sum(course.easy) > sum(course.accuracy) > sum(course.hard)
+    _, curves = measured(data, experts, cpu)
+    assert len(curves.easy) == len(curves.hard) == EPOCHS + 1
+    assert curves.easy[-1] == 100 > curves.accuracy[-1] > curves.hard[-1]
+    assert sum(curves.easy) > sum(curves.accuracy) > sum(curves.hard)
 
 
 def test_the_middle_third_is_the_rest(data: PreparedData, experts: ExpertSet, cpu: Runtime) -> None:
     """60 images in thirds: what easy and hard leave of all is a share of 20 images."""
-    _, course = measured(data, experts, cpu)
-    for whole, easy, hard in zip(course.accuracy, course.easy, course.hard, strict=True):
+    _, curves = measured(data, experts, cpu)
+    for whole, easy, hard in zip(curves.accuracy, curves.easy, curves.hard, strict=True):
         middle = 3 * whole - easy - hard
         assert -1e-6 <= middle <= 100 + 1e-6
         assert middle * 20 * 2 / 100 == pytest.approx(round(middle * 20 * 2 / 100))
@@ -204,10 +204,10 @@ def test_experts_that_are_missing(data: PreparedData, experts: ExpertSet, cpu: R
         measured(data, experts, cpu)
 
 
-def test_a_course_goes_through_json(data: PreparedData, experts: ExpertSet, cpu: Runtime) -> None:
-    _, course = measured(data, experts, cpu)
-    assert validated(LearningCurves, json.loads(json.dumps(asdict(course)))) == course
-    alone = replace(course, held_out=None)
+def test_curves_go_through_json(data: PreparedData, experts: ExpertSet, cpu: Runtime) -> None:
+    _, curves = measured(data, experts, cpu)
+    assert validated(LearningCurves, json.loads(json.dumps(asdict(curves)))) == curves
+    alone = replace(curves, held_out=None)
     assert validated(LearningCurves, json.loads(json.dumps({**asdict(alone), "newer": 1}))) == alone
 
 
@@ -227,13 +227,13 @@ def test_a_course_goes_through_json(data: PreparedData, experts: ExpertSet, cpu:
         {"held_out": [1.0]},
     ],
 )
-def test_what_is_no_course_is_refused(wrong: dict[str, Any]) -> None:
+def test_wrong_curves_are_refused(wrong: dict[str, Any]) -> None:
     three, two = (1.0, 2.0, 3.0), (1.0, 2.0)
-    course = LearningCurves(three, three, None, three, three, two, two, experts=1, images=9)
-    assert validated(LearningCurves, asdict(course)) == course
+    curves = LearningCurves(three, three, None, three, three, two, two, experts=1, images=9)
+    assert validated(LearningCurves, asdict(curves)) == curves
     with pytest.raises(ValueError, match=f"{next(iter(wrong))}|different lengths"):
-        validated(LearningCurves, {**asdict(course), **wrong})
-    for facts in (None, [], {k: v for k, v in asdict(course).items() if k not in wrong}):
+        validated(LearningCurves, {**asdict(curves), **wrong})
+    for facts in (None, [], {k: v for k, v in asdict(curves).items() if k not in wrong}):
         with pytest.raises(ValueError, match=r"JSON object|required"):
             validated(LearningCurves, facts)
 

@@ -26,7 +26,7 @@ Datm = Callable[..., Answer]
 WINDOW = {"min_start_epoch": 1, "initial_max_start_epoch": 2, "max_start_epoch": 4}
 
 
-def course(epochs: int = 40, apart: int = 2) -> LearningCurves:
+def curves(epochs: int = 40, apart: int = 2) -> LearningCurves:
     """Experts that learn evenly, the easy twice as fast, and move less and less."""
     known = [100 * epoch / epochs for epoch in range(epochs + 1)]
     return LearningCurves(
@@ -46,7 +46,7 @@ def course(epochs: int = 40, apart: int = 2) -> LearningCurves:
 def report(make_config: Callable[..., Config]) -> ExpertReport:
     over: dict[str, Any] = {"expert_epochs": 2, "expansion_iterations": 9, **WINDOW}
     config = make_config(experts={"epochs": 40}, distill=over)
-    return ExpertReport(config, "experts/abc", 3, course())
+    return ExpertReport(config, "experts/abc", 3, curves())
 
 
 def text_of(report: ExpertReport, monkeypatch: pytest.MonkeyPatch, width: int = 80) -> list[str]:
@@ -113,7 +113,7 @@ def test_the_window_is_marked_on_both_axes(
 def test_without_held_out_images_there_is_no_line_of_them(
     report: ExpertReport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alone = replace(report, course=replace(report.course, held_out=None))
+    alone = replace(report, curves=replace(report.curves, held_out=None))
     assert "held" not in "".join(text_of(alone, monkeypatch))
     assert "held" not in "".join(alone.headings)
 
