@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import torch
-from torch._dynamo import config as dynamo
 from torch._functorch import config as functorch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -29,7 +28,19 @@ _PAYS_AFTER = 300.0
 
 # It warns of a CUDA toolkit without a GPU, which does not matter here.
 logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
-dynamo.recompile_limit = 64  # one code object serves every network and shape
+
+# Functions that the compiler must not trace into, until `load_compiler` has registered them.
+OPAQUE: list[Callable[..., Any]] = []
+
+
+def load_compiler() -> None:
+    """Configure torch.compile; to be called before it is. Importing the compiler takes a second,
+    which a command that compiles nothing does not spend."""
+    from torch._dynamo import config
+
+    config.recompile_limit = 64  # one code object serves every network and shape
+    while OPAQUE:
+        torch.compiler.allow_in_graph(OPAQUE.pop())
 
 
 def compiled(
@@ -61,6 +72,7 @@ def compiled(
             emit(Noted(text=f"{what}: not compiled, about {max(1, round(work))} s of work"))
     if not compiler.decided.get(what, True):
         return function
+    load_compiler()
     on_cuda = runtime.device.type == "cuda"
     mode = "reduce-overhead" if small_kernels and on_cuda else "default"
     faster: Any = torch.compile(function, dynamic=False, fullgraph=True, mode=mode)

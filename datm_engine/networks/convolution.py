@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from datm_engine.compute.compilation import OPAQUE
 from datm_engine.compute.runtime import CPU_HAS_BFLOAT16
 
 # Stride 1, padding 1, dilation 1, not transposed, no output padding, one group.
@@ -53,8 +54,7 @@ def _bilinear(images: Tensor, weight: Tensor) -> Tensor:
     return _Bilinear.apply(images, weight)
 
 
-# Looking into it, the compiler's tracer would lose the second derivative by the images.
-torch.compiler.allow_in_graph(_bilinear)
+OPAQUE.append(_bilinear)  # traced into, it would lose the second derivative by the images
 
 
 class Convolution(nn.Conv2d):
@@ -73,6 +73,8 @@ class Convolution(nn.Conv2d):
         if dtype is torch.bfloat16 and images.is_cpu and not CPU_HAS_BFLOAT16:
             images, weight, bias = images.float(), weight.float(), bias.float()
         if torch.compiler.is_compiling():  # where the bias costs no pass of its own
+            if OPAQUE:
+                raise RuntimeError("load_compiler() must be called before torch.compile")
             maps = _bilinear(images, weight) + bias[:, None, None]
         else:
             maps = F.conv2d(images, weight, bias, padding=1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -21,11 +23,13 @@ from datm_engine.data.augmentation import OPERATIONS, draw
 from datm_engine.distillation.batches import Step
 from datm_engine.distillation.learned import Learned
 from datm_engine.distillation.sharding import build_graph
+from datm_engine.networks import convolution
+from datm_engine.networks.convolution import Convolution
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import NAMES, build
 from datm_engine.training.losses import student_gradient
 from datm_engine.training.optimizers import evaluation_step, expert_step
-from tests.conftest import tiny_config
+from tests.conftest import ROOT, tiny_config
 
 Finished = Callable[..., tuple[list[Any], Any]]
 
@@ -247,3 +251,22 @@ def test_a_graph_is_as_large_as_what_it_keeps() -> None:
     x = torch.ones(1000, requires_grad=True)
     assert graph_size(x.sin()) == 4000
     assert graph_size((x.sin() * x).exp()) == 3 * 4000  # x once, sin x, and the result
+
+
+def test_the_compiler_is_loaded_only_to_compile() -> None:
+    program = (
+        "import sys, datm_engine.pipeline\n"
+        "assert 'torch' in sys.modules\n"
+        "assert 'torch._dynamo' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
+
+
+def test_a_convolution_is_not_compiled_without_its_registration(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It would lose a derivative without an error."""
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    monkeypatch.setattr(convolution, "OPAQUE", [square])
+    with pytest.raises(RuntimeError, match="load_compiler"):
+        Convolution(1, 1)(torch.zeros(1, 1, 4, 4))

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from datm_engine.compute.compilation import load_compiler
 from datm_engine.compute.runtime import generator
 from datm_engine.data.image_sets import ImageSet
 from datm_engine.evaluation.evaluate import published_schedule
@@ -92,6 +93,7 @@ def test_a_compiled_step_is_the_same(name: str, compute: torch.dtype | None) -> 
     theta = net.initial()
     given = (theta, torch.zeros_like(theta), torch.tensor(0.1))
     step = evaluation_step(net, momentum=0.9, weight_decay=5e-4)
+    load_compiler()
     faster = torch.compile(step, dynamic=False, fullgraph=True)
     tolerance = 1e-5 if compute is None else 2e-2
     for count in (6, 1):
