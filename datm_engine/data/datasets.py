@@ -1,9 +1,7 @@
 """Load a dataset by its name: a built-in dataset, one of the Hub, or the path of files.
 
-For a wrong name, the nearest one is suggested.
-
-Formats of files are in readers/, built-in datasets in built_in.py. Images are uint8 tensors in
-memory, the same for the same name, settings and seed.
+For a wrong name, the nearest one is suggested. Images are uint8 tensors in memory, the same for the
+same name, settings and seed. Formats of files are in readers/, built-in datasets in built_in.py.
 """
 
 from __future__ import annotations

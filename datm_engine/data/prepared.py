@@ -21,17 +21,10 @@ from datm_engine.tensors import read_tensors, save_tensors
 
 
 @dataclass(frozen=True)
-class PreparedData:
+class PreparedData(RealData):
     """A dataset whose images are on the device, as networks see them."""
 
-    name: str
-    class_names: tuple[str, ...]
-    shape: tuple[int, int, int]
-    train: ImageSet
-    validation: ImageSet
-    test: ImageSet
     preprocessing: preprocessing.Preprocessing
-    fingerprint: str
 
     @property
     def classes(self) -> int:
@@ -79,6 +72,7 @@ def prepare(
             seen = on_device.apply(preprocessing.to_unit(pixels, runtime.dtype))
         return ImageSet(seen, images.labels.to(runtime.device))
 
+    channels, height, width = data.shape
     emit(
         DatasetReady(
             name=data.name,
@@ -86,22 +80,14 @@ def prepare(
             train=len(data.train),
             validation=len(data.validation),
             test=len(data.test),
-            channels=data.shape[0],
-            height=data.shape[1],
-            width=data.shape[2],
+            channels=channels,
+            height=height,
+            width=width,
             preprocessing=fitted.kind,
         )
     )
-    return PreparedData(
-        name=data.name,
-        class_names=data.class_names,
-        shape=data.shape,
-        train=place(data.train),
-        validation=place(data.validation),
-        test=place(data.test),
-        preprocessing=fitted,
-        fingerprint=data.fingerprint,
-    )
+    parts = (place(data.train), place(data.validation), place(data.test))
+    return PreparedData(data.name, data.class_names, *parts, data.fingerprint, fitted)
 
 
 def _fit(

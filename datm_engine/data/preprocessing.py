@@ -8,9 +8,10 @@ mean or deviation on top).
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -27,8 +28,22 @@ def to_unit(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
 
 
 @dataclass(frozen=True)
-class _Preprocessing:
-    """What all kinds share: tensors as fields, which move to a device and are stored."""
+class Preprocessing(ABC):
+    """A map of images, and its inverse. Its fields are tensors that are stored."""
+
+    kind: ClassVar[str]
+
+    @abstractmethod
+    def apply(self, unit: Tensor) -> Tensor:
+        """Map images [n, channels, height, width] in [0, 1] to what networks see."""
+
+    @abstractmethod
+    def invert(self, seen: Tensor) -> Tensor:
+        """Map what networks see to images in [0, 1]."""
+
+    @abstractmethod
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Return whether it fits images of this shape (channels, height, width) and is finite."""
 
     def to(self, device: torch.device) -> Self:
         return replace(self, **{name: tensor.to(device) for name, tensor in self._fields().items()})
@@ -41,7 +56,7 @@ class _Preprocessing:
 
 
 @dataclass(frozen=True)
-class Normalization(_Preprocessing):
+class Normalization(Preprocessing):
     """Per-channel mean and standard deviation. `mean`, `std`: [channels]."""
 
     mean: Tensor
@@ -58,7 +73,6 @@ class Normalization(_Preprocessing):
         return cls(mean.float(), std.float())
 
     def apply(self, unit: Tensor) -> Tensor:
-        """Normalise images [n, channels, height, width] in [0, 1]."""
         mean, std = (t.to(unit)[:, None, None] for t in (self.mean, self.std))
         return (unit - mean).div_(std)  # in place: one copy of a dataset, not two
 
@@ -67,12 +81,11 @@ class Normalization(_Preprocessing):
         return seen * std + mean
 
     def fits(self, shape: tuple[int, ...]) -> bool:
-        """Return whether it fits images of this shape (channels, height, width) and is finite."""
         return _are((self.mean, self.std), ((shape[0],), (shape[0],)))
 
 
 @dataclass(frozen=True)
-class Whitening(_Preprocessing):
+class Whitening(Preprocessing):
     """ZCA: x ↦ (S + ε)^(−½) (x − μ), with S the pixels' covariance in its eigenbasis.
 
     `mean`: [pixels]; `components`: [k, pixels], orthonormal rows; `variances`: [k], their
@@ -109,7 +122,6 @@ class Whitening(_Preprocessing):
         return cls(mean, components[kept].float(), variances[kept].float(), regularization)
 
     def apply(self, unit: Tensor) -> Tensor:
-        """Whiten images [n, channels, height, width] in [0, 1]."""
         scaled, mean = self._scaling(unit, -0.5), self.mean.to(unit)
         return _in_parts(unit, lambda flat: scaled(flat - mean))
 
@@ -118,7 +130,6 @@ class Whitening(_Preprocessing):
         return _in_parts(seen, lambda flat: scaled(flat) + mean)
 
     def fits(self, shape: tuple[int, ...]) -> bool:
-        """Return whether it fits images of this shape (channels, height, width) and is finite."""
         pixels, k = math.prod(shape), len(self.components)
         parts = (self.mean, self.components, self.variances)
         return _are(parts, ((pixels,), (k, pixels), (k,)))
@@ -145,13 +156,12 @@ def _in_parts(images: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Unknown(_Preprocessing):
+class Unknown(Preprocessing):
     """The preprocessing of imported images whose dataset is not known."""
 
     kind = "unknown"
 
     def apply(self, unit: Tensor) -> Tensor:
-        """Raise DataError, as `invert` does."""
         raise DataError(
             "how these images were preprocessed is not known: they were imported without --dataset",
             command("datm", "import", "--help"),
@@ -161,9 +171,6 @@ class Unknown(_Preprocessing):
 
     def fits(self, shape: tuple[int, ...]) -> bool:
         return True
-
-
-Preprocessing = Normalization | Whitening | Unknown
 
 
 def fit(kind: str, images: Tensor, regularization: float) -> Preprocessing:
