@@ -34,11 +34,11 @@ class Preprocessing(ABC):
     kind: ClassVar[str]
 
     @abstractmethod
-    def apply(self, unit: Tensor) -> Tensor:
+    def apply(self, images: Tensor) -> Tensor:
         """Map images [n, channels, height, width] in [0, 1] to what networks see."""
 
     @abstractmethod
-    def invert(self, seen: Tensor) -> Tensor:
+    def invert(self, images: Tensor) -> Tensor:
         """Map what networks see to images in [0, 1]."""
 
     @abstractmethod
@@ -72,13 +72,13 @@ class Normalization(Preprocessing):
         std = unit.std(dim=(0, 2, 3), correction=0).clamp_min(1e-8)
         return cls(mean.float(), std.float())
 
-    def apply(self, unit: Tensor) -> Tensor:
-        mean, std = (t.to(unit)[:, None, None] for t in (self.mean, self.std))
-        return (unit - mean).div_(std)  # in place: one copy of a dataset, not two
+    def apply(self, images: Tensor) -> Tensor:
+        mean, std = (t.to(images)[:, None, None] for t in (self.mean, self.std))
+        return (images - mean).div_(std)  # in place: one copy of a dataset, not two
 
-    def invert(self, seen: Tensor) -> Tensor:
-        mean, std = (t.to(seen)[:, None, None] for t in (self.mean, self.std))
-        return seen * std + mean
+    def invert(self, images: Tensor) -> Tensor:
+        mean, std = (t.to(images)[:, None, None] for t in (self.mean, self.std))
+        return images * std + mean
 
     def fits(self, shape: tuple[int, ...]) -> bool:
         return _are((self.mean, self.std), ((shape[0],), (shape[0],)))
@@ -121,13 +121,13 @@ class Whitening(Preprocessing):
         kept = variances > torch.finfo(torch.float32).eps * regularization
         return cls(mean, components[kept].float(), variances[kept].float(), regularization)
 
-    def apply(self, unit: Tensor) -> Tensor:
-        scaled, mean = self._scaling(unit, -0.5), self.mean.to(unit)
-        return _in_parts(unit, lambda flat: scaled(flat - mean))
+    def apply(self, images: Tensor) -> Tensor:
+        scaled, mean = self._scaling(images, -0.5), self.mean.to(images)
+        return _in_parts(images, lambda flat: scaled(flat - mean))
 
-    def invert(self, seen: Tensor) -> Tensor:
-        scaled, mean = self._scaling(seen, 0.5), self.mean.to(seen)
-        return _in_parts(seen, lambda flat: scaled(flat) + mean)
+    def invert(self, images: Tensor) -> Tensor:
+        scaled, mean = self._scaling(images, 0.5), self.mean.to(images)
+        return _in_parts(images, lambda flat: scaled(flat) + mean)
 
     def fits(self, shape: tuple[int, ...]) -> bool:
         pixels, k = math.prod(shape), len(self.components)
@@ -161,7 +161,7 @@ class Unknown(Preprocessing):
 
     kind = "unknown"
 
-    def apply(self, unit: Tensor) -> Tensor:
+    def apply(self, images: Tensor) -> Tensor:
         raise DataError(
             "how these images were preprocessed is not known: they were imported without --dataset",
             command("datm", "import", "--help"),
