@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from datm_engine.errors import DataError, FileError
+from datm_engine.errors import DataError, DatmError, FileError
 from datm_engine.hints import READ_ONLY, command, remedy
 
 # Reading fails although the file may be intact: permissions, memory, file descriptors.
@@ -133,6 +133,22 @@ def cannot_read(path: Path, problem: object) -> DataError:
     reason = getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
     wrong = f"{path} cannot be read: {reason.splitlines()[0]}"
     return DataError(wrong, command("ls", "-ld" if os.path.isdir(path) else "-l", path))
+
+
+@contextmanager
+def damage_as_error(path: Path, kind: str) -> Iterator[None]:
+    """Convert whatever a library raises for a damaged file of a dataset to a DataError."""
+    try:
+        yield
+    except (DatmError, MemoryError):
+        raise
+    except OSError as problem:
+        raise cannot_read(path, problem) from None
+    except Exception as problem:  # readers raise almost anything for damaged bytes
+        reason = (str(problem) or type(problem).__name__).splitlines()[0]
+        raise DataError(
+            f"{path} is no {kind}, or damaged: {reason}", command("ls", "-l", path)
+        ) from None
 
 
 @contextmanager

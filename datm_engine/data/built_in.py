@@ -157,7 +157,7 @@ def _digits() -> FullSet:
 def _unavailable(name: str, data_dir: Path, problem: Exception) -> DataError:
     if isinstance(problem, OSError) and problem.errno in _DISK_ERRORS:
         return DataError(
-            f"{name} cannot be stored in {data_dir}: {problem.strerror}; --data-dir names another",
+            f"{name} cannot be stored in the data folder {data_dir}: {problem.strerror}",
             remedy(problem, data_dir, "data_dir"),
         )
     known = BUILT_IN[name]

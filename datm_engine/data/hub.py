@@ -58,7 +58,7 @@ class HubDataset(DatasetSource):
         if not self._owner_and_name:
             example = Setting("dataset", f"{PREFIX}ylecun/mnist")
             raise DataError(f"{name} names no dataset of the Hub", example)
-        package = require("datasets", extra="hub", purpose=f"--dataset {name}")
+        package = require("datasets", extra="hub", purpose=f"the dataset {name}")
         cache = str((self.data_dir / "huggingface").resolve())
         try:
             return package.load_dataset(
@@ -93,7 +93,7 @@ class HubDataset(DatasetSource):
         image, label, note = image_rows.find_columns(split.column_names, types, source, self._fix)
 
         def encoded() -> Iterator[bytes]:
-            package = require("datasets", extra="hub", purpose=f"--dataset {self.name}")
+            package = require("datasets", extra="hub", purpose=f"the dataset {self.name}")
             # Encoded bytes: decoding is the same for all sources.
             undecoded = package.Image(decode=False)
             plain = split.cast_column(image, undecoded) if types[image] == "Image" else split

@@ -163,7 +163,7 @@ class Unknown(Preprocessing):
 
     def apply(self, images: Tensor) -> Tensor:
         raise DataError(
-            "how these images were preprocessed is not known: they were imported without --dataset",
+            "how these images were preprocessed is not known: they were imported without a dataset",
             command("datm", "import", "--help"),
         )
 

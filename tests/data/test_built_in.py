@@ -173,9 +173,9 @@ def test_files_cut_short_are_said_to_be_unreadable(
 def test_a_data_dir_that_cannot_be_written_is_named(load: Load, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for data_dir in (tmp_path / "file", tmp_path / "file" / "data"):
-        with pytest.raises(DataError, match=f"cannot be stored in {data_dir}") as error:
+        wrong = f"cannot be stored in the data folder {data_dir}"
+        with pytest.raises(DataError, match=wrong):
             load("cifar10", data_dir=data_dir)
-        assert "--data-dir names another" in error.value.message
 
 
 def test_a_full_disk_is_not_taken_for_a_missing_network(

@@ -50,7 +50,7 @@ def test_without_its_package_it_is_reported(
     load: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(DatmError, match="--dataset hf:a/b takes a package") as result:
+    with pytest.raises(DatmError, match="the dataset hf:a/b takes a package") as result:
         load("hf:a/b")
     assert fix_text(result.value.fix) == "pip install 'datm[hub]'"
     with pytest.raises(DataError, match="names no dataset"):

@@ -13,8 +13,9 @@ import pytest
 from scipy.io import savemat
 
 from datm_engine.data import datasets
-from datm_engine.data.readers import array_files, mat_process
+from datm_engine.data.readers import mat_process
 from datm_engine.errors import DataError, FileError
+from datm_engine.files import damage_as_error
 from datm_engine.settings.image_size import Shape
 
 from .conftest import count, notes, npz, peek
@@ -116,7 +117,7 @@ def test_what_ends_scipys_process_from_outside_is_no_damage(
     path = tmp_path / "a.mat"
     savemat(path, {"X": np.zeros(3)})
     monkeypatch.setattr(mat_process, "_CHILD", child)
-    with pytest.raises(error, match=message), array_files.damage_as_error(path, "file"):
+    with pytest.raises(error, match=message), damage_as_error(path, "file"):
         mat_process.read(path, ["X"])
 
 
@@ -133,7 +134,7 @@ def test_a_full_folder_for_temporary_files_is_named(
 
 
 def test_running_out_of_memory_is_no_damage(tmp_path: Path) -> None:
-    with pytest.raises(MemoryError), array_files.damage_as_error(tmp_path, "file"):
+    with pytest.raises(MemoryError), damage_as_error(tmp_path, "file"):
         raise MemoryError
 
 

@@ -20,11 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from datm_engine.data.decoding import image_file as image_files
-from datm_engine.data.decoding.decoding_report import (
-    damaged_error,
-    notes_of,
-    unsupported_error,
-)
+from datm_engine.data.decoding.decoding_report import damaged_error, notes_of, unsupported_error
 from datm_engine.data.decoding.image_file import (
     DamagedImageError,
     ImageProperties,

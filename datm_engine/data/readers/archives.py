@@ -157,7 +157,7 @@ def _check_room(path: Path, size: int, target: Path) -> None:
     if size > free:
         raise DataError(
             f"{path} needs {byte_size(size)} unpacked, and {byte_size(free)} are free in "
-            f"{target.parent}; --data-dir names another",
+            f"{target.parent}, below the data folder",
             command("df", "-h", target.parent),
         )
 

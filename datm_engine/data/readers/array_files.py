@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,8 +24,7 @@ from datm_engine.data.decoding.image_file import bits_of
 from datm_engine.data.image_sets import FullSet, ImageSet, PartName, TrainingLabels, part_of
 from datm_engine.data.readers import labels
 from datm_engine.data.readers.reader import DatasetReader, LoadOptions
-from datm_engine.errors import DataError, DatmError
-from datm_engine.files import cannot_read
+from datm_engine.errors import DataError
 from datm_engine.formatting import some_of
 from datm_engine.hints import command
 from datm_engine.runs.events import Emit, Noted
@@ -263,19 +261,3 @@ def _as_bytes(
         for part, pixels in parts.items()
     }
     return scaled, (f"{name}: {how}",) if how else ()
-
-
-@contextmanager
-def damage_as_error(path: Path, kind: str) -> Iterator[None]:
-    """Convert whatever a library raises for a damaged file to a DataError."""
-    try:
-        yield
-    except (DatmError, MemoryError):
-        raise
-    except OSError as problem:
-        raise cannot_read(path, problem) from None
-    except Exception as problem:  # readers raise almost anything for damaged bytes
-        reason = (str(problem) or type(problem).__name__).splitlines()[0]
-        raise DataError(
-            f"{path} is no {kind}, or damaged: {reason}", command("ls", "-l", path)
-        ) from None

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from datm_engine.data.image_sets import FullSet, TrainingLabels, from_torchvision
-from datm_engine.data.readers.array_files import damage_as_error
 from datm_engine.data.readers.reader import DatasetReader, LoadOptions
 from datm_engine.errors import DataError
+from datm_engine.files import damage_as_error
 from datm_engine.hints import command
 from datm_engine.runs.events import Emit
 from datm_engine.settings.image_size import Shape

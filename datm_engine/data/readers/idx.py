@@ -15,14 +15,9 @@ from typing import BinaryIO
 import numpy as np
 
 from datm_engine.data.image_sets import PartName, part_of
-from datm_engine.data.readers.array_files import (
-    Array,
-    ArrayReader,
-    Arrays,
-    Contents,
-    damage_as_error,
-)
+from datm_engine.data.readers.array_files import Array, ArrayReader, Arrays, Contents
 from datm_engine.errors import DataError, Setting
+from datm_engine.files import damage_as_error
 from datm_engine.hints import command
 
 _NAME = re.compile(

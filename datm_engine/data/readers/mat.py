@@ -21,11 +21,11 @@ from datm_engine.data.readers.array_files import (
     ArrayReader,
     Arrays,
     Contents,
-    damage_as_error,
     is_image,
     paired,
 )
 from datm_engine.errors import DataError
+from datm_engine.files import damage_as_error
 from datm_engine.hints import command
 
 _KIND = ".mat file of arrays"

@@ -13,13 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.lib import format as npy
 
-from datm_engine.data.readers.array_files import (
-    Array,
-    ArrayReader,
-    Contents,
-    damage_as_error,
-    paired,
-)
+from datm_engine.data.readers.array_files import Array, ArrayReader, Contents, paired
+from datm_engine.files import damage_as_error
 from datm_engine.hints import command
 
 _KIND = ".npz file of arrays"
