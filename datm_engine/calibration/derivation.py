@@ -6,13 +6,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from datm_engine.calibration.measurement import measure_learning_curves
-from datm_engine.compute.out_of_memory import OutOfMemory
 from datm_engine.distillation.initialization import initial_set
 from datm_engine.distillation.iteration import Distillation
 from datm_engine.distillation.loop import first_checkpoint
@@ -153,15 +153,10 @@ def _fit(
     for halvings, syn_lr in enumerate(syn_lrs):
         rate = runtime.place(torch.tensor(syn_lr, dtype=torch.float64))
         distillation.learned = replace(distillation.learned, syn_lr=rate)
-        measures: list[dict[str, float]] = []
-        while len(measures) < SEGMENTS:
-            try:
-                measures.append(_measured(distillation, len(measures)))
-                ran_out = False
-            except OutOfMemory:
-                ran_out = True  # the tensors of the attempt are freed on leaving this block
-            if ran_out:
-                distillation.make_room(emit=emit)
+        measures = [
+            distillation.with_room(partial(_measured, distillation, number), emit=emit)
+            for number in range(SEGMENTS)
+        ]
         means = {name: sum(each[name] for each in measures) / SEGMENTS for name in measures[0]}
         steps = {name: means[name] for name in vars(distillation.learned)}
         largest = max(each["loss"] for each in measures)

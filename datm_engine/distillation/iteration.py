@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 from torch import Tensor
 
+from datm_engine.compute.out_of_memory import OutOfMemory
 from datm_engine.compute.runtime import Runtime
 from datm_engine.distillation.batches import student_steps
 from datm_engine.distillation.learned import Learned, Optimizer
@@ -20,6 +23,8 @@ from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.checkpoint import Checkpoint
 from datm_engine.runs.events import Emit, Matched, SkipReason
 from datm_engine.settings.config import Config
+
+Result = TypeVar("Result")
 
 
 class Distillation:
@@ -68,9 +73,15 @@ class Distillation:
         """Fit the student steps into memory. Raises DatmError where that is not possible."""
         self.plan.prepare(self.learned, emit=emit)
 
-    def make_room(self, *, emit: Emit) -> None:
-        """After OutOfMemory: use less of it. Raises DatmError where that is not possible."""
-        self.plan.make_room(self.learned, emit=emit)
+    def with_room(self, attempt: Callable[[], Result], *, emit: Emit) -> Result:
+        """Return `attempt()`, which is repeated with less memory in use as long as memory runs out.
+        Raises DatmError where no less can be used."""
+        while True:
+            try:
+                return attempt()
+            except OutOfMemory:
+                pass  # the tensors of the attempt are freed on leaving this block
+            self.plan.make_room(self.learned, emit=emit)
 
     def iterate(self) -> Matched:
         """One iteration: match one segment of one expert, and take one step or none. Raises

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import torch
 
-from datm_engine.compute.out_of_memory import OutOfMemory
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import PreparedData
 from datm_engine.distillation.artifacts import ArtifactWriter
@@ -105,14 +104,7 @@ def _iterate(
                 writer.save()
                 raise _no_step_error(distillation, writer.run)
             return
-        try:
-            matched = distillation.iterate()
-        except OutOfMemory:
-            matched = None  # the tensors of the attempt are freed on leaving this block
-        if matched is None:
-            distillation.make_room(emit=emit)
-            continue
-        emit(matched)
+        emit(distillation.with_room(distillation.iterate, emit=emit))
         writer.sample()
         if time.monotonic() - previewed >= PREVIEW_SECONDS:
             writer.preview()

@@ -105,7 +105,7 @@ class MemoryPlan:
         self.kept = min(len(steps), self._most_kept, runtime.memory // max(1, size))
         text = (
             f"graphs of {self.kept} of {len(steps)} student steps are kept, "
-            f"{size / 1e6:,.1f} MB each, within {runtime.memory / 1e9:,.1f} GB (--memory)"
+            f"{size / 1e6:,.1f} MB each, within {runtime.memory / 1e9:,.1f} GB"
         )
         emit(Noted(text=text))
 
