@@ -75,7 +75,8 @@ def build_flat(
     seed: int,
     runtime: Runtime,
 ) -> FlatNetwork:
-    """The same as a function of flat weights, on the device. shape: channels, height, width."""
+    """A network of `build` on the device, as a function of flat weights. shape: channels, height,
+    width."""
     channels, height, width = shape
     options = settings.model_dump(exclude={"architecture"})  # the ConvNets' width and depth; norm
     module = build(
