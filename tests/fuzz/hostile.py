@@ -38,7 +38,7 @@ def assert_clean(text: str) -> None:
 def hostile(event: Event, text: str = HOSTILE) -> Event:
     """The event with every string in it replaced."""
     kept = {"path", "draw"} | ({"run"} if isinstance(event, events.TrialBegan) else set())
-    texts = {name for name, value in vars(event).items() if isinstance(value, str)}
+    texts = {name for name, value in vars(event).items() if type(value) is str}
     return event.model_copy(update=dict.fromkeys(texts - kept, text))
 
 
