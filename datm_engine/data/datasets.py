@@ -55,7 +55,7 @@ class RealData:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Channels, height, width."""
+        """Return channels, height and width."""
         channels, height, width = self.train.images.shape[1:]
         return channels, height, width
 

@@ -21,7 +21,7 @@ from datm_engine.settings.image_size import Shape
 
 @dataclass(frozen=True)
 class Description:
-    """`name`: of a built-in dataset, or an absolute path, which holds from any folder."""
+    """What settings are chosen by. `name`: of a built-in dataset, or an absolute path."""
 
     name: str
     shape: Shape
@@ -32,25 +32,27 @@ class Description:
         return self.name in datasets.NAMES
 
     def training_images(self, settings: DatasetConfig) -> int | None:
-        """How many images these settings leave to train on; None for a dataset of the Hub."""
+        """Return how many images these settings leave to train on, or None for the Hub."""
         known = datasets.training_labels(self.name, data_dir=self.data_dir)
         return None if known is None else max(1, int(remaining(known, settings).sum()))
 
     def has_validation(self) -> bool | None:
-        """Whether it has a validation part; None for a dataset of the Hub."""
+        """Return whether it has a validation part, or None for the Hub."""
         known = datasets.training_labels(self.name, data_dir=self.data_dir)
         return None if known is None else "validation" in known.parts
 
 
 def describe(dataset: str, data_dir: Path) -> Description:
-    """A dataset's description. Archives are unpacked. Raises ConfigError for a wrong name, and
-    DataError for files that are none."""
+    """Describe a dataset. Archives are unpacked.
+
+    Raises ConfigError for a wrong name, DataError for files that are no dataset.
+    """
     name = full_name(dataset)
     return Description(name, datasets.peek(name, data_dir=data_dir), data_dir)
 
 
 def full_name(dataset: str) -> str:
-    """A built-in dataset's name as it is, a path made absolute. Raises ConfigError if empty."""
+    """Make a path absolute; keep other names. Raises ConfigError if empty."""
     if not dataset.strip():
         raise ConfigError("the dataset's name is empty", HELP)
     if dataset in datasets.NAMES or not os.path.exists(dataset):
@@ -59,9 +61,9 @@ def full_name(dataset: str) -> str:
 
 
 def remaining(known: TrainingLabels, settings: DatasetConfig) -> Tensor:
-    """Count the training images of each class that the settings leave, int64 [classes].
+    """Count the training images of each class that `datasets.load` leaves, int64 [classes].
 
-    It is what `datasets.load` leaves for training, apart from images that are damaged.
+    Damaged images are counted too.
     """
     used, _, _ = splitting.split(known.labels, settings, known.parts)
     return known.labels[used].bincount(minlength=len(known.class_names))

@@ -89,7 +89,7 @@ def damaged_error(names: Sequence[Path], damaged: Mapping[int, Exception]) -> Da
 
 
 def unsupported_error(names: Sequence[Path], unsupported: Mapping[int, Exception]) -> DataError:
-    """Of intact images, which no hint removes, and which are not skipped as damaged ones are."""
+    """Return the error that names intact images that cannot be used; they are not skipped."""
     what = f"{plural(len(unsupported), 'image')} of a kind that is not supported, though intact"
     first = names[min(unsupported)]
     result = first if os.path.lexists(first) else first.parent  # a row of a table is no file

@@ -85,12 +85,13 @@ def _class_folders(base: Path, around: tuple[Path, ...], notes: tuple[str, ...])
         by_class = {part: {name: by_name[name][part] for name in by_name} for part in named}
         notes += (f"{base} has the parts inside of its class folders: {', '.join(named)}",)
         return FolderLayout(base, named, (), (*around, base), notes, by_class)
-    which = f"{parted[0]} and {len(parted) - 1} more" if len(parted) > 1 else f"{parted[0]}"
-    notes += (f"class folders with part folders inside are read as one part: {which}",)
+    more = f" and {len(parted) - 1} more" if len(parted) > 1 else ""
+    notes += (f"class folders with part folders inside are read as one part: {parted[0]}{more}",)
     return FolderLayout(base, {"train": base}, around=around, notes=notes)
 
 
 def incomplete(root: Path) -> DataError:
+    """Return the error for a folder without a training part."""
     others = [f"{path.name}/" for path in _parts(root).values()]
     only = f", only {' and '.join(others)}" if others else ""
     return DataError(
@@ -101,6 +102,7 @@ def incomplete(root: Path) -> DataError:
 
 
 def _parts(base: Path) -> dict[PartName, Path]:
+    """Return the folder of each part. Raises DataError for two folders of one part."""
     grouped = by_part((path.name, path) for path in folders_in(base))
     for part, folders in grouped.items():
         if len(folders) > 1:
