@@ -39,10 +39,12 @@ FORMAT = 1  # raised when experts of the same settings would come out different
 
 
 def expert_facts(config: Config, data: PreparedData, precision: str) -> dict[str, Any]:
-    """All that determines experts, for their fingerprint. precision: the run's. Not how many there
-    are: expert k is drawn from (seed, k), so that a set can grow."""
+    """All that determines experts, for their fingerprint. precision: the run's.
+
+    The number of experts is not part of it: expert k is drawn from (seed, k), so a set can grow.
+    """
     settings = config.experts
-    facts = {
+    return {
         "format": FORMAT,
         "dataset": data.name,
         "content": data.fingerprint,
@@ -50,17 +52,10 @@ def expert_facts(config: Config, data: PreparedData, precision: str) -> dict[str
         "zca_regularization": config.dataset.zca_regularization,
         "augmentation": list(config.dataset.augmentation),
         "network": config.network.model_dump(),
-        "experts": settings.model_dump(
-            exclude={"count", "epochs", "precision", "snapshots", "imported", "order"}
-        ),
+        "experts": settings.model_dump(exclude={"count", "epochs", "precision", "imported"}),
         "epochs": config.snapshot_epochs,
-    }
-    arithmetic = {
         "precision": expert_precision(settings, precision),
-        "snapshots": settings.snapshots,
     }
-    facts |= {key: value for key, value in arithmetic.items() if value != "float32"}
-    return facts if settings.order == "random" else facts | {"order": settings.order}
 
 
 def expert_precision(settings: ExpertsConfig, precision: str) -> str:

@@ -95,7 +95,7 @@ def test_a_set_without_its_dataset_says_that_its_space_is_unknown(tmp_path: Path
     found = made.load(tmp_path / "set.safetensors")
     assert found.preprocessing.kind == "unknown"
     for use in (found.pictures, lambda: found.preprocess(torch.zeros(1, 3, 8, 8))):
-        with pytest.raises(DataError, match="without --dataset"):
+        with pytest.raises(DataError, match="without a dataset"):
             use()
 
 
