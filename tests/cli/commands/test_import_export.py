@@ -152,7 +152,7 @@ def test_without_its_dataset_a_set_can_only_be_exported(datm: Datm, theirs: list
         ["inspect", "set.safetensors", "--no-tui"],
         ["export", "set.safetensors", "--format", "images", "--to", "png"],
     ):
-        assert_two_lines(datm(*words), 1, "without --dataset", "datm import --help")
+        assert_two_lines(datm(*words), 1, "without a dataset", "datm import --help")
 
 
 def test_experts_of_a_buffer_are_distilled_from(
