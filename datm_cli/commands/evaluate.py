@@ -137,7 +137,7 @@ def _read_target(target: str, runs_dir: Path) -> EvaluationTarget:
     if isinstance(run, Path):
         synthetic = SyntheticSet.load(run)
         if not synthetic.config:
-            wrong = f"{target} was imported without --dataset, and states no settings to test it by"
+            wrong = f"{target} was imported without a dataset, and has no settings to test it by"
             raise FileError(wrong, command("datm", "import", "--help"))
         return EvaluationTarget(build(synthetic.config, target), {"distilled": synthetic}, run)
     manifest = run.manifest()
