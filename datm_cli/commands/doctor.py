@@ -166,9 +166,8 @@ def _print(machine: Machine, cost: Cost | None) -> None:
     if cost.training_images_assumed:
         images += f" (of {_ASSUMED:,}, which is a guess)"
     console.print(f"\n{printable(cost.settings)}, {images}, all anew:")
-    table = plain_table()
-    for column in ("stage", "time, without compiling", "memory", "disk"):
-        table.add_column(column, justify="left" if column == "stage" else "right")
+    figures = ("time, without compiling", "memory", "disk")
+    table = plain_table("stage", *figures, right=figures)
     for stage in cost.stages:
         disk = byte_size(stage.disk) if stage.disk else ""
         table.add_row(stage.stage, duration(stage.seconds), byte_size(stage.memory), disk)

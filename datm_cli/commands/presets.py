@@ -25,9 +25,7 @@ def list_presets(context: typer.Context, as_json: options.AsJson = False) -> Non
     if as_json:
         output.print_json({"presets": [each.as_json() for each in headings]})
         return
-    table = plain_table()
-    for column in ("preset", "accuracy", "about"):
-        table.add_column(column, no_wrap=column == "preset", overflow="fold")
+    table = plain_table("preset", "accuracy", "about", unbroken=["preset"])
     for each in headings:  # without details in brackets and further sentences
         table.add_row(each.name, each.accuracy.partition(" (")[0], each.about.partition(". ")[0])
     output.results().print(table)

@@ -134,11 +134,8 @@ def markdown_table(headings: Sequence[str], body: Sequence[Sequence[str]]) -> st
 
 def terminal_table(study: StudyResult) -> Table:
     """A published accuracy stands below ours."""
-    table = plain_table()
     headings = header(study)
-    for column, name in enumerate(headings):
-        is_number = column >= len(headings) - len(study.plan.ipcs)
-        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
+    table = plain_table(*headings, right=headings[-len(study.plan.ipcs) :])
     for names, cells in rows(study):
         texts = [*map(printable, names), *(cell.text(space="\n") for cell in cells)]
         table.add_row(*map(Text, texts))

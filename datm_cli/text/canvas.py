@@ -37,7 +37,7 @@ class Frame:
 
     def around(self, rows: Sequence[Sequence[Segment]], width: int) -> Iterator[Segment]:
         """Yield the framed plot, at most `width` columns wide. A row holds a segment a column."""
-        corner, side, floor, edge = "+|-|" if self.ascii_only else "└│─┊"
+        corner, side, floor, edge, span_floor = "+|-|=" if self.ascii_only else "└│─┊━"
         gutter = max(len(self.low), len(self.high))
         edges = self.span[:2] if self.span else ()
         if self.title:
@@ -53,20 +53,13 @@ class Frame:
                 yield Segment(edge, _PLAIN) if is_edge else cell
             yield Segment.line()
         columns = len(rows[0])
-        yield Segment(f"{'':>{gutter}} {corner}", _PLAIN)
-        yield from self._floor(floor * columns)
+        first, last = (edges[0], edges[1] + 1) if edges else (columns, columns)
+        yield Segment(f"{'':>{gutter}} {corner}{floor * first}", _PLAIN)
+        yield Segment(span_floor * (last - first), _BOLD)
+        yield Segment(floor * (columns - last), _PLAIN)
         yield Segment.line()
         yield Segment(" " * (gutter + 2) + self._axis(columns)[:columns], _PLAIN)
         yield Segment.line()
-
-    def _floor(self, line: str) -> Iterator[Segment]:
-        if self.span is None:
-            yield Segment(line, _PLAIN)
-            return
-        first, last, _ = self.span
-        yield Segment(line[:first], _PLAIN)
-        yield Segment(("=" if self.ascii_only else "━") * (last + 1 - first), _BOLD)
-        yield Segment(line[last + 1 :], _PLAIN)
 
     def _axis(self, columns: int) -> str:
         """The range of the axis, with the name of the span below it where there is room."""
@@ -106,7 +99,10 @@ class Canvas:
         mean = np.bincount(dot_column, weights=scaled, minlength=self.wide)[used] / count[used]
         line = np.interp(np.arange(used[0], used[-1] + 1), used, mean)
         if smooth and len(x) > self.wide:
-            line = _smoothed(line, max(1, self.wide // 16) | 1)  # an odd window is centred
+            # The moving mean; at both ends, of the part of the window that exists.
+            window = np.ones(max(1, self.wide // 16) | 1)  # an odd window is centred
+            counts = np.convolve(np.ones_like(line), window, mode="same")
+            line = np.convolve(line, window, mode="same") / counts
         here = self._dot_row(line)
         before = np.concatenate([here[:1], here[:-1]])
         # Steep parts fill the column up to the dot before, so that the line has no gaps.
@@ -155,11 +151,3 @@ def _braille(dots: NDArray[np.bool_]) -> NDArray[np.intp]:
     tall, wide = dots.shape
     cells = dots.reshape(tall // 4, 4, wide // 2, 2)
     return np.einsum("rdce,de->rc", cells, _BRAILLE_BITS)
-
-
-def _smoothed(line: Floats, window: int) -> Floats:
-    """The moving mean; at both ends, of the part of the window that exists."""
-    ones = np.ones(window)
-    totals = np.convolve(line, ones, mode="same")
-    smoothed: Floats = totals / np.convolve(np.ones_like(line), ones, mode="same")
-    return smoothed

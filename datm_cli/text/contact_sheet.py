@@ -39,10 +39,6 @@ class Row:
     captions: Sequence[str] = ()
     doubtful: frozenset[int] = frozenset()
 
-    @property
-    def title(self) -> str:
-        return printable(self.name)
-
 
 def check_kind(path: Path) -> str:
     """The format that the file's name asks for. Raises ConfigError for none we write."""
@@ -81,64 +77,42 @@ def draw(
 ) -> Image.Image:
     """The sheet, its pictures enlarged by the same whole factor, without smoothing."""
     most = max((len(row.indices) for row in rows), default=0)
-    captioned = any(row.captions for row in rows)
     factor = _factor(pictures, most, len(rows), longest)
     height, width = (factor * side for side in pictures.shape[1:3])
-    font = _font(max(10, min(20, height // 4)))
-    small = _font(max(9, min(14, width // 8)))
-    margin = max((_width(font, row.title) for row in rows), default=0) + 2 * GAP
-    below = _height(small) + 1 if captioned else 0
-    across, down = width + GAP, height + below + GAP
-    size = (margin + most * across, GAP + len(rows) * down)
-    sheet = Image.new("RGB", (max(1, size[0]), max(1, size[1])), PAPER)
+    font = ImageFont.load_default(max(10, min(20, height // 4)))
+    small = ImageFont.load_default(max(9, min(14, width // 8)))
+    titles = [printable(row.name) for row in rows]
+    margin = max((round(font.getlength(title)) for title in titles), default=0) + 2 * GAP
+    captioned = any(row.captions for row in rows)
+    caption_height = round(small.getbbox("Ág")[3]) + 1 if captioned else 0
+    across, down = width + GAP, height + caption_height + GAP
+    size = (max(1, margin + most * across), GAP + len(rows) * down)
+    sheet = Image.new("RGB", size, PAPER)
     pen = ImageDraw.Draw(sheet)
-    for line, row in enumerate(rows):
+    for line, (row, title) in enumerate(zip(rows, titles, strict=True)):
         top = GAP + line * down
-        pen.text((margin - GAP, top + height // 2), row.title, INK, font, anchor="rm")
-        for place, index in enumerate(row.indices):
-            left = margin + place * across
+        pen.text((margin - GAP, top + height // 2), title, INK, font, anchor="rm")
+        for column, index in enumerate(row.indices):
+            left = margin + column * across
             picture = pictures[index].repeat(factor, axis=0).repeat(factor, axis=1)
-            sheet.paste(_image(picture), (left, top))
+            # Grey pictures [height, width, 1] → [height, width, 3]
+            colours = np.broadcast_to(picture, (*picture.shape[:2], 3))
+            sheet.paste(Image.fromarray(np.ascontiguousarray(colours)), (left, top))
             if row.captions:
-                colour = DOUBT if place in row.doubtful else INK
-                text = _fitted(small, printable(row.captions[place]), width)
-                pen.text((left + width // 2, top + height), text, colour, small, anchor="ma")
+                colour = DOUBT if column in row.doubtful else INK
+                text = caption = printable(row.captions[column])
+                while text and small.getlength(caption) > width:
+                    text = text[:-1]
+                    caption = text + "…"
+                pen.text((left + width // 2, top + height), caption, colour, small, anchor="ma")
     return sheet
 
 
 def _factor(pictures: NDArray[np.uint8], most: int, rows: int, longest: int) -> int:
+    """The largest factor with which the sheet has neither too many pixels nor too long a side."""
     height, width = pictures.shape[1:3]
-    factor = max(1, -(-WANTED_SIDE // max(height, width)))
-    while factor > 1:
+    for factor in range(-(-WANTED_SIDE // max(height, width)), 1, -1):
         tall, wide = rows * (factor * height + GAP), most * (factor * width + GAP)
         if tall * wide <= MOST_PIXELS and max(tall, wide) <= longest - 500:  # 500: the names
-            break
-        factor -= 1
-    return factor
-
-
-def _image(picture: NDArray[np.uint8]) -> Image.Image:
-    if picture.shape[-1] == 1:
-        picture = picture.repeat(3, axis=-1)
-    return Image.fromarray(np.ascontiguousarray(picture))
-
-
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
-
-
-def _width(font: ImageFont.FreeTypeFont | ImageFont.ImageFont, text: str) -> int:
-    return round(font.getlength(text))
-
-
-def _height(font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> int:
-    return round(font.getbbox("Ág")[3])
-
-
-def _fitted(font: ImageFont.FreeTypeFont | ImageFont.ImageFont, text: str, width: int) -> str:
-    """`text`, or as much of its beginning as fits."""
-    if _width(font, text) <= width:
-        return text
-    while text and _width(font, text + "…") > width:
-        text = text[:-1]
-    return text + "…"
+            return factor
+    return 1

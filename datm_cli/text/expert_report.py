@@ -166,9 +166,7 @@ class ExpertReport:
         yield ""
         yield Text(self.words)
         yield ""
-        table = plain_table()
-        for heading in self.headings:
-            table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+        table = plain_table(*self.headings, right=self.headings[:-1], unbroken=self.headings)
         for row in self.rows:
             table.add_row(*row, style="bold" if row[-1] else "")
         yield table

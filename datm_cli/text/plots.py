@@ -82,22 +82,17 @@ class Curve(_FullWidth):
         line, values = canvas.draw(x, y, self.smooth)
 
         mark, dash = ("o", "-") if options.ascii_only else (MARK, "┄")
-        marked = {(canvas.row(value), canvas.column(at)) for at, value in self.marks}
         level_names = _level_names(self.levels, canvas, line | values)
-        line_style, range_style = Style(color=self.colour), Style(color=RAW)
         accent = Style(color=ACCENT)
         rows = [[Segment(" ", _PLAIN)] * canvas.columns for _ in range(self.height)]
         for row, name in level_names.items():
             # The name stands at the right end of its dotted line.
             rows[row] = [Segment(char, accent) for char in f" {name} ".rjust(canvas.columns, dash)]
-        for row, column in np.argwhere(line | values).tolist():
-            # A cell has one colour: where the line crosses a cell, it hides the range.
-            crossed = line[row, column] > 0
-            dots = line[row, column] if crossed else values[row, column]
-            glyph = ("*" if crossed else ":") if options.ascii_only else _dotted(dots)
-            rows[row][column] = Segment(glyph, line_style if crossed else range_style)
-        for row, column in marked:
-            rows[row][column] = Segment(mark, accent)
+        # A cell has one colour: where the line crosses a cell, it hides the range.
+        _fill(rows, values, Style(color=RAW), ":" if options.ascii_only else "")
+        _fill(rows, line, Style(color=self.colour), "*" if options.ascii_only else "")
+        for at, value in self.marks:
+            rows[canvas.row(value)][canvas.column(at)] = Segment(mark, accent)
         yield from frame.around(rows, options.max_width)
 
 
@@ -125,16 +120,14 @@ class Curves(_FullWidth):
         frame, canvas = _layout(self, every[:, 1].tolist(), ends, options)
         rows = [[Segment(" ", _PLAIN)] * canvas.columns for _ in range(self.height)]
         lines = []
-        for number_of_line, (letter, points) in enumerate(series):
+        for index, (letter, points) in enumerate(series):
             if not points:
                 continue
             x, y = np.array(points).T
-            style = Style(color=SEVERAL[number_of_line % len(SEVERAL)])
+            style = Style(color=SEVERAL[index % len(SEVERAL)])
             line = canvas.draw(x, y, smooth=True)[0]
             lines.append((letter, style, line))
-            for row, column in np.argwhere(line).tolist():
-                glyph = "*" if options.ascii_only else _dotted(line[row, column])
-                rows[row][column] = Segment(glyph, style)
+            _fill(rows, line, style, "*" if options.ascii_only else "")
         # The letters come last, so that no line covers them; each line starts them elsewhere.
         for drawn, (letter, style, line) in enumerate(lines):
             used = np.flatnonzero(line.any(axis=0))
@@ -229,6 +222,8 @@ def _layout(
     return Frame(title, *labels, options.ascii_only, span), canvas
 
 
-def _dotted(offset: int) -> str:
-    """The braille character with the dots of `offset`."""
-    return chr(0x2800 + int(offset))
+def _fill(rows: list[list[Segment]], dots: NDArray[np.intp], style: Style, glyph: str) -> None:
+    """Set the cells that have `dots`, [rows, columns], to `glyph`, or to the braille character with
+    these dots if it is empty."""
+    for row, column in np.argwhere(dots).tolist():
+        rows[row][column] = Segment(glyph or chr(0x2800 + int(dots[row, column])), style)

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from types import TracebackType
+from contextlib import AbstractContextManager, suppress
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
-    TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
 from rich.table import Column
 
-from datm_cli.text.sentences import Activity, activity, iteration_summary, sentence
+from datm_cli.text.sentences import activity, iteration_summary, sentence
 from datm_engine.formatting import duration
 from datm_engine.runs.events import Event, Matched, SkipReason
 from datm_engine.runs.state import is_log_event
@@ -26,11 +24,8 @@ from datm_engine.runs.state import is_log_event
 LINE_SECONDS = 30.0  # between lines of progress
 
 
-class Nothing:
+class Nothing(AbstractContextManager["Nothing"]):
     """Shows nothing, for --quiet and --json."""
-
-    def __enter__(self) -> Nothing:
-        return self
 
     def __exit__(self, *failure: object) -> None:
         pass
@@ -39,7 +34,7 @@ class Nothing:
         pass
 
 
-class Lines:
+class Lines(AbstractContextManager["Lines"]):
     """Prints a line for each log event, and one of progress every 30 s. No carriage returns."""
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
@@ -48,30 +43,25 @@ class Lines:
         self._first: dict[str, tuple[float, int]] = {}  # task → when it was first seen, units done
         self._skip_reasons: set[SkipReason] = set()
 
-    def __enter__(self) -> Lines:
-        return self
-
     def __exit__(self, *failure: object) -> None:
         pass
 
     def read(self, event: Event) -> None:
         now, task = self._clock(), activity(event)
         text = sentence(event) if is_log_event(event, self._skip_reasons) else None
-        left = self._time_left(task, now) if task else ""  # each call counts, printed or not
-        if task and not text and task.done < task.total and now - self._printed >= LINE_SECONDS:
-            text = f"{task.what} {task.done:,}/{task.total:,}{left}"
-            text += f": {iteration_summary(event)}" if isinstance(event, Matched) else ""
+        if task:
+            began, first = self._first.setdefault(task.what, (now, task.done))
+            if not text and task.done < task.total and now - self._printed >= LINE_SECONDS:
+                text = f"{task.what} {task.done:,}/{task.total:,}"
+                if task.done > first:
+                    left = (now - began) / (task.done - first) * (task.total - task.done)
+                    text += f", {duration(left)} left"
+                text += f": {iteration_summary(event)}" if isinstance(event, Matched) else ""
         if text:
             self._printed = now
             minutes, seconds = divmod(int(now - self._began), 60)
             clock = f"[{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}]"
             self._console.print(f"{clock} {text}", soft_wrap=True, markup=False)
-
-    def _time_left(self, task: Activity, now: float) -> str:
-        began, first = self._first.setdefault(task.what, (now, task.done))
-        if task.done <= first:
-            return ""
-        return f", {duration((now - began) / (task.done - first) * (task.total - task.done))} left"
 
 
 class Bars:
@@ -87,20 +77,13 @@ class Bars:
             TextColumn("{task.fields[remark]}"),  # the column that wraps on a narrow terminal
             console=console,
         )
-        self._task: TaskID | None = None
-        self._what = ""
         self._skip_reasons: set[SkipReason] = set()
 
     def __enter__(self) -> Bars:
         self._progress.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        failure: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *failure: object) -> None:
         with suppress(OSError):  # the terminal was closed
             self._progress.stop()
 
@@ -110,13 +93,14 @@ class Bars:
         task = activity(event)
         if task is None:
             return
-        if self._task is None or task.what != self._what:
-            if self._task is not None:
-                self._progress.remove_task(self._task)
-            self._task = self._progress.add_task(task.what, total=task.total, remark="")
-            self._what = task.what
+        shown = self._progress.tasks  # one, or none before the first task
+        if not shown or task.what != shown[0].description:
+            for other in shown:
+                self._progress.remove_task(other.id)
+            self._progress.add_task(task.what, total=task.total, remark="")
         remark = iteration_summary(event) if isinstance(event, Matched) else ""
-        self._progress.update(self._task, completed=task.done, total=task.total, remark=remark)
+        current = self._progress.task_ids[0]
+        self._progress.update(current, completed=task.done, total=task.total, remark=remark)
 
 
 def reader(console: Console, *, silent: bool) -> Nothing | Lines | Bars:

@@ -49,7 +49,7 @@ class ComparisonTable:
             part = slice(first, first + fit)
             if first:
                 yield ""
-            table = plain_table("" if first else self.title)
+            table = plain_table(title=None if first else self.title)
             table.add_column("", no_wrap=True)
             for run in self.runs[part]:
                 table.add_column(run, overflow="fold", min_width=min(COLUMN_WIDTH, run.cell_len))
@@ -160,9 +160,7 @@ def letter(number: int) -> str:
 
 
 def _runs_table(runs: Sequence[RunSummary], headings: Sequence[Text]) -> Table:
-    table = plain_table()
-    for name in ("run", "dataset", "ipc", "accuracy %"):
-        table.add_column(name, justify="right" if name == "ipc" else "left", overflow="fold")
+    table = plain_table("run", "dataset", "ipc", "accuracy %", right=["ipc"])
     for heading, run in zip(headings, runs, strict=True):
         result = next((row for row in run.state.results if row.set == "distilled"), None)
         table.add_row(

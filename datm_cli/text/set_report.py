@@ -23,6 +23,11 @@ LEAST_SHARE = 0.005  # of a class in the list of top classes; less is 0%
 def set_facts(name: str, summary: Summary, state: RunState | None) -> Table:
     """The set and its run in a few lines. `state` is None for a set in a file."""
     n, channels, height, width = summary.shape
+    progress = ""
+    if state is not None and state.matched:
+        last = state.matched[-1]
+        progress = f" of {last.iterations:,}, the run is at {last.iteration:,}"
+        progress += f", {last.skipped:,} took no step" if last.skipped else ""
     pixels = summary.pixels
     rows = [
         ("file" if state is None else "run", printable(name)),
@@ -31,7 +36,7 @@ def set_facts(name: str, summary: Summary, state: RunState | None) -> Table:
             "images",
             f"{n:,}: {summary.classes:,} classes × {summary.ipc} ipc, {channels}×{height}×{width}",
         ),
-        ("iteration", f"{summary.iteration:,}{_run_progress(state)}"),
+        ("iteration", f"{summary.iteration:,}{progress}"),
         ("syn_lr", number(summary.syn_lr)),
         (
             "pixels",
@@ -54,19 +59,19 @@ def set_facts(name: str, summary: Summary, state: RunState | None) -> Table:
 def history_curves(state: RunState) -> list[Curve]:
     """Loss, learning rate and candidates over iterations. Curves without values are omitted."""
     steps = [event.iteration for event in state.matched]
-    scores = [(event.iteration, event.accuracy) for event in state.candidates]
-    best = max(scores, key=lambda point: point[1], default=None)
-    part = state.candidates[-1].part if state.candidates else ""
+    scores = state.candidates
+    best = state.best_candidate
+    part = scores[-1].part if scores else ""
     curves = [
         Curve("matching loss", steps, [e.loss for e in state.matched], log_scale=True),
         Curve("syn_lr", steps, [e.syn_lr for e in state.matched], smooth=False),
         Curve(
             f"candidates: {part} accuracy %",
-            [x for x, _ in scores],
-            [y for _, y in scores],
+            [event.iteration for event in scores],
+            [event.accuracy for event in scores],
             smooth=False,
             colour=GOOD,
-            marks=[best] if best else [],
+            marks=[(best.iteration, best.accuracy)] if best else [],
         ),
     ]
     return [curve for curve in curves if any(value is not None for value in curve.y)]
@@ -74,17 +79,14 @@ def history_curves(state: RunState) -> list[Curve]:
 
 def accuracy_table(rows: Sequence[Evaluated]) -> Table:
     """Test accuracies, a row for each set and network."""
-    table = plain_table("test accuracy")
-    table.add_column("set", overflow="fold")
-    table.add_column("network")
-    for heading in ("accuracy %", "repeats", "images", "iteration"):
-        table.add_column(heading, justify="right")
+    figures = ("accuracy %", "repeats", "images", "iteration")
+    table = plain_table("set", "network", *figures, right=figures, title="test accuracy")
     for event in rows:
         table.add_row(
             printable(event.set),
             printable(event.network),
             event.percent(),
-            f"{event.repeats}",
+            str(event.repeats),
             f"{event.images:,}",
             "" if event.iteration is None else f"{event.iteration:,}",
         )
@@ -98,9 +100,8 @@ def label_table(images: Sequence[ImageSummary], *, ascii_only: bool = False) -> 
     """
     mark = "o" if ascii_only else MARK
     led_by_other = not all(image.is_led_by_own_class for image in images)
-    caption = f"{mark} led by another class than its own" if led_by_other else ""
-    table = plain_table("soft labels", caption)
-    table.add_column("image", justify="right")
+    caption = f"{mark} led by another class than its own" if led_by_other else None
+    table = plain_table("image", right=["image"], title="soft labels", caption=caption)
     table.add_column("class", overflow="ellipsis", max_width=16, no_wrap=True)
     table.add_column("own class", no_wrap=True)
     table.add_column("top classes")
@@ -126,11 +127,3 @@ def label_table(images: Sequence[ImageSummary], *, ascii_only: bool = False) -> 
             cells.append(f"{image.change:.3f}")
         table.add_row(*cells)
     return table
-
-
-def _run_progress(state: RunState | None) -> str:
-    if state is None or not state.matched:
-        return ""
-    last = state.matched[-1]
-    steps = f" of {last.iterations:,}, the run is at {last.iteration:,}"
-    return f"{steps}, {last.skipped:,} took no step" if last.skipped else steps

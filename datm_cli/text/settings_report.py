@@ -27,9 +27,7 @@ def print_explanation(settings: Resolved, *, as_json: bool) -> None:
             }
         )
         return
-    table = plain_table()
-    for column in ("setting", "value", "from"):
-        table.add_column(column, no_wrap=column == "setting", overflow="fold")
+    table = plain_table("setting", "value", "from", unbroken=["setting"])
     for key, value in values.items():
         table.add_row(key, setting(value), str(settings.origins.get(key, "default")))
     output.results().print(table)

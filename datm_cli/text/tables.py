@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from rich.console import RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 
 GAP = 2  # columns between the columns of a table
 
 
-def plain_table(title: str = "", caption: str = "") -> Table:
-    """A table with headings, its title above and its caption below, both at the left."""
+def plain_table(
+    *headings: str,
+    right: Collection[str] = (),
+    unbroken: Collection[str] = (),
+    title: str | None = None,
+    caption: str | None = None,
+) -> Table:
+    """A table with its title above and its caption below, both at the left.
+
+    `right`: headings of the columns that are aligned at the right. `unbroken`: of those whose
+    values are cut off where they do not fit; others are folded.
+    """
+    columns = (
+        Column(
+            heading,
+            justify="right" if heading in right else "left",
+            no_wrap=heading in unbroken,
+            overflow="fold",
+        )
+        for heading in headings
+    )
     return Table(
-        title=title or None,
+        *columns,
+        title=title,
         title_justify="left",
         title_style="bold",
-        caption=caption or None,
+        caption=caption,
         caption_justify="left",
         box=None,
         padding=(0, GAP, 0, 0),

@@ -10,6 +10,7 @@ from typing import Any
 from rich.table import Table
 
 from datm_cli.text.escapes import printable
+from datm_cli.text.tables import plain_table
 from datm_engine.files import make_folder, or_elsewhere, save_text
 from datm_engine.formatting import plural
 from datm_engine.hints import command
@@ -38,10 +39,8 @@ def trial_line(trial: Trial) -> str:
 
 def trials_table(trials: Trials) -> Table:
     """The best trials, and trial 0 below them if it is not among them."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for name in ("trial", "held out %", "iterations", "", "settings"):
-        is_number = name in ("trial", "held out %", "iterations")
-        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
+    figures = ("trial", "held out %", "iterations")
+    table = plain_table(*figures, "", "settings", right=figures)
     others = trials.ranked[SHOWN:]
     for trial in (*trials.ranked[:SHOWN], *(trial for trial in others if trial.number == 0)):
         table.add_row(
