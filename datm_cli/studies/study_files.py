@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from datm_cli.report.charts import Chart
 from datm_cli.report.markup import Html, tag
 from datm_cli.report.page import page, remark, section, table
 from datm_cli.studies import study_tables
 from datm_cli.studies.accuracy_chart import accuracy_chart, standalone_svg
-from datm_cli.studies.image_strips import read_strips, save_strips
+from datm_cli.studies.image_strips import save_strips
 from datm_cli.text.escapes import json_text, printable
 from datm_engine.errors import ConfigError, Setting
 from datm_engine.files import check_writable, make_folder, or_elsewhere, parse_json, save_text
@@ -74,26 +73,26 @@ def write(study: StudyResult, runs_dir: Path, folder: Path) -> list[Path]:
     FileError."""
     with or_elsewhere(folder, "to"):
         make_folder(folder)
-        files = [folder / "study.json", folder / "study.md"]
+        data, text, page_file = (
+            folder / name for name in ("study.json", "study.md", "report.html")
+        )
         # The JSON file first: `check` knows a study's folder by it, also if writing is interrupted.
-        save_text(files[0], json_text(as_json(study), indent=2) + "\n")
-        charts = _charts(study)
-        pictures = []
-        for network, chart in charts.items():
-            suffix = "" if network == study.plan.networks[0] else f"-{network}"
-            pictures.append(folder / f"accuracy{suffix}.svg")
-            save_text(pictures[-1], standalone_svg(chart))
+        save_text(data, json_text(as_json(study), indent=2) + "\n")
+        figures, pictures = [], []
+        for network in study.plan.networks:
+            chart = accuracy_chart(study, network)
+            if any(series.points for series in chart.series):
+                suffix = "" if network == study.plan.networks[0] else f"-{network}"
+                pictures.append(folder / f"accuracy{suffix}.svg")
+                save_text(pictures[-1], standalone_svg(chart))
+                figures.append(chart.figure())
         # Windows of one dataset start from the same images, methods need not.
-        strips_file = None
-        if study.plan.kind == "window" and (strips := read_strips(study.plan, runs_dir)):
-            strips_file = folder / "strips.png"
-            save_strips(strips_file, strips)
-        text = _markdown(study, pictures, strips_file)
-        figures = [chart.figure() for chart in charts.values()]
-        save_text(files[1], text)
-        save_text(folder / "report.html", _page(study, figures, strips_file))
-    strips_files = [strips_file] if strips_file else []
-    return [*files, *pictures, *strips_files, folder / "report.html"]
+        strips = folder / "strips.png"
+        has_strips = study.plan.kind == "window" and save_strips(strips, study.plan, runs_dir)
+        strips_files = [strips] if has_strips else []
+        save_text(text, _markdown(study, pictures, strips_files))
+        save_text(page_file, _page(study, figures, strips_files))
+    return [data, text, *pictures, *strips_files, page_file]
 
 
 def as_json(study: StudyResult) -> dict[str, Any]:
@@ -106,37 +105,33 @@ def as_json(study: StudyResult) -> dict[str, Any]:
     }
 
 
-def _charts(study: StudyResult) -> dict[str, Chart]:
-    """For each network with any result."""
-    charts = {network: accuracy_chart(study, network) for network in study.plan.networks}
-    return {
-        network: chart
-        for network, chart in charts.items()
-        if any(series.points for series in chart.series)
-    }
-
-
-def _markdown(study: StudyResult, pictures: Sequence[Path], strips_file: Path | None) -> str:
-    strips = [f"{STRIPS}\n\n![strips]({strips_file.name})"] if strips_file else []
+def _markdown(study: StudyResult, charts: Sequence[Path], strips: Sequence[Path]) -> str:
     parts = [
         f"# {printable(study.plan.name)}: {TITLES[study.plan.kind]}",
         "\n".join(f"- {printable(text)}" for text in findings(study)),
         f"Test accuracy in percent. {CAVEAT}",
         study_tables.markdown(study).rstrip(),
         *map(printable, study_tables.remarks(study)),
-        *(f"![{path.stem}]({path.name})" for path in pictures),
-        *strips,
+        *(f"![{path.stem}]({path.name})" for path in charts),
+        *(f"{STRIPS}\n\n![{path.stem}]({path.name})" for path in strips),
         "## Runs",
         study_tables.markdown_table(*study_tables.run_rows(study)).rstrip(),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _page(study: StudyResult, charts: Sequence[Html], strips_file: Path | None) -> str:
+def _page(study: StudyResult, charts: Sequence[Html], strips: Sequence[Path]) -> str:
     title = f"{study.plan.name}: {TITLES[study.plan.kind]}"
     headings = study_tables.header(study)
     numbers = range(len(headings) - len(study.plan.ipcs), len(headings))
+    accuracies = [
+        [*names, *(cell.text() for cell in cells)] for names, cells in study_tables.rows(study)
+    ]
     items = [tag("li", text) for text in findings(study)]
+    images = []
+    for path in strips:  # inside the page, so that it is one file
+        source = f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+        images += [tag("p", STRIPS), tag("img", src=source, alt="strips", style="max-width:100%")]
     return page(
         "report of a study",
         title,
@@ -144,16 +139,11 @@ def _page(study: StudyResult, charts: Sequence[Html], strips_file: Path | None) 
         section("What it shows", tag("ul", *items) if items else None, remark(CAVEAT)),
         section(
             "Test accuracy in percent",
-            table(headings, study_tables.text_rows(study), numbers=numbers),
-            *(remark(text) for text in study_tables.remarks(study)),
+            table(headings, accuracies, numbers=numbers),
+            *map(remark, study_tables.remarks(study)),
         ),
         section("Accuracy against images per class", *charts),
-        section("The images", tag("p", STRIPS), _embedded(strips_file)) if strips_file else None,
+        section("The images", *images),
         section("Runs", table(*study_tables.run_rows(study))),
         remark(f"datm {__version__}"),
     )
-
-
-def _embedded(picture: Path) -> Html:
-    data = base64.b64encode(picture.read_bytes()).decode()
-    return tag("img", src=f"data:image/png;base64,{data}", alt="strips", style="max-width:100%")

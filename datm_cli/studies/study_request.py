@@ -51,15 +51,22 @@ class StudyRequest:
             near = difflib.get_close_matches(self.kind, KINDS, 1) or KINDS
             wrong = f"there is no study of {self.kind}; there are {' and '.join(KINDS)}"
             # The command as it was typed, with the kind that was meant.
-            typed = [near[0] if word == self.kind else word for word in sys.argv[1:]]
+            typed = [near[0] if text == self.kind else text for text in sys.argv[1:]]
             raise ConfigError(wrong, command("datm", *typed))
         if self.kind == "methods":
-            return self._plan_methods()
-        if self.methods is not None:
+            plan, settled = self._plan_methods()
+        elif self.methods is not None:
             raise ConfigError("--methods is for a study of methods", Setting("methods"))
-        return self._plan_windows()
+        else:
+            plan, settled = self._plan_windows()
+        notes = tuple(map(Note, plan.notes))
+        return plan, {
+            run.name: replace(own, config=run.config, notes=(*own.notes, *notes))
+            for run, own in zip(plan.runs, settled, strict=True)
+        }
 
-    def _plan_windows(self) -> tuple[StudyPlan, dict[str, Resolved]]:
+    def _plan_windows(self) -> tuple[StudyPlan, list[Resolved]]:
+        """The plan, and the settings of each run before it."""
         # With any window: the plan replaces it.
         settled = {ipc: self._resolve(ipc, window=THIRDS[0]) for ipc in parse_ipcs(self.ipcs)}
         typed = parse_assignments(self.given.assignments).get("distill", {})
@@ -75,15 +82,10 @@ class StudyRequest:
                 over["threshold"] = EVERY_LOSS
             configs[ipc] = with_settings(own.config, distill=over)
         plan = plan_windows(self._study_name(settled.values()), configs)
-        origins = {}
-        for run in plan.runs:
-            own = settled[run.ipc]
-            notes = (*own.notes, *map(Note, plan.notes))
-            window = run.variant
-            origins[run.name] = replace(own, config=run.config, window=window, notes=notes)
-        return plan, origins
+        return plan, [replace(settled[run.ipc], window=run.variant) for run in plan.runs]
 
-    def _plan_methods(self) -> tuple[StudyPlan, dict[str, Resolved]]:
+    def _plan_methods(self) -> tuple[StudyPlan, list[Resolved]]:
+        """As `_plan_windows`."""
         methods = self._known_methods()
         ipcs = parse_ipcs(self.ipcs)
         settled = {(m, ipc): self._resolve(ipc, method=m) for m in methods for ipc in ipcs}
@@ -99,12 +101,7 @@ class StudyRequest:
             )
         configs = {key: own.config for key, own in settled.items()}
         plan = plan_methods(self._study_name(settled.values()), configs)
-        origins = {}
-        for run in plan.runs:
-            own = settled[run.variant, run.ipc]
-            notes = (*own.notes, *map(Note, plan.notes))
-            origins[run.name] = replace(own, config=run.config, notes=notes)
-        return plan, origins
+        return plan, [settled[run.variant, run.ipc] for run in plan.runs]
 
     def _known_methods(self) -> list[str]:
         known = presets.methods()

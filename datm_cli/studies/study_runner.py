@@ -51,9 +51,13 @@ class StudyRunner:
                 if key not in prepare_run.EVALUATION_KEYS
             ]
             if changed:
+                # The study's name with the first number that no run has.
+                names = (f"{self.plan.name}-{number}" for number in itertools.count(2))
+                runs_dir = self.folders.runs
+                free = next(n for n in names if not any(runs_dir.glob(f"study-{n}-ipc*")))
                 raise ConfigError(
                     f"run {run.name} has other settings: {', '.join(changed)}",
-                    Setting("name", self._free_name()),
+                    Setting("name", free),
                 )
 
     def run(self) -> list[MatchingError]:
@@ -62,7 +66,9 @@ class StudyRunner:
         failures = []
         for number, planned in enumerate(self.plan.runs, start=1):
             title = f"run {number} of {len(self.plan.runs)}, {planned.name}"
-            if self._is_done(planned):
+            run = self._run(planned)
+            is_finished = prepare_run.is_started(run) and run.status() == "done"
+            if is_finished and run.config() == planned.config:
                 self._remark(f"{title}: done")
                 continue
             self._remark(f"{title}: start epochs {planned.window}")
@@ -106,16 +112,6 @@ class StudyRunner:
 
     def _run(self, planned: PlannedRun) -> Run:
         return Run(self.folders.runs / planned.name)
-
-    def _is_done(self, planned: PlannedRun) -> bool:
-        run = self._run(planned)
-        is_finished = prepare_run.is_started(run) and run.status() == "done"
-        return is_finished and run.config() == planned.config
-
-    def _free_name(self) -> str:
-        """The study's name with the first number that no run has."""
-        names = (f"{self.plan.name}-{number}" for number in itertools.count(2))
-        return next(n for n in names if not any(self.folders.runs.glob(f"study-{n}-ipc*")))
 
     def _remark(self, text: str) -> None:
         if not self.silent:

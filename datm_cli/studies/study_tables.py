@@ -57,10 +57,6 @@ def rows(study: StudyResult) -> list[Row]:
     ]
 
 
-def text_rows(study: StudyResult) -> list[list[str]]:
-    return [[*names, *(cell.text() for cell in cells)] for names, cells in rows(study)]
-
-
 def label(study: StudyResult, name: str) -> str:
     """The name of a set, with the start epochs of a window if they are the same at every ipc."""
     if study.plan.kind == "window" and name in study.plan.variants:

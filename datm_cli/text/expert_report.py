@@ -141,21 +141,21 @@ class ExpertReport:
 
     def as_json(self) -> dict[str, Any]:
         """The report of `datm experts --inspect --json`."""
-        window = self.config.distill
-        keys = (
+        keys = {
             "min_start_epoch",
             "initial_max_start_epoch",
             "max_start_epoch",
             "expansion_iterations",
             "expert_epochs",
-        )
+        }
+        window = self.config.distill.model_dump(include=keys)
         return {
             "folder": self.folder,
             "dataset": self.config.dataset.name,
             "network": self.config.network.model_dump(),
             "experts": self.ready,
             "epochs": self.curves.epochs,
-            "window": {key: getattr(window, key) for key in keys} | {"last_epoch": self.last},
+            "window": window | {"last_epoch": self.last},
             "words": self.words,
             "course": asdict(self.curves),
         }

@@ -12,7 +12,6 @@ from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.table import Table
 from rich.text import Text
 
 from datm_cli.run_summary import SETS, RunSummary
@@ -61,15 +60,21 @@ class ComparisonTable:
 
 def comparison(runs: Sequence[RunSummary]) -> Iterator[RenderableType]:
     """The parts to print, in order."""
-    headings = [
-        Text.assemble(
-            (letter(number), f"bold {SEVERAL[number % len(SEVERAL)]}"),
-            f" {printable(summary.run.name)}",
-            overflow="fold",
+    letters = [string.ascii_uppercase[number % 26] for number in range(len(runs))]
+    headings = []
+    table = plain_table("run", "dataset", "ipc", "accuracy %", right=["ipc"])
+    for number, (letter, run) in enumerate(zip(letters, runs, strict=True)):
+        letter_style = f"bold {SEVERAL[number % len(SEVERAL)]}"
+        name = f" {printable(run.run.name)}"
+        headings.append(Text.assemble((letter, letter_style), name, overflow="fold"))
+        result = next((row for row in run.state.results if row.set == "distilled"), None)
+        table.add_row(
+            headings[-1],
+            printable(Path(run.config.dataset.name).name),
+            f"{run.config.distill.ipc:,}",
+            _accuracy(result) if result else f"none yet, {run.status}",
         )
-        for number, summary in enumerate(runs)
-    ]
-    yield _runs_table(runs, headings)
+    yield table
     if not have_same_images(runs):
         yield Text(
             "These runs are of different images: their accuracies are not to be compared with "
@@ -80,17 +85,13 @@ def comparison(runs: Sequence[RunSummary]) -> Iterator[RenderableType]:
         yield ComparisonTable("settings that differ", headings, rows)
     else:
         yield Text("no setting differs")
-    for number, summary in enumerate(runs):
-        if summary.config.distill.gradient == "tesla":
-            yield Text(f"{letter(number)}: {APPROXIMATE}")
-    losses = [
-        (
-            letter(number),
-            [event.iteration for event in summary.state.matched],
-            [event.loss for event in summary.state.matched],
-        )
-        for number, summary in enumerate(runs)
-    ]
+    losses = []
+    for letter, run in zip(letters, runs, strict=True):
+        if run.config.distill.gradient == "tesla":
+            yield Text(f"{letter}: {APPROXIMATE}")
+        matched = run.state.matched
+        steps = [event.iteration for event in matched]
+        losses.append((letter, steps, [event.loss for event in matched]))
     yield Curves("matching loss over iterations", losses, log_scale=True)
     if accuracies := accuracy_rows(runs):
         yield ComparisonTable("test accuracy %: mean ± std (repeats)", headings, accuracies)
@@ -153,23 +154,6 @@ def cost_rows(runs: Sequence[RunSummary]) -> list[Row]:
         row("precision", lambda run: run.manifest.arithmetic.precision),
         row("run on disk", lambda run: byte_size(run.disk)),
     ]
-
-
-def letter(number: int) -> str:
-    return string.ascii_uppercase[number % 26]
-
-
-def _runs_table(runs: Sequence[RunSummary], headings: Sequence[Text]) -> Table:
-    table = plain_table("run", "dataset", "ipc", "accuracy %", right=["ipc"])
-    for heading, run in zip(headings, runs, strict=True):
-        result = next((row for row in run.state.results if row.set == "distilled"), None)
-        table.add_row(
-            heading,
-            Text(printable(Path(run.config.dataset.name).name), overflow="fold"),
-            f"{run.config.distill.ipc:,}",
-            _accuracy(result) if result else Text(printable(f"none yet, {run.status}")),
-        )
-    return table
 
 
 def _accuracy(row: Evaluated | None) -> str:

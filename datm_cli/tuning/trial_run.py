@@ -79,16 +79,18 @@ class TrialRunner:
             reader.read(event)
             # Known only once the images are loaded and split.
             if isinstance(event, DatasetReady) and not event.validation:
-                raise _nothing_held_out(event, run.config())
+                wrong = f"{event.name} has one training image a class: none is held out to score by"
+                is_subset = run.config().dataset.train_images != "all"
+                fix = Setting("dataset.train_images", "all") if is_subset else HELP
+                raise ConfigError(wrong, fix)
             if isinstance(event, CandidateScored):
                 is_pruned = not score(event.iteration, event.accuracy)
 
         try:
             with run.recording() as record:
+                on = replace(on, stop=ends)
                 with record.recorded(show) as emit:
-                    make_distilled_set(
-                        run.config(), run, self.folders, replace(on, stop=ends), emit=emit
-                    )
+                    make_distilled_set(run.config(), run, self.folders, on, emit=emit)
                 is_stopped_by_hand = run.stop_file.exists() and not stop()
         except MatchingError as problem:
             return TrialOutcome(is_over=True, failure=problem.message)
@@ -96,9 +98,3 @@ class TrialRunner:
             # After its last score a trial never continues, so `is_pruned` is true at its end.
             return TrialOutcome(is_over=True, failure="its last score is lost from its events")
         return TrialOutcome(is_over=is_pruned or is_stopped_by_hand)
-
-
-def _nothing_held_out(event: DatasetReady, config: Config) -> ConfigError:
-    wrong = f"{event.name} has one training image a class: none is held out to score trials on"
-    is_subset = config.dataset.train_images != "all"
-    return ConfigError(wrong, Setting("dataset.train_images", "all") if is_subset else HELP)

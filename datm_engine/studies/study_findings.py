@@ -7,6 +7,7 @@ difference between a network of the one and a network of the other.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Literal
 
 from datm_engine.runs.events import Evaluated
@@ -21,14 +22,29 @@ CAVEAT = (
 def findings(study: StudyResult) -> list[str]:
     """Sentences about the first network: the best variant at every ipc, real images that do as
     well, and what the study is about."""
-    network = study.plan.networks[0]
-    texts = [text for ipc in study.plan.ipcs if (text := _best(study, ipc, network))]
+    network, ipcs = study.plan.networks[0], study.plan.ipcs
+    texts = [text for ipc in ipcs if (text := _best(study, ipc, network))]
     texts += _real_images_that_reach(study, network)
-    if study.plan.kind == "window":
-        texts += _windows(study, network)
-    else:
+    if study.plan.kind != "window":
         texts += _lossless(study, network)
-    return texts + _idle_runs(study)
+    elif len(ipcs) < 2:
+        texts.append("One ipc alone does not show whether the best window moves with it.")
+    else:
+        # In the paper few images need early epochs, and many need late ones.
+        texts.append(_is_worse(study, network, "late", "fewest", min(ipcs)))
+        texts.append(_is_worse(study, network, "early", "most", max(ipcs)))
+    # The accuracy of a run that took hardly a step says little about matching.
+    idle = [
+        f"{run.variant} at {run.ipc} per class ({run.skipped:,} of {run.iterations:,})"
+        for run in study.runs
+        if run.is_idle
+    ]
+    if idle:
+        texts.append(
+            "Most iterations took no step, so that the set is near what it started as: "
+            f"{_joined(idle)}. distill.threshold = 1e9 takes every step, whatever the loss."
+        )
+    return texts
 
 
 def judge(one: Evaluated, other: Evaluated) -> Literal["apart", "within", "unknown"]:
@@ -54,18 +70,6 @@ def _best(study: StudyResult, ipc: int, network: str) -> str:
     if any(judge(best, row) == "unknown" for _, row in others):
         text += "; single networks have no deviation to judge this by"
     return text + "."
-
-
-def _windows(study: StudyResult, network: str) -> list[str]:
-    """Whether late matching hurts the fewest images, and early matching the most."""
-    # In the paper few images need early epochs, and many need late ones.
-    ipcs = study.plan.ipcs
-    if len(ipcs) < 2:
-        return ["One ipc alone does not show whether the best window moves with it."]
-    return [
-        _is_worse(study, network, "late", "fewest", min(ipcs)),
-        _is_worse(study, network, "early", "most", max(ipcs)),
-    ]
 
 
 def _is_worse(study: StudyResult, network: str, window: str, extreme: str, ipc: int) -> str:
@@ -94,38 +98,20 @@ def _is_worse(study: StudyResult, network: str, window: str, extreme: str, ipc: 
     return f"{claim} shows: {figures}."
 
 
-def _idle_runs(study: StudyResult) -> list[str]:
-    """Runs that took hardly a step. Their accuracy says little about matching."""
-    idle = [
-        f"{run.variant} at {run.ipc} per class ({run.skipped:,} of {run.iterations:,})"
-        for run in study.runs
-        if run.is_idle
-    ]
-    if not idle:
-        return []
-    return [
-        "Most iterations took no step, so that the set is near what it started as: "
-        f"{_joined(idle)}. distill.threshold = 1e9 takes every step, whatever the loss."
-    ]
-
-
 def _real_images_that_reach(study: StudyResult, network: str) -> list[str]:
     """Selections of real images that do as well as the best distilled set of as many images."""
-    texts = []
+    reached = []
     for ipc in study.plan.ipcs:
         rows = study.variant_rows(ipc, network).values()
-        best = max(rows, key=lambda row: row.accuracy_mean, default=None)
-        texts += [
-            f"{name} at {ipc} per class ({row.percent(1)})"
-            for name in study.plan.selections
-            if best and name != FULL and (row := study.row(name, ipc, network))
-            if _reaches(row, best)
-        ]
-    if not texts:
+        if best := max(rows, key=lambda row: row.accuracy_mean, default=None):
+            selections = (name for name in study.plan.selections if name != FULL)
+            measured = {name: study.row(name, ipc, network) for name in selections}
+            reached += _reaching(measured, ipc, best)
+    if not reached:
         return []
     return [
         "Within the deviation of the best distilled set, or above it, are as many real images: "
-        f"{_joined(texts)}."
+        f"{_joined(reached)}."
     ]
 
 
@@ -134,20 +120,22 @@ def _lossless(study: StudyResult, network: str) -> list[str]:
     full = study.row(FULL, None, network)
     if full is None:
         return []
-    reached = [
-        f"{name} at {ipc} per class ({row.percent(1)})"
-        for ipc in study.plan.ipcs
-        for name, row in study.variant_rows(ipc, network).items()
-        if _reaches(row, full)
-    ]
+    reached = []
+    for ipc in study.plan.ipcs:
+        reached += _reaching(study.variant_rows(ipc, network), ipc, full)
     level = f"what all training images give ({full.percent(1)}%)"
     if not reached:
         return [f"No distilled set reaches {level}."]
     return [f"Within the deviation of {level}, or above it: {_joined(reached)}."]
 
 
-def _reaches(one: Evaluated, other: Evaluated) -> bool:
-    return one.accuracy_mean >= other.accuracy_mean or judge(one, other) == "within"
+def _reaching(rows: Mapping[str, Evaluated | None], ipc: int, level: Evaluated) -> list[str]:
+    """The measured sets that are above `level` or within the deviation of it."""
+    return [
+        f"{name} at {ipc} per class ({row.percent(1)})"
+        for name, row in rows.items()
+        if row and (row.accuracy_mean >= level.accuracy_mean or judge(row, level) == "within")
+    ]
 
 
 def _joined(texts: list[str]) -> str:

@@ -15,9 +15,8 @@ from datm_engine.runs.directory import Run
 from datm_engine.runs.events import Evaluated
 from datm_engine.runs.state import RunState, is_reference
 from datm_engine.settings import published
-from datm_engine.settings.config import Config
 from datm_engine.settings.published import Published
-from datm_engine.studies.study_plan import WITHOUT_EXPERTS, PlannedRun, StudyPlan
+from datm_engine.studies.study_plan import WITHOUT_EXPERTS, StudyPlan
 
 FULL = "full"
 
@@ -40,10 +39,10 @@ class AccuracyCell:
             "set": self.set,
             "ipc": self.ipc,
             "network": self.network,
-            "accuracy_mean": None if row is None else round(row.accuracy_mean, 4),
-            "accuracy_std": None if row is None else round(row.accuracy_std, 4),
-            "repeats": 0 if row is None else row.repeats,
-            "images": 0 if row is None else row.images,
+            "accuracy_mean": round(row.accuracy_mean, 4) if row else None,
+            "accuracy_std": round(row.accuracy_std, 4) if row else None,
+            "repeats": row.repeats if row else 0,
+            "images": row.images if row else 0,
             "published": asdict(self.published) if self.published else None,
         }
 
@@ -105,10 +104,10 @@ class StudyResult:
         # ipc None: the published accuracy of all images does not depend on a run's settings.
         cells = [cell for cell in self.cells if cell.published and cell.ipc is not None]
         variants = {(cell.set, cell.ipc) for cell in cells}
-        ipcs = {cell.ipc for cell in cells}
         runs = [run for run in self.runs if (run.variant, run.ipc) in variants]
-        # If only real images or other networks have published accuracies: the runs of their ipc.
-        runs = runs or [run for run in self.runs if run.ipc in ipcs]
+        if not runs:  # only real images or other networks: the runs of their ipc
+            ipcs = {cell.ipc for cell in cells}
+            runs = [run for run in self.runs if run.ipc in ipcs]
         return [run.departures for run in runs] or [()]
 
     def cell(self, name: str, ipc: int | None, network: str) -> AccuracyCell | None:
@@ -150,50 +149,39 @@ def read_study(plan: StudyPlan, runs_dir: Path) -> StudyResult:
     runs = []
     for planned in plan.runs:
         run = Run(runs_dir / planned.name)
-        is_started = (run.path / "run.json").is_file()
+        is_started = run.manifest_file.is_file()
         state = run.state() if is_started else RunState()
-        runs.append(_study_run(planned, run.status() if is_started else "missing", state))
+        status = run.status() if is_started else "missing"
+        runs.append(
+            StudyRun(
+                run=planned.name,
+                ipc=planned.ipc,
+                variant=planned.variant,
+                window=planned.window,
+                status=status,
+                message=state.ended.message if state.ended and status == "failed" else "",
+                iterations=state.iteration,
+                skipped=state.skipped,
+                departures=tuple(published.departures(planned.config, planned.variant)),
+                gradient=planned.config.distill.gradient,
+            )
+        )
         for row in state.results:
             if is_reference(row):
                 # Several runs may have the same row: the first in the plan counts.
-                rows.setdefault(
-                    (row.set, None if row.set == FULL else planned.ipc, row.network), row
-                )
+                ipc = None if row.set == FULL else planned.ipc
+                rows.setdefault((row.set, ipc, row.network), row)
             elif row.set == "distilled":
                 rows[planned.variant, planned.ipc, row.network] = row
-    # Training on all images does not depend on ipc: it has one cell for all of them.
-    sets = dict.fromkeys(
-        (name, None if name == FULL else ipc)
-        for name in (*plan.variants, *plan.selections)
-        for ipc in plan.ipcs
-    )
-    cells = tuple(
-        AccuracyCell(
-            name,
-            ipc,
-            network,
-            rows.get((name, ipc, network)),
-            published.published(plan.dataset, ipc or plan.ipcs[0], name, network),
-        )
-        for network in plan.networks
-        for name, ipc in sets
-    )
-    return StudyResult(plan, cells, tuple(runs))
-
-
-def _study_run(planned: PlannedRun, status: str, state: RunState) -> StudyRun:
-    return StudyRun(
-        run=planned.name,
-        ipc=planned.ipc,
-        variant=planned.variant,
-        window=planned.window,
-        status=status,
-        message=state.ended.message if state.ended and status == "failed" else "",
-        iterations=state.iteration,
-        skipped=state.skipped,
-        departures=tuple(published.departures(planned.config, planned.variant)),
-        gradient=planned.config.distill.gradient,
-    )
+    cells = []
+    for network in plan.networks:
+        for name in (*plan.variants, *plan.selections):
+            # Training on all images does not depend on ipc: it has one cell for all of them.
+            for ipc in (None,) if name == FULL else plan.ipcs:
+                known = published.published(plan.dataset, ipc or plan.ipcs[0], name, network)
+                measured = rows.get((name, ipc, network))
+                cells.append(AccuracyCell(name, ipc, network, measured, known))
+    return StudyResult(plan, tuple(cells), tuple(runs))
 
 
 def shared_rows(run: Run, others: Iterable[Run]) -> list[Evaluated]:
@@ -202,43 +190,36 @@ def shared_rows(run: Run, others: Iterable[Run]) -> list[Evaluated]:
     A row is shared if `run` would measure the same: with the same images, network, training,
     precision and seed.
     """
-    config = run.config()
-    known = {(row.set, row.network) for row in _reference_rows(run)}
-    rows: dict[tuple[str, str], Evaluated] = {}
+    needed = run.config().evaluate
+    known = {(row.set, row.network) for row in run.state().results}
+    rows = []
     for other in others:
-        for row in _reference_rows(other):
+        for row in filter(is_reference, other.state().results):
             key = (row.set, row.network)
-            is_needed = (
-                row.set in config.evaluate.against and row.network in config.evaluate.networks
-            )
-            if not is_needed or key in known or key in rows:
-                continue
-            theirs = _dependencies(other, other.config(), row.set)
-            if theirs == _dependencies(run, config, row.set):
-                rows[key] = row
-    return list(rows.values())
+            is_needed = row.set in needed.against and row.network in needed.networks
+            if (
+                is_needed
+                and key not in known
+                and _dependencies(other, row.set) == _dependencies(run, row.set)
+            ):
+                known.add(key)
+                rows.append(row)
+    return rows
 
 
-def _reference_rows(run: Run) -> list[Evaluated]:
-    return [row for row in run.state().results if is_reference(row)]
-
-
-def _dependencies(run: Run, config: Config, selection: str) -> dict[str, Any]:
+def _dependencies(run: Run, selection: str) -> dict[str, Any]:
     """What a row of real images depends on, without the architecture."""
-    tables, settings = config.model_dump(), config.evaluate
-    is_full = selection == FULL
-    facts = {
-        "dataset": tables["dataset"],
-        "network": tables["network"],
+    config = run.config()
+    settings, is_full = config.evaluate, selection == FULL
+    return {
+        "dataset": config.dataset,
+        "network": config.network,
         "precision": run.manifest().arithmetic.precision,
         "seed": config.distill.seed,
         "epochs": settings.full_epochs if is_full else settings.epochs,
         "repeats": settings.full_repeats if is_full else settings.repeats,
         "training": (settings.batch, settings.momentum, settings.weight_decay, settings.real_lr),
         "mirrored": settings.mirrored,
+        "ipc": None if is_full else config.distill.ipc,  # the size of the selection
+        "experts": None if selection in WITHOUT_EXPERTS else config.experts,
     }
-    if not is_full:  # the size of the selection
-        facts["ipc"] = config.distill.ipc
-    if selection not in WITHOUT_EXPERTS:
-        facts["experts"] = tables["experts"]
-    return facts

@@ -132,9 +132,7 @@ class TrialScheduler:
             trial=number, iteration=iteration, iterations=self._iterations, accuracy=accuracy
         )
         self._add(event)
-        if self._search is None:
-            self._start_search([])
-        return self._decide(event)
+        return self._decide(event, self._search or self._start_search([]))
 
     def end(self, number: int, failure: str = "") -> Trial:
         """Record a trial's end: in full, by its scores, by hand, or by a `failure`."""
@@ -147,37 +145,33 @@ class TrialScheduler:
         elif not self._continues.get((number, trial.iteration), True):
             status = "pruned"
         self._add(TrialEnded(trial=number, status=status, message=failure))
-        if self._search is None:
-            self._start_search([])
-        self._end_in_search(trial)
+        search = self._search or self._start_search([])
+        search.end_trial(number, complete=status == "complete")
         return trial
 
-    def _start_search(self, recorded: list[Event]) -> None:
+    def _start_search(self, recorded: list[Event]) -> OptunaSearch:
         """Build the search around trial 0's settings, and repeat the events of other trials."""
         space = SearchSpace(self._centre(), self._held)
-        self._search = OptunaSearch(space, self._seed)
-        self._search.start_trial(space.centre_point)  # trial 0
+        search = self._search = OptunaSearch(space, self._seed)
+        search.start_trial(space.centre_point)  # trial 0
         for event in recorded:
             match event:
                 case TrialBegan() if event.trial > 0:
-                    self._search.start_trial(json.loads(self.trials.all[event.trial].draw))
+                    search.start_trial(json.loads(self.trials.all[event.trial].draw))
                 case TrialScored() if (event.trial, event.iteration) not in self._continues:
-                    self._decide(event)
+                    self._decide(event, search)
                 case TrialEnded():
-                    self._end_in_search(self.trials.all[event.trial])
+                    trial = self.trials.all[event.trial]
+                    search.end_trial(trial.number, complete=trial.status == "complete")
+        return search
 
-    def _decide(self, event: TrialScored) -> bool:
-        assert self._search is not None
+    def _decide(self, event: TrialScored, search: OptunaSearch) -> bool:
         step = score_number(event.iteration, self._iterations)
         # Asked at the last iteration too, where no trial continues: its score counts for others.
-        is_good = self._search.report(event.trial, step, event.accuracy)
+        is_good = search.report(event.trial, step, event.accuracy)
         continues = is_good and event.iteration < self._iterations
         self._continues[event.trial, event.iteration] = continues
         return continues
-
-    def _end_in_search(self, trial: Trial) -> None:
-        assert self._search is not None
-        self._search.end_trial(trial.number, complete=trial.status == "complete")
 
     def _add(self, event: Event) -> None:
         self.state.add(self._record(event))

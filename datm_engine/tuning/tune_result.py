@@ -26,23 +26,26 @@ def finding(trials: Trials, held_out: int) -> str:
             f"The settings as they were gave nothing to score; trial {best.number} reached "
             f"{best.score:.1f}% of the {held_out:,} held-out images."
         )
-    if best.number == 0 and scored == 1:
-        return "No settings but those there were have been scored yet."
     if best.number == 0:
+        if scored == 1:
+            return "No settings but those there were have been scored yet."
         return f"None of {scored} trials was better than the settings as they were."
     gain = best.score - first.score
     # Of a difference between two accuracies, each on `held_out` images.
     deviation = math.sqrt(2) * sampling_deviation((best.score + first.score) / 2, held_out)
-    better = f"Trial {best.number} is {gain:.1f} points better than the settings as they were"
     on_images = f"such a difference on {held_out:,} held-out images ({deviation:.1f} points)"
     if gain <= deviation:
-        return f"{better}, which is within the deviation of {on_images}: it may be chance."
-    if gain <= 2 * deviation:
-        return (
-            f"{better}, between one and two deviations of {on_images}; as the best of {scored} it "
-            "is likely to be less elsewhere."
+        extent = f"which is within the deviation of {on_images}: it may be chance"
+    elif gain <= 2 * deviation:
+        extent = (
+            f"between one and two deviations of {on_images}; as the best of {scored} it is likely "
+            "to be less elsewhere"
+        )
+    else:
+        extent = (
+            f"more than two deviations of {on_images}; as the best of {scored} it will be somewhat "
+            "less elsewhere"
         )
     return (
-        f"{better}, more than two deviations of {on_images}; as the best of {scored} it will be "
-        "somewhat less elsewhere."
+        f"Trial {best.number} is {gain:.1f} points better than the settings as they were, {extent}."
     )
