@@ -6,7 +6,7 @@ picture fills twice as many columns as rows. 12 × 6 cells are the fewest that a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -24,6 +24,7 @@ from datm_cli.text.escapes import printable
 
 SMALL = (12, 6)  # columns, rows
 LARGE = (16, 8)
+GAP = 2  # columns between pictures
 
 # Sub-pixels are numbered upper left, upper right, lower left, lower right. Partition m puts
 # sub-pixel k in the foreground if bit k of m is set. The lower right is always background: the
@@ -117,8 +118,8 @@ def size_in_cells(height: int, width: int, room: tuple[int, int] = SMALL) -> tup
 class Grid:
     """Captioned pictures in as many columns as fit, evenly distributed over rows.
 
-    pictures: uint8 [n, height, width, channels]. At most `limit` are drawn. `group`: how many
-    consecutive pictures stay on one line, if they fit.
+    pictures: uint8 [n, height, width, channels]. `group`: how many consecutive pictures stay on one
+    line, if they fit.
     """
 
     def __init__(
@@ -127,27 +128,24 @@ class Grid:
         captions: Sequence[str],
         *,
         room: tuple[int, int] = SMALL,
-        limit: int | None = None,
         group: int = 1,
-        gap: int = 2,
     ) -> None:
-        self.pictures = pictures[:limit]
-        self.captions = [printable(caption) for caption in captions[:limit]]
+        self.pictures = pictures
+        self.captions = [printable(caption) for caption in captions]
         height, width = pictures.shape[1:3]
         self.size = size_in_cells(height, width, room)
         self.group = group
-        self.gap = gap
 
     def per_line(self, width: int) -> int:
         """The number of pictures side by side in `width` columns."""
-        most = max(1, (width + self.gap) // (self.size[0] + self.gap))
+        most = max(1, (width + GAP) // (self.size[0] + GAP))
         group = self.group if self.group <= most else 1
         groups = -(-max(1, len(self.pictures)) // group)
         lines = -(-groups // (most // group))
         return -(-groups // lines) * group
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        every = max(1, len(self.pictures)) * (self.size[0] + self.gap) - self.gap
+        every = max(1, len(self.pictures)) * (self.size[0] + GAP) - GAP
         return Measurement(self.size[0], min(options.max_width, every))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -156,25 +154,26 @@ class Grid:
             height, width = self.pictures.shape[1:3]
             columns, rows = size_in_cells(height, width, (options.max_width, rows))
         coloured = console.color_system and not console.no_color and not options.ascii_only
+        ellipsis = "~" if options.ascii_only else "…"
         per_line = self.per_line(options.max_width)
         for first in range(0, len(self.pictures), per_line):
+            if first:
+                yield Segment.line()
             line = slice(first, first + per_line)
             cells = quadrants(self.pictures[line], columns, rows)
             each = [cells[i] for i in range(len(cells.partitions))]
             pictures = [one.lines() if coloured else one.ramp() for one in each]
-            if first:
+            captions = []
+            for text in self.captions[line]:
+                if cell_len(text) > columns:
+                    text = set_cell_size(text, columns - 1) + ellipsis
+                captions.append([Segment(set_cell_size(text, columns), Style.null())])
+            for row in (*zip(*pictures, strict=True), captions):
+                for number, part in enumerate(row):
+                    if number:
+                        yield Segment(" " * GAP, Style.null())
+                    yield from part
                 yield Segment.line()
-            for row in zip(*pictures, strict=True):
-                yield from self._side_by_side(row)
-            captions = [_caption(text, columns, options) for text in self.captions[line]]
-            yield from self._side_by_side([[caption] for caption in captions])
-
-    def _side_by_side(self, parts: Sequence[Line]) -> Iterator[Segment]:
-        for number, part in enumerate(parts):
-            if number:
-                yield Segment(" " * self.gap, Style.null())
-            yield from part
-        yield Segment.line()
 
 
 def _resample(pictures: NDArray[np.uint8], height: int, width: int) -> NDArray[np.float32]:
@@ -221,10 +220,3 @@ def _colour(packed: int) -> Color:
 @lru_cache(maxsize=1 << 16)
 def _style(foreground: int, background: int) -> Style:
     return Style.from_color(_colour(foreground), _colour(background))
-
-
-def _caption(text: str, width: int, options: ConsoleOptions) -> Segment:
-    if cell_len(text) > width:
-        ellipsis = "~" if options.ascii_only else "…"
-        text = set_cell_size(text, width - 1) + ellipsis
-    return Segment(set_cell_size(text, width), Style.null())

@@ -79,7 +79,10 @@ class TrialRunner:
             reader.read(event)
             # Known only once the images are loaded and split.
             if isinstance(event, DatasetReady) and not event.validation:
-                wrong = f"{event.name} has one training image a class: none is held out to score by"
+                wrong = (
+                    f"{event.name} has one training image a class: none is held out to score "
+                    "trials on"
+                )
                 is_subset = run.config().dataset.train_images != "all"
                 fix = Setting("dataset.train_images", "all") if is_subset else HELP
                 raise ConfigError(wrong, fix)

@@ -206,13 +206,6 @@ def test_a_caption_stands_under_its_picture_and_is_cut_to_it():
     assert [line.rstrip() for line in lines] == ["@" * 12] * 6 + ["a very long…  dark"]
 
 
-def test_a_grid_draws_no_more_than_its_limit():
-    pictures = np.full((9, 8, 8, 3), 255, dtype=np.uint8)
-    output = printed(Grid(pictures, list("abcdefghi"), limit=2), color_system=None)
-    assert "b" in output
-    assert "c" not in output
-
-
 def test_a_large_grid_has_larger_pictures():
     pictures = np.full((1, 8, 8, 3), 255, dtype=np.uint8)
     lines = printed(Grid(pictures, ["a"], room=LARGE), color_system=None).splitlines()
