@@ -37,7 +37,7 @@ KINDS = ("window", "methods")
 
 @dataclass(frozen=True)
 class StudyRequest:
-    """The options of `datm study`, as they were given. given: those of all runs."""
+    """The options of `datm study` as they were typed. given: those that all runs share."""
 
     kind: str
     ipcs: str
@@ -54,25 +54,25 @@ class StudyRequest:
             typed = [near[0] if text == self.kind else text for text in sys.argv[1:]]
             raise ConfigError(wrong, command("datm", *typed))
         if self.kind == "methods":
-            plan, settled = self._plan_methods()
+            plan, resolved = self._plan_methods()
         elif self.methods is not None:
             raise ConfigError("--methods is for a study of methods", Setting("methods"))
         else:
-            plan, settled = self._plan_windows()
+            plan, resolved = self._plan_windows()
         notes = tuple(map(Note, plan.notes))
         return plan, {
             run.name: replace(own, config=run.config, notes=(*own.notes, *notes))
-            for run, own in zip(plan.runs, settled, strict=True)
+            for run, own in zip(plan.runs, resolved, strict=True)
         }
 
     def _plan_windows(self) -> tuple[StudyPlan, list[Resolved]]:
-        """The plan, and the settings of each run before it."""
+        """The plan, and for each of its runs the settings that it was planned from."""
         # With any window: the plan replaces it.
-        settled = {ipc: self._resolve(ipc, window=THIRDS[0]) for ipc in parse_ipcs(self.ipcs)}
+        resolved = {ipc: self._resolve(ipc, window=THIRDS[0]) for ipc in parse_ipcs(self.ipcs)}
         typed = parse_assignments(self.given.assignments).get("distill", {})
         file = read_config(self.given.config_file)[0] if self.given.config_file else {}
         configs = {}
-        for ipc, own in settled.items():
+        for ipc, own in resolved.items():
             over: dict[str, float] = {}
             if "sample_interval" not in typed:
                 over["sample_interval"] = sample_interval(own.config)
@@ -81,27 +81,27 @@ class StudyRequest:
                 # threshold, and would never be matched.
                 over["threshold"] = EVERY_LOSS
             configs[ipc] = with_settings(own.config, distill=over)
-        plan = plan_windows(self._study_name(settled.values()), configs)
-        return plan, [replace(settled[run.ipc], window=run.variant) for run in plan.runs]
+        plan = plan_windows(self._study_name(resolved.values()), configs)
+        return plan, [replace(resolved[run.ipc], window=run.variant) for run in plan.runs]
 
     def _plan_methods(self) -> tuple[StudyPlan, list[Resolved]]:
         """As `_plan_windows`."""
         methods = self._known_methods()
         ipcs = parse_ipcs(self.ipcs)
-        settled = {(m, ipc): self._resolve(ipc, method=m) for m in methods for ipc in ipcs}
-        mirrored = {key: own.config.evaluate.mirrored for key, own in settled.items()}
+        resolved = {(m, ipc): self._resolve(ipc, method=m) for m in methods for ipc in ipcs}
+        mirrored = {key: own.config.evaluate.mirrored for key, own in resolved.items()}
         if self.methods is None:  # all that are tested as the first one is
             alike = mirrored[methods[0], ipcs[0]]
-            settled = {key: own for key, own in settled.items() if mirrored[key] == alike}
+            resolved = {key: own for key, own in resolved.items() if mirrored[key] == alike}
         elif len(set(mirrored.values())) > 1:
             raise ConfigError(
                 "--methods: these train networks on a set in two ways, with and without mirror "
                 "images, and a table compares what is tested alike",
                 Setting("evaluate.mirrored", True),
             )
-        configs = {key: own.config for key, own in settled.items()}
-        plan = plan_methods(self._study_name(settled.values()), configs)
-        return plan, [settled[run.variant, run.ipc] for run in plan.runs]
+        configs = {key: own.config for key, own in resolved.items()}
+        plan = plan_methods(self._study_name(resolved.values()), configs)
+        return plan, [resolved[run.variant, run.ipc] for run in plan.runs]
 
     def _known_methods(self) -> list[str]:
         known = presets.methods()
@@ -119,10 +119,10 @@ class StudyRequest:
         given = replace(self.given, ipc=ipc, method=method, window=window)
         return given.resolve(no_calibration=NO_CALIBRATION)
 
-    def _study_name(self, settled: Iterable[Resolved]) -> str:
+    def _study_name(self, resolved: Iterable[Resolved]) -> str:
         if self.name is not None:
             return valid_name(self.name, "my-study", most=MAX_NAME)
-        return study_name(next(iter(settled)).config.dataset.name)
+        return study_name(next(iter(resolved)).config.dataset.name)
 
 
 def parse_ipcs(text: str) -> list[int]:

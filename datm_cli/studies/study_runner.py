@@ -26,8 +26,8 @@ from datm_engine.studies.study_results import shared_rows
 
 @dataclass(frozen=True)
 class StudyRunner:
-    """origins: the settings of each run, by its name. stop: returns whether to end the study after
-    the current step."""
+    """Makes the runs of a plan. origins: the settings of each run, by its name. stop: returns
+    whether to end the study after the current step."""
 
     plan: StudyPlan
     origins: Mapping[str, Resolved]
@@ -84,13 +84,13 @@ class StudyRunner:
         return failures
 
     def _make(self, planned: PlannedRun) -> bool:
-        """Returns whether the run was finished, and not stopped."""
+        """Start or resume a run. Returns whether it was finished, and not stopped."""
         is_new = not prepare_run.is_started(self._run(planned))
         others = map(self._run, (other for other in self.plan.runs if other != planned))
         started = [other for other in others if prepare_run.is_started(other)]
         flags = planned.config.model_dump()
         origin = self.origins[planned.name]
-        run, on = prepare_run.open_run(self.folders, planned.name, origin, self.compute, flags)
+        run, runtime = prepare_run.open_run(self.folders, planned.name, origin, self.compute, flags)
 
         def stop() -> bool:
             return self.stop() or run.stop_file.exists()
@@ -105,9 +105,9 @@ class StudyRunner:
             # Baselines that another run has measured are recorded as this run's own.
             for row in shared_rows(run, started):
                 screen.read(record.write(row))
-            on = replace(on, stop=stop)
+            runtime = replace(runtime, stop=stop)
             with record.recorded(screen.read) as emit:
-                outcome = make_distilled_set(run.config(), run, self.folders, on, emit=emit)
+                outcome = make_distilled_set(run.config(), run, self.folders, runtime, emit=emit)
         return outcome.status == "done"
 
     def _run(self, planned: PlannedRun) -> Run:

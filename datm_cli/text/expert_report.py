@@ -34,30 +34,23 @@ class ExpertReport:
     curves: LearningCurves
 
     @property
-    def first_start(self) -> int:
-        """T⁻, the first start epoch."""
-        return self.config.distill.min_start_epoch
-
-    @property
-    def last_start(self) -> int:
-        """T⁺ − 1, the last start epoch."""
-        return self.config.distill.max_start_epoch - 1
-
-    @property
-    def last(self) -> int:
-        """T⁺ − 1 + M, the last epoch that is matched."""
-        return self.config.epochs_needed
+    def window(self) -> tuple[int, int, int]:
+        """T⁻ and T⁺ − 1, the first and the last start epoch, and T⁺ − 1 + M, the last epoch that is
+        matched."""
+        settings = self.config.distill
+        return settings.min_start_epoch, settings.max_start_epoch - 1, self.config.epochs_needed
 
     @property
     def matched(self) -> Span:
         """The epochs from the first start to the last target."""
-        return self.first_start, self.last, f"window: epochs {self.first_start}–{self.last}"
+        first, _, last = self.window
+        return first, last, f"window: epochs {first}–{last}"
 
     @property
     def starts(self) -> Span:
         """The start epochs."""
-        name = f"window: starts {self.first_start}–{self.last_start}"
-        return self.first_start, self.last_start, name
+        first, last, _ = self.window
+        return first, last, f"window: starts {first}–{last}"
 
     @property
     def accuracies(self) -> dict[str, tuple[float, ...]]:
@@ -96,16 +89,13 @@ class ExpertReport:
     @property
     def words(self) -> str:
         """What the window means for these experts, in a few sentences."""
-        curves, first, last = self.curves, self.first_start, self.last
-        starts = (
-            f"start at epoch {first}"
-            if first == self.last_start
-            else f"start at epochs {first}–{self.last_start}"
-        )
-        lengths = curves.segments[first : self.last_start + 1]
+        curves, (first, last_start, last) = self.curves, self.window
+        starts = f"epoch {first}" if first == last_start else f"epochs {first}–{last_start}"
+        lengths = curves.segments[first : last_start + 1]
+        target = plural(self.config.distill.expert_epochs, "epoch")
         low, high = _three_digits(min(lengths)), _three_digits(max(lengths))
         return (
-            f"Segments {starts} and end {plural(self.config.distill.expert_epochs, 'epoch')} "
+            f"Segments start at {starts} and end {target} "
             f"later: the first begins where experts get {curves.accuracy[first]:.0f}% of the "
             f"training images right, the last ends, at epoch {last}, where they get "
             f"{curves.accuracy[last]:.0f}%. "
@@ -123,9 +113,10 @@ class ExpertReport:
     @property
     def rows(self) -> list[list[str]]:
         """The table of some epochs, among them those where the window begins and ends."""
-        names = {self.first_start: "T⁻", self.last_start: "T⁺ − 1", self.last: "T⁺ − 1 + M"}
-        if self.first_start == self.last_start:
-            names[self.first_start] = "T⁻ = T⁺ − 1"
+        first, last_start, last = self.window
+        names = {first: "T⁻", last_start: "T⁺ − 1", last: "T⁺ − 1 + M"}
+        if first == last_start:
+            names[first] = "T⁻ = T⁺ − 1"
         curves = self.curves
         return [
             [
@@ -155,7 +146,7 @@ class ExpertReport:
             "network": self.config.network.model_dump(),
             "experts": self.ready,
             "epochs": self.curves.epochs,
-            "window": window | {"last_epoch": self.last},
+            "window": window | {"last_epoch": self.window[-1]},
             "words": self.words,
             "course": asdict(self.curves),
         }

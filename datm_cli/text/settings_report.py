@@ -16,27 +16,17 @@ if TYPE_CHECKING:
 def print_explanation(settings: Resolved, *, as_json: bool) -> None:
     """Print every setting, its value and its origin, then the notes."""
     values = flattened(settings.config.model_dump())
-    if as_json:
-        output.print_json(
-            {
-                "source": settings.source,
-                "settings": {
-                    key: {"value": value, **_origin(settings, key)} for key, value in values.items()
-                },
-                "notes": [note.text for note in settings.notes],
-            }
-        )
-        return
     table = plain_table("setting", "value", "from", unbroken=["setting"])
+    origins = {}
     for key, value in values.items():
-        table.add_row(key, setting(value), str(settings.origins.get(key, "default")))
+        origin = settings.origins.get(key)  # None for a key that no preset states
+        table.add_row(key, setting(value), str(origin or "default"))
+        source, detail = (origin.source.value, origin.detail) if origin else ("default", "")
+        origins[key] = {"value": value, "from": source, "detail": detail}
+    notes = [note.text for note in settings.notes]
+    if as_json:
+        output.print_json({"source": settings.source, "settings": origins, "notes": notes})
+        return
     output.results().print(table)
-    for note in settings.notes:
-        output.remark(note.text)
-
-
-def _origin(settings: Resolved, key: str) -> dict[str, str]:
-    origin = settings.origins.get(key)
-    if origin is None:  # a key that no preset states
-        return {"from": "default", "detail": ""}
-    return {"from": origin.source.value, "detail": origin.detail}
+    for text in notes:
+        output.remark(text)

@@ -22,7 +22,8 @@ Score = Callable[[int, float], bool]  # (iteration, percent) → whether the tri
 
 @dataclass(frozen=True)
 class TrialOutcome:
-    """is_over: the trial is not to be resumed. failure: why distillation could not continue."""
+    """How a trial ended. is_over: it is not to be resumed. failure: why distillation could not
+    continue."""
 
     is_over: bool
     failure: str = ""
@@ -65,10 +66,10 @@ class TrialRunner:
         for candidate in known:
             if not score(candidate.iteration, candidate.accuracy):
                 return TrialOutcome(is_over=True)
-        settled = self.first
+        resolved = self.first
         if config is not None:
-            settled = replace(settled, config=config, notes=(), derive=())
-        _, on = prepare_run.open_run(self.folders, run.name, settled, self.compute, {})
+            resolved = replace(resolved, config=config, notes=(), derive=())
+        _, runtime = prepare_run.open_run(self.folders, run.name, resolved, self.compute, {})
         is_pruned = False
 
         def ends() -> bool:
@@ -91,9 +92,9 @@ class TrialRunner:
 
         try:
             with run.recording() as record:
-                on = replace(on, stop=ends)
+                runtime = replace(runtime, stop=ends)
                 with record.recorded(show) as emit:
-                    make_distilled_set(run.config(), run, self.folders, on, emit=emit)
+                    make_distilled_set(run.config(), run, self.folders, runtime, emit=emit)
                 is_stopped_by_hand = run.stop_file.exists() and not stop()
         except MatchingError as problem:
             return TrialOutcome(is_over=True, failure=problem.message)

@@ -17,26 +17,26 @@ from datm_engine.tuning.trial_settings import shortened
 
 @dataclass(frozen=True)
 class TuneRequest:
-    """settled: the settings in full length. held: keys that are not searched. iterations: of a
-    trial that runs in full."""
+    """What to search. resolved: the settings in full length. held: keys that are not searched.
+    iterations: of a trial that runs in full."""
 
-    settled: Resolved
+    resolved: Resolved
     held: frozenset[str]
     iterations: int
 
     @property
     def config(self) -> Config:
-        return self.settled.config
+        return self.resolved.config
 
     @property
     def first_trial(self) -> Resolved:
         """The settings of trial 0."""
-        return replace(self.settled, config=shortened(self.config, self.iterations))
+        return replace(self.resolved, config=shortened(self.config, self.iterations))
 
     @property
     def default_name(self) -> str:
         dataset = Path(self.config.dataset.name).stem or "images"
-        return name_from(dataset, f"-ipc{self.config.distill.ipc}{self.settled.variant}")
+        return name_from(dataset, f"-ipc{self.config.distill.ipc}{self.resolved.variant}")
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -65,10 +65,10 @@ class TuneRequest:
 def request_tune(given: GivenSettings, iterations: int | None) -> TuneRequest:
     """Resolve the settings; what options and --set give is held. Raises ConfigError if no trial can
     have these settings, or nothing is left to search."""
-    settled = given.resolve()
+    resolved = given.resolve()
     searched = {key for keys in KEYS.values() for key in keys}
     stated = flattened(given.overrides()).keys()
     held = frozenset(searched & stated) | frozenset(WINDOW if given.window else ())
-    request = TuneRequest(settled, held, iterations or settled.config.distill.iterations)
+    request = TuneRequest(resolved, held, iterations or resolved.config.distill.iterations)
     request.notes()  # checks the search space, before any work
     return request

@@ -48,8 +48,8 @@ class TuneReader:
 
 @dataclass(frozen=True)
 class TuneRunner:
-    """devices: one trial at a time runs on each. keep: keep the images of all trials, not only of
-    the first and the best."""
+    """Runs a tune. devices: one trial at a time runs on each. keep: keep the images of all trials,
+    not only of the first and the best."""
 
     request: TuneRequest
     folders: Folders
@@ -72,8 +72,11 @@ class TuneRunner:
         ]
 
     def run(self, tune: Tune) -> RunState:
-        """Returns the tune's state. Raises RunError if another process works on it. Any other
-        DatmError is recorded in its events."""
+        """Run trials until the budget is spent. Returns the tune's state.
+
+        Raises RunError if another process works on it. Any other DatmError is recorded in its
+        events.
+        """
         with (
             reader(output.remarks(), silent=self.silent) as shown,
             tune.log.recording() as record,
@@ -114,7 +117,7 @@ class TuneRunner:
             budget=self.budget,
             seconds=lambda: time.monotonic() - started,
         )
-        for text in (*request.settled.messages(), *request.notes()):
+        for text in (*request.resolved.messages(), *request.notes()):
             screen.note(text)
         screen.note(f"watch it: {command('datm', 'monitor', tune.path)}")
         if over := len(scheduler.trials.over):

@@ -24,7 +24,7 @@ WITHOUT_EXPERTS = ("random", "full")
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """variant: the window or the method that the run shows."""
+    """A run of a study. variant: its window or its method."""
 
     name: str
     ipc: int
@@ -40,7 +40,7 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """notes: choices made for the user, with their reasons."""
+    """The runs of a study, in their order. notes: choices made for the user, with their reasons."""
 
     kind: Literal["window", "methods"]
     name: str
@@ -61,7 +61,7 @@ class StudyPlan:
 
     @property
     def selections(self) -> tuple[str, ...]:
-        """The selections of real images to compare with: "random", "full", …"""
+        """The selections of real images to compare with: "random", "full" and others."""
         return _selections(self.runs)
 
     @property

@@ -75,6 +75,8 @@ class StudyRun:
 
 @dataclass(frozen=True)
 class StudyResult:
+    """What the runs of a study show so far: a cell for each set, ipc and network of the plan."""
+
     plan: StudyPlan
     cells: tuple[AccuracyCell, ...]
     runs: tuple[StudyRun, ...]
@@ -144,7 +146,7 @@ class StudyResult:
 
 
 def read_study(plan: StudyPlan, runs_dir: Path) -> StudyResult:
-    """Raises RunError for a damaged run."""
+    """Read the result of a study, finished or not. Raises RunError for a damaged run."""
     rows: dict[tuple[str, int | None, str], Evaluated] = {}
     runs = []
     for planned in plan.runs:
@@ -191,6 +193,7 @@ def shared_rows(run: Run, others: Iterable[Run]) -> list[Evaluated]:
     precision and seed.
     """
     needed = run.config().evaluate
+    # Never measured twice: not what `run` has, and not what an earlier one of `others` gives.
     known = {(row.set, row.network) for row in run.state().results}
     rows = []
     for other in others:

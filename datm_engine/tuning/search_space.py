@@ -69,7 +69,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """held: keys that are not searched."""
+    """The space around the settings `centre`. held: keys that are not searched."""
 
     centre: Config
     held: frozenset[str] = frozenset()
