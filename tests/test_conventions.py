@@ -33,8 +33,10 @@ WORDS = (
     r"without a word|word for word(?! in)",
     r"thereof|whereof|hence",
 )
-# But `.tell(` is a method of files and of Optuna's studies.
-AVOIDED = re.compile(rf"(?!\btell\()(?<![a-zA-Z])(?:{'|'.join(WORDS)})(?![a-zA-Z])", re.IGNORECASE)
+# But `.tell(` calls a method of files and of Optuna's studies.
+AVOIDED = re.compile(
+    rf"(?!(?<=\.)tell\()(?<![a-zA-Z])(?:{'|'.join(WORDS)})(?![a-zA-Z])", re.IGNORECASE
+)
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -121,7 +121,7 @@ def tune(
         runner.check()
         api.check_class_sizes(request.config, folders.data)
         name = request.default_name if name is None else name
-        folder = Tune.begin(tunes_dir, name, request.config, request.facts, typed)
+        folder = Tune.begin(tunes_dir, name, request.config, request.extra, typed)
         state = runner.run(folder)
         _print_result(folder, state, typed, to, as_json, quiet)
     if stop.exit_code:

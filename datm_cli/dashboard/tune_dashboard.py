@@ -31,12 +31,12 @@ class TuneDashboardApp(DashboardApp):
         super().__init__(tune.run(0), **options)
         self.tune, self.tune_state = tune, RunState()
         self.tune_tail = EventReader(tune.log.event_log)
-        self.tune_facts = tune.facts()
+        self.tune_request = tune.request()
         self.trial = 0  # the number of the one that is shown
 
     @property
     def config(self) -> dict[str, Any]:
-        config: dict[str, Any] = self.tune_facts["config"]
+        config: dict[str, Any] = self.tune_request["config"]
         return config
 
     @property

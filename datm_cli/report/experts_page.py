@@ -19,7 +19,7 @@ def experts_page(knowledge: ExpertReport) -> str:
     return page(
         KIND,
         f"experts of {name}: datm",
-        tag("header", tag("h1", f"What experts of {name} know"), tag("p", knowledge.words)),
+        tag("header", tag("h1", f"What experts of {name} know"), tag("p", knowledge.explanation)),
         section("Course", tag("div", *charts(knowledge), class_="columns charts")),
         section(
             "Epochs", table(knowledge.headings, rows, numbers=range(len(knowledge.headings) - 1))

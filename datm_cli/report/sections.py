@@ -139,7 +139,9 @@ def experts(course: RunSummary) -> Html | None:
         wrong = f"{course.run.manifest_file}: learning_curves: {problem}"
         raise RunError(wrong, course.run.list_command) from None
     knowledge = ExpertReport(course.config, "", course.config.experts.count, known)
-    return html(tag("p", knowledge.words), tag("div", *charts(knowledge), class_="columns charts"))
+    return html(
+        tag("p", knowledge.explanation), tag("div", *charts(knowledge), class_="columns charts")
+    )
 
 
 def configuration(course: RunSummary) -> Html:

@@ -70,6 +70,7 @@ def standalone_svg(chart: Chart) -> str:
     top = round(y + 10)
     drawing = tag("svg", chart.svg(), y=top, width=WIDTH, height=HEIGHT)
     content = [tag("style", Html(_style())), *parts, drawing]
+    # Twice as wide as on the page, where it is one of several.
     size = {"viewBox": f"0 0 {WIDTH} {top + HEIGHT}", "width": 2 * WIDTH}
     return tag("svg", *content, xmlns="http://www.w3.org/2000/svg", **size) + "\n"
 

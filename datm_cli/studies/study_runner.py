@@ -88,6 +88,7 @@ class StudyRunner:
         is_new = not prepare_run.is_started(self._run(planned))
         others = map(self._run, (other for other in self.plan.runs if other != planned))
         started = [other for other in others if prepare_run.is_started(other)]
+        # A run that resumes takes over this study's evaluation. Other settings do not differ.
         flags = planned.config.model_dump()
         origin = self.origins[planned.name]
         run, runtime = prepare_run.open_run(self.folders, planned.name, origin, self.compute, flags)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.table import Table
-from rich.text import Text
 
 from datm_cli.text.escapes import printable
 from datm_cli.text.tables import plain_table
@@ -133,6 +132,5 @@ def terminal_table(study: StudyResult) -> Table:
     headings = header(study)
     table = plain_table(*headings, right=headings[-len(study.plan.ipcs) :])
     for names, cells in rows(study):
-        texts = [*map(printable, names), *(cell.text(space="\n") for cell in cells)]
-        table.add_row(*map(Text, texts))
+        table.add_row(*map(printable, names), *(cell.text(space="\n") for cell in cells))
     return table

@@ -87,7 +87,7 @@ class ExpertReport:
         ]
 
     @property
-    def words(self) -> str:
+    def explanation(self) -> str:
         """What the window means for these experts, in a few sentences."""
         curves, (first, last_start, last) = self.curves, self.window
         starts = f"epoch {first}" if first == last_start else f"epochs {first}–{last_start}"
@@ -147,7 +147,7 @@ class ExpertReport:
             "experts": self.ready,
             "epochs": self.curves.epochs,
             "window": window | {"last_epoch": self.window[-1]},
-            "words": self.words,
+            "words": self.explanation,
             "course": asdict(self.curves),
         }
 
@@ -155,7 +155,7 @@ class ExpertReport:
         """The parts of the printed report, from top to bottom."""
         yield fact_table([(name, printable(value)) for name, value in self.facts])
         yield ""
-        yield Text(self.words)
+        yield Text(self.explanation)
         yield ""
         table = plain_table(*self.headings, right=self.headings[:-1], unbroken=self.headings)
         for row in self.rows:

@@ -72,7 +72,7 @@ def comparison(runs: Sequence[RunSummary]) -> Iterator[RenderableType]:
             headings[-1],
             printable(Path(run.config.dataset.name).name),
             f"{run.config.distill.ipc:,}",
-            _accuracy(result) if result else f"none yet, {run.status}",
+            _accuracy(result) if result else printable(f"none yet, {run.status}"),
         )
     yield table
     if not have_same_images(runs):

@@ -39,7 +39,7 @@ class TuneRequest:
         return name_from(dataset, f"-ipc{self.config.distill.ipc}{self.resolved.variant}")
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def extra(self) -> dict[str, Any]:
         """What else the search depends on."""
         return {"iterations": self.iterations, "held": sorted(self.held)}
 

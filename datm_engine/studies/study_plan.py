@@ -162,6 +162,7 @@ def _with_shared_experts(
         for key in keys
         if key != "epochs" and any(other[table][key] != keys[key] for other in others)
     )
+    # More epochs than a run's window needs cost time only.
     epochs = max(config.snapshot_epochs for config in configs.values())
     shared["experts"] = {**first["experts"], "epochs": epochs}
     notes = []

@@ -1,4 +1,4 @@
-"""The folder of a tune: what was asked, its events, and its trials, each a run directory.
+"""The folder of a tune: what was requested, its events, and its trials, each a run directory.
 
 NAME/  tune.json · events.jsonl · preset.toml · trial-000/ · trial-001/ …
 """
@@ -39,7 +39,7 @@ class Tune:
         return Run(self.path)
 
     @property
-    def asked_file(self) -> Path:
+    def request_file(self) -> Path:
         return self.path / "tune.json"
 
     @property
@@ -51,15 +51,15 @@ class Tune:
     def find(cls, name: str, tunes_dir: Path) -> Tune | None:
         """The tune of that name or in that folder. None if there is none."""
         folders = (tunes_dir / name, Path(name))
-        return next((tune for tune in map(cls, folders) if tune.asked_file.is_file()), None)
+        return next((tune for tune in map(cls, folders) if tune.request_file.is_file()), None)
 
     @classmethod
     def begin(
-        cls, tunes_dir: Path, name: str, config: Config, facts: dict[str, Any], typed: str
+        cls, tunes_dir: Path, name: str, config: Config, extra: dict[str, Any], typed: str
     ) -> Tune:
         """Create a tune, or open the one of that name if it has the same settings.
 
-        facts: what else the search depends on. typed: the command that resumes it. A
+        extra: what else the search depends on. typed: the command that resumes it. A
         tune without a score is replaced. Raises ConfigError if the settings differ or the name
         cannot be used, and FileError.
         """
@@ -68,42 +68,42 @@ class Tune:
             wrong = f"{tunes_dir / other} differs from the name {tune.name} in letter case only"
             raise ConfigError(wrong, Setting("name", tune._free_name()))
         # As it is read from the file: JSON has lists where settings have tuples.
-        stated = json.loads(json.dumps({"config": config.model_dump(), **facts}))
-        if tune.asked_file.is_file():
-            before = tune.facts()
+        stated = json.loads(json.dumps({"config": config.model_dump(), **extra}))
+        if tune.request_file.is_file():
+            before = tune.request()
             if {key: before.get(key) for key in stated} == stated:
                 return tune
             is_alive = tune.log.process_status() in ("running", "stale")
             if is_alive or tune.state().trials.ranked:
-                raise tune._name_is_taken(config, facts)
+                raise tune._name_is_taken(config, extra)
             # Nothing is lost: no trial has a score.
             tune.log.delete()
         content = {"created": time.time(), "command": typed, **stated}
         with or_elsewhere(tunes_dir, "tunes_dir"):
             make_folder(tune.path)
-            save_text(tune.asked_file, json.dumps(content, indent=2) + "\n")
+            save_text(tune.request_file, json.dumps(content, indent=2) + "\n")
         return tune
 
-    def facts(self) -> dict[str, Any]:
+    def request(self) -> dict[str, Any]:
         """The content of tune.json. Raises FileError if it is damaged."""
         try:
-            facts = parse_json(self.asked_file.read_text(encoding="utf-8"))
+            facts = parse_json(self.request_file.read_text(encoding="utf-8"))
             if isinstance(facts, dict) and isinstance(facts.get("config"), dict):
                 return facts
             problem: object = "it has no settings"
         except (OSError, ValueError) as error:
             problem = error
         remove = command("mv", self.path, f"{self.path}.aside")
-        raise FileError(f"{self.asked_file} is damaged: {problem}", remove) from None
+        raise FileError(f"{self.request_file} is damaged: {problem}", remove) from None
 
     def config(self) -> Config:
-        """The settings as they were asked for, in full length."""
-        return build(self.facts()["config"], str(self.asked_file))
+        """The settings as they were requested, in full length."""
+        return build(self.request()["config"], str(self.request_file))
 
     @property
     def resume_command(self) -> str:
         """The command that resumes it."""
-        return str(self.facts().get("command") or command("datm", "tune", "--help"))
+        return str(self.request().get("command") or command("datm", "tune", "--help"))
 
     def state(self) -> RunState:
         return self.log.state()
@@ -127,10 +127,10 @@ class Tune:
                     with suppress(OSError):  # only disk space is lost
                         path.unlink()
 
-    def _name_is_taken(self, config: Config, facts: dict[str, Any]) -> ConfigError:
-        before = self.facts()
+    def _name_is_taken(self, config: Config, extra: dict[str, Any]) -> ConfigError:
+        before = self.request()
         changed: dict[str, tuple[Any, ...]] = {**differences(self.config(), config)}
-        changed |= {k: (before.get(k), v) for k, v in facts.items() if before.get(k) != v}
+        changed |= {k: (before.get(k), v) for k, v in extra.items() if before.get(k) != v}
         texts = [f"{key} was {old!r}, not {new!r}" for key, (old, new) in changed.items()]
         wrong = f"tune {self.name} has other settings: {', '.join(texts)}"
         return ConfigError(wrong, Setting("name", self._free_name()))

@@ -106,7 +106,7 @@ def make_tune(folder: Path) -> Tune:
     tune = Tune(folder)
     make_run(tune.run(0).path, hostile_events())
     facts = {"config": tiny_config(dataset={"name": HOSTILE}).model_dump(), "command": HOSTILE}
-    tune.asked_file.write_text(json.dumps(facts))
+    tune.request_file.write_text(json.dumps(facts))
     log = []
     for number, status in enumerate(("complete", "failed", HOSTILE)):
         began = events.TrialBegan(trial=number, run="trial-000", draw="{}", changes=HOSTILE)

@@ -60,7 +60,7 @@ def text_of(report: ExpertReport, monkeypatch: pytest.MonkeyPatch, width: int = 
 
 def test_the_window_is_reported_in_words(report: ExpertReport) -> None:
     """T⁻ 1, T⁺ 4, M 2: segments start at 1, 2, 3; the last ends at 5."""
-    assert report.words == (
+    assert report.explanation == (
         "Segments start at epochs 1–3 and end 2 epochs later: the first begins where experts get "
         "2% of the training images right, the last ends, at epoch 5, where they get 12%. Of the "
         "easy third 5% are right before and 25% after, of the hard third 1% and 6%. "
@@ -74,8 +74,8 @@ def test_one_start_is_reported_as_one(
     window = {"min_start_epoch": 0, "initial_max_start_epoch": 1, "max_start_epoch": 1}
     config = make_config(experts={"epochs": 40}, distill={"expert_epochs": 2, **window})
     one = replace(report, config=config)
-    assert one.words.startswith("Segments start at epoch 0 and end 2 epochs later")
-    assert one.words.endswith("A segment is 2 long.")
+    assert one.explanation.startswith("Segments start at epoch 0 and end 2 epochs later")
+    assert one.explanation.endswith("A segment is 2 long.")
     assert [row[-1] for row in one.rows if row[-1]] == ["T⁻ = T⁺ − 1", "T⁺ − 1 + M"]
     assert text_of(one, monkeypatch)
 

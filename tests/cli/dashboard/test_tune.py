@@ -73,7 +73,7 @@ def make_tune(make_run: Make, tmp_path: Path) -> Callable[..., Tune]:
             "distill": {"ipc": 2},
         }
         tune.path.mkdir(exist_ok=True)
-        tune.asked_file.write_text(json.dumps({"config": config, "command": "datm tune --ipc 2"}))
+        tune.request_file.write_text(json.dumps({"config": config, "command": "datm tune --ipc 2"}))
         say(tune, recorded)
         return tune
 
