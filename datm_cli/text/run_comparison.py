@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import string
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,7 +95,9 @@ def comparison(runs: Sequence[RunSummary]) -> Iterator[RenderableType]:
     yield Curves("matching loss over iterations", losses, log_scale=True)
     if accuracies := accuracy_rows(runs):
         yield ComparisonTable("test accuracy %: mean ± std (repeats)", headings, accuracies)
-    yield ComparisonTable("cost", headings, cost_rows(runs))
+    each = [costs(run) for run in runs]
+    rows = [(name, [run_costs[name] for run_costs in each]) for name in each[0]]
+    yield ComparisonTable("cost", headings, rows)
 
 
 def as_json(runs: Sequence[RunSummary]) -> dict[str, Any]:
@@ -135,25 +137,21 @@ def accuracy_rows(runs: Sequence[RunSummary]) -> list[Row]:
     return rows
 
 
-def cost_rows(runs: Sequence[RunSummary]) -> list[Row]:
-    """How far each run came, and what that cost."""
-
-    def row(name: str, value: Callable[[RunSummary], str]) -> Row:
-        return name, [value(run) for run in runs]
-
-    stages = [(name, [_duration(run.state.seconds[name]) for run in runs]) for name in TIMED_STAGES]
-    return [
-        row("status", lambda run: run.status),
-        row("iterations", lambda run: f"{run.state.iteration:,} of {run.iterations:,}"),
-        row("without a step", lambda run: f"{run.state.skipped:,}"),
-        row("an iteration (median)", lambda run: _duration(run.state.seconds_per_iteration)),
-        *stages,
-        row("all stages", lambda run: _duration(math.fsum(run.state.seconds.values()))),
-        row("peak memory", lambda r: byte_size(r.state.memory) if r.state.memory else UNKNOWN),
-        row("device", lambda run: run.device),
-        row("precision", lambda run: run.manifest.arithmetic.precision),
-        row("run on disk", lambda run: byte_size(run.disk)),
-    ]
+def costs(run: RunSummary) -> dict[str, str]:
+    """How far a run came, and what that cost."""
+    state = run.state
+    return {
+        "status": run.status,
+        "iterations": f"{state.iteration:,} of {run.iterations:,}",
+        "without a step": f"{state.skipped:,}",
+        "an iteration (median)": _duration(state.seconds_per_iteration),
+        **{stage: _duration(state.seconds[stage]) for stage in TIMED_STAGES},
+        "all stages": _duration(math.fsum(state.seconds.values())),
+        "peak memory": byte_size(state.memory) if state.memory else UNKNOWN,
+        "device": run.device,
+        "precision": run.manifest.arithmetic.precision,
+        "run on disk": byte_size(run.disk),
+    }
 
 
 def _accuracy(row: Evaluated | None) -> str:
