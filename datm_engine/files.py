@@ -12,7 +12,7 @@ import platform
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -97,18 +97,22 @@ def validated(model: Callable[..., T], content: Any) -> T:
 
 @contextmanager
 def replacing(path: Path, failure: type[Exception] = OSError) -> Iterator[Path]:
-    """Yield a path beside `path` to write to, which is renamed to `path` at the end.
+    """Yield a path in a folder beside `path` to write to, which is renamed to `path` at the end.
 
     An OSError, or a `failure`, becomes a FileError; an earlier file then stays as it is.
     """
-    beside = temporary_path(path)
+    # In a folder, because a library may write to a temporary file of its own beside that path: if
+    # this process is killed, `remove_leftovers` removes both.
+    folder = temporary_path(path)
     try:
+        folder.mkdir(exist_ok=True)
+        beside = folder / f"content{path.suffix}"
         yield beside
         beside.replace(path)
     except (OSError, failure) as problem:
-        with suppress(OSError):  # it could not be written either
-            beside.unlink(missing_ok=True)
         raise cannot_write(path, problem) from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def temporary_path(path: Path) -> Path:

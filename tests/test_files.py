@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from datm_engine.hints import fix_text
 from datm_engine.networks.weights import Layout
 from datm_engine.runs.checkpoint import Checkpoint, Progress
 from datm_engine.tensors import read_tensors, save_tensors
+from tests.conftest import ROOT
 
 FACTS = {f"key {i}": 'θ "quoted" \\ \n' * i for i in range(12)}
 
@@ -123,3 +126,22 @@ def test_leftovers_of_the_dead_are_removed_and_no_others(tmp_path: Path) -> None
         path.touch()
     remove_leftovers(tmp_path)
     assert set(tmp_path.iterdir()) == stay
+
+
+def test_what_a_library_leaves_behind_stays_in_a_folder_of_its_writer(tmp_path: Path) -> None:
+    """A writer that is killed leaves one entry, which names it, and an earlier file as it was."""
+    path = tmp_path / "images.safetensors"
+    path.write_text("before")
+    program = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from datm_engine.files import replacing\n"
+        "with replacing(Path(sys.argv[1])) as beside:\n"
+        "    beside.with_name('.tmp0l6ERU').touch()\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", program, str(path)], check=False, cwd=ROOT)
+    assert len(list(tmp_path.iterdir())) == 2
+    remove_leftovers(tmp_path)
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_text() == "before"

@@ -41,7 +41,8 @@ from datm_engine.runs.state import RunState
 
 POLL_SECONDS = 0.5
 # The pause after a drawing is REST times as long as it took. Painting takes about as long again as
-# drawing, so the screen uses a fiftieth of one core: an engine on all cores waits for each of them.
+# drawing, so the screen uses a fiftieth of one core: an engine that uses all
+# cores is slowed by any that the screen takes.
 REST = 100
 LEAST_REST, MOST_REST = 2.0, 10.0  # seconds
 PROBLEMS = ("failed", "crashed", "stale")  # statuses
@@ -194,7 +195,7 @@ class DashboardApp(FullScreenApp):
         return new
 
     def draw(self) -> None:
-        """Draw every panel; if there are no new events, only the time in the headline."""
+        """Draw every panel; without new events only the headline and a sample not yet shown."""
         began = time.monotonic()
         headline = self.query_one(HeadlinePanel)
         headline.status, headline.now = self.status, self.clock()

@@ -142,7 +142,7 @@ def _fit(
     """The fit at the first of the `syn_lrs` whose loss is below `FITTING`, else at that of the
     lowest loss. Start epochs are spread evenly over the window, and no step is taken."""
     config, runtime, emit = evaluation.config, evaluation.runtime, evaluation.emit
-    # Its events are emitted when the distillation begins.
+    # Its events are ignored here: the distillation emits the same ones when it begins.
     start = runtime.ranks.first(
         lambda: initial_set(config, evaluation.data, experts, network, runtime, emit=ignore)
     )

@@ -1,4 +1,7 @@
-"""One exception for memory that runs out on any device, and one error that names what helps."""
+"""One exception for memory that runs out on any device, and one error that names what helps.
+
+Student steps then use less memory: `distillation.memory_plan`. Other stages end with the error.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import torch
 
 from datm_engine.errors import DatmError, Fix, Setting
 
-# Messages of CPU, cuBLAS, cuDNN, CUDA and Metal, which raise no exception type of their own.
+# Messages of CPU, cuBLAS, cuDNN, CUDA and Metal whose exceptions are plain RuntimeErrors.
 _SAID = ("can't allocate memory", "ALLOC_FAILED", "out of memory")
 
 

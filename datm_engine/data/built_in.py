@@ -29,8 +29,8 @@ from datm_engine.settings.image_size import Shape
 class BuiltIn:
     """A built-in dataset: its shape, and its number of training images in each class.
 
-    Those that torchvision downloads state its class, and the files to fetch by hand where there is
-    no network: `files` of `site` into `folder` of the data folder.
+    torchvision_class: of datasets that torchvision downloads. Without a network, `files` of `site`
+    are to be put into `folder` of the data folder by hand.
     """
 
     shape: Shape

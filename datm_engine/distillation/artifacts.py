@@ -16,23 +16,23 @@ from datm_engine.synthetic import SyntheticSet
 class ArtifactWriter:
     """Writes on the first rank, and nothing on others.
 
-    described: the synthetic set at iteration 0, with the metadata of all that follow.
+    initial: the synthetic set at iteration 0, with the metadata of all that follow.
     """
 
     def __init__(
-        self, run: Run, distillation: Distillation, described: SyntheticSet, *, emit: Emit
+        self, run: Run, distillation: Distillation, initial: SyntheticSet, *, emit: Emit
     ) -> None:
         self.run = run
-        self._distillation, self._described, self._emit = distillation, described, emit
+        self._distillation, self._initial, self._emit = distillation, initial, emit
         self._writes = distillation.runtime.ranks.leads
-        shown = sampled(described.images, len(described.class_names))
-        self._sample_size = len(shown) * described.images[0].numel()
+        shown = sampled(initial.images, len(initial.class_names))
+        self._sample_size = len(shown) * initial.images[0].numel()
 
     def candidate(self) -> SyntheticSet:
         """The synthetic set as it is now."""
         distilled = self._distillation.checkpoint().distilled
         return replace(
-            self._described,
+            self._initial,
             images=distilled["images"].float().cpu(),
             labels=distilled["labels"].float().cpu(),
             syn_lr=float(distilled["syn_lr"]),
@@ -47,9 +47,9 @@ class ArtifactWriter:
         """Save the set at iteration 0, a picture of every image, and the first checkpoint."""
         if self._writes:
             set_aside(self.run)
-            self.select(self._described)
-            path, described = self.run.samples / "initial.safetensors", self._described
-            save_start(path, described.pictures(), len(described.class_names))
+            self.select(self._initial)
+            path, initial = self.run.samples / "initial.safetensors", self._initial
+            save_start(path, initial.pictures(), len(initial.class_names))
             self._emit(SampleSaved(iteration=0, path="samples/initial.safetensors"))
             self.save()
 
@@ -80,8 +80,8 @@ class ArtifactWriter:
 
     def _save_pictures(self, path: Path) -> None:
         if self._writes:
-            iteration, described = self._distillation.progress.iteration, self._described
+            iteration, initial = self._distillation.progress.iteration, self._initial
             images = self._distillation.checkpoint().distilled["images"]
-            classes = len(described.class_names)
-            save_sample(path, images, described.preprocessing, classes, iteration)
+            classes = len(initial.class_names)
+            save_sample(path, images, initial.preprocessing, classes, iteration)
             self._emit(SampleSaved(iteration=iteration, path=str(path.relative_to(self.run.path))))

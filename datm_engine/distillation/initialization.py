@@ -26,8 +26,8 @@ from datm_engine.training.losses import hard_labels
 
 @dataclass(frozen=True)
 class Selection:
-    """`indices`: [classes × ipc] into the training images, class after class; `qualified`: how
-    many of each class an expert classified correctly before it was filled up."""
+    """`indices`: [classes × ipc] into the training images, class after class; `qualified`: for
+    each class, how many images an expert classified correctly; the rest are random."""
 
     indices: Tensor
     qualified: tuple[int, ...]
@@ -70,7 +70,7 @@ def correct_images(
     seed: int,
 ) -> Selection:
     """Of each class the first `ipc` images, in a seeded order, that an expert classifies
-    correctly: the first expert as far as it goes, then the next.
+    correctly. Images that the first expert gets wrong are tried on the next.
 
     `experts` yields flat weights (last snapshots) and is drawn from only as needed.
     """

@@ -148,8 +148,8 @@ class Distillation:
         learned, velocities = stepped
         average = self.average
         if decay := self.config.distill.averaging:
-            # The exponential moving average of the images begins at those that the first step
-            # starts from, without a correction for that (FTD).
+            # The exponential moving average starts at the images before the first step; without a
+            # correction of that bias, as in FTD.
             before = self.learned.images if average is None else average
             average = decay * before + (1 - decay) * learned.images
         # Only now, when nothing can run out of memory any more.

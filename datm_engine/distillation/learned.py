@@ -32,7 +32,7 @@ class Learned:
 class Optimizer:
     """SGD with momentum, at a learning rate of its own for images, labels and syn_lr.
 
-    velocities: of those that have momentum and have taken a step, by name.
+    velocities: name → velocity, of those with momentum, after their first step.
     """
 
     def __init__(self, settings: DistillConfig) -> None:

@@ -49,7 +49,7 @@ def distill(
     after saving a checkpoint.
     """
     # The first rank reads or makes what the run begins with, for all.
-    described, checkpoint = runtime.ranks.first(
+    initial, checkpoint = runtime.ranks.first(
         lambda: (
             _resume(run)
             if run.checkpoint.exists()
@@ -57,9 +57,9 @@ def distill(
         )
     )
     distillation = Distillation(
-        config, experts, network, runtime, checkpoint or first_checkpoint(described, experts)
+        config, experts, network, runtime, checkpoint or first_checkpoint(initial, experts)
     )
-    writer = ArtifactWriter(run, distillation, described, emit=emit)
+    writer = ArtifactWriter(run, distillation, initial, emit=emit)
     if checkpoint is None:
         writer.write_start()
     if config.distill.gradient == "tesla":
@@ -99,7 +99,7 @@ def _iterate(
         if is_due and progress.considered < progress.iteration:
             distillation.progress = _consider(distillation, writer, score, emit=emit)
         if is_last:
-            # A run must not end as if it had learned something.
+            # If no iteration took a step, nothing was learned: the run ends with an error.
             if progress.iteration and progress.skipped == progress.iteration:
                 writer.save()
                 raise _no_step_error(distillation, writer.run)
@@ -112,6 +112,7 @@ def _iterate(
         if distillation.progress.skipped_in_a_row >= settings.max_refusals:
             writer.save()
             raise _no_step_error(distillation, writer.run)
+        # No rank waits for another here: the first one writes alone.
         if runtime.save_now() or time.monotonic() - saved >= settings.checkpoint_seconds:
             writer.checkpoint()
             saved = time.monotonic()
@@ -128,14 +129,14 @@ def first_checkpoint(initial: SyntheticSet, experts: ExpertSet) -> Checkpoint:
 
 
 def _resume(run: Run) -> tuple[SyntheticSet, Checkpoint]:
-    """Read the selected set, which has the metadata of all candidates, and the checkpoint. Raises
+    """Read the selected set, whose metadata every candidate shares, and the checkpoint. Raises
     FileError for one that is damaged or of another run."""
-    checkpoint, described = Checkpoint.load(run.checkpoint), read_selected(run)
+    checkpoint, initial = Checkpoint.load(run.checkpoint), read_selected(run)
     shapes = {name: tuple(tensor.shape) for name, tensor in checkpoint.learned.items()}
-    if shapes["images"] != described.images.shape or shapes["labels"] != described.labels.shape:
+    if shapes["images"] != initial.images.shape or shapes["labels"] != initial.labels.shape:
         wrong = f"{run.checkpoint} is of another run: its images are {list(shapes['images'])}"
         raise FileError(wrong, command("mv", run.checkpoint, f"{run.checkpoint}.aside"))
-    return described, checkpoint
+    return initial, checkpoint
 
 
 def _consider(

@@ -16,14 +16,14 @@ kept, and the graph of each step is built again on the way back, one at a time. 
     ∂L/∂x −= η ∂s_i/∂x      ∂L/∂y −= η ∂s_i/∂y      ∂L/∂η −= s_i
     λ_i = λ_{i+1} − η ∂s_i/∂θ
 
-This is the same gradient, not an approximation. TESLA's is one (Cui et al., ICML 2023): it takes
-the θ_i as constants. Then θ_N = θ_0 − η Σ g_i depends on x through each g_i alone, and λ_i = λ_N
+This is the same gradient. TESLA's is an approximation (Cui et al., ICML 2023): it takes the θ_i as
+constants. Then θ_N = θ_0 − η Σ g_i depends on x through each g_i alone, and λ_i = λ_N
 for every i: the last line loses its second term.
 
 PAD (Li et al. 2024) matches a slice of the weights, the deeper layers: both norms of L run over
 that slice. λ_N is zero outside of it; the earlier λ_i are not, because g_i depends on all weights.
 
-How g_i and the derivatives of s_i are computed is the matter of a `StepGradients`: `sharding.py`.
+A `StepGradients` computes g_i and the derivatives of s_i: see `sharding.py`.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class StepGradients(Protocol):
 class Student:
     """A trained student.
 
-    weights: θ_0 … θ_N, each [weights]. matched: the slice of the weights that the loss compares.
-    loss: the matching loss, [].
+    weights: θ_0 … θ_N, each [weights]. target: θ*_{t+M}. matched: the slice of the weights that the
+    loss compares. loss: the matching loss, [].
     """
 
     weights: list[Tensor]
@@ -90,8 +90,12 @@ def train_student(
     weights = [start]
     for i in range(steps):
         weights.append(weights[i] - syn_lr * gradients.gradient(weights[i], i))
-    loss = _distance(weights[-1], target, matched) / _distance(start, target, matched)
-    return Student(weights, target, matched, loss)
+    return Student(weights, target, matched, matching_loss(start, weights[-1], target, matched))
+
+
+def matching_loss(start: Tensor, end: Tensor, target: Tensor, matched: slice) -> Tensor:
+    """L = ‖θ_N − θ*_{t+M}‖² / ‖θ*_t − θ*_{t+M}‖², [], with θ_N = `end`."""
+    return _distance(end, target, matched) / _distance(start, target, matched)
 
 
 @torch.no_grad()

@@ -23,8 +23,8 @@ from datm_engine.training.losses import Gradient, student_gradient
 class MemoryPlan:
     """What `prepare` decides for the student steps of a run, and `make_room` revises.
 
-    loss_gradient: ∇_θ ℓ, compiled if that pays. kept: of how many of the last steps graphs are
-    kept. piece_size: how many images are computed at once; None: whole mini-batches.
+    loss_gradient: ∇_θ ℓ, compiled if that pays. kept: the last `kept` steps keep their graphs for
+    the way back. piece_size: how many images are computed at once; None: whole mini-batches.
     """
 
     def __init__(
@@ -68,8 +68,8 @@ class MemoryPlan:
             self._halve_pieces(learned, emit)
 
     def make_room(self, learned: Learned, *, emit: Emit) -> None:
-        """Use less memory after an iteration that ran out of it: keep half as many graphs, or none
-        being kept, compute smaller pieces. Raises DatmError if neither is possible."""
+        """Use less memory after an iteration that ran out of it: halve the number of kept graphs,
+        or the size of pieces if no graph is kept. Raises DatmError if neither is possible."""
         if self._runtime.device.type == "cuda":
             torch.cuda.empty_cache()
         if self._runtime.ranks.any(self.kept > 0):
@@ -77,13 +77,13 @@ class MemoryPlan:
             emit(Noted(text=f"out of memory: graphs of {self.kept} student steps are kept now"))
             return
         self._halve_pieces(learned, emit)
-        self.prepare(learned, emit=emit)
+        self.prepare(learned, emit=emit)  # pieces of another shape are compiled anew
 
     def _prepare(self, learned: Learned, emit: Emit) -> None:
         runtime, settings, theta = self._runtime, self._config.distill, self._network.initial()
         steps = student_steps(self._config, len(learned.images), 0, runtime)
         pieces = [self._sharding.pieces(step) for step in steps]
-        # Steps that read each epoch of the set have a last mini-batch of another size.
+        # The last mini-batch of a pass over the set may be smaller: each size is exercised once.
         by_size = {len(piece.indices): piece for of_step in pieces for piece in of_step}
 
         def exercise(gradient: Gradient) -> None:
@@ -101,7 +101,7 @@ class MemoryPlan:
             return
         with translate_oom():
             largest = build_graph(self.loss_gradient, theta, learned, by_size[max(by_size)])
-        size = graph_size(largest.g) * max(map(len, pieces))
+        size = graph_size(largest.g) * max(map(len, pieces))  # of a step, at most
         self.kept = min(len(steps), self._most_kept, runtime.memory // max(1, size))
         text = (
             f"graphs of {self.kept} of {len(steps)} student steps are kept, "
@@ -123,7 +123,7 @@ class MemoryPlan:
         piece_size = -(-before // 2)
         self._sharding = Sharding(self._runtime.ranks, piece_size)
         text = (
-            f"out of memory: student steps' batches of {batch:,} are worked in pieces of at "
+            f"out of memory: student steps' batches of {batch:,} are computed in pieces of at "
             f"most {piece_size:,} images from here on; the gradient stays the same"
         )
         emit(Noted(text=text))

@@ -80,8 +80,8 @@ class Segments:
         return replace(segment, start=place(segment.start), target=place(segment.target))
 
     def _weights(self, expert: int, *epochs: int) -> tuple[Tensor, ...]:
-        """θ* of these two epochs, or the points instead of them on the line from θ*_0 to the last
-        snapshot, at the share of the experts' epochs (MCT, Zhong et al., arXiv 2406.19827)."""
+        """θ* of these two epochs. For `convex` trajectories, points on the line from θ*_0 to the
+        last snapshot at the same shares of the epochs (MCT, Zhong et al., arXiv 2406.19827)."""
         if self._config.distill.trajectories == "real":
             return self._experts.segment(expert, *epochs)
         first, last = self._experts.segment(expert, 0, self._experts.epochs)

@@ -12,8 +12,9 @@ epoch 1 to the last one, and EL2N is measured a tenth of the way there (Paul et 
 of 200). Both are means over the first `MOST_EXPERTS` experts, and share their passes. A pass is one
 forward pass of all training images through one snapshot, without augmentation.
 
-A new baseline is a function here, and a name in `BY_FEATURES` or `BY_SCORES` and in
-`evaluate.against` of the settings.
+To add a baseline, write a function here, add its name to `BY_FEATURES` or `BY_SCORES` (a score
+also to `_scores`, `_describe` and `passes`), and to `SubsetName` in `settings/config.py`, `SETS` in
+`datm_cli/run_summary.py` and the help of `--against`.
 """
 
 from __future__ import annotations

@@ -155,7 +155,7 @@ class SkipReason(StrEnum):
     IMAGES_INFINITE = "images infinite", "the step would make the images infinite"
     LABELS_INFINITE = "labels infinite", "the step would make the labels infinite"
     RATE_INFINITE = "rate infinite", "the step would make the learning rate infinite"
-    RATE_NEGATIVE = "rate negative", "the step would make the learning rate negative"
+    RATE_NEGATIVE = "rate negative", "the step would make the learning rate zero or negative"
 
     def __new__(cls, value: str, sentence: str) -> SkipReason:
         reason = str.__new__(cls, value)

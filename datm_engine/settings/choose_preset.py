@@ -25,7 +25,7 @@ FAMILY_FOR_CLASSES = ((20, "cifar10"), (150, "cifar100"), (math.inf, "tinyimagen
 UNMIRRORED = ("mnist", "svhn")  # built-in sets of which a mirrored image is another digit or none
 LAST_MAP = 4  # pixels a side of the ConvNet's last feature map, about
 DEEPEST = 5
-AVERAGED_OVER = 5_000  # iterations of the published run whose decay a method states
+AVERAGED_OVER = 5_000  # iterations of the published run that a method's `averaging` is set for
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,9 @@ def choose(
 ) -> ChosenSettings:
     """The settings for `ipc` images per class of `dataset`.
 
-    preset: a family or one preset; None for the family of the dataset's name, or else the one that
-    fits its `shape` (after any change of resolution). dataset None: the preset's own. ipc None: the
-    fewest of the family.
+    preset: a family or one preset. None: the dataset's own family or, if it has none, the family
+    that fits its `shape` (after any change of resolution). dataset None: the preset's own. ipc
+    None: the fewest of the family.
 
     Raises ConfigError for an unknown preset, or if there is nothing to choose by.
     """

@@ -99,7 +99,7 @@ def test_a_run_that_runs_out_goes_on_in_pieces(make_config: Make, road: Any) -> 
     whole, _ = road(config, "whole", 10, short_of_memory)
     run, seen = road(config, "pieces", 3, short_of_memory)
     assert notes(seen) == [
-        f"out of memory: student steps' batches of 10 are worked in pieces of at most {most} "
+        f"out of memory: student steps' batches of 10 are computed in pieces of at most {most} "
         "images from here on; the gradient stays the same"
         for most in (5, 3)
     ]

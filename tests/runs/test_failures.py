@@ -124,7 +124,9 @@ def test_a_run_that_failed_before_a_checkpoint_is_replaced(run: Run, make_config
 def test_leftovers_of_a_killed_writer_are_removed(run: Run) -> None:
     dead = f"{2**22 + 1}@{platform.node()}.part"
     for folder in (run.path, run.samples):
-        (folder / f".checkpoint.safetensors.{dead}").touch()
+        unfinished = folder / f".checkpoint.safetensors.{dead}"
+        unfinished.mkdir()
+        (unfinished / ".tmp0l6ERU").touch()  # safetensors writes to a file of its own first
     write(run, started())
     assert not list(run.path.rglob(".*.part"))
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 from datm_engine.settings.derived.values import Derived, Value, rounded
 
+# Compared on digits: docs/unpublished.md.
 STEP_OF_IMAGES, STEP_OF_LABELS, STEP_OF_RATE = 0.6, 0.02, 0.02
-FITTING = 2.0  # the mean matching loss should begin below it, with images not yet learned
-HALVINGS = 3  # of η at most, to begin below it
+# η is halved, HALVINGS times at most, until the mean matching loss of the initial set is below
+# FITTING.
+FITTING, HALVINGS = 2.0, 3
 # A rate is chosen so that its first step has a size of share / √iterations, relative to the size
 # of what it learns: rate → (what it learns, share, that size in words).
 STEPPED = {
@@ -21,10 +23,8 @@ STEPPED = {
 
 
 def student_rate(lr: float, expert_steps: int, n: int) -> float:
-    """η before anything is measured, 1 to 3 times `lr`.
-
-    `n` student steps (N) then go about a third as far as `expert_steps` of an expert at `lr`.
-    """
+    """η before anything is measured: 1 to 3 times `lr`, within that range so that `n` student steps
+    (N) go about a third as far as `expert_steps` of an expert at `lr`."""
     return lr * min(max(0.3 * expert_steps / n, 1.0), 3.0)
 
 
