@@ -63,10 +63,9 @@ class Matching:
 
     def iterate(self, gradient: Gradient, kept: int = 0, sharding: Sharding = WHOLE) -> float:
         """The student and the meta-gradient, with the graphs of the last steps kept."""
-        syn_lr = self.learned.syn_lr
         with ShardedGradients(gradient, self.learned, self.steps, sharding, kept) as gradients:
-            student = train_student(gradients, self.start, self.target, syn_lr, len(self.steps))
-            backpropagate(gradients, student, syn_lr)
+            student = train_student(gradients, self.start, self.target, len(self.steps))
+            backpropagate(gradients, student)
         return float(gradients.total.syn_lr)  # waits for the device
 
     @classmethod

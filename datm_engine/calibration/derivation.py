@@ -171,8 +171,10 @@ def _measured(distillation: Distillation, number: int) -> dict[str, float]:
     settings, learned = distillation.config.distill, distillation.learned
     lower, last = settings.min_start_epoch, settings.max_start_epoch - 1
     start_epoch = lower + round((last - lower) * number / (SEGMENTS - 1))
-    with distillation.plan.translate_oom():
-        segment = distillation.segments.of(number % distillation.config.experts.count, start_epoch)
+    with distillation.plan.translate_oom_if_single_rank():
+        segment = distillation.segments.read(
+            number % distillation.config.experts.count, start_epoch
+        )
         loss, gradient = distillation.match(segment, number)
     if gradient is None:  # the loss is not finite
         return {"images": 0.0, "labels": 0.0, "syn_lr": 0.0, "loss": math.inf}

@@ -1,6 +1,6 @@
 """Several processes on one run, as torchrun or a cluster's scheduler starts them; or one alone.
 
-Each of them is a rank, from 0. All walk the same road. What a stage computes together is summed,
+Each of them is a rank, from 0. All run the same program. What a stage computes together is summed,
 what it does apart is dealt out and gathered, and rank 0 alone writes the run. A rank that is
 alone does none of this, at no cost.
 

@@ -30,7 +30,7 @@ def student_steps(config: Config, images: int, iteration: int, runtime: Runtime)
     next (its last batch may be smaller), none shared by two iterations; freshly augmented."""
     settings = config.distill
     draws = generator(settings.seed, "student", iteration)
-    batches: list[Tensor] = []
+    batches: list[Tensor] = []  # drawn on the CPU: the same on every device
     while len(batches) < settings.syn_steps:
         batches += torch.randperm(images, generator=draws).split(settings.batch_syn)
     batches = batches[: settings.syn_steps]

@@ -63,7 +63,7 @@ class Distillation:
     def checkpoint(self) -> Checkpoint:
         return Checkpoint(
             replace(self.progress, piece_size=self.plan.piece_size),
-            vars(self.learned),
+            dict(vars(self.learned)),
             self.optimizer.velocities,
             self.experts.folder.name,
             self.average,
@@ -81,14 +81,14 @@ class Distillation:
                 return attempt()
             except OutOfMemory:
                 pass  # the tensors of the attempt are freed on leaving this block
-            self.plan.make_room(self.learned, emit=emit)
+            self.plan.reduce_memory(self.learned, emit=emit)
 
     def iterate(self) -> Matched:
         """One iteration: match one segment of one expert, and take one step or none. Raises
         OutOfMemory before anything has changed, on all ranks if on any."""
         began = time.monotonic()
         settings, iteration = self.config.distill, self.progress.iteration
-        with self.plan.translate_oom():
+        with self.plan.translate_oom_if_single_rank():
             segment = self.segments(iteration)
             loss, gradient = self.match(segment, iteration, settings.threshold)
             if not math.isfinite(loss):
@@ -127,17 +127,18 @@ class Distillation:
     ) -> tuple[float, Learned | None]:
         """Train a student with the draws of an iteration. Return the matching loss, and its
         gradient unless the loss is above `threshold` or not finite. Raises OutOfMemory."""
-        settings, syn_lr = self.config.distill, self.learned.syn_lr
+        settings = self.config.distill
         steps = student_steps(self.config, len(self.learned.images), iteration, self.runtime)
         with self.plan.gradients(self.learned, steps) as gradients:
             student = train_student(
-                gradients, segment.start, segment.target, syn_lr, len(steps), self.matched
+                gradients, segment.start, segment.target, len(steps), self.matched
             )
+            gradients.check_memory()
             loss = float(student.loss)  # waits for the device
             is_used = math.isfinite(loss) and loss <= threshold
             if is_used:
                 is_exact = settings.gradient == "exact"
-                backpropagate(gradients, student, syn_lr, through_weights=is_exact)
+                backpropagate(gradients, student, through_weights=is_exact)
         return loss, gradients.total if is_used else None
 
     def _step(self, gradient: Learned) -> SkipReason | None:

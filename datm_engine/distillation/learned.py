@@ -60,15 +60,15 @@ class Optimizer:
             stepped[name], after = sgd_step(value, direction, before, lr, momentum)
             if momentum:
                 velocities[name] = after
-        for name, reason in _OVERSHOT.items():
+        for name, reason in _NOT_FINITE.items():
             if not bool(torch.isfinite(stepped[name]).all()):
                 return reason
-        if float(stepped["syn_lr"]) <= 0:
+        if float(stepped["syn_lr"]) <= 0:  # waits for the device, as the checks above do
             return SkipReason.RATE_NEGATIVE
         return Learned(**stepped), velocities
 
 
-_OVERSHOT: Mapping[str, SkipReason] = {
+_NOT_FINITE: Mapping[str, SkipReason] = {
     "images": SkipReason.IMAGES_INFINITE,
     "labels": SkipReason.LABELS_INFINITE,
     "syn_lr": SkipReason.RATE_INFINITE,

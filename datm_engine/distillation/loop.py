@@ -14,7 +14,7 @@ from datm_engine.distillation.artifacts import ArtifactWriter
 from datm_engine.distillation.distilled_sets import read_selected
 from datm_engine.distillation.initialization import initial_set
 from datm_engine.distillation.iteration import Distillation
-from datm_engine.distillation.skip_reasons import change_for
+from datm_engine.distillation.skip_reasons import suggested_setting
 from datm_engine.errors import FileError, MatchingError, Stopped
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.hints import command
@@ -174,5 +174,5 @@ def _no_step_error(distillation: Distillation, run: Run) -> MatchingError:
     return MatchingError(
         f"run {run.name}: no step was taken in the last {progress.skipped_in_a_row} iterations: "
         f"{reason.sentence} (loss {progress.loss}, threshold {settings.threshold:g})",
-        change_for(reason, settings, distillation.learned, progress.loss),
+        suggested_setting(reason, settings, distillation.learned, progress.loss),
     )

@@ -38,7 +38,10 @@ ALL_WEIGHTS = slice(None)
 
 
 class StepGradients(Protocol):
-    """The gradients of the steps of one student, which are numbered from 0."""
+    """The gradients of the steps of one student, which are numbered from 0. syn_lr: η, []."""
+
+    @property
+    def syn_lr(self) -> Tensor: ...
 
     def gradient(self, theta: Tensor, step: int) -> Tensor:
         """Return g_i = ∇_θ ℓ at θ_i = `theta`, [weights]."""
@@ -79,17 +82,16 @@ def train_student(
     gradients: StepGradients,
     start: Tensor,
     target: Tensor,
-    syn_lr: Tensor,
     steps: int,
     matched: slice = ALL_WEIGHTS,
 ) -> Student:
     """Take N = `steps` steps from `start` = θ*_t and compare with `target` = θ*_{t+M}.
 
-    start, target: flat weights, [weights]. syn_lr: η, [].
+    start, target: flat weights, [weights].
     """
     weights = [start]
     for i in range(steps):
-        weights.append(weights[i] - syn_lr * gradients.gradient(weights[i], i))
+        weights.append(weights[i] - gradients.syn_lr * gradients.gradient(weights[i], i))
     return Student(weights, target, matched, matching_loss(start, weights[-1], target, matched))
 
 
@@ -100,20 +102,20 @@ def matching_loss(start: Tensor, end: Tensor, target: Tensor, matched: slice) ->
 
 @torch.no_grad()
 def backpropagate(
-    gradients: StepGradients, student: Student, syn_lr: Tensor, *, through_weights: bool = True
+    gradients: StepGradients, student: Student, *, through_weights: bool = True
 ) -> None:
     """Add ∂L/∂images, ∂L/∂labels and ∂L/∂η to the sums of `gradients`, from the last step back.
 
     through_weights: False computes TESLA's approximation.
     """
-    start, *_, end = student.weights
-    adjoint = torch.zeros_like(end)  # λ_N
+    start, end = student.weights[0], student.weights[-1]
+    adjoint = torch.zeros_like(end)  # λ_N, zero outside the matched slice
     away = end[student.matched] - student.target[student.matched]
     adjoint[student.matched] = 2 * away / _distance(start, student.target, student.matched)
     for i in reversed(range(len(student.weights) - 1)):
         s_theta = gradients.pullback(student.weights[i], i, adjoint, with_theta=through_weights)
         if s_theta is not None:
-            adjoint = adjoint - syn_lr * s_theta  # λ_i
+            adjoint = adjoint - gradients.syn_lr * s_theta  # λ_i
 
 
 def _distance(theta: Tensor, target: Tensor, matched: slice) -> Tensor:

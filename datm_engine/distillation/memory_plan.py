@@ -21,7 +21,7 @@ from datm_engine.training.losses import Gradient, student_gradient
 
 
 class MemoryPlan:
-    """What `prepare` decides for the student steps of a run, and `make_room` revises.
+    """What `prepare` decides for the student steps of a run, and `reduce_memory` revises.
 
     loss_gradient: ∇_θ ℓ, compiled if that pays. kept: the last `kept` steps keep their graphs for
     the way back. piece_size: how many images are computed at once; None: whole mini-batches.
@@ -47,7 +47,7 @@ class MemoryPlan:
     def gradients(self, learned: Learned, steps: Sequence[Step]) -> ShardedGradients:
         return ShardedGradients(self.loss_gradient, learned, steps, self._sharding, self.kept)
 
-    def translate_oom(self) -> AbstractContextManager[None]:
+    def translate_oom_if_single_rank(self) -> AbstractContextManager[None]:
         """Raise OutOfMemory for memory that runs out within an iteration but outside of its
         gradients. With several ranks the error stays as it is and ends the run: the other ranks
         wait in a sum."""
@@ -67,7 +67,7 @@ class MemoryPlan:
                 return
             self._halve_pieces(learned, emit)
 
-    def make_room(self, learned: Learned, *, emit: Emit) -> None:
+    def reduce_memory(self, learned: Learned, *, emit: Emit) -> None:
         """Use less memory after an iteration that ran out of it: halve the number of kept graphs,
         or the size of pieces if no graph is kept. Raises DatmError if neither is possible."""
         if self._runtime.device.type == "cuda":
@@ -80,7 +80,8 @@ class MemoryPlan:
         self.prepare(learned, emit=emit)  # pieces of another shape are compiled anew
 
     def _prepare(self, learned: Learned, emit: Emit) -> None:
-        runtime, settings, theta = self._runtime, self._config.distill, self._network.initial()
+        runtime, settings = self._runtime, self._config.distill
+        theta = self._network.initial()  # any weights do: only shapes and sizes count
         steps = student_steps(self._config, len(learned.images), 0, runtime)
         pieces = [self._sharding.pieces(step) for step in steps]
         # The last mini-batch of a pass over the set may be smaller: each size is exercised once.
@@ -101,7 +102,7 @@ class MemoryPlan:
             return
         with translate_oom():
             largest = build_graph(self.loss_gradient, theta, learned, by_size[max(by_size)])
-        size = graph_size(largest.g) * max(map(len, pieces))  # of a step, at most
+        size = graph_size(largest.g) * max(map(len, pieces))  # bytes of a step, at most
         self.kept = min(len(steps), self._most_kept, runtime.memory // max(1, size))
         text = (
             f"graphs of {self.kept} of {len(steps)} student steps are kept, "

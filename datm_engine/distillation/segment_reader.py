@@ -29,8 +29,8 @@ class Segment:
 
 
 class Segments:
-    """`segments(iteration)`: what chance and the window decide for it, in any order, with weights
-    on the device."""
+    """Reads the segment of an iteration onto the device. Expert and start epoch are seeded draws:
+    iterations may come in any order."""
 
     def __init__(
         self, config: Config, window: Window, experts: ExpertSet, runtime: Runtime
@@ -53,7 +53,7 @@ class Segments:
         self._next = iteration + 1, self._thread.submit(self._read_ahead, iteration + 1)
         return segment
 
-    def of(self, expert: int, start_epoch: int) -> Segment:
+    def read(self, expert: int, start_epoch: int) -> Segment:
         """An expert's from epoch t on. Raises FileError for an expert that is damaged."""
         return self._placed(self._read_segment(expert, start_epoch))
 

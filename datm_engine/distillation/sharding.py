@@ -40,6 +40,7 @@ class Sharding:
         count = 1 if self.piece_size is None else max(1, -(-len(own) // self.piece_size))
         if self.ranks.count == count == 1:
             return [step]
+        # The augmentation's draws are split as the images are.
         uniform = step.draw.uniform.tensor_split(self.ranks.count)[self.ranks.rank]
         slices = zip(own.tensor_split(count), uniform.tensor_split(count), strict=True)
         return [
@@ -79,8 +80,8 @@ class ShardedGradients:
 
     A context manager. When it is left, `total` becomes the sum over the ranks of ∂L/∂images,
     ∂L/∂labels and ∂L/∂η; within, each rank has the part of its own images. A rank that runs out of
-    memory contributes zeros from there on, so that the others do not wait for it; on leaving,
-    OutOfMemory is raised on all ranks. With one rank it is raised at once.
+    memory adds zeros from there on, so that the others do not wait for it; `check_memory`, and
+    leaving, raise OutOfMemory on all ranks then. With one rank it is raised at once.
 
     kept: the last `kept` steps keep their graphs for the way back. graphs: step → its kept graphs.
     """
@@ -104,13 +105,20 @@ class ShardedGradients:
 
     def __exit__(self, kind: type[BaseException] | None, *problem: object) -> None:
         self.graphs.clear()
-        if kind is not None:
+        if kind is not None:  # no collective: the other ranks learn of it when this process ends
             return
-        ranks = self._sharding.ranks
-        if ranks.any(self._ran_out):
-            raise OutOfMemory
+        self.check_memory()
         if self._pulled_back:
-            self.total = self.total.map(ranks.sum)
+            self.total = self.total.map(self._sharding.ranks.sum)
+
+    @property
+    def syn_lr(self) -> Tensor:
+        return self._learned.syn_lr
+
+    def check_memory(self) -> None:
+        """Raise OutOfMemory on all ranks if memory ran out on any."""
+        if self._sharding.ranks.any(self._ran_out):
+            raise OutOfMemory
 
     def gradient(self, theta: Tensor, step: int) -> Tensor:
         """Return g_i summed over the ranks, [weights]."""
@@ -119,7 +127,8 @@ class ShardedGradients:
     def pullback(
         self, theta: Tensor, step: int, adjoint: Tensor, *, with_theta: bool = True
     ) -> Tensor | None:
-        """Return ∂s_i/∂θ summed over the ranks, and add the rest to `total`. Graphs are used up."""
+        """Return ∂s_i/∂θ summed over the ranks, and add the rest to `total`. Frees the step's
+        kept graphs."""
         self._pulled_back = True
         terms = self._pullbacks(theta, step, adjoint, with_theta)
         if with_theta:
@@ -137,7 +146,7 @@ class ShardedGradients:
             else:
                 images = augment(learned.images[piece.indices], piece.draw)
                 g = self._loss_gradient(theta, images, learned.labels[piece.indices])
-            yield _part(g, piece)
+            yield _scaled_by_share(g, piece)
 
     def _pullbacks(
         self, theta: Tensor, step: int, adjoint: Tensor, with_theta: bool
@@ -145,10 +154,12 @@ class ShardedGradients:
         kept, learned, total = self.graphs.pop(step, []), self._learned, self.total
         for piece in self._sharding.pieces(self._steps[step]):
             graph = kept.pop(0) if kept else build_graph(self._loss_gradient, theta, learned, piece)
-            towards = _part(adjoint, piece)
+            towards = _scaled_by_share(adjoint, piece)  # (n_j/n) λ, [weights]
             total.syn_lr.sub_(torch.dot(towards, graph.g))
             leaves = graph.leaves if with_theta else graph.leaves[1:]
+            # [weights] unless TESLA's, [b, channels, height, width], [b, classes]
             *s_theta, s_images, s_labels = torch.autograd.grad(graph.g, leaves, towards)
+            # A mini-batch is part of one permutation: its indices are distinct.
             total.images.index_add_(0, piece.indices, -learned.syn_lr * s_images)
             total.labels.index_add_(0, piece.indices, -learned.syn_lr * s_labels)
             yield from s_theta
@@ -173,6 +184,6 @@ class ShardedGradients:
         return total
 
 
-def _part(tensor: Tensor, piece: Step) -> Tensor:
+def _scaled_by_share(tensor: Tensor, piece: Step) -> Tensor:
     """(n_j/n) · tensor."""
     return tensor if piece.share == 1 else piece.share * tensor

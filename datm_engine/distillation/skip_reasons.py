@@ -11,7 +11,7 @@ _NEARBY = 2.0  # a student that stays at its start has a loss of 1
 _FAR_BEYOND = 1e3  # in standard deviations of pixels; in logits
 
 
-def change_for(
+def suggested_setting(
     reason: SkipReason, settings: DistillConfig, learned: Learned, loss: float | None
 ) -> Setting:
     """Return the setting that helps against `reason`. learned: images, labels and rate as they

@@ -19,7 +19,7 @@ from datm_engine.hints import command
 from datm_engine.runs.events import SkipReason
 from datm_engine.tensors import UNREADABLE, open_tensors, read_tensors, save_tensors
 
-FORMAT = "datm-checkpoint/1"
+FORMAT = "datm-checkpoint/2"
 LEARNED = ("images", "labels", "syn_lr")
 AVERAGE = "average.images"
 

@@ -22,7 +22,7 @@ from datm_engine.errors import FileError
 from datm_engine.experts.train import expert_network, train_experts
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.runs.checkpoint import Checkpoint, Progress
-from datm_engine.runs.events import Noted
+from datm_engine.runs.events import Noted, SkipReason, ignore
 from datm_engine.settings.config import Config
 
 Make = Callable[..., Config]
@@ -119,3 +119,43 @@ def test_segments_are_those_of_their_iteration_in_any_order(
     segments(8)
     with pytest.raises(FileError, match="damaged"):
         segments(4)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{"gradient": "tesla"}, {"mirrored": True}, {"matched_share": 0.5}, {"trajectories": "convex"}],
+    ids=lambda setting: next(iter(setting)),
+)
+def test_a_variant_learns_other_images(
+    setting: dict[str, Any], iterated: Any, make_config: Make, cpu: Runtime
+) -> None:
+    plain, _ = iterated(cpu)
+    varied, _ = iterated(cpu, make_config(distill=setting))
+    assert not torch.allclose(varied.learned.images, plain.learned.images)
+
+
+def test_skipped_iterations_are_counted_in_a_row_and_in_all(
+    iterated: Any, make_config: Make, cpu: Runtime
+) -> None:
+    distillation, _ = iterated(cpu)
+    rows = []
+    for threshold in (1e-6, 1e-6, 1e6, 1e-6):
+        distillation.config = make_config(distill={"threshold": threshold})
+        reason = distillation.iterate().skip_reason
+        progress = distillation.progress
+        rows.append((reason, progress.skipped, progress.skipped_in_a_row))
+        assert progress.skip_reason is SkipReason.LOSS_ABOVE_THRESHOLD, "kept after a step"
+    above = SkipReason.LOSS_ABOVE_THRESHOLD
+    assert rows == [(above, 1, 1), (above, 2, 2), (None, 2, 0), (above, 3, 1)]
+
+
+def test_memory_is_reduced_by_graphs_and_then_by_pieces(iterated: Any, cpu: Runtime) -> None:
+    """And what proved too much is not tried again."""
+    distillation, _ = iterated(replace(cpu, memory=10**9))
+    plan, states = distillation.plan, []
+    for _ in range(4):
+        plan.reduce_memory(distillation.learned, emit=ignore)
+        states.append((plan.kept, plan.piece_size))
+    batch = min(distillation.config.distill.batch_syn, 10)
+    half = -(-batch // 2)
+    assert states == [(1, None), (0, None), (0, half), (0, -(-half // 2))]

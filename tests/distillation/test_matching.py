@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from torch import Tensor
 
 from benchmarks.plain import unrolled_gradient
 from datm_engine.compute.compilation import compiled
+from datm_engine.compute.out_of_memory import OutOfMemory
 from datm_engine.compute.runtime import Compiler, Runtime, generator
 from datm_engine.data.augmentation import OPERATIONS, augment, draw
 from datm_engine.distillation.batches import Step
@@ -51,9 +54,9 @@ class Problem:
         augmentations = draw(operations, [len(b) for b in batches], draws)
         self.steps = [Step(b, a) for b, a in zip(batches, augmentations, strict=True)]
 
-    def student(self, keep: int = 0, **how: Any) -> Student:
+    def student(self, keep: int = 0, sharding: Sharding = WHOLE, **how: Any) -> Student:
         """A trained student, without its meta-gradient."""
-        return self._match(keep, backward=False, **how)[0]
+        return self._match(keep, sharding=sharding, backward=False, **how)[0]
 
     def parts(
         self,
@@ -80,10 +83,11 @@ class Problem:
         gradients = ShardedGradients(gradient or self.gradient, learned, self.steps, sharding, keep)
         with gradients:
             steps = len(self.steps)
-            student = train_student(gradients, self.start, self.target, self.syn_lr, steps, **how)
-            assert len(gradients.graphs) == keep or sharding is not WHOLE
+            student = train_student(gradients, self.start, self.target, steps, **how)
+            if sharding is WHOLE:
+                assert set(gradients.graphs) == set(range(steps - keep, steps))
             if backward:
-                backpropagate(gradients, student, self.syn_lr, through_weights=exact)
+                backpropagate(gradients, student, through_weights=exact)
                 assert not gradients.graphs
         assert not gradients.graphs
         return student, gradients.total
@@ -138,6 +142,43 @@ def test_graphs_that_are_kept_change_nothing(keep: int) -> None:
     problem = Problem(batch=3, steps=9, operations=list(OPERATIONS), soft=True, norm="instance")
     assert_equal(problem.parts(keep), problem.parts())
     assert_equal(problem.parts(keep), problem.plain())
+
+
+@pytest.mark.parametrize("keep", [0, 4, 9])
+def test_a_graph_that_is_kept_is_not_built_again(keep: int) -> None:
+    problem = Problem(batch=3, steps=9, operations=[], soft=True, norm="instance")
+    built: list[int] = []
+
+    def counted(theta: Tensor, images: Tensor, labels: Tensor) -> Tensor:
+        built.append(theta.requires_grad)
+        return problem.gradient(theta, images, labels)
+
+    problem.parts(keep, counted)
+    assert built.count(True) == 9, "each graph is built once"
+    assert len(built) == 18 - keep
+
+
+def test_kept_graphs_are_freed_without_a_way_back() -> None:
+    """As where the loss is above the threshold, or where memory runs out."""
+    problem = Problem(batch=3, steps=9, operations=[], soft=True, norm="instance")
+    alive: list[Any] = []
+
+    def watched(theta: Tensor, images: Tensor, labels: Tensor) -> Tensor:
+        g = problem.gradient(theta, images, labels)
+        alive.append(weakref.ref(g))
+        return g
+
+    learned = Learned(problem.images, problem.labels, problem.syn_lr)
+    for stopped_by in (None, OutOfMemory):
+        alive.clear()
+        gradients = ShardedGradients(watched, learned, problem.steps, kept=4)
+        with suppress(OutOfMemory), gradients:
+            train_student(gradients, problem.start, problem.target, 9)
+            assert sum(ref() is not None for ref in alive) >= 4
+            if stopped_by:
+                raise stopped_by
+        assert not gradients.graphs
+        assert all(ref() is None for ref in alive)
 
 
 @pytest.mark.parametrize("operation", list(OPERATIONS))

@@ -12,7 +12,9 @@ from torch import Tensor
 from datm_engine.compute.out_of_memory import OutOfMemory
 from datm_engine.compute.ranks import Ranks
 from datm_engine.data.augmentation import OPERATIONS, augment
-from datm_engine.distillation.sharding import WHOLE, Sharding
+from datm_engine.distillation.learned import Learned
+from datm_engine.distillation.matching import train_student
+from datm_engine.distillation.sharding import WHOLE, ShardedGradients, Sharding
 from datm_engine.training.losses import Gradient
 from tests.distillation.test_matching import IMAGES, Problem
 from tests.on_ranks import on_ranks
@@ -117,6 +119,13 @@ def match(ranks: Ranks, folder: Path) -> None:
         found(tight, 0, sharding)
     with pytest.raises(OutOfMemory):
         found(tight, 0, Sharding(ranks, 3))
+    with pytest.raises(OutOfMemory):
+        tight.student(sharding=Sharding(ranks))  # without a way back
+    learned = Learned(tight.images, tight.labels, tight.syn_lr)
+    gradients = ShardedGradients(tight.gradient, learned, tight.steps, Sharding(ranks))
+    train_student(gradients, tight.start, tight.target, len(tight.steps))
+    with pytest.raises(OutOfMemory):
+        gradients.check_memory()  # before any rank begins the way back
     results["after running out"] = found(tight, 0, Sharding(ranks, 1))
     torch.save(results, folder / f"{ranks.rank}.pt")
 

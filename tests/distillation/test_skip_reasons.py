@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from datm_engine.distillation.learned import Learned
-from datm_engine.distillation.skip_reasons import change_for
+from datm_engine.distillation.skip_reasons import suggested_setting
 from datm_engine.errors import ConfigError
 from datm_engine.hints import fix_text
 from datm_engine.runs.events import SkipReason
@@ -45,7 +45,7 @@ def test_the_advice_fits_the_reason(
 ) -> None:
     rates = {"syn_lr": 0.01, "lr_lr": 1e-5, "lr_images": 100.0, "lr_labels": 2.0}
     settings = make_config(distill=rates).distill
-    fix = change_for(reason, settings, learned(**now), loss)
+    fix = suggested_setting(reason, settings, learned(**now), loss)
     assert fix_text(fix) == f"--set distill.{expected}"
 
 
