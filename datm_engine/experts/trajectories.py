@@ -43,13 +43,13 @@ class ExpertSet:
     dtype: torch.dtype = torch.float32
 
     def create_folder(self, facts: Mapping[str, Any]) -> None:
-        """Create the folder, with the `facts` that it is named after in experts.json. Raises
-        FileError."""
-        described = self.folder / "experts.json"
+        """Create the folder, with the `facts` that it is named after in experts.json, which is
+        written again if it is damaged. Raises FileError."""
+        described, text = self.folder / "experts.json", json.dumps(facts, indent=2) + "\n"
         with or_elsewhere(self.folder.parent, "experts_dir"):
             make_folder(self.folder)
-            if not described.exists():
-                save_text(described, json.dumps(facts, indent=2) + "\n")
+            if not described.exists() or described.read_bytes() != text.encode():
+                save_text(described, text)
 
     def path(self, expert: int) -> Path:
         return self.folder / f"expert-{expert:04d}.safetensors"

@@ -115,6 +115,25 @@ def test_sets_of_other_settings_never_mix(
     assert mine != fingerprint(expert_facts(make_config(**change), digits, "float32"))
 
 
+@pytest.mark.parametrize(
+    "damage", [lambda path: path.unlink(), lambda path: path.write_bytes(b"{")]
+)
+def test_the_description_of_a_set_is_written_again_if_it_is_damaged(
+    damage: Callable[[Path], object],
+    make_config: Make,
+    digits: PreparedData,
+    cpu: Runtime,
+    tmp_path: Path,
+    finished: Finished,
+) -> None:
+    _, experts = finished(train_experts, make_config(), digits, tmp_path, cpu)
+    described = experts.folder / "experts.json"
+    whole = described.read_bytes()
+    damage(described)
+    finished(train_experts, make_config(), digits, tmp_path, cpu)
+    assert described.read_bytes() == whole
+
+
 def test_what_does_not_change_an_expert_does_not_change_the_set(
     make_config: Make, digits: PreparedData
 ) -> None:
