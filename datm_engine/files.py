@@ -106,7 +106,7 @@ def replacing(path: Path, failure: type[Exception] = OSError) -> Iterator[Path]:
     folder = temporary_path(path)
     try:
         folder.mkdir(exist_ok=True)
-        beside = folder / f"content{path.suffix}"
+        beside = folder / path.name
         yield beside
         beside.replace(path)
     except (OSError, failure) as problem:

@@ -84,10 +84,12 @@ def test_only_what_is_seen_becomes_pictures(make_run, monkeypatch):
     monkeypatch.setattr(gallery_set, "pictures_of", counted)
 
     async def play(gallery, pilot):
-        assert set(asked) == {0, 500, 1000}
+        firsts = {0, 500, 1000}  # of the classes; they may be drawn again at any time
+        assert set(asked) == firsts
         del asked[:]
         text = await press(pilot, "right", "enter")
-        assert set(asked) == {500 + int(caption[1:]) for caption in captions(text)} | {500}
+        shown = {500 + int(caption[1:]) for caption in captions(text)}
+        assert set(asked) | firsts == shown | firsts
         assert len(set(asked)) < 100
 
     walk([make_run(ipc=500, samples=1)], play)
