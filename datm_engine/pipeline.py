@@ -40,7 +40,7 @@ MIRRORED = (
 
 @dataclass(frozen=True)
 class Folders:
-    """data: downloads and decoded images."""
+    """data: downloads and decoded images. experts: sets of experts. runs: run directories."""
 
     data: Path = field(default_factory=lambda: Path("~/.cache/datm").expanduser())
     experts: Path = Path("experts")
@@ -154,7 +154,7 @@ def load_dataset(
     with memory, or_elsewhere(folders.data, "data_dir"):
         data = prepare(config.dataset, folders.data, runtime, fitted, emit=emit)
     if ranks.leads:
-        ranks.gather(None)
+        ranks.gather(None)  # releases the others
     return data
 
 

@@ -38,12 +38,12 @@ def translate_oom() -> Iterator[None]:
 
 
 def half(key: str, value: int) -> Setting:
-    """The setting that takes half the memory."""
+    """The fix that halves the setting `key`."""
     return Setting(key, max(1, value // 2))
 
 
 def on_cpu(device: torch.device, otherwise: Setting) -> Setting:
-    """The CPU, which has more memory than a GPU; on a CPU, `otherwise`."""
+    """The fix that uses the CPU, which has more memory than a GPU; on a CPU, `otherwise`."""
     return otherwise if device.type == "cpu" else Setting("device", "cpu")
 
 

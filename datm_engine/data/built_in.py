@@ -1,6 +1,7 @@
 """Built-in datasets: scikit-learn's digits, torchvision's downloads and Tiny-ImageNet.
 
-A new one gets an entry in `BUILT_IN`.
+To add one that torchvision downloads, add an entry to `BUILT_IN`; its name also stands in the help
+of `--dataset`. One from elsewhere needs a branch in `load` as well.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ BUILT_IN: Mapping[str, BuiltIn] = {
 }
 _TINYIMAGENET = "tiny-imagenet-200"  # the folder of its archive
 _DIGITS = tuple(str(digit) for digit in range(10))
-# What the network, torchvision, and its MNIST reader raise, the last for a file cut short.
+# Raised by the network, by torchvision, and by its MNIST reader for a truncated file.
 _FAILURES = (OSError, HTTPException, RuntimeError, ValueError, AssertionError, KeyError)
 _DISK_ERRORS = (
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EEXIST, errno.ENOTDIR, errno.EDQUOT

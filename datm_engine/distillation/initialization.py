@@ -70,7 +70,8 @@ def correct_images(
     seed: int,
 ) -> Selection:
     """Of each class the first `ipc` images, in a seeded order, that an expert classifies
-    correctly. Images that the first expert gets wrong are tried on the next.
+    correctly. Classes that are still short after the first expert are
+    continued with the next.
 
     `experts` yields flat weights (last snapshots) and is drawn from only as needed.
     """

@@ -1,5 +1,5 @@
-"""Trajectory matching: how far a student trained on the synthetic set ends from where an expert
-went, and the exact gradient of that with respect to images, labels and the student's rate.
+"""Trajectory matching: the distance between where a student trained on the synthetic set ends and
+where an expert went, and its exact gradient with respect to images, labels and the student's rate.
 
 The student takes N steps θ_{i+1} = θ_i − η g_i with g_i = ∇_θ ℓ(θ_i; a_i(x_{b_i}), y_{b_i}): the
 loss ℓ of a mini-batch b_i of images x, augmented by a_i, and their labels y. The matching loss is
@@ -23,7 +23,7 @@ for every i: the last line loses its second term.
 PAD (Li et al. 2024) matches a slice of the weights, the deeper layers: both norms of L run over
 that slice. λ_N is zero outside of it; the earlier λ_i are not, because g_i depends on all weights.
 
-A `StepGradients` computes g_i and the derivatives of s_i: see `sharding.py`.
+A `StepGradients` computes g_i and the derivatives of s_i: `sharding.ShardedGradients`.
 """
 
 from __future__ import annotations

@@ -11,8 +11,9 @@ from datm_engine.compute.runtime import generator
 
 @dataclass(frozen=True)
 class Window:
-    """Start epochs are drawn from [lower, upper): T⁻ is fixed, T grows from `initial_upper`
-    to `final_upper` (T⁺) over `expansion_iterations`; with 0 of them T = T⁺ from the start.
+    """The window [lower, upper) that start epochs are drawn from. T⁻ = `lower` is fixed; T, which
+    `upper()` returns, grows from `initial_upper` to T⁺ = `final_upper` over
+    `expansion_iterations`. With 0 of these T = T⁺ from the start.
 
     Source: DATM §3.2 and Algorithm 1. The upper bound is exclusive, as in its published code.
     """

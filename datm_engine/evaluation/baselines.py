@@ -113,8 +113,8 @@ BY_EXPERTS = (*BY_FEATURES, *BY_SCORES)
 class ExpertBaselines:
     """Subsets of the training images, `ipc` of each class or all that a smaller class has.
 
-    network: the experts', a ConvNet. count: of the experts to use, as far as they are on disk.
-    names: the subsets that will be chosen, so that one pass serves all. Each is chosen once.
+    network: the experts', a ConvNet. count: how many experts the run has; those on disk are used.
+    names: all subsets that will be chosen, so that forgetting and EL2N share their passes.
     """
 
     network: FlatNetwork

@@ -1,9 +1,9 @@
 """Train networks on a distilled set and test them, beside networks trained on real images.
 
-All are trained by one protocol, that of MTT's and DATM's published evaluation: epochs 0 … E, SGD
-with momentum and weight decay, a tenth of the rate and a new momentum after epoch E // 2 + 1, one
-augmentation drawn for each batch; the last epoch counts (E = 1000, momentum 0.9, weight decay 5e-4,
-batch 128).
+All are trained by the protocol of MTT's and DATM's published evaluation: the E + 1 epochs 0 … E,
+SGD with momentum 0.9 and weight decay 5e-4, batches of 128, one augmentation drawn for each batch.
+After epoch E // 2 + 1 the rate is a tenth and the momentum starts again. The accuracy is that after
+the last epoch. Published: E = 1000.
 """
 
 from __future__ import annotations
@@ -144,8 +144,9 @@ class Evaluation:
         return statistics.fmean(accuracy for (accuracy,) in accuracies)
 
     def score_random_images(self) -> float:
-        """Percent of the held-out images, or without any of the training images, for networks
-        trained on random real images: `validation_mean` of the row "random", with no test image."""
+        """Accuracy in percent of networks trained on random real images: `validation_mean` of the
+        row "random". Measured on the held-out images or, if there are none, on the training images;
+        never on test images."""
         part = self.data.validation if len(self.data.validation) else self.data.train
         row = _Row("random", self.config.evaluate.networks[0], self.config.evaluate.repeats)
         with self._memory():

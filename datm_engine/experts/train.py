@@ -110,11 +110,11 @@ def train_experts(
 ) -> ExpertSet:
     """Train those of `config.experts.count` experts that are not on disk yet.
 
-    derive: the keys of [distill] that are to be derived from the experts. An expert is written as
-    soon as it is trained, by the rank that it is dealt to. Experts that another process trains are
-    waited for when none is left to train. An imported set is taken as it is. Raises FileError for
-    a damaged expert, DatmError for one that diverges, and Stopped: the experts that are finished
-    are kept.
+    derive: the keys of [distill] that calibration will set; with the window among them, no note on
+    the number of epochs is logged. An expert is written as soon as it is trained, by the rank that
+    it is dealt to. Experts that another process trains are waited for when none is left to train.
+    An imported set is taken as it is. Raises FileError for a damaged expert, DatmError for one that
+    diverges, and Stopped: the experts that are finished are kept.
     """
     settings, ranks, precision = config.experts, runtime.ranks, runtime.precision
     layout = expert_network(config, data, 0, runtime).layout
@@ -189,7 +189,7 @@ class _Trainer:
             self.emit(Noted(text=text))
 
     def _seconds_of_an_epoch(self) -> float:
-        """Measured on three batches, which the first epoch warms up."""
+        """Scaled up from a timed epoch of three batches, after one that is not timed."""
         train_images, size = self.data.train, 3 * self.schedule.batch
         part = ImageSet(train_images.images[:size], train_images.labels[:size])
         ended: list[float] = []

@@ -31,10 +31,9 @@ class Progress:
     """How far a distillation is.
 
     iteration: iterations done. skipped: those of them that took no step. skipped_in_a_row: how many
-    of the latest took none. skip_reason: of the latest skipped
-    iteration. loss: of the last iteration.
-    considered: iteration of the last candidate that was scored. best_accuracy: of the best
-    candidate, in percent. piece_size: how many images a student step has memory for, if that is
+    of the latest took none. skip_reason: why the latest skipped iteration was skipped. loss: of the
+    last iteration. considered: iteration of the last candidate for selection. best_accuracy: of the
+    best candidate, in percent. piece_size: how many images a student step has memory for, if it is
     known from running out of memory.
     """
 

@@ -165,8 +165,8 @@ class RunState:
 
     @property
     def status(self) -> str:
-        """Of a run that no process writes: "new", "done", "stopped", "failed" or, if it started
-        and did not record its end, "crashed"."""
+        """The status if no process is writing the run: "new", "done", "stopped", "failed" or, if it
+        started and did not record its end, "crashed"."""
         if self.ended:
             return self.ended.status
         return "crashed" if self.started else "new"
@@ -261,7 +261,7 @@ class RunState:
 
     def _count_seconds(self, event: Event) -> None:
         """Count the time since the previous event for the stage that reports this one. Time between
-        two processes counts for none."""
+        two processes is not counted."""
         if isinstance(event, events.RunStarted):
             self._previous_time = event.time
         elif isinstance(event, events.EvaluationChanged):
@@ -339,7 +339,7 @@ def is_log_event(event: Event, skip_reasons: set[events.SkipReason]) -> bool:
 
 
 def _row(event: events.Evaluated) -> tuple[object, ...]:
-    """What a result is of. A later result of the same replaces it."""
+    """The key of a result. A later result with the same key replaces it."""
     return event.set, event.network, event.images, event.iteration
 
 
@@ -356,6 +356,8 @@ def _timed_stage(event: Event) -> str:
             return "experts"
         case events.CandidateScored() | events.EvaluationProgress(set="candidate"):
             return "selection"
+        case events.SelectionProgress():
+            return "references"
         case events.EvaluationProgress() | events.Evaluated():
             return "references" if not event.set.startswith("distilled") else "evaluate"
     return "distill"

@@ -23,7 +23,7 @@ from datm_engine.settings.origins import Note, SettingOrigin, Source, Tables
 # The family whose settings fit a dataset of up to so many classes.
 FAMILY_FOR_CLASSES = ((20, "cifar10"), (150, "cifar100"), (math.inf, "tinyimagenet"))
 UNMIRRORED = ("mnist", "svhn")  # built-in sets of which a mirrored image is another digit or none
-LAST_MAP = 4  # pixels a side of the ConvNet's last feature map, about
+LAST_MAP = 4  # approximate side, in pixels, of the ConvNet's last feature map
 DEEPEST = 5
 AVERAGED_OVER = 5_000  # iterations of the published run that a method's `averaging` is set for
 
@@ -217,8 +217,8 @@ def with_method(
     if published and 0 < iterations < AVERAGED_OVER:
         decay = round(published ** (AVERAGED_OVER / iterations), 4)
         text = (
-            f"distill.averaging = {decay}: over {iterations:,} iterations the first images weigh "
-            f"as much in the average as by {published} over the published {AVERAGED_OVER:,}"
+            f"distill.averaging = {decay}: over {iterations:,} iterations the first images keep "
+            f"the weight that {published} gives them over the published {AVERAGED_OVER:,}"
         )
         notes.append(Note(text, "distill.averaging"))
         tables = overlay(tables, {"distill": {"averaging": decay}})

@@ -189,7 +189,7 @@ def _before_experts(
 ) -> ChosenSettings:
     """The experts' own settings, by rules; and which keys are left to calibration."""
     tables = overlay(chosen.tables, request.tables)
-    iterations = tables["distill"]["iterations"]  # if no number, refused when it is built
+    iterations = tables["distill"]["iterations"]  # anything but a number is refused by `build`
     follows_window = tables["experts"]["epochs"] == "window"
     if isinstance(iterations, int) and not (follows_window and request.no_calibration):
         images = None
@@ -225,7 +225,7 @@ def _with_experts(chosen: ChosenSettings, images: int | None, iterations: int) -
     if experts["epochs"] == "window":
         last_matched = distill["max_start_epoch"] - 1 + distill["expert_epochs"]  # T⁺ − 1 + M
         epochs = max(chosen.tables["evaluate"]["full_epochs"], last_matched)
-        reason = "as long as training on all images takes (evaluate.full_epochs), to derive by"
+        reason = "as many as training on all images takes (evaluate.full_epochs), to derive from"
         return chosen.by_rule("experts.epochs", epochs, reason)
     for one in [] if images is None else experts_settings(images, iterations):
         chosen = chosen.by_rule(f"experts.{one.key}", one.value, one.reason)

@@ -13,8 +13,8 @@ STEP_OF_IMAGES, STEP_OF_LABELS, STEP_OF_RATE = 0.6, 0.02, 0.02
 # η is halved, HALVINGS times at most, until the mean matching loss of the initial set is below
 # FITTING.
 FITTING, HALVINGS = 2.0, 3
-# A rate is chosen so that its first step has a size of share / √iterations, relative to the size
-# of what it learns: rate → (what it learns, share, that size in words).
+# With each of these rates the first step moves what is learned by share / √iterations of its size:
+# rate → (what is learned, share, that size in words).
 STEPPED = {
     "lr_images": ("images", STEP_OF_IMAGES, "the images' deviation"),
     "lr_labels": ("labels", STEP_OF_LABELS, "the logits' deviation"),
@@ -23,8 +23,8 @@ STEPPED = {
 
 
 def student_rate(lr: float, expert_steps: int, n: int) -> float:
-    """η before anything is measured: 1 to 3 times `lr`, within that range so that `n` student steps
-    (N) go about a third as far as `expert_steps` of an expert at `lr`."""
+    """η before anything is measured: the rate at which `n` student steps (N) go about a third as
+    far as `expert_steps` of an expert at `lr`, clamped to 1 to 3 times `lr`."""
     return lr * min(max(0.3 * expert_steps / n, 1.0), 3.0)
 
 
