@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from datm_engine.calibration.derivation import Calibrated, calibrate
-from datm_engine.compute.out_of_memory import half, on_cpu, oom_as_error
+from datm_engine.compute.memory_errors import half, on_cpu, oom_as_error
 from datm_engine.compute.ranks import ALONE
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import PreparedData, prepare

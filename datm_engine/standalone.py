@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from datm_engine.calibration.derivation import derive_window
 from datm_engine.calibration.measurement import measure_learning_curves
-from datm_engine.compute.out_of_memory import half, oom_as_error
+from datm_engine.compute.memory_errors import half, oom_as_error
 from datm_engine.compute.runtime import Runtime
 from datm_engine.errors import Stopped
 from datm_engine.evaluation.baselines import BY_EXPERTS

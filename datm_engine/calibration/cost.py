@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from datm_engine.compute.compilation import compiled, graph_size
-from datm_engine.compute.out_of_memory import half, on_cpu, oom_as_error
+from datm_engine.compute.memory_errors import half, on_cpu, oom_as_error
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.augmentation import Draw
 from datm_engine.data.image_sets import ImageSet

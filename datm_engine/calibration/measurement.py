@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from datm_engine.compute.out_of_memory import on_cpu, oom_as_error
+from datm_engine.compute.memory_errors import on_cpu, oom_as_error
 from datm_engine.compute.runtime import Runtime, generator
 from datm_engine.data.image_sets import ImageSet
 from datm_engine.data.prepared import PreparedData

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 from torch.utils.flop_counter import flop_registry
 
-from datm_engine.compute.out_of_memory import OutOfMemory, is_out_of_memory, translate_oom
+from datm_engine.compute.memory_errors import OutOfMemory, is_out_of_memory, translate_oom
 from datm_engine.compute.runtime import Runtime
 from datm_engine.runs.events import Emit, Noted
 

@@ -136,7 +136,7 @@ class Ranks:
         try:
             yield
         except RuntimeError as problem:
-            from datm_engine.compute.out_of_memory import is_out_of_memory
+            from datm_engine.compute.memory_errors import is_out_of_memory
 
             if is_out_of_memory(problem) or "CUDA error" in str(problem):  # this rank's own
                 raise

@@ -10,12 +10,12 @@ from typing import TypeVar
 
 from torch import Tensor
 
-from datm_engine.compute.out_of_memory import OutOfMemory
+from datm_engine.compute.memory_errors import OutOfMemory
 from datm_engine.compute.runtime import Runtime
 from datm_engine.distillation.batches import student_steps
 from datm_engine.distillation.learned import Learned, Optimizer
 from datm_engine.distillation.matching import backpropagate, deepest_weights, train_student
-from datm_engine.distillation.memory_plan import MemoryPlan
+from datm_engine.distillation.out_of_memory import MemoryPlan
 from datm_engine.distillation.segment_reader import Segment, Segments
 from datm_engine.distillation.window import Window
 from datm_engine.experts.trajectories import ExpertSet

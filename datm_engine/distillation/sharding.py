@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from datm_engine.compute.out_of_memory import OutOfMemory, translate_oom
+from datm_engine.compute.memory_errors import OutOfMemory, translate_oom
 from datm_engine.compute.ranks import ALONE, Ranks
 from datm_engine.data.augmentation import augment
 from datm_engine.distillation.batches import Step

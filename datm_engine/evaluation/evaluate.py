@@ -17,7 +17,7 @@ from functools import partial
 
 from torch import Tensor
 
-from datm_engine.compute.out_of_memory import half, oom_as_error
+from datm_engine.compute.memory_errors import half, oom_as_error
 from datm_engine.compute.runtime import Runtime, derive_seed, generator
 from datm_engine.data.image_sets import ImageSet
 from datm_engine.data.prepared import PreparedData

@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datm_engine.compute.out_of_memory import oom_as_error
+from datm_engine.compute.memory_errors import oom_as_error
 from datm_engine.compute.runtime import Runtime, generator
 from datm_engine.data.prepared import prepare
 from datm_engine.errors import ConfigError, DatmError, FileError, Setting

@@ -17,7 +17,7 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 from datm_engine.compute import compilation
 from datm_engine.compute.compilation import compiled, graph_size
-from datm_engine.compute.out_of_memory import OutOfMemory
+from datm_engine.compute.memory_errors import OutOfMemory
 from datm_engine.compute.runtime import Compiler, Runtime
 from datm_engine.data.augmentation import OPERATIONS, draw
 from datm_engine.distillation.batches import Step

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from datm_engine.compute.out_of_memory import (
+from datm_engine.compute.memory_errors import (
     OutOfMemory,
     is_out_of_memory,
     oom_as_error,
@@ -20,7 +20,7 @@ from datm_engine.compute.out_of_memory import (
 )
 from datm_engine.compute.runtime import Compiler, Runtime
 from datm_engine.data.prepared import PreparedData
-from datm_engine.distillation import memory_plan
+from datm_engine.distillation import out_of_memory
 from datm_engine.distillation.initialization import initial_set
 from datm_engine.distillation.iteration import Distillation
 from datm_engine.distillation.loop import first_checkpoint
@@ -70,13 +70,13 @@ def road(
     folders: Folders, cpu: Runtime, finished: Finished, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., tuple[Run, list[Any]]]:
     """The road, or on with it, where student steps have room for so many images."""
-    plainly = memory_plan.student_gradient
+    plainly = out_of_memory.student_gradient
 
     def walk(
         config: Config, name: str, most: int, make: Callable[[Gradient, int], Gradient]
     ) -> tuple[Run, list[Any]]:
         monkeypatch.setattr(
-            memory_plan, "student_gradient", lambda net, **how: make(plainly(net, **how), most)
+            out_of_memory, "student_gradient", lambda net, **how: make(plainly(net, **how), most)
         )
         made = (folders.runs / name).exists()
         run = Run(folders.runs / name) if made else Run.create(folders.runs, name, config, {})

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from benchmarks.plain import unrolled_gradient
 from datm_engine.compute.compilation import compiled
-from datm_engine.compute.out_of_memory import OutOfMemory
+from datm_engine.compute.memory_errors import OutOfMemory
 from datm_engine.compute.runtime import Compiler, Runtime, generator
 from datm_engine.data.augmentation import OPERATIONS, augment, draw
 from datm_engine.distillation.batches import Step

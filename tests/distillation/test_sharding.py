@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from datm_engine.compute.out_of_memory import OutOfMemory
+from datm_engine.compute.memory_errors import OutOfMemory
 from datm_engine.compute.ranks import Ranks
 from datm_engine.data.augmentation import OPERATIONS, augment
 from datm_engine.distillation.learned import Learned

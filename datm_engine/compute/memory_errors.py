@@ -1,6 +1,7 @@
 """One exception for memory that runs out on any device, and one error that names what helps.
 
-Student steps then use less memory: `distillation.memory_plan`. Other stages end with the error.
+A student step that runs out is repeated with less memory in use: `distillation.out_of_memory`. The
+other stages end with the error.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""How student steps fit the memory: compiled or not, in which pieces, with how many graphs kept."""
+"""How student steps fit the memory: compiled or not, in which pieces, with how many graphs kept;
+and what changes when they run out of it."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 
 from datm_engine.compute.compilation import compiled, graph_size
-from datm_engine.compute.out_of_memory import OutOfMemory, translate_oom
+from datm_engine.compute.memory_errors import OutOfMemory, translate_oom
 from datm_engine.compute.runtime import Runtime
 from datm_engine.distillation.batches import Step, student_steps
 from datm_engine.distillation.learned import Learned
