@@ -9,7 +9,7 @@ one thread of a CPU: digits at 1 and 10 images a class, digits at 3 with derived
 hold for one kind of CPU and one version of torch, which are recorded with them.
 `outputs.json`: the exit code and the `--json` output of every command on a small run, with numbers
 that the clock gives, paths and versions left out. `coverage.json`: the share of statements that
-the default tests run, by package, recorded by hand with coverage.py.
+the default and the slow tests run, by package, recorded by hand with coverage.py.
 """
 
 from __future__ import annotations
