@@ -1,7 +1,7 @@
 """The base class of the dashboard's panels, which draw a `RunState` as text.
 
-To add a panel, write its class in this folder, yield it in `DashboardApp.compose`, and give its id a
-title and a size in `dashboard.tcss`.
+To add a panel, write its class in this folder, yield it in `DashboardApp.compose`, and give its id
+a title and a size in `dashboard.tcss`.
 """
 
 from __future__ import annotations
