@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +53,12 @@ class RunSummary:
     @property
     def disk(self) -> int:
         """Bytes of the run's files. Its experts are stored elsewhere."""
-        return sum(path.stat().st_size for path in self.run.path.rglob("*") if path.is_file())
+        size = 0
+        for folder, _, names in os.walk(self.run.path):  # skips a folder that is removed meanwhile
+            for name in names:
+                with suppress(FileNotFoundError):  # a temporary file of a running engine
+                    size += os.stat(os.path.join(folder, name)).st_size
+        return size
 
     @property
     def device(self) -> str:
