@@ -9,16 +9,15 @@ from __future__ import annotations
 from functools import lru_cache
 
 from PIL import Image, ImageDraw, ImageFont
-from rich.color import blend_rgb
+from rich.cells import cell_len
 
-from datm_cli.screen.screenshot.glyphs import HEIGHT, WIDTH, Polygon, glyph
-from datm_cli.screen.screenshot.screen_cells import ScreenCell, ScreenCells
+from datm_cli.screen.screenshot.glyphs import GLYPHS, HEIGHT, WIDTH, rectangles
+from datm_cli.screen.screenshot.screen_cells import ScreenCells
 
 SCALE = 2  # pixels a unit
 WIDE, TALL = WIDTH * SCALE, HEIGHT * SCALE
 MARGIN = 8 * SCALE
 BASELINE = round(TALL * 0.765)
-_FINER = 4  # polygons are drawn so many times larger, and averaged
 
 # Files of regular and of bold fonts.
 FONTS = [
@@ -36,61 +35,17 @@ def to_png(cells: ScreenCells) -> Image.Image:
     size = columns * WIDE + 2 * MARGIN, rows * TALL + 2 * MARGIN
     image = Image.new("RGB", size, cells.background)
     pen = ImageDraw.Draw(image)
-    # All backgrounds come first, because a wide character reaches into the next cell.
+    for colour, box, _ in rectangles(cells):
+        left, top, right, bottom = (round(MARGIN + SCALE * edge) for edge in box)
+        pen.rectangle((left, top, right - 1, bottom - 1), colour)  # Pillow includes both ends
     for y, row in enumerate(cells.rows):
         for x, cell in enumerate(row):
-            left, top = MARGIN + x * WIDE, MARGIN + y * TALL
-            pen.rectangle((left, top, left + WIDE - 1, top + TALL - 1), cell.background)
-    for y, row in enumerate(cells.rows):
-        for x, cell in enumerate(row):
-            if cell.character:
-                is_wide = x + 1 < len(row) and row[x + 1].character == ""
-                position = MARGIN + x * WIDE, MARGIN + y * TALL
-                _draw(image, pen, cell, position, WIDE * (2 if is_wide else 1))
+            if cell.character not in GLYPHS and not cell.character.isspace():
+                middle = MARGIN + (x + cell_len(cell.character) / 2) * WIDE
+                baseline = MARGIN + y * TALL + BASELINE
+                text, font = cell.character, _font(cell.bold)
+                pen.text((middle, baseline), text, cell.foreground, font, anchor="ms")
     return image
-
-
-def _draw(
-    image: Image.Image,
-    pen: ImageDraw.ImageDraw,
-    cell: ScreenCell,
-    position: tuple[int, int],
-    width: int,
-) -> None:
-    """Draw a character `width` pixels wide, from the upper left of its cell."""
-    left, top = position
-    shape = glyph(cell.character)
-    if shape is None:
-        if not cell.character.isspace():
-            middle = left + width / 2, top + BASELINE
-            pen.text(middle, cell.character, cell.foreground, _font(cell.bold), anchor="ms")
-    else:
-        colour = blend_rgb(cell.background, cell.foreground, shape.strength)
-        for x0, y0, x1, y1 in shape.rectangles:  # whole pixels, as units have two
-            corners = (x0 * SCALE, y0 * SCALE, x1 * SCALE - 1, y1 * SCALE - 1)
-            pen.rectangle([edge + (left, top)[k % 2] for k, edge in enumerate(corners)], colour)
-        if shape.polygons:
-            image.paste(colour, position, _mask(shape.polygons))
-    if cell.underline:
-        pen.rectangle(
-            (left, top + TALL - 3 * SCALE, left + width - 1, top + TALL - 2 * SCALE - 1),
-            cell.foreground,
-        )
-    if cell.strike:
-        pen.rectangle(
-            (left, top + TALL // 2, left + width - 1, top + TALL // 2 + SCALE - 1), cell.foreground
-        )
-
-
-@lru_cache(maxsize=512)
-def _mask(polygons: tuple[Polygon, ...]) -> Image.Image:
-    """The polygons' share of each pixel of a cell."""
-    fine = _FINER * SCALE
-    mask = Image.new("L", (WIDTH * fine, HEIGHT * fine), 0)
-    pen = ImageDraw.Draw(mask)
-    for polygon in polygons:
-        pen.polygon([(x * fine, y * fine) for x, y in polygon], fill=255)
-    return mask.reduce(_FINER)
 
 
 @lru_cache(maxsize=2)

@@ -17,12 +17,12 @@ from datm_cli.gallery.image_history import RunSamples
 from datm_cli.gallery.image_view import DARKER, LIGHTER, SAME, signed_difference
 from datm_cli.gallery.label_bars import LabelBars
 from datm_cli.screen.picture_widgets import Picture, PixelPicture, picture_maker, sharp_size
-from datm_cli.screen.screenshot import photograph
 from datm_cli.screen.screenshot.image_files import free_path
 from datm_cli.text.quadrant_pictures import size_in_cells
 from datm_engine.errors import ConfigError, FileError
 from datm_engine.hints import fix_text
 from datm_engine.runs.directory import Run
+from tests.screenshots import photograph
 
 from .conftest import grey
 
