@@ -76,8 +76,7 @@ def rectangles(cells: ScreenCells) -> Iterator[tuple[ColorTriplet, Rectangle, bo
         for colour, run in groupby(row, key=lambda cell: cell.background):
             first, x = x, x + len(list(run))
             if colour != cells.background:
-                box = (first * WIDTH, y * HEIGHT, x * WIDTH, (y + 1) * HEIGHT)
-                yield colour, box, False
+                yield colour, (first * WIDTH, y * HEIGHT, x * WIDTH, (y + 1) * HEIGHT), False
     for y, row in enumerate(cells.rows):
         for x, cell in enumerate(row):
             shapes = GLYPHS.get(cell.character, [])
@@ -87,5 +86,5 @@ def rectangles(cells: ScreenCells) -> Iterator[tuple[ColorTriplet, Rectangle, bo
                 shapes = [*shapes, (0, 13, 8, 14)]
             left, top = x * WIDTH, y * HEIGHT
             for x0, y0, x1, y1 in shapes:
-                box = (left + x0, top + y0, left + x1, top + y1)
-                yield colour, box, cell.character >= "\u2800"
+                is_dot = cell.character >= "\u2800"
+                yield colour, (left + x0, top + y0, left + x1, top + y1), is_dot
