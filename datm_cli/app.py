@@ -36,6 +36,7 @@ from datm_cli.commands.runs import runs
 from datm_cli.commands.stop import stop
 from datm_cli.commands.study import study
 from datm_cli.commands.tune import tune
+from datm_cli.options import expanded
 from datm_cli.text import output
 from datm_cli.text.escapes import printable
 from datm_engine import hints
@@ -56,26 +57,15 @@ app = typer.Typer(
 COMMANDS = {
     function.__name__.rstrip("_"): function  # import is a word of Python's
     for function in (
-        distill,
-        monitor,
-        inspect,
-        compare,
-        report,
-        evaluate,
-        experts,
-        runs,
-        stop,
-        import_,
-        export,
-        doctor,
-        study,
-        tune,
+        distill, monitor, inspect, compare, report, evaluate, experts, runs, stop, import_, export,
+        doctor, study, tune,
     )
-}
+}  # fmt: skip
 for name, function in COMMANDS.items():
     # A paragraph is as wide as the terminal. Typer joins the lines of the first one only.
     paragraphs = cleandoc(function.__doc__ or "").split("\n\n")
-    app.command(name, help="\n\n".join(" ".join(each.split()) for each in paragraphs))(function)
+    about = "\n\n".join(" ".join(each.split()) for each in paragraphs)
+    app.command(name, help=about)(expanded(function))
 app.add_typer(presets, name="presets")  # it has a command of its own: show
 
 

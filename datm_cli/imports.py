@@ -14,7 +14,7 @@ from datm_engine.data import datasets
 from datm_engine.data.description import full_name
 from datm_engine.errors import ConfigError, Setting
 from datm_engine.files import or_elsewhere
-from datm_engine.hints import command
+from datm_engine.hints import command, datm
 from datm_engine.interop import imported_sets, tensor_files
 from datm_engine.interop.expert_buffers import check_accuracy, import_buffers
 from datm_engine.runs.events import Emit, Noted
@@ -51,21 +51,20 @@ class ImportOptions:
     def config(self, ipc: int | None) -> Config:
         """The settings that the files are taken to be made with."""
         flags = options.tables(dataset__resolution=self.resolution)
-        flags = overlay(_THEIRS, overrides(flags, self.given.assignments))
-        return replace(self.given, ipc=ipc, flags=flags, assignments=[]).resolve().config
+        flags = overlay(_THEIRS, overrides(flags, self.given.assigned))
+        return replace(self.given, ipc=ipc, flags=flags, assignments=None).resolve().config
 
-    def words(self) -> list[object]:
-        """The same options for another command."""
-        stated = {
-            "--dataset": self.given.dataset,
-            "--preset": self.given.preset,
-            "--config": self.given.config_file,
-            "--resolution": self.resolution,
-            "--data-dir": self.data_dir,
-            "--experts-dir": self.experts_dir,
+    def stated(self, *settings: str) -> dict[str, object]:
+        """The same options for `hints.datm`, with more of --set."""
+        return {
+            "dataset": self.given.dataset,
+            "preset": self.given.preset,
+            "config": self.given.config_file,
+            "resolution": self.resolution,
+            "data_dir": self.data_dir,
+            "experts_dir": self.experts_dir,
+            "set": [*(self.given.assignments or ()), *settings],
         }
-        words = [word for pair in stated.items() if pair[1] is not None for word in pair]
-        return [*words, *(word for text in self.given.assignments for word in ("--set", text))]
 
 
 def import_experts(
@@ -83,19 +82,18 @@ def import_experts(
         on = runtime.start("cpu")  # one pass of one expert
         accuracy = check_accuracy(experts, config, folders.data, on, emit=emit)
     else:
-        again = command("datm", "import", *files, "--to", name, *given.words())
+        again = datm("import", *files, to=name, **given.stated())
         where = f"{config.dataset.name} is not yet below {folders.data}"
         text = f"the experts' accuracy is not checked: {where}; once it is, this checks it: {again}"
         emit(Noted(text=text))
-    chosen = [f"experts.imported={experts.folder.name}", f"experts.count={count}"]
-    words = [*given.words(), *(word for text in chosen for word in ("--set", text))]
     facts = {
         "folder": str(experts.folder),
         "experts": count,
         "epochs": experts.epochs,
         "train_accuracy": accuracy,
     }
-    following = f"match them: {command('datm', 'distill', *words)}"
+    chosen = (f"experts.imported={experts.folder.name}", f"experts.count={count}")
+    following = f"match them: {datm('distill', **given.stated(*chosen))}"
     return Imported(facts, str(experts.folder), following)
 
 

@@ -1,11 +1,17 @@
-"""The options that several commands share."""
+"""The options that several commands share, one by one and in groups.
+
+A parameter of a command whose type is a group (`SettingOptions`, `ComputeOptions`) stands for the
+options of that group: `expanded` gives Typer one parameter for each field.
+"""
 
 from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, is_dataclass
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -212,17 +218,27 @@ TUNES_DIR = Path("tunes")
 
 
 @dataclass(frozen=True)
+class SettingOptions:
+    """The options that decide the settings."""
+
+    dataset: Dataset = None
+    ipc: Ipc = None
+    preset: Preset = None
+    method: Method = None
+    window: Window = None
+    config_file: ConfigFile = None
+    assignments: Set = None
+
+
+@dataclass(frozen=True)
 class ComputeOptions:
-    """How a command computes, as the options of these names state it.
+    """The options that say how to compute."""
 
-    memory: for graphs of student steps; "0" in commands that match none.
-    """
-
-    device: str | None
-    precision: str = "auto"
-    compiling: str = "auto"
-    memory: str = "auto"
-    threads: str = "auto"
+    device: Device = None
+    precision: Precision = "auto"
+    compiling: Compile = "auto"
+    memory: Memory = "auto"
+    threads: Threads = "auto"
 
     def start(
         self,
@@ -247,11 +263,44 @@ class ComputeOptions:
         )
 
 
-def folders(data_dir: Path | None, experts_dir: Path | None, runs_dir: Path) -> Folders:
+@dataclass(frozen=True)
+class ComputeWithoutMemory(ComputeOptions):
+    """Of commands that match no student: no graphs of its steps are kept."""
+
+    memory: str = field(default="0", init=False)
+
+
+def expanded(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with an option for each field of the option groups that it takes."""
+    parameters: list[Parameter] = []
+    groups: dict[str, Any] = {}
+    for parameter in signature(command, eval_str=True).parameters.values():
+        if is_dataclass(parameter.annotation):
+            groups[parameter.name] = parameter.annotation
+        group = groups.get(parameter.name)
+        parameters += _fields(group) if group else [parameter]
+
+    @wraps(command)
+    def call(**values: Any) -> None:
+        for name, group in groups.items():
+            values[name] = group(**{each.name: values.pop(each.name) for each in _fields(group)})
+        command(**values)
+
+    # Typer makes the options from it.
+    shown = [each.replace(kind=Parameter.KEYWORD_ONLY) for each in parameters]
+    vars(call)["__signature__"] = Signature(shown)
+    return call
+
+
+def _fields(group: Callable[..., object]) -> Iterable[Parameter]:
+    return signature(group, eval_str=True).parameters.values()
+
+
+def folders(data_dir: str | Path | None, experts_dir: str | Path | None, runs_dir: Path) -> Folders:
     from datm_engine.pipeline import Folders
 
-    usual = Folders(runs=runs_dir)
-    return replace(usual, data=data_dir or usual.data, experts=experts_dir or usual.experts)
+    given = {"data": data_dir, "experts": experts_dir}
+    return Folders(runs=runs_dir, **{name: Path(path) for name, path in given.items() if path})
 
 
 def tables(**options: Any) -> dict[str, Any]:

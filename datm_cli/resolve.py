@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from datm_cli.options import SettingOptions, tables
 from datm_engine.data.description import describe, full_name
 from datm_engine.errors import ConfigError, Setting
 from datm_engine.files import parse_json
@@ -24,8 +24,8 @@ from datm_engine.settings.published_yaml import read_published_yaml
 from datm_engine.settings.resolved import Request, Resolved, resolve
 
 
-@dataclass(frozen=True)
-class GivenSettings:
+@dataclass(frozen=True, kw_only=True)
+class GivenSettings(SettingOptions):
     """What the options of a command state of the settings.
 
     flags: tables of the options that set one key each. context: Typer's, which knows whether an
@@ -33,14 +33,7 @@ class GivenSettings:
     """
 
     data_dir: Path
-    dataset: str | None = None
-    ipc: int | None = None
-    preset: str | None = None
-    config_file: Path | None = None
     flags: Tables = field(default_factory=dict)
-    assignments: Sequence[str] = ()
-    method: str | None = None
-    window: str | None = None
     context: typer.Context | None = None
 
     def resolve(self, no_calibration: str | None = None) -> Resolved:
@@ -48,20 +41,19 @@ class GivenSettings:
 
         Raises ConfigError, and DataError for a dataset that cannot be read.
         """
-        flags = self.named_flags()
-        overrides(flags, self.assignments)  # refuses a key that is given twice
-        read, notes = read_config(self.config_file) if self.config_file else ({}, ())
-        layers = []  # the weakest first
+        flags, assigned = self.named_flags(), self.assigned
+        overrides(flags, assigned)  # refuses a key that is given twice
+        layers: list[Layer] = []  # the weakest first
+        notes: tuple[str, ...] = ()
         if self.config_file:
+            read, notes = read_config(self.config_file)
             layers.append(Layer(read, SettingOrigin(Source.FILE, str(self.config_file))))
         layers += [
             Layer({table: {key: value}}, SettingOrigin(Source.OPTION, self._option(key)))
             for table, keys in flags.items()
             for key, value in keys.items()
         ]
-        if self.assignments:  # never of the same keys as the options
-            assigned = parse_assignments(self.assignments)
-            layers.append(Layer(assigned, SettingOrigin(Source.OPTION, "--set")))
+        layers.append(Layer(assigned, SettingOrigin(Source.OPTION, "--set")))
         request = Request(layers, self.preset, self.method, self.window, no_calibration)
         found = resolve(request, lambda name: describe(name, self.data_dir))
         return replace(found, notes=(*map(Note, notes), *found.notes))
@@ -69,30 +61,31 @@ class GivenSettings:
     def overrides(self) -> Tables:
         """What the options state above a --config file, with the dataset's full name."""
         dataset = None if self.dataset is None else full_name(self.dataset)
-        return overrides(replace(self, dataset=dataset).named_flags(), self.assignments)
+        return overrides(replace(self, dataset=dataset).named_flags(), self.assigned)
+
+    @property
+    def assigned(self) -> Tables:
+        """What --set states."""
+        return parse_assignments(self.assignments or ())
 
     def named_flags(self) -> Tables:
         """The flags, with the dataset's name and the number of images."""
-        names: Tables = {"dataset": {"name": self.dataset}, "distill": {"ipc": self.ipc}}
-        given = {table: keys for table, keys in names.items() if None not in keys.values()}
-        return overlay(self.flags, given)
+        return overlay(self.flags, tables(dataset__name=self.dataset, distill__ipc=self.ipc))
 
     def _option(self, key: str) -> str:
         """The option that set `key`, or the variable that stood for it."""
-        name = {"name": "dataset"}.get(key, key)
-        parameters = [] if self.context is None else self.context.command.params
-        for parameter in parameters:
-            if parameter.name == name:
-                assert self.context is not None
-                source = self.context.get_parameter_source(name)
-                from_variable = source is not None and source.name == "ENVIRONMENT"
-                return str(parameter.envvar if from_variable else parameter.opts[0])
+        name = "dataset" if key == "name" else key
+        if self.context is not None:
+            for parameter in self.context.command.params:
+                if parameter.name == name:
+                    source = self.context.get_parameter_source(name)
+                    from_variable = source is not None and source.name == "ENVIRONMENT"
+                    return str(parameter.envvar if from_variable else parameter.opts[0])
         return f"--{name.replace('_', '-')}"
 
 
-def overrides(flags: Tables, assignments: Sequence[str]) -> Tables:
+def overrides(flags: Tables, assigned: Tables) -> Tables:
     """The tables of options and of --set together. Raises ConfigError where both set a key."""
-    assigned = parse_assignments(assignments)
     for table, keys in assigned.items():
         if twice := sorted(keys.keys() & flags.get(table, {}).keys()):
             raise ConfigError(
@@ -111,8 +104,8 @@ def read_config(path: Path) -> tuple[Tables, tuple[str, ...]]:
     if path.suffix.lower() in (".yaml", ".yml"):
         return read_published_yaml(path)
     readers = {".json": _read_json, ".safetensors": _read_set}
-    tables = readers.get(path.suffix, read_preset)(path)
-    loose = [name for name, table in tables.items() if not isinstance(table, dict)]
+    read = readers.get(path.suffix, read_preset)(path)
+    loose = [name for name, table in read.items() if not isinstance(table, dict)]
     if loose:
         known = "".join(f"; {clause}" for clause in map(counterpart, loose) if clause)
         raise ConfigError(
@@ -120,25 +113,25 @@ def read_config(path: Path) -> tuple[Tables, tuple[str, ...]]:
             f"[experts], [distill] and [evaluate]{known}",
             command("ls", "-l", path),
         )
-    return tables, ()
+    return read, ()
 
 
 def _read_json(path: Path) -> Tables:
     try:
-        tables: Any = parse_json(path.read_text(encoding="utf-8"))["config"]
+        config: Any = parse_json(path.read_text(encoding="utf-8"))["config"]
     except OSError as problem:
         raise ConfigError(f"{path}: {problem.strerror}", command("ls", "-l", path.parent)) from None
     except (ValueError, KeyError, TypeError):
-        tables = None
-    if not isinstance(tables, dict):
+        config = None
+    if not isinstance(config, dict):
         raise ConfigError(f"{path} is no run.json", command("ls", "-l", path))
-    return tables
+    return config
 
 
 def _read_set(path: Path) -> Tables:
     from datm_engine.synthetic import SyntheticSet
 
-    tables = SyntheticSet.load(path).config
-    if not tables:
+    config = SyntheticSet.load(path).config
+    if not config:
         raise ConfigError(f"{path} states no settings", command("datm", "inspect", path))
-    return tables
+    return config

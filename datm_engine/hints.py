@@ -31,8 +31,14 @@ def command(*words: object) -> str:
 
 
 def datm(subcommand: str, *arguments: object, **options: object) -> str:
-    """A datm command: `datm("runs", runs_dir="a")` is "datm runs --runs-dir a"."""
-    words = [word for key, value in options.items() for word in (_flag(key), value)]
+    """A datm command: `datm("runs", runs_dir="a")` is "datm runs --runs-dir a".
+
+    An option of None is left out, one of a list is repeated for each of its values.
+    """
+    words = []
+    for key, value in options.items():
+        values = value if isinstance(value, list) else [] if value is None else [value]
+        words += [word for each in values for word in (_flag(key), each)]
     return command("datm", subcommand, *arguments, *words)
 
 

@@ -24,7 +24,7 @@ from datm_engine.data.datasets import NAMES
 from datm_engine.data.prepared import PreparedData
 from datm_engine.errors import ConfigError
 from datm_engine.interop import tracking
-from datm_engine.settings.config import build, overlay
+from datm_engine.settings.config import build, overlay, parse_assignments
 from datm_engine.synthetic import SyntheticSet
 from datm_engine.tuning.trial_scheduler import parse_budget
 from tests.conftest import ROOT
@@ -146,8 +146,8 @@ def check_values(parameters: dict[str, Any], data_dir: Path) -> None:
         "networks": listed(parameters.get("networks")) or ["convnet"],
         "against": listed(parameters.get("against")),
     }
-    base = GivenSettings(data_dir, "digits", 1).resolve().config
-    stated = overrides({"evaluate": own}, parameters.get("assignments") or [])
+    base = GivenSettings(data_dir=data_dir, dataset="digits", ipc=1).resolve().config
+    stated = overrides({"evaluate": own}, parse_assignments(parameters.get("assignments") or []))
     names = overlay(base.model_dump()["evaluate"], stated["evaluate"])
     build(overlay(base.model_dump(), {"evaluate": names}), "the page")
 

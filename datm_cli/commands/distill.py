@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from datm_cli import options
-from datm_engine.errors import Setting
 
 if TYPE_CHECKING:
-    from datm_cli.resolve import GivenSettings
     from datm_engine.compute.runtime import Runtime
     from datm_engine.pipeline import Folders, Outcome
     from datm_engine.runs.directory import Run
@@ -22,13 +20,8 @@ if TYPE_CHECKING:
 
 def distill(
     context: typer.Context,
-    dataset: options.Dataset = None,
-    ipc: options.Ipc = None,
-    preset: options.Preset = None,
-    method: options.Method = None,
-    window: options.Window = None,
-    config_file: options.ConfigFile = None,
-    assignments: options.Set = None,
+    *,
+    settings: options.SettingOptions,
     iterations: options.Iterations = None,
     seed: options.Seed = None,
     resolution: options.Resolution = None,
@@ -41,11 +34,7 @@ def distill(
         typer.Option(metavar="RUN", help="Continue a run exactly where it was stopped."),
     ] = None,
     explain: options.Explain = False,
-    device: options.Device = None,
-    precision: options.Precision = "auto",
-    compiling: options.Compile = "auto",
-    memory: options.Memory = "auto",
-    threads: options.Threads = "auto",
+    compute: options.ComputeOptions,
     data_dir: options.DataDir = None,
     experts_dir: options.ExpertsDir = None,
     runs_dir: options.RunsDir = options.RUNS_DIR,
@@ -62,45 +51,45 @@ def distill(
     from datm_cli.text.terminal import is_interactive
     from datm_engine.compute import ranks
     from datm_engine.errors import ConfigError
+    from datm_engine.hints import command
     from datm_engine.interop.tracking import parse
     from datm_engine.runs.directory import Run
 
-    if explain and resume:
+    if resume and (explain or name or settings.preset or settings.method or settings.window):
         raise ConfigError(
-            "--explain is for a new run, and --resume is given", Setting("explain", False)
+            "--resume continues a run as it is: --name, --preset, --method, --window and --explain "
+            "are for a new one",
+            command("datm", "distill", "--resume", resume) + options.elsewhere(runs_dir),
         )
     together = ranks.join()  # with torchrun, waits for all ranks; alone otherwise
+    resumed = together.first(lambda: Run.open(runs_dir, resume)) if resume else None
+    before = together.first(resumed.manifest) if resumed else None
     # A resumed run keeps its trackers, folders and device, unless options name others.
-    if resume and log is None:
-        log = together.first(lambda: Run.open(runs_dir, resume).manifest().log)
-    logs = parse(log)  # before any work
-    if resume:
-        data_dir, experts_dir, device = prepare_run.resumed_options(
-            runs_dir, resume, data_dir, experts_dir, device
-        )
-    folders = options.folders(data_dir, experts_dir, runs_dir)
+    logs = parse(before.log if before and log is None else log)  # before any work
+    earlier = before.options if before else {}
+    folders = options.folders(
+        data_dir or earlier.get("data_dir"), experts_dir or earlier.get("experts_dir"), runs_dir
+    )
+    compute = replace(compute, device=compute.device or earlier.get("device"))
     given = GivenSettings(
+        **vars(settings),
         data_dir=folders.data,
-        dataset=dataset,
-        ipc=ipc,
-        preset=preset,
-        config_file=config_file,
         flags=options.tables(
             dataset__resolution=resolution,
             dataset__skip_damaged=skip_damaged or None,
             distill__iterations=iterations,
             distill__seed=seed,
         ),
-        assignments=assignments or [],
-        method=method,
-        window=window,
         context=context,
     )
     if explain:
         print_explanation(given.resolve(), as_json=as_json)
         return
-    compute = options.ComputeOptions(device or "auto", precision, compiling, memory, threads)
-    run, on = _open_run(folders, given, compute, name, resume)
+    if resumed:
+        run, on = prepare_run.resume(resumed, folders, given, compute, together)
+    else:
+        resolved = together.first(given.resolve)
+        run, on = prepare_run.create(folders, name, resolved, compute, together)
     silent = quiet or as_json or not together.leads
     if is_interactive() and not (no_tui or silent or together.count > 1):
         # The engine runs in a process of its own, and this one becomes its screen (by exec).
@@ -109,44 +98,12 @@ def distill(
         detach.start_engine(run, ["distill", "--resume", run.name, *words, "--no-tui"])
         detach.become_monitor(run, ["--color", color])
     outcome, exit_code = _run(
-        run, on, folders, logs, is_new=not resume, silent=silent, as_json=as_json
+        run, on, folders, logs, is_new=not resumed, silent=silent, as_json=as_json
     )
     if together.leads:
         _print_outcome(run, outcome, runs_dir, as_json=as_json, silent=silent)
     if exit_code or not together.leads:
         raise typer.Exit(exit_code)
-
-
-def _open_run(
-    folders: Folders,
-    given: GivenSettings,
-    compute: options.ComputeOptions,
-    name: str | None,
-    resume: str | None,
-) -> tuple[Run, Runtime]:
-    """Create a run of these settings, or open the one to resume; and start the runtime for it."""
-    from datm_cli.session import prepare_run
-    from datm_engine import api
-    from datm_engine.compute import ranks
-    from datm_engine.compute.threads import run_work
-    from datm_engine.errors import ConfigError
-    from datm_engine.hints import command
-
-    together, device = ranks.current(), compute.device or "auto"
-    if resume is None:
-        settled = together.first(given.resolve)
-        on = compute.start(None, run_work(settled.config, settled.shape), together)
-        run = together.first(lambda: api.create_run(folders, name, settled, device, on))
-        return run, on
-    # A resumed run computes as it began: precision, memory, threads and compiled steps.
-    on = compute.start(prepare_run.arithmetic(folders.runs, resume), ranks=together)
-    if name or given.preset or given.method or given.window:
-        raise ConfigError(
-            "--resume continues a run as it is: --name, --preset, --method and --window are for a "
-            "new one",
-            command("datm", "distill", "--resume", resume) + options.elsewhere(folders.runs),
-        )
-    return together.first(lambda: prepare_run.resumed_run(folders, resume, given, device)), on
 
 
 def _run(

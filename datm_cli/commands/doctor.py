@@ -43,18 +43,9 @@ class Cost:
 
 
 def doctor(
-    dataset: options.Dataset = None,
-    ipc: options.Ipc = None,
-    preset: options.Preset = None,
-    method: options.Method = None,
-    window: options.Window = None,
-    config_file: options.ConfigFile = None,
-    assignments: options.Set = None,
-    device: options.Device = None,
-    precision: options.Precision = "auto",
-    compiling: options.Compile = "auto",
-    memory: options.Memory = "auto",
-    threads: options.Threads = "auto",
+    *,
+    settings: options.SettingOptions,
+    compute: options.ComputeOptions,
     data_dir: options.DataDir = None,
     experts_dir: options.ExpertsDir = None,
     runs_dir: options.RunsDir = options.RUNS_DIR,
@@ -66,24 +57,13 @@ def doctor(
     from datm_engine.compute.threads import run_work
 
     folders = options.folders(data_dir, experts_dir, runs_dir)
-    settings = None
-    if preset or dataset or method or window:
-        given = GivenSettings(
-            data_dir=folders.data,
-            dataset=dataset,
-            ipc=ipc,
-            preset=preset,
-            config_file=config_file,
-            assignments=assignments or [],
-            method=method,
-            window=window,
-        )
-        settings = given.resolve()
+    resolved = None
+    if settings.preset or settings.dataset or settings.method or settings.window:
+        resolved = GivenSettings(**vars(settings), data_dir=folders.data).resolve()
     # The number of threads follows the work of a step; without settings all cores are used.
-    work = run_work(settings.config, settings.shape) if settings else math.inf
-    on = options.ComputeOptions(device, precision, compiling, memory, threads).start(work=work)
+    on = compute.start(work=run_work(resolved.config, resolved.shape) if resolved else math.inf)
     machine = _machine(on, folders)
-    cost = _cost(on, settings, folders.data, as_json) if settings else None
+    cost = _cost(on, resolved, folders.data, as_json) if resolved else None
     if as_json:
         output.print_json(asdict(machine) | (asdict(cost) if cost else {}))
     else:

@@ -23,13 +23,8 @@ if TYPE_CHECKING:
 
 
 def experts(
-    dataset: options.Dataset = None,
-    ipc: options.Ipc = None,
-    preset: options.Preset = None,
-    method: options.Method = None,
-    window: options.Window = None,
-    config_file: options.ConfigFile = None,
-    assignments: options.Set = None,
+    *,
+    settings: options.SettingOptions,
     count: Annotated[
         int | None, typer.Option(min=1, envvar="DATM_EXPERTS", help="How many there should be.")
     ] = None,
@@ -52,10 +47,7 @@ def experts(
     ] = None,
     resolution: options.Resolution = None,
     skip_damaged: options.SkipDamaged = False,
-    device: options.Device = None,
-    precision: options.Precision = "auto",
-    compiling: options.Compile = "auto",
-    threads: options.Threads = "auto",
+    compute: options.ComputeWithoutMemory,
     data_dir: options.DataDir = None,
     experts_dir: options.ExpertsDir = None,
     as_json: options.AsJson = False,
@@ -76,11 +68,8 @@ def experts(
     together = ranks.join()
     folders = options.folders(data_dir, experts_dir, options.RUNS_DIR)
     given = GivenSettings(
+        **vars(settings),
         data_dir=folders.data,
-        dataset=dataset,
-        ipc=ipc,
-        preset=preset,
-        config_file=config_file,
         flags=options.tables(
             dataset__resolution=resolution,
             dataset__skip_damaged=skip_damaged or None,
@@ -88,34 +77,29 @@ def experts(
             experts__epochs=epochs,
             experts__seed=seed,
         ),
-        assignments=assignments or [],
-        method=method,
-        window=window,
     )
-    settings = together.first(given.resolve)
-    # No student is matched, so no memory is needed for the graphs of its steps.
-    compute = options.ComputeOptions(device, precision, compiling, "0", threads)
+    resolved = together.first(given.resolve)
     silent = quiet or as_json or not together.leads
     with (
         StopRequest(silent=silent).listening() as stop,
         reader(output.remarks(), silent=silent) as shown,
     ):
         screen = UntilLost(shown)
-        for text in settings.messages():
+        for text in resolved.messages():
             screen.read(Noted(text=text))
-        on = compute.start(work=expert_work(settings.config, settings.shape), ranks=together)
+        on = compute.start(work=expert_work(resolved.config, resolved.shape), ranks=together)
         on = replace(on, stop=stop)
         try:
             if inspect:
-                report = _inspect(settings, folders, on, emit=screen.read)
+                report = _inspect(resolved, folders, on, emit=screen.read)
             else:
-                made = make_experts(settings.config, settings.derive, folders, on, emit=screen.read)
+                made = make_experts(resolved.config, resolved.derive, folders, on, emit=screen.read)
         except Stopped:
             raise typer.Exit(stop.exit_code) from None
     if together.leads and inspect:
         _print_report(report, save, as_json)
     elif together.leads:
-        _print_experts(made, settings.config.experts.count, as_json, quiet)
+        _print_experts(made, resolved.config.experts.count, as_json, quiet)
     if stop.exit_code:
         raise typer.Exit(stop.exit_code)
 

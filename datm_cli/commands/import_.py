@@ -63,7 +63,11 @@ def import_(
         raise ConfigError(wrong, HELP if len(kinds) > 1 else Setting("dataset", "cifar10"))
     given = imports.ImportOptions(
         GivenSettings(
-            folders.data, dataset, None, preset, config_file, assignments=assignments or []
+            data_dir=folders.data,
+            dataset=dataset,
+            preset=preset,
+            config_file=config_file,
+            assignments=assignments,
         ),
         resolution,
         data_dir,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 def study(
+    *,
     kind: Annotated[
         str,
         typer.Argument(
@@ -71,11 +72,7 @@ def study(
         Path | None,
         typer.Option(metavar="FOLDER", help="For the result.", show_default="in studies/"),
     ] = None,
-    device: options.Device = None,
-    precision: options.Precision = "auto",
-    compiling: options.Compile = "auto",
-    memory: options.Memory = "auto",
-    threads: options.Threads = "auto",
+    compute: options.ComputeOptions,
     data_dir: options.DataDir = None,
     experts_dir: options.ExpertsDir = None,
     runs_dir: options.RunsDir = options.RUNS_DIR,
@@ -104,7 +101,7 @@ def study(
         dataset=dataset,
         preset=preset,
         config_file=config_file,
-        assignments=assignments or [],
+        assignments=assignments,
         flags=options.tables(
             dataset__resolution=resolution,
             dataset__skip_damaged=skip_damaged or None,
@@ -119,7 +116,6 @@ def study(
     )
     plan, origins = StudyRequest(kind, ipcs, methods, name, given).plan()
     folder = to or Path("studies") / f"{plan.name}-{plan.kind}"
-    compute = options.ComputeOptions(device, precision, compiling, memory, threads)
     silent = quiet or as_json
     with StopRequest(silent=silent).listening() as stop:
         runner = StudyRunner(plan, origins, folders, compute, stop, silent)

@@ -19,13 +19,8 @@ BUDGET = "20"
 
 
 def tune(
-    dataset: options.Dataset = None,
-    ipc: options.Ipc = None,
-    preset: options.Preset = None,
-    method: options.Method = None,
-    window: options.Window = None,
-    config_file: options.ConfigFile = None,
-    assignments: options.Set = None,
+    *,
+    settings: options.SettingOptions,
     budget: Annotated[
         str,
         typer.Option(
@@ -60,11 +55,7 @@ def tune(
         bool,
         typer.Option("--keep", help="Every trial's images, not only the first's and the best's."),
     ] = False,
-    device: options.Device = None,
-    precision: options.Precision = "auto",
-    compiling: options.Compile = "auto",
-    memory: options.Memory = "auto",
-    threads: options.Threads = "auto",
+    compute: options.ComputeOptions,
     data_dir: options.DataDir = None,
     experts_dir: options.ExpertsDir = None,
     tunes_dir: options.TunesDir = options.TUNES_DIR,
@@ -94,26 +85,19 @@ def tune(
     require("optuna", extra="tune", purpose="datm tune")
     folders = options.folders(data_dir, experts_dir, tunes_dir)
     given = GivenSettings(
+        **vars(settings),
         data_dir=folders.data,
-        dataset=dataset,
-        ipc=ipc,
-        preset=preset,
-        config_file=config_file,
         flags=options.tables(
             dataset__resolution=resolution,
             dataset__skip_damaged=skip_damaged or None,
             distill__seed=seed,
         ),
-        assignments=assignments or [],
-        method=method,
-        window=window,
     )
     request = request_tune(given, iterations)
     names = [name.strip() for name in (devices or "").split(",") if name.strip()]
-    if names and device:
+    if names and compute.device:
         raise ConfigError("--device and --devices are both given", Setting("device"))
-    names = names or [device or "auto"]
-    compute = options.ComputeOptions(names[0], precision, compiling, memory, threads)
+    names = names or [compute.device or "auto"]
     typed = command("datm", *sys.argv[1:])
     silent = quiet or as_json
     with StopRequest(silent=silent).listening() as stop:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from datm_cli.options import ComputeOptions
 from datm_cli.resolve import GivenSettings, read_config
 from datm_engine.api import create_run, run_options
+from datm_engine.compute.ranks import ALONE, Ranks
 from datm_engine.compute.runtime import Runtime
 from datm_engine.compute.threads import run_work
 from datm_engine.distillation.distilled_sets import progress
@@ -29,29 +29,37 @@ EVALUATION_KEYS = {
 _CHANGEABLE = {"distill.iterations"} | EVALUATION_KEYS
 
 
-def resumed_options(
-    runs_dir: Path, name: str, data: Path | None, experts: Path | None, device: str | None
-) -> tuple[Path | None, Path | None, str | None]:
-    """The data folder, the experts' folder and the device: as given, or as the run that is resumed
-    used them. Raises RunError if there is no such run or it is damaged."""
-    used = Run.open(runs_dir, name).manifest().options
-    if data is None and "data_dir" in used:
-        data = Path(used["data_dir"])
-    if experts is None and "experts_dir" in used:
-        experts = Path(used["experts_dir"])
-    return data, experts, device or used.get("device")
+def create(
+    folders: Folders,
+    name: str | None,
+    resolved: Resolved,
+    compute: ComputeOptions,
+    together: Ranks = ALONE,
+) -> tuple[Run, Runtime]:
+    """Create a run and start the runtime for it. Raises DatmError."""
+    on = compute.start(None, run_work(resolved.config, resolved.shape), together)
+    device = compute.device or "auto"
+    return together.first(lambda: create_run(folders, name, resolved, device, on)), on
 
 
-def arithmetic(runs_dir: Path, name: str) -> dict[str, Any]:
-    """How a run computes, for `runtime.start`. Raises RunError."""
-    return Run.open(runs_dir, name).manifest().arithmetic.model_dump()
+def resume(
+    run: Run,
+    folders: Folders,
+    given: GivenSettings,
+    compute: ComputeOptions,
+    together: Ranks = ALONE,
+) -> tuple[Run, Runtime]:
+    """Change the settings of a run that is continued, and start the runtime for it. It computes as
+    it began: precision, memory, threads and compiled steps. Raises DatmError."""
+    on = compute.start(run.manifest().arithmetic.model_dump(), ranks=together)
+    together.first(lambda: _change_settings(run, folders, given, compute.device or "auto"))
+    return run, on
 
 
-def resumed_run(folders: Folders, name: str, given: GivenSettings, device: str) -> Run:
-    """Open a run with its own configuration, changed by `given`: more iterations, or another
-    evaluation. Raises ConfigError for any other change."""
-    run = Run.open(folders.runs, name)
-    before = run.config()
+def _change_settings(run: Run, folders: Folders, given: GivenSettings, device: str) -> None:
+    """Change a run that is resumed by `given`: more iterations, or another evaluation. Raises
+    ConfigError for any other change."""
+    name, before = run.name, run.config()
     over = read_config(given.config_file)[0] if given.config_file else {}
     over = overlay(over, given.overrides())
     after = before.with_values(over, f"--resume {name}")
@@ -74,7 +82,6 @@ def resumed_run(folders: Folders, name: str, given: GivenSettings, device: str) 
             run.update(after, options=options)
             if EVALUATION_KEYS & set(changed):
                 record.write(EvaluationChanged())
-    return run
 
 
 def is_started(run: Run) -> bool:
@@ -84,16 +91,12 @@ def is_started(run: Run) -> bool:
 
 
 def open_run(
-    folders: Folders, name: str, settled: Resolved, compute: ComputeOptions, flags: Tables
+    folders: Folders, name: str, resolved: Resolved, compute: ComputeOptions, flags: Tables
 ) -> tuple[Run, Runtime]:
-    """Open a run of a study or a tune: create it with the settings `settled`, or resume it with the
-    changes of `flags`. Raises DatmError."""
+    """Open a run of a study or a tune: create it with the settings `resolved`, or resume it with
+    the changes of `flags`. Raises DatmError."""
     run = Run(folders.runs / name)
-    device = compute.device or "auto"
-    work = run_work(settled.config, settled.shape)
     if not is_started(run):
-        on = compute.start(None, work)
-        return create_run(folders, name, settled, device, on), on
-    on = compute.start(run.manifest().arithmetic.model_dump(), work)
-    given = GivenSettings(folders.data, flags=flags)
-    return resumed_run(folders, name, given, device), on
+        return create(folders, name, resolved, compute)
+    given = GivenSettings(data_dir=folders.data, flags=flags)
+    return resume(run, folders, given, compute)

@@ -13,7 +13,6 @@ from datm_engine.errors import ConfigError, Setting
 from datm_engine.hints import command
 from datm_engine.runs.names import valid_name
 from datm_engine.settings import presets
-from datm_engine.settings.config import parse_assignments
 from datm_engine.settings.derived.window_rules import THIRDS
 from datm_engine.settings.origins import Note
 from datm_engine.settings.resolved import Resolved
@@ -69,7 +68,7 @@ class StudyRequest:
         """The plan, and for each of its runs the settings that it was planned from."""
         # With any window: the plan replaces it.
         resolved = {ipc: self._resolve(ipc, window=THIRDS[0]) for ipc in parse_ipcs(self.ipcs)}
-        typed = parse_assignments(self.given.assignments).get("distill", {})
+        typed = self.given.assigned.get("distill", {})
         file = read_config(self.given.config_file)[0] if self.given.config_file else {}
         configs = {}
         for ipc, own in resolved.items():

@@ -118,7 +118,7 @@ def test_any_choice_of_settings(
     path.write_bytes(content)
     for file in (path, None):
         try:
-            GivenSettings(tmp_path, dataset, ipc, preset, file).resolve()
+            GivenSettings(dataset, ipc, preset, config_file=file, data_dir=tmp_path).resolve()
         except ConfigError:
             continue
         except DataError:  # a folder that happens to be there is no dataset

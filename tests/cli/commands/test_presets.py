@@ -71,4 +71,4 @@ def test_a_file_explains_what_it_states(datm: Datm, settings: Path) -> None:
 
 def test_explain_is_for_new_runs(datm: Datm) -> None:
     wrong = datm("distill", "--resume", "one", "--explain")
-    assert_two_lines(wrong, 2, "--explain is for a new run", "datm distill --resume one")
+    assert_two_lines(wrong, 2, "--resume continues a run as it is", "datm distill --resume one")
