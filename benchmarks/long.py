@@ -46,7 +46,7 @@ TINY: dict[str, Any] = {
         "expansion_iterations": 4,
         "batch_syn": 4,
         "threshold": 1e9,
-        "max_refusals": 10**9,
+        "max_skips_in_a_row": 10**9,
         "checkpoint_seconds": 1.0,
         "sample_interval": 1,
     },

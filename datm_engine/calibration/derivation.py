@@ -22,7 +22,13 @@ from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.events import Emit, Evaluated, SettingDerived, ignore
 from datm_engine.settings.config import Config
-from datm_engine.settings.derived.rates import FITTING, HALVINGS, Fit, rate_settings, student_rate
+from datm_engine.settings.derived.rates import (
+    FITTING,
+    HALVINGS,
+    InitialMatch,
+    rate_settings,
+    student_rate,
+)
 from datm_engine.settings.derived.values import RATES, WINDOW_AND_STEPS, Derived, rounded
 from datm_engine.settings.derived.window_rules import Experts, window_settings
 
@@ -81,8 +87,8 @@ def calibrate(
         expert_steps = settings.expert_epochs * known_experts.steps
         rate = student_rate(known_experts.lr, expert_steps, settings.syn_steps)
         syn_lrs = [rounded(rate / 2**halvings) for halvings in range(HALVINGS + 1)]
-    fit = _fit(replace(evaluation, config=config), syn_lrs, experts, network)
-    rates = rate_settings(settings.iterations, fit, _stated(config, derive))
+    match = _measure_initial_match(replace(evaluation, config=config), syn_lrs, experts, network)
+    rates = rate_settings(settings.iterations, match, _fixed(config, derive))
     derived = (*calibrated.derived, *rates)
     return replace(calibrated, config=_with_values(config, rates, emit), derived=derived)
 
@@ -105,7 +111,7 @@ def derive_window(
         config.distill.iterations,
         _measured_experts(evaluation, curves),
         random,
-        _stated(config, derive),
+        _fixed(config, derive),
     )
     config = _with_values(config, values, evaluation.emit)
     return Calibrated(config, tuple(values), curves, random)
@@ -123,7 +129,7 @@ def _measured_experts(evaluation: Evaluation, curves: LearningCurves) -> Experts
     )
 
 
-def _stated(config: Config, derive: Sequence[str]) -> dict[str, float]:
+def _fixed(config: Config, derive: Sequence[str]) -> dict[str, float]:
     """The keys that are not to be derived, with their values."""
     values = config.distill.model_dump()
     return {key: values[key] for key in (*WINDOW_AND_STEPS, *RATES) if key not in derive}
@@ -136,11 +142,11 @@ def _with_values(config: Config, values: Sequence[Derived], emit: Emit) -> Confi
     return config.with_values({"distill": distill}, "the derived settings")
 
 
-def _fit(
+def _measure_initial_match(
     evaluation: Evaluation, syn_lrs: Sequence[float], experts: ExpertSet, network: FlatNetwork
-) -> Fit:
-    """The fit at the first of the `syn_lrs` whose loss is below `FITTING`, else at that of the
-    lowest loss. Start epochs are spread evenly over the window, and no step is taken."""
+) -> InitialMatch:
+    """Match segments over the window with each of the `syn_lrs` until the loss is below `FITTING`,
+    and return that match, else the one of the lowest loss. No step is taken."""
     config, runtime, emit = evaluation.config, evaluation.runtime, evaluation.emit
     # Its events are ignored here: the distillation emits the same ones when it begins.
     start = runtime.ranks.first(
@@ -149,21 +155,23 @@ def _fit(
     checkpoint = first_checkpoint(start, experts)
     distillation = Distillation(config, experts, network, runtime, checkpoint)
     distillation.prepare(emit=emit)  # compiles steps of the derived batch size
-    fits: list[Fit] = []
+    matches: list[InitialMatch] = []
     for halvings, syn_lr in enumerate(syn_lrs):
         rate = runtime.place(torch.tensor(syn_lr, dtype=torch.float64))
         distillation.learned = replace(distillation.learned, syn_lr=rate)
         measures = [
-            distillation.with_room(partial(_measured, distillation, number), emit=emit)
+            distillation.memory_plan.retry_with_less_memory(
+                partial(_measured, distillation, number), distillation.learned, emit=emit
+            )
             for number in range(SEGMENTS)
         ]
         means = {name: sum(each[name] for each in measures) / SEGMENTS for name in measures[0]}
-        steps = {name: means[name] for name in vars(distillation.learned)}
+        gradients = {name: means[name] for name in vars(distillation.learned)}
         largest = max(each["loss"] for each in measures)
-        fits.append(Fit(syn_lr, halvings, means["loss"], largest, steps))
-        if fits[-1].loss < FITTING:
-            return fits[-1]
-    return min(fits, key=lambda fit: fit.loss)
+        matches.append(InitialMatch(syn_lr, halvings, means["loss"], largest, gradients))
+        if matches[-1].loss < FITTING:
+            return matches[-1]
+    return min(matches, key=lambda match: match.loss)
 
 
 def _measured(distillation: Distillation, number: int) -> dict[str, float]:
@@ -171,7 +179,7 @@ def _measured(distillation: Distillation, number: int) -> dict[str, float]:
     settings, learned = distillation.config.distill, distillation.learned
     lower, last = settings.min_start_epoch, settings.max_start_epoch - 1
     start_epoch = lower + round((last - lower) * number / (SEGMENTS - 1))
-    with distillation.plan.translate_oom_if_single_rank():
+    with distillation.memory_plan.translate_oom_if_single_rank():
         segment = distillation.segments.read(
             number % distillation.config.experts.count, start_epoch
         )

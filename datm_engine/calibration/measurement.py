@@ -1,7 +1,7 @@
 """What experts know after each epoch, measured on their snapshots on disk.
 
 What experts learn in a window of epochs makes it easy or hard to match. So the same images pass
-through every snapshot of the first `MOST_EXPERTS` experts, without augmentation.
+through every snapshot of the first `MEASURED_EXPERTS` experts, without augmentation.
 
 The same experts say which images are easy and which are hard, over the whole training set and not
 class by class. Forgetting, counted from epoch 1 to the last one, and EL2N, measured a tenth of the
@@ -36,7 +36,7 @@ from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.events import Emit, MeasurementProgress
 from datm_engine.settings.config import Config
 
-MOST_EXPERTS = 2  # they differ in little but their random draws
+MEASURED_EXPERTS = 2  # they differ in little but their random draws
 MOST_IMAGES = 5000  # training images in a pass
 
 
@@ -61,7 +61,7 @@ def measure_learning_curves(
     *,
     emit: Emit,
 ) -> LearningCurves:
-    """Measure the first `MOST_EXPERTS` experts on disk.
+    """Measure the first `MEASURED_EXPERTS` experts on disk.
 
     A pass takes `MOST_IMAGES` training images, drawn once, or all if there are fewer, and all
     held-out images. A forward pass costs a third of a training step by SGD, a sixth of one by GSAM:
@@ -71,7 +71,7 @@ def measure_learning_curves(
     experts or one is damaged; Stopped.
     """
     ranks = runtime.ranks
-    numbers = ranks.first(lambda: experts.present(config.experts.count))[:MOST_EXPERTS]
+    numbers = ranks.first(lambda: experts.present(config.experts.count))[:MEASURED_EXPERTS]
     if not numbers:
         wrong = f"{experts.folder}: no experts of these settings, to measure"
         raise FileError(wrong, HELP)

@@ -1,7 +1,9 @@
 """Built-in datasets: scikit-learn's digits, torchvision's downloads and Tiny-ImageNet.
 
-To add one that torchvision downloads, add an entry to `BUILT_IN`; its name also stands in the help
-of `--dataset`. One from elsewhere needs a branch in `load` as well.
+To add one that torchvision downloads, add an entry to `BUILT_IN`, and its name to the help of
+`--dataset` (`datm_cli/options.py`). One from elsewhere also needs a branch in `load` and one in
+`is_here`. If a mirrored image of it means something else, add its name to `UNMIRRORED`
+(`settings/choose_preset.py`).
 """
 
 from __future__ import annotations
@@ -30,8 +32,9 @@ from datm_engine.settings.image_size import Shape
 class BuiltIn:
     """A built-in dataset: its shape, and its number of training images in each class.
 
-    torchvision_class: of datasets that torchvision downloads. Without a network, `files` of `site`
-    are to be put into `folder` of the data folder by hand.
+    torchvision_class: of datasets that torchvision downloads; has_split: it takes `split`, not
+    `train`. To use it offline, download `files` from `site` and put them into `folder` of the data
+    folder by hand.
     """
 
     shape: Shape
@@ -40,6 +43,7 @@ class BuiltIn:
     site: str = ""
     files: tuple[str, ...] = ()
     folder: str = "."
+    has_split: bool = False
 
 
 _TORONTO = "https://www.cs.toronto.edu/~kriz/"
@@ -62,6 +66,7 @@ BUILT_IN: Mapping[str, BuiltIn] = {
         "SVHN",
         "http://ufldl.stanford.edu/housenumbers/",
         ("train_32x32.mat", "test_32x32.mat"),
+        has_split=True,
     ),
     "mnist": BuiltIn(
         Shape(10, 1, 28, 28),
@@ -83,7 +88,7 @@ BUILT_IN: Mapping[str, BuiltIn] = {
 }
 _TINYIMAGENET = "tiny-imagenet-200"  # the folder of its archive
 _DIGITS = tuple(str(digit) for digit in range(10))
-# Raised by the network, by torchvision, and by its MNIST reader for a truncated file.
+# Raised by the connection, by torchvision, and by its MNIST reader for a truncated file.
 _FAILURES = (OSError, HTTPException, RuntimeError, ValueError, AssertionError, KeyError)
 _DISK_ERRORS = (
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EEXIST, errno.ENOTDIR, errno.EDQUOT
@@ -117,9 +122,11 @@ class BuiltInDataset(DatasetSource):
         """Return a part from torchvision, which downloads and checks its files."""
         import torchvision.datasets
 
-        kind = getattr(torchvision.datasets, BUILT_IN[self.name].torchvision_class)
-        part = "train" if train else "test"
-        choice: dict[str, Any] = {"split": part} if self.name == "svhn" else {"train": train}
+        known = BUILT_IN[self.name]
+        kind = getattr(torchvision.datasets, known.torchvision_class)
+        choice: dict[str, Any] = {"train": train}
+        if known.has_split:
+            choice = {"split": "train" if train else "test"}
         try:
             return kind(root=str(self.data_dir), download=True, **choice)
         except _FAILURES as problem:
@@ -136,8 +143,10 @@ class BuiltInDataset(DatasetSource):
 def is_here(name: str, data_dir: Path) -> bool:
     """Return whether loading a built-in dataset downloads nothing."""
     known = BUILT_IN[name]
-    if not known.files:
-        return name == "digits" or (data_dir / _TINYIMAGENET).is_dir()
+    if name == "digits":
+        return True
+    if name == "tinyimagenet":
+        return (data_dir / _TINYIMAGENET).is_dir()
     paths = [data_dir / known.folder / file for file in known.files]
     return all(path.is_file() or path.with_suffix("").is_file() for path in paths)
 

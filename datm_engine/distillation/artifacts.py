@@ -30,7 +30,7 @@ class ArtifactWriter:
 
     def candidate(self) -> SyntheticSet:
         """The synthetic set as it is now."""
-        distilled = self._distillation.checkpoint().distilled
+        distilled = self._distillation.to_checkpoint().distilled
         return replace(
             self._initial,
             images=distilled["images"].float().cpu(),
@@ -51,16 +51,13 @@ class ArtifactWriter:
             path, initial = self.run.samples / "initial.safetensors", self._initial
             save_start(path, initial.pictures(), len(initial.class_names))
             self._emit(SampleSaved(iteration=0, path="samples/initial.safetensors"))
-            self.save()
+            self.write_checkpoint(logged=False)
 
-    def save(self) -> None:
-        """Save the checkpoint without logging an event."""
+    def write_checkpoint(self, *, logged: bool = True) -> None:
+        """Save the state of the distillation to `run.checkpoint`. logged: emit an event."""
         if self._writes:
-            self._distillation.checkpoint().save(self.run.checkpoint)
-
-    def checkpoint(self) -> None:
-        self.save()
-        if self._writes:
+            self._distillation.to_checkpoint().save(self.run.checkpoint)
+        if self._writes and logged:
             iteration = self._distillation.progress.iteration
             self._emit(CheckpointSaved(iteration=iteration, path=self.run.checkpoint.name))
 
@@ -81,7 +78,7 @@ class ArtifactWriter:
     def _save_pictures(self, path: Path) -> None:
         if self._writes:
             iteration, initial = self._distillation.progress.iteration, self._initial
-            images = self._distillation.checkpoint().distilled["images"]
+            images = self._distillation.to_checkpoint().distilled["images"]
             classes = len(initial.class_names)
             save_sample(path, images, initial.preprocessing, classes, iteration)
             self._emit(SampleSaved(iteration=iteration, path=str(path.relative_to(self.run.path))))

@@ -25,9 +25,9 @@ from datm_engine.training.losses import hard_labels
 
 
 @dataclass(frozen=True)
-class Selection:
-    """`indices`: [classes × ipc] into the training images, class after class; `qualified`: for
-    each class, how many images an expert classified correctly; the rest are random."""
+class ChosenImages:
+    """indices: [classes × ipc] into the training images, class after class. qualified: how many of
+    each class meet the criterion; the rest are random. Where there is no criterion, all do."""
 
     indices: Tensor
     qualified: tuple[int, ...]
@@ -47,17 +47,17 @@ def check_ipc(labels: Tensor, class_names: Sequence[str], ipc: int) -> None:
 
 def permuted_by_class(labels: Tensor, classes: int, seed: int) -> list[Tensor]:
     """For each class its images' indices in a seeded order, on the CPU."""
-    members = [(labels.cpu() == c).nonzero().flatten() for c in range(classes)]
+    by_class = [(labels.cpu() == c).nonzero().flatten() for c in range(classes)]
     return [
-        own[torch.randperm(len(own), generator=generator(seed, "images of class", c))]
-        for c, own in enumerate(members)
+        members[torch.randperm(len(members), generator=generator(seed, "images of class", c))]
+        for c, members in enumerate(by_class)
     ]
 
 
-def random_images(labels: Tensor, classes: int, ipc: int, seed: int) -> Selection:
+def random_images(labels: Tensor, classes: int, ipc: int, seed: int) -> ChosenImages:
     """`ipc` random images of each class."""
-    chosen = [own[:ipc] for own in permuted_by_class(labels, classes, seed)]
-    return Selection(torch.cat(chosen), (ipc,) * classes)
+    chosen = [members[:ipc] for members in permuted_by_class(labels, classes, seed)]
+    return ChosenImages(torch.cat(chosen), (ipc,) * classes)
 
 
 def correct_images(
@@ -68,7 +68,7 @@ def correct_images(
     classes: int,
     ipc: int,
     seed: int,
-) -> Selection:
+) -> ChosenImages:
     """Of each class the first `ipc` images, in a seeded order, that an expert classifies
     correctly. Classes that are still short after the first expert are
     continued with the next.
@@ -78,7 +78,7 @@ def correct_images(
     waiting = permuted_by_class(labels, classes, seed)
     chosen: list[list[int]] = [[] for _ in range(classes)]
     for theta in experts:
-        untried = [own.tolist() for own in waiting]
+        untried = [members.tolist() for members in waiting]
         rejected: list[list[int]] = [[] for _ in range(classes)]
         while short := [c for c in range(classes) if len(chosen[c]) < ipc and untried[c]]:
             # Twice as many as are missing, of every class at once: predictions in large batches.
@@ -92,17 +92,18 @@ def correct_images(
                 for index in chunk:
                     is_chosen = is_correct[index] and len(chosen[c]) < ipc
                     (chosen if is_chosen else rejected)[c].append(index)
-        if all(len(own) == ipc for own in chosen):
+        if all(len(of_class) == ipc for of_class in chosen):
             break
         waiting = [torch.tensor(rejected[c] + untried[c]) for c in range(classes)]
-    qualified = tuple(len(own) for own in chosen)
-    for c, own in enumerate(chosen):
-        if len(own) < ipc:
-            own += [i for i in waiting[c].tolist() if i not in own][: ipc - len(own)]
-    return Selection(torch.tensor([i for own in chosen for i in own]), qualified)
+    qualified = tuple(map(len, chosen))
+    for c, of_class in enumerate(chosen):
+        if len(of_class) < ipc:
+            others = [i for i in waiting[c].tolist() if i not in of_class]
+            of_class += others[: ipc - len(of_class)]
+    return ChosenImages(torch.tensor([i for of_class in chosen for i in of_class]), qualified)
 
 
-def averaged_logits(
+def initial_soft_labels(
     network: FlatNetwork, experts: Iterator[Tensor], images: Tensor, labels: Tensor
 ) -> Tensor:
     """[n, classes]: for each image the mean of the logits of those experts that classify it
@@ -140,12 +141,13 @@ def initial_set(
         names = ", ".join(short[:5] + ["…"] * (len(short) > 5))
         emit(ClassesFilledUp(classes=len(short), of=classes, wanted=settings.ipc, names=names))
     indices = chosen.indices.to(runtime.device)  # [classes × ipc]
-    images, own = train.images[indices], train.labels[indices]
+    images, class_numbers = train.images[indices], train.labels[indices]
     if settings.labels == "hard":
-        labels, label_source = hard_labels(own, classes), "one-hot, fixed"
+        labels, label_source = hard_labels(class_numbers, classes), "one-hot, fixed"
     else:
         labelled_by = 1 if settings.label_experts == "one" else count
-        labels = averaged_logits(network, last_snapshots(labelled_by), images, own)
+        snapshots = last_snapshots(labelled_by)
+        labels = initial_soft_labels(network, snapshots, images, class_numbers)
         who = "one expert" if labelled_by == 1 else f"{labelled_by} experts"
         label_source = f"logits of {who} at epoch {experts.epochs}"
     image_source = {

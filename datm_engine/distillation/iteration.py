@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
 
 from torch import Tensor
 
-from datm_engine.compute.memory_errors import OutOfMemory
 from datm_engine.compute.runtime import Runtime
 from datm_engine.distillation.batches import student_steps
 from datm_engine.distillation.learned import Learned, Optimizer
@@ -23,8 +20,6 @@ from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.checkpoint import Checkpoint
 from datm_engine.runs.events import Emit, Matched, SkipReason
 from datm_engine.settings.config import Config
-
-Result = TypeVar("Result")
 
 
 class Distillation:
@@ -45,13 +40,13 @@ class Distillation:
         settings = config.distill
         self.config, self.experts, self.runtime = config, experts, runtime
         self.progress = checkpoint.progress
-        self.plan = MemoryPlan(config, network, runtime, self.progress.piece_size)
-        self.matched = deepest_weights(network.layout.size, settings.matched_share)
+        self.memory_plan = MemoryPlan(config, network, runtime, self.progress.piece_size)
+        self.matched_weights = deepest_weights(network.layout.size, settings.matched_share)
         self.window = Window(
-            settings.min_start_epoch,
-            settings.initial_max_start_epoch,
-            settings.max_start_epoch,
-            settings.expansion_iterations,
+            lower=settings.min_start_epoch,
+            initial_upper=settings.initial_max_start_epoch,
+            final_upper=settings.max_start_epoch,
+            expansion_iterations=settings.expansion_iterations,
         )
         self.segments = Segments(config, self.window, experts, runtime)
         self.learned = Learned(**checkpoint.learned).map(runtime.place)
@@ -60,9 +55,9 @@ class Distillation:
         average = checkpoint.average
         self.average: Tensor | None = None if average is None else runtime.place(average)
 
-    def checkpoint(self) -> Checkpoint:
+    def to_checkpoint(self) -> Checkpoint:
         return Checkpoint(
-            replace(self.progress, piece_size=self.plan.piece_size),
+            replace(self.progress, piece_size=self.memory_plan.piece_size),
             dict(vars(self.learned)),
             self.optimizer.velocities,
             self.experts.folder.name,
@@ -71,24 +66,18 @@ class Distillation:
 
     def prepare(self, *, emit: Emit) -> None:
         """Fit the student steps into memory. Raises DatmError where that is not possible."""
-        self.plan.prepare(self.learned, emit=emit)
+        self.memory_plan.prepare(self.learned, emit=emit)
 
-    def with_room(self, attempt: Callable[[], Result], *, emit: Emit) -> Result:
-        """Return `attempt()`, which is repeated with less memory in use as long as memory runs out.
-        Raises DatmError where no less can be used."""
-        while True:
-            try:
-                return attempt()
-            except OutOfMemory:
-                pass  # the tensors of the attempt are freed on leaving this block
-            self.plan.reduce_memory(self.learned, emit=emit)
+    def iterate(self, *, emit: Emit) -> Matched:
+        """Match one segment of one expert, and take one step or none; again with less memory where
+        memory runs out. Raises DatmError where no less can be used."""
+        return self.memory_plan.retry_with_less_memory(self._iterate, self.learned, emit=emit)
 
-    def iterate(self) -> Matched:
-        """One iteration: match one segment of one expert, and take one step or none. Raises
-        OutOfMemory before anything has changed, on all ranks if on any."""
+    def _iterate(self) -> Matched:
+        """Raises OutOfMemory before anything has changed, on all ranks if on any."""
         began = time.monotonic()
         settings, iteration = self.config.distill, self.progress.iteration
-        with self.plan.translate_oom_if_single_rank():
+        with self.memory_plan.translate_oom_if_single_rank():
             segment = self.segments(iteration)
             loss, gradient = self.match(segment, iteration, settings.threshold)
             if not math.isfinite(loss):
@@ -113,7 +102,7 @@ class Distillation:
             start_epoch=segment.start_epoch,
             target_epoch=segment.target_epoch,
             lower=self.window.lower,
-            upper=self.window.upper(iteration),
+            upper=self.window.upper_at(iteration),
             final_upper=self.window.final_upper,
             syn_lr=float(self.learned.syn_lr),
             skip_reason=skip_reason,
@@ -129,9 +118,9 @@ class Distillation:
         gradient unless the loss is above `threshold` or not finite. Raises OutOfMemory."""
         settings = self.config.distill
         steps = student_steps(self.config, len(self.learned.images), iteration, self.runtime)
-        with self.plan.gradients(self.learned, steps) as gradients:
+        with self.memory_plan.gradients(self.learned, steps) as gradients:
             student = train_student(
-                gradients, segment.start, segment.target, len(steps), self.matched
+                gradients, segment.start, segment.target, len(steps), self.matched_weights
             )
             gradients.check_memory()
             loss = float(student.loss)  # waits for the device

@@ -75,7 +75,7 @@ def distill(
 
 
 def _finish(distillation: Distillation, writer: ArtifactWriter, *, emit: Emit) -> None:
-    writer.checkpoint()
+    writer.write_checkpoint()
     writer.preview()
     progress = distillation.progress
     if progress.skipped:
@@ -97,24 +97,24 @@ def _iterate(
         is_last = progress.iteration >= settings.iterations
         is_due = progress.iteration % config.evaluate.selection_interval == 0 or is_last
         if is_due and progress.considered < progress.iteration:
-            distillation.progress = _consider(distillation, writer, score, emit=emit)
+            distillation.progress = _score_and_keep_best(distillation, writer, score, emit=emit)
         if is_last:
             # If no iteration took a step, nothing was learned: the run ends with an error.
             if progress.iteration and progress.skipped == progress.iteration:
-                writer.save()
+                writer.write_checkpoint(logged=False)
                 raise _no_step_error(distillation, writer.run)
             return
-        emit(distillation.with_room(distillation.iterate, emit=emit))
+        emit(distillation.iterate(emit=emit))
         writer.sample()
         if time.monotonic() - previewed >= PREVIEW_SECONDS:
             writer.preview()
             previewed = time.monotonic()
-        if distillation.progress.skipped_in_a_row >= settings.max_refusals:
-            writer.save()
+        if distillation.progress.skipped_in_a_row >= settings.max_skips_in_a_row:
+            writer.write_checkpoint(logged=False)
             raise _no_step_error(distillation, writer.run)
         # No rank waits for another here: the first one writes alone.
         if runtime.save_now() or time.monotonic() - saved >= settings.checkpoint_seconds:
-            writer.checkpoint()
+            writer.write_checkpoint()
             saved = time.monotonic()
 
 
@@ -139,10 +139,11 @@ def _resume(run: Run) -> tuple[SyntheticSet, Checkpoint]:
     return initial, checkpoint
 
 
-def _consider(
+def _score_and_keep_best(
     distillation: Distillation, writer: ArtifactWriter, score: Score, *, emit: Emit
 ) -> Progress:
-    """Save the set as `run.distilled` if it is the best so far by the selection rule."""
+    """Score the set, and save it as `run.distilled` if it is the best so far by the selection rule.
+    Return the progress with the new score."""
     config, candidate = distillation.config, writer.candidate()
     progress = replace(distillation.progress, considered=candidate.iteration)
     rule = config.evaluate.selection

@@ -16,14 +16,15 @@ kept, and the graph of each step is built again on the way back, one at a time. 
     ∂L/∂x −= η ∂s_i/∂x      ∂L/∂y −= η ∂s_i/∂y      ∂L/∂η −= s_i
     λ_i = λ_{i+1} − η ∂s_i/∂θ
 
-This is the same gradient. TESLA's is an approximation (Cui et al., ICML 2023): it takes the θ_i as
-constants. Then θ_N = θ_0 − η Σ g_i depends on x through each g_i alone, and λ_i = λ_N
+The result equals autograd's. TESLA's gradient is an approximation (Cui et al., ICML 2023): it takes
+the θ_i as constants. Then θ_N = θ_0 − η Σ g_i depends on x through each g_i alone, and λ_i = λ_N
 for every i: the last line loses its second term.
 
 PAD (Li et al. 2024) matches a slice of the weights, the deeper layers: both norms of L run over
 that slice. λ_N is zero outside of it; the earlier λ_i are not, because g_i depends on all weights.
 
-A `StepGradients` computes g_i and the derivatives of s_i: `sharding.ShardedGradients`.
+`StepGradients` is the interface to g_i and the derivatives of s_i; `sharding.ShardedGradients`
+implements it.
 """
 
 from __future__ import annotations
@@ -49,24 +50,24 @@ class StepGradients(Protocol):
     def pullback(
         self, theta: Tensor, step: int, adjoint: Tensor, *, with_theta: bool = True
     ) -> Tensor | None:
-        """Differentiate s_i = ⟨λ_{i+1}, g_i⟩ at θ_i = `theta`, with λ_{i+1} = `adjoint`.
-
-        Add −η ∂s_i/∂x, −η ∂s_i/∂y and −s_i to the sums for images, labels and rate. Return
+        """Add −η ∂s_i/∂x, −η ∂s_i/∂y and −s_i to the sums for images, labels and rate, and return
         ∂s_i/∂θ, [weights]; None without `with_theta`.
+
+        s_i = ⟨λ_{i+1}, g_i⟩ at θ_i = `theta`, with λ_{i+1} = `adjoint`.
         """
 
 
 @dataclass(frozen=True)
-class Student:
-    """A trained student.
+class StudentTrajectory:
+    """The weights of a student after each of its steps, and how far the last are from an expert's.
 
-    weights: θ_0 … θ_N, each [weights]. target: θ*_{t+M}. matched: the slice of the weights that the
-    loss compares. loss: the matching loss, [].
+    weights: θ_0 … θ_N, each [weights]. target: θ*_{t+M}. matched_weights: the slice of the weights
+    that the loss compares. loss: the matching loss, [].
     """
 
     weights: list[Tensor]
     target: Tensor
-    matched: slice
+    matched_weights: slice
     loss: Tensor
 
 
@@ -83,8 +84,8 @@ def train_student(
     start: Tensor,
     target: Tensor,
     steps: int,
-    matched: slice = ALL_WEIGHTS,
-) -> Student:
+    matched_weights: slice = ALL_WEIGHTS,
+) -> StudentTrajectory:
     """Take N = `steps` steps from `start` = θ*_t and compare with `target` = θ*_{t+M}.
 
     start, target: flat weights, [weights].
@@ -92,7 +93,8 @@ def train_student(
     weights = [start]
     for i in range(steps):
         weights.append(weights[i] - gradients.syn_lr * gradients.gradient(weights[i], i))
-    return Student(weights, target, matched, matching_loss(start, weights[-1], target, matched))
+    loss = matching_loss(start, weights[-1], target, matched_weights)
+    return StudentTrajectory(weights, target, matched_weights, loss)
 
 
 def matching_loss(start: Tensor, end: Tensor, target: Tensor, matched: slice) -> Tensor:
@@ -102,16 +104,16 @@ def matching_loss(start: Tensor, end: Tensor, target: Tensor, matched: slice) ->
 
 @torch.no_grad()
 def backpropagate(
-    gradients: StepGradients, student: Student, *, through_weights: bool = True
+    gradients: StepGradients, student: StudentTrajectory, *, through_weights: bool = True
 ) -> None:
     """Add ∂L/∂images, ∂L/∂labels and ∂L/∂η to the sums of `gradients`, from the last step back.
 
     through_weights: False computes TESLA's approximation.
     """
-    start, end = student.weights[0], student.weights[-1]
+    start, end, matched = student.weights[0], student.weights[-1], student.matched_weights
     adjoint = torch.zeros_like(end)  # λ_N, zero outside the matched slice
-    away = end[student.matched] - student.target[student.matched]
-    adjoint[student.matched] = 2 * away / _distance(start, student.target, student.matched)
+    away = end[matched] - student.target[matched]
+    adjoint[matched] = 2 * away / _distance(start, student.target, matched)
     for i in reversed(range(len(student.weights) - 1)):
         s_theta = gradients.pullback(student.weights[i], i, adjoint, with_theta=through_weights)
         if s_theta is not None:

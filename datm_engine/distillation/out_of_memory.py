@@ -1,10 +1,11 @@
-"""How student steps fit the memory: compiled or not, in which pieces, with how many graphs kept;
-and what changes when they run out of it."""
+"""How student steps fit the memory, and what happens when memory runs out: the attempt is repeated
+with fewer kept graphs, then with smaller pieces of a batch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import TypeVar
 
 import torch
 
@@ -19,6 +20,8 @@ from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.events import Emit, Noted
 from datm_engine.settings.config import Config
 from datm_engine.training.losses import Gradient, student_gradient
+
+Result = TypeVar("Result")
 
 
 class MemoryPlan:
@@ -49,9 +52,9 @@ class MemoryPlan:
         return ShardedGradients(self.loss_gradient, learned, steps, self._sharding, self.kept)
 
     def translate_oom_if_single_rank(self) -> AbstractContextManager[None]:
-        """Raise OutOfMemory for memory that runs out within an iteration but outside of its
-        gradients. With several ranks the error stays as it is and ends the run: the other ranks
-        wait in a sum."""
+        """Raise OutOfMemory for memory that runs out where `ShardedGradients` does not handle it:
+        reading a segment, or the optimizer's step. With several ranks the error ends the run: the
+        other ranks already wait in an all-reduce, so the iteration cannot be repeated."""
         return translate_oom() if self._runtime.ranks.count == 1 else nullcontext()
 
     def prepare(self, learned: Learned, *, emit: Emit) -> None:
@@ -68,8 +71,20 @@ class MemoryPlan:
                 return
             self._halve_pieces(learned, emit)
 
+    def retry_with_less_memory(
+        self, attempt: Callable[[], Result], learned: Learned, *, emit: Emit
+    ) -> Result:
+        """Return `attempt()`, repeated with less memory in use as long as it raises OutOfMemory.
+        Raises DatmError where no less can be used."""
+        while True:
+            try:
+                return attempt()
+            except OutOfMemory:
+                pass  # the tensors of the attempt are freed on leaving this block
+            self.reduce_memory(learned, emit=emit)
+
     def reduce_memory(self, learned: Learned, *, emit: Emit) -> None:
-        """Use less memory after an iteration that ran out of it: halve the number of kept graphs,
+        """Use less memory after an attempt that ran out of it: halve the number of kept graphs,
         or the size of pieces if no graph is kept. Raises DatmError if neither is possible."""
         if self._runtime.device.type == "cuda":
             torch.cuda.empty_cache()

@@ -61,7 +61,7 @@ class Segments:
         """On the host, as all that is read is."""
         seed = self._config.distill.seed
         expert = expert_for(iteration, self._config.experts.count, seed)
-        return self._read_segment(expert, self._window.start_epoch(iteration, seed))
+        return self._read_segment(expert, self._window.draw_start_epoch(iteration, seed))
 
     def _read_ahead(self, iteration: int) -> Segment:
         segment = self._read(iteration)

@@ -1,4 +1,5 @@
-"""Which epochs of the experts are matched: the difficulty that fits the synthetic set's size."""
+"""Which epochs of the experts are matched: the difficulty that fits the synthetic set's size; and
+which expert."""
 
 from __future__ import annotations
 
@@ -11,9 +12,11 @@ from datm_engine.compute.runtime import generator
 
 @dataclass(frozen=True)
 class Window:
-    """The window [lower, upper) that start epochs are drawn from. T⁻ = `lower` is fixed; T, which
-    `upper()` returns, grows from `initial_upper` to T⁺ = `final_upper` over
-    `expansion_iterations`. With 0 of these T = T⁺ from the start.
+    """The window [lower, upper) that start epochs are drawn from.
+
+    T⁻ = `lower` (the setting distill.min_start_epoch) is fixed. T, which `upper_at` returns, grows
+    from `initial_upper` (initial_max_start_epoch) to T⁺ = `final_upper` (max_start_epoch) over
+    `expansion_iterations`; if that is 0, T is T⁺ from the start.
 
     Source: DATM §3.2 and Algorithm 1. The upper bound is exclusive, as in its published code.
     """
@@ -23,7 +26,7 @@ class Window:
     final_upper: int
     expansion_iterations: int
 
-    def upper(self, iteration: int) -> int:
+    def upper_at(self, iteration: int) -> int:
         """T at an iteration, the first being 0."""
         if self.expansion_iterations == 0:
             return self.final_upper
@@ -33,10 +36,10 @@ class Window:
             self.initial_upper + growth * iteration // self.expansion_iterations,
         )
 
-    def start_epoch(self, iteration: int, seed: int) -> int:
+    def draw_start_epoch(self, iteration: int, seed: int) -> int:
         """t, uniform over the window as it is at this iteration."""
         draws = generator(seed, "start epoch", iteration)
-        return int(torch.randint(self.lower, self.upper(iteration), (), generator=draws))
+        return int(torch.randint(self.lower, self.upper_at(iteration), (), generator=draws))
 
 
 def expert_for(iteration: int, experts: int, seed: int) -> int:

@@ -9,12 +9,13 @@ table; Sorscher et al. 2022).
 Experts' snapshots on disk give features and scores. Herding and k-center compare the inputs of the
 first expert's classifier by Euclidean distance, after its last epoch. Forgetting is counted from
 epoch 1 to the last one, and EL2N is measured a tenth of the way there (Paul et al. 2021: epoch 20
-of 200). Both are means over the first `MOST_EXPERTS` experts, and share their passes. A pass is one
-forward pass of all training images through one snapshot, without augmentation.
+of 200). Both are means over the first `SCORING_EXPERTS` experts, and share their passes. A pass is
+one forward pass of all training images through one snapshot, without augmentation.
 
 To add a baseline, write a function here, add its name to `BY_FEATURES` or `BY_SCORES` (a score
 also to `_scores`, `_describe` and `passes`), and to `SubsetName` in `settings/config.py`, `SETS` in
-`datm_cli/run_summary.py` and the help of `--against`.
+`datm_cli/run_summary.py`, the help of `--against` and `docs/comparing.md`. One that needs no
+experts is chosen in `Evaluation._training_set` (`evaluate.py`), as `random` is.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ BeforePass = Callable[[int, int], None]  # called with how many passes are done,
 
 # Over five runs the counts of forgetting agree with those over five others (r = 0.98, Toneva et
 # al. 2019), and their passes cost less than training one expert by GSAM.
-MOST_EXPERTS = 5
+SCORING_EXPERTS = 5
 
 
 def random_subset(train: ImageSet, classes: int, ipc: int, seed: int) -> ImageSet:
@@ -135,7 +136,8 @@ class ExpertBaselines:
         emit: Emit,
     ) -> ImageSet:
         """The subset called `name`. check_stop: called before every pass. row: the number of the
-        row that the subset is for, and of how many. Raises FileError for a damaged expert."""
+        row of results that the subset is for, and of how many; for the display of progress only.
+        Raises FileError for a damaged expert."""
         if name not in self.chosen:
             names = [name]
             if name in BY_SCORES:  # they share their passes
@@ -167,7 +169,7 @@ class ExpertBaselines:
         return f"{name}: the highest of each class, over {of} after {when}"
 
     def _scoring_experts(self) -> list[int]:
-        return self.experts.present(self.count)[:MOST_EXPERTS]
+        return self.experts.present(self.count)[:SCORING_EXPERTS]
 
     def _choose_by_features(self, choose: Choose) -> Tensor:
         theta = self._snapshot(self._scoring_experts()[0], self.experts.epochs)
@@ -203,7 +205,7 @@ class ExpertBaselines:
 def passes(names: Sequence[str], experts: int, epochs: int) -> int:
     """How many passes over the training images these subsets take."""
     scores = epochs if "forgetting" in names else int("el2n" in names)
-    return sum(name in BY_FEATURES for name in names) + min(experts, MOST_EXPERTS) * scores
+    return sum(name in BY_FEATURES for name in names) + min(experts, SCORING_EXPERTS) * scores
 
 
 def features(network: FlatNetwork, theta: Tensor, images: Tensor) -> Tensor:

@@ -1,4 +1,8 @@
-"""The checkpoint: all that a distillation needs to resume bit for bit."""
+"""The checkpoint: all that a distillation needs to resume bit for bit.
+
+While a run distils, `distillation.artifacts.ArtifactWriter.write_checkpoint` writes it, whenever
+`distillation.loop` decides.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +72,7 @@ class Checkpoint:
         return self.learned if self.average is None else {**self.learned, "images": self.average}
 
     def save(self, path: Path) -> None:
-        """Save, and keep the checkpoint that was at `path` under the name `earlier(path)`.
+        """Save, and keep the checkpoint that was at `path` at `previous_checkpoint(path)`.
 
         Raises FileError; the checkpoint at `path` then stays as it is.
         """
@@ -77,7 +81,7 @@ class Checkpoint:
         average = {} if self.average is None else {AVERAGE: self.average}
         progress = json.dumps(asdict(self.progress))
         metadata = {"format": FORMAT, "experts": self.experts, "progress": progress}
-        _link_earlier(path)  # before `path` is replaced: at any moment one of both names is intact
+        _link_previous(path)  # before `path` is replaced: at any moment one of both names is intact
         save_tensors(path, {**self.learned, **velocities, **average}, metadata)
 
     @classmethod
@@ -90,10 +94,10 @@ class Checkpoint:
             message = f"{path} is damaged: {problem}"
         restart = f"{command('mv', path, f'{path}.damaged')}   # the run restarts at iteration 0"
         try:
-            iteration = cls._read(earlier(path)).progress.iteration
+            iteration = cls._read(previous_checkpoint(path)).progress.iteration
         except (FileError, *UNREADABLE):
             raise FileError(message, restart) from None
-        restore = command("mv", earlier(path), path)
+        restore = command("mv", previous_checkpoint(path), path)
         hint = f"{restore}   # the checkpoint before it is intact, at iteration {iteration}"
         raise FileError(message, hint)
 
@@ -121,16 +125,16 @@ class Checkpoint:
         )
 
 
-def earlier(path: Path) -> Path:
+def previous_checkpoint(path: Path) -> Path:
     """Where the checkpoint before the one at `path` is kept."""
-    return path.with_name(f"{path.stem}-before{path.suffix}")
+    return path.with_name(f"{path.stem}-previous{path.suffix}")
 
 
-def _link_earlier(path: Path) -> None:
-    """Give the checkpoint at `path` its second name, under which it stays when the next one
-    replaces it. A hard link takes no time and no space."""
-    before, link = earlier(path), temporary_path(earlier(path))
+def _link_previous(path: Path) -> None:
+    """Hard-link the checkpoint at `path` to `previous_checkpoint(path)`, so that it stays when the
+    next one replaces it. A hard link takes no time and no space."""
+    previous, link = previous_checkpoint(path), temporary_path(previous_checkpoint(path))
     with suppress(OSError):  # a file system without links keeps one checkpoint instead of two
-        if path.exists() and not (before.exists() and before.samefile(path)):
+        if path.exists() and not (previous.exists() and previous.samefile(path)):
             os.link(path, link)
-            link.replace(before)
+            link.replace(previous)

@@ -2,7 +2,9 @@
 
 A dataset with presets takes the one for its number of images per class. A number between two
 presets takes the nearest of them, with a window between the two. A dataset without presets takes
-those of a family with about as many classes, fitted to its images. A method overrides a few keys.
+those of a family with about as many classes, fitted to its images. In the last two cases the values
+of the keys in `derive` are provisional: calibration replaces them after the experts. A method
+overrides a few keys.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from datm_engine.settings.origins import Note, SettingOrigin, Source, Tables
 FAMILY_FOR_CLASSES = ((20, "cifar10"), (150, "cifar100"), (math.inf, "tinyimagenet"))
 UNMIRRORED = ("mnist", "svhn")  # built-in sets of which a mirrored image is another digit or none
 LAST_MAP = 4  # approximate side, in pixels, of the ConvNet's last feature map
-DEEPEST = 5
+MAX_DEPTH = 5
 AVERAGED_OVER = 5_000  # iterations of the published run that a method's `averaging` is set for
 
 
@@ -74,27 +76,28 @@ class ChosenSettings:
         return f"preset{'s' * (len(self.presets) > 1)} {names}{method}"
 
 
-def choose(
+def choose_preset(
     dataset: str | None, ipc: int | None, preset: str | None, shape: Shape | None
 ) -> ChosenSettings:
     """The settings for `ipc` images per class of `dataset`.
 
-    preset: a family or one preset. None: the dataset's own family or, if it has none, the family
-    that fits its `shape` (after any change of resolution). dataset None: the preset's own. ipc
-    None: the fewest of the family.
+    preset: the name of a family or of one preset; without it, the dataset's own family is taken or,
+    if it has none, the family that fits its `shape` (after any change of resolution).
+    dataset: without it, the preset's own.
+    ipc: without it, the fewest that the family has a preset for.
 
     Raises ConfigError for an unknown preset, or if there is nothing to choose by.
     """
     if ipc is not None and not 1 <= ipc < 2**63:  # its logarithm is taken below
         raise ConfigError("ipc: a number from 1 on, of at most 64 bits", Setting("ipc", 1))
-    known = presets.families()
+    families = presets.families()
     if preset in presets.names():
         chosen = _one_preset(preset, ipc)
     elif preset is not None:
         chosen = _from_family(preset, ipc)
-    elif dataset in known:
+    elif dataset in families:
         chosen = _from_family(dataset, ipc)
-        if ipc is not None and ipc not in known[dataset]:
+        if ipc is not None and ipc not in families[dataset]:
             chosen = replace(chosen, derive=DERIVABLE)
     elif dataset is None or shape is None:
         raise ConfigError("neither a dataset nor a preset is known", Setting("dataset", "digits"))
@@ -130,7 +133,7 @@ def _from_family(family: str, ipc: int | None) -> ChosenSettings:
     if ipc in members:
         return ChosenSettings.preset(members[ipc])
 
-    nearest = members[min(members, key=lambda known: abs(math.log(known / ipc)))]
+    nearest = members[min(members, key=lambda preset_ipc: abs(math.log(preset_ipc / ipc)))]
     chosen = ChosenSettings.preset(nearest).over(
         {"distill": {"ipc": ipc}}, SettingOrigin(Source.OPTION, "ipc")
     )
@@ -185,7 +188,7 @@ def _for_shape(dataset: str, ipc: int | None, shape: Shape) -> ChosenSettings:
     chosen = replace(chosen, notes=(Note(text),), derive=DERIVABLE)
     if shape.height is not None and shape.width is not None:
         side = min(shape.height, shape.width)
-        depth = min(max(round(math.log2(side / LAST_MAP)), 1), DEEPEST)
+        depth = min(max(round(math.log2(side / LAST_MAP)), 1), MAX_DEPTH)
         if depth != chosen.tables["network"]["depth"]:
             reason = (
                 f"{side} pixels halved so often end in feature maps of about {LAST_MAP}, as the "

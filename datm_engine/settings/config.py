@@ -101,7 +101,7 @@ class DistillConfig(Table):
     momentum_labels: float = Field(ge=0, lt=1)
     momentum_lr: float = Field(ge=0, lt=1)
     threshold: float = Field(gt=0)  # the largest matching loss at which a step is taken
-    max_refusals: int = Field(ge=1)  # skipped iterations in a row that end the run
+    max_skips_in_a_row: int = Field(ge=1)  # skipped iterations in a row that end the run
     images: Literal["correct", "random", "noise"]  # where the images start
     labels: Literal["soft", "hard"]  # learned logits, or fixed one-hot classes (MTT)
     label_experts: Literal["all", "one"]  # whose logits the soft labels start from

@@ -20,7 +20,7 @@ from datm_engine.settings.derived.values import WINDOW
 # Keys that do not change what is published: names, seeds, checkpoints and comparisons.
 _IGNORED = {
     *("dataset.name", "dataset.seed", "experts.seed", "distill.seed", "distill.sample_interval"),
-    *("distill.checkpoint_seconds", "distill.max_refusals", "evaluate.networks"),
+    *("distill.checkpoint_seconds", "distill.max_skips_in_a_row", "evaluate.networks"),
     *("evaluate.against", "evaluate.full_epochs", "evaluate.full_repeats", "evaluate.real_lr"),
 }
 

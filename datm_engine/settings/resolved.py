@@ -25,7 +25,7 @@ from typing import Any, Protocol
 
 from datm_engine.errors import ConfigError, Setting
 from datm_engine.hints import HELP
-from datm_engine.settings.choose_preset import ChosenSettings, choose, with_method
+from datm_engine.settings.choose_preset import ChosenSettings, choose_preset, with_method
 from datm_engine.settings.config import Config, DatasetConfig, build, flattened, overlay
 from datm_engine.settings.derived.expert_training import experts_settings
 from datm_engine.settings.derived.values import DERIVABLE, WINDOW
@@ -143,7 +143,7 @@ def resolve(request: Request, describe: Callable[[str], DatasetDescription]) -> 
         dataset = described.name
         size = request.value("dataset", "resolution", int | str)
         shape = at_resolution(described.shape, size)
-    chosen = choose(dataset, ipc, request.preset, shape)
+    chosen = choose_preset(dataset, ipc, request.preset, shape)
     if request.method is not None:
         iterations = request.value("distill", "iterations", int)
         chosen = with_method(chosen, request.method, iterations)

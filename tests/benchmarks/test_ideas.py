@@ -9,7 +9,7 @@ import pytest
 from benchmarks.ideas import IDEAS, SAME, mean_and_deviation, run_name
 from datm_engine.runs.directory import Run
 from datm_engine.settings import presets
-from datm_engine.settings.choose_preset import choose, with_method
+from datm_engine.settings.choose_preset import choose_preset, with_method
 from datm_engine.settings.config import build, differences, overlay, parse_assignments
 
 
@@ -24,7 +24,7 @@ def test_a_run_differs_in_its_idea_alone(idea: str, tmp_path: Path) -> None:
 
 
 def test_what_pad_is() -> None:
-    chosen = with_method(choose("digits", 10, None, None), "pad")
+    chosen = with_method(choose_preset("digits", 10, None, None), "pad")
     pad = build(chosen.tables, "pad")
     preset = presets.load("digits-ipc10")
     assert pad == build(overlay(preset, parse_assignments(IDEAS["both as pad"])), "here")

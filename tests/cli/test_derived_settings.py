@@ -18,7 +18,7 @@ from datm_engine.data.description import describe
 from datm_engine.errors import ConfigError, Setting
 from datm_engine.runs.directory import Run
 from datm_engine.settings import presets
-from datm_engine.settings.choose_preset import choose, with_method
+from datm_engine.settings.choose_preset import choose_preset, with_method
 from datm_engine.settings.config import DatasetConfig
 from datm_engine.settings.derived.values import DERIVABLE, WINDOW
 from datm_engine.settings.resolved import Resolved
@@ -61,7 +61,7 @@ def test_a_flag_always_wins(tmp_path: Path) -> None:
     )
     result = settled(flags={"distill": {"iterations": 50}}, window="late")
     assert result.derive == without(*WINDOW)
-    method = with_method(choose("digits", 3, None, None), "mtt")
+    method = with_method(choose_preset("digits", 3, None, None), "mtt")
     assert set(settled(method="mtt").derive) == set(method.derive) - {"lr_labels"}
     assert not {"min_start_epoch", "expansion_iterations"} & set(method.derive)
     mine = tmp_path / "mine.toml"

@@ -258,4 +258,4 @@ def test_compiled_student_steps_that_run_out_are_compiled_in_pieces(
     assert "in pieces of at most 5 images" in texts[0]
     assert texts[1].startswith("student steps: compiled in")
     assert not on.compiler.broken
-    assert distillation.plan.loss_gradient is not distillation.plan._uncompiled
+    assert distillation.memory_plan.loss_gradient is not distillation.memory_plan._uncompiled

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from datm_engine.distillation.initialization import (
-    averaged_logits,
     check_ipc,
     correct_images,
+    initial_soft_labels,
     permuted_by_class,
     random_images,
 )
@@ -93,12 +93,12 @@ def test_a_class_with_too_few_is_filled_up_without_repeats(seed: int) -> None:
 def test_labels_are_the_mean_of_the_correct_experts_logits() -> None:
     images, labels = images_that_say([0, 2, 1]), torch.tensor([0, 2, 0])
     biases = [[0.5, 0.0, 0.0], [0.0, 0.0, 9.0], [3.0, 0.0, 0.0]]
-    found = averaged_logits(NETWORK, experts(*biases), images, labels)
+    found = initial_soft_labels(NETWORK, experts(*biases), images, labels)
     result = torch.stack([images.flatten(1)[:, :3] + torch.tensor(bias) for bias in biases])
     assert torch.allclose(found[0], (result[0, 0] + result[2, 0]) / 2), "the second says class 2"
     assert torch.allclose(found[1], (result[0, 1] + result[1, 1]) / 2)
     assert torch.allclose(found[2], result[2, 2]), "only the third says class 0"
-    nobody = averaged_logits(NETWORK, experts(NEUTRAL, FOR_TWO), images[2:], labels[2:])
+    nobody = initial_soft_labels(NETWORK, experts(NEUTRAL, FOR_TWO), images[2:], labels[2:])
     assert torch.allclose(
         nobody[0], (result[0, 2] - torch.tensor(biases[0])) + torch.tensor([0, 0, 4.5])
     )

@@ -52,7 +52,7 @@ def iterated(
         _, experts = finished(train_experts, config, digits, tmp_path, cpu)
         distillation = begun(config, digits, experts, runtime)
         result, _ = finished(distillation.prepare)
-        result += [distillation.iterate() for _ in range(2)]
+        result += [distillation.iterate(emit=ignore) for _ in range(2)]
         return distillation, result
 
     return iterate
@@ -60,16 +60,16 @@ def iterated(
 
 def test_as_many_graphs_are_kept_as_the_budget_allows(iterated: Any, cpu: Runtime) -> None:
     none, _ = iterated(cpu)
-    assert none.plan.kept == 0
+    assert none.memory_plan.kept == 0
     every, result = iterated(replace(cpu, memory=10**9))
-    assert every.plan.kept == 3, "no more than there are steps"
+    assert every.memory_plan.kept == 3, "no more than there are steps"
     (note,) = [event.text for event in result if isinstance(event, Noted)]
     assert "graphs of 3 of 3 student steps are kept" in note
     step = student_steps(every.config, 10, 0, cpu)[0]
     start = every.segments(0).start.clone()  # both weights of a segment share a storage
-    size = graph_size(build_graph(every.plan.loss_gradient, start, every.learned, step).g)
+    size = graph_size(build_graph(every.memory_plan.loss_gradient, start, every.learned, step).g)
     two, _ = iterated(replace(cpu, memory=int(2.5 * size)))
-    assert two.plan.kept == 2
+    assert two.memory_plan.kept == 2
     for name, learned in vars(none.learned).items():
         for kept in (every, two):
             assert torch.allclose(learned, vars(kept.learned)[name], rtol=1e-3, atol=1e-4)
@@ -95,7 +95,7 @@ def test_the_average_begins_at_the_start_and_takes_its_share(
     distillation.average = None
     expected = distillation.learned.images
     for _ in range(3):
-        distillation.iterate()
+        distillation.iterate(emit=ignore)
         expected = 0.75 * expected + 0.25 * distillation.learned.images
         assert torch.equal(distillation.average, expected)
 
@@ -141,7 +141,7 @@ def test_skipped_iterations_are_counted_in_a_row_and_in_all(
     rows = []
     for threshold in (1e-6, 1e-6, 1e6, 1e-6):
         distillation.config = make_config(distill={"threshold": threshold})
-        reason = distillation.iterate().skip_reason
+        reason = distillation.iterate(emit=ignore).skip_reason
         progress = distillation.progress
         rows.append((reason, progress.skipped, progress.skipped_in_a_row))
         assert progress.skip_reason is SkipReason.LOSS_ABOVE_THRESHOLD, "kept after a step"
@@ -152,7 +152,7 @@ def test_skipped_iterations_are_counted_in_a_row_and_in_all(
 def test_memory_is_reduced_by_graphs_and_then_by_pieces(iterated: Any, cpu: Runtime) -> None:
     """And what proved too much is not tried again."""
     distillation, _ = iterated(replace(cpu, memory=10**9))
-    plan, states = distillation.plan, []
+    plan, states = distillation.memory_plan, []
     for _ in range(4):
         plan.reduce_memory(distillation.learned, emit=ignore)
         states.append((plan.kept, plan.piece_size))

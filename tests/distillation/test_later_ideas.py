@@ -40,7 +40,7 @@ def parts(
     given: Problem, sharding: Sharding = WHOLE, keep: int = 0, first: int = 0, exact: bool = True
 ) -> Parts:
     """Loss and the three gradients, by the recursion, of the weights from `first` on."""
-    return given.parts(keep, sharding=sharding, exact=exact, matched=slice(first, None))
+    return given.parts(keep, sharding=sharding, exact=exact, matched_weights=slice(first, None))
 
 
 def plain(given: Problem, first: int = 0, mirrors: tuple[bool, ...] = (False,)) -> Parts:
@@ -72,7 +72,7 @@ def test_the_deeper_weights_alone_are_compared_and_all_learn(share: float, keep:
     found = parts(given, keep=keep, first=first)
     assert_equal(found, plain(given, first))
     assert not torch.allclose(found[1], parts(given)[1]), "another loss than that of all weights"
-    moved = given.student(matched=slice(first, None)).weights[-1] - given.start
+    moved = given.student(matched_weights=slice(first, None)).weights[-1] - given.start
     assert bool((moved[:first] != 0).any()), "the student trains all of them"
 
 

@@ -95,7 +95,7 @@ def test_a_diverging_student_is_reported_as_such(make_config: Make, walk: Any) -
 
 
 def test_a_run_that_never_steps_ends_with_an_explanation(make_config: Make, walk: Any) -> None:
-    config = make_config(distill={"threshold": 1e-6, "max_refusals": 3, "iterations": 50})
+    config = make_config(distill={"threshold": 1e-6, "max_skips_in_a_row": 3, "iterations": 50})
     seen, run = walk(config)
     error = seen[-1]
     assert isinstance(error, MatchingError)
@@ -109,7 +109,7 @@ def test_a_run_that_never_steps_ends_with_an_explanation(make_config: Make, walk
 def test_a_rate_that_throws_the_images_away_is_named(
     rate: float, make_config: Make, walk: Any
 ) -> None:
-    over = {"lr_images": rate, "max_refusals": 3, "iterations": 20}
+    over = {"lr_images": rate, "max_skips_in_a_row": 3, "iterations": 20}
     seen, run = walk(make_config(distill=over))
     assert "--set distill.lr_images=" in fix_text(seen[-1].fix)
     learned = Checkpoint.load(run.checkpoint).learned.values()

@@ -19,7 +19,7 @@ from datm_engine.compute.runtime import Compiler, Runtime, generator
 from datm_engine.data.augmentation import OPERATIONS, augment, draw
 from datm_engine.distillation.batches import Step
 from datm_engine.distillation.learned import Learned
-from datm_engine.distillation.matching import Student, backpropagate, train_student
+from datm_engine.distillation.matching import StudentTrajectory, backpropagate, train_student
 from datm_engine.distillation.sharding import WHOLE, ShardedGradients, Sharding
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build
@@ -54,7 +54,7 @@ class Problem:
         augmentations = draw(operations, [len(b) for b in batches], draws)
         self.steps = [Step(b, a) for b, a in zip(batches, augmentations, strict=True)]
 
-    def student(self, keep: int = 0, sharding: Sharding = WHOLE, **how: Any) -> Student:
+    def student(self, keep: int = 0, sharding: Sharding = WHOLE, **how: Any) -> StudentTrajectory:
         """A trained student, without its meta-gradient."""
         return self._match(keep, sharding=sharding, backward=False, **how)[0]
 
@@ -78,7 +78,7 @@ class Problem:
         sharding: Sharding = WHOLE,
         backward: bool = True,
         **how: Any,
-    ) -> tuple[Student, Learned]:
+    ) -> tuple[StudentTrajectory, Learned]:
         learned = Learned(self.images, self.labels, self.syn_lr)
         gradients = ShardedGradients(gradient or self.gradient, learned, self.steps, sharding, keep)
         with gradients:

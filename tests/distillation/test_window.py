@@ -27,22 +27,22 @@ PUBLISHED = {
 def test_upper_bound_grows_as_published(row: str) -> None:
     (lower, initial, final, expansion), table = PUBLISHED[row]
     window = Window(lower, initial, final, expansion)
-    assert {iteration: window.upper(iteration) for iteration in table} == table
+    assert {iteration: window.upper_at(iteration) for iteration in table} == table
 
 
 def test_start_epochs_fill_the_window_and_no_more() -> None:
     window = Window(2, 4, 6, 300)
-    early = {window.start_epoch(iteration, seed=0) for iteration in range(100)}
-    late = {window.start_epoch(iteration, seed=0) for iteration in range(300, 500)}
+    early = {window.draw_start_epoch(iteration, seed=0) for iteration in range(100)}
+    late = {window.draw_start_epoch(iteration, seed=0) for iteration in range(300, 500)}
     assert early == {2, 3}
     assert late == {2, 3, 4, 5}
 
 
 def test_start_epochs_are_uniform_and_repeatable() -> None:
     window = Window(0, 4, 4, 0)
-    drawn = [window.start_epoch(iteration, seed=3) for iteration in range(2000)]
-    assert drawn == [window.start_epoch(iteration, seed=3) for iteration in range(2000)]
-    assert drawn != [window.start_epoch(iteration, seed=4) for iteration in range(2000)]
+    drawn = [window.draw_start_epoch(iteration, seed=3) for iteration in range(2000)]
+    assert drawn == [window.draw_start_epoch(iteration, seed=3) for iteration in range(2000)]
+    assert drawn != [window.draw_start_epoch(iteration, seed=4) for iteration in range(2000)]
     assert all(430 < drawn.count(epoch) < 570 for epoch in range(4))
 
 

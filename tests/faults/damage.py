@@ -21,7 +21,7 @@ EVERY = (
     "runs/r/STOP",
     "runs/r/preview.safetensors",
     "runs/r/checkpoint.safetensors",
-    "runs/r/checkpoint-before.safetensors",
+    "runs/r/checkpoint-previous.safetensors",
     "runs/r/distilled.safetensors",
     "runs/r/samples/initial.safetensors",
     "runs/r/samples/000003.safetensors",

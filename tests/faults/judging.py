@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datm_engine.runs import events
-from datm_engine.runs.checkpoint import earlier
+from datm_engine.runs.checkpoint import previous_checkpoint
 from tests.faults.lab import Lab, follow
 
 SAME = "resumed, bit for bit"
@@ -49,7 +49,7 @@ class Work:
         experts = {name: inode for name, inode in whole.experts.items() if name != damaged}
         iteration = whole.iteration
         if damaged == checkpoint.name:
-            iteration = _iteration(earlier(checkpoint))
+            iteration = _iteration(previous_checkpoint(checkpoint))
         elif damaged == lab.run(case).distilled.name:
             iteration = 0
         return cls(experts, iteration)

@@ -11,7 +11,7 @@ import torch
 
 from datm_engine.errors import FileError
 from datm_engine.hints import fix_text
-from datm_engine.runs.checkpoint import Checkpoint, Progress, earlier
+from datm_engine.runs.checkpoint import Checkpoint, Progress, previous_checkpoint
 
 
 def checkpoint(iteration: int) -> Checkpoint:
@@ -36,8 +36,8 @@ def path(tmp_path: Path) -> Path:
 
 def test_the_one_before_is_kept(path: Path) -> None:
     assert Checkpoint.load(path).progress.iteration == 3
-    assert Checkpoint.load(earlier(path)).progress.iteration == 2
-    assert sorted(path.parent.iterdir()) == sorted([path, earlier(path)])
+    assert Checkpoint.load(previous_checkpoint(path)).progress.iteration == 2
+    assert sorted(path.parent.iterdir()) == sorted([path, previous_checkpoint(path)])
 
 
 def test_what_was_kept_is_not_lost_where_the_next_cannot_be_written(
@@ -53,8 +53,8 @@ def test_what_was_kept_is_not_lost_where_the_next_cannot_be_written(
                 checkpoint(4).save(path)
     assert Checkpoint.load(path).progress.iteration == 3
     checkpoint(5).save(path)
-    assert Checkpoint.load(earlier(path)).progress.iteration == 3
-    assert sorted(path.parent.iterdir()) == sorted([path, earlier(path)])
+    assert Checkpoint.load(previous_checkpoint(path)).progress.iteration == 3
+    assert sorted(path.parent.iterdir()) == sorted([path, previous_checkpoint(path)])
 
 
 def test_damage_hints_at_the_one_before(path: Path) -> None:
@@ -67,7 +67,7 @@ def test_damage_hints_at_the_one_before(path: Path) -> None:
 
 
 def test_without_a_sound_one_the_run_starts_again(path: Path) -> None:
-    for each in (path, earlier(path)):
+    for each in (path, previous_checkpoint(path)):
         each.write_bytes(each.read_bytes()[:100])
     with pytest.raises(FileError, match="is damaged") as raised:
         Checkpoint.load(path)

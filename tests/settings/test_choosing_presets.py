@@ -8,18 +8,18 @@ from datm_engine.data.datasets import Shape
 from datm_engine.errors import ConfigError, Setting
 from datm_engine.hints import fix_text
 from datm_engine.settings import config, presets
-from datm_engine.settings.choose_preset import choose
+from datm_engine.settings.choose_preset import choose_preset
 from tests.settings.test_presets import built
 
 
 def test_a_dataset_with_presets_gets_its_own() -> None:
-    chosen = choose("cifar100", 10, None, None)
+    chosen = choose_preset("cifar100", 10, None, None)
     assert chosen.tables == presets.load("cifar100-ipc10")
     assert (chosen.source, chosen.notes) == ("preset cifar100-ipc10", ())
 
 
 def test_without_a_number_of_images_it_is_the_familys_fewest() -> None:
-    chosen = choose("tinyimagenet", None, None, None)
+    chosen = choose_preset("tinyimagenet", None, None, None)
     assert chosen.tables == presets.load("tinyimagenet-ipc1")
     assert [note.text for note in chosen.notes] == [
         "ipc = 1, the fewest images per class that tinyimagenet has a preset for"
@@ -27,22 +27,22 @@ def test_without_a_number_of_images_it_is_the_familys_fewest() -> None:
 
 
 def test_a_preset_can_be_a_family() -> None:
-    chosen = choose("cifar10", 10, "cifar10-small", None)
+    chosen = choose_preset("cifar10", 10, "cifar10-small", None)
     assert chosen.tables == presets.load("cifar10-small-ipc10")
 
 
 def test_a_preset_can_be_one_and_an_ipc_overrides_it() -> None:
-    exact = choose("cifar10", None, "cifar10-ipc50", None)
+    exact = choose_preset("cifar10", None, "cifar10-ipc50", None)
     assert exact.tables == presets.load("cifar10-ipc50")
     assert exact.notes == ()
-    other = choose("cifar10", 10, "cifar10-ipc50", None)
+    other = choose_preset("cifar10", 10, "cifar10-ipc50", None)
     expected = config.overlay(presets.load("cifar10-ipc50"), {"distill": {"ipc": 10}})
     assert other.tables == expected
     assert "its window may be too late" in other.notes[0].text
 
 
 def test_a_preset_alone_brings_its_dataset() -> None:
-    chosen = choose(None, None, "cifar10-small-ipc1", None)
+    chosen = choose_preset(None, None, "cifar10-small-ipc1", None)
     assert chosen.tables["dataset"]["name"] == "cifar10"
 
 
@@ -61,7 +61,7 @@ def test_a_preset_alone_brings_its_dataset() -> None:
 def test_between_presets_the_window_is_interpolated_and_said(
     family: str, ipc: int, window: tuple[int, int, int, int], nearest: str
 ) -> None:
-    chosen = choose(family, ipc, None, None)
+    chosen = choose_preset(family, ipc, None, None)
     distill = config.build(chosen.tables, chosen.source).distill
     lower, initial, final, expansion = window
     expected = {
@@ -80,7 +80,7 @@ def test_between_presets_the_window_is_interpolated_and_said(
 @pytest.mark.parametrize("family", list(presets.families()))
 def test_whatever_the_number_of_images_the_settings_hold_together(family: str) -> None:
     for ipc in (*range(1, 120), 333, 750, 4000):
-        chosen = choose(family, ipc, None, None)
+        chosen = choose_preset(family, ipc, None, None)
         assert config.build(chosen.tables, chosen.source).distill.ipc == ipc
 
 
@@ -100,7 +100,7 @@ def test_whatever_the_number_of_images_the_settings_hold_together(family: str) -
 def test_a_dataset_without_presets_gets_a_family_by_its_shape(
     dataset: str, shape: Shape, family: str, depth: int
 ) -> None:
-    chosen = choose(dataset, 10, None, shape)
+    chosen = choose_preset(dataset, 10, None, shape)
     tables = chosen.tables
     settings = config.build(tables, chosen.source)
     assert chosen.source == f"preset {family}-ipc10"
@@ -118,7 +118,7 @@ def test_a_dataset_without_presets_gets_a_family_by_its_shape(
 
 def test_the_presets_themselves_are_left_as_they_are() -> None:
     before = presets.load("cifar10-ipc10")
-    choose("mnist", 12, None, Shape(10, 1, 28, 28))
+    choose_preset("mnist", 12, None, Shape(10, 1, 28, 28))
     assert presets.load("cifar10-ipc10") == before
 
 
@@ -128,7 +128,7 @@ def test_the_presets_themselves_are_left_as_they_are() -> None:
 )
 def test_an_unknown_preset_is_an_error_with_the_nearest_name(wrong: str, near: str) -> None:
     with pytest.raises(ConfigError, match=f"did you mean {near}") as error:
-        choose("cifar10", 1, wrong, None)
+        choose_preset("cifar10", 1, wrong, None)
     assert error.value.fix == Setting("preset", near)
 
 
@@ -140,5 +140,5 @@ def test_what_resembles_no_preset_is_an_error_that_lists_the_families() -> None:
 @pytest.mark.parametrize(("dataset", "ipc"), [("cifar10", 0), ("a/folder", 1), (None, 1)], ids=str)
 def test_nothing_to_choose_from_is_an_error(dataset: str | None, ipc: int) -> None:
     with pytest.raises(ConfigError) as error:
-        choose(dataset, ipc, None, None)
+        choose_preset(dataset, ipc, None, None)
     assert fix_text(error.value.fix)

@@ -12,7 +12,7 @@ from datm_engine.settings.derived.rates import (
     STEP_OF_IMAGES,
     STEP_OF_LABELS,
     STEP_OF_RATE,
-    Fit,
+    InitialMatch,
     for_length,
     rate_settings,
     student_rate,
@@ -142,7 +142,7 @@ def test_what_is_stated_is_kept_and_the_rest_made_to_fit() -> None:
 def test_every_value_comes_with_its_reason() -> None:
     result = window_settings(300, 1, 1000, learning(50, steps=10), 40.0, {})
     result += rate_settings(
-        1000, Fit(0.05, 0, 0.5, 0.5, {"images": 0.1, "labels": 0.1, "syn_lr": 0.1}), {}
+        1000, InitialMatch(0.05, 0, 0.5, 0.5, {"images": 0.1, "labels": 0.1, "syn_lr": 0.1}), {}
     )
     assert {one.key for one in result} == set(DERIVABLE)
     assert all(len(one.reason) > 15 for one in result)
@@ -156,19 +156,23 @@ def test_short_epochs_make_longer_segments() -> None:
 
 def test_rates_move_what_is_learned_by_a_share_of_its_size() -> None:
     steps = {"images": 0.002, "labels": 0.5, "syn_lr": 40.0}
-    result = values(rate_settings(100, Fit(0.05, 1, 0.7, 0.7, steps), {}))
+    result = values(rate_settings(100, InitialMatch(0.05, 1, 0.7, 0.7, steps), {}))
     assert result["lr_images"] * steps["images"] == pytest.approx(STEP_OF_IMAGES / 10, rel=0.05)
     assert result["lr_labels"] * steps["labels"] == pytest.approx(STEP_OF_LABELS / 10, rel=0.05)
     assert result["lr_lr"] * steps["syn_lr"] == pytest.approx(STEP_OF_RATE / 10, rel=0.05)
     assert result["threshold"] == 1.0
-    longer = values(rate_settings(10_000, Fit(0.05, 1, 0.7, 0.7, steps), {}))
+    longer = values(rate_settings(10_000, InitialMatch(0.05, 1, 0.7, 0.7, steps), {}))
     assert longer["lr_images"] == pytest.approx(result["lr_images"] / 10, rel=0.05)
-    assert values(rate_settings(100, Fit(0.05, 1, 1.3, 1.3, {**steps, "labels": 0.0}), {})) == {
+    assert values(
+        rate_settings(100, InitialMatch(0.05, 1, 1.3, 1.3, {**steps, "labels": 0.0}), {})
+    ) == {
         **result,
         "lr_labels": 0.0,
         "threshold": 1.43,
     }
-    assert rate_settings(100, Fit(0.05, 1, 0.7, 0.7, steps), dict.fromkeys(RATES, 1.0)) == []
+    assert (
+        rate_settings(100, InitialMatch(0.05, 1, 0.7, 0.7, steps), dict.fromkeys(RATES, 1.0)) == []
+    )
 
 
 def test_a_rate_of_another_length_makes_up_for_it() -> None:

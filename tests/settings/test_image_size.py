@@ -18,7 +18,7 @@ from datm_engine.data.prepared import prepare
 from datm_engine.errors import ConfigError
 from datm_engine.runs.events import ignore
 from datm_engine.settings import image_size
-from datm_engine.settings.choose_preset import choose
+from datm_engine.settings.choose_preset import choose_preset
 from datm_engine.settings.config import Config
 from datm_engine.settings.image_size import Shape
 from tests.conftest import dataset_settings
@@ -64,7 +64,7 @@ def test_the_configuration_keeps_that_form(
 )
 def test_the_depth_is_by_the_smaller_side(resolution: int | str, depth: int) -> None:
     shape = image_size.at_resolution(Shape(10, 3, None, None), resolution)
-    chosen = choose("photos", 1, None, shape)
+    chosen = choose_preset("photos", 1, None, shape)
     assert chosen.tables["network"]["depth"] == depth
 
 

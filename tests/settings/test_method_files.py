@@ -6,7 +6,7 @@ import pytest
 
 from datm_engine.errors import ConfigError, Setting
 from datm_engine.settings import config, presets
-from datm_engine.settings.choose_preset import choose, with_method
+from datm_engine.settings.choose_preset import choose_preset, with_method
 from tests.settings.test_presets import built
 
 
@@ -17,7 +17,7 @@ def overlaid(method: str) -> presets.Tables:
 @pytest.mark.parametrize("method", [name for name in presets.methods() if name != "datm"])
 @pytest.mark.parametrize("name", ["digits-ipc1", "cifar10-ipc1000", "tinyimagenet-ipc10"])
 def test_a_method_is_the_preset_but_for_its_own_keys(method: str, name: str) -> None:
-    chosen = choose(None, None, name, None)
+    chosen = choose_preset(None, None, name, None)
     as_method = with_method(chosen, method, iterations=10_000)
     settings = config.build(as_method.tables, as_method.source)
     expected = config.build(config.overlay(chosen.tables, overlaid(method)), name)
@@ -33,7 +33,7 @@ def test_a_method_is_the_preset_but_for_its_own_keys(method: str, name: str) -> 
 
 def test_what_each_method_is() -> None:
     def has(method: str) -> tuple[str, str, str, str, float]:
-        chosen = choose(None, None, "cifar10-ipc10", None)
+        chosen = choose_preset(None, None, "cifar10-ipc10", None)
         settings = config.build(with_method(chosen, method).tables, method)
         distill = settings.distill
         assert distill.threshold > 1e6 or method == "datm"
@@ -56,7 +56,7 @@ def test_what_each_method_is() -> None:
     assert has("ftd")[3:] == ("exact", 0.9995)
     assert has("tesla") == ("sgd", "soft", "one", "tesla", 0.0)
     assert has("mct") == has("mtt")
-    chosen = choose(None, None, "cifar10-ipc10", None)
+    chosen = choose_preset(None, None, "cifar10-ipc10", None)
     mirrored = {"distill": {"mirrored": True}, "evaluate": {"mirrored": True}}
     over = config.overlay(chosen.tables, mirrored)
     assert with_method(chosen, "fyi").tables == over, "nothing else"
@@ -64,7 +64,7 @@ def test_what_each_method_is() -> None:
 
 def test_what_each_method_that_came_after_is() -> None:
     def has(method: str) -> tuple[str, float, str]:
-        chosen = choose(None, None, "cifar10-ipc10", None)
+        chosen = choose_preset(None, None, "cifar10-ipc10", None)
         settings = config.build(with_method(chosen, method).tables, method)
         distill = settings.distill
         return settings.experts.order, distill.matched_share, distill.trajectories
@@ -95,7 +95,7 @@ def test_every_method_opens_with_its_paper_and_its_command(method: str, paper: s
 
 
 def test_datm_is_the_preset_as_it_is() -> None:
-    chosen = choose("cifar10", 12, None, None)
+    chosen = choose_preset("cifar10", 12, None, None)
     assert with_method(chosen, "datm") is chosen
 
 
@@ -103,7 +103,7 @@ def test_datm_is_the_preset_as_it_is() -> None:
 def test_a_short_run_averages_over_the_same_share_of_it(
     iterations: int | None, decay: float
 ) -> None:
-    chosen = choose("digits", 1, None, None)  # 200 iterations
+    chosen = choose_preset("digits", 1, None, None)  # 200 iterations
     fitted = with_method(chosen, "ftd", iterations)
     assert fitted.tables["distill"]["averaging"] == decay
     assert decay ** (iterations or 200) == pytest.approx(0.9995**5000, rel=0.02)
@@ -114,7 +114,7 @@ def test_a_short_run_averages_over_the_same_share_of_it(
 
 def test_a_method_names_its_own_published_settings() -> None:
     def note_of(dataset: str, preset: str | None, method: str) -> str:
-        chosen = choose(dataset, 10, preset, None)
+        chosen = choose_preset(dataset, 10, preset, None)
         return " ".join(note.text for note in with_method(chosen, method).notes)
 
     assert "another preset: cifar10-mtt" in note_of("cifar10", None, "mtt")
@@ -125,7 +125,7 @@ def test_a_method_names_its_own_published_settings() -> None:
 
 @pytest.mark.parametrize(("wrong", "hint"), [("mt", "mtt"), ("TESLA", "tesla"), ("x", "datm")])
 def test_an_unknown_method_is_an_error_with_the_nearest(wrong: str, hint: str) -> None:
-    chosen = choose("digits", 1, None, None)
+    chosen = choose_preset("digits", 1, None, None)
     with pytest.raises(ConfigError, match=f"there is no method {wrong}.*{hint}") as error:
         with_method(chosen, wrong)
     assert error.value.fix == Setting("method", hint)

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from datm_engine.settings import presets
-from datm_engine.settings.choose_preset import choose, with_method
+from datm_engine.settings.choose_preset import choose_preset, with_method
 from datm_engine.settings.config import build
 from datm_engine.settings.published import departures, known_as, published, source
 
@@ -97,9 +97,9 @@ def test_a_method_is_compared_with_its_own_published_settings() -> None:
     own = build(presets.load("cifar10-mtt-ipc1"), "its preset")
     assert departures(own, "mtt") == []
     assert departures(own, "datm")
-    laid_over = with_method(choose("cifar10", 1, None, None), "mtt")
+    laid_over = with_method(choose_preset("cifar10", 1, None, None), "mtt")
     assert departures(build(laid_over.tables, "DATM's, by method"), "mtt")
-    none_published = with_method(choose("cifar10", 50, None, None), "ftd")
+    none_published = with_method(choose_preset("cifar10", 50, None, None), "ftd")
     assert departures(build(none_published.tables, "DATM's, by method"), "ftd") == [
         "as DATM's and not ftd's own, which no preset has"
     ]

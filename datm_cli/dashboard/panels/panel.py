@@ -1,7 +1,8 @@
 """The base class of the dashboard's panels, which draw a `RunState` as text.
 
-To add a panel, write its class in this folder, yield it in `DashboardApp.compose`, and give its id
-a title and a size in `dashboard.tcss`.
+To add a panel, write its class in this folder, pass its id and title to `Panel.__init__`, and yield
+it in `DashboardApp.compose`. In `dashboard.tcss`, add its id to the panels with a ruled title and
+give it a size.
 """
 
 from __future__ import annotations

@@ -1,4 +1,9 @@
-"""Rules for learning rates: η, the rates of images, labels and η, and the threshold."""
+"""Rules for the student's learning rate η, for the rates at which images, labels and η itself are
+learned (lr_images, lr_labels, lr_lr), and for the threshold.
+
+`calibration.derivation` measures the `InitialMatch` that they need, after the experts are trained.
+Until then a run without a preset has provisional rates (`choose_preset`).
+"""
 
 from __future__ import annotations
 
@@ -13,8 +18,8 @@ STEP_OF_IMAGES, STEP_OF_LABELS, STEP_OF_RATE = 0.6, 0.02, 0.02
 # η is halved, HALVINGS times at most, until the mean matching loss of the initial set is below
 # FITTING.
 FITTING, HALVINGS = 2.0, 3
-# With each of these rates the first step moves what is learned by share / √iterations of its size:
-# rate → (what is learned, share, that size in words).
+# Each rate is such that the first step changes its tensor by share / √iterations of the tensor's
+# size. rate → (tensor, share, the size in words)
 STEPPED = {
     "lr_images": ("images", STEP_OF_IMAGES, "the images' deviation"),
     "lr_labels": ("labels", STEP_OF_LABELS, "the logits' deviation"),
@@ -29,50 +34,54 @@ def student_rate(lr: float, expert_steps: int, n: int) -> float:
 
 
 def for_length(rate: float, iterations: int, other: int) -> float:
-    """A derived rate (`STEPPED`) of a run of `iterations`, converted for a run of `other`."""
+    """Convert a rate derived for a run of `iterations` (`STEPPED`) to a run of `other`."""
     return rate if other == iterations else rounded(rate * math.sqrt(iterations / other))
 
 
 @dataclass(frozen=True)
-class Fit:
+class InitialMatch:
     """How some segments of the window are matched before anything is learned.
 
     syn_lr: η, halved `halvings` times so that matching begins below a loss of `FITTING`. loss: the
-    mean over the segments; largest_loss: of one. steps: "images", "labels", "syn_lr" → how far a
-    learning rate of 1 moves each in an iteration, as a share of its size.
+    mean over the segments; largest_loss: of one. relative_gradients: "images", "labels", "syn_lr" →
+    the root mean square of the gradient, divided by the size of the tensor.
     """
 
     syn_lr: float
     halvings: int
     loss: float
     largest_loss: float
-    steps: Mapping[str, float]
+    relative_gradients: Mapping[str, float]
 
 
-def rate_settings(iterations: int, fit: Fit, stated: Mapping[str, Value]) -> list[Derived]:
+def rate_settings(
+    iterations: int, match: InitialMatch, fixed: Mapping[str, Value]
+) -> list[Derived]:
     """η, the learning rates of images, labels and η, and the threshold.
 
-    stated: values that the user gave, whose keys are left out.
+    fixed: values of keys that are not derived, which are left out.
     """
     derived = []
-    if "syn_lr" not in stated:
-        halved = f", halved {fit.halvings}× for a matching loss that begins lower"
+    if "syn_lr" not in fixed:
+        halved = f", halved {match.halvings}× for a matching loss that begins lower"
         reason = "η at first: student steps that go about a third as far as the experts'"
-        derived.append(Derived("syn_lr", fit.syn_lr, reason + halved * (fit.halvings > 0)))
+        derived.append(Derived("syn_lr", match.syn_lr, reason + halved * (match.halvings > 0)))
     for key, (name, share, whole) in STEPPED.items():
-        if key in stated:
+        if key in fixed:
             continue
         wanted = share / math.sqrt(iterations)
         derived.append(
             Derived(
                 key,
-                rounded(wanted / fit.steps[name]) if fit.steps[name] > 0 else 0.0,
+                rounded(wanted / match.relative_gradients[name])
+                if match.relative_gradients[name] > 0
+                else 0.0,
                 f"a step of {wanted:.2%} of {whole} at first, {share:g}/√iterations: by the "
                 "gradients of segments over the window",
             )
         )
-    if "threshold" not in stated:
-        loss = fit.largest_loss
+    if "threshold" not in fixed:
+        loss = match.largest_loss
         threshold = 1.0 if loss <= 1 else round(1.1 * loss, 2)
         derived.append(
             Derived(

@@ -107,20 +107,20 @@ def window_settings(
     iterations: int,
     experts: Experts,
     random: float | None,
-    stated: Mapping[str, Value],
+    fixed: Mapping[str, Value],
 ) -> list[Derived]:
     """The window, M, N and the batch.
 
     random: accuracy in percent of networks trained on as many random real images, if measured.
-    stated: values that the user gave; they are kept, and the others fit to them.
+    fixed: values of keys that are not derived; the others fit to them.
     """
     images = ipc * classes
     values: dict[str, Value] = {}
     derived: list[Derived] = []
 
     def derive(key: str, value: Value, reason: str) -> None:
-        values[key] = stated.get(key, value)
-        if key not in stated:
+        values[key] = fixed.get(key, value)
+        if key not in fixed:
             derived.append(Derived(key, value, reason))
 
     epochs, steps = experts.epochs, experts.steps
@@ -134,7 +134,7 @@ def window_settings(
         + f"; an epoch has {steps} steps here",
     )
     m = int(values["expert_epochs"])
-    for window in _window(ipc, images, experts, random, m, stated):
+    for window in _window(ipc, images, experts, random, m, fixed):
         derive(window.key, window.value, window.reason)
     grows = values["initial_max_start_epoch"] < values["max_start_epoch"]
     derive(
@@ -165,7 +165,7 @@ def _window(
     experts: Experts,
     random: float | None,
     m: int,
-    stated: Mapping[str, Value],
+    fixed: Mapping[str, Value],
 ) -> list[Derived]:
     """T⁻, T and T⁺: the later of two readings, for the lower and for the upper bound."""
     learned, last = progress(experts.loss), experts.epochs - m  # the latest start epoch
@@ -200,14 +200,14 @@ def _window(
                 f"from epoch {final} on experts know what {ipc} distilled images per class are to "
                 f"teach: {aim:.1f}%, {share:.0%} of the way from {random:.1f}% to their best"
             )
-    # Stated bounds are kept; the others leave a window of start epochs that the experts have.
-    final = int(stated.get("max_start_epoch", min(max(final, 2), last + 1)))
+    # Fixed bounds are kept; the others leave a window of start epochs that the experts have.
+    final = int(fixed.get("max_start_epoch", min(max(final, 2), last + 1)))
     latest = max(0, min(math.floor(LATEST_START * final), final - NARROWEST))
-    lower = int(stated.get("min_start_epoch", min(lower, latest)))
+    lower = int(fixed.get("min_start_epoch", min(lower, latest)))
     final = max(final, lower + 1)
-    grows = lower == 0 and final >= GROWING and stated.get("expansion_iterations") != 0
+    grows = lower == 0 and final >= GROWING and fixed.get("expansion_iterations") != 0
     opening = -(-final // 2) if grows else final
-    initial = int(stated.get("initial_max_start_epoch", min(max(opening, lower + 1), final)))
+    initial = int(fixed.get("initial_max_start_epoch", min(max(opening, lower + 1), final)))
     final = max(final, initial)
     initial_reason = (
         "half of T⁺, as in the published windows from epoch 0"

@@ -189,7 +189,7 @@ def test_a_bit_that_flipped_is_reported(name: str, datm: Datm, run: Path) -> Non
     content[-20] ^= 1
     path.write_bytes(content)
     command = "distill --resume" if name == "checkpoint" else "inspect"
-    before = run / "checkpoint-before.safetensors"
+    before = run / "checkpoint-previous.safetensors"
     hint = f"mv '{before}' '{path}'" if name == "checkpoint" else f"mv '{path}'"
     answer = datm(*command.split(), run)
     assert_two_lines(answer, 1, f"{path}", hint)

@@ -200,7 +200,15 @@ def test_a_run_that_learned_nothing_does_not_end_as_done(
     assert "iteration 1 took no step: the matching loss is above the threshold" in answer.err
     assert answer.err.count("took no step") == 1, "each reason is reported once"
 
-    over = ["--config", settings, *nothing, "--set", "distill.max_refusals=999", "--name", "idle"]
+    over = [
+        "--config",
+        settings,
+        *nothing,
+        "--set",
+        "distill.max_skips_in_a_row=999",
+        "--name",
+        "idle",
+    ]
     first = datm("distill", *over)
     assert_two_lines(first, 1, "iterations: the matching loss is above", "--set distill.")
     again = datm("distill", "--resume", "idle")

@@ -150,7 +150,9 @@ def test_more_networks_are_evaluated_without_distilling_again(
 
 def test_a_run_that_cannot_be_matched_is_a_finding(study: Callable[..., Answer]) -> None:
     """Its others are made, and the study ends with what is wrong."""
-    tight = study("--set", "distill.threshold=1e-9", "--set", "distill.max_refusals=2", ipc="1")
+    tight = study(
+        "--set", "distill.threshold=1e-9", "--set", "distill.max_skips_in_a_row=2", ipc="1"
+    )
     assert_two_lines(tight, 1, "no step was taken", "--set distill.threshold=")
     assert tight.out.count("failed") >= 3
     assert "failed: matching could not continue." in tight.out

@@ -175,7 +175,9 @@ def test_settings_that_the_first_trial_derives_are_the_centre(
 
 
 def test_a_trial_that_cannot_be_matched_is_a_finding(tune: Callable[..., Answer]) -> None:
-    answer = tune("--set", "distill.threshold=1e-9", "--set", "distill.max_refusals=1", budget=2)
+    answer = tune(
+        "--set", "distill.threshold=1e-9", "--set", "distill.max_skips_in_a_row=1", budget=2
+    )
     assert answer.code == 0, answer.err
     assert "failed: run trial-000: no step was taken" in answer.err
     assert not (HOME / "preset.toml").exists()
