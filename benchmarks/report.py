@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from datm_cli.report.charts import Chart, Series
-from datm_cli.report.markup import tag
-from datm_cli.report.page import page, section
+from datm_cli.report.page import environment
 
 
 def lines(name: str, found: dict[str, Any]) -> Iterator[str]:
@@ -27,15 +26,34 @@ def lines(name: str, found: dict[str, Any]) -> Iterator[str]:
     yield from (f"  {key}: {value}" for key, value in found.get("figures", {}).items())
 
 
+PAGE = """\
+{% extends "page.html.jinja" %}
+{% block main %}
+<h1>{{ title }}</h1>
+<p>{{ machine }}</p>
+{% for name, text, charts in parts %}
+<section>
+<h2>{{ name }}</h2>
+<pre>{% for line in text %}{{ line }}
+{% endfor %}</pre>
+<div class="columns charts">{% for chart in charts %}{{ chart.figure() }}{% endfor %}</div>
+</section>
+{% endfor %}
+{% endblock %}
+"""
+
+
 def html(found: dict[str, Any]) -> str:
     """The whole page."""
-    parts = [tag("h1", "datm: benchmarks"), tag("p", json.dumps(found["machine"]))]
-    for name, part in found.items():
-        if isinstance(part, dict) and "what" in part:
-            charts = [chart(curve).figure() for curve in part.get("curves", [])]
-            text = tag("pre", "\n".join(lines(name, part)))
-            parts.append(section(name, text, tag("div", *charts, class_="columns charts")))
-    return page("datm: benchmarks", *parts)
+    parts = [
+        (name, list(lines(name, part)), [chart(curve) for curve in part.get("curves", [])])
+        for name, part in found.items()
+        if isinstance(part, dict) and "what" in part
+    ]
+    title = "datm: benchmarks"
+    machine = json.dumps(found["machine"])
+    template = environment().from_string(PAGE)
+    return template.render(kind="benchmarks", title=title, machine=machine, parts=parts)
 
 
 def chart(curve: dict[str, Any]) -> Chart:

@@ -130,9 +130,9 @@ def _check(save: Path | None, inspect: bool) -> None:
 
     # Nothing but an earlier page of this kind is overwritten.
     from datm_cli.report.experts_page import KIND
-    from datm_cli.report.page import check_place
+    from datm_cli.report.page import check_replaceable
 
-    check_place("save", save, KIND)
+    check_replaceable("save", save, KIND)
 
 
 def _training_command() -> str:

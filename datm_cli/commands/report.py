@@ -25,9 +25,8 @@ def report(
     as_json: options.AsJson = False,
 ) -> None:
     """A run on one page of HTML that needs no network: curves, images, labels, results."""
-    from datm_cli.report.page import check_place
-    from datm_cli.report.run_page import KIND
-    from datm_cli.report.run_page import report as page_of
+    from datm_cli.report.page import check_replaceable
+    from datm_cli.report.run_page import KIND, run_page
     from datm_cli.run_summary import RunSummary, find_run
     from datm_cli.target import read
     from datm_cli.text import output
@@ -42,10 +41,9 @@ def report(
         raise ConfigError(wrong, Setting("to", to.with_suffix(options.PAGES[0])))
     run = find_run(target, runs_dir, "a course to report")
     path = to or Path(f"{run.name}.html")
-    check_place("to", path, KIND)
-    course = RunSummary.of(run)
-    subject = read(target, run) if run.distilled.exists() else None
-    whole = page_of(course, subject)
+    check_replaceable("to", path, KIND)
+    found = read(target, run) if run.distilled.exists() else None
+    whole = run_page(RunSummary.of(run), found)
     with or_elsewhere(path, "to"):
         save_text(path, whole)
     with output.kept(f"the report is in {path}", command("ls", "-l", path)):

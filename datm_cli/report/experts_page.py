@@ -1,39 +1,30 @@
-"""The learning curves of experts as one page."""
+"""What experts know as a page, and its charts, which are in the report of a run too."""
 
 from __future__ import annotations
 
 from datm_cli.report.charts import Chart, Series
-from datm_cli.report.markup import Html, tag
-from datm_cli.report.page import facts, page, remark, section, table
+from datm_cli.report.page import render
 from datm_cli.text.expert_report import ExpertReport
 from datm_engine.formatting import plural
-from datm_engine.version import __version__
 
 KIND = "page of what experts know"
 
 
-def experts_page(knowledge: ExpertReport) -> str:
-    """The page: the window in words, charts and figures."""
-    name = knowledge.config.dataset.name
-    rows = knowledge.rows
-    return page(
-        KIND,
-        f"experts of {name}: datm",
-        tag("header", tag("h1", f"What experts of {name} know"), tag("p", knowledge.explanation)),
-        section("Course", tag("div", *charts(knowledge), class_="columns charts")),
-        section(
-            "Epochs", table(knowledge.headings, rows, numbers=range(len(knowledge.headings) - 1))
-        ),
-        section("Experts", facts(knowledge.facts)),
-        tag("footer", remark(f"Made by datm {__version__} from {knowledge.folder}.")),
+def experts_page(report: ExpertReport) -> str:
+    return render(
+        "experts.html.jinja",
+        kind=KIND,
+        title=f"experts of {report.config.dataset.name}: datm",
+        report=report,
+        charts=expert_charts(report),
     )
 
 
-def charts(knowledge: ExpertReport) -> list[Html]:
+def expert_charts(report: ExpertReport) -> list[Chart]:
     """Charts of accuracy, loss and length of segments, with the window."""
-    curves, span = knowledge.curves, knowledge.matched
+    curves, window = report.curves, report.matched
     epochs = range(curves.epochs + 1)
-    known = [Series(name, epochs, of) for name, of in knowledge.accuracies.items()]
+    accuracies = [Series(name, epochs, curve) for name, curve in report.accuracies.items()]
     apart = plural(curves.expert_epochs, "epoch")
     lengths = [
         Series(f"segment, {apart} from here", range(len(curves.segments)), curves.segments),
@@ -41,8 +32,8 @@ def charts(knowledge: ExpertReport) -> list[Html]:
     ]
     loss = [Series("training images", epochs, curves.loss)]
     return [
-        Chart("Right", known, "epoch", "% of images", y_range=(0.0, 100.0), span=span).figure(),
-        Chart("Loss", loss, "epoch", "cross-entropy", span=span).figure(),
+        Chart("Right", accuracies, "epoch", "% of images", y_range=(0.0, 100.0), span=window),
+        Chart("Loss", loss, "epoch", "cross-entropy", span=window),
         Chart(
             "How far experts move",
             lengths,
@@ -50,6 +41,6 @@ def charts(knowledge: ExpertReport) -> list[Html]:
             "length",
             x_range=(0, curves.epochs),
             from_zero=True,
-            span=knowledge.starts,
-        ).figure(),
+            span=report.starts,
+        ),
     ]

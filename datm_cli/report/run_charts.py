@@ -3,35 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 from datm_cli.report.charts import Chart, Series
-from datm_cli.report.markup import Html
-from datm_cli.report.page import remark
-from datm_cli.run_summary import RunSummary
-from datm_engine.formatting import plural
 from datm_engine.runs.events import Matched
+from datm_engine.runs.state import RunState
 
 DECADE = 10.0  # a loss that spans so much is drawn on a log scale
 AVERAGED = 40  # the smoothed line is a mean over this part of the run
 
 
-def charts(course: RunSummary) -> Iterator[Html]:
+def run_charts(state: RunState) -> Iterator[Chart]:
     """The charts that have values."""
-    state = course.state
     if state.candidates:
-        yield candidates(course).figure()
+        yield candidates(state)
     if state.matched:
-        yield loss(state.matched).figure()
-        yield window(state.matched).figure()
-        yield rate(state.matched).figure()
+        yield loss(state.matched)
+        yield window(state.matched)
+        yield rate(state.matched)
 
 
-def candidates(course: RunSummary) -> Chart:
+def candidates(state: RunState) -> Chart:
     """Accuracy of the candidates, beside random real images and all of them."""
-    state = course.state
     part = state.candidates[-1].part
     levels = [(name, state.references(part).get(name)) for name in ("random", "full")]
     best = max(state.candidates, key=lambda event: event.accuracy)
@@ -56,29 +50,21 @@ def candidates(course: RunSummary) -> Chart:
 
 def loss(matched: Sequence[Matched]) -> Chart:
     """Every iteration, their moving mean, and those that took no step."""
-    steps = [event.iteration for event in matched if _is_known(event.loss)]
-    values = [float(event.loss or 0) for event in matched if _is_known(event.loss)]
+    known = [(event, loss) for event in matched if (loss := event.loss) is not None]
+    steps, values = [event.iteration for event, _ in known], [loss for _, loss in known]
     spans_decades = bool(values) and min(values) > 0 and max(values) / min(values) >= DECADE
-    skipped = [event for event in matched if event.skip_reason and _is_known(event.loss)]
-    lines = [Series("", steps, values, faint=True, look=0)]
     if len(values) >= AVERAGED:
-        width = len(values) // AVERAGED | 1
-        mean = f"mean of {width} iterations" if width > 1 else "every iteration"
-        lines.append(Series(mean, steps, averaged(values, width, log=spans_decades), look=0))
+        width = len(values) // AVERAGED | 1  # an odd window is centred
+        name = f"mean of {width} iterations" if width > 1 else "every iteration"
+        mean = averaged(values, width, log=spans_decades)
+        lines = [Series("", steps, values, faint=True, look=0), Series(name, steps, mean, look=0)]
     else:
         lines = [Series("every iteration", steps, values, look=0)]
-    if skipped:
-        lines.append(
-            Series(
-                f"took no step ({len(skipped):,})",
-                [event.iteration for event in skipped],
-                [event.loss for event in skipped],
-                style="dots",
-                look=1,
-            )
-        )
-    title = "Matching loss"
-    return Chart(title, lines, "iteration", "normalised matching loss", log_y=spans_decades)
+    if skipped := [(event.iteration, loss) for event, loss in known if event.skip_reason]:
+        x, y = zip(*skipped, strict=True)
+        lines.append(Series(f"took no step ({len(skipped):,})", x, y, style="dots", look=1))
+    title, y_label = "Matching loss", "normalised matching loss"
+    return Chart(title, lines, "iteration", y_label, log_y=spans_decades)
 
 
 def window(matched: Sequence[Matched]) -> Chart:
@@ -102,30 +88,13 @@ def rate(matched: Sequence[Matched]) -> Chart:
     return Chart("Learned rate η", [Series("η", steps, rates)], "iteration", "learning rate")
 
 
-def skipped(matched: Sequence[Matched]) -> Html | None:
-    """How many iterations took no step, and why."""
-    counts = Counter(event.skip_reason for event in matched if event.skip_reason)
-    if not counts:
-        return None
-    reasons = "; ".join(
-        f"{reason.sentence} ({plural(count, 'time')})" for reason, count in counts.items()
-    )
-    return remark(
-        f"{counts.total():,} of {plural(len(matched), 'iteration')} took no step: ", reasons
-    )
-
-
 def averaged(values: Sequence[float], width: int, *, log: bool = False) -> list[float]:
     """The moving mean over `width` values, an odd number, or over as many as there are at both
-    ends; of their logarithms where the scale is one."""
+    ends. log: the geometric mean."""
     plain = [math.log(value) for value in values] if log else values
     sums = [0.0, *accumulate(plain)]
     means = []
     for i in range(len(values)):
-        first, last = max(0, i - width // 2), min(len(values), i + width // 2 + 1)
-        means.append((sums[last] - sums[first]) / (last - first))
+        first, end = max(0, i - width // 2), min(len(values), i + width // 2 + 1)
+        means.append((sums[end] - sums[first]) / (end - first))
     return [math.exp(mean) for mean in means] if log else means
-
-
-def _is_known(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)

@@ -1,4 +1,4 @@
-"""Where values fall on an axis, and which of them get a label."""
+"""Positions of values on an axis, and the values that get a label."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from datm_engine import formatting
+
+LABELS = 6  # about the most on an axis
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _LOG_STEPS = ((1, 2, 5), (1, 3), (1,))  # within a decade, from many labels to few
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Values from `low` to `high` (above it) at `start` to `end` pixels; by factors if `log`.
-    `whole`: there is nothing between whole numbers."""
+    """Values from `low` to `high` on `start` to `end`, in units of the drawing.
+
+    log: equal factors have equal distances. whole: only whole numbers get a label.
+    """
 
     low: float
     high: float
@@ -22,21 +27,20 @@ class Scale:
     log: bool = False
     whole: bool = False
 
-    def place(self, value: float) -> float:
+    def position(self, value: float) -> float:
         low, high, at = (math.log(v) if self.log else v for v in (self.low, self.high, value))
         return self.start + (at - low) / (high - low) * (self.end - self.start)
 
-    def ticks(self, most: int) -> list[tuple[float, str]]:
-        """Round values between low and high with their labels, about `most`."""
-        if self.log and (powers := log_ticks(self.low, self.high, most)):
-            return [(value, number(value)) for value in powers]
-        if self.whole:
-            most = max(1, min(most, int(self.high - self.low) + 1))
-        evenly = linear_ticks(self.low, self.high, most)
-        return list(zip(evenly, linear_labels(evenly), strict=True))
+    def ticks(self) -> list[tuple[float, str]]:
+        """Round values between low and high, with their labels."""
+        if self.log and (values := log_ticks(self.low, self.high, LABELS)):
+            return [(value, number(value)) for value in values]
+        most = max(1, min(LABELS, int(self.high - self.low) + 1)) if self.whole else LABELS
+        values = linear_ticks(self.low, self.high, most)
+        return list(zip(values, _distinct_labels(values), strict=True))
 
 
-def spanning(values: Sequence[float], *, log: bool, margin: float = 0.0) -> tuple[float, float]:
+def value_range(values: Sequence[float], *, log: bool, margin: float) -> tuple[float, float]:
     """The least and the greatest value, with `margin` times their distance on either side; a range
     around the value if all are equal."""
     low, high = min(values), max(values)
@@ -59,44 +63,47 @@ def linear_ticks(low: float, high: float, most: int) -> list[float]:
 
 
 def log_ticks(low: float, high: float, most: int) -> list[float]:
-    """Powers of ten, and multiples of them where these are few; none if there are not even two."""
+    """Powers of ten, with multiples of them where these are few; none if there are not even two."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     for stride in range(1, last - first + 2):
         for steps in _LOG_STEPS if stride == 1 else ((1,),):
-            every = [float(f"{m}e{e}") for e in range(first, last + 1, stride) for m in steps]
-            found = [value for value in every if low / 1.001 <= value <= high * 1.001]
-            if len(found) <= most:
-                return found if len(found) > 1 else []
+            decades = range(first, last + 1, stride)
+            # float() of a text is exact, where 10.0**-5 may not be.
+            values = [float(f"{step}e{decade}") for decade in decades for step in steps]
+            shown = [value for value in values if low / 1.001 <= value <= high * 1.001]
+            if len(shown) <= most:
+                return shown if len(shown) > 1 else []
     return []
 
 
-def linear_labels(ticks: Sequence[float]) -> list[str]:
+def _distinct_labels(ticks: Sequence[float]) -> list[str]:
     """Labels with as many digits as make neighbours differ."""
     if len(ticks) < 2:
         return [number(value) for value in ticks]
     largest, step = max(map(abs, ticks)), _exponent(ticks[1] - ticks[0])
     if step >= -4 and largest < 1e7:
         return [f"{value:,.{max(0, -step)}f}" for value in ticks]
+    digits = max(0, _exponent(largest) - step)
+    # All have the exponent of the largest.
     top = _exponent(largest)
-    shown = [f"{value / 10.0**top:.{max(0, top - step)}f}" for value in ticks]
-    return [_power(text, top) if value else "0" for text, value in zip(shown, ticks, strict=True)]
+    shown = [f"{value / 10.0**top:.{digits}f}e{top}" for value in ticks]
+    return [_raised(text) if value else "0" for text, value in zip(shown, ticks, strict=True)]
 
 
 def number(value: float) -> str:
-    """In three significant digits, whole ones in full: 0.0123, 1,200, 2.5×10⁻⁶."""
-    if float(value).is_integer() and abs(value) < 1e7:
-        return f"{int(value):,}"
-    if 1e-4 <= abs(value) < 1e7:
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-    mantissa, _, exponent = f"{value:.2e}".partition("e")
-    return _power(mantissa.rstrip("0").rstrip("."), int(exponent))
+    """Three significant digits; whole numbers in full: 0.0123, 1,200, 2.5×10⁻⁶."""
+    return _raised(formatting.number(value))
 
 
-def _power(mantissa: str, exponent: int) -> str:
-    raised = "10" + str(exponent).translate(_RAISED)
-    return raised if mantissa == "1" else f"{mantissa}×{raised}"
+def _raised(text: str) -> str:
+    """ "2.5e-06" → "2.5×10⁻⁶"; "1e9" → "10⁹"."""
+    mantissa, exponential, exponent = text.partition("e")
+    if not exponential:
+        return text
+    power = "10" + str(int(exponent)).translate(_RAISED)
+    return power if mantissa == "1" else f"{mantissa}×{power}"
 
 
 def _exponent(value: float) -> int:
-    """Of its leading digit."""
+    """The exponent of the leading digit."""
     return math.floor(math.log10(value) + 1e-9)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from datm_cli.report.markup import Html, tag
-from datm_cli.report.page import page, remark, section, table
+from datm_cli.report.charts import Chart
+from datm_cli.report.page import render
 from datm_cli.studies import study_tables
 from datm_cli.studies.accuracy_chart import accuracy_chart, standalone_svg
 from datm_cli.studies.image_strips import save_strips
@@ -20,7 +20,6 @@ from datm_engine.settings import published
 from datm_engine.studies.study_findings import CAVEAT, findings
 from datm_engine.studies.study_plan import StudyPlan
 from datm_engine.studies.study_results import StudyResult
-from datm_engine.version import __version__
 
 TITLES = {
     "window": "early, middle and late epochs of the experts",
@@ -78,20 +77,20 @@ def write(study: StudyResult, runs_dir: Path, folder: Path) -> list[Path]:
         )
         # The JSON file first: `check` knows a study's folder by it, also if writing is interrupted.
         save_text(data, json_text(as_json(study), indent=2) + "\n")
-        figures, pictures = [], []
+        charts, pictures = [], []
         for network in study.plan.networks:
             chart = accuracy_chart(study, network)
-            if any(series.points for series in chart.series):
+            if any(series.bars for series in chart.series):
                 suffix = "" if network == study.plan.networks[0] else f"-{network}"
                 pictures.append(folder / f"accuracy{suffix}.svg")
                 save_text(pictures[-1], standalone_svg(chart))
-                figures.append(chart.figure())
+                charts.append(chart)
         # Windows of one dataset start from the same images, methods need not.
         strips = folder / "strips.png"
         has_strips = study.plan.kind == "window" and save_strips(strips, study.plan, runs_dir)
         strips_files = [strips] if has_strips else []
         save_text(text, _markdown(study, pictures, strips_files))
-        save_text(page_file, _page(study, figures, strips_files))
+        save_text(page_file, _page(study, charts, strips_files))
     return [data, text, *pictures, *strips_files, page_file]
 
 
@@ -120,30 +119,28 @@ def _markdown(study: StudyResult, charts: Sequence[Path], strips: Sequence[Path]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _page(study: StudyResult, charts: Sequence[Html], strips: Sequence[Path]) -> str:
-    title = f"{study.plan.name}: {TITLES[study.plan.kind]}"
+def _page(study: StudyResult, charts: Sequence[Chart], strips: Sequence[Path]) -> str:
     headings = study_tables.header(study)
-    numbers = range(len(headings) - len(study.plan.ipcs), len(headings))
-    accuracies = [
-        [*names, *(cell.text() for cell in cells)] for names, cells in study_tables.rows(study)
-    ]
-    items = [tag("li", text) for text in findings(study)]
-    images = []
-    for path in strips:  # inside the page, so that it is one file
-        source = f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
-        images += [tag("p", STRIPS), tag("img", src=source, alt="strips", style="max-width:100%")]
-    return page(
-        "report of a study",
-        title,
-        tag("h1", title),
-        section("What it shows", tag("ul", *items) if items else None, remark(CAVEAT)),
-        section(
-            "Test accuracy in percent",
-            table(headings, accuracies, numbers=numbers),
-            *map(remark, study_tables.remarks(study)),
-        ),
-        section("Accuracy against images per class", *charts),
-        section("The images", *images),
-        section("Runs", table(*study_tables.run_rows(study))),
-        remark(f"datm {__version__}"),
+    run_headings, runs = study_tables.run_rows(study)
+    return render(
+        "study.html.jinja",
+        kind="report of a study",
+        title=f"{study.plan.name}: {TITLES[study.plan.kind]}",
+        findings=findings(study),
+        caveat=CAVEAT,
+        headings=headings,
+        accuracies=[
+            [*names, *(cell.text() for cell in cells)] for names, cells in study_tables.rows(study)
+        ],
+        numbers=range(len(headings) - len(study.plan.ipcs), len(headings)),
+        remarks=study_tables.remarks(study),
+        charts=charts,
+        # Inside the page, so that it is one file.
+        strips=[
+            f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+            for path in strips
+        ],
+        strips_caption=STRIPS,
+        run_headings=run_headings,
+        runs=runs,
     )

@@ -8,10 +8,11 @@ from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
+from jinja2 import UndefinedError
+from markupsafe import Markup
 
 from datm_cli.report.charts import HEIGHT, LEFT, LINE, WIDTH, Chart, Series
-from datm_cli.report.markup import Html, html, tag
-from datm_cli.report.page import facts, page, section, table
+from datm_cli.report.page import environment
 from datm_cli.report.scales import Scale, linear_ticks, log_ticks, number
 from tests.cli.report.conftest import Reader, assert_stands_alone
 
@@ -100,7 +101,7 @@ def test_error_bars_reach_as_far_as_they_say():
     one = Series("a", [1, 10], [50.0, 60.0], errors=[10.0, None], marked=True)
     (whiskers,) = paths(chart(one, y_range=(0, 100)), "whiskers")
     up = Scale(0, 100, 238, 24)
-    low, high = round(up.place(40), 1), round(up.place(60), 1)
+    low, high = round(up.position(40), 1), round(up.position(60), 1)
     assert numbers_in(whiskers)[1:3] == [low, high]
     assert whiskers.count("V") == 1
     scaled = chart(one)
@@ -178,7 +179,7 @@ def test_ticks_are_round(low, high, expected):
 
 def test_labels_have_the_digits_that_distinguish_them():
     for low, high in [(0.010001, 0.010009), (1e-7, 5e-7), (0, 1), (1e6, 9e6), (99.91, 99.99)]:
-        result = [label for _, label in Scale(low, high, 0, 1).ticks(6)]
+        result = [label for _, label in Scale(low, high, 0, 1).ticks()]
         assert len(set(result)) == len(result) >= 3, result
 
 
@@ -202,27 +203,47 @@ def test_numbers_as_they_are_read():
     assert [number(value) for value in values] == expected
 
 
+PAGE = """\
+{% extends "page.html.jinja" %}
+{% from "tables.html.jinja" import facts, table %}
+{% block main %}
+{{ table(["set", "%"], rows, numbers=[1]) }}
+{{ facts([("known", 1), ("unknown", none)]) }}
+{{ chart.figure() }}
+{% endblock %}
+"""
+
+
 def test_markup_is_escaped_unless_it_is_html():
-    assert html("a < b & c", None, Html("<br>")) == "a &lt; b &amp; c<br>"
-    assert tag("td", "x", class_="number", title=None) == '<td class="number">x</td>'
-    assert tag("img", alt='"><script>') == '<img alt="&quot;&gt;&lt;script&gt;">'
+    template = environment().from_string('<img alt="{{ text }}">{{ text }}{{ html }}')
+    result = template.render(text="'\"><script> & c", html=Markup("<br>"))
+    escaped = "&#39;&#34;&gt;&lt;script&gt; &amp; c"
+    assert result == f'<img alt="{escaped}">{escaped}<br>'
+
+
+def test_a_value_that_is_missing_is_an_error():
+    with pytest.raises(UndefinedError, match="'title' is undefined"):
+        environment().from_string("{{ title }}").render()
 
 
 def test_a_page_stands_alone():
-    rows = [["<b>", 1.5], ["other", tag("em", "2")]]
-    whole = page(
-        "page",
-        "a </title> & more",
-        section("numbers", table(["set", "%"], rows, numbers=[1])),
-        section("nothing"),
-        section("facts", facts([("known", 1), ("unknown", None)])),
-        chart(Series("a", [0, 1], [0, 1])).figure(),
+    rows = [["<b>", 1.5], ["other", Markup("<em>2</em>")]]
+    whole = (
+        environment()
+        .from_string(PAGE)
+        .render(
+            kind="page",
+            title="a </title> & more",
+            rows=rows,
+            chart=chart(Series("a", [0, 1], [0, 1])),
+        )
     )
     assert_stands_alone(whole)
     read = Reader(whole)
     assert whole.startswith("<!DOCTYPE html>")
     assert read.all("html") == [{"lang": "en"}]
     assert "a </title> & more" in read.text
+    assert "<b> 1.5 other 2" in read.text
     assert [one.get("scope") for one in read.all("th")] == ["col", "col", "row", "row", "row"]
+    assert [one.get("class") for one in read.all("td")] == ["number", "number", None]
     assert "unknown" not in read.text
-    assert "nothing" not in read.text

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from datm_cli.report import run_charts
-from datm_cli.report.pictures import heat_map
+from datm_cli.report.set_images import heat_map
 from tests.cli.dashboard.conftest import matched
 from tests.cli.report.conftest import Reader
 

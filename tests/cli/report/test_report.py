@@ -15,8 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from datm_cli.report.pictures import strip
-from datm_cli.report.set_images import MOST_BYTES, shown
+from datm_cli.report.set_images import MOST_BYTES, picture_uri, shown
 from datm_engine.data.preprocessing import Normalization
 from datm_engine.experts.learning_curves import LearningCurves
 from datm_engine.runs import events
@@ -270,10 +269,10 @@ def test_as_many_images_as_a_page_should_hold(
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_pictures_are_as_they_were(channels: int) -> None:
-    picture = np.arange(64 * channels, dtype=np.uint8).reshape(1, 8, 8, channels)
-    (image,) = Reader(strip(picture, "one")).all("img")
-    read = np.asarray(Image.open(io.BytesIO(base64.b64decode(image["src"].partition(",")[2]))))
-    assert np.array_equal(read.reshape(8, 8, channels), picture[0])
+    picture = np.arange(64 * channels, dtype=np.uint8).reshape(8, 8, channels)
+    encoded = picture_uri(picture).partition(",")[2]
+    read = np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded))))
+    assert np.array_equal(read.reshape(8, 8, channels), picture)
 
 
 def test_where_it_is_written(datm: Datm, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from datm_cli.report.markup import tag
+from datm_cli.report.page import environment
 from datm_cli.text import output
 from datm_cli.text.escapes import json_text, printable, typeable
 from datm_cli.text.progress import Bars, Lines
@@ -149,7 +149,8 @@ def test_tracebacks_show_control_characters(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_a_page_has_no_control_character() -> None:
-    assert tag("td", f"{TITLE}<b>\x9b\n", title="\x1b\u202e") == (
+    template = environment().from_string('<td title="{{ title }}">{{ text }}</td>')
+    assert template.render(text=f"{TITLE}<b>\x9b\n", title="\x1b\u202e") == (
         '<td title="\\x1b\\u202e">\\x1b]0;title\\x07ant&lt;b&gt;\\x9b\\n</td>'
     )
 
