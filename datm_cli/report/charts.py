@@ -9,7 +9,7 @@ lines and in the shapes of their marks. `templates/chart.css` has the colours, f
 
 # No plotting library draws these charts. A chart of two series of 2,000 values with a log scale
 # takes 29 kB and 0.02 s here, and its colours are CSS variables, which follow the reader's dark
-# mode. matplotlib adds 90 MB to an installation, takes 1 s to import, writes 41 kB with colours
+# mode. matplotlib adds 80 MB to an installation, takes 1 s to import, writes 41 kB with colours
 # fixed in style attributes, and uses links and ids that collide when several charts share a page.
 # vl-convert, which draws Altair's charts without a browser, adds 100 MB with its own JavaScript
 # engine, and writes 73 kB. pygal has no horizontal levels and no shaded spans, draws every one of
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
 
@@ -73,14 +73,41 @@ class Series:
             if y is not None and math.isfinite(y)
         ]
 
+    def paths(self, across: Scale, up: Scale) -> dict[str, str]:
+        """What is drawn, by its class in `chart.css`."""
+        points = [(across.position(x), up.position(y)) for x, y, _ in self.bars]
+        paths = {}
+        if self.style in ("line", "step"):
+            paths["line"] = _line(points, step=self.style == "step")
+        elif self.style == "dots":
+            dots = sorted({(round(x), round(y, 1)) for x, y in points})
+            paths["dots"] = "".join(f"M{x} {y:g}h0" for x, y in dots)
+        whiskers = []
+        for (x, _), (_, y, error) in zip(points, self.bars, strict=True):
+            if error and (y - error > 0 or not up.log):
+                low, high = pixels(up.position(y - error)), pixels(up.position(y + error))
+                whiskers.append(f"M{pixels(x)} {low}V{high}m-3 0h6M{pixels(x - 3)} {low}h6")
+        if whiskers:
+            paths["whiskers"] = "".join(whiskers)
+        if self.marked or self.style == "marks" or len(points) == 1:
+            paths["mark"] = "".join(f"M{pixels(x)} {pixels(y)}{self._mark}" for x, y in points)
+        return paths
 
-@dataclass(frozen=True)
-class Drawn:
-    """The paths of a series, by their class in `chart.css`."""
+    @property
+    def sample(self) -> dict[str, str]:
+        """The paths of a sample for a legend, 26 by 12."""
+        paths = {}
+        if self.style in ("line", "step"):
+            paths["line"] = "M1 6H25"
+        elif self.style == "dots":
+            paths["dots"] = "M7 6h0M13 6h0M19 6h0"
+        if self.marked or self.style == "marks":
+            paths["mark"] = f"M13 6{self._mark}"
+        return paths
 
-    look: int
-    paths: dict[str, str]
-    faint: bool = False
+    @property
+    def _mark(self) -> str:
+        return MARKS[(self.look or 0) % len(MARKS)]
 
 
 @dataclass(frozen=True)
@@ -115,38 +142,32 @@ class Chart:
         if not any(one.bars for one in self.series):
             return Markup('<p class="remark">no values yet</p>')
         across, up = self._scales()
-        # Faint series lie behind the others.
-        behind_first = sorted(self._with_looks(), key=lambda pair: not pair[1].faint)
-        log_scale = " (log scale)" if up.log else ""
         return render(
             "chart.svg.jinja",
+            chart=self,
             width=WIDTH,
             height=HEIGHT,
             across=across,
             up=up,
-            description=self._description(),
-            span=self.span,
-            x_ticks=[(x, number(x)) for x in self.x_ticks] or across.ticks(),
-            x_label=self.x_label,
-            y_label=f"{self.y_label}{log_scale}".strip(),
             levels=self._levels(up),
-            series=[_drawn(one, look, across, up) for look, one in behind_first if one.bars],
         )
 
     @property
-    def legend(self) -> list[tuple[str, Drawn]]:
-        """The named series, each with a sample, 26 by 12."""
+    def with_looks(self) -> list[Series]:
+        """The series, each with its look."""
         return [
-            (one.name, _sample(one, look))
-            for look, one in self._with_looks()
-            if one.name and not one.faint
-        ]
-
-    def _with_looks(self) -> list[tuple[int, Series]]:
-        return [
-            ((index if one.look is None else one.look) % LOOKS, one)
+            replace(one, look=(index if one.look is None else one.look) % LOOKS)
             for index, one in enumerate(self.series)
         ]
+
+    @property
+    def named(self) -> list[Series]:
+        """The series of the legend."""
+        return [one for one in self.with_looks if one.name and not one.faint]
+
+    @property
+    def x_labels(self) -> list[tuple[float, str]]:
+        return [(x, number(x)) for x in self.x_ticks]
 
     def _scales(self) -> tuple[Scale, Scale]:
         """The x axis and the y axis."""
@@ -177,7 +198,9 @@ class Chart:
             lowest = of_name - LINE
             yield height, of_name, name
 
-    def _description(self) -> str:
+    @property
+    def description(self) -> str:
+        """The ends of each series, the levels and the span in words."""
         title = f"{self.title}: {self.y_label}" if self.y_label else self.title
         parts = [f"{title} over {self.x_label}"]
         for one in self.series:
@@ -187,41 +210,6 @@ class Chart:
                 parts.append(name + " to ".join(f"{number(y)} at {number(x)}" for x, y, _ in ends))
         parts += [name for _, name in self.levels]
         return "; ".join([*parts, f"{self.span[2]} shaded"] if self.span else parts)
-
-
-def _drawn(one: Series, look: int, across: Scale, up: Scale) -> Drawn:
-    points = [(across.position(x), up.position(y)) for x, y, _ in one.bars]
-    paths = {}
-    if one.style in ("line", "step"):
-        paths["line"] = _line(points, step=one.style == "step")
-    elif one.style == "dots":
-        dots = sorted({(round(x), round(y, 1)) for x, y in points})
-        paths["dots"] = "".join(f"M{x} {y:g}h0" for x, y in dots)
-    whiskers = []
-    for (x, _), (_, y, error) in zip(points, one.bars, strict=True):
-        if error and (y - error > 0 or not up.log):
-            low, high = pixels(up.position(y - error)), pixels(up.position(y + error))
-            whiskers.append(f"M{pixels(x)} {low}V{high}m-3 0h6M{pixels(x - 3)} {low}h6")
-    if whiskers:
-        paths["whiskers"] = "".join(whiskers)
-    if one.marked or one.style == "marks" or len(points) == 1:
-        paths["mark"] = "".join(f"M{pixels(x)} {pixels(y)}{_mark(look)}" for x, y in points)
-    return Drawn(look, paths, one.faint)
-
-
-def _sample(one: Series, look: int) -> Drawn:
-    paths = {}
-    if one.style in ("line", "step"):
-        paths["line"] = "M1 6H25"
-    elif one.style == "dots":
-        paths["dots"] = "M7 6h0M13 6h0M19 6h0"
-    if one.marked or one.style == "marks":
-        paths["mark"] = f"M13 6{_mark(look)}"
-    return Drawn(look, paths)
-
-
-def _mark(look: int) -> str:
-    return MARKS[look % len(MARKS)]
 
 
 def _line(points: Sequence[Point], *, step: bool) -> str:

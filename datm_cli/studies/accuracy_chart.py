@@ -11,7 +11,7 @@ from datm_cli.report.page import render, source
 from datm_cli.studies.study_tables import label
 from datm_engine.studies.study_results import FULL, StudyResult
 
-_LEGEND_LINE = 18
+LEGEND_LINE = 18
 
 
 def accuracy_chart(study: StudyResult, network: str) -> Chart:
@@ -45,13 +45,13 @@ def accuracy_chart(study: StudyResult, network: str) -> Chart:
 def standalone_svg(chart: Chart) -> str:
     """An SVG file of the chart with its title and legend, in colours for white paper."""
     legend = []
-    x, y = 6.0, 34
-    for name, sample in chart.legend:
-        # A swatch of 26, the name, and gaps: on the next line if it does not fit.
-        width = 34 + LETTER * len(name) + 12
+    x, y = 6, 34
+    for series in chart.named:
+        # A sample of 26, the name, and gaps: on the next line if it does not fit.
+        width = round(34 + LETTER * len(series.name) + 12)
         if x > 6 and x + width > WIDTH:
-            x, y = 6.0, y + _LEGEND_LINE
-        legend.append((x, y, name, sample))
+            x, y = 6, y + LEGEND_LINE
+        legend.append((x, y, series))
         x += width
     # Few programs but browsers know CSS variables: the colours are filled in.
     colours = dict(re.findall(r"--(\w+): (#\w+)", source("page.css").partition("@media")[0]))

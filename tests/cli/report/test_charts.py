@@ -205,7 +205,7 @@ def test_numbers_as_they_are_read():
 
 PAGE = """\
 {% extends "page.html.jinja" %}
-{% from "tables.html.jinja" import facts, table %}
+{% from "parts.html.jinja" import facts, table %}
 {% block main %}
 {{ table(["set", "%"], rows, numbers=[1]) }}
 {{ facts([("known", 1), ("unknown", none)]) }}
