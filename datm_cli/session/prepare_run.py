@@ -14,7 +14,7 @@ from datm_engine.distillation.distilled_sets import progress
 from datm_engine.errors import ConfigError
 from datm_engine.runs.directory import Run
 from datm_engine.runs.events import EvaluationChanged
-from datm_engine.settings.config import differences, overlay
+from datm_engine.settings.config import changes_text, differences, overlay
 from datm_engine.settings.origins import Tables
 from datm_engine.settings.resolved import Resolved
 
@@ -65,9 +65,8 @@ def _change_settings(run: Run, folders: Folders, given: GivenSettings, device: s
     after = before.with_values(over, f"--resume {name}")
     changed = differences(before, after)
     if fixed := {key: values for key, values in changed.items() if key not in _CHANGEABLE}:
-        changes = ", ".join(f"{key} was {was!r}, not {now!r}" for key, (was, now) in fixed.items())
         raise ConfigError(
-            f"run {name} has other settings: {changes}",
+            f"run {name} has other settings: {changes_text(fixed)}",
             f"{run.resume_command}   # without them, or leave out --resume for a new run",
         )
     done = progress(run).iteration

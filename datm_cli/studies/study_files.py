@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from datm_cli.studies.image_strips import save_strips
 from datm_cli.text.escapes import json_text, printable
 from datm_engine.errors import ConfigError, Setting
 from datm_engine.files import check_writable, make_folder, or_elsewhere, parse_json, save_text
+from datm_engine.runs.names import free_name
 from datm_engine.settings import published
 from datm_engine.studies.study_findings import CAVEAT, findings
 from datm_engine.studies.study_plan import StudyPlan
@@ -39,8 +39,7 @@ def check(folder: Path, plan: StudyPlan) -> None:
         check_writable(folder)
     if wrong := _conflict(folder, plan):
         base = folder.resolve()
-        names = (f"{base.name}-{number}" for number in itertools.count(2))
-        free = next(name for name in names if not base.with_name(name).exists())
+        free = free_name(base.name, lambda name: base.with_name(name).exists())
         raise ConfigError(wrong, Setting("to", folder.parent / free))
 
 

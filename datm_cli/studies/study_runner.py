@@ -6,7 +6,6 @@ a study.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -18,7 +17,8 @@ from datm_engine import api
 from datm_engine.errors import ConfigError, MatchingError, Setting
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs.directory import Run
-from datm_engine.settings.config import differences
+from datm_engine.runs.names import free_name
+from datm_engine.settings.config import changes_text, differences
 from datm_engine.settings.resolved import Resolved
 from datm_engine.studies.study_plan import PlannedRun, StudyPlan
 from datm_engine.studies.study_results import shared_rows
@@ -45,20 +45,11 @@ class StudyRunner:
             run = self._run(planned)
             if not prepare_run.is_started(run):
                 continue
-            changed = [
-                f"{key} was {old!r}, not {new!r}"
-                for key, (old, new) in differences(run.config(), planned.config).items()
-                if key not in prepare_run.EVALUATION_KEYS
-            ]
-            if changed:
-                # The study's name with the first number that no run has.
-                names = (f"{self.plan.name}-{number}" for number in itertools.count(2))
-                runs_dir = self.folders.runs
-                free = next(n for n in names if not any(runs_dir.glob(f"study-{n}-ipc*")))
-                raise ConfigError(
-                    f"run {run.name} has other settings: {', '.join(changed)}",
-                    Setting("name", free),
-                )
+            changed = differences(run.config(), planned.config)
+            fixed = {k: v for k, v in changed.items() if k not in prepare_run.EVALUATION_KEYS}
+            if fixed:
+                wrong = f"run {run.name} has other settings: {changes_text(fixed)}"
+                raise ConfigError(wrong, Setting("name", free_name(self.plan.name, self._has_runs)))
 
     def run(self) -> list[MatchingError]:
         """Make the missing runs, until all are done or `stop()`. A run in which matching fails does
@@ -110,6 +101,9 @@ class StudyRunner:
             with record.recorded(screen.read) as emit:
                 outcome = make_distilled_set(run.config(), run, self.folders, runtime, emit=emit)
         return outcome.status == "done"
+
+    def _has_runs(self, study: str) -> bool:
+        return any(self.folders.runs.glob(f"study-{study}-ipc*"))
 
     def _run(self, planned: PlannedRun) -> Run:
         return Run(self.folders.runs / planned.name)

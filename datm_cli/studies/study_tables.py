@@ -93,12 +93,12 @@ def remarks(study: StudyResult) -> list[str]:
     approximate = dict.fromkeys(run.variant for run in study.runs if run.gradient == "tesla")
     texts += [f"{name}: {APPROXIMATE}." for name in approximate]
     if study.is_published:
-        differences = list(study.departures)
-        if study.departs_further:
-            differences.append("more in some runs (study.json)")
+        departures, is_more_in_some = study.departures()
+        if is_more_in_some:
+            departures.append("more in some runs (study.json)")
         how = "the settings are those of the presets of these rows"
-        if differences:
-            how = f"the settings are others: {', '.join(differences)}"
+        if departures:
+            how = f"the settings are others: {', '.join(departures)}"
         dataset = study.plan.dataset
         if (name := known_as(dataset)) != dataset:
             how += f"; {dataset} is taken for {name} by its name"

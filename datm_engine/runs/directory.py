@@ -27,11 +27,11 @@ from datm_engine.files import (
     temporary_path,
 )
 from datm_engine.hints import command, datm, option, retyped
-from datm_engine.runs import manifest
+from datm_engine.runs import manifest, names
 from datm_engine.runs.event_log import EventReader, EventWriter
 from datm_engine.runs.events import Event
 from datm_engine.runs.manifest import Manifest
-from datm_engine.runs.names import normalized, numbered, same_but_for_case, valid_name
+from datm_engine.runs.names import normalized, same_but_for_case, valid_name
 from datm_engine.runs.process import Process, heartbeat, is_fresh
 from datm_engine.runs.state import RunState, fold
 from datm_engine.settings.config import Config, build
@@ -263,10 +263,9 @@ def _modified(path: Path) -> float:
 
 def free_name(runs_dir: Path, name: str) -> str:
     """The valid `name`, or the first of name-2, name-3, … that can be created."""
-    free, number = name, 1
-    while same_but_for_case(runs_dir, free) or (
-        (runs_dir / free).exists() and not Run(runs_dir / free).failed_early
-    ):
-        number += 1
-        free = numbered(name, number)
-    return free
+
+    def is_taken(name: str) -> bool:
+        is_there = (runs_dir / name).exists() and not Run(runs_dir / name).failed_early
+        return is_there or same_but_for_case(runs_dir, name) is not None
+
+    return names.free_name(name, is_taken) if is_taken(name) else name

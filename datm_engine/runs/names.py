@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 
 from datm_engine.errors import ConfigError, Setting
@@ -45,10 +47,10 @@ def valid_name(name: str, example: str, *, argument: str = "name", most: int = L
     )
 
 
-def numbered(name: str, number: int) -> str:
-    """A valid name with a number at its end, shortened before it if necessary."""
-    ending = f"-{number}"
-    return _cut(name, LONGEST - len(ending), LONGEST_BYTES - len(ending)) + ending
+def free_name(name: str, is_taken: Callable[[str], bool]) -> str:
+    """The first of name-2, name-3, … that is not taken."""
+    names = (_numbered(name, number) for number in itertools.count(2))
+    return next(name for name in names if not is_taken(name))
 
 
 def name_from(stem: str, ending: str = "", *, most: int = LONGEST) -> str:
@@ -70,6 +72,12 @@ def same_but_for_case(folder: Path, name: str) -> str | None:
         return None
     alike = (entry for entry in entries if normalized(entry).casefold() == wanted)
     return next((entry for entry in alike if entry != name), None)
+
+
+def _numbered(name: str, number: int) -> str:
+    """A valid name with a number at its end, shortened before it if necessary."""
+    ending = f"-{number}"
+    return _cut(name, LONGEST - len(ending), LONGEST_BYTES - len(ending)) + ending
 
 
 def _cut(text: str, letters: int, size: int) -> str:

@@ -218,6 +218,11 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
     return tables
 
 
+def changes_text(changed: Mapping[str, tuple[Any, ...]]) -> str:
+    """ "distill.ipc was 1, not 10", for differences between two configurations."""
+    return ", ".join(f"{key} was {old!r}, not {new!r}" for key, (old, new) in changed.items())
+
+
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
     """The tables that `table.key=value` strings set. Raises ConfigError.
 

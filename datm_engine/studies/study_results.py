@@ -82,27 +82,13 @@ class StudyResult:
     runs: tuple[StudyRun, ...]
 
     @property
-    def is_done(self) -> bool:
-        return all(run.status == "done" for run in self.runs)
-
-    @property
     def is_published(self) -> bool:
         """Whether any cell has a published accuracy."""
         return any(cell.published for cell in self.cells)
 
-    @property
-    def departures(self) -> tuple[str, ...]:
-        """How all runs with a published accuracy differ from the published settings."""
-        first, *others = self._departures
-        return tuple(text for text in first if all(text in other for other in others))
-
-    @property
-    def departs_further(self) -> bool:
-        """Whether some of these runs differ in more than that."""
-        return any(set(texts) > set(self.departures) for texts in self._departures)
-
-    @property
-    def _departures(self) -> list[tuple[str, ...]]:
+    def departures(self) -> tuple[list[str], bool]:
+        """How all runs with a published accuracy differ from the published settings; and whether
+        some of them differ in more than that."""
         # ipc None: the published accuracy of all images does not depend on a run's settings.
         cells = [cell for cell in self.cells if cell.published and cell.ipc is not None]
         variants = {(cell.set, cell.ipc) for cell in cells}
@@ -110,7 +96,9 @@ class StudyResult:
         if not runs:  # only real images or other networks: the runs of their ipc
             ipcs = {cell.ipc for cell in cells}
             runs = [run for run in self.runs if run.ipc in ipcs]
-        return [run.departures for run in runs] or [()]
+        each = [run.departures for run in runs] or [()]
+        shared = [text for text in each[0] if all(text in texts for texts in each)]
+        return shared, any(set(texts) > set(shared) for texts in each)
 
     def cell(self, name: str, ipc: int | None, network: str) -> AccuracyCell | None:
         """None for a set or a network that the study does not have."""
@@ -131,11 +119,12 @@ class StudyResult:
         return next(runs, None)
 
     def as_json(self) -> dict[str, Any]:
+        is_done = all(run.status == "done" for run in self.runs)
         return {
             "study": self.plan.kind,
             "name": self.plan.name,
             "dataset": self.plan.dataset,
-            "status": "done" if self.is_done else "incomplete",
+            "status": "done" if is_done else "incomplete",
             "ipc": list(self.plan.ipcs),
             "variants": list(self.plan.variants),
             "selections": list(self.plan.selections),
@@ -194,18 +183,14 @@ def shared_rows(run: Run, others: Iterable[Run]) -> list[Evaluated]:
     """
     needed = run.config().evaluate
     # Never measured twice: not what `run` has, and not what an earlier one of `others` gives.
-    known = {(row.set, row.network) for row in run.state().results}
+    missing = {(name, network) for name in needed.against for network in needed.networks}
+    missing -= {(row.set, row.network) for row in run.state().results}
     rows = []
     for other in others:
         for row in filter(is_reference, other.state().results):
             key = (row.set, row.network)
-            is_needed = row.set in needed.against and row.network in needed.networks
-            if (
-                is_needed
-                and key not in known
-                and _dependencies(other, row.set) == _dependencies(run, row.set)
-            ):
-                known.add(key)
+            if key in missing and _dependencies(other, row.set) == _dependencies(run, row.set):
+                missing.remove(key)
                 rows.append(row)
     return rows
 

@@ -5,7 +5,6 @@ NAME/  tune.json · events.jsonl · preset.toml · trial-000/ · trial-001/ …
 
 from __future__ import annotations
 
-import itertools
 import json
 import time
 from collections.abc import Set
@@ -18,9 +17,9 @@ from datm_engine.errors import ConfigError, FileError, Setting
 from datm_engine.files import make_folder, or_elsewhere, parse_json, save_text
 from datm_engine.hints import command
 from datm_engine.runs.directory import Run
-from datm_engine.runs.names import numbered, same_but_for_case, valid_name
+from datm_engine.runs.names import free_name, same_but_for_case, valid_name
 from datm_engine.runs.state import RunState
-from datm_engine.settings.config import Config, build, differences
+from datm_engine.settings.config import Config, build, changes_text, differences
 
 
 @dataclass(frozen=True)
@@ -131,10 +130,8 @@ class Tune:
         before = self.request()
         changed: dict[str, tuple[Any, ...]] = {**differences(self.config(), config)}
         changed |= {k: (before.get(k), v) for k, v in extra.items() if before.get(k) != v}
-        texts = [f"{key} was {old!r}, not {new!r}" for key, (old, new) in changed.items()]
-        wrong = f"tune {self.name} has other settings: {', '.join(texts)}"
+        wrong = f"tune {self.name} has other settings: {changes_text(changed)}"
         return ConfigError(wrong, Setting("name", self._free_name()))
 
     def _free_name(self) -> str:
-        names = (numbered(self.name, number) for number in itertools.count(2))
-        return next(name for name in names if not (self.path.parent / name).exists())
+        return free_name(self.name, lambda name: (self.path.parent / name).exists())

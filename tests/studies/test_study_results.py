@@ -29,7 +29,7 @@ def test_accuracies_stand_where_they_belong(windows: StudyPlan, tmp_path: Path) 
     status = {run.run: run.status for run in study.runs}
     assert status["study-digits-ipc1-early"] == "done"
     assert status["study-digits-ipc5-late"] == "missing"
-    assert not study.is_done
+    assert study.as_json()["status"] == "incomplete"
 
 
 def test_why_a_run_failed_is_reported(windows: StudyPlan, tmp_path: Path) -> None:
@@ -79,9 +79,10 @@ def test_published_figures_stand_beside_with_what_differs(tmp_path: Path) -> Non
     other = study.cell("datm", 1, "mlp")
     assert other is not None
     assert other.published is None, "nothing is published for it"
-    assert "network.width 4, not 128" in study.departures
-    assert study.departs_further, "MTT's own iterations are others than DATM's"
-    assert not any(line.startswith("distill.iterations") for line in study.departures)
+    departures, is_more_in_some = study.departures()
+    assert "network.width 4, not 128" in departures
+    assert is_more_in_some, "MTT's own iterations are others than DATM's"
+    assert not any(line.startswith("distill.iterations") for line in departures)
     assert "distill.iterations 8, not 10000" in study.runs[0].departures
     assert "distill.iterations 8, not 5000" in study.runs[1].departures
 
@@ -89,4 +90,4 @@ def test_published_figures_stand_beside_with_what_differs(tmp_path: Path) -> Non
 def test_nothing_is_published_for_digits(windows: StudyPlan, tmp_path: Path) -> None:
     study = read_study(windows, tmp_path)
     assert not study.is_published
-    assert study.departures == ()
+    assert study.departures() == ([], False)
