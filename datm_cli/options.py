@@ -213,7 +213,6 @@ Pixels = Annotated[
 ]
 
 RUNS_DIR = Path("runs")
-PAGES = (".html", ".htm")  # suffixes of pages
 TUNES_DIR = Path("tunes")
 
 

@@ -4,42 +4,18 @@ from __future__ import annotations
 
 import math
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from datm_cli import options
 
 if TYPE_CHECKING:
-    from datm_engine.calibration.cost import Estimate
     from datm_engine.compute.runtime import Runtime
     from datm_engine.pipeline import Folders
     from datm_engine.settings.resolved import Resolved
 
 _ASSUMED = 50_000  # training images of a dataset whose number only loading it shows
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What this machine can do. Sizes are in bytes."""
-
-    device: str
-    torch: str
-    precision: str
-    compiler: str
-    memory_free: int
-    memory_for_graphs: int
-    disk_free: dict[str, int]
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What settings cost here, a stage each. training_images_assumed: their number is a guess."""
-
-    settings: str
-    training_images: int
-    training_images_assumed: bool
-    stages: list[Estimate]
 
 
 def doctor(
@@ -63,33 +39,30 @@ def doctor(
     # The number of threads follows the work of a step; without settings all cores are used.
     on = compute.start(work=run_work(resolved.config, resolved.shape) if resolved else math.inf)
     machine = _machine(on, folders)
-    cost = _cost(on, resolved, folders.data, as_json) if resolved else None
+    cost = _cost(on, resolved, folders.data, as_json) if resolved else {}
     if as_json:
-        output.print_json(asdict(machine) | (asdict(cost) if cost else {}))
+        output.print_json(machine | cost)
     else:
         _print(machine, cost)
 
 
-def _machine(on: Runtime, folders: Folders) -> Machine:
+def _machine(on: Runtime, folders: Folders) -> dict[str, Any]:
+    """What this machine can do. Sizes are in bytes."""
     import torch
 
     from datm_engine.calibration.cost import compiler_fault
     from datm_engine.compute.runtime import free_memory
 
     fault = compiler_fault(on)
-    return Machine(
-        device=on.description,
-        torch=torch.__version__,
-        precision=on.precision,
-        compiler="works" if not fault else f"fails, steps run without it: {fault}",
-        memory_free=free_memory(on.device),
-        memory_for_graphs=on.memory,
-        disk_free={
-            "data": _free_disk(folders.data),
-            "experts": _free_disk(folders.experts),
-            "runs": _free_disk(folders.runs),
-        },
-    )
+    return {
+        "device": on.description,
+        "torch": torch.__version__,
+        "precision": on.precision,
+        "compiler": f"fails, steps run without it: {fault}" if fault else "works",
+        "memory_free": free_memory(on.device),
+        "memory_for_graphs": on.memory,
+        "disk_free": {name: _free_disk(folder) for name, folder in vars(folders).items()},
+    }
 
 
 def _free_disk(folder: Path) -> int:
@@ -100,7 +73,8 @@ def _free_disk(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def _cost(on: Runtime, settings: Resolved, data_dir: Path, as_json: bool) -> Cost:
+def _cost(on: Runtime, settings: Resolved, data_dir: Path, as_json: bool) -> dict[str, Any]:
+    """What settings cost here, a stage each. training_images_assumed: their number is a guess."""
     from datm_cli.text import output
     from datm_cli.text.progress import reader
     from datm_engine.calibration.cost import estimate
@@ -119,36 +93,40 @@ def _cost(on: Runtime, settings: Resolved, data_dir: Path, as_json: bool) -> Cos
     images = int(remaining(known or assumed, dataset).sum())
     with reader(output.remarks(), silent=as_json) as screen:
         stages = estimate(config, size, shape.classes, images, on, emit=screen.read)
-    return Cost(settings.source, images, known is None, stages)
+    return {
+        "settings": settings.source,
+        "training_images": images,
+        "training_images_assumed": known is None,
+        "stages": [asdict(stage) for stage in stages],
+    }
 
 
-def _print(machine: Machine, cost: Cost | None) -> None:
+def _print(machine: dict[str, Any], cost: dict[str, Any]) -> None:
     from datm_cli.text import output
     from datm_cli.text.escapes import printable
     from datm_cli.text.tables import fact_table, plain_table
     from datm_engine.formatting import byte_size, duration
 
-    graphs = byte_size(machine.memory_for_graphs)
+    free, graphs = (byte_size(machine[key]) for key in ("memory_free", "memory_for_graphs"))
+    names = ("device", "torch", "precision", "compiler")
     rows = [
-        ("device", printable(machine.device)),
-        ("torch", machine.torch),
-        ("precision", machine.precision),
-        ("compiler", printable(machine.compiler)),
-        ("memory", f"{byte_size(machine.memory_free)} free, {graphs} of it for graphs"),
-        *(("disk", f"{byte_size(free)} free for {of}") for of, free in machine.disk_free.items()),
+        *((name, printable(machine[name])) for name in names),
+        ("memory", f"{free} free, {graphs} of it for graphs"),
+        *(("disk", f"{byte_size(n)} free for {of}") for of, n in machine["disk_free"].items()),
     ]
     console = output.results()
     console.print(fact_table(rows))
-    if cost is None:
+    if not cost:
         console.print("what a preset costs here: datm doctor --preset cifar10-small-ipc1")
         return
-    images = f"{cost.training_images:,} images to train on"
-    if cost.training_images_assumed:
+    images = f"{cost['training_images']:,} images to train on"
+    if cost["training_images_assumed"]:
         images += f" (of {_ASSUMED:,}, which is a guess)"
-    console.print(f"\n{printable(cost.settings)}, {images}, all anew:")
+    console.print(f"\n{printable(cost['settings'])}, {images}, all anew:")
     figures = ("time, without compiling", "memory", "disk")
     table = plain_table("stage", *figures, right=figures)
-    for stage in cost.stages:
-        disk = byte_size(stage.disk) if stage.disk else ""
-        table.add_row(stage.stage, duration(stage.seconds), byte_size(stage.memory), disk)
+    for stage in cost["stages"]:
+        disk = byte_size(stage["disk"]) if stage["disk"] else ""
+        seconds, memory = duration(stage["seconds"]), byte_size(stage["memory"])
+        table.add_row(stage["stage"], seconds, memory, disk)
     console.print(table)

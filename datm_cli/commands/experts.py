@@ -60,11 +60,17 @@ def experts(
     from datm_cli.text.progress import reader
     from datm_engine.compute import ranks
     from datm_engine.compute.threads import expert_work
-    from datm_engine.errors import Stopped
+    from datm_engine.errors import ConfigError, Stopped
     from datm_engine.runs.events import Noted
     from datm_engine.standalone import make_experts
 
-    _check(save, inspect)
+    if save is not None:
+        if not inspect:
+            raise ConfigError("--save is for what --inspect shows", Setting("save"))
+        from datm_cli.report.experts_page import KIND
+        from datm_cli.report.page import check_page
+
+        check_page("save", save, KIND)
     together = ranks.join()
     folders = options.folders(data_dir, experts_dir, options.RUNS_DIR)
     given = GivenSettings(
@@ -116,25 +122,6 @@ def _inspect(settings: Resolved, folders: Folders, on: Runtime, *, emit: Emit) -
     return ExpertReport(config, str(experts.folder), ready, curves)
 
 
-def _check(save: Path | None, inspect: bool) -> None:
-    from datm_engine.errors import ConfigError
-
-    if save is None:
-        return
-    if not inspect:
-        raise ConfigError("--save is for what --inspect shows", Setting("save"))
-    options.named("save", save, "experts.html")
-    if save.suffix.lower() not in options.PAGES:
-        wrong = f"--save {save}: it is written as {' or '.join(options.PAGES)}"
-        raise ConfigError(wrong, Setting("save", save.with_suffix(options.PAGES[0])))
-
-    # Nothing but an earlier page of this kind is overwritten.
-    from datm_cli.report.experts_page import KIND
-    from datm_cli.report.page import check_replaceable
-
-    check_replaceable("save", save, KIND)
-
-
 def _training_command() -> str:
     """The command that was typed, without what only inspects: it trains the missing experts."""
     from datm_engine.hints import retyped
@@ -164,7 +151,6 @@ def _print_report(report: ExpertReport, save: Path | None, as_json: bool) -> Non
 def _print_experts(made: ExpertSet, wanted: int, as_json: bool, quiet: bool) -> None:
     """Print the experts' folder, or all about them as JSON; and how many are missing."""
     from datm_cli.text import output
-    from datm_engine.hints import command
 
     ready = len(made.present(wanted))
     facts = {
@@ -174,10 +160,6 @@ def _print_experts(made: ExpertSet, wanted: int, as_json: bool, quiet: bool) -> 
         "epochs": made.epochs,
         "bytes": ready * made.expert_size,
     }
-    with output.kept(f"the experts are kept in {made.folder}", command("ls", made.folder)):
-        if as_json:
-            output.print_json(facts)
-        else:
-            output.print_line(made.folder)
+    output.print_written("the experts are kept in", made.folder, facts, as_json=as_json)
     if not (as_json or quiet) and ready < wanted:
         output.remark(f"stopped with {ready} of {wanted} experts; the same command continues")

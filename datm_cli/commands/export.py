@@ -46,7 +46,7 @@ def export(
     from datm_cli.text import output
     from datm_engine.errors import ConfigError
     from datm_engine.files import make_folder, or_elsewhere
-    from datm_engine.hints import command
+    from datm_engine.interop import ddranking, picture_files, tensor_files, tracking
     from datm_engine.runs.directory import Run
 
     if form not in FORMATS:
@@ -61,8 +61,6 @@ def export(
     found = find(target, runs_dir, last=last)
     with or_elsewhere(to, "to"):
         if form == "tensorboard":
-            from datm_engine.interop import tracking
-
             if not isinstance(found, Run):
                 wrong = f"{target} is a file: only runs have events to show in TensorBoard"
                 raise ConfigError(wrong, Setting("format", "official"))
@@ -71,28 +69,18 @@ def export(
             tracking.export(to, [*state.results, *state.matched, *state.candidates])
             written = sorted(to.iterdir())
         else:
-            written = _write(form, to, read(target, found, last=last).synthetic)
-    with output.kept(f"what was exported is in {to}", command("ls", "-l", to)):
-        if as_json:
-            output.print_json({"format": form, "files": [str(path) for path in written]})
-        else:
-            output.print_line(to)
-
-
-def _write(form: str, to: Path, synthetic: SyntheticSet) -> list[Path]:
-    """Write the set in this format; the files that were written."""
-    from datm_engine.interop import ddranking, picture_files, tensor_files
-
-    writers: dict[str, Callable[[Path, SyntheticSet], list[Path]]] = {
-        "grid": _save_grid,
-        "official": tensor_files.save_official,
-        "mtt": tensor_files.save_hard,
-        "dcbench": tensor_files.save_hard,
-        "ddranking": ddranking.export,
-        "images": picture_files.save_folder,
-        "parquet": picture_files.save_parquet,
-    }
-    return writers[form](to, synthetic)
+            writers: dict[str, Callable[[Path, SyntheticSet], list[Path]]] = {
+                "grid": _save_grid,
+                "official": tensor_files.save_official,
+                "mtt": tensor_files.save_hard,
+                "dcbench": tensor_files.save_hard,
+                "ddranking": ddranking.export,
+                "images": picture_files.save_folder,
+                "parquet": picture_files.save_parquet,
+            }
+            written = writers[form](to, read(target, found, last=last).synthetic)
+    facts = {"format": form, "files": [str(path) for path in written]}
+    output.print_written("what was exported is in", to, facts, as_json=as_json)
 
 
 def _save_grid(path: Path, synthetic: SyntheticSet) -> list[Path]:

@@ -52,7 +52,7 @@ def import_(
     from datm_cli.text import output
     from datm_cli.text.progress import reader
     from datm_engine.errors import ConfigError
-    from datm_engine.hints import HELP, command
+    from datm_engine.hints import HELP
     from datm_engine.interop import tensor_files
 
     folders = options.folders(data_dir, experts_dir, options.RUNS_DIR)
@@ -80,10 +80,6 @@ def import_(
             made = imports.import_set(
                 files, to, given, rate=rate, experiment=experiment, emit=screen.read
             )
-    with output.kept(f"what was imported is kept in {made.path}", command("ls", "-l", made.path)):
-        if as_json:
-            output.print_json(made.facts)
-        else:
-            output.print_line(made.path)
+    output.print_written("what was imported is kept in", made.path, made.facts, as_json=as_json)
     if not (as_json or quiet):
         output.remark(made.following)

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from datm_cli import options
-from datm_engine.errors import Setting
 
 
 def report(
@@ -25,29 +24,19 @@ def report(
     as_json: options.AsJson = False,
 ) -> None:
     """A run on one page of HTML that needs no network: curves, images, labels, results."""
-    from datm_cli.report.page import check_replaceable
+    from datm_cli.report.page import check_page
     from datm_cli.report.run_page import KIND, run_page
     from datm_cli.run_summary import RunSummary, find_run
     from datm_cli.target import read
     from datm_cli.text import output
-    from datm_engine.errors import ConfigError
     from datm_engine.files import or_elsewhere, save_text
-    from datm_engine.hints import command
 
-    if to is not None:
-        options.named("to", to, "report.html")
-    if to is not None and to.suffix.lower() not in options.PAGES:
-        wrong = f"--to {to}: a report is written as {' or '.join(options.PAGES)}"
-        raise ConfigError(wrong, Setting("to", to.with_suffix(options.PAGES[0])))
     run = find_run(target, runs_dir, "a course to report")
     path = to or Path(f"{run.name}.html")
-    check_replaceable("to", path, KIND)
+    check_page("to", path, KIND)
     found = read(target, run) if run.distilled.exists() else None
     whole = run_page(RunSummary.of(run), found)
     with or_elsewhere(path, "to"):
         save_text(path, whole)
-    with output.kept(f"the report is in {path}", command("ls", "-l", path)):
-        if as_json:
-            output.print_json({"report": str(path), "size": len(whole.encode())})
-        else:
-            output.print_line(path)
+    facts = {"report": str(path), "size": len(whole.encode())}
+    output.print_written("the report is in", path, facts, as_json=as_json)

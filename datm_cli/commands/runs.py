@@ -16,10 +16,8 @@ if TYPE_CHECKING:
 
 def runs(runs_dir: options.RunsDir = options.RUNS_DIR, as_json: options.AsJson = False) -> None:
     """List the runs: status, progress, latest accuracy, age."""
-    from rich.table import Table
-    from rich.text import Text
-
     from datm_cli.text import output
+    from datm_cli.text.tables import plain_table
     from datm_engine.runs.directory import Run
 
     rows = [_row(run) for run in Run.all(runs_dir)]
@@ -29,29 +27,26 @@ def runs(runs_dir: options.RunsDir = options.RUNS_DIR, as_json: options.AsJson =
     if not rows:
         output.remark(f"no runs in {runs_dir} yet; start one: datm distill")
         return
-    table = Table(box=None, pad_edge=False)
-    for column in ("run", "status", "dataset", "ipc", "iteration", "loss", "accuracy %", "age"):
-        right = column in ("ipc", "iteration", "loss", "accuracy %", "age")
-        # On a narrow terminal, names wrap and numbers are never cut.
-        table.add_column(
-            column, justify="right" if right else "left", no_wrap=column not in ("run", "dataset")
-        )
+    figures = ("ipc", "iteration", "loss", "accuracy %", "age")
+    # On a narrow terminal, names wrap and numbers are never cut.
+    columns = ("run", "status", "dataset", *figures)
+    table = plain_table(*columns, right=figures, unbroken=("status", *figures))
     for row in rows:
+        iteration, iterations = (_shown(row[key]) for key in ("iteration", "iterations"))
+        accuracy = ""
+        if row["accuracy"] is not None:
+            accuracy = printable(f"{row['accuracy']:.2f} ({row['judged_on']})")
         table.add_row(
-            Text(printable(row["run"]), overflow="fold"),
+            printable(row["run"]),
             printable(row["status"]),
-            Text(printable(Path(_shown(row["dataset"])).name), overflow="fold"),
+            printable(Path(_shown(row["dataset"])).name),
             _shown(row["ipc"]),
-            f"{_shown(row['iteration'])}/{_shown(row['iterations'])}",
+            f"{iteration}/{iterations}",
             "" if row["loss"] is None else f"{row['loss']:.4f}",
-            "" if row["accuracy"] is None else _accuracy(row),
+            accuracy,
             "" if row["age"] is None else duration(row["age"]),
         )
     output.results().print(table)
-
-
-def _accuracy(row: dict[str, Any]) -> str:
-    return printable(f"{row['accuracy']:.2f} ({row['judged_on']})")
 
 
 def _shown(value: int | str | None) -> str:

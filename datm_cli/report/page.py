@@ -13,10 +13,13 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from datm_cli.options import named
 from datm_cli.text.escapes import printable
 from datm_engine.errors import ConfigError, Setting
 from datm_engine.formatting import setting
 from datm_engine.version import __version__
+
+SUFFIXES = (".html", ".htm")
 
 
 def render(template: str, **values: object) -> Markup:
@@ -52,11 +55,16 @@ def pixels(value: float) -> str:
     return f"{round(value, 1):g}"
 
 
-def check_replaceable(argument: str, path: Path, kind: str) -> None:
-    """Raises ConfigError if `path` is a file, but no page of this kind: only such are replaced.
+def check_page(argument: str, path: Path, kind: str) -> None:
+    """Raises ConfigError if `path` is no page's, or if it is a file, but no page of this kind: only
+    such are replaced.
 
     kind: "report of a run", as the template's meta tag "generator" states it.
     """
+    named(argument, path, "report.html")
+    if path.suffix.lower() not in SUFFIXES:
+        wrong = f"--{argument} {path}: a page is written as {' or '.join(SUFFIXES)}"
+        raise ConfigError(wrong, Setting(argument, path.with_suffix(SUFFIXES[0])))
     generator = f'<meta name="generator" content="datm {kind}">'
     if path.is_file() and generator not in path.read_text("utf-8", errors="replace"):
         wrong = f"{path} is there already, and no {kind}"

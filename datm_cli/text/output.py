@@ -69,6 +69,17 @@ def kept(what: str, look: str) -> Iterator[None]:
         raise DatmError(f"{problem}; {what}", look) from None
 
 
+def print_written(what: str, path: object, facts: dict[str, Any], *, as_json: bool) -> None:
+    """Print the path that was written, or `facts` as JSON. `what`: such as "the report is in"."""
+    from datm_engine.hints import command
+
+    with kept(f"{what} {path}", command("ls", "-l", path)):
+        if as_json:
+            print_json(facts)
+        else:
+            print_line(path)
+
+
 def have_streams() -> None:
     """Open the standard streams that are closed, onto nothing: otherwise the next file that is
     opened takes the number of one, and what is meant for a terminal is written into it."""

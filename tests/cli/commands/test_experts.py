@@ -183,7 +183,7 @@ def test_what_is_saved_is_a_page_of_what_is_shown(datm: Datm, settings: Path) ->
     loose = datm(*words, "a.html")
     assert_two_lines(loose, 2, "--save is for what --inspect shows", f"--config {settings}")
     other = datm(*words, "a.svg", "--inspect")
-    assert_two_lines(other, 2, "a.svg: it is written as .html or .htm", "--save a.html")
+    assert_two_lines(other, 2, "a.svg: a page is written as .html or .htm", "--save a.html")
 
 
 def test_settings_are_settled_by_the_first_rank_for_all(

@@ -177,7 +177,7 @@ def test_experts_of_a_buffer_are_distilled_from(
 def test_a_dataset_is_not_downloaded_to_check_experts(
     datm: Datm, tmp_path: Path, settings: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = built_in.BuiltIn(Shape(3, 3, 16, 16), (10, 10, 10))
+    small = built_in.BuiltIn(Shape(3, 3, 16, 16), (10, 10, 10), files=("missing.tar.gz",))
     monkeypatch.setitem(built_in.BUILT_IN, "cifar10", small)  # type: ignore[arg-type]
     monkeypatch.delattr("datm_cli.imports.check_accuracy")
     official_buffer(tmp_path / "replay_buffer_0.pt", size=16, epochs=5)

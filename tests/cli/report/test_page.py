@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from datm_cli.report.page import check_replaceable, render
+from datm_cli.report.page import check_page, render
 from datm_engine.errors import ConfigError
 from datm_engine.hints import fix_text
 from tests.cli.conftest import Answer, assert_two_lines, recorded
@@ -20,13 +20,13 @@ def page(kind: str) -> str:
 
 def test_only_a_page_of_its_kind_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "page.html"
-    check_replaceable("to", path, "report of a run")
+    check_page("to", path, "report of a run")
     path.write_text(page("report of a run"))
-    check_replaceable("to", path, "report of a run")
+    check_page("to", path, "report of a run")
     for other in (page("report of a study"), "<p>mine</p>", ""):
         path.write_text(other)
         with pytest.raises(ConfigError, match="is there already, and no report of a run") as result:
-            check_replaceable("to", path, "report of a run")
+            check_page("to", path, "report of a run")
         assert fix_text(result.value.fix) == f"--to {tmp_path / 'page-2.html'}"
 
 

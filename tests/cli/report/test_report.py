@@ -298,7 +298,7 @@ def test_what_cannot_be_reported_is_said(datm: Datm, tmp_path: Path) -> None:
         datm("report", run.distilled), 2, "is a file: only runs", f"datm inspect {run.distilled}"
     )
     answer = datm("report", "demo", "--to", "page.pdf")
-    assert_two_lines(answer, 2, "a report is written as .html", "--to page.html")
+    assert_two_lines(answer, 2, "a page is written as .html", "--to page.html")
     answer = datm("report", "demo", "--to", "none/page.html")
     assert_two_lines(answer, 1, "none/page.html cannot be written", "mkdir -p none")
     answer = datm("report", "demo", "--to", ".")
