@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.text import Text
 from textual.app import ComposeResult
@@ -19,7 +18,7 @@ from textual.worker import get_current_worker
 from datm_cli.gallery.class_list import ALL, ClassList
 from datm_cli.gallery.comparison_view import ComparisonView
 from datm_cli.gallery.image_view import ImageView
-from datm_cli.screen.full_screen import FullScreenApp
+from datm_cli.screen.full_screen import FullScreenApp, heading
 from datm_cli.screen.picture_grid import PictureGrid
 from datm_cli.screen.picture_widgets import Picture
 from datm_cli.target import choose_classes, find, read
@@ -313,11 +312,5 @@ class Heading(Widget):
         if not self._path:
             return ""
         *above, last = self._path
-        text = Text.assemble(*((f"{one} › ", "dim") for one in above), (last, "bold"), no_wrap=True)
-        facts = list(self._facts)
-        while facts and text.cell_len + 2 + cell_len(" · ".join(facts)) > self.size.width:
-            facts.pop(0)
-        right = " · ".join(facts)
-        text.append(" " * (self.size.width - text.cell_len - cell_len(right)))
-        text.append(right, "dim")
-        return text
+        path = Text.assemble(*((f"{one} › ", "dim") for one in above), (last, "bold"))
+        return heading(path, self._facts, self.size.width, separator=" · ")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from datm_cli.gallery.gallery_set import GallerySet
-from datm_cli.screen.picture_grid import Caption
+from datm_cli.screen.picture_grid import Caption, PictureSource
 from datm_cli.screen.picture_widgets import Pixels
 
 
@@ -21,7 +21,7 @@ class Order(Enum):
 
 
 @dataclass(frozen=True)
-class GridImages:
+class GridImages(PictureSource):
     """Images of one or two sets for a `PictureGrid`.
 
     items: for each item the image of each set, None where a set has none.
@@ -29,15 +29,11 @@ class GridImages:
 
     sets: Sequence[GallerySet]
     items: Sequence[tuple[int | None, ...]]
-    captions: Sequence[Caption]
     clip: bool
 
     @property
     def per_item(self) -> int:
         return len(self.sets)
-
-    def __len__(self) -> int:
-        return len(self.items)
 
     def pictures(self, items: range) -> list[list[Pixels | None]]:
         columns = []  # for each set its pictures
@@ -47,9 +43,6 @@ class GridImages:
             drawn = dict(zip(indices, one.pictures(indices, clip=self.clip), strict=True))
             columns.append([None if image is None else drawn[image] for image in images])
         return [list(item) for item in zip(*columns, strict=True)]
-
-    def caption(self, item: int) -> Caption:
-        return self.captions[item]
 
 
 def class_grid(
@@ -61,7 +54,7 @@ def class_grid(
     ordered = _sorted(sets, rows, order)
     captions = [Caption(caption) for caption, _ in ordered]
     items = [tuple(images[0] for images in row) for _, row in ordered]
-    return GridImages(sets, items, captions, clip)
+    return GridImages(captions, sets, items, clip)
 
 
 def image_grid(sets: Sequence[GallerySet], number: int, order: Order, *, clip: bool) -> GridImages:
@@ -80,7 +73,7 @@ def image_grid(sets: Sequence[GallerySet], number: int, order: Order, *, clip: b
         if order is Order.NUMBER and any(others):
             caption += "  " + " | ".join(other or "–" for other in others)
         captions.append(Caption(caption, marked=any(others)))
-    return GridImages(sets, items, captions, clip)
+    return GridImages(captions, sets, items, clip)
 
 
 # A caption, and for each set the images that the row is about.

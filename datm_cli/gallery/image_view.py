@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -15,7 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from datm_cli.gallery.label_bars import LabelBars
-from datm_cli.screen.picture_grid import Caption, PictureGrid
+from datm_cli.screen.picture_grid import Caption, PictureGrid, PictureSource
 from datm_cli.screen.picture_widgets import Picture, Pixels
 from datm_engine.errors import FileError
 
@@ -35,16 +35,11 @@ LIGHTER = np.array([0xE6, 0x9F, 0x00], dtype=np.float64)
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 
 
-class ImageHistory:
+@dataclass(frozen=True)
+class ImageHistory(PictureSource):
     """The history of an image for a `PictureGrid`."""
 
-    per_item = 1
-
-    def __init__(self, images: Sequence[HistoryImage]) -> None:
-        self.images = images
-
-    def __len__(self) -> int:
-        return len(self.images)
+    images: Sequence[HistoryImage]
 
     def picture(self, item: int) -> Pixels | None:
         """None if the sample is gone: a run that resumes deletes later samples."""
@@ -55,11 +50,6 @@ class ImageHistory:
 
     def pictures(self, items: range) -> list[list[Pixels | None]]:
         return [[self.picture(item)] for item in items]
-
-    def caption(self, item: int) -> Caption:
-        image = self.images[item]
-        kind = "  set" if image.is_of_set else "" if image.iteration else "  start"
-        return Caption(f"{image.iteration:,}{kind}")
 
 
 class ImageView(Widget, can_focus=True):
@@ -89,8 +79,9 @@ class ImageView(Widget, can_focus=True):
         self._make_picture = make_picture
         self._set: GallerySet | None = None
         self._index = 0  # of the image in the set
-        self._history: ImageHistory | None = None
-        self._item = 0  # of the history
+        self._history = ImageHistory((), ())
+        self._strip = PictureGrid(id="strip")
+        self._strip.can_focus = False
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="above"):
@@ -106,39 +97,40 @@ class ImageView(Widget, can_focus=True):
                 yield Static(id="facts")
                 yield LabelBars()
         yield Static(id="history", markup=False)
-        strip = PictureGrid(id="strip")
-        strip.can_focus = False
-        yield strip
+        yield self._strip
 
     def show(self, one: GallerySet, index: int, *, clip: bool) -> None:
         """Show an image, at the iteration of the set unless it is shown at another already."""
         images = one.history(index, clip=clip)
+        item = self._strip.picked
         if (one, index) != (self._set, self._index):
-            self._item = next(k for k, image in enumerate(images) if image.is_of_set)
-        self._set, self._index, self._history = one, index, ImageHistory(images)
-        self.query_one("#strip", PictureGrid).show(self._history, self._item)
+            item = next(k for k, image in enumerate(images) if image.is_of_set)
+        captions = [
+            Caption(
+                f"{image.iteration:,}"
+                + ("  set" if image.is_of_set else "" if image.iteration else "  start")
+            )
+            for image in images
+        ]
+        self._set, self._index, self._history = one, index, ImageHistory(captions, images)
+        self._strip.show(self._history, item)
         own = one.class_of(index)
         self.query_one(LabelBars).show(one.class_names, one.probabilities(index), own)
         self.on_resize()
         self._update()
 
     def action_history(self, by: int) -> None:
-        self._go_to(self._item + by)
+        self._strip.pick(self._strip.picked + by)
 
     def action_first(self) -> None:
-        self._go_to(0)
+        self._strip.action_first()
 
     def action_last(self) -> None:
-        self._go_to(len(self._history or ()) - 1)
+        self._strip.action_last()
 
     def on_picture_grid_picked(self, event: PictureGrid.Picked) -> None:
         event.stop()
-        self._go_to(event.item)
-
-    def _go_to(self, item: int) -> None:
-        if self._history and 0 <= item < len(self._history) and item != self._item:
-            self._item = item
-            self.query_one("#strip", PictureGrid).pick(item)
+        if self._set is not None:
             self._update()
 
     def on_resize(self) -> None:
@@ -148,8 +140,8 @@ class ImageView(Widget, can_focus=True):
             return
         has_start = self._set.has_start
         width, height = self.size
-        has_strip = height >= _LEAST_ROWS_WITH_STRIP and len(self._history or ()) > 1
-        self.query_one("#strip").display = has_strip
+        has_strip = height >= _LEAST_ROWS_WITH_STRIP and self._strip.count > 1
+        self._strip.display = has_strip
         rows = height - 1 - (STRIP_ROWS if has_strip else 0)
         columns = width - NARROWEST_LABEL - (4 if has_start else 2)
         # A picture is twice as many columns wide as rows tall.
@@ -162,15 +154,14 @@ class ImageView(Widget, can_focus=True):
             self.query_one(f"#{name}-caption").styles.width = 2 * side
 
     def _update(self) -> None:
-        """Show the item of the history, and what is known of the image."""
-        one, history, index = self._set, self._history, self._index
+        """Show the picked item of the history, and what is known of the image."""
+        one, index = self._set, self._index
         assert one is not None
-        assert history is not None
-        image, picture = history.images[self._item], history.picture(self._item)
-        kind = "the set" if image.is_of_set else "a sample" if image.iteration else "start"
-        taken = f"{kind}, iteration {image.iteration:,}"
-        if picture is None:
-            taken = f"iteration {image.iteration:,} can no longer be read"
+        image = self._history.images[self._strip.picked]
+        taken = f"iteration {image.iteration:,} can no longer be read"
+        if (picture := self._history.picture(self._strip.picked)) is not None:
+            kind = "the set" if image.is_of_set else "a sample" if image.iteration else "start"
+            taken = f"{kind}, iteration {image.iteration:,}"
         self.query_one("#now", Picture).show(picture)
         self.query_one("#now-caption", Static).update(taken)
         start = one.start(index)
@@ -187,7 +178,7 @@ class ImageView(Widget, can_focus=True):
         if one.has_start:
             facts.append("\nchange   " + ("…" if change is None else f"{change:.3f} rms"))
         self.query_one("#facts", Static).update(facts)
-        self.query_one("#history", Static).update(self._history_line(one, history))
+        self.query_one("#history", Static).update(self._history_line(one))
 
     def _show_difference(self, now: Pixels | None, start: Pixels) -> None:
         self.query_one("#start", Picture).show(start)
@@ -199,10 +190,10 @@ class ImageView(Widget, can_focus=True):
         self.query_one("#difference", Picture).show(colours)
         self.query_one("#difference-caption", Static).update(caption)
 
-    def _history_line(self, one: GallerySet, history: ImageHistory) -> str:
+    def _history_line(self, one: GallerySet) -> str:
         if one.samples is None:
             return "A file has no history: only runs save samples."
-        line = f"history  {self._item + 1} of {len(history)}  ← →"
+        line = f"history  {self._strip.picked + 1} of {self._strip.count}  ← →"
         if not one.samples.images_of(self._index):
             line = "No sample shows this image: runs save a few of each class."
         if unreadable := one.samples.unreadable:
@@ -216,15 +207,9 @@ def signed_difference(now: Pixels, start: Pixels) -> tuple[Pixels, float]:
     Returns uint8 [height, width, 3], and the largest difference in luminance, in [0, 1], which has
     the full colour.
     """
-    change = _luminance(now) - _luminance(start)  # [height, width]
+    # [height, width, 1 or 3] × [3] → [height, width]: grey counts as three equal channels.
+    change = ((now / 255.0 - start / 255.0) * _LUMINANCE).sum(axis=-1)
     largest = float(np.abs(change).max())
     share = change[..., None] / (largest or 1.0)
     colours = SAME + np.abs(share) * (np.where(share < 0, DARKER, LIGHTER) - SAME)
     return colours.round().astype(np.uint8), largest
-
-
-def _luminance(picture: Pixels) -> NDArray[np.float64]:
-    if picture.shape[-1] == 1:
-        return picture[..., 0] / 255.0
-    luminance: NDArray[np.float64] = picture @ _LUMINANCE / 255.0
-    return luminance

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from rich.segment import Segment
+from rich.text import Text
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.color import Color
@@ -179,6 +180,20 @@ def _described_bindings(kind: type) -> Iterator[Binding]:
             for binding in cls.__dict__.get("BINDINGS", ()):
                 if isinstance(binding, Binding) and binding.description:
                     yield binding
+
+
+def heading(left: Text, facts: Sequence[str], width: int, *, separator: str) -> Text:
+    """A line of `width` columns with facts at its right, the most important last.
+
+    The first facts are dropped if there is little room.
+    """
+    for first in range(len(facts) + 1):
+        right = Text(separator.join(facts[first:]), style="dim")
+        if left.cell_len + 2 + right.cell_len <= width:
+            break
+    left.truncate(width, overflow="ellipsis")
+    gap = " " * (width - left.cell_len - right.cell_len)
+    return Text.assemble(left, gap, right, no_wrap=True)
 
 
 class KeyHelp(ModalScreen[None]):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
-from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
+from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -30,19 +30,19 @@ class Caption:
     marked: bool = False
 
 
-class PictureSource(Protocol):
-    """What a `PictureGrid` shows: `len()` items of `per_item` pictures side by side."""
+@dataclass(frozen=True)
+class PictureSource:
+    """What a `PictureGrid` shows: items of `per_item` pictures side by side, a caption for each."""
+
+    captions: Sequence[Caption]
 
     @property
-    def per_item(self) -> int: ...
-
-    def __len__(self) -> int: ...
+    def per_item(self) -> int:
+        return 1
 
     def pictures(self, items: range) -> Sequence[Sequence[Pixels | None]]:
         """The pictures of each item, None for an empty space."""
-        ...
-
-    def caption(self, item: int) -> Caption: ...
+        raise NotImplementedError
 
 
 class PictureGrid(Widget, can_focus=True):
@@ -86,7 +86,7 @@ class PictureGrid(Widget, can_focus=True):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.source: PictureSource | None = None
+        self.source = PictureSource(())
         self.picked = 0
         self.zoom: int | None = None  # one of ZOOMS; None: so that all items fit on a page
         # Caches, of the current page and size.
@@ -96,41 +96,35 @@ class PictureGrid(Widget, can_focus=True):
 
     def show(self, source: PictureSource, picked: int = 0) -> None:
         self.source = source
-        self.picked = max(0, min(picked, len(source) - 1))
+        self.picked = max(0, min(picked, self.count - 1))
         self._redraw()
 
     # --- layout ---
 
     @property
     def count(self) -> int:
-        return len(self.source) if self.source else 0
+        return len(self.source.captions)
 
     @property
     def picture_size(self) -> tuple[int, int]:
         """(columns, rows) of one picture."""
         if self._picture_size is None:
-            first = self.source.pictures(range(1))[0] if self.source and self.count else ()
+            first = self.source.pictures(range(1))[0] if self.count else ()
             shape = next((picture.shape for picture in first if picture is not None), (1, 1))
+            gaps = self.source.per_item + 1  # between the pictures, and the frame
+            widest = max(1, (self.size.width - gaps) // self.source.per_item)
             for rows in [self.zoom] if self.zoom else _FITTED_ROWS:
-                self._picture_size = self._size_of(rows, shape)
-                across, down = self.shape
-                if across * down >= self.count:
+                room = min(2 * rows, widest), max(1, min(rows, self.size.height - 1))
+                self._picture_size = sharp_size(shape[0], shape[1], room)
+                if self.per_page >= self.count:
                     break
         assert self._picture_size is not None
         return self._picture_size
 
-    def _size_of(self, rows: int, shape: tuple[int, ...]) -> tuple[int, int]:
-        """The size of pictures of this shape in `rows` rows, or as many as the grid has."""
-        per_item = self.source.per_item if self.source else 1
-        widest = max(1, (self.size.width - 2 - (per_item - 1)) // per_item)
-        room = min(2 * rows, widest), max(1, min(rows, self.size.height - 1))
-        return sharp_size(shape[0], shape[1], room)
-
     @property
     def item_width(self) -> int:
         """Columns: the pictures with a gap between them, and the frame."""
-        per_item = self.source.per_item if self.source else 1
-        return per_item * self.picture_size[0] + (per_item - 1) + 2
+        return self.source.per_item * (self.picture_size[0] + 1) + 1
 
     @property
     def item_pitch(self) -> int:
@@ -145,19 +139,20 @@ class PictureGrid(Widget, can_focus=True):
         return across, max(1, self.size.height // (self.picture_size[1] + 1))
 
     @property
+    def per_page(self) -> int:
+        across, down = self.shape
+        return across * down
+
+    @property
     def page(self) -> range:
         """The items of the current page."""
-        across, down = self.shape
-        per_page = across * down
-        first = self.picked // per_page * per_page
-        return range(first, min(self.count, first + per_page))
+        first = self.picked // self.per_page * self.per_page
+        return range(first, min(self.count, first + self.per_page))
 
     @property
     def pages(self) -> tuple[int, int]:
         """(number of the current page from 1, number of pages)"""
-        across, down = self.shape
-        per_page = across * down
-        return self.picked // per_page + 1, -(-self.count // per_page) or 1
+        return self.picked // self.per_page + 1, -(-self.count // self.per_page) or 1
 
     # --- drawing ---
 
@@ -179,23 +174,22 @@ class PictureGrid(Widget, can_focus=True):
         return self._strips[y] if self._strips and y < len(self._strips) else blank_strip(self)
 
     def _draw_page(self) -> list[Strip]:
-        if not self.source:
-            return []
         page, rows, across = self.page, self.picture_size[1], self.shape[0]
         if not self._items:
             self._items = [self._draw_item(pictures) for pictures in self.source.pictures(page)]
-        width, style = self.size.width, self.rich_style
+        frame = self.get_component_rich_style("grid--picked")
         strips = []
-        for first in range(0, len(page), across):
-            line_of_items = range(first, min(first + across, len(page)))
-            for row in range(rows + 1):
-                line: Line = []
-                for number in line_of_items:
-                    if row < rows:
-                        line += self._framed(page[number], self._items[number][row])
-                    else:
-                        line += self._draw_caption(page[number])
-                strips.append(Strip(line).adjust_cell_length(width, style))
+        for first in range(page.start, page.stop, across):
+            line_of_items = range(first, min(first + across, page.stop))
+            lines: list[Line] = [[] for _ in range(rows + 1)]
+            for item in line_of_items:
+                left, right = "▐▌" if item == self.picked else "  "
+                for line, drawn in zip(lines, self._items[item - page.start], strict=False):
+                    line += [Segment(left, frame), *drawn, Segment(right, frame)]
+                lines[rows] += self._draw_caption(item)
+            strips += [
+                Strip(line).adjust_cell_length(self.size.width, self.rich_style) for line in lines
+            ]
             strips += [blank_strip(self)] * (self.item_pitch - (rows + 1))
         return strips
 
@@ -213,26 +207,15 @@ class PictureGrid(Widget, can_focus=True):
                 line += [Segment(" ", style), *row] if number else row
         return lines
 
-    def _framed(self, item: int, line: Line) -> Line:
-        left, right = "▐▌" if item == self.picked else "  "
-        style = self.get_component_rich_style("grid--picked")
-        return [Segment(left, style), *line, Segment(right, style)]
-
     def _draw_caption(self, item: int) -> Line:
-        assert self.source is not None
-        caption = self.source.caption(item)
+        caption = self.source.captions[item]
         mark = f"{MARK} " if caption.marked else ""
-        width = max(0, self.item_width - 2 - cell_len(mark))
-        text = caption.text
-        if cell_len(text) > width:
-            text = set_cell_size(text, width - 1) + "…" if width else ""
         name = "grid--picked" if item == self.picked else "grid--caption"
-        return [
-            Segment(" ", self.rich_style),
-            Segment(mark, self.get_component_rich_style("grid--mark")),
-            Segment(text, self.get_component_rich_style(name)),
-            Segment(" " * (width - cell_len(text) + 1), self.rich_style),
-        ]
+        text = Text(mark + caption.text, self.get_component_rich_style(name))
+        text.stylize(self.get_component_rich_style("grid--mark"), 0, len(mark))
+        text.truncate(self.item_width - 2, overflow="ellipsis", pad=True)
+        blank = Segment(" ", self.rich_style)
+        return [blank, *text.render(self.app.console), blank]
 
     # --- picking ---
 
@@ -258,8 +241,7 @@ class PictureGrid(Widget, can_focus=True):
         self.pick(self.count - 1)
 
     def action_page(self, by: int) -> None:
-        across, down = self.shape
-        self.pick(self.page.start + by * across * down)
+        self.pick(self.page.start + by * self.per_page)
 
     def action_zoom(self, by: int) -> None:
         size, zoom = self.picture_size, self.zoom

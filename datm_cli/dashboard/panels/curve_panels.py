@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from rich.console import Group, RenderableType
+from typing import ClassVar
 
-from datm_cli.dashboard.panels.panel import Panel
+from rich.console import Group
+
+from datm_cli.dashboard.panels.panel import Panel, panel_title
 from datm_cli.text.plots import ACCENT, DATA, GOOD, Curve
 from datm_engine.formatting import number
 from datm_engine.runs.state import RunState
@@ -14,83 +16,63 @@ class ExpertsPanel(Panel):
     """Training accuracy and loss by epoch. The line is the mean over experts, the range spans
     them."""
 
-    def __init__(self) -> None:
-        super().__init__(id="learning", title="experts")
+    TITLE = "experts"
 
-    def draw(self, state: RunState) -> RenderableType:
-        epochs = [event for curve in state.epochs.values() for event in curve]
+    def draw(self, state: RunState) -> Group:
+        events = [event for curve in state.epochs.values() for event in curve]
         counts = f"{len(state.epochs)} begun, {len(state.trained)} done"
-        self.set_title("experts", counts if epochs else "")
-        curves = {
-            "training accuracy %": ([event.accuracy for event in epochs], DATA),
-            "training loss": ([event.loss for event in epochs], ACCENT),
-        }
+        self.border_title = panel_title(self.TITLE, counts if events else "")
+        epochs = [event.epoch for event in events]
+        height = max(1, (self.size.height - 6) // 2)
+        accuracy, loss = [event.accuracy for event in events], [event.loss for event in events]
         return Group(
-            *(
-                Curve(
-                    title,
-                    [event.epoch for event in epochs],
-                    values,
-                    height=max(1, (self.size.height - 6) // 2),
-                    smooth=False,
-                    colour=colour,
-                )
-                for title, (values, colour) in curves.items()
-            )
+            Curve("training accuracy %", epochs, accuracy, height, smooth=False, colour=DATA),
+            Curve("training loss", epochs, loss, height, smooth=False, colour=ACCENT),
         )
 
 
-class LossPanel(Panel):
-    """The matching loss by iteration, smoothed, and the range of its values."""
+class MatchedPanel(Panel):
+    """A number of every matched iteration (`FIELD`) as a curve, the last one after the title."""
 
-    def __init__(self) -> None:
-        super().__init__(id="loss", title="matching loss")
-        self.log_scale = False
+    FIELD: ClassVar[str]
+    SMOOTH = True
+    log_scale = False
 
     def draw(self, state: RunState) -> Curve:
-        last = state.matched[-1] if state.matched else None
-        now = "" if last is None else "not finite" if last.loss is None else number(last.loss)
-        self.set_title("matching loss", now, "log scale" if self.log_scale else "")
+        values = [getattr(event, self.FIELD) for event in state.matched]
+        now = ["not finite" if value is None else number(value) for value in values[-1:]]
+        self.border_title = panel_title(self.TITLE, *now, "log scale" if self.log_scale else "")
         return Curve(
             "",
             [event.iteration for event in state.matched],
-            [event.loss for event in state.matched],
+            values,
             height=max(1, self.size.height - 2),
             log_scale=self.log_scale,
+            smooth=self.SMOOTH,
         )
 
 
-class RatePanel(Panel):
+class LossPanel(MatchedPanel):
+    TITLE, FIELD = "matching loss", "loss"
+
+
+class RatePanel(MatchedPanel):
     """The student's learning rate η, which is learned."""
 
-    def __init__(self) -> None:
-        super().__init__(id="rate", title="rate η")
-
-    def draw(self, state: RunState) -> Curve:
-        last = state.matched[-1] if state.matched else None
-        now = "" if last is None else "not finite" if last.syn_lr is None else number(last.syn_lr)
-        self.set_title("rate η", now)
-        return Curve(
-            "",
-            [event.iteration for event in state.matched],
-            [event.syn_lr for event in state.matched],
-            height=max(1, self.size.height - 2),
-            smooth=False,
-        )
+    TITLE, FIELD, SMOOTH = "rate η", "syn_lr", False
 
 
 class AccuracyPanel(Panel):
     """Accuracy of each candidate. Lines across show what real images reach on the same part of
     the data: as many, random or selected, and all of them."""
 
-    def __init__(self) -> None:
-        super().__init__(id="accuracy", title="held-out %")
+    TITLE = "held-out %"
 
     def draw(self, state: RunState) -> Curve:
         part = state.candidates[-1].part if state.candidates else "validation"
         references = state.references(part)
-        title = "held-out %" if part == "validation" else "test %"
-        self.set_title(title, self._summary(state, references.get("full")))
+        title = self.TITLE if part == "validation" else "test %"
+        self.border_title = panel_title(title, self._summary(state, references.get("full")))
         best = state.best_candidate
         levels = [(value, f"{name} {value:.1f}") for name, value in references.items()]
         return Curve(
@@ -120,6 +102,6 @@ class AccuracyPanel(Panel):
         text = f"{label} {best:.1f}"
         if full is None:
             return text
-        gap = f"{full - best:.1f}"
-        long = f"{text} · {gap} to lossless"
-        return long if len(long) < self.size.width - 12 else f"{text} · gap {gap}"
+        long = f"{text} · {full - best:.1f} to lossless"
+        is_short_enough = len(long) < self.size.width - 12
+        return long if is_short_enough else f"{text} · gap {full - best:.1f}"

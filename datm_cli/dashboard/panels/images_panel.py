@@ -11,7 +11,7 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from datm_cli.dashboard.panels.panel import error_text, panel_title
-from datm_cli.screen.picture_grid import Caption, PictureGrid
+from datm_cli.screen.picture_grid import Caption, PictureGrid, PictureSource
 from datm_cli.screen.picture_widgets import Pixels
 from datm_cli.screen.sample_files import Sample, read_class_names, read_sample, read_start
 from datm_engine.errors import DatmError
@@ -19,7 +19,7 @@ from datm_engine.runs.state import RunState
 
 
 @dataclass(frozen=True)
-class SampleImages:
+class SampleImages(PictureSource):
     """A sample's images for a `PictureGrid`.
 
     rows: for each item of the grid, its row in the sample. with_starts: show what the image
@@ -28,16 +28,12 @@ class SampleImages:
 
     sample: Sample
     rows: Sequence[int]
-    captions: Sequence[str]
     folder: Path
     with_starts: bool
 
     @property
     def per_item(self) -> int:
         return 2 if self.with_starts else 1
-
-    def __len__(self) -> int:
-        return len(self.rows)
 
     def pictures(self, items: range) -> list[list[Pixels | None]]:
         return [[self.start(k), self.now(k)] if self.with_starts else [self.now(k)] for k in items]
@@ -51,9 +47,6 @@ class SampleImages:
             return read_start(self.folder, int(self.sample.indices[self.rows[item]]))
         except DatmError:
             return None
-
-    def caption(self, item: int) -> Caption:
-        return Caption(self.captions[item])
 
 
 class ImagesPanel(Vertical):
@@ -70,10 +63,9 @@ class ImagesPanel(Vertical):
 
     def compose(self) -> ComposeResult:
         yield Static("no images yet", markup=False)
-        yield PictureGrid()
-
-    def on_mount(self) -> None:
-        self.query_one(PictureGrid).display = False
+        grid = PictureGrid()
+        grid.display = False
+        yield grid
 
     def follow(self, folder: Path) -> None:
         """Show another run's images, as soon as it has some."""
@@ -105,8 +97,8 @@ class ImagesPanel(Vertical):
         # Images are ordered by class, equally many of each.
         step = 1 if self.all_images or not classes else max(1, count // classes)
         rows = range(0, count, step)
-        captions = [self._caption(int(self.sample.indices[row])) for row in rows]
-        images = SampleImages(self.sample, rows, captions, self.folder, self.with_starts)
+        captions = [Caption(self._caption(int(self.sample.indices[row]))) for row in rows]
+        images = SampleImages(captions, self.sample, rows, self.folder, self.with_starts)
         grid = self.query_one(PictureGrid)
         self._show_grid(True)
         grid.show(images, grid.picked)

@@ -1,11 +1,12 @@
 """The base class of the dashboard's panels, which draw a `RunState` as text.
 
-To add a panel, write its class in this folder, pass its id and title to `Panel.__init__`, and yield
-it in `DashboardApp.compose`. In `dashboard.tcss`, add its id to the panels with a ruled title and
-give it a size.
+To add a panel, write its class with a `TITLE` in this folder, yield it in `DashboardApp.compose`,
+and give it a size in `dashboard.tcss`.
 """
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -22,10 +23,12 @@ from datm_engine.runs.state import RunState
 class Panel(Static):
     """A part of the screen that draws a state at the panel's size."""
 
-    def __init__(self, *, id: str, title: str = "") -> None:
-        super().__init__("", id=id, markup=False)
+    TITLE: ClassVar[str] = ""
+
+    def __init__(self) -> None:
+        super().__init__(markup=False)
         self.state = RunState()
-        self.border_title = title
+        self.border_title = self.TITLE
 
     def draw(self, state: RunState) -> RenderableType:
         """Return what the panel shows, in `self.size` (columns and rows)."""
@@ -51,14 +54,10 @@ class Panel(Static):
     def on_show(self) -> None:
         self.redraw()
 
-    def set_title(self, title: str, *remarks: str) -> None:
-        self.border_title = panel_title(title, *remarks)
 
-
-def panel_title(title: str, *remarks: str) -> str:
-    """A title with remarks after it, as markup for the ruled line above a panel."""
-    remark = "  ".join(filter(None, remarks))
-    return Content.assemble((title, "bold $primary"), f"  {remark}" if remark else "").markup
+def panel_title(title: str, *remarks: str) -> Content:
+    """A title and remarks after it. It is content, because a string would be read as markup."""
+    return Content("  ".join(filter(None, (title, *remarks))))
 
 
 def error_text(error: DatmError) -> str:

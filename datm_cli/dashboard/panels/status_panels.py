@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from rich.text import Text
 
-from datm_cli.dashboard.panels.panel import Panel
+from datm_cli.dashboard.panels.panel import Panel, panel_title
+from datm_cli.screen.full_screen import heading
 from datm_cli.text.plots import ACCENT, BAD, DATA, GOOD
 from datm_cli.text.sentences import activity, sentence
 from datm_engine.formatting import byte_size, duration
@@ -31,10 +33,11 @@ class HeadlinePanel(Panel):
     The app keeps `status` and `now`, the time in seconds since the epoch, up to date.
     """
 
+    status, now = "new", 0.0
+
     def __init__(self, name: str, settings: str) -> None:
-        super().__init__(id="headline")
+        super().__init__()
         self.run_name, self.settings = name, settings
-        self.status, self.now = "new", 0.0
 
     def draw(self, state: RunState) -> Text:
         mark, colour = STATUS_MARKS.get(self.status, ("?", ACCENT))
@@ -44,17 +47,6 @@ class HeadlinePanel(Panel):
             (f" {self.status}", colour),
             f"  {self.settings}",
         )
-        facts = self._facts(state)
-        while True:  # drop the first facts until the rest fits
-            right = Text("   ".join(facts) + " ", style="dim")
-            room = self.size.width - left.cell_len - right.cell_len
-            if room >= 2 or not facts:
-                break
-            facts = facts[1:]
-        left.truncate(self.size.width, overflow="ellipsis")
-        return Text.assemble(left, " " * max(0, room), right)
-
-    def _facts(self, state: RunState) -> list[str]:
         facts = []
         if state.started:
             facts.append(state.started.device)
@@ -64,15 +56,13 @@ class HeadlinePanel(Panel):
             # While a run works, time passes between its events, too.
             end = max(self.now if self.status == "running" else 0.0, state.last_time)
             facts.append(duration(state.seconds_before + max(0.0, end - state.started.time)))
-        return facts
+        return heading(left, facts, self.size.width - 1, separator="   ")
 
 
 class StagesPanel(Panel):
     """A progress bar for each stage; with a single row, for the current stage."""
 
-    def __init__(self) -> None:
-        super().__init__(id="stages")
-        self.is_active = False
+    is_active = False
 
     def draw(self, state: RunState) -> Text:
         shown = STAGES[1:] if self.size.height >= len(STAGES) - 1 else (state.stage,)
@@ -122,12 +112,11 @@ class StagesPanel(Panel):
 class LogPanel(Panel):
     """The last lines of the log, then why a run ended, if it failed (`problems`)."""
 
-    def __init__(self) -> None:
-        super().__init__(id="log", title="log")
-        self.problems: list[str] = []
+    TITLE = "log"
+    problems: Sequence[str] = ()
 
     def draw(self, state: RunState) -> Text:
-        self.set_title("why it ended" if self.problems else "log")
+        self.border_title = panel_title("why it ended" if self.problems else self.TITLE)
         height = self.size.height
         lines: list[Text] = [Text(line, style=BAD) for line in reversed(self.problems)]
         for event in reversed(state.log):  # from the last line up, as far as they fit

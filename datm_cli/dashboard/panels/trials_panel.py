@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from datm_cli.dashboard.panels.panel import Panel
+from datm_cli.dashboard.panels.panel import Panel, panel_title
 from datm_cli.text.plots import ACCENT, BAD, DATA, GOOD
 from datm_engine.runs.state import RunState
 from datm_engine.runs.trials import Trial, Trials
@@ -26,11 +26,10 @@ class TrialsPanel(Panel):
     shown: the number of the trial that the other panels show.
     """
 
-    def __init__(self) -> None:
-        super().__init__(id="trials", title="trials")
-        self.trials = Trials()
-        self.shown: int | None = None
-        self.is_active = False
+    TITLE = "trials"
+    trials = Trials()
+    shown: int | None = None
+    is_active = False
 
     def draw(self, state: RunState) -> Text:
         trials = self.trials
@@ -43,7 +42,7 @@ class TrialsPanel(Panel):
         if first and first.score is not None:
             scores.append(f"the settings as they are {first.score:.1f}%")
         counts = f"{len(trials.over)} over of {len(trials.all)} begun"
-        self.set_title("trials", counts, ", ".join(scores))
+        self.border_title = panel_title(self.TITLE, counts, ", ".join(scores))
         rows = [
             *reversed(trials.unfinished),
             *(trial for trial in trials.ranked if trial.is_over),

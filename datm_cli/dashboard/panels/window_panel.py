@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from datm_cli.dashboard.panels.panel import Panel
+from datm_cli.dashboard.panels.panel import Panel, panel_title
 from datm_cli.text.plots import ACCENT, DATA, RAW
 from datm_engine.runs.events import Matched
 from datm_engine.runs.state import RunState
@@ -17,16 +17,15 @@ _HEIGHTS = " ▁▂▃▄▅▆▇█"
 
 
 class WindowPanel(Panel):
-    def __init__(self) -> None:
-        super().__init__(id="window", title="window of epochs")
+    TITLE = "window of epochs"
 
     def draw(self, state: RunState) -> Text:
         if not state.matched:
             return Text("nothing matched yet", style="dim")
         last = state.matched[-1]
         is_tall = self.size.height >= 5
-        self.set_title(
-            "window of epochs",
+        self.border_title = panel_title(
+            self.TITLE,
             f"matching {last.start_epoch} → {last.target_epoch} of expert {last.expert + 1}",
             f"skipped {last.skipped:,}" if last.skipped and not is_tall else "",
         )

@@ -102,7 +102,7 @@ def test_a_trial_at_work_stands_above_those_that_are_over(
         assert "pets-tune · trial 2" in text
         assert text.index("▸   2 ") < text.index("★   0 ") < text.index("·   1 ")
         assert "2 over of 3 begun  the settings as they are 60.0%" in text, "which is the best"
-        assert app.state.matched[-1].iteration == 90, "the run of trial 2"
+        assert app.shown.state.matched[-1].iteration == 90, "the run of trial 2"
 
     app = shown(tune, look, (columns, rows))
     assert app.exit_message().startswith("tune pets-tune continues; watch it: datm monitor ")
@@ -119,7 +119,7 @@ def test_it_turns_to_the_next_trial_and_at_the_end_to_the_best(
         say(tune, FIRST[6:])
         app.poll()
         assert app.trial == 2
-        assert app.state.matched[-1].iteration == 90
+        assert app.shown.state.matched[-1].iteration == 90
         say(tune, LAST)
         app.poll()
         app.redraw()
