@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datm_engine.compute.runtime import Runtime
     from datm_engine.pipeline import Folders, Outcome
     from datm_engine.runs.directory import Run
+    from datm_engine.runs.events import Event
 
 
 def distill(
@@ -117,7 +118,7 @@ def _run(
     as_json: bool,
 ) -> tuple[Outcome, int]:
     """Run all stages until they end or are stopped; the outcome, and the exit code."""
-    from datm_cli.session.run_stage import Several, StopRequest, UntilLost
+    from datm_cli.session.run_stage import StopRequest, UntilLost
     from datm_cli.session.watchdog import PATIENCE, ended_if_stuck
     from datm_cli.text import output
     from datm_cli.text.progress import reader
@@ -142,7 +143,7 @@ def _run(
         reader(output.remarks(), silent=silent) as shown,
         run.recording() if together.leads else nullcontext(run.not_recording()) as record,
         ended_if_stuck(report_stuck, run.stop_file) if together.count > 1 else nullcontext(),
-        tracking(logs if together.leads else [], run, progress(run).iteration) as trackers,
+        tracking(logs if together.leads else [], run, progress(run).iteration) as track,
     ):
         screen = UntilLost(shown)
         if together.leads:
@@ -152,7 +153,12 @@ def _run(
                 screen.read(event)
         together.gather(None)  # an earlier STOP is gone by now
         on = replace(on, stop=stop, save_now=stop.save_now)
-        with record.recorded(Several([screen, *trackers]).read) as emit:
+
+        def show(event: Event) -> None:
+            screen.read(event)
+            track(event)
+
+        with record.recorded(show) as emit:
             outcome = make_distilled_set(run.config(), run, folders, on, emit=emit)
     return outcome, stop.exit_code
 

@@ -71,7 +71,7 @@ def export(
         else:
             writers: dict[str, Callable[[Path, SyntheticSet], list[Path]]] = {
                 "grid": _save_grid,
-                "official": tensor_files.save_official,
+                "official": tensor_files.save_soft,
                 "mtt": tensor_files.save_hard,
                 "dcbench": tensor_files.save_hard,
                 "ddranking": ddranking.export,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,17 +18,6 @@ class Reader(Protocol):
     """Shows events as they come."""
 
     def read(self, event: Event) -> None: ...
-
-
-@dataclass(frozen=True)
-class Several:
-    """Pass each event to several readers."""
-
-    readers: Sequence[Reader]
-
-    def read(self, event: Event) -> None:
-        for reader in self.readers:
-            reader.read(event)
 
 
 @dataclass

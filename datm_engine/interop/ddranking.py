@@ -14,7 +14,7 @@ import yaml
 
 from datm_engine.errors import ConfigError, Setting
 from datm_engine.files import save_text
-from datm_engine.interop.tensor_files import save_plain
+from datm_engine.interop.tensor_files import save_soft
 from datm_engine.settings.published import known_as
 from datm_engine.synthetic import SyntheticSet
 
@@ -36,17 +36,14 @@ def export(folder: Path, synthetic: SyntheticSet) -> list[Path]:
 
     Raises ConfigError for a dataset or an augmentation that DD-Ranking lacks, and FileError.
     """
+    wrong = ""
     if synthetic.augmentation and "color" not in synthetic.augmentation:
-        raise ConfigError(
-            f"DD-Ranking cannot augment by {', '.join(synthetic.augmentation)} without color",
-            Setting("format", "official"),
-        )
-    if known_as(synthetic.dataset) not in DATASETS:
-        raise ConfigError(
-            f"DD-Ranking knows {', '.join(DATASETS)}, and not {synthetic.dataset}",
-            Setting("format", "official"),
-        )
-    written = save_plain(folder, synthetic)
+        wrong = f"DD-Ranking cannot augment by {', '.join(synthetic.augmentation)} without color"
+    elif known_as(synthetic.dataset) not in DATASETS:
+        wrong = f"DD-Ranking knows {', '.join(DATASETS)}, and not {synthetic.dataset}"
+    if wrong:
+        raise ConfigError(wrong, Setting("format", "official"))
+    written = save_soft(folder, synthetic, suffix="")
     settings = folder / "ddranking.yaml"
     save_text(settings, yaml.safe_dump(parameters(synthetic), sort_keys=False))
     return [*written, settings]
@@ -56,8 +53,7 @@ def parameters(synthetic: SyntheticSet) -> dict[str, Any]:
     """The content of the YAML file."""
     side = list(synthetic.images.shape[2:])
     depth = synthetic.config.get("network", {}).get("depth", 4 if side[0] == 64 else 3)
-    # DD-Ranking names its ConvNets by their depth.
-    model = f"ConvNet-{depth}"
+    model = f"ConvNet-{depth}"  # DD-Ranking names its ConvNets by their depth
     strengths = {
         name: strength if operation in synthetic.augmentation else off
         for operation, parameters in _AUGMENTATION.items()

@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -136,21 +137,18 @@ def lowest_plausible(classes: int) -> float:
 
 def _digests(paths: Sequence[Path], emit: Emit) -> dict[str, str]:
     """File name → sha256 of the content. Files of the same name are numbered."""
-    digests: list[str] = []
+    names: dict[str, str] = {}  # digest → name
     for done, path in enumerate(paths):
         emit(DatasetProgress(what="reading buffers", done=done, total=len(paths)))
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if digest in digests:
-            same = paths[digests.index(digest)]
+        if digest in names:
+            same = paths[list(names).index(digest)]
             raise ConfigError(f"{path} has the same content as {same}: name one of them", HELP)
-        digests.append(digest)
-    names = [path.name for path in paths]
-    unique = (
-        name if names.count(name) == 1 else f"{name} ({names[:index].count(name) + 1})"
-        for index, name in enumerate(names)
-    )
-    return dict(zip(unique, digests, strict=True))
+        alike = [other.name for other in paths].count(path.name)
+        number = [other.name for other in paths[:done]].count(path.name) + 1
+        names[digest] = path.name if alike == 1 else f"{path.name} ({number})"
+    return {name: digest for digest, name in names.items()}
 
 
 def _layout(config: Config, shape: Shape) -> Layout:
@@ -187,7 +185,17 @@ def _read_buffer(path: Path) -> list[Any]:
 
 def _check_motion(title: str, expert: list[Any], config: Config) -> None:
     """Raises FileError if a snapshot equals the one before. Runs before the check of shapes."""
-    still = [n for n in range(1, len(expert)) if _are_equal(expert[n - 1], expert[n])]
+    still = [
+        epoch
+        for epoch, (before, after) in enumerate(pairwise(expert), start=1)
+        # Whether they are lists of tensors is checked later.
+        if all(isinstance(weights, list | tuple) and weights for weights in (before, after))
+        and len(before) == len(after)
+        and all(
+            isinstance(one, Tensor) and isinstance(other, Tensor) and torch.equal(one, other)
+            for one, other in zip(before, after, strict=True)
+        )
+    ]
     if not still:
         return
     what = f"the snapshot of epoch {still[0]} is the same as that of epoch {still[0] - 1}"
@@ -197,16 +205,6 @@ def _check_motion(title: str, expert: list[Any], config: Config) -> None:
         f"{title} does not move: {what}, so there is no trajectory to match; the published code "
         "writes this on a CPU, where it keeps references to the weights and not copies",
         config,
-    )
-
-
-def _are_equal(before: Any, after: Any) -> bool:
-    """Whether two snapshots hold the same tensors. Whether they are valid is checked later."""
-    if not all(isinstance(weights, list | tuple) and weights for weights in (before, after)):
-        return False
-    return len(before) == len(after) and all(
-        isinstance(one, Tensor) and isinstance(other, Tensor) and torch.equal(one, other)
-        for one, other in zip(before, after, strict=True)
     )
 
 

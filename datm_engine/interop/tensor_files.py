@@ -68,9 +68,7 @@ def kind_of(path: Path) -> str:
     if match := _PARTS.fullmatch(path.name):
         return next(group for group in match.groups() if group)
     if path.name.startswith("images_zca"):
-        wrong = (
-            f"{path} has the whitening undone, for looking at; networks are trained on the other"
-        )
+        wrong = f"{path} has the whitening undone, for viewing; networks are trained on the other"
         raise ConfigError(wrong, command("ls", path.with_name(path.name.replace("zca_", ""))))
     raise ConfigError(
         f"{path} is named like none of images_*.pt, labels_*.pt, lr_*.pt, res_*.pt, "
@@ -113,38 +111,31 @@ def read_set(paths: Sequence[Path], *, experiment: int = 0) -> ForeignSet:
     return ForeignSet(images, labels, rate, experiments, tuple(notes))
 
 
-def save_official(folder: Path, synthetic: SyntheticSet) -> list[Path]:
+def save_soft(folder: Path, synthetic: SyntheticSet, suffix: str = "_best") -> list[Path]:
     """Write images_best.pt, labels_best.pt (logits) and lr_best.pt, as DATM's code reads them.
-    Raises FileError."""
-    return save_tensors(folder, _parts(synthetic), suffix="_best")
+    DD-Ranking reads the same files without a suffix. Raises FileError."""
+    rate = torch.tensor(synthetic.syn_lr)
+    tensors = {"images": synthetic.images, "labels": synthetic.labels, "lr": rate}
+    return _save(folder, tensors, suffix)
 
 
 def save_hard(folder: Path, synthetic: SyntheticSet) -> list[Path]:
     """Write images_best.pt and labels_best.pt (each label's top class, int64), as MTT's code and
     DC-BENCH read them. Neither takes a learning rate. Raises FileError."""
-    parts = {"images": synthetic.images, "labels": synthetic.labels.argmax(dim=1)}
-    return save_tensors(folder, parts, suffix="_best")
+    tensors = {"images": synthetic.images, "labels": synthetic.labels.argmax(dim=1)}
+    return _save(folder, tensors, "_best")
 
 
-def save_plain(folder: Path, synthetic: SyntheticSet) -> list[Path]:
-    """Write images.pt, labels.pt (logits) and lr.pt, as DD-Ranking reads them. Raises FileError."""
-    return save_tensors(folder, _parts(synthetic))
-
-
-def _parts(synthetic: SyntheticSet) -> dict[str, Tensor]:
-    rate = torch.tensor(synthetic.syn_lr)
-    return {"images": synthetic.images, "labels": synthetic.labels, "lr": rate}
-
-
-def save_tensors(folder: Path, tensors: dict[str, Tensor], suffix: str = "") -> list[Path]:
-    """Write each tensor by torch.save. The same content gives the same bytes. Raises FileError."""
+def _save(folder: Path, tensors: dict[str, Tensor], suffix: str) -> list[Path]:
+    """Write each tensor by torch.save. The same content gives the same bytes."""
     make_folder(folder)
     paths = []
     for name, tensor in tensors.items():
-        paths.append(folder / f"{name}{suffix}.pt")
+        path = folder / f"{name}{suffix}.pt"
         # torch.save would write the name of a path, which is a temporary one, into the content.
-        with replacing(paths[-1], RuntimeError) as beside, beside.open("wb") as file:
+        with replacing(path, RuntimeError) as beside, beside.open("wb") as file:
             torch.save(tensor.detach().cpu().clone(), file)
+        paths.append(path)
     return paths
 
 
@@ -165,11 +156,9 @@ def _experiment(path: Path, number: int) -> tuple[tuple[object, object], int]:
 
 def _rate(path: Path) -> float:
     value = read_pickle(path)
-    if isinstance(value, Tensor):
-        is_number = value.numel() == 1 and not value.is_complex()
-        value = value.detach()
-    else:
-        is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if isinstance(value, Tensor) and value.numel() == 1 and not value.is_complex():
+        value = value.item()
+    is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
     if not (is_number and 0 < float(value) < float("inf")):
         raise _unfit(path, "it is no positive number")
     return float(value)

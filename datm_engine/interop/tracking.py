@@ -7,17 +7,16 @@ training images. The step is the iteration.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Protocol
 
 from datm_engine.errors import ConfigError, DatmError, Setting
 from datm_engine.hints import command
 from datm_engine.optional_imports import require
 from datm_engine.runs import events
 from datm_engine.runs.directory import Run
-from datm_engine.runs.events import Event
+from datm_engine.runs.events import Emit, Event
 
 TRACKERS = ("tensorboard", "wandb")
 MODELS = {
@@ -30,10 +29,6 @@ MODELS = {
     "resnet18": "ResNet18",
     "vit": "ViT",
 }
-
-
-class Tracker(Protocol):
-    def read(self, event: Event) -> None: ...
 
 
 def scalars(event: Event) -> dict[str, float]:
@@ -65,44 +60,51 @@ def step(event: Event) -> int:
     return int(getattr(event, "iteration", None) or 0)
 
 
-class TensorBoard:
-    """Writes event files into `folder`. Those there of iteration `since` and later are replaced.
-    Raises DatmError without the package."""
+@contextmanager
+def tensorboard(folder: Path, since: int | None = None) -> Iterator[Emit]:
+    """Yield a function that logs an event to files in `folder`. Scalars there of iteration `since`
+    and later are replaced. Raises DatmError without the package."""
+    board = require("torch.utils.tensorboard", extra="tensorboard", purpose="TensorBoard")
+    with closing(board.SummaryWriter(str(folder), purge_step=since)) as writer:
 
-    def __init__(self, folder: Path, since: int | None = None) -> None:
-        board = require("torch.utils.tensorboard", extra="tensorboard", purpose="TensorBoard")
-        self._writer: Any = board.SummaryWriter(str(folder), purge_step=since)
+        def log(event: Event) -> None:
+            for name, value in scalars(event).items():
+                writer.add_scalar(name, value, step(event), walltime=event.time or None)
 
-    def read(self, event: Event) -> None:
-        for name, value in scalars(event).items():
-            self._writer.add_scalar(name, value, step(event), walltime=event.time or None)
-
-    def close(self) -> None:
-        self._writer.close()
+        yield log
 
 
-class WeightsAndBiases:
-    """A run of the project "datm". The run of the same `identity` is continued, if there is one.
-    WANDB_MODE=offline keeps it on this machine.
+@contextmanager
+def weights_and_biases(run: Run) -> Iterator[Emit]:
+    """Yield a function that logs an event to the project "datm". A run that is resumed continues
+    its run there. WANDB_MODE=offline keeps it on this machine.
 
     Raises DatmError without the package, or if the service refuses.
     """
+    wandb = require("wandb", extra="wandb", purpose="Weights & Biases")
+    # An earlier run may have had this name.
+    key = f"{run.path.resolve()}/{run.manifest().created}"
+    try:
+        logged = wandb.init(
+            project="datm",
+            name=run.name,
+            id=sha256(key.encode()).hexdigest()[:16],
+            resume="allow",
+            dir=str(run.path),
+            config=run.config().model_dump(),
+        )
+    except wandb.errors.Error as problem:
+        wrong = f"Weights & Biases: {' '.join(str(problem).split())}"
+        raise DatmError(wrong, command("wandb", "login")) from None
 
-    def __init__(self, name: str, identity: str, folder: Path, config: dict[str, Any]) -> None:
-        wandb = require("wandb", extra="wandb", purpose="Weights & Biases")
-        given = {"name": name, "id": identity, "dir": str(folder), "config": config}
-        try:
-            self._run: Any = wandb.init(project="datm", resume="allow", **given)
-        except wandb.errors.Error as problem:
-            wrong = f"Weights & Biases: {' '.join(str(problem).split())}"
-            raise DatmError(wrong, command("wandb", "login")) from None
-
-    def read(self, event: Event) -> None:
+    def log(event: Event) -> None:
         if values := scalars(event):
-            self._run.log(values, step=step(event))
+            logged.log(values, step=step(event))
 
-    def close(self) -> None:
-        self._run.finish()
+    try:
+        yield log
+    finally:
+        logged.finish()
 
 
 def parse(stated: str | None) -> tuple[str, ...]:
@@ -118,30 +120,29 @@ def parse(stated: str | None) -> tuple[str, ...]:
 
 
 @contextmanager
-def tracking(names: Sequence[str], run: Run, done: int) -> Iterator[list[Tracker]]:
-    """Open the trackers of a run that has done `done` iterations. They are closed at the end."""
+def tracking(names: Sequence[str], run: Run, done: int) -> Iterator[Emit]:
+    """Yield a function that logs an event to the trackers of a run that has done `done`
+    iterations."""
     with ExitStack() as opened:
-        trackers: list[Tracker] = []
-        for kind in names:
-            tracker: TensorBoard | WeightsAndBiases
-            if kind == "tensorboard":
-                tracker = TensorBoard(run.path / "tensorboard", done + 1 if done else None)
-            else:
-                # Another run may have had this name.
-                key = f"{run.path.resolve()}/{run.manifest().created}"
-                identity = sha256(key.encode()).hexdigest()[:16]
-                config = run.config().model_dump()
-                tracker = WeightsAndBiases(run.name, identity, run.path, config)
-            opened.callback(tracker.close)
-            trackers.append(tracker)
-        yield trackers
+        since = done + 1 if done else None
+        logs = [
+            opened.enter_context(
+                tensorboard(run.path / "tensorboard", since)
+                if name == "tensorboard"
+                else weights_and_biases(run)
+            )
+            for name in names
+        ]
+
+        def track(event: Event) -> None:
+            for log in logs:
+                log(event)
+
+        yield track
 
 
 def export(folder: Path, recorded: Iterable[Event]) -> None:
     """Write events for TensorBoard, in order of time. Raises DatmError without the package."""
-    board = TensorBoard(folder)
-    try:
+    with tensorboard(folder) as log:
         for event in sorted(recorded, key=lambda event: event.time):
-            board.read(event)
-    finally:
-        board.close()
+            log(event)

@@ -25,9 +25,7 @@ def test_datm_s_files_come_back_bit_for_bit(tmp_path: Path) -> None:
     assert foreign.rate is not None
     made = imported_sets.without_dataset(foreign, foreign.rate)
     made.save(tmp_path / "ours.safetensors")
-    written = tensor_files.save_official(
-        tmp_path / "again", made.load(tmp_path / "ours.safetensors")
-    )
+    written = tensor_files.save_soft(tmp_path / "again", made.load(tmp_path / "ours.safetensors"))
     assert [path.name for path in written] == ["images_best.pt", "labels_best.pt", "lr_best.pt"]
     for path in written:
         before = torch.load(tmp_path / "theirs" / path.name, weights_only=True)
@@ -51,8 +49,8 @@ def test_the_same_content_is_the_same_bytes(tmp_path: Path) -> None:
     made = imported_sets.without_dataset(
         tensor_files.read_set(write_datm(tmp_path / "theirs")), 0.01
     )
-    one, two = (tensor_files.save_official(tmp_path / name, made)[0] for name in ("one", "two"))
-    other = tensor_files.save_tensors(tmp_path, {"another_name": made.images})[0]
+    one, two = (tensor_files.save_soft(tmp_path / name, made)[0] for name in ("one", "two"))
+    other = tensor_files.save_soft(tmp_path, made, suffix="_of_another_name")[0]
     assert one.read_bytes() == two.read_bytes() == other.read_bytes()
 
 

@@ -100,9 +100,9 @@ def test_a_run_that_resumes_replaces_what_it_repeats(
     reading = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     run = Run.create(tmp_path, "r", make_config(), {})
     for done, steps in ((0, (1, 2, 3)), (2, (3, 4))):
-        with tracking.tracking(["tensorboard"], run, done) as trackers:
+        with tracking.tracking(["tensorboard"], run, done) as track:
             for number in steps:
-                trackers[0].read(matched(number, 0.5 + done))
+                track(matched(number, 0.5 + done))
     found = reading.EventAccumulator(str(run.path / "tensorboard"))
     found.Reload()
     assert [(e.step, e.value) for e in found.Scalars("Grand_Loss")] == [
@@ -138,9 +138,9 @@ def test_weights_and_biases_gets_scalars_and_is_closed(
     service = FakeService()
     monkeypatch.setitem(sys.modules, "wandb", service)
     run = Run.create(tmp_path, "r", make_config(), {})
-    with tracking.tracking(["wandb"], run, 0) as trackers:
+    with tracking.tracking(["wandb"], run, 0) as track:
         for event in (Noted(text="x"), matched(5)):
-            trackers[0].read(event)
+            track(event)
     assert service.began["name"] == "r"
     assert service.began["config"]["distill"]["ipc"] == 1
     assert service.began["resume"] == "allow"
@@ -160,8 +160,8 @@ def test_weights_and_biases_itself_takes_it_offline(
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
     run = Run.create(tmp_path, "r", make_config(), {})
-    with tracking.tracking(["wandb"], run, 0) as trackers:
-        trackers[0].read(matched(5))
+    with tracking.tracking(["wandb"], run, 0) as track:
+        track(matched(5))
     assert list(run.path.glob("wandb/offline-run-*/*.wandb"))
 
 
