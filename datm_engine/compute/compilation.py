@@ -1,17 +1,17 @@
-"""Compiling the functions that a run repeats; never needed, and undone where it fails."""
+"""Compile the functions that a run repeats. A run continues without if compilation fails."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import torch
 from torch._functorch import config as functorch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.flop_counter import flop_registry
 
 from datm_engine.compute.memory_errors import OutOfMemory, is_out_of_memory, translate_oom
@@ -20,13 +20,13 @@ from datm_engine.runs.events import Emit, Noted
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# What one core, and one GPU, does in a second without compilation, roughly, on small networks:
-# enough to separate minutes of work from hours by counting, so that a resumed run counts the same.
+# Multiply-adds of one core, and of one GPU, in a second without compilation, roughly, on small
+# networks. Counting separates minutes of work from hours, and a resumed run counts the same.
 _CORE, _GPU = 2e10, 1e13
 # Compiling takes about a minute for a function and saves a third of its time.
 _PAYS_AFTER = 300.0
 
-# It warns of a CUDA toolkit without a GPU, which does not matter here.
+# torch warns of a CUDA toolkit without a GPU, which does not matter here.
 logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
 
 # Functions that the compiler must not trace into, until `load_compiler` has registered them.
@@ -34,8 +34,8 @@ OPAQUE: list[Callable[..., Any]] = []
 
 
 def load_compiler() -> None:
-    """Configure torch.compile; to be called before it is. Importing the compiler takes a second,
-    which a command that compiles nothing does not spend."""
+    """Configure torch.compile, before its first call. Importing the compiler takes a second, which
+    a command that compiles nothing does not spend."""
     from torch._dynamo import config
 
     config.recompile_limit = 64  # one code object serves every network and shape
@@ -53,14 +53,14 @@ def compiled(
     small_kernels: bool = False,
     emit: Emit,
 ) -> Function:
-    """`function` compiled, if the run's `compiling` says so; otherwise itself.
+    """Returns `function` compiled, or itself if the runtime's compiler decides so.
 
-    `exercise` calls it in every way that the stage will, with every shape: compilation happens
-    there and nowhere later. It is also what the work is counted on, `repeats` times over.
-    `small_kernels`: on a GPU, replay it as a CUDA graph, as it waits for launches otherwise. If
-    compiling fails, a note says so, and nothing is compiled after it. Raises OutOfMemory where the
-    exercise or its compilation runs out of memory; that is no failure of the compiler, and a
-    smaller exercise is compiled.
+    exercise: calls the function with every shape that the stage uses; compilation happens there and
+    not later. repeats: how often the stage does the work of an exercise. small_kernels: on a GPU,
+    replay the function as a CUDA graph, because launching its kernels takes longer than they do.
+
+    If compilation fails, a note reports it, and the run compiles nothing more. Raises OutOfMemory
+    if the exercise or its compilation runs out of memory: a smaller exercise may be compiled.
     """
     compiler = runtime.compiler
     if compiler.mode == "off" or compiler.broken:
@@ -78,7 +78,13 @@ def compiled(
     faster: Any = torch.compile(function, dynamic=False, fullgraph=True, mode=mode)
     times = 1
     if mode == "reduce-overhead":
-        faster, times = _copying(faster), 3  # a graph is warmed up, then captured, then replayed
+        replayed = faster
+
+        def cloned(*inputs: Any) -> Any:
+            # The next replay overwrites what this one returns, and later steps use it.
+            return tree_map(torch.Tensor.clone, replayed(*inputs))
+
+        faster, times = cloned, 3  # a graph is warmed up, then captured, then replayed
     began = time.monotonic()
     try:
         # Keeping what is cheap to compute again costs more memory, and on a CPU more time, than
@@ -101,8 +107,8 @@ def compiled(
 
 
 def _ran_out(problem: BaseException) -> bool:
-    """Whether memory that ran out is `problem`, or what the compiler raised it for. Memory of the
-    C++ compiler is another matter: a smaller exercise takes as much of it."""
+    """Whether `problem`, or the exception that it wraps, reports that memory ran out. Memory of the
+    C++ compiler does not count: a smaller exercise takes as much of it."""
     from torch._inductor.exc import CppCompileError
 
     while isinstance(inner := getattr(problem, "inner_exception", None), BaseException):
@@ -110,17 +116,8 @@ def _ran_out(problem: BaseException) -> bool:
     return is_out_of_memory(problem) and not isinstance(problem, CppCompileError)
 
 
-def _copying(function: Function) -> Function:
-    """What a replayed CUDA graph gives is written over by its next replay; steps feed on it."""
-
-    def copied(*given: Any) -> Any:
-        return tree_map(torch.Tensor.clone, function(*given))
-
-    return cast(Function, copied)
-
-
 def graph_size(outputs: torch.Tensor) -> int:
-    """Bytes that the graph of `outputs` keeps for its backward pass; each storage counts once."""
+    """Bytes that autograd keeps for the backward pass of `outputs`. Each storage counts once."""
     storages: dict[int, int] = {}
     seen: set[Any] = set()
     waiting = [outputs.grad_fn]
@@ -132,21 +129,19 @@ def graph_size(outputs: torch.Tensor) -> int:
         waiting += [following for following, _ in node.next_functions]
         for name in dir(node):
             if name.startswith("_saved_") or name == "saved_tensors":
-                for tensor in _tensors(getattr(node, name)):
-                    storage = tensor.untyped_storage()
-                    storages[storage.data_ptr()] = storage.nbytes()
+                for saved in tree_leaves(getattr(node, name)):
+                    if isinstance(saved, torch.Tensor):
+                        storage = saved.untyped_storage()
+                        storages[storage.data_ptr()] = storage.nbytes()
     return sum(storages.values())
 
 
-def _tensors(saved: Any) -> list[torch.Tensor]:
-    parts = saved if isinstance(saved, tuple | list) else [saved]
-    return [part for part in parts if isinstance(part, torch.Tensor)]
-
-
 def _seconds(runtime: Runtime, function: Function, exercise: Callable[[Function], object]) -> float:
-    """How long an exercise takes without compilation, by the multiply-adds in it. They are counted
-    on fake tensors, which have shapes and no memory: run without compilation, the exercise takes
-    several times the memory of a compiled one."""
+    """Seconds that an exercise takes without compilation, by the multiply-adds in it.
+
+    They are counted on fake tensors, which have shapes and no memory: without compilation, the
+    exercise would take several times the memory of a compiled one.
+    """
     with FakeTensorMode(allow_non_fake_inputs=True), _Counting() as counter:
         exercise(function)
     on_cpu = runtime.device.type == "cpu"

@@ -1,10 +1,10 @@
-"""Several processes on one run, as torchrun or a cluster's scheduler starts them; or one alone.
+"""The processes of a run, as torchrun or a cluster's scheduler starts them.
 
-Each of them is a rank, from 0. All run the same program. What a stage computes together is summed,
-what it does apart is dealt out and gathered, and rank 0 alone writes the run. A rank that is
-alone does none of this, at no cost.
+Each process is a rank, from 0. All run the same program: sums are over all ranks, independent items
+are divided among them and gathered, and rank 0 alone writes the run. A single process does none of
+this, at no cost.
 
-Comes without torch, for the sake of those who only ask whether they are alone.
+Imports torch only when there are several ranks: commands that compute nothing use this module too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from datm_engine.errors import ConfigError, DatmError, Stopped
 from datm_engine.hints import command
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 
-_STATED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # by whoever starts ranks
-_FAILURE = "failure"
-# For a rank that trains experts or evaluates while others have none left. One that died is noticed
-# at once, by its connection.
-_PATIENCE = timedelta(days=7)
+_VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # set by what starts ranks
+_FAILURE = "failure"  # the key of the first failure in the store
+# How long ranks wait for one that still trains experts or evaluates. A rank that died is noticed at
+# once, by its connection.
+_TIMEOUT = timedelta(days=7)
 
 
 class RankLost(DatmError):
@@ -44,15 +44,15 @@ class RankLost(DatmError):
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process, as number `rank` of `count`, and number `local` of `local_count` on its
-    machine. Whatever is called on one rank must be called on all of them, in the same order."""
+    """This process is number `rank` of `count`, and number `local` of `local_count` on its machine.
+    A method that is called on one rank must be called on all, in the same order."""
 
     rank: int = 0
     count: int = 1
     local: int = 0
     local_count: int = 1
     _store: Store | None = None
-    _patient: ProcessGroup | None = None  # for all but tensors, which may be on a GPU
+    _patient: ProcessGroup | None = None  # for objects; tensors may be on a GPU
 
     @property
     def leads(self) -> bool:
@@ -60,11 +60,11 @@ class Ranks:
         return self.rank == 0
 
     def deal(self, items: Sequence[Value]) -> list[Value]:
-        """This rank's share of what is done apart."""
+        """This rank's share of the items."""
         return list(items[self.rank :: self.count])
 
     def sum(self, tensor: Tensor) -> Tensor:
-        """Over all ranks, the same bits on each; `tensor` itself where there is one."""
+        """The sum over all ranks, the same bits on each; `tensor` itself if there is one rank."""
         if self.count == 1:
             return tensor
         import torch.distributed as dist
@@ -98,19 +98,18 @@ class Ranks:
         return [shares[i % self.count][i // self.count] for i in range(len(items))]
 
     def first(self, value: Callable[[], Value]) -> Value:
-        """What `value()` gives on rank 0, which alone calls it."""
+        """The result of `value()` on rank 0. The other ranks do not call it."""
         if self.count == 1:
             return value()
         import torch.distributed as dist
 
-        given: list[Any] = [value() if self.leads else None]
+        values: list[Any] = [value() if self.leads else None]
         with self._together():
-            dist.broadcast_object_list(given, src=0, group=self._patient)
-        found: Value = given[0]
-        return found
+            dist.broadcast_object_list(values, src=0, group=self._patient)
+        return cast(Value, values[0])
 
     def gather(self, value: Value) -> list[Value]:
-        """Every rank's value, in their order, on all of them; and so a place to wait."""
+        """Every rank's value, in order, on all ranks. Waits for all of them."""
         if self.count == 1:
             return [value]
         import torch.distributed as dist
@@ -124,11 +123,11 @@ class Ranks:
         """Whether this rank reports its failure: the first rank that fails does."""
         if self._store is None:
             return True
-        mine = json.dumps({"rank": self.rank, "message": message, "hint": hint})
-        with suppress(RuntimeError):  # the store may be gone with its rank
-            first = self._store.compare_set(_FAILURE, "", mine)
-            return bool(first == mine.encode())
-        return True
+        own = json.dumps({"rank": self.rank, "message": message, "hint": hint})
+        try:
+            return bool(self._store.compare_set(_FAILURE, "", own) == own.encode())
+        except RuntimeError:  # the store is gone with its rank
+            return True
 
     @contextmanager
     def _together(self) -> Iterator[None]:
@@ -140,7 +139,7 @@ class Ranks:
 
             if is_out_of_memory(problem) or "CUDA error" in str(problem):  # this rank's own
                 raise
-            message, hint = f"another rank was lost: {_in_a_line(problem)}", ""
+            message, hint = f"another rank was lost: {_first_sentence(problem)}", ""
             with suppress(RuntimeError):
                 if self._store is not None and self._store.check([_FAILURE]):
                     first = json.loads(self._store.get(_FAILURE))
@@ -153,18 +152,18 @@ _current = ALONE
 
 
 def current() -> Ranks:
-    """Those that this process has joined; it alone until then."""
+    """The ranks that this process has joined. Until then it is alone."""
     return _current
 
 
 def join() -> Ranks:
-    """The ranks that the environment states, once all of them are there. Raises ConfigError for an
-    environment that lacks something, RankLost where the others are not reached."""
+    """Waits for all ranks that the environment states, and returns them. Raises ConfigError for an
+    incomplete environment, RankLost if the others are not reached."""
     global _current
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1 or _current is not ALONE:
         return _current
-    if lacking := [name for name in _STATED if name not in os.environ]:
+    if lacking := [name for name in _VARIABLES if name not in os.environ]:
         raise ConfigError(
             f"WORLD_SIZE is {count}, but {', '.join(lacking)} not stated in the environment",
             command("torchrun", "--help"),
@@ -173,14 +172,14 @@ def join() -> Ranks:
     from torch.distributed.distributed_c10d import PrefixStore
     from torch.distributed.rendezvous import rendezvous
 
-    here = f"rank {os.environ['RANK']} of {count}"
     try:
         store, rank, _ = next(rendezvous("env://"))
         dist.init_process_group(store=store, rank=rank, world_size=count)
-        patient: Any = dist.new_group(backend="gloo", timeout=_PATIENCE)
+        patient: Any = dist.new_group(backend="gloo", timeout=_TIMEOUT)
     except (RuntimeError, ValueError) as problem:
-        where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
-        message = f"{here} did not meet the others at {where}: {_in_a_line(problem)}"
+        address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+        this = f"rank {os.environ['RANK']} of {count}"
+        message = f"{this} did not meet the others at {address}: {_first_sentence(problem)}"
         raise RankLost(message, "") from None
     joined = Ranks(rank, count, _store=PrefixStore("datm", store), _patient=patient)
     local, local_count = _on_this_machine(rank, joined.gather(platform.node()))
@@ -189,8 +188,8 @@ def join() -> Ranks:
 
 
 def _on_this_machine(rank: int, hosts: list[str]) -> tuple[int, int]:
-    """This rank's number among those of its machine, and how many these are: as torchrun or SLURM
-    states them, or else by the ranks' hosts."""
+    """The number of this rank among those of its machine, and their count, as torchrun or SLURM
+    states them, or by the ranks' hosts."""
     host = hosts[rank]
     local = os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID")
     count = os.environ.get("LOCAL_WORLD_SIZE")
@@ -201,7 +200,7 @@ def _on_this_machine(rank: int, hosts: list[str]) -> tuple[int, int]:
 
 
 def leave() -> None:
-    """When all is done. After a failure there is nobody to part from."""
+    """Close the connections to the other ranks. Not called after a failure."""
     global _current
     if _current.count > 1:
         import torch.distributed as dist
@@ -210,7 +209,7 @@ def leave() -> None:
         dist.destroy_process_group()
 
 
-def _in_a_line(problem: Exception) -> str:
-    """Its first sentence, without the place in somebody's source."""
+def _first_sentence(problem: Exception) -> str:
+    """The first sentence of the message, without the line of C++ source that raised it."""
     lines = str(problem).strip().splitlines() or [type(problem).__name__]
     return re.sub(r"^\[\S+:\d+\] ", "", lines[0]).partition(". ")[0][:200]

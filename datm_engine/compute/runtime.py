@@ -1,4 +1,4 @@
-"""Where the arithmetic happens and where chance comes from."""
+"""The device, precision, memory and number of threads of a run, and its random draws."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 import math
 import os
 import platform
-import re
 import resource
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
+from pydantic import ByteSize, TypeAdapter, ValidationError
 from torch import Tensor
 
 from datm_engine.compute.ranks import ALONE, Ranks
@@ -34,10 +34,10 @@ CPU_HAS_BFLOAT16 = torch.backends.mkldnn.is_available() and bool(
 
 @dataclass
 class Compiler:
-    """When to compile: "auto" decides for each function once, by its work, "on", "off".
+    """When to compile: "on", "off", or "auto", which decides once for each function, by its work.
 
-    `decided`: the decisions so far, passed to `record` whenever one is added. `broken`: a
-    compilation failed, and no other is tried.
+    decided: the decisions so far, passed to `record` whenever one is added. broken: a compilation
+    failed, and no other is tried.
     """
 
     mode: str = "off"
@@ -59,10 +59,9 @@ def never() -> bool:
 class Runtime:
     """Where and how a run computes.
 
-    `dtype` is the type of weights, images, labels and sums; `precision`, how layers multiply:
-    "float32", "tf32" (on CUDA, 10 bits of mantissa) or "bfloat16" (7 bits). `memory`: bytes that
-    may be spent on keeping graphs instead of building them twice. `ranks`: the processes that
-    share the work.
+    dtype: of weights, images, labels and sums. precision: of products in layers: "float32", "tf32"
+    (on CUDA, 10 bits of mantissa) or "bfloat16" (7 bits). memory: bytes that may be spent on
+    keeping graphs instead of building them twice. ranks: the processes that share the work.
     """
 
     device: torch.device
@@ -86,11 +85,11 @@ class Runtime:
 
     @property
     def compute(self) -> torch.dtype | None:
-        """What layers compute in, where that is not `dtype`."""
+        """The dtype that layers compute in, if it is not `dtype`."""
         return torch.bfloat16 if self.precision == "bfloat16" else None
 
     def using(self, precision: str) -> Runtime:
-        """The same with another precision, which holds for the process on a GPU."""
+        """The same with another precision. On a GPU it applies to the whole process."""
         if self.device.type == "cuda":
             torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
             torch.backends.cudnn.allow_tf32 = precision == "tf32"
@@ -98,7 +97,7 @@ class Runtime:
 
     @contextmanager
     def exact(self) -> Iterator[None]:
-        """Within, products are exact on a GPU, too, whatever the precision."""
+        """A context in which products are exact, on a GPU too, whatever the precision."""
         self.using("float32")
         try:
             yield
@@ -107,7 +106,7 @@ class Runtime:
 
     @property
     def choices(self) -> str:
-        """What `start` came to, in a sentence."""
+        """The precision and the compilation in words."""
         exact = {
             "float32": "float32, the exact one",
             "tf32": "tf32: float32 with 10 bits of mantissa in products",
@@ -129,7 +128,7 @@ class Runtime:
         return {"precision": self.precision, "memory": self.memory, "threads": threads, **compiler}
 
     def place(self, tensor: Tensor) -> Tensor:
-        """On the device; floating point numbers in the run's type, others as they are."""
+        """The tensor on the device. Floating point numbers get the run's dtype."""
         dtype = self.dtype if tensor.is_floating_point() else tensor.dtype
         return tensor.to(self.device, dtype)
 
@@ -146,7 +145,7 @@ class Runtime:
 
     @property
     def peak_memory(self) -> int:
-        """The most bytes that this process has taken so far, of the GPU where it uses one."""
+        """The most bytes that this process has used so far, of the GPU if it uses one."""
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device)
         unit = 1 if sys.platform == "darwin" else 1024
@@ -163,15 +162,15 @@ def start(
     threads: str = "auto",
     work: float = math.inf,
 ) -> Runtime:
-    """The runtime for "auto" (the best there is), "cuda", "cuda:1", "mps" or "cpu".
+    """Returns the runtime, and sets torch's number of threads, for the whole process.
 
-    `precision` is one of `PRECISIONS`, `compiling` one of `COMPILING`. `memory` is "8GB", or
-    "auto": a quarter of what there is, at most half of what is free. `threads` is a number, or
-    "auto", which follows `OMP_NUM_THREADS` where that is set, else `work`, the multiply-adds of a
-    step's forward pass. torch's number of threads is set here, for the whole process. `before`:
-    the `facts` of a run that resumes, whose choices hold. Of several `ranks` each has a GPU of its
-    own, and of a machine's memory and cores a share. Raises ConfigError for what is unknown, is not
-    here, or differs from `before`.
+    device: "auto" (the best there is), "cuda", "cuda:1", "mps" or "cpu". precision, compiling: one
+    of `PRECISIONS`, one of `COMPILING`. memory: "8GB", or "auto": a quarter of what there is, at
+    most half of what is free. before: the `facts` of a run that resumes, whose choices hold. ranks:
+    each of several has a GPU of its own, and a share of its machine's memory and cores. threads: a
+    number, or "auto": `OMP_NUM_THREADS`, or by `work`, the multiply-adds of a step's forward pass.
+
+    Raises ConfigError for what is unknown, does not exist here, or differs from `before`.
     """
     _check("precision", precision, PRECISIONS)
     _check("compile", compiling, COMPILING)
@@ -191,24 +190,21 @@ def start(
     if precision == "auto":
         precision = "tf32" if takes_tf32 else "float32"
     if precision == "tf32" and not takes_tf32:
+        takes = "an NVIDIA GPU from Ampere on"
         if before:
-            raise ConfigError(
-                f"the run was begun with tf32, and resumes where there is an NVIDIA GPU from "
-                f"Ampere on, which {on} is not",
-                "datm doctor",
-            )
-        raise ConfigError(
-            f"precision tf32: {on} has none, it takes an NVIDIA GPU from Ampere on",
-            Setting("precision", "float32"),
-        )
-    if budget is None:  # of what the machine has: what is free differs from run to run
+            wrong = f"the run was begun with tf32, and resumes where there is {takes}; this is {on}"
+            raise ConfigError(wrong, "datm doctor")
+        wrong = f"precision tf32: {on} has none, it takes {takes}"
+        raise ConfigError(wrong, Setting("precision", "float32"))
+    if budget is None:
+        # Mostly by what the machine has: what is free differs from run to run.
         sharing = 1 if on.type == "cuda" else ranks.local_count
         budget = min(total_memory(on) // 4, free_memory(on) // 2) // sharing
     return Runtime(on, memory=budget, compiler=compiler, ranks=ranks).using(precision)
 
 
 def _set_threads(given: str, work: float, before: Mapping[str, Any] | None, ranks: Ranks) -> None:
-    """Before the first parallel region: OpenMP's team is of this size from its start."""
+    """Runs before the first parallel region: OpenMP's team has this size from its start."""
     count, kept = parse_threads(given), (before or {}).get("threads")
     if kept is not None:
         _check_same("threads", "auto" if count is None else count, kept)
@@ -216,18 +212,11 @@ def _set_threads(given: str, work: float, before: Mapping[str, Any] | None, rank
     if count is None:  # not torch's number, which an earlier run of this process may have set
         stated = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
         count = int(stated) if stated.isdecimal() and int(stated) > 0 else None
-    sharing = _sharing_cores(ranks)
-    if count is None:
-        count = threads_for(work, max(1, available_cores() // sharing))
-    torch.set_num_threads(count)
-
-
-def _sharing_cores(ranks: Ranks) -> int:
-    """Ranks, this one counted, that may use the cores of this one. A scheduler may give each its
-    own."""
+    # Ranks that may use the cores of this one, itself included. A scheduler may separate them.
     host, cores = platform.node(), set(core_numbers())
     others = ranks.gather((host, cores))
-    return sum(other == host and bool(theirs & cores) for other, theirs in others)
+    sharing = sum(other == host and bool(theirs & cores) for other, theirs in others)
+    torch.set_num_threads(count or threads_for(work, max(1, available_cores() // sharing)))
 
 
 def free_memory(device: torch.device) -> int:
@@ -258,32 +247,30 @@ def _device(name: str, ranks: Ranks) -> torch.device:
     }
     if name == "auto":
         name = kind = next(kind for kind in available if available[kind])
-    if kind not in available or (number and not number.isdigit()):
-        raise ConfigError(
-            f"device {name}: not one of {', '.join(DEVICES)}", Setting("device", "auto")
-        )
     count = torch.cuda.device_count() if kind == "cuda" else 1
-    if not available[kind] or int(number or 0) >= count:
-        raise ConfigError(
-            f"device {name}: this machine has no such device", Setting("device", "auto")
-        )
+    wrong = ""
+    if kind not in available or (number and not number.isdigit()):
+        wrong = f"not one of {', '.join(DEVICES)}"
+    elif not available[kind] or int(number or 0) >= count:
+        wrong = "this machine has no such device"
+    if wrong:
+        raise ConfigError(f"device {name}: {wrong}", Setting("device", "auto"))
     if ranks.count > 1:
         return _device_of_rank(kind, number, ranks)
     if kind == "cuda" and number:
-        torch.cuda.set_device(int(number))  # for what asks for no device by name
+        torch.cuda.set_device(int(number))  # for code that names no device
     return torch.device(name)
 
 
 def _device_of_rank(kind: str, number: str, ranks: Ranks) -> torch.device:
-    """A GPU of its own for each rank, or the processor for all. Raises ConfigError, on all ranks
-    alike, where two have the same GPU or devices of different kinds."""
+    """A GPU of its own for each rank, or the CPU for all. Raises ConfigError, on all ranks, if two
+    have the same GPU or devices of different kinds."""
     if number:
         wrong = f"device {kind}:{number}: of {ranks.count} ranks each takes a GPU of its own"
         raise ConfigError(wrong, Setting("device", kind))
     if kind == "mps":
-        raise ConfigError(
-            f"{ranks.count} ranks cannot share the one GPU here", Setting("device", "cpu")
-        )
+        wrong = f"{ranks.count} ranks cannot share the one GPU here"
+        raise ConfigError(wrong, Setting("device", "cpu"))
     own, gpu = torch.device("cpu"), ""
     if kind == "cuda":
         # All GPUs of the machine are visible to each rank, or only those of its own task.
@@ -296,52 +283,47 @@ def _device_of_rank(kind: str, number: str, ranks: Ranks) -> torch.device:
 
 
 def _check_devices(devices: list[tuple[str, str, str]]) -> None:
-    """`devices`: the host, the kind of device and the GPU's uuid of each rank."""
+    """devices: the host, the kind of device and the GPU's uuid of each rank."""
     for rank, (host, kind, gpu) in enumerate(devices):
-        if kind != devices[0][1]:
-            wrong = f"rank 0 computes on {devices[0][1]} ({devices[0][0]}), rank {rank} on {kind}"
-            raise ConfigError(f"{wrong} ({host})", Setting("device", "cpu"))
         first = devices.index((host, kind, gpu))
-        if gpu and first != rank:
-            raise ConfigError(
-                f"ranks {first} and {rank} have the same GPU ({gpu} of {host}): each rank takes a "
-                "GPU of its own",
-                Setting("device", "cpu"),
+        wrong = ""
+        if kind != devices[0][1]:
+            wrong = f"rank 0 computes on {devices[0][1]} ({devices[0][0]}), "
+            wrong += f"rank {rank} on {kind} ({host})"
+        elif gpu and first != rank:
+            wrong = (
+                f"ranks {first} and {rank} have the same GPU ({gpu} of {host}), and need one each"
             )
+        if wrong:
+            raise ConfigError(wrong, Setting("device", "cpu"))
 
 
 def _check(argument: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        raise ConfigError(
-            f"{argument} {value}: not one of {', '.join(known)}",
-            Setting(argument, "auto"),
-        )
+        wrong = f"{argument} {value}: not one of {', '.join(known)}"
+        raise ConfigError(wrong, Setting(argument, "auto"))
 
 
 def _check_same(argument: str, given: str | int, before: str | int) -> None:
-    """Raise ConfigError for another arithmetic: a resumed run would differ."""
+    """Raises ConfigError for another arithmetic: a resumed run would differ."""
     if given not in ("auto", before):
-        raise ConfigError(
-            f"{argument} {given}: the run was begun with {before}, and continues with it",
-            Setting(argument, "auto"),
-        )
-
-
-_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+        wrong = f"{argument} {given}: the run was begun with {before}, and continues with it"
+        raise ConfigError(wrong, Setting(argument, "auto"))
 
 
 def _bytes(memory: str) -> int | None:
     """ "8GB" → 8,000,000,000; None for "auto"."""
     if memory == "auto":
         return None
-    stated = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?B)?", memory.strip().upper())
-    if not stated:
-        raise ConfigError(f"memory {memory}: not a size like 8GB", Setting("memory", "auto"))
-    return int(float(stated[1]) * _UNITS[stated[2] or ""])
+    try:
+        return int(TypeAdapter(ByteSize).validate_python(memory))
+    except ValidationError:
+        wrong = f"memory {memory}: not a size like 8GB"
+        raise ConfigError(wrong, Setting("memory", "auto")) from None
 
 
 def derive_seed(seed: int, *purpose: str | int) -> int:
-    """A 63-bit seed for one purpose, so that every draw can be repeated on its own."""
+    """A 63-bit seed for one purpose. Each draw can be repeated without the others."""
     text = "/".join(str(part) for part in (seed, *purpose))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
@@ -352,7 +334,7 @@ def generator(seed: int, *purpose: str | int) -> torch.Generator:
 
 
 def environment() -> dict[str, str | int]:
-    """What a run should remember of where it ran."""
+    """The versions and the process, as run.json records them."""
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,

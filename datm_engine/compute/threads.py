@@ -1,8 +1,8 @@
-"""How many threads torch computes with on a CPU, and how they wait for each other.
+"""The number of threads that torch computes with on a CPU, and how they wait for each other.
 
-The number follows the work of a step and the cores that this process may use, never the load of
-the moment: the same run computes with the same number whatever else the machine does, which
-keeps it bit for bit the same. `python -m benchmarks.threads` measures both choices.
+The number follows from the work of a step and the cores that this process may use, not from the
+load of the machine. So a run repeats bit for bit, whatever else the machine does.
+`python -m benchmarks.threads` measures both choices.
 """
 
 from __future__ import annotations

@@ -99,15 +99,17 @@ def read_set(paths: Sequence[Path], *, experiment: int = 0) -> ForeignSet:
         images_file, labels_file = kinds["images"], kinds["labels"]
         content = read_pickle(images_file), read_pickle(labels_file)
     rate = _rate(kinds["lr"]) if "lr" in kinds else None
+    images_notes: list[str] = []
+    labels_notes: list[str] = []
     with _as_file_error(images_file):
-        images, images_notes = convert_images(content[0])
+        images = convert_images(content[0], images_notes)
     with _as_file_error(labels_file):
-        labels, labels_notes = convert_labels(content[1], len(images))
-        order, order_notes = class_order(labels)
+        labels = convert_labels(content[1], len(images), labels_notes)
+        order = class_order(labels, labels_notes)
     if order is not None:  # [n]
         images, labels = images[order], labels[order]
     notes = [f"{images_file.name}: {note}" for note in images_notes]
-    notes += [f"{labels_file.name}: {note}" for note in (*labels_notes, *order_notes)]
+    notes += [f"{labels_file.name}: {note}" for note in labels_notes]
     return ForeignSet(images, labels, rate, experiments, tuple(notes))
 
 

@@ -19,16 +19,8 @@ from datm_engine.runs.directory import Run
 from datm_engine.runs.events import Emit, Event
 
 TRACKERS = ("tensorboard", "wandb")
-MODELS = {
-    "convnet": "ConvNet",
-    "convnetbn": "ConvNetBN",
-    "mlp": "MLP",
-    "lenet": "LeNet",
-    "alexnet": "AlexNet",
-    "vgg11": "VGG11",
-    "resnet18": "ResNet18",
-    "vit": "ViT",
-}
+NAMES = ("ConvNet", "ConvNetBN", "MLP", "LeNet", "AlexNet", "VGG11", "ResNet18", "ViT")
+MODELS = {name.lower(): name for name in NAMES}
 
 
 def scalars(event: Event) -> dict[str, float]:
