@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from PIL import Image
 
 from datm_engine.data import built_in
 from datm_engine.interop import tracking
-from datm_engine.runs.events import Event, Matched
+from datm_engine.runs.events import Emit, Event, Matched
 from datm_engine.settings.image_size import Shape
 from datm_engine.synthetic import SyntheticSet
 from tests.cli.conftest import FOLDER, Answer, assert_two_lines, image_folder
@@ -269,17 +270,12 @@ def test_a_run_that_goes_on_is_logged_as_before(
 ) -> None:
     history: list[list[Event]] = []
 
-    class Board:
-        def __init__(self, *_: object) -> None:
-            history.append([])
+    @contextmanager
+    def board(*_: object) -> Iterator[Emit]:
+        history.append([])
+        yield history[-1].append
 
-        def read(self, event: Event) -> None:
-            history[-1].append(event)
-
-        def close(self) -> None:
-            pass
-
-    monkeypatch.setattr(tracking, "TensorBoard", Board)
+    monkeypatch.setattr(tracking, "tensorboard", board)
     monkeypatch.setattr(tracking, "require", lambda *_, **__: None)
     words = ["--config", settings, "--name", "logged", "--quiet"]
     assert datm("distill", *words, "--iterations", 2, "--log", "tensorboard").code == 0
