@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.message import Message
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -40,66 +39,55 @@ class ClassList(Vertical):
     }
     """
 
-    class ClassPicked(Message):
-        """number: of the class; None for all classes."""
-
-        def __init__(self, number: int | None) -> None:
-            super().__init__()
-            self.number = number
-
     def __init__(self) -> None:
         super().__init__()
         self._sets: Sequence[GallerySet] = ()
         self._numbers: Sequence[int] = ()
+        self._title = Static(markup=False)
+        self._options = OptionList(id="classes", markup=False, compact=True)
 
     def compose(self) -> ComposeResult:
-        yield Static(markup=False)
-        yield OptionList(markup=False, compact=True)
+        yield self._title
+        yield self._options
 
     def fill(self, sets: Sequence[GallerySet], classes: Sequence[int]) -> None:
         self._sets, self._numbers = sets, classes
-        options = self.query_one(OptionList)
-        options.add_options([Option(line) for line in self._lines()])
-        options.highlighted = 0
+        self._options.add_options([Option(line) for line in self._lines()])
+        self._options.highlighted = 0
 
     def update_values(self) -> None:
         """Write the lines again, with values that were computed since."""
-        options = self.query_one(OptionList)
         for row, line in enumerate(self._lines()):
-            options.replace_option_prompt_at_index(row, line)
+            self._options.replace_option_prompt_at_index(row, line)
 
     def pick(self, number: int | None) -> None:
         row = 0 if number is None else self._numbers.index(number) + 1
-        self.query_one(OptionList).highlighted = row
+        self._options.highlighted = row
 
-    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
-        event.stop()
-        row = event.option_index
-        self.post_message(self.ClassPicked(self._numbers[row - 1] if row else None))
+    def number_of(self, row: int) -> int | None:
+        """The class of a row. None for all classes."""
+        return self._numbers[row - 1] if row else None
 
     def _lines(self) -> list[Text]:
         """The lines of the list. Sets the title above and the width of the list, too."""
-        first, is_single = self._sets[0], len(self._sets) == 1
+        first, others = self._sets[0], self._sets[1:]
+        columns: list[tuple[str, GallerySet, Callable[[range], float | None]]] = [
+            ("entropy", first, first.mean_entropy),
+            *(("other", other, other.mean_entropy) for other in others),
+        ]
+        if first.has_start and not others:
+            columns.append(("change", first, first.mean_change))
         names = [first.class_names[number] for number in self._numbers]
         width = min(_WIDEST_NAME, max(map(cell_len, [ALL, *names])))
-        columns = ["entropy"]
-        if not is_single:
-            columns.append("other")
-        elif first.has_start:
-            columns.append("change")
-        title = "class".ljust(width) + "".join(f"{column:>9}" for column in columns)
-        self.query_one(Static).update(title)
+        title = "class".ljust(width) + "".join(f"{heading:>9}" for heading, _, _ in columns)
+        self._title.update(title)
         self.styles.width = cell_len(title) + 3  # padding, and the scroll bar
         lines = [Text(" " + ALL.ljust(width))]
         for number, name in zip(self._numbers, names, strict=True):
-            if cell_len(name) > width:
-                name = set_cell_size(name, width - 1) + "…"
-            values: list[float | None] = [
-                one.mean_entropy(one.images_of(number)) for one in self._sets
-            ]
-            if is_single and first.has_start:
-                values.append(first.mean_change(first.images_of(number)))
-            line = " " + set_cell_size(name, width)
-            line += "".join("        …" if v is None else f"{v:9.2f}" for v in values)
-            lines.append(Text(line))
+            line = Text(name)
+            line.truncate(width, overflow="ellipsis", pad=True)
+            for _, one, mean in columns:
+                value = mean(one.images_of(number))
+                line.append("        …" if value is None else f"{value:9.2f}")
+            lines.append(Text(" ") + line)
         return lines

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.console import RenderableType
 from rich.text import Text
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
-from textual.widgets import ContentSwitcher, Footer, Static
+from textual.widgets import ContentSwitcher, Footer, OptionList, Static
 from textual.worker import get_current_worker
 
 from datm_cli.gallery.class_list import ALL, ClassList
@@ -67,10 +68,8 @@ class GalleryApp(FullScreenApp):
         Binding("escape", "up", "back", key_display="esc"),
         Binding("o", "order", "order"),
         Binding("c", "clip", "clip"),
-        Binding(
-            "left_square_bracket", "class(-1)", "the class before", key_display="[", show=False
-        ),
-        Binding("right_square_bracket", "class(1)", "the next class", key_display="]", show=False),
+        Binding("[", "class(-1)", "the class before", show=False),
+        Binding("]", "class(1)", "the next class", show=False),
     ]
 
     def __init__(
@@ -127,13 +126,10 @@ class GalleryApp(FullScreenApp):
         try:
             loaded = self._load()
         except Exception as error:  # the caller raises it again, after the screen is closed
-            self.call_from_thread(self._fail, error)
+            self.error = error
+            self.call_from_thread(self.exit, 1)
         else:
             self.call_from_thread(self._open, *loaded)
-
-    def _fail(self, error: Exception) -> None:
-        self.error = error
-        self.exit(1)
 
     def _open(self, sets: Sequence[GallerySet], classes: Sequence[int]) -> None:
         from datm_cli.gallery.gallery_set import describe
@@ -217,42 +213,48 @@ class GalleryApp(FullScreenApp):
     def _update_heading(self) -> None:
         from datm_cli.gallery.grid_order import Order
 
-        names = self._sets[0].class_names
-        path = [] if self._class is None else [names[self._class]]
         facts = [list(Order)[self._order].value]
         facts.append("clipped at 2.5σ" if self.clip else "not clipped")
         page, pages = self._grid.pages
         if self._shows_image:
-            number, index = self._class_and_number(self._item)
-            has_several = max(one.ipc for one in self._sets) > 1
-            path = [names[number], *([f"#{index}"] if has_several else [])]
             facts.append(f"{self._item + 1} of {self._grid.count}")
         elif pages > 1:
             facts.append(f"page {page} of {pages}")
-        self._heading.show([ALL, *path], facts)
+        self._heading.show([ALL, *self._path], facts)
         self.refresh_bindings()
 
     @property
-    def file_name_parts(self) -> list[str]:
-        parts = [one.name for one in self._sets]
+    def _path(self) -> list[str]:
+        """The names of the class and of the image that are shown."""
         names = self._sets[0].class_names
         if self._shows_image:
             number, index = self._class_and_number(self._item)
-            return [*parts, names[number], str(index)]
-        return parts if self._class is None else [*parts, names[self._class]]
+            return [names[number], f"#{index}"] if self._has_several else [names[number]]
+        return [] if self._class is None else [names[self._class]]
+
+    @property
+    def _has_several(self) -> bool:
+        """Whether a class has several images."""
+        return max(one.ipc for one in self._sets) > 1
+
+    @property
+    def file_name_parts(self) -> list[str]:
+        return [*(one.name for one in self._sets), *self._path]
 
     # --- keys and messages ---
 
-    def on_class_list_class_picked(self, event: ClassList.ClassPicked) -> None:
-        if event.number != self._class:
-            self._show_grid(event.number)
+    @on(OptionList.OptionHighlighted, "#classes")
+    def _show_highlighted_class(self, event: OptionList.OptionHighlighted) -> None:
+        number = self._list.number_of(event.option_index)
+        if number != self._class:
+            self._show_grid(number)
 
     def on_picture_grid_picked(self, event: PictureGrid.Picked) -> None:
         if self.is_ready and not isinstance(event, PictureGrid.Opened):
             self._update_heading()
 
     def on_picture_grid_opened(self, event: PictureGrid.Opened) -> None:
-        if self._class is None and max(one.ipc for one in self._sets) > 1:
+        if self._class is None and self._has_several:
             self._show_grid(self._class_and_number(event.item)[0])
         else:
             self._show_image(event.item)
@@ -298,13 +300,10 @@ class GalleryApp(FullScreenApp):
 class Heading(Widget):
     """A line with the path to what is shown at the left, and facts at the right."""
 
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self._path: Sequence[str] = ()
-        self._facts: Sequence[str] = ()
+    _path: Sequence[str] = ()
+    _facts: Sequence[str] = ()
 
     def show(self, path: Sequence[str], facts: Sequence[str]) -> None:
-        """facts: the most important last; the first are dropped if there is little room."""
         self._path, self._facts = path, facts
         self.refresh()
 

@@ -85,19 +85,14 @@ def _sorted(sets: Sequence[GallerySet], rows: Sequence[Row], order: Order) -> li
     the captions."""
     if order is Order.NUMBER:
         return list(rows)
-
-    def value(one: GallerySet, images: range) -> float | None:
-        if not images:
-            return None
-        return one.mean_entropy(images) if order is Order.ENTROPY else one.mean_change(images)
-
+    measure = GallerySet.mean_entropy if order is Order.ENTROPY else GallerySet.mean_change
     valued = []
     for caption, row in rows:
-        values = [value(one, images) for one, images in zip(sets, row, strict=True)]
-        if any(number is not None for number in values):
-            shown = ("–" if number is None else f"{number:.2f}" for number in values)
+        pairs = zip(sets, row, strict=True)
+        values = [measure(one, images) if images else None for one, images in pairs]
+        if any(value is not None for value in values):
+            shown = ("–" if value is None else f"{value:.2f}" for value in values)
             caption += "  " + " | ".join(shown)
-        first = -math.inf if values[0] is None else values[0]
-        valued.append((first, (caption, row)))
+        valued.append((-math.inf if values[0] is None else values[0], (caption, row)))
     valued.sort(key=lambda pair: pair[0], reverse=True)
     return [row for _, row in valued]

@@ -96,7 +96,6 @@ class FullScreenApp(App[int]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-short"), (34, "-tall")]  # noqa: RUF012
     DEFAULT_CSS = "ToastRack { dock: top; align: right top; margin: 1 0 0 0; }"
-    ENABLE_COMMAND_PALETTE = True
 
     def __init__(self) -> None:
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
@@ -111,7 +110,7 @@ class FullScreenApp(App[int]):
         raise NotImplementedError
 
     def on_mount(self) -> None:
-        self.app_resume_signal.subscribe(self, self._redraw)
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh(repaint=True, layout=True))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             try:
@@ -125,9 +124,6 @@ class FullScreenApp(App[int]):
         timer.daemon = True
         timer.start()
         self.exit(128 + number, return_code=128 + number)
-
-    def _redraw(self, app: App[Any]) -> None:
-        self.refresh(repaint=True, layout=True)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [EscapeFilter(), *super().get_line_filters()]

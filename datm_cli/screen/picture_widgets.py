@@ -64,19 +64,14 @@ class Picture(Widget):
 
     def render_line(self, y: int) -> Strip:
         if not self._lines and self.pixels is not None and self.size.area:
-            self._lines = self._draw(self.pixels)
+            height, width = self.pixels.shape[:2]
+            columns, rows = sharp_size(height, width, (self.size.width, self.size.height))
+            cells, style = quadrants(self.pixels, columns, rows), self.rich_style
+            lines = cells.ramp(style) if self.app.console.no_color else cells.lines()
+            self._lines = [
+                Strip(line, columns).adjust_cell_length(self.size.width, style) for line in lines
+            ]
         return self._lines[y] if y < len(self._lines) else blank_strip(self)
-
-    def _draw(self, pixels: Pixels) -> list[Strip]:
-        height, width = pixels.shape[:2]
-        columns, rows = sharp_size(height, width, (self.size.width, self.size.height))
-        cells = quadrants(pixels, columns, rows)
-        without_colour = self.app.console.no_color
-        lines = cells.ramp(self.rich_style) if without_colour else cells.lines()
-        return [
-            Strip(line, columns).adjust_cell_length(self.size.width, self.rich_style)
-            for line in lines
-        ]
 
 
 def blank_strip(widget: Widget) -> Strip:
