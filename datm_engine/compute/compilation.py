@@ -73,24 +73,18 @@ def compiled(
     if not compiler.decided.get(what, True):
         return function
     load_compiler()
-    on_cuda = runtime.device.type == "cuda"
-    mode = "reduce-overhead" if small_kernels and on_cuda else "default"
+    uses_graphs = small_kernels and runtime.device.type == "cuda"
+    mode = "reduce-overhead" if uses_graphs else "default"
     faster: Any = torch.compile(function, dynamic=False, fullgraph=True, mode=mode)
-    times = 1
-    if mode == "reduce-overhead":
-        replayed = faster
-
-        def cloned(*inputs: Any) -> Any:
-            # The next replay overwrites what this one returns, and later steps use it.
-            return tree_map(torch.Tensor.clone, replayed(*inputs))
-
-        faster, times = cloned, 3  # a graph is warmed up, then captured, then replayed
+    if uses_graphs:
+        faster = _cloning_outputs(faster)
     began = time.monotonic()
     try:
         # Keeping what is cheap to compute again costs more memory, and on a CPU more time, than
         # computing it again.
         with functorch.patch(aggressive_recomputation=True):
-            for _ in range(times):
+            # A CUDA graph is warmed up, then captured, then replayed.
+            for _ in range(3 if uses_graphs else 1):
                 exercise(faster)
     except Exception as problem:
         if _ran_out(problem):
@@ -104,6 +98,11 @@ def compiled(
         return function
     emit(Noted(text=f"{what}: compiled in {time.monotonic() - began:.0f} s"))
     return faster
+
+
+def _cloning_outputs(replayed: Callable[..., Any]) -> Callable[..., Any]:
+    """The next replay of a CUDA graph overwrites what this one returns, and later steps use it."""
+    return lambda *inputs: tree_map(torch.Tensor.clone, replayed(*inputs))
 
 
 def _ran_out(problem: BaseException) -> bool:
