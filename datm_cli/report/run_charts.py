@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
+
+import numpy as np
 
 from datm_cli.report.charts import Chart, Series
 from datm_engine.runs.events import Matched
@@ -91,10 +91,8 @@ def rate(matched: Sequence[Matched]) -> Chart:
 def averaged(values: Sequence[float], width: int, *, log: bool = False) -> list[float]:
     """The moving mean over `width` values, an odd number, or over as many as there are at both
     ends. log: the geometric mean."""
-    plain = [math.log(value) for value in values] if log else values
-    sums = [0.0, *accumulate(plain)]
-    means = []
-    for i in range(len(values)):
-        first, end = max(0, i - width // 2), min(len(values), i + width // 2 + 1)
-        means.append((sums[end] - sums[first]) / (end - first))
-    return [math.exp(mean) for mean in means] if log else means
+    plain = np.log(values) if log else np.array(values)
+    window = slice(width // 2, width // 2 + len(values))  # of the convolution, centred
+    counts = np.convolve(np.ones(len(values)), np.ones(width))[window]
+    means = np.convolve(plain, np.ones(width))[window] / counts
+    return (np.exp(means) if log else means).tolist()

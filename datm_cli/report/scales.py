@@ -84,10 +84,7 @@ def _distinct_labels(ticks: Sequence[float]) -> list[str]:
     if step >= -4 and largest < 1e7:
         return [f"{value:,.{max(0, -step)}f}" for value in ticks]
     digits = max(0, _exponent(largest) - step)
-    # All have the exponent of the largest.
-    top = _exponent(largest)
-    shown = [f"{value / 10.0**top:.{digits}f}e{top}" for value in ticks]
-    return [_raised(text) if value else "0" for text, value in zip(shown, ticks, strict=True)]
+    return [_raised(f"{value:.{digits}e}") if value else "0" for value in ticks]
 
 
 def number(value: float) -> str:

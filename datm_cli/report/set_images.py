@@ -81,22 +81,21 @@ def soft_labels(synthetic: SyntheticSet) -> dict[str, Any]:
     entropy = entropies(synthetic.labels)  # [n]
     most = math.log(classes) if classes > 1 else 1.0
     led_by_other = labels.argmax(dim=1) != synthetic.classes  # [n]
-    rows = []
-    for k, name in enumerate(names):
-        of_class = slice(k * ipc, (k + 1) * ipc)
-        others = shares[k].clone()
-        others[k] = -1
-        other = int(others.argmax())
-        nats = entropy[of_class].mean().item()
-        rows.append(
-            [
-                name,
-                f"{shares[k, k]:.1%}",
-                f"{names[other]} {shares[k, other]:.1%}" if classes > 1 else "",
-                f"{nats:.2f} ({nats / most:.0%})",
-                f"{int(led_by_other[of_class].sum())} of {ipc:,}",
-            ]
-        )
+    # For each class: the largest share of another one, the mean entropy, and how many are led by
+    # another. Images are sorted by class.
+    next_shares, next_classes = shares.clone().fill_diagonal_(-1).max(dim=1)
+    nats = entropy.reshape(classes, ipc).mean(dim=1)
+    led = led_by_other.reshape(classes, ipc).sum(dim=1)
+    rows = [
+        [
+            name,
+            f"{shares[k, k]:.1%}",
+            f"{names[next_classes[k]]} {next_shares[k]:.1%}" if classes > 1 else "",
+            f"{nats[k]:.2f} ({nats[k] / most:.0%})",
+            f"{led[k]} of {ipc:,}",
+        ]
+        for k, name in enumerate(names)
+    ]
     mean = entropy.mean().item()
     remark = (
         f"Mean entropy {mean:.2f} nats, {mean / most:.0%} of log {classes:,}; "
@@ -158,12 +157,5 @@ def _pictures(pictures: Tensor) -> list[dict[str, Any]]:
     """The attributes of an <img> for each of uint8 [n, channels, height, width]."""
     height, width = pictures.shape[2:]
     factor = max(1, round(WANTED_SIDE / max(height, width)))
-    return [
-        {
-            "src": picture_uri(picture.permute(1, 2, 0).numpy()),
-            "alt": "",
-            "width": factor * width,
-            "height": factor * height,
-        }
-        for picture in pictures
-    ]
+    size = {"width": factor * width, "height": factor * height}
+    return [{"src": picture_uri(one.permute(1, 2, 0).numpy()), **size} for one in pictures]
