@@ -53,30 +53,9 @@ Dataset = Annotated[
         show_default="digits",
     ),
 ]
-Ipc = Annotated[
-    int | None, typer.Option(min=1, envvar="DATM_IPC", help="Synthetic images per class.")
-]
 Preset = Annotated[
     str | None,
     typer.Option(envvar="DATM_PRESET", help="A preset or family of presets: cifar10-small, say."),
-]
-Method = Annotated[
-    str | None,
-    typer.Option(
-        envvar="DATM_METHOD",
-        metavar="datm|mtt|ftd|tesla|pad|mct|fyi",
-        help="Run the preset as one of DATM's relatives.",
-        show_default="datm",
-    ),
-]
-Window = Annotated[
-    str | None,
-    typer.Option(
-        envvar="DATM_WINDOW",
-        metavar="early|middle|late",
-        help="Match one third of the experts' epochs, T fixed.",
-        show_default="the preset's window",
-    ),
 ]
 ConfigFile = Annotated[
     Path | None,
@@ -121,45 +100,6 @@ SkipDamaged = Annotated[
         "--skip-damaged",
         envvar="DATM_SKIP_DAMAGED",
         help="Skip images that cannot be read, and report them.",
-    ),
-]
-# How to compute.
-Device = Annotated[
-    str | None,
-    typer.Option(envvar="DATM_DEVICE", help="auto, cuda, cuda:1, mps or cpu.", show_default="auto"),
-]
-Precision = Annotated[
-    str,
-    typer.Option(
-        envvar="DATM_PRECISION",
-        metavar="auto|float32|tf32|bfloat16",
-        help="How layers multiply; auto takes the fastest that is safe.",
-    ),
-]
-Compile = Annotated[
-    str,
-    typer.Option(
-        "--compile",
-        envvar="DATM_COMPILE",
-        metavar="auto|on|off",
-        help="Compile the steps; auto does where the work is worth the minute it takes.",
-    ),
-]
-Memory = Annotated[
-    str,
-    typer.Option(
-        envvar="DATM_MEMORY",
-        metavar="SIZE",
-        help="For graphs of student steps that are kept, not built twice: 8GB, 0, or auto for "
-        "a quarter of the memory.",
-    ),
-]
-Threads = Annotated[
-    str,
-    typer.Option(
-        envvar="DATM_THREADS",
-        metavar="N",
-        help="Threads of the CPU; auto follows the work of a step and the cores there are.",
     ),
 ]
 # Where files are kept.
@@ -221,10 +161,28 @@ class SettingOptions:
     """The options that decide the settings."""
 
     dataset: Dataset = None
-    ipc: Ipc = None
+    ipc: Annotated[
+        int | None, typer.Option(min=1, envvar="DATM_IPC", help="Synthetic images per class.")
+    ] = None
     preset: Preset = None
-    method: Method = None
-    window: Window = None
+    method: Annotated[
+        str | None,
+        typer.Option(
+            envvar="DATM_METHOD",
+            metavar="datm|mtt|ftd|tesla|pad|mct|fyi",
+            help="Run the preset as one of DATM's relatives.",
+            show_default="datm",
+        ),
+    ] = None
+    window: Annotated[
+        str | None,
+        typer.Option(
+            envvar="DATM_WINDOW",
+            metavar="early|middle|late",
+            help="Match one third of the experts' epochs, T fixed.",
+            show_default="the preset's window",
+        ),
+    ] = None
     config_file: ConfigFile = None
     assignments: Set = None
 
@@ -233,11 +191,46 @@ class SettingOptions:
 class ComputeOptions:
     """The options that say how to compute."""
 
-    device: Device = None
-    precision: Precision = "auto"
-    compiling: Compile = "auto"
-    memory: Memory = "auto"
-    threads: Threads = "auto"
+    device: Annotated[
+        str | None,
+        typer.Option(
+            envvar="DATM_DEVICE", help="auto, cuda, cuda:1, mps or cpu.", show_default="auto"
+        ),
+    ] = None
+    precision: Annotated[
+        str,
+        typer.Option(
+            envvar="DATM_PRECISION",
+            metavar="auto|float32|tf32|bfloat16",
+            help="How layers multiply; auto takes the fastest that is safe.",
+        ),
+    ] = "auto"
+    compiling: Annotated[
+        str,
+        typer.Option(
+            "--compile",
+            envvar="DATM_COMPILE",
+            metavar="auto|on|off",
+            help="Compile the steps; auto does where the work is worth the minute it takes.",
+        ),
+    ] = "auto"
+    memory: Annotated[
+        str,
+        typer.Option(
+            envvar="DATM_MEMORY",
+            metavar="SIZE",
+            help="For graphs of student steps that are kept, not built twice: 8GB, 0, or auto for "
+            "a quarter of the memory.",
+        ),
+    ] = "auto"
+    threads: Annotated[
+        str,
+        typer.Option(
+            envvar="DATM_THREADS",
+            metavar="N",
+            help="Threads of the CPU; auto follows the work of a step and the cores there are.",
+        ),
+    ] = "auto"
 
     def start(
         self,

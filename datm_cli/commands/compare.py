@@ -32,8 +32,4 @@ def compare(
     if as_json:
         output.print_json(run_comparison.as_json(summaries))
         return
-    console = output.results()
-    for number, part in enumerate(run_comparison.comparison(summaries)):
-        if number:
-            console.print()
-        console.print(part)
+    output.print_parts(run_comparison.comparison(summaries))

@@ -12,7 +12,7 @@ from datm_cli.text import output
 from datm_engine.errors import Setting
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import RenderableType
 
     from datm_cli.target import TargetSet
     from datm_engine.summary import Summary
@@ -116,16 +116,7 @@ def inspect(
     # One image of each class, unless more are requested; at most MOST_PICTURES of them are drawn.
     shown = _images(summary, classes, summary.ipc if every else per_class or 1)
     limit = None if every or per_class or class_names else MOST_PICTURES
-    _show(
-        output.results(),
-        target_set,
-        summary,
-        shown,
-        clip=clip,
-        start=start,
-        large=large,
-        limit=limit,
-    )
+    _show(target_set, summary, shown, clip=clip, start=start, large=large, limit=limit)
     if save is not None:
         output.remark(f"saved {save}")
 
@@ -170,21 +161,20 @@ def _save(
 ) -> None:
     from datm_cli.text.contact_sheet import Row, save_sheet
 
-    rows, first = [], 0
+    rows: list[Row] = []
+    chosen: list[int] = []
     for indices in wanted:
         images = [summary.images[i] for i in indices]
         tops = [f"{image.top[0].name} {image.top[0].probability:.0%}" for image in images]
         others = [k for k, image in enumerate(images) if not image.is_led_by_own_class]
-        pictures = range(first, first + len(indices))
+        pictures = range(len(chosen), len(chosen) + len(indices))
         name = images[0].class_name
         rows.append(Row(name, pictures, tops if captions else (), frozenset(others)))
-        first += len(indices)
-    chosen = [index for indices in wanted for index in indices]
+        chosen += indices
     save_sheet(path, _pictures(target_set.synthetic, chosen, clip=clip), rows)
 
 
 def _show(
-    console: Console,
     target_set: TargetSet,
     summary: Summary,
     shown: list[list[int]],
@@ -194,44 +184,39 @@ def _show(
     large: bool,
     limit: int | None,
 ) -> None:
+    import numpy as np
+
     from datm_cli.text import set_report
     from datm_cli.text.quadrant_pictures import LARGE, SMALL, Grid
     from datm_cli.text.tables import side_by_side
 
-    chosen = [index for indices in shown for index in indices]
-    state = target_set.state
-    console.print(set_report.set_facts(target_set.name, summary, state))
+    console, state = output.results(), target_set.state
+    parts: list[RenderableType] = [set_report.set_facts(target_set.name, summary, state)]
     if state is not None:
-        curves = set_report.history_curves(state)
-        if curves:
-            console.print()
-            console.print(side_by_side(curves, console.width, set_report.NARROWEST_CURVE))
+        if curves := set_report.history_curves(state):
+            parts.append(side_by_side(curves, console.width, set_report.NARROWEST_CURVE))
         if state.results:
-            console.print()
-            console.print(set_report.accuracy_table(state.results))
-    console.print()
+            parts.append(set_report.accuracy_table(state.results))
+    chosen = [index for indices in shown for index in indices]
     images = [summary.images[index] for index in chosen]
-    console.print(set_report.label_table(images, ascii_only=console.options.ascii_only))
-    console.print()
-    several = len(shown[0]) > 1
+    parts.append(set_report.label_table(images, ascii_only=console.options.ascii_only))
+    group = len(shown[0])
     drawn = chosen[:limit]
     pictures = _pictures(target_set.synthetic, drawn, clip=clip)
     captions = [
-        f"{summary.images[index].class_name}" + (f" {index % summary.ipc}" if several else "")
+        summary.images[index].class_name + (f" {index % summary.ipc}" if group > 1 else "")
         for index in drawn
     ]
-    group = len(shown[0])
     if start and target_set.start is not None:
-        import numpy as np
-
         before = target_set.start[drawn].permute(0, 2, 3, 1).numpy()
         # [n, 2, height, width, channels] → [2n, …]: the start before each picture
         pictures = np.stack([before, pictures], axis=1).reshape(-1, *pictures.shape[1:])
         captions = [text for caption in captions for text in ("start", caption)]
         group *= 2
-    console.print(Grid(pictures, captions, room=LARGE if large else SMALL, group=group))
+    parts.append(Grid(pictures, captions, room=LARGE if large else SMALL, group=group))
     if len(drawn) < len(chosen):
-        console.print(f"\n{len(chosen) - len(drawn)} more classes: --class NAME, or --all")
+        parts.append(f"{len(chosen) - len(drawn)} more classes: --class NAME, or --all")
+    output.print_parts(parts)
 
 
 def _pictures(synthetic: SyntheticSet, indices: list[int], *, clip: bool) -> Any:

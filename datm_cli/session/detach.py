@@ -38,17 +38,19 @@ def start_engine(run: Run, arguments: Sequence[str]) -> None:
     Raises FileError if the run cannot be written.
     """
     try:
-        _shorten(run.engine_log)
-        log = run.engine_log.open("ab")
+        log = run.engine_log
+        if log.exists() and log.stat().st_size > LOG_BYTES:
+            log.write_bytes(log.read_bytes()[-LOG_BYTES // 2 :])  # keep the end of a long log
+        output_file = log.open("ab")
     except OSError as problem:
         raise cannot_write(run.engine_log, problem) from None
     # The child keeps its own copy of the file descriptor.
-    with log:
+    with output_file:
         child = subprocess.Popen(
             [*_DATM, *arguments],
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+            stdout=output_file,
+            stderr=output_file,
             start_new_session=True,
             env=_environment(),
         )
@@ -56,12 +58,6 @@ def start_engine(run: Run, arguments: Sequence[str]) -> None:
     process = Process.of(child.pid)
     if child.poll() is None:
         process.write(run.process_file)
-
-
-def _shorten(log: Path) -> None:
-    """Keep the end of a long log. Raises OSError."""
-    if log.exists() and log.stat().st_size > LOG_BYTES:
-        log.write_bytes(log.read_bytes()[-LOG_BYTES // 2 :])
 
 
 def become_monitor(run: Run, arguments: Sequence[str]) -> NoReturn:

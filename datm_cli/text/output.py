@@ -138,6 +138,15 @@ def _console(*, stderr: bool) -> Console:
     return Plain(stderr=stderr, highlight=False, markup=False, emoji=False)
 
 
+def print_parts(parts: Iterable[RenderableType]) -> None:
+    """Print results with a blank line between them."""
+    console = results()
+    for number, part in enumerate(parts):
+        if number:
+            console.print()
+        console.print(part)
+
+
 def remark(text: object) -> None:
     """A sentence on one line of stderr, however long it is; a command in it can be typed."""
     remarks().print(typeable(str(text)), soft_wrap=True)
