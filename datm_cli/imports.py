@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datm_cli import options
+from datm_cli.options import StorageOptions
 from datm_cli.resolve import GivenSettings, overrides
 from datm_engine.compute import runtime
 from datm_engine.data import datasets
@@ -45,8 +46,7 @@ class ImportOptions:
 
     given: GivenSettings
     resolution: str | None
-    data_dir: Path | None
-    experts_dir: Path | None
+    storage: StorageOptions
 
     def config(self, ipc: int | None) -> Config:
         """The settings that the files are taken to be made with."""
@@ -61,8 +61,7 @@ class ImportOptions:
             "preset": self.given.preset,
             "config": self.given.config_file,
             "resolution": self.resolution,
-            "data_dir": self.data_dir,
-            "experts_dir": self.experts_dir,
+            **vars(self.storage),
             "set": [*(self.given.assignments or ()), *settings],
         }
 

@@ -85,6 +85,10 @@ Seed = Annotated[
         min=0, envvar="DATM_SEED", help="Of runs. Experts and splits have seeds of their own."
     ),
 ]
+Repeats = Annotated[
+    int | None,
+    typer.Option(min=1, help="Networks a row, each with weights of its own; of full, too."),
+]
 Resolution = Annotated[
     str | None,
     typer.Option(
@@ -103,21 +107,13 @@ SkipDamaged = Annotated[
     ),
 ]
 # Where files are kept.
-DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="DATM_DATA_DIR",
-        help="Where downloads and decoded images are kept.",
-        show_default="~/.cache/datm",
-    ),
-]
-ExpertsDir = Annotated[
-    Path | None,
-    typer.Option(envvar="DATM_EXPERTS_DIR", help="Where experts are kept.", show_default="experts"),
-]
 RunsDir = Annotated[Path, typer.Option(envvar="DATM_RUNS_DIR", help="Where runs are kept.")]
 TunesDir = Annotated[Path, typer.Option(envvar="DATM_TUNES_DIR", help="Where tunes are kept.")]
 # What is printed.
+Target = Annotated[
+    str, typer.Argument(metavar="RUN|FILE", help="A run's name, or a distilled set's file.")
+]
+Last = Annotated[bool, typer.Option("--last", help="The last iteration, not the selected one.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results only.")]
 NoTui = Annotated[
@@ -262,6 +258,34 @@ class ComputeWithoutMemory(ComputeOptions):
     memory: str = field(default="0", init=False)
 
 
+@dataclass(frozen=True)
+class StorageOptions:
+    """The options that say where data and experts are kept."""
+
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="DATM_DATA_DIR",
+            help="Where downloads and decoded images are kept.",
+            show_default="~/.cache/datm",
+        ),
+    ] = None
+    experts_dir: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="DATM_EXPERTS_DIR", help="Where experts are kept.", show_default="experts"
+        ),
+    ] = None
+
+    def folders(self, runs_dir: Path = RUNS_DIR, **earlier: str) -> Folders:
+        """The folders of a command. earlier: what these options were in a run that it is about."""
+        from datm_engine.pipeline import Folders
+
+        data = self.data_dir or earlier.get("data_dir")
+        given = {"data": data, "experts": self.experts_dir or earlier.get("experts_dir")}
+        return Folders(runs=runs_dir, **{name: Path(path) for name, path in given.items() if path})
+
+
 def expanded(command: Callable[..., None]) -> Callable[..., None]:
     """The command with an option for each field of the option groups that it takes."""
     parameters: list[Parameter] = []
@@ -286,13 +310,6 @@ def expanded(command: Callable[..., None]) -> Callable[..., None]:
 
 def _fields(group: Callable[..., object]) -> Iterable[Parameter]:
     return signature(group, eval_str=True).parameters.values()
-
-
-def folders(data_dir: str | Path | None, experts_dir: str | Path | None, runs_dir: Path) -> Folders:
-    from datm_engine.pipeline import Folders
-
-    given = {"data": data_dir, "experts": experts_dir}
-    return Folders(runs=runs_dir, **{name: Path(path) for name, path in given.items() if path})
 
 
 def tables(**options: Any) -> dict[str, Any]:

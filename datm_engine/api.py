@@ -17,7 +17,7 @@ from datm_engine.hints import HELP
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs.directory import Run, free_name
 from datm_engine.runs.events import Emit, Noted, ignore
-from datm_engine.runs.names import name_from
+from datm_engine.runs.names import dataset_name
 from datm_engine.settings.config import Config, nested
 from datm_engine.settings.origins import Layer, SettingOrigin, Source
 from datm_engine.settings.resolved import Request, Resolved, resolve
@@ -68,10 +68,9 @@ def create_run(
     if config.experts.imported is not None:
         origin_of(folders.experts / config.experts.imported)
     check_class_sizes(config, folders.data)
-    dataset = Path(config.dataset.name).stem or "images"
     if name is None:
         ending = f"-ipc{config.distill.ipc}{resolved.variant}"
-        name = free_name(folders.runs, name_from(dataset, ending))
+        name = free_name(folders.runs, dataset_name(config.dataset.name, ending))
     facts = {
         "source": resolved.source,
         "presets": list(resolved.presets),

@@ -36,8 +36,7 @@ def distill(
     ] = None,
     explain: options.Explain = False,
     compute: options.ComputeOptions,
-    data_dir: options.DataDir = None,
-    experts_dir: options.ExpertsDir = None,
+    storage: options.StorageOptions,
     runs_dir: options.RunsDir = options.RUNS_DIR,
     log: options.Log = None,
     as_json: options.AsJson = False,
@@ -68,9 +67,7 @@ def distill(
     # A resumed run keeps its trackers, folders and device, unless options name others.
     logs = parse(before.log if before and log is None else log)  # before any work
     earlier = before.options if before else {}
-    folders = options.folders(
-        data_dir or earlier.get("data_dir"), experts_dir or earlier.get("experts_dir"), runs_dir
-    )
+    folders = storage.folders(runs_dir, **earlier)
     compute = replace(compute, device=compute.device or earlier.get("device"))
     given = GivenSettings(
         **vars(settings),
@@ -118,7 +115,7 @@ def _run(
     as_json: bool,
 ) -> tuple[Outcome, int]:
     """Run all stages until they end or are stopped; the outcome, and the exit code."""
-    from datm_cli.session.run_stage import StopRequest, UntilLost
+    from datm_cli.session.run_stage import StopRequest, until_lost
     from datm_cli.session.watchdog import PATIENCE, ended_if_stuck
     from datm_cli.text import output
     from datm_cli.text.progress import reader
@@ -145,20 +142,20 @@ def _run(
         ended_if_stuck(report_stuck, run.stop_file) if together.count > 1 else nullcontext(),
         tracking(logs if together.leads else [], run, progress(run).iteration) as track,
     ):
-        screen = UntilLost(shown)
+        show = until_lost(shown.read)
         if together.leads:
             run.update(log=",".join(logs))  # for --resume
         if is_new and not silent:
             for event in run.events():
-                screen.read(event)
+                show(event)
         together.gather(None)  # an earlier STOP is gone by now
         on = replace(on, stop=stop, save_now=stop.save_now)
 
-        def show(event: Event) -> None:
-            screen.read(event)
+        def show_and_log(event: Event) -> None:
+            show(event)
             track(event)
 
-        with record.recorded(show) as emit:
+        with record.recorded(show_and_log) as emit:
             outcome = make_distilled_set(run.config(), run, folders, on, emit=emit)
     return outcome, stop.exit_code
 

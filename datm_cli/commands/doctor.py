@@ -22,8 +22,7 @@ def doctor(
     *,
     settings: options.SettingOptions,
     compute: options.ComputeOptions,
-    data_dir: options.DataDir = None,
-    experts_dir: options.ExpertsDir = None,
+    storage: options.StorageOptions,
     runs_dir: options.RunsDir = options.RUNS_DIR,
     as_json: options.AsJson = False,
 ) -> None:
@@ -32,7 +31,7 @@ def doctor(
     from datm_cli.text import output
     from datm_engine.compute.threads import run_work
 
-    folders = options.folders(data_dir, experts_dir, runs_dir)
+    folders = storage.folders(runs_dir)
     resolved = None
     if settings.preset or settings.dataset or settings.method or settings.window:
         resolved = GivenSettings(**vars(settings), data_dir=folders.data).resolve()

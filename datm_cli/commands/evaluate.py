@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     *,
-    target: Annotated[
-        str, typer.Argument(metavar="RUN|FILE", help="A run's name, or a distilled set's file.")
-    ],
+    target: options.Target,
     networks: Annotated[
         str | None,
         typer.Option(
@@ -28,10 +26,7 @@ def evaluate(
             "commas."
         ),
     ] = None,
-    repeats: Annotated[
-        int | None,
-        typer.Option(min=1, help="Networks a row, each with weights of its own; of full, too."),
-    ] = None,
+    repeats: options.Repeats = None,
     against: Annotated[
         str | None,
         typer.Option(
@@ -41,15 +36,14 @@ def evaluate(
     dataset: options.Dataset = None,
     assignments: options.Set = None,
     compute: options.ComputeWithoutMemory,
-    data_dir: options.DataDir = None,
-    experts_dir: options.ExpertsDir = None,
+    storage: options.StorageOptions,
     runs_dir: options.RunsDir = options.RUNS_DIR,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Train networks on a distilled set and test them, beside networks trained on real images."""
     from datm_cli.resolve import GivenSettings
-    from datm_cli.session.run_stage import StopRequest, UntilLost
+    from datm_cli.session.run_stage import StopRequest, until_lost
     from datm_cli.target import find
     from datm_cli.text import output, set_report
     from datm_cli.text.progress import reader
@@ -62,8 +56,9 @@ def evaluate(
     found = find(target, runs_dir)
     config, distilled = _read(target, found)
     manifest = None if isinstance(found, Path) else found.manifest()
-    earlier = {} if manifest is None else manifest.options
-    folders = options.folders(data_dir, experts_dir or earlier.get("experts_dir"), runs_dir)
+    # The experts of the run; its images may be elsewhere now.
+    earlier = {} if manifest is None else {"experts_dir": manifest.options.get("experts_dir", "")}
+    folders = storage.folders(runs_dir, **earlier)
     flags = options.tables(
         evaluate__networks=None if networks is None else _listed(networks),
         evaluate__repeats=repeats,
@@ -90,12 +85,12 @@ def evaluate(
             "experts",
             config=found if isinstance(found, Path) else found.manifest_file,
             experts_dir=folders.experts,
-            data_dir=data_dir,
+            data_dir=storage.data_dir,
             dataset=dataset,
             precision=None if precision == "float32" else precision,
             set=assignments,
         )
-        emit = UntilLost(shown).read
+        emit = until_lost(shown.read)
         rows = evaluate_again(config, distilled, folders, on, precision, training, emit=emit)
     if together.leads and as_json:
         output.print_json({"results": [output.row(row) for row in rows]})

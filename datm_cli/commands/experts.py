@@ -48,14 +48,13 @@ def experts(
     resolution: options.Resolution = None,
     skip_damaged: options.SkipDamaged = False,
     compute: options.ComputeWithoutMemory,
-    data_dir: options.DataDir = None,
-    experts_dir: options.ExpertsDir = None,
+    storage: options.StorageOptions,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Train the experts that are missing; with --inspect, see how hard the window is for them."""
     from datm_cli.resolve import GivenSettings
-    from datm_cli.session.run_stage import StopRequest, UntilLost
+    from datm_cli.session.run_stage import StopRequest, until_lost
     from datm_cli.text import output
     from datm_cli.text.progress import reader
     from datm_engine.compute import ranks
@@ -72,7 +71,7 @@ def experts(
 
         check_page("save", save, KIND)
     together = ranks.join()
-    folders = options.folders(data_dir, experts_dir, options.RUNS_DIR)
+    folders = storage.folders()
     given = GivenSettings(
         **vars(settings),
         data_dir=folders.data,
@@ -90,16 +89,16 @@ def experts(
         StopRequest(silent=silent).listening() as stop,
         reader(output.remarks(), silent=silent) as shown,
     ):
-        screen = UntilLost(shown)
+        emit = until_lost(shown.read)
         for text in resolved.messages():
-            screen.read(Noted(text=text))
+            emit(Noted(text=text))
         on = compute.start(work=expert_work(resolved.config, resolved.shape), ranks=together)
         on = replace(on, stop=stop)
         try:
             if inspect:
-                report = _inspect(resolved, folders, on, emit=screen.read)
+                report = _inspect(resolved, folders, on, emit=emit)
             else:
-                made = make_experts(resolved.config, resolved.derive, folders, on, emit=screen.read)
+                made = make_experts(resolved.config, resolved.derive, folders, on, emit=emit)
         except Stopped:
             raise typer.Exit(stop.exit_code) from None
     if together.leads and inspect:

@@ -20,9 +20,7 @@ FORMATS = (
 
 
 def export(
-    target: Annotated[
-        str, typer.Argument(metavar="RUN|FILE", help="A run's name, or a distilled set's file.")
-    ],
+    target: options.Target,
     form: Annotated[
         str,
         typer.Option(
@@ -35,9 +33,7 @@ def export(
     to: Annotated[
         Path, typer.Option("--to", metavar="PATH", help="A new folder; for grid a new file.")
     ],
-    last: Annotated[
-        bool, typer.Option("--last", help="The last iteration, not the selected one.")
-    ] = False,
+    last: options.Last = False,
     runs_dir: options.RunsDir = options.RUNS_DIR,
     as_json: options.AsJson = False,
 ) -> None:

@@ -12,6 +12,7 @@ from datm_engine.errors import Setting
 
 
 def import_(
+    *,
     files: Annotated[
         list[Path],
         typer.Argument(
@@ -41,8 +42,7 @@ def import_(
     config_file: options.ConfigFile = None,
     assignments: options.Set = None,
     resolution: options.Resolution = None,
-    data_dir: options.DataDir = None,
-    experts_dir: options.ExpertsDir = None,
+    storage: options.StorageOptions,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -55,7 +55,7 @@ def import_(
     from datm_engine.hints import HELP
     from datm_engine.interop import tensor_files
 
-    folders = options.folders(data_dir, experts_dir, options.RUNS_DIR)
+    folders = storage.folders()
     # File names distinguish sets (images_*, labels_*) from experts (replay_buffer_*).
     kinds = {tensor_files.kind_of(path) for path in files}
     if "replay_buffer" in kinds and (len(kinds) > 1 or dataset is None):
@@ -70,8 +70,7 @@ def import_(
             assignments=assignments,
         ),
         resolution,
-        data_dir,
-        experts_dir,
+        storage,
     )
     with reader(output.remarks(), silent=quiet or as_json) as screen:
         if "replay_buffer" in kinds:

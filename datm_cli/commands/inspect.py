@@ -22,9 +22,7 @@ MOST_PICTURES = 100  # in the terminal, unless more are asked for
 
 
 def inspect(
-    target: Annotated[
-        str, typer.Argument(metavar="RUN|FILE", help="A run's name, or a distilled set's file.")
-    ],
+    target: options.Target,
     other: Annotated[
         str | None,
         typer.Argument(metavar="RUN|FILE", help="Another, to compare it with; on a terminal."),
@@ -49,9 +47,7 @@ def inspect(
             help="Clip each picture's values beyond 2.5 standard deviations, to see the rest.",
         ),
     ] = True,
-    last: Annotated[
-        bool, typer.Option("--last", help="The last iteration, not the selected one.")
-    ] = False,
+    last: options.Last = False,
     save: Annotated[
         Path | None,
         typer.Option(

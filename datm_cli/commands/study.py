@@ -45,10 +45,7 @@ def study(
             "Findings are about the first.",
         ),
     ] = None,
-    repeats: Annotated[
-        int | None,
-        typer.Option(min=1, help="Networks a row, each with weights of its own; of full, too."),
-    ] = None,
+    repeats: options.Repeats = None,
     iterations: Annotated[
         int | None, typer.Option(min=1, envvar="DATM_ITERATIONS", help="Of each run.")
     ] = None,
@@ -73,8 +70,7 @@ def study(
         typer.Option(metavar="FOLDER", help="For the result.", show_default="in studies/"),
     ] = None,
     compute: options.ComputeOptions,
-    data_dir: options.DataDir = None,
-    experts_dir: options.ExpertsDir = None,
+    storage: options.StorageOptions,
     runs_dir: options.RunsDir = options.RUNS_DIR,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -92,7 +88,7 @@ def study(
 
     if to is not None:
         options.named("to", to, "studies/mine")
-    folders = options.folders(data_dir, experts_dir, runs_dir)
+    folders = storage.folders(runs_dir)
     baselines: list[str] | None = None if against is None else []
     if against is not None and against != "none":
         baselines = parse_names("--against", against)

@@ -56,8 +56,7 @@ def tune(
         typer.Option("--keep", help="Every trial's images, not only the first's and the best's."),
     ] = False,
     compute: options.ComputeOptions,
-    data_dir: options.DataDir = None,
-    experts_dir: options.ExpertsDir = None,
+    storage: options.StorageOptions,
     tunes_dir: options.TunesDir = options.TUNES_DIR,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -83,7 +82,7 @@ def tune(
 
     limit = parse_budget(budget)
     require("optuna", extra="tune", purpose="datm tune")
-    folders = options.folders(data_dir, experts_dir, tunes_dir)
+    folders = storage.folders(tunes_dir)
     given = GivenSettings(
         **vars(settings),
         data_dir=folders.data,
@@ -105,7 +104,8 @@ def tune(
         runner.check()
         api.check_class_sizes(request.config, folders.data)
         name = request.default_name if name is None else name
-        folder = Tune.begin(tunes_dir, name, request.config, request.extra, typed)
+        extra = {"iterations": request.iterations, "held": sorted(request.held)}
+        folder = Tune.begin(tunes_dir, name, request.config, extra, typed)
         state = runner.run(folder)
         _print_result(folder, state, typed, to, as_json, quiet)
     if stop.exit_code:

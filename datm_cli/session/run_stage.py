@@ -1,4 +1,4 @@
-"""What a stage is given on the command line: readers of its events, and signals as requests."""
+"""What a stage is given on the command line: a display of its events, and signals as requests."""
 
 from __future__ import annotations
 
@@ -6,34 +6,26 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Protocol
 
-from datm_engine.runs.events import Event
-
-
-class Reader(Protocol):
-    """Shows events as they come."""
-
-    def read(self, event: Event) -> None: ...
+from datm_engine.runs.events import Emit, Event
 
 
-@dataclass
-class UntilLost:
-    """Pass events to a reader until its terminal or pipe is closed. The stage then continues, and
-    its run records the events."""
+def until_lost(show: Emit) -> Emit:
+    """Pass events to `show` until its terminal or pipe is closed. The stage then continues, and its
+    run records the events."""
+    is_lost = False
 
-    reader: Reader
-    lost: bool = False
-
-    def read(self, event: Event) -> None:
-        if not self.lost:
+    def emit(event: Event) -> None:
+        nonlocal is_lost
+        if not is_lost:
             try:
-                self.reader.read(event)
+                show(event)
             except OSError:
-                self.lost = True
+                is_lost = True
+
+    return emit
 
 
 class StopRequest:

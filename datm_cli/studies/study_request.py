@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datm_cli.resolve import GivenSettings, read_config
 from datm_engine.errors import ConfigError, Setting
 from datm_engine.hints import command
-from datm_engine.runs.names import valid_name
+from datm_engine.runs.names import dataset_name, valid_name
 from datm_engine.settings import presets
 from datm_engine.settings.derived.window_rules import THIRDS
 from datm_engine.settings.origins import Note
@@ -23,7 +23,6 @@ from datm_engine.studies.study_plan import (
     plan_methods,
     plan_windows,
     sample_interval,
-    study_name,
     with_settings,
 )
 
@@ -121,7 +120,7 @@ class StudyRequest:
     def _study_name(self, resolved: Iterable[Resolved]) -> str:
         if self.name is not None:
             return valid_name(self.name, "my-study", most=MAX_NAME)
-        return study_name(next(iter(resolved)).config.dataset.name)
+        return dataset_name(next(iter(resolved)).config.dataset.name, most=MAX_NAME)
 
 
 def parse_ipcs(text: str) -> list[int]:

@@ -8,25 +8,15 @@ from dataclasses import dataclass, replace
 
 from datm_cli.options import ComputeOptions
 from datm_cli.session import prepare_run
-from datm_cli.session.run_stage import Reader
-from datm_engine.errors import ConfigError, MatchingError, Setting
+from datm_engine.errors import ConfigError, MatchingError, Setting, Stopped
 from datm_engine.hints import HELP, retyped
 from datm_engine.pipeline import Folders, make_distilled_set
 from datm_engine.runs.directory import Run
-from datm_engine.runs.events import CandidateScored, DatasetReady, Event
+from datm_engine.runs.events import CandidateScored, DatasetReady, Emit, Event
 from datm_engine.settings.config import Config
 from datm_engine.settings.resolved import Resolved
 
 Score = Callable[[int, float], bool]  # (iteration, percent) → whether the trial continues
-
-
-@dataclass(frozen=True)
-class TrialOutcome:
-    """How a trial ended. is_over: it is not to be resumed. failure: why distillation could not
-    continue."""
-
-    is_over: bool
-    failure: str = ""
 
 
 class TrialRun(Run):
@@ -53,19 +43,20 @@ class TrialRunner:
         config: Config | None,
         score: Score,
         stop: Callable[[], bool],
-        reader: Reader,
-    ) -> TrialOutcome:
-        """Start or resume a trial, until its end, its scores or `stop()` end it.
+        show: Emit,
+    ) -> str:
+        """Start or resume a trial, until its scores end it. Returns why distillation could not
+        continue; empty if it could.
 
-        config: None for trial 0. Raises DatmError, but not for a distillation that cannot
-        continue: the outcome says so.
+        config: None for trial 0. Raises Stopped if `stop()` ends it, which a later process resumes,
+        and any DatmError but MatchingError.
         """
         run = TrialRun(self.folders.runs / f"trial-{number:03d}")
         # Scores of an earlier process may be missing in the tune's events.
         known = run.state().candidates if prepare_run.is_started(run) else []
         for candidate in known:
             if not score(candidate.iteration, candidate.accuracy):
-                return TrialOutcome(is_over=True)
+                return ""
         resolved = self.first
         if config is not None:
             resolved = replace(resolved, config=config, notes=(), derive=())
@@ -75,9 +66,9 @@ class TrialRunner:
         def ends() -> bool:
             return is_pruned or stop() or run.stop_file.exists()
 
-        def show(event: Event) -> None:
+        def show_and_score(event: Event) -> None:
             nonlocal is_pruned
-            reader.read(event)
+            show(event)
             # Known only once the images are loaded and split.
             if isinstance(event, DatasetReady) and not event.validation:
                 wrong = (
@@ -93,12 +84,14 @@ class TrialRunner:
         try:
             with run.recording() as record:
                 runtime = replace(runtime, stop=ends)
-                with record.recorded(show) as emit:
+                with record.recorded(show_and_score) as emit:
                     make_distilled_set(run.config(), run, self.folders, runtime, emit=emit)
                 is_stopped_by_hand = run.stop_file.exists() and not stop()
         except MatchingError as problem:
-            return TrialOutcome(is_over=True, failure=problem.message)
-        if not (is_pruned or is_stopped_by_hand or stop()):
-            # After its last score a trial never continues, so `is_pruned` is true at its end.
-            return TrialOutcome(is_over=True, failure="its last score is lost from its events")
-        return TrialOutcome(is_over=is_pruned or is_stopped_by_hand)
+            return problem.message
+        if is_pruned or is_stopped_by_hand:
+            return ""
+        if stop():
+            raise Stopped
+        # After its last score a trial never continues, so `is_pruned` is true at its end.
+        return "its last score is lost from its events"

@@ -4,11 +4,9 @@ that are held because the user gave them."""
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 from datm_cli.resolve import GivenSettings
-from datm_engine.runs.names import name_from
+from datm_engine.runs.names import dataset_name
 from datm_engine.settings.config import Config, flattened
 from datm_engine.settings.resolved import Resolved
 from datm_engine.tuning.search_space import KEYS, WINDOW, SearchSpace
@@ -35,13 +33,8 @@ class TuneRequest:
 
     @property
     def default_name(self) -> str:
-        dataset = Path(self.config.dataset.name).stem or "images"
-        return name_from(dataset, f"-ipc{self.config.distill.ipc}{self.resolved.variant}")
-
-    @property
-    def extra(self) -> dict[str, Any]:
-        """What else the search depends on."""
-        return {"iterations": self.iterations, "held": sorted(self.held)}
+        ending = f"-ipc{self.config.distill.ipc}{self.resolved.variant}"
+        return dataset_name(self.config.dataset.name, ending)
 
     def notes(self) -> list[str]:
         """What is searched and what is not."""

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from datm_cli.options import ComputeOptions
-from datm_cli.session.run_stage import Reader, StopRequest, UntilLost
+from datm_cli.session.run_stage import StopRequest, until_lost
 from datm_cli.text import output
 from datm_cli.text.progress import reader
 from datm_cli.text.sentences import sentence
@@ -21,7 +21,7 @@ from datm_engine.errors import DatmError, FileError
 from datm_engine.hints import command, fix_text
 from datm_engine.pipeline import Folders
 from datm_engine.runs.event_log import EventWriter
-from datm_engine.runs.events import CandidateScored, Event, Noted, RunEnded, RunStarted
+from datm_engine.runs.events import CandidateScored, Emit, Event, Noted, RunEnded, RunStarted
 from datm_engine.runs.state import RunState
 from datm_engine.runs.trials import Trial
 from datm_engine.tuning.trial_scheduler import Budget, TrialScheduler
@@ -29,21 +29,18 @@ from datm_engine.tuning.tune_folder import Tune
 from datm_engine.version import __version__
 
 
-@dataclass
-class TuneReader:
-    """Shows all events of trial 0 until its first score, and then progress alone, because the
-    events of every trial are alike."""
+def until_scored(show: Emit) -> Emit:
+    """Pass all events of trial 0 to `show` until its first score, and then progress alone, because
+    the events of every trial are alike."""
+    is_scored = False
 
-    reader: Reader
-    is_scored: bool = False
+    def emit(event: Event) -> None:
+        nonlocal is_scored
+        if not is_scored or sentence(event) is None:
+            show(event)
+        is_scored = is_scored or isinstance(event, CandidateScored)
 
-    def read(self, event: Event) -> None:
-        if not self.is_scored or sentence(event) is None:
-            self.reader.read(event)
-        self.is_scored = self.is_scored or isinstance(event, CandidateScored)
-
-    def note(self, text: str) -> None:
-        self.reader.read(Noted(text=text))
+    return emit
 
 
 @dataclass(frozen=True)
@@ -91,7 +88,7 @@ class TuneRunner:
             )
             recorded = [*before, record.write(started)]
             try:
-                return self._run(tune, recorded, record, TuneReader(UntilLost(shown)))
+                return self._run(tune, recorded, record, until_lost(shown.read))
             except DatmError as problem:
                 failed = RunEnded(
                     status="failed",
@@ -103,9 +100,7 @@ class TuneRunner:
                     record.write(failed)
                 raise
 
-    def _run(
-        self, tune: Tune, recorded: list[Event], record: EventWriter, screen: TuneReader
-    ) -> RunState:
+    def _run(self, tune: Tune, recorded: list[Event], record: EventWriter, show: Emit) -> RunState:
         started, request = time.monotonic(), self.request
         scheduler = TrialScheduler(
             recorded,
@@ -117,17 +112,18 @@ class TuneRunner:
             budget=self.budget,
             seconds=lambda: time.monotonic() - started,
         )
-        for text in (*request.resolved.messages(), *request.notes()):
-            screen.note(text)
-        screen.note(f"watch it: {command('datm', 'monitor', tune.path)}")
+        notes = [*request.resolved.messages(), *request.notes()]
+        notes.append(f"watch it: {command('datm', 'monitor', tune.path)}")
         if over := len(scheduler.trials.over):
-            screen.note(f"resuming tune {tune.name}: {over} of its trials are over")
+            notes.append(f"resuming tune {tune.name}: {over} of its trials are over")
+        for text in notes:
+            show(Noted(text=text))
 
         def stop() -> bool:
             return self.stop() or tune.log.stop_file.exists()
 
         def on_end(trial: Trial) -> None:
-            screen.note(trial_line(trial))
+            show(Noted(text=trial_line(trial)))
             best = scheduler.trials.best
             if not self.keep:
                 tune.remove_tensors(keep={0, best.number if best else 0})
@@ -137,7 +133,7 @@ class TuneRunner:
         if len(self.devices) > 1:
             workers.run_on_devices(scheduler, runner, self.devices, stop, on_end)
         else:
-            workers.run_alone(scheduler, runner, stop, screen, on_end)
+            workers.run_alone(scheduler, runner, stop, until_scored(show), on_end)
         status = "stopped" if stop() else "done"
         last = RunEnded(status=status, iteration=len(scheduler.trials.over))
         scheduler.state.add(record.write(last))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -15,11 +16,10 @@ from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Event as SharedEvent
 from typing import Any
 
-from datm_cli.session.run_stage import Reader
-from datm_cli.text.progress import Nothing
 from datm_cli.tuning.trial_run import TrialRunner
-from datm_engine.errors import DatmError, RunError
+from datm_engine.errors import DatmError, RunError, Stopped
 from datm_engine.hints import HELP
+from datm_engine.runs.events import Emit, ignore
 from datm_engine.runs.trials import Trial
 from datm_engine.settings.config import Config
 from datm_engine.tuning.trial_scheduler import TrialScheduler
@@ -32,7 +32,7 @@ OnEnd = Callable[[Trial], None]
 
 
 def run_alone(
-    scheduler: TrialScheduler, runner: TrialRunner, stop: Stop, reader: Reader, on_end: OnEnd
+    scheduler: TrialScheduler, runner: TrialRunner, stop: Stop, show: Emit, on_end: OnEnd
 ) -> None:
     """Run one trial after another, until the budget is spent or `stop()`. `on_end` is called after
     each trial that is over."""
@@ -47,9 +47,9 @@ def run_alone(
         def score(iteration: int, accuracy: float, number: int = number) -> bool:
             return scheduler.score(number, iteration, accuracy)
 
-        outcome = runner.run(number, config, score, is_over, reader)
-        if outcome.is_over:
-            on_end(scheduler.end(number, outcome.failure))
+        with suppress(Stopped):
+            failure = runner.run(number, config, score, is_over, show)
+            on_end(scheduler.end(number, failure))
 
 
 @dataclass
@@ -120,10 +120,11 @@ def _answer(scheduler: TrialScheduler, worker: Worker, on_end: OnEnd) -> DatmErr
         match worker.pipe.recv():
             case ("scored", iteration, accuracy):
                 worker.pipe.send(scheduler.score(number, iteration, accuracy))
-            case ("ended", is_over, failure):
+            case ("ended", failure):
                 worker.trial = None
-                if is_over:
-                    on_end(scheduler.end(number, failure))
+                on_end(scheduler.end(number, failure))
+            case ("stopped",):
+                worker.trial = None
             case ("failed", message, hint):
                 worker.trial = None
                 return DatmError(message, hint)
@@ -157,8 +158,9 @@ def _work(runner: TrialRunner, pipe: Connection[Any, Any], halt: SharedEvent, pa
         except (EOFError, ConnectionError):
             return
         try:
-            outcome = runner.run(*job, score, stop, Nothing())
-            pipe.send(("ended", outcome.is_over, outcome.failure))
+            pipe.send(("ended", runner.run(*job, score, stop, ignore)))
+        except Stopped:
+            pipe.send(("stopped",))
         except (EOFError, ConnectionError):
             return
         except DatmError as problem:

@@ -62,6 +62,11 @@ def name_from(stem: str, ending: str = "", *, most: int = LONGEST) -> str:
     return f"data-{name}"[:most] if _RESERVED.fullmatch(name) else name
 
 
+def dataset_name(dataset: str, ending: str = "", *, most: int = LONGEST) -> str:
+    """A valid name from a dataset's name, or from that of its folder or file."""
+    return name_from(Path(dataset).stem or "images", ending, most=most)
+
+
 def same_but_for_case(folder: Path, name: str) -> str | None:
     """Another entry of a folder with the same name except for letter case or composition. Some
     systems cannot store both."""

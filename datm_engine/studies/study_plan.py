@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
-from datm_engine.runs.names import name_from
 from datm_engine.settings.config import Config
 from datm_engine.settings.derived.window_rules import THIRDS, third
 
@@ -67,11 +65,6 @@ class StudyPlan:
     @property
     def dataset(self) -> str:
         return self.runs[0].config.dataset.name
-
-
-def study_name(dataset: str) -> str:
-    """A name from a dataset's name, or from the name of its folder or file."""
-    return name_from(Path(dataset).stem or "images", most=MAX_NAME)
 
 
 def plan_windows(name: str, configs: Mapping[int, Config]) -> StudyPlan:

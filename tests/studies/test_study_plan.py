@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from datm_engine.errors import ConfigError, Setting
+from datm_engine.runs.names import dataset_name
 from datm_engine.settings.config import differences
 from datm_engine.studies.study_plan import (
     EVERY_LOSS,
@@ -12,7 +13,6 @@ from datm_engine.studies.study_plan import (
     plan_methods,
     plan_windows,
     sample_interval,
-    study_name,
     with_settings,
 )
 from tests.conftest import tiny_config
@@ -27,7 +27,7 @@ def test_names_say_study_ipc_and_window(windows: StudyPlan) -> None:
     ]
     assert (windows.ipcs, windows.variants) == ((1, 2, 5), ("early", "middle", "late"))
     assert (windows.networks, windows.selections) == (("convnet",), ("random", "full"))
-    assert [study_name(name) for name in ("cifar10", "/here/photos", "a/b.safetensors")] == [
+    assert [dataset_name(name) for name in ("cifar10", "/here/photos", "a/b.safetensors")] == [
         "cifar10",
         "photos",
         "b",
