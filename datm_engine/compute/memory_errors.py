@@ -1,7 +1,7 @@
-"""One exception for memory that runs out on any device, and one error that names what helps.
+"""Translate the exceptions of memory that runs out, on any device.
 
-A student step that runs out is repeated with less memory in use: `distillation.out_of_memory`. The
-other stages end with the error.
+A student step that runs out of memory is repeated with less in use: `distillation.out_of_memory`.
+The other stages end with a DatmError that names a setting to change.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import torch
 
 from datm_engine.errors import DatmError, Fix, Setting
 
-# Messages of CPU, cuBLAS, cuDNN, CUDA and Metal whose exceptions are plain RuntimeErrors.
-_SAID = ("can't allocate memory", "ALLOC_FAILED", "out of memory")
+# Parts of the messages of CPU, cuBLAS, cuDNN, CUDA and Metal, which raise plain RuntimeErrors.
+_MESSAGES = ("can't allocate memory", "ALLOC_FAILED", "out of memory")
 
 
 class OutOfMemory(Exception):
@@ -24,12 +24,12 @@ class OutOfMemory(Exception):
 def is_out_of_memory(problem: BaseException) -> bool:
     if isinstance(problem, OutOfMemory | MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(problem, RuntimeError) and any(said in str(problem) for said in _SAID)
+    return isinstance(problem, RuntimeError) and any(part in str(problem) for part in _MESSAGES)
 
 
 @contextmanager
 def translate_oom() -> Iterator[None]:
-    """Raise OutOfMemory for memory that runs out within, whichever library reports it."""
+    """Raise OutOfMemory for memory that runs out in this context, whichever library reports it."""
     try:
         yield
     except Exception as problem:
@@ -52,8 +52,7 @@ def on_cpu(device: torch.device, otherwise: Setting) -> Setting:
 def oom_as_error(what: str, fix: Fix) -> Iterator[None]:
     """Raise a DatmError that says `what` memory ran out for, and that `fix` helps."""
     try:
-        yield
-    except Exception as problem:
-        if not is_out_of_memory(problem):
-            raise
+        with translate_oom():
+            yield
+    except OutOfMemory:
         raise DatmError(f"out of memory for {what}", fix) from None

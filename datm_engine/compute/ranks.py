@@ -52,7 +52,7 @@ class Ranks:
     local: int = 0
     local_count: int = 1
     _store: Store | None = None
-    _patient: ProcessGroup | None = None  # for objects; tensors may be on a GPU
+    _objects: ProcessGroup | None = None  # for objects; tensors may be on a GPU
 
     @property
     def leads(self) -> bool:
@@ -70,7 +70,7 @@ class Ranks:
         import torch.distributed as dist
 
         total = tensor.detach().clone()
-        with self._together():
+        with self._reporting_lost_ranks():
             dist.all_reduce(total)
         return total
 
@@ -104,8 +104,8 @@ class Ranks:
         import torch.distributed as dist
 
         values: list[Any] = [value() if self.leads else None]
-        with self._together():
-            dist.broadcast_object_list(values, src=0, group=self._patient)
+        with self._reporting_lost_ranks():
+            dist.broadcast_object_list(values, src=0, group=self._objects)
         return cast(Value, values[0])
 
     def gather(self, value: Value) -> list[Value]:
@@ -115,8 +115,8 @@ class Ranks:
         import torch.distributed as dist
 
         values: list[Any] = [None] * self.count
-        with self._together():
-            dist.all_gather_object(values, value, group=self._patient)
+        with self._reporting_lost_ranks():
+            dist.all_gather_object(values, value, group=self._objects)
         return values
 
     def reports_failure(self, message: str, hint: str) -> bool:
@@ -130,7 +130,7 @@ class Ranks:
             return True
 
     @contextmanager
-    def _together(self) -> Iterator[None]:
+    def _reporting_lost_ranks(self) -> Iterator[None]:
         """Raise RankLost if another rank does not take part."""
         try:
             yield
@@ -175,13 +175,13 @@ def join() -> Ranks:
     try:
         store, rank, _ = next(rendezvous("env://"))
         dist.init_process_group(store=store, rank=rank, world_size=count)
-        patient: Any = dist.new_group(backend="gloo", timeout=_TIMEOUT)
+        objects: Any = dist.new_group(backend="gloo", timeout=_TIMEOUT)
     except (RuntimeError, ValueError) as problem:
         address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
         this = f"rank {os.environ['RANK']} of {count}"
         message = f"{this} did not meet the others at {address}: {_first_sentence(problem)}"
         raise RankLost(message, "") from None
-    joined = Ranks(rank, count, _store=PrefixStore("datm", store), _patient=patient)
+    joined = Ranks(rank, count, _store=PrefixStore("datm", store), _objects=objects)
     local, local_count = _on_this_machine(rank, joined.gather(platform.node()))
     _current = replace(joined, local=local, local_count=local_count)
     return _current

@@ -161,7 +161,7 @@ def test_every_preset_opens_with_its_command_and_its_accuracy(name: str) -> None
 
 
 @pytest.mark.slow
-def test_the_presets_travel_inside_the_wheel(tmp_path: Path) -> None:
+def test_presets_and_templates_travel_inside_the_wheel(tmp_path: Path) -> None:
     root = presets.folder().parent
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", tmp_path, root]
     subprocess.run(command, check=True)
@@ -173,6 +173,8 @@ def test_the_presets_travel_inside_the_wheel(tmp_path: Path) -> None:
     common = [f"common/{path.stem}" for path in (presets.folder() / "common").glob("*.toml")]
     for name in (*presets.names(), *methods, *common):
         assert f"datm_engine/presets/{name}.toml" in inside
+    for template in (root / "datm_cli/report/templates").iterdir():
+        assert f"datm_cli/report/templates/{template.name}" in inside
     assert not [path for path in inside if path.startswith(("presets/", "tests/"))]
 
     script = "from datm_engine.settings import presets; print(presets.folder(), *presets.names())"
