@@ -1,4 +1,4 @@
-"""Small plots for a terminal: curves of braille dots, and shares as horizontal bars.
+"""Small plots for a terminal: curves of braille dots, and horizontal bars.
 
 The colours are those of Okabe and Ito, which colour-blind readers can distinguish. Each comes with
 a shape of its own, so that plots are readable without colour.
@@ -13,7 +13,6 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.segment import Segment
@@ -136,32 +135,6 @@ class Curves(_FullWidth):
                 row = int(np.flatnonzero(line[:, column])[0])
                 rows[row][column] = Segment(letter, style + Style(bold=True))
         yield from frame.around(rows, options.max_width)
-
-
-@dataclass(frozen=True)
-class ShareBars(_FullWidth):
-    """Shares in [0, 1] as bars, with their names at the left and percentages at the right.
-
-    `accented`: indices to highlight, by colour and by a ◆ before the name.
-    """
-
-    names: Sequence[str]
-    shares: Sequence[float]
-    accented: frozenset[int] = frozenset()
-    widest_name: int = 16
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        room = min(self.widest_name, max((cell_len(name) for name in self.names), default=0))
-        width = max(1, options.max_width - room - 2 - 1 - 7)  # mark, gap, percentage
-        for index, (name, share) in enumerate(zip(self.names, self.shares, strict=True)):
-            accented = index in self.accented
-            mark = ("o" if options.ascii_only else MARK) if accented else " "
-            yield Segment(f"{mark} ", Style(color=ACCENT) if accented else _PLAIN)
-            yield Segment(set_cell_size(name, room) + " ", _PLAIN)
-            style = Style(color=ACCENT if accented else DATA)
-            yield Segment(bar(share, width, ascii_only=options.ascii_only), style)
-            yield Segment(f" {share:6.1%}", _PLAIN)
-            yield Segment.line()
 
 
 def bar(share: float, width: int, *, ascii_only: bool = False) -> str:

@@ -246,3 +246,11 @@ def test_a_label_shows_its_likeliest_classes_and_always_its_own():
     assert lines[-1] == ["3", "more", "classes:", "28.0%"]
     assert [line[0] for line in bars(shares, own=2, rows=9)[1:]][:2] == ["◆", "c0"]
     assert len(bars(shares, own=2, rows=9)) == 7
+
+
+def test_bars_fill_their_shares():
+    assert bars([0.75, 0.2, 0.05], own=1, rows=4, width=28)[1:] == [
+        ["c0", "█" * 12, "75.0%"],
+        ["◆", "c1", "███▎", "20.0%"],
+        ["c2", "▊", "5.0%"],
+    ]

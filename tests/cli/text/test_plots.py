@@ -9,7 +9,7 @@ import re
 import pytest
 from rich.console import Console
 
-from datm_cli.text.plots import Curve, Curves, ShareBars, bar
+from datm_cli.text.plots import Curve, Curves, bar
 
 
 @pytest.fixture(autouse=True)
@@ -148,19 +148,10 @@ def test_a_stream_that_takes_ascii_only_gets_ascii():
     console = Console(file=stream, width=40)
     values = [1 + (i % 7) for i in range(500)]
     console.print(Curve("loss", range(500), values, marks=[(100, 1.1)]))
-    console.print(ShareBars(["cat"], [0.5], frozenset({0})))
+    console.print(bar(0.5, 10, ascii_only=True))
     stream.flush()
     output = stream.buffer.getvalue().decode("ascii")
     assert all(sign in output for sign in "*:o#")
-
-
-def test_bars():
-    bars = ShareBars(["cat", "dog", "automobile"], [0.75, 0.2, 0.001], frozenset({1}))
-    assert lines_of(bars, 30) == [
-        "  cat        ███████▌    75.0%",
-        "◆ dog        ██          20.0%",
-        "  automobile ▏            0.1%",
-    ]
 
 
 @pytest.mark.parametrize(
