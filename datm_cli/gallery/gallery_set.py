@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from datm_cli.gallery.image_history import HistoryImage, RunSamples
 from datm_cli.screen.picture_widgets import Pixels
+from datm_cli.screen.sample_files import HistoryImage, RunSamples
 from datm_cli.target import TargetSet
 from datm_cli.text.escapes import printable
 from datm_engine.errors import ConfigError

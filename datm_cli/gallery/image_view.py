@@ -21,7 +21,7 @@ from datm_engine.errors import FileError
 
 if TYPE_CHECKING:
     from datm_cli.gallery.gallery_set import GallerySet
-    from datm_cli.gallery.image_history import HistoryImage
+    from datm_cli.screen.sample_files import HistoryImage
 
 NARROWEST_LABEL = 26  # columns
 STRIP_ROWS = 7  # of small pictures with captions

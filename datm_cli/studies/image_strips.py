@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from datm_cli.gallery.image_history import RunSamples
+from datm_cli.screen.sample_files import RunSamples
 from datm_cli.text.contact_sheet import Row, save_sheet
 from datm_engine.runs.directory import Run
 from datm_engine.settings.derived.window_rules import THIRDS

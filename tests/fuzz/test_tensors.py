@@ -14,8 +14,7 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from datm_cli.gallery.image_history import RunSamples
-from datm_cli.screen.sample_files import read_class_names, read_sample, read_start
+from datm_cli.screen.sample_files import RunSamples, read_class_names, read_sample, read_start
 from datm_engine.data.image_sets import FullSet, ImageSet
 from datm_engine.data.preprocessing import Normalization
 from datm_engine.data.readers import safetensors_file
@@ -46,7 +45,7 @@ def look_at_samples(path: Path) -> None:
     samples = RunSamples(run)
     for moment in samples.images_of(0):
         moment.read()
-    read_sample(path, 3)
+    read_sample(path)
     read_start(run.path, 1)
 
 

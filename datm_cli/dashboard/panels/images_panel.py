@@ -79,7 +79,7 @@ class ImagesPanel(Vertical):
         if self._shown == (latest.path, latest.iteration):
             return
         try:
-            sample = read_sample(self.folder / latest.path, latest.iteration)
+            sample = read_sample(self.folder / latest.path)
         except DatmError as error:  # the other panels still work
             self.query_one(Static).update(error_text(error))
             self._show_grid(False)

@@ -57,6 +57,13 @@ def test_experts_in_training(make_run: Make) -> None:
     shown(run, look)
 
 
+def test_the_start_is_shown_until_a_sample_is_saved(make_run: Make) -> None:
+    async def look(app: DashboardApp, pilot: Pilot[int]) -> None:
+        assert "images at iteration 0" in screen_text(app)
+
+    shown(make_run(story(10)), look)
+
+
 def test_before_anything_is_reported(make_run: Make) -> None:
     async def look(app: DashboardApp, pilot: Pilot[int]) -> None:
         text = screen_text(app)

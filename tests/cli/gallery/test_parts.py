@@ -13,10 +13,10 @@ from safetensors.numpy import save_file
 from textual.app import App
 from textual.widget import Widget
 
-from datm_cli.gallery.image_history import RunSamples
 from datm_cli.gallery.image_view import DARKER, LIGHTER, SAME, signed_difference
 from datm_cli.gallery.label_bars import LabelBars
 from datm_cli.screen.picture_widgets import Picture, PixelPicture, picture_maker, sharp_size
+from datm_cli.screen.sample_files import RunSamples
 from datm_cli.screen.screenshot.image_files import free_path
 from datm_cli.text.quadrant_pictures import size_in_cells
 from datm_engine.errors import ConfigError, FileError
