@@ -13,8 +13,7 @@ Images are float32 [n, channels, height, width], whitened or normalized, class a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,11 +100,14 @@ def read_set(paths: Sequence[Path], *, experiment: int = 0) -> ForeignSet:
     rate = _rate(kinds["lr"]) if "lr" in kinds else None
     images_notes: list[str] = []
     labels_notes: list[str] = []
-    with _as_file_error(images_file):
+    file = images_file
+    try:
         images = convert_images(content[0], images_notes)
-    with _as_file_error(labels_file):
+        file = labels_file
         labels = convert_labels(content[1], len(images), labels_notes)
         order = class_order(labels, labels_notes)
+    except ValueError as problem:
+        raise _unfit(file, str(problem)) from None
     if order is not None:  # [n]
         images, labels = images[order], labels[order]
     notes = [f"{images_file.name}: {note}" for note in images_notes]
@@ -164,15 +166,6 @@ def _rate(path: Path) -> float:
     if not (is_number and 0 < float(value) < float("inf")):
         raise _unfit(path, "it is no positive number")
     return float(value)
-
-
-@contextmanager
-def _as_file_error(path: Path) -> Iterator[None]:
-    """Convert a ValueError to a FileError that names `path`."""
-    try:
-        yield
-    except ValueError as problem:
-        raise _unfit(path, str(problem)) from None
 
 
 def _unfit(path: Path, problem: str) -> FileError:
