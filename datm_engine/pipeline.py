@@ -21,7 +21,7 @@ from datm_engine.distillation.loop import distill
 from datm_engine.errors import ConfigError, RunError, Setting, Stopped
 from datm_engine.evaluation.baselines import ExpertBaselines
 from datm_engine.evaluation.evaluate import Evaluation
-from datm_engine.experts.train import expert_facts, expert_network, train_experts
+from datm_engine.experts.train import check_epochs, expert_facts, expert_network, train_experts
 from datm_engine.experts.trajectories import ExpertSet, fingerprint
 from datm_engine.files import or_elsewhere
 from datm_engine.networks.weights import FlatNetwork
@@ -126,6 +126,7 @@ def _run_stages(
         config = _calibrate(derive, run, evaluation, experts, network, known)
         evaluation = replace(evaluation, config=config)
         runtime.check_stop()
+    check_epochs(config, experts)
 
     with oom_as_error("what is learned", half("distill.ipc", config.distill.ipc)):
         reached = distill(config, data, experts, network, run, runtime, evaluation.score, emit=emit)

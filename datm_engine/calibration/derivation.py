@@ -18,6 +18,7 @@ from datm_engine.distillation.iteration import Distillation
 from datm_engine.distillation.loop import first_checkpoint
 from datm_engine.evaluation.evaluate import Evaluation
 from datm_engine.experts.learning_curves import LearningCurves
+from datm_engine.experts.train import check_epochs
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.events import Emit, Evaluated, SettingDerived, ignore
@@ -77,6 +78,7 @@ def calibrate(
     emit = evaluation.emit
     curves = measure_learning_curves(config, data, experts, network, runtime, emit=emit)
     calibrated = derive_window(derive, evaluation, curves, known)
+    check_epochs(calibrated.config, experts)
     if not set(derive) & set(RATES):
         return calibrated
     config = calibrated.config
@@ -126,6 +128,7 @@ def _measured_experts(evaluation: Evaluation, curves: LearningCurves) -> Experts
         held_out=curves.held_out,
         steps=-(-len(evaluation.data.train) // settings.batch),
         lr=settings.lr,
+        planned=evaluation.config.snapshot_epochs if settings.early_stop else None,
     )
 
 

@@ -23,21 +23,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from datm_engine.compute.memory_errors import on_cpu, oom_as_error
-from datm_engine.compute.runtime import Runtime, generator
+from datm_engine.compute.runtime import Runtime
 from datm_engine.data.image_sets import ImageSet
 from datm_engine.data.prepared import PreparedData
 from datm_engine.errors import FileError, Setting
 from datm_engine.evaluation.baselines import forgetting
 from datm_engine.experts.curriculum import early_epoch, el2n
+from datm_engine.experts.held_out import MEASURED_EXPERTS, measured_images
 from datm_engine.experts.learning_curves import LearningCurves
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.hints import HELP
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.events import Emit, MeasurementProgress
 from datm_engine.settings.config import Config
-
-MEASURED_EXPERTS = 2  # they differ in little but their random draws
-MOST_IMAGES = 5000  # training images in a pass
 
 
 @dataclass(frozen=True)
@@ -75,13 +73,7 @@ def measure_learning_curves(
     if not numbers:
         wrong = f"{experts.folder}: no experts of these settings, to measure"
         raise FileError(wrong, HELP)
-    train = data.train
-    if len(train) > MOST_IMAGES:  # random ones, in their order
-        order = torch.randperm(
-            len(train), generator=generator(config.dataset.seed, "images of the course")
-        )
-        drawn = order[:MOST_IMAGES].sort().values.to(train.labels.device)
-        train = train.subset(drawn)
+    train = measured_images(data.train, config.dataset.seed)
     expert_epochs = config.distill.expert_epochs
     own, passes = ranks.deal(numbers), experts.epochs + 1
     total = len(own) * passes

@@ -16,9 +16,10 @@ from torch import Tensor
 from datm_engine.compute.runtime import Runtime, generator
 from datm_engine.data.prepared import PreparedData
 from datm_engine.errors import DataError, Setting
+from datm_engine.experts.held_out import lowest_held_out_epoch
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import FlatNetwork
-from datm_engine.runs.events import ClassesFilledUp, Emit, Initialized
+from datm_engine.runs.events import ClassesFilledUp, Emit, Initialized, Noted
 from datm_engine.settings.config import Config
 from datm_engine.synthetic import SyntheticSet
 from datm_engine.training.losses import hard_labels
@@ -73,7 +74,7 @@ def correct_images(
     correctly. Classes that are still short after the first expert are
     continued with the next.
 
-    `experts` yields flat weights (last snapshots) and is drawn from only as needed.
+    `experts` yields flat weights (of one epoch) and is drawn from only as needed.
     """
     waiting = permuted_by_class(labels, classes, seed)
     chosen: list[list[int]] = [[] for _ in range(classes)]
@@ -114,6 +115,34 @@ def initial_soft_labels(
     return (counted * logits).sum(dim=0) / counted.sum(dim=0)
 
 
+def _label_epoch(
+    config: Config,
+    data: PreparedData,
+    experts: ExpertSet,
+    network: FlatNetwork,
+    runtime: Runtime,
+    *,
+    emit: Emit,
+) -> tuple[int, str]:
+    """The experts' epoch that gives labels and correct images (`distill.label_epoch`), and what
+    stands beside it in words."""
+    stated = config.distill.label_epoch
+    is_used = config.distill.labels == "soft" or config.distill.images != "random"
+    if stated == "last" or not is_used:
+        return experts.epochs, ""
+    if stated != "best":
+        return stated, f" of {experts.epochs}"
+    if not len(data.validation):
+        text = (
+            f"no images are held out, so labels come from the experts' last epoch "
+            f"{experts.epochs} and not from the best (distill.label_epoch)"
+        )
+        emit(Noted(text=text))
+        return experts.epochs, ""
+    epoch = lowest_held_out_epoch(experts, config.experts.count, network, data.validation, runtime)
+    return epoch, f" of {experts.epochs}, that of the lowest held-out loss"
+
+
 def initial_set(
     config: Config,
     data: PreparedData,
@@ -125,16 +154,17 @@ def initial_set(
 ) -> SyntheticSet:
     """The synthetic set at iteration 0. Every class must have at least ipc images."""
     settings, train, classes = config.distill, data.train, data.classes
-
-    def last_snapshots(count: int) -> Iterator[Tensor]:
-        return (runtime.place(experts.snapshot(k, experts.epochs)) for k in range(count))
-
     count = config.experts.count
+    epoch, of_epoch = _label_epoch(config, data, experts, network, runtime, emit=emit)
+
+    def snapshots_of(count: int) -> Iterator[Tensor]:
+        return (runtime.place(experts.snapshot(k, epoch)) for k in range(count))
+
     of_each = classes, settings.ipc, settings.seed
     if settings.images == "random":
         chosen = random_images(train.labels, *of_each)
     else:
-        snapshots = last_snapshots(count)
+        snapshots = snapshots_of(count)
         chosen = correct_images(network, snapshots, train.images, train.labels, *of_each)
     qualified = zip(data.class_names, chosen.qualified, strict=True)
     if short := [f"{name} {number}" for name, number in qualified if number < settings.ipc]:
@@ -146,10 +176,10 @@ def initial_set(
         labels, label_source = hard_labels(class_numbers, classes), "one-hot, fixed"
     else:
         labelled_by = 1 if settings.label_experts == "one" else count
-        snapshots = last_snapshots(labelled_by)
+        snapshots = snapshots_of(labelled_by)
         labels = initial_soft_labels(network, snapshots, images, class_numbers)
         who = "one expert" if labelled_by == 1 else f"{labelled_by} experts"
-        label_source = f"logits of {who} at epoch {experts.epochs}"
+        label_source = f"logits of {who} at epoch {epoch}{of_epoch}"
     image_source = {
         "correct": "real images that experts classify correctly",
         "random": "random real images",

@@ -15,7 +15,7 @@ from torch import Tensor
 from datm_engine.compute.runtime import Runtime, derive_seed, generator
 from datm_engine.data.image_sets import ImageSet
 from datm_engine.data.prepared import PreparedData
-from datm_engine.errors import FileError, Stopped
+from datm_engine.errors import ConfigError, FileError, Setting, Stopped
 from datm_engine.experts.curriculum import (
     Curriculum,
     check_finite,
@@ -23,6 +23,7 @@ from datm_engine.experts.curriculum import (
     measure_difficulty,
     scorer_epochs,
 )
+from datm_engine.experts.held_out import ExpertWatch, early_stop, measured_images
 from datm_engine.experts.imported import open_imported
 from datm_engine.experts.locks import claim_next
 from datm_engine.experts.trajectories import ExpertSet, fingerprint
@@ -31,6 +32,7 @@ from datm_engine.networks.weights import FlatNetwork, Layout
 from datm_engine.networks.zoo import build_flat
 from datm_engine.runs.events import Emit, ExpertEpoch, ExpertsPlanned, ExpertTrained, Noted
 from datm_engine.settings.config import Config, ExpertsConfig
+from datm_engine.settings.derived.early_stop import best_epoch
 from datm_engine.settings.derived.values import WINDOW
 from datm_engine.training.epochs import Order, compile_step, train
 from datm_engine.training.optimizers import expert_step
@@ -43,7 +45,8 @@ def expert_facts(config: Config, data: PreparedData, precision: str) -> dict[str
 
     The number of experts is not part of it: expert k is drawn from (seed, k), so a set can grow.
     """
-    settings = config.experts
+    settings, rule = config.experts, early_stop(config, data)
+    of_their_own = {"count", "epochs", "precision", "imported", "early_stop"}
     return {
         "format": FORMAT,
         "dataset": data.name,
@@ -52,9 +55,10 @@ def expert_facts(config: Config, data: PreparedData, precision: str) -> dict[str
         "zca_regularization": config.dataset.zca_regularization,
         "augmentation": list(config.dataset.augmentation),
         "network": config.network.model_dump(),
-        "experts": settings.model_dump(exclude={"count", "epochs", "precision", "imported"}),
+        "experts": settings.model_dump(exclude=of_their_own),
         "epochs": config.snapshot_epochs,
         "precision": expert_precision(settings, precision),
+        **({} if rule is None else {"early_stop": rule.facts()}),
     }
 
 
@@ -75,7 +79,8 @@ def expert_set(
     """The set that `config` describes for a run of that precision, complete on disk or not."""
     folder = experts_dir / fingerprint(expert_facts(config, data, precision))
     dtype = torch.bfloat16 if config.experts.snapshots == "bfloat16" else torch.float32
-    return ExpertSet(folder, layout, config.snapshot_epochs, dtype)
+    is_open = early_stop(config, data) is not None
+    return ExpertSet(folder, layout, config.snapshot_epochs, dtype, is_open).settled()
 
 
 def open_experts(
@@ -125,7 +130,8 @@ def train_experts(
             text = "the experts were trained elsewhere, and may have seen the held-out images"
             emit(Noted(text=text))
         return experts
-    experts = expert_set(config, data, layout, experts_dir, precision)
+    # Another process may decide the number of epochs meanwhile: all ranks take what the first saw.
+    experts = ranks.first(lambda: expert_set(config, data, layout, experts_dir, precision))
     experts.create_folder(expert_facts(config, data, precision))
     every = set(range(settings.count))
     missing = ranks.first(lambda: sorted(every - set(experts.ready(settings.count))))
@@ -136,6 +142,12 @@ def train_experts(
     trainer.plan(missing, is_window_known=not set(derive) & set(WINDOW))
     stopped = False
     try:
+        if experts.is_open:
+            with ranks.stopping_together():
+                if ranks.leads:
+                    trainer.train([0])
+            missing = [expert for expert in missing if expert > 0]
+            trainer.settle(ranks.first(trainer.experts.settled), missing)
         if missing:
             trainer.train(ranks.deal(missing))
     except Stopped:
@@ -146,7 +158,29 @@ def train_experts(
             emit(event)
     if ranks.any(stopped):
         raise Stopped
-    return experts
+    return trainer.experts
+
+
+def check_epochs(config: Config, experts: ExpertSet) -> None:
+    """Raise ConfigError if experts that stopped early, or imported ones, have too few epochs."""
+    early = config.experts.imported is None
+    why = " (experts.early_stop)" if early else ""
+    if config.epochs_needed > experts.epochs:
+        most = experts.epochs - config.distill.expert_epochs + 1
+        raise ConfigError(
+            f"the experts have {experts.epochs} epochs{why}, and the window needs "
+            f"{config.epochs_needed}",
+            Setting("experts.early_stop", False)
+            if early
+            else Setting("distill.max_start_epoch", most),
+        )
+    label_epoch = config.distill.label_epoch
+    if isinstance(label_epoch, int) and label_epoch > experts.epochs:
+        raise ConfigError(
+            f"the experts have {experts.epochs} epochs{why}, and labels are to come from epoch "
+            f"{label_epoch}",
+            Setting("distill.label_epoch", experts.epochs),
+        )
 
 
 class _Trainer:
@@ -159,13 +193,14 @@ class _Trainer:
         self.emit = emit
         self.network = expert_network(config, data, 0, runtime)
         self.step = expert_step(self.network, config.experts)
-        self.schedule = expert_schedule(config, config.snapshot_epochs)
+        self.schedule = expert_schedule(config, experts.epochs)
         self.trained: list[ExpertTrained] = []
+        self.seconds_of_epoch = 0.0
 
     def plan(self, missing: list[int], *, is_window_known: bool) -> None:
         """Compile the step, and report what training the `missing` experts takes."""
         config, ranks, seconds = self.config, self.runtime.ranks, 0.0
-        epochs, share = config.snapshot_epochs, len(ranks.deal(missing))
+        epochs, share = self.experts.epochs, len(ranks.deal(missing))
         if share:
             self.step = compile_step(
                 self.runtime,
@@ -177,9 +212,17 @@ class _Trainer:
                 share * epochs,
                 emit=self.emit,
             )
-            seconds = self._seconds_of_an_epoch() * (share * epochs + scorer_epochs(config, ranks))
+            self.seconds_of_epoch = self._seconds_of_an_epoch()
+            seconds = self.seconds_of_epoch * (share * epochs + scorer_epochs(config, ranks))
         self.emit(_planned(config, self.experts, len(missing), seconds))
-        if missing and is_window_known:
+        if missing and self.experts.is_open:
+            text = (
+                f"{epochs} epochs are the most: the first expert ends when its held-out loss has "
+                "risen for a while and what may be matched is covered, and all others have as "
+                "many (experts.early_stop)"
+            )
+            self.emit(Noted(text=text))
+        elif missing and is_window_known:
             self.emit(Noted(text=_cost_of_epochs(config)))
         if missing and ranks.count > 1:
             text = (
@@ -187,6 +230,14 @@ class _Trainer:
                 "train, and those of the others when all are trained"
             )
             self.emit(Noted(text=text))
+
+    def settle(self, experts: ExpertSet, missing: list[int]) -> None:
+        """Train the `missing` experts as long as those on disk, `experts`."""
+        self.experts = experts
+        self.schedule = expert_schedule(self.config, experts.epochs)
+        share = len(self.runtime.ranks.deal(missing))
+        seconds = share * experts.epochs * self.seconds_of_epoch
+        self.emit(_planned(self.config, experts, len(missing), seconds))
 
     def _seconds_of_an_epoch(self) -> float:
         """Scaled up from a timed epoch of three batches, after one that is not timed."""
@@ -213,7 +264,8 @@ class _Trainer:
             check_stop = self.runtime.check_stop_here
             with claim_next(self.experts, missing, total, check_stop, emit=self.emit) as claim:
                 if claim.is_trained:
-                    last = self.experts.snapshot(claim.expert, self.experts.epochs)
+                    experts = self.experts.settled()
+                    last = experts.snapshot(claim.expert, experts.epochs)
                 else:
                     snapshots = self._train_one(claim.expert, order)
                     self.experts.save(claim.expert, snapshots, {"expert": str(claim.expert)})
@@ -240,8 +292,11 @@ class _Trainer:
         """Snapshots [epochs + 1, weights], float32 on the CPU."""
         theta = self._initial_weights("expert weights", expert)
         snapshots = [theta.float().cpu().clone()]
+        watch = self._watch()
+        if watch is not None:
+            watch.is_enough(theta)
 
-        def after_epoch(epoch: int, theta: Tensor, total: Tensor) -> None:
+        def after_epoch(epoch: int, theta: Tensor, total: Tensor) -> bool:
             # The epoch's one wait for the device, but for the snapshot.
             loss, accuracy = (total / len(self.data.train)).tolist()
             snapshots.append(theta.float().cpu().clone())
@@ -258,13 +313,25 @@ class _Trainer:
                     accuracy=100 * accuracy,
                 )
             )
+            if watch is not None and watch.is_enough(theta):
+                self.emit(Noted(text=_stopped_early(watch, self.experts.epochs)))
+                return True
             if epoch < self.experts.epochs:
                 self.runtime.check_stop_here()
+            return False
 
         self.runtime.check_stop_here()
         draws = partial(generator, self.config.experts.seed, "expert epoch", expert)
         train(self.step, theta, self.data.train, self.schedule, draws, after_epoch, order)
         return torch.stack(snapshots)
+
+    def _watch(self) -> ExpertWatch | None:
+        """Of the expert that decides how many epochs all have; None for the others."""
+        rule = early_stop(self.config, self.data)
+        if rule is None or not self.experts.is_open:
+            return None
+        images = measured_images(self.data.train, self.config.dataset.seed)
+        return ExpertWatch(rule, self.network, images, self.data.validation)
 
     def _report(self, expert: int, weights: Tensor, seconds: float) -> None:
         """Test the last `weights` of an expert, which took so many seconds to train or wait for."""
@@ -299,19 +366,29 @@ def _planned(
     )
 
 
+def _stopped_early(watch: ExpertWatch, most: int) -> str:
+    epochs, best = len(watch.loss) - 1, best_epoch(watch.held_out_loss)
+    return (
+        f"experts have {epochs} epochs, not {most}: the held-out loss is lowest after epoch {best} "
+        f"({watch.held_out_loss[best]:.2f}, {watch.held_out_loss[-1]:.2f} at last), and what may "
+        "be matched is covered"
+    )
+
+
 def _cost_of_epochs(config: Config) -> str:
     """What experts of more epochs than the window needs cost, and what they are for."""
     needed, epochs = config.epochs_needed, config.snapshot_epochs
-    has_hard_labels = config.distill.labels == "hard"
+    # Labels of another epoch do not depend on the last one.
+    has_other_labels = config.distill.labels == "hard" or config.distill.label_epoch != "last"
     if epochs == needed:
         text = f"experts train {needed} epochs, all that the window needs"
         softer = (
             f"; soft labels come from epoch {needed}, earlier and softer than the published epoch "
             f"100 (experts.epochs = 100 takes {100 / needed:.0f}× the time and disk)"
         )
-        return text if has_hard_labels else text + softer
+        return text if has_other_labels else text + softer
     text = f"experts train {epochs} epochs, though the window needs only {needed}"
     saved = f'experts.epochs = "window" saves {1 - needed / epochs:.0%} of time and disk'
-    if has_hard_labels:
+    if has_other_labels:
         return f"{text} ({saved})"
     return f"{text}: soft labels come from the last one ({saved}, with labels from epoch {needed})"

@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,26 @@ def fingerprint(facts: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class ExpertSet:
-    """The experts in a folder. epochs: of each. layout: of their weights. dtype: in the files."""
+    """The experts in a folder. epochs: of each. layout: of their weights. dtype: in the files.
+
+    is_open: whether they may have fewer epochs, as the first expert decides (`experts.early_stop`).
+    """
 
     folder: Path
     layout: Layout
     epochs: int
     dtype: torch.dtype = torch.float32
+    is_open: bool = False
+
+    def settled(self) -> ExpertSet:
+        """With the number of epochs of the experts on disk, if there are any."""
+        if not self.is_open:
+            return self
+        for path in sorted(self.folder.glob("expert-*.safetensors")):
+            with suppress(*UNREADABLE), open_tensors(path) as file:  # `ready` reports a damaged one
+                rows, _ = file.get_slice("snapshots").get_shape()
+                return replace(self, epochs=rows - 1, is_open=False)
+        return self
 
     def create_folder(self, facts: Mapping[str, Any]) -> None:
         """Create the folder, with the `facts` that it is named after in experts.json, which is
@@ -113,7 +128,8 @@ class ExpertSet:
                 count, size = rows.get_shape()
                 if metadata.get("set") != self.folder.name:
                     raise _unusable(path, "belongs to another set of experts")
-                if (count, size) != (self.epochs + 1, self.layout.size):
+                fits = count == self.epochs + 1 or (self.is_open and count <= self.epochs)
+                if not (fits and size == self.layout.size):
                     expected = f"{self.epochs} of {self.layout.size}"
                     raise _unusable(
                         path, f"holds {count - 1} epochs of {size} weights, not {expected}"

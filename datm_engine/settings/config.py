@@ -75,6 +75,8 @@ class ExpertsConfig(Table):
     precision: Literal["run", "float32", "bfloat16"]  # "run": as the run's
     snapshots: Literal["float32", "bfloat16"]  # on disk; "bfloat16" takes half the space
     order: Literal["random", "easy-first"]  # of images; easy-first is PAD's
+    # Train fewer than `epochs` if the held-out loss rises and what may be matched is covered.
+    early_stop: bool
 
     @field_validator("imported", mode="before")
     @classmethod
@@ -105,6 +107,9 @@ class DistillConfig(Table):
     images: Literal["correct", "random", "noise"]  # where the images start
     labels: Literal["soft", "hard"]  # learned logits, or fixed one-hot classes (MTT)
     label_experts: Literal["all", "one"]  # whose logits the soft labels start from
+    # The experts' epoch that gives soft labels, and that "correct" images are chosen by. "best":
+    # that of the lowest held-out loss.
+    label_epoch: Annotated[int, Field(ge=1)] | Literal["last", "best"]
     sample_interval: int = Field(ge=1)  # iterations between saved pictures
     checkpoint_seconds: float = Field(ge=0)  # at most this much work is lost
     gradient: Literal["exact", "tesla"]  # "tesla": its approximation, cheaper
@@ -171,6 +176,22 @@ class Config(Table):
             problems.append(
                 f"experts.epochs = {self.experts.epochs} is too short for the window: epoch "
                 f'{self.epochs_needed} is matched (T⁺ − 1 + M); set it to that or to "window"'
+            )
+        label_epoch = window.label_epoch
+        if isinstance(label_epoch, int) and label_epoch > self.snapshot_epochs:
+            problems.append(
+                f"distill.label_epoch = {label_epoch} is beyond the experts' "
+                f'{self.snapshot_epochs} epochs; set it to one of them, "last" or "best"'
+            )
+        # A number of epochs that is known only after the first expert would change these two.
+        if self.experts.early_stop and self.experts.epochs == "window":
+            problems.append(
+                'experts.early_stop needs a number of experts.epochs, the most, and not "window"'
+            )
+        if self.experts.early_stop and self.experts.order != "random":
+            problems.append(
+                f'experts.early_stop needs experts.order = "random": {self.experts.order} follows '
+                "the number of epochs"
             )
         if problems:
             raise ValueError("; ".join(problems))

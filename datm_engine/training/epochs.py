@@ -42,15 +42,15 @@ def train(
     data: ImageSet,
     schedule: Schedule,
     draws: Callable[[int], torch.Generator],
-    after_epoch: Callable[[int, Tensor, Tensor], None],
+    after_epoch: Callable[[int, Tensor, Tensor], bool | None],
     order: Order | None = None,
 ) -> Tensor:
     """Train from the flat weights `theta`; return the last ones.
 
     data: its labels are of the kind that `step` takes. draws: the generator of an epoch, for the
     order of images and their augmentation. after_epoch: called with the number of the epoch, the
-    weights and the sum over batches of what `step` measures, [2] on the device. order: random if
-    None.
+    weights and the sum over batches of what `step` measures, [2] on the device; it may return True
+    to end the training. order: random if None.
     """
     velocity = torch.zeros_like(theta)
     for epoch in schedule.epochs:
@@ -73,7 +73,8 @@ def train(
             theta, velocity, *measured = step(theta, velocity, rate, images, data.labels[batch])
             for measures in measured:
                 total += measures  # stays on the device: nothing waits within an epoch
-        after_epoch(epoch, theta, total)
+        if after_epoch(epoch, theta, total):
+            break
     return theta
 
 

@@ -42,7 +42,8 @@ def shortened(config: Config, iterations: int) -> Config:
         )
     distill, share = config.distill, iterations / config.distill.iterations
     over: dict[str, dict[str, Any]] = {
-        "experts": {"epochs": config.snapshot_epochs},
+        # A trial may have any window, so none of the epochs is left out.
+        "experts": {"epochs": config.snapshot_epochs, "early_stop": False},
         "distill": {
             "iterations": iterations,
             "expansion_iterations": _scaled(distill.expansion_iterations, share),
@@ -69,7 +70,9 @@ def lengthened(config: Config, best: Config, derived: Collection[str] = ()) -> C
     """
     iterations = best.distill.iterations
     before = shortened(config, iterations)
-    over: dict[str, dict[str, Any]] = {"experts": {"epochs": best.snapshot_epochs}}
+    over: dict[str, dict[str, Any]] = {
+        "experts": {"epochs": best.snapshot_epochs, "early_stop": False}
+    }
     for name, (_, value) in differences(before, best).items():
         table, _, key = name.partition(".")
         # Everything else means the same in a short run and in a long one.

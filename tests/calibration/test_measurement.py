@@ -13,13 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from datm_engine.calibration import measurement
 from datm_engine.calibration.measurement import difficulty, measure_learning_curves
 from datm_engine.compute.ranks import Ranks
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.image_sets import ImageSet
 from datm_engine.data.prepared import PreparedData
 from datm_engine.errors import FileError, Stopped
+from datm_engine.experts import held_out
 from datm_engine.experts.learning_curves import LearningCurves
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.files import validated
@@ -162,7 +162,7 @@ def test_large_sets_are_measured_on_the_same_drawn_images(
     data: PreparedData, experts: ExpertSet, cpu: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = measured(data, experts, cpu)[1]
-    monkeypatch.setattr(measurement, "MOST_IMAGES", 24)
+    monkeypatch.setattr(held_out, "MOST_IMAGES", 24)
     few = measured(data, experts, cpu)[1]
     assert few.images == 24
     assert few.loss != whole.loss

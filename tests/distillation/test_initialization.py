@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from datm_engine.compute.runtime import Runtime
+from datm_engine.data.prepared import PreparedData
 from datm_engine.distillation.initialization import (
     check_ipc,
     correct_images,
+    initial_set,
     initial_soft_labels,
     permuted_by_class,
     random_images,
 )
 from datm_engine.errors import DataError, Setting
+from datm_engine.experts.train import expert_network, train_experts
+from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import FlatNetwork
+from datm_engine.runs.events import Initialized, Noted
+from datm_engine.settings.config import Config
+from datm_engine.synthetic import SyntheticSet
+from tests.conftest import finish, tiny_config
 
 CLASSES = 3
 
@@ -116,3 +128,59 @@ def test_ipc_above_what_a_class_has() -> None:
         check_ipc(torch.tensor([0, 0, 0, 0, 1, 1, 1]), ["cat", "deer"], 4)
     assert raised.value.fix == Setting("ipc", 3)
     check_ipc(torch.tensor([0, 0, 1, 1]), ["cat", "deer"], 2)
+
+
+@pytest.fixture
+def overtrained(digits: PreparedData, cpu: Runtime, tmp_path: Path) -> tuple[Config, ExpertSet]:
+    """Experts whose weights after epoch 3 are worse than those after epoch 2."""
+    config = tiny_config()
+    _, experts = finish(train_experts, config, digits, tmp_path, cpu)
+    for expert in range(2):
+        rows = torch.stack([experts.snapshot(expert, epoch) for epoch in range(5)])
+        rows[3:] *= 5
+        rows[2] = rows[1] + (rows[2] - rows[1]) * 2
+        experts.save(expert, rows, {})
+    return config, experts
+
+
+def start(
+    config: Config, data: PreparedData, experts: ExpertSet, cpu: Runtime, **distill: Any
+) -> tuple[SyntheticSet, list[str]]:
+    """The initial set with these settings, and where its labels come from, with any notes."""
+    config = config.with_values({"distill": distill}, "here")
+    network = expert_network(config, data, 0, cpu)
+    seen, made = finish(initial_set, config, data, experts, network, cpu)
+    return made, [
+        event.text if isinstance(event, Noted) else event.label_source
+        for event in seen
+        if isinstance(event, Initialized | Noted)
+    ]
+
+
+def test_labels_come_from_the_epoch_that_is_stated(
+    overtrained: tuple[Config, ExpertSet], digits: PreparedData, cpu: Runtime
+) -> None:
+    config, experts = overtrained
+    last, (source,) = start(config, digits, experts, cpu)
+    assert source == "logits of 2 experts at epoch 4"
+    best, (source,) = start(config, digits, experts, cpu, label_epoch="best")
+    assert source == "logits of 2 experts at epoch 2 of 4, that of the lowest held-out loss"
+    second, (source,) = start(config, digits, experts, cpu, label_epoch=2)
+    assert source == "logits of 2 experts at epoch 2 of 4"
+    assert torch.equal(best.labels, second.labels)
+    assert torch.equal(best.images, second.images), "correct images are chosen by the same epoch"
+    assert not torch.equal(best.labels, last.labels)
+
+
+def test_without_held_out_images_labels_come_from_the_last_epoch(
+    overtrained: tuple[Config, ExpertSet], digits: PreparedData, cpu: Runtime
+) -> None:
+    config, experts = overtrained
+    data = replace(digits, validation=digits.validation.subset(torch.arange(0)))
+    last, _ = start(config, data, experts, cpu)
+    made, (note, source) = start(config, data, experts, cpu, label_epoch="best")
+    assert torch.equal(made.labels, last.labels)
+    assert "no images are held out" in note
+    assert source == "logits of 2 experts at epoch 4"
+    _, notes = start(config, data, experts, cpu, label_epoch="best", labels="hard", images="random")
+    assert notes == ["one-hot, fixed"], "nothing depends on the epoch"

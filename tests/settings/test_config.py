@@ -59,6 +59,12 @@ def test_what_is_not_set() -> None:
         ({"distill": {"min_start_epoch": 4}}, "must be above min_start_epoch"),
         ({"distill": {"max_start_epoch": 1}}, "must be at least initial_max_start_epoch"),
         ({"experts": {"epochs": 2}}, 'epoch 5 is matched (T⁺ − 1 + M); set it to that or to "win'),
+        ({"distill": {"label_epoch": 6}}, "label_epoch = 6 is beyond the experts' 5 epochs"),
+        ({"experts": {"early_stop": True}}, "needs a number of experts.epochs"),
+        (
+            {"experts": {"early_stop": True, "epochs": 9, "order": "easy-first"}},
+            'needs experts.order = "random"',
+        ),
     ],
 )
 def test_tables_agree(over: dict[str, Any], message: str) -> None:

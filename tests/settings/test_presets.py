@@ -112,6 +112,7 @@ def test_experts_networks_and_evaluation_are_the_published_ones(name: str) -> No
         precision="run",
         snapshots="float32",
         order="random",
+        early_stop=False,
     )
     evaluate = settings.evaluate
     assert (evaluate.epochs, evaluate.repeats, evaluate.batch) == (1000, 5, 128)

@@ -25,6 +25,7 @@ NEGLIGIBLE = 0.1  # of the experts' epochs: an earlier T⁻ is 0, as in the publ
 GROWING = 5  # epochs of the shortest window from 0 that begins with half of them
 SEGMENT = 2  # M of all published settings but one
 SHORTEST_SEGMENT = 40  # the fewest of an expert's steps in a segment
+MOST_OF_EPOCHS = 4  # M is at most the experts' epochs divided by this
 STUDENT_STEPS = (20, 80)  # the range of N
 LARGEST_BATCH = 1000
 
@@ -45,7 +46,8 @@ class Experts:
     """What was measured of the experts.
 
     loss, accuracy: of the training images after each epoch, [E + 1]. held_out: the accuracy of
-    held-out images, if there are any. Accuracies are in percent. steps: of an epoch.
+    held-out images, if there are any. Accuracies are in percent. steps: of an epoch. planned: the
+    epochs that they would have without `experts.early_stop`, if that may have ended them.
     """
 
     loss: Sequence[float]
@@ -53,10 +55,15 @@ class Experts:
     held_out: Sequence[float] | None
     steps: int
     lr: float
+    planned: int | None = None
 
     @property
     def epochs(self) -> int:
         return len(self.loss) - 1
+
+    @property
+    def whole_epochs(self) -> int:
+        return self.epochs if self.planned is None else self.planned
 
     @property
     def judged(self) -> Sequence[float]:
@@ -77,18 +84,34 @@ def reached(epoch: float) -> float:
     return below[1] + (above[1] - below[1]) * (epoch - below[0]) / (above[0] - below[0])
 
 
-def progress(loss: Sequence[float]) -> list[float]:
-    """The share of the loss's whole fall after each epoch: [E + 1], never falling, at last 1."""
-    fall = loss[0] - min(loss)
+def progress(loss: Sequence[float], epochs: int | None = None) -> list[float]:
+    """The share of the loss's whole fall after each epoch: [E + 1], never falling, at last 1.
+
+    epochs: how many would be the whole training, where it ended earlier. The loss is then taken to
+    fall on as a power of the epoch, as it did over the last half of E, and the last share is below
+    1.
+    """
+    last, lowest = len(loss) - 1, min(loss)
+    if epochs is not None and 2 <= last < epochs and 0 < loss[last] < loss[last // 2]:
+        exponent = math.log(loss[last] / loss[last // 2]) / math.log(last / (last // 2))
+        lowest = min(lowest, loss[last] * (epochs / last) ** exponent)
+    fall = loss[0] - lowest
     return list(accumulate(((loss[0] - value) / fall if fall > 0 else 1.0 for value in loss), max))
 
 
 def epoch_of(learned: Sequence[float], share: float) -> int:
-    """The epoch nearest to where `share` has been learned. learned: as `progress` returns it."""
-    after = next(epoch for epoch, value in enumerate(learned) if value >= share - 1e-9)
+    """The epoch nearest to where `share` has been learned, the last one if it never is. learned: as
+    `progress` returns it."""
+    last = len(learned) - 1
+    after = next((epoch for epoch, value in enumerate(learned) if value >= share - 1e-9), last)
     if after and share - learned[after - 1] < learned[after] - share:
         return after - 1
     return after
+
+
+def segment_epochs(steps: int, epochs: int) -> int:
+    """M, for experts of so many epochs of `steps` steps."""
+    return min(max(SEGMENT, -(-SHORTEST_SEGMENT // steps)), max(1, epochs // MOST_OF_EPOCHS))
 
 
 def published_window(images: int) -> tuple[float, float]:
@@ -123,9 +146,8 @@ def window_settings(
         if key not in fixed:
             derived.append(Derived(key, value, reason))
 
-    epochs, steps = experts.epochs, experts.steps
-    longest = max(1, epochs // 4)
-    segment = min(max(SEGMENT, -(-SHORTEST_SEGMENT // steps)), longest)
+    steps = experts.steps
+    segment = segment_epochs(steps, experts.epochs)
     derive(
         "expert_epochs",
         segment,
@@ -168,7 +190,7 @@ def _window(
     fixed: Mapping[str, Value],
 ) -> list[Derived]:
     """T⁻, T and T⁺: the later of two readings, for the lower and for the upper bound."""
-    learned, last = progress(experts.loss), experts.epochs - m  # the latest start epoch
+    learned, last_start = progress(experts.loss, experts.planned), experts.epochs - m
     # 1. The published window for as many images, converted to these experts' epochs.
     published = published_window(images)
     lower, final = (epoch_of(learned, reached(epoch)) for epoch in published)
@@ -188,7 +210,7 @@ def _window(
         share = min(max(by_ipc, by_random), AT_MOST)
         aim = random + share * max(0.0, best - random)
         knowing, aimed = experts.knowing(random), experts.knowing(aim)
-        if knowing > max(lower, NEGLIGIBLE * experts.epochs):
+        if knowing > max(lower, NEGLIGIBLE * experts.whole_epochs):
             lower = knowing
             first_reason = (
                 f"from epoch {lower} on experts know what {ipc} random real images per class teach "
@@ -201,7 +223,7 @@ def _window(
                 f"teach: {aim:.1f}%, {share:.0%} of the way from {random:.1f}% to their best"
             )
     # Fixed bounds are kept; the others leave a window of start epochs that the experts have.
-    final = int(fixed.get("max_start_epoch", min(max(final, 2), last + 1)))
+    final = int(fixed.get("max_start_epoch", min(max(final, 2), last_start + 1)))
     latest = max(0, min(math.floor(LATEST_START * final), final - NARROWEST))
     lower = int(fixed.get("min_start_epoch", min(lower, latest)))
     final = max(final, lower + 1)
