@@ -15,11 +15,7 @@ from datm_engine.errors import Setting
 
 if TYPE_CHECKING:
     from datm_cli.text.expert_report import ExpertReport
-    from datm_engine.compute.runtime import Runtime
     from datm_engine.experts.trajectories import ExpertSet
-    from datm_engine.pipeline import Folders
-    from datm_engine.runs.events import Emit
-    from datm_engine.settings.resolved import Resolved
 
 
 def experts(
@@ -56,12 +52,13 @@ def experts(
     from datm_cli.resolve import GivenSettings
     from datm_cli.session.run_stage import StopRequest, until_lost
     from datm_cli.text import output
+    from datm_cli.text.expert_report import ExpertReport
     from datm_cli.text.progress import reader
     from datm_engine.compute import ranks
     from datm_engine.compute.threads import expert_work
     from datm_engine.errors import ConfigError, Stopped
     from datm_engine.runs.events import Noted
-    from datm_engine.standalone import make_experts
+    from datm_engine.standalone import inspect_experts, make_experts
 
     if save is not None:
         if not inspect:
@@ -96,7 +93,11 @@ def experts(
         on = replace(on, stop=stop)
         try:
             if inspect:
-                report = _inspect(resolved, folders, on, emit=emit)
+                found, curves, config = inspect_experts(
+                    resolved.config, resolved.derive, folders, on, _training_command(), emit=emit
+                )
+                ready = len(found.present(config.experts.count))
+                report = ExpertReport(config, str(found.folder), ready, curves)
             else:
                 made = make_experts(resolved.config, resolved.derive, folders, on, emit=emit)
         except Stopped:
@@ -107,18 +108,6 @@ def experts(
         _print_experts(made, resolved.config.experts.count, as_json, quiet)
     if stop.exit_code:
         raise typer.Exit(stop.exit_code)
-
-
-def _inspect(settings: Resolved, folders: Folders, on: Runtime, *, emit: Emit) -> ExpertReport:
-    """What the experts on disk know after each epoch. Raises FileError if there are none."""
-    from datm_cli.text.expert_report import ExpertReport
-    from datm_engine.standalone import inspect_experts
-
-    experts, curves, config = inspect_experts(
-        settings.config, settings.derive, folders, on, _training_command(), emit=emit
-    )
-    ready = len(experts.present(settings.config.experts.count))
-    return ExpertReport(config, str(experts.folder), ready, curves)
 
 
 def _training_command() -> str:

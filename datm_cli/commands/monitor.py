@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from datm_cli import options
-
-if TYPE_CHECKING:
-    from datm_engine.runs.directory import Run
 
 
 def monitor(
@@ -37,7 +33,15 @@ def monitor(
     from datm_engine.tuning.tune_folder import Tune
 
     tune = Tune.find(run, tunes_dir) if run and not (runs_dir / run / "run.json").exists() else None
-    found = tune.log if tune else Run.open(runs_dir, run) if run else _latest(runs_dir)
+    if run:
+        found = tune.log if tune else Run.open(runs_dir, run)
+    else:
+        known = Run.all(runs_dir)
+        if not known:
+            first = command("datm", "distill") + options.elsewhere(runs_dir)
+            raise RunError(f"there are no runs in {runs_dir}", first)
+        running = [each for each in known if each.process_status() == "running"]
+        found = (running or known)[-1]  # the latest
     if not terminal.is_interactive():
         raise RunError(
             "the dashboard needs a terminal to draw on",
@@ -62,17 +66,3 @@ def monitor(
     code = screen.run() or screen.return_code or 0
     output.print_line(screen.exit_message(), stderr=True)
     raise typer.Exit(code)
-
-
-def _latest(runs_dir: Path) -> Run:
-    """The latest run, preferably one that is running."""
-    from datm_engine.errors import RunError
-    from datm_engine.hints import command
-    from datm_engine.runs.directory import Run
-
-    known = Run.all(runs_dir)
-    if not known:
-        first = command("datm", "distill") + options.elsewhere(runs_dir)
-        raise RunError(f"there are no runs in {runs_dir}", first)
-    running = [run for run in known if run.process_file.exists() and run.status() == "running"]
-    return (running or known)[-1]

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from datm_cli import options
-
-if TYPE_CHECKING:
-    from datm_engine.studies.study_plan import StudyPlan
 
 
 def study(
@@ -118,43 +115,8 @@ def study(
         runner.check()
         study_files.check(folder, plan)
         failures = runner.run()
-        _print_result(plan, folders.runs, folder, as_json, quiet)
+        study_files.print_result(plan, folders.runs, folder, as_json=as_json, quiet=quiet)
     if stop.exit_code:
         raise typer.Exit(stop.exit_code)
     if failures:
         raise failures[0]
-
-
-def _print_result(
-    plan: StudyPlan, runs_dir: Path, folder: Path, as_json: bool, quiet: bool
-) -> None:
-    """Write and print the result so far, finished or not."""
-    import sys
-
-    from datm_cli.studies import study_files, study_tables
-    from datm_cli.text import output
-    from datm_cli.text.escapes import printable
-    from datm_engine.hints import command
-    from datm_engine.studies.study_findings import findings
-    from datm_engine.studies.study_results import read_study
-
-    study = read_study(plan, runs_dir)
-    written = study_files.write(study, runs_dir, folder)
-    with output.kept(f"the study is kept in {folder}", command("ls", folder)):
-        if as_json:
-            files = [str(path) for path in written]
-            output.print_json({**study_files.as_json(study), "files": files})
-        else:
-            console = output.results()
-            console.print(study_tables.terminal_table(study))
-            for text in ("", *findings(study), *study_tables.remarks(study)):
-                console.print(printable(text))
-    if as_json or quiet:
-        return
-    output.remarks().print()
-    output.remark(f"all of it: {written[-1]}")
-    if missing := [run for run in study.runs if run.status not in ("done", "failed")]:
-        again = command("datm", *sys.argv[1:])
-        output.remark(
-            f"stopped with {len(missing)} of {len(plan.runs)} runs to make; resume with: {again}"
-        )

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from datm_cli import options
 from datm_engine.errors import Setting
-from datm_engine.formatting import plural
-
-if TYPE_CHECKING:
-    from datm_engine.runs.state import RunState
-    from datm_engine.tuning.tune_folder import Tune
 
 BUDGET = "20"
 
@@ -71,6 +66,7 @@ def tune(
 
     from datm_cli.resolve import GivenSettings
     from datm_cli.session.run_stage import StopRequest
+    from datm_cli.tuning import tune_output
     from datm_cli.tuning.tune_request import request_tune
     from datm_cli.tuning.tune_runner import TuneRunner
     from datm_engine import api
@@ -107,36 +103,6 @@ def tune(
         extra = {"iterations": request.iterations, "held": sorted(request.held)}
         folder = Tune.begin(tunes_dir, name, request.config, extra, typed)
         state = runner.run(folder)
-        _print_result(folder, state, typed, to, as_json, quiet)
+        tune_output.print_result(folder, state, typed, to, as_json=as_json, quiet=quiet)
     if stop.exit_code:
         raise typer.Exit(stop.exit_code)
-
-
-def _print_result(
-    tune: Tune, state: RunState, typed: str, to: Path | None, as_json: bool, quiet: bool
-) -> None:
-    """Write and print the result so far, finished or not."""
-    from datm_cli.text import output
-    from datm_cli.text.escapes import printable
-    from datm_cli.tuning import tune_output
-    from datm_engine.hints import command
-    from datm_engine.tuning.tune_result import finding
-
-    preset = tune_output.write_preset(tune, state, typed, to) if state.trials.best else None
-    console = output.results()
-    with output.kept(f"the tune is kept in {tune.path}", command("ls", tune.path)):
-        if as_json:
-            output.print_json(tune_output.as_json(tune, state))
-        elif preset:
-            console.print(tune_output.trials_table(state.trials))
-            console.print("\n" + printable(finding(state.trials, tune.held_out_images())))
-            following = command("datm", "distill", "--config", preset)
-            console.print(printable(f"distil with it: {following}"), soft_wrap=True)
-    if as_json or quiet:
-        return
-    output.remark(f"its trials: {tune.path}")
-    if state.ended is None or state.ended.status != "done":
-        output.remark(f"stopped; resume with: {typed}")
-    elif unfinished := len(state.trials.unfinished):
-        trials = plural(unfinished, "trial")
-        output.remark(f"{trials} had no time to finish; a larger --budget resumes")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,16 @@ from datm_cli.report.page import render
 from datm_cli.studies import study_tables
 from datm_cli.studies.accuracy_chart import accuracy_chart, standalone_svg
 from datm_cli.studies.image_strips import save_strips
+from datm_cli.text import output
 from datm_cli.text.escapes import json_text, printable
 from datm_engine.errors import ConfigError, Setting
 from datm_engine.files import check_writable, make_folder, or_elsewhere, parse_json, save_text
+from datm_engine.hints import command
 from datm_engine.runs.names import free_name
 from datm_engine.settings import published
 from datm_engine.studies.study_findings import CAVEAT, findings
 from datm_engine.studies.study_plan import StudyPlan
-from datm_engine.studies.study_results import StudyResult
+from datm_engine.studies.study_results import StudyResult, read_study
 
 TITLES = {
     "window": "early, middle and late epochs of the experts",
@@ -75,7 +78,7 @@ def write(study: StudyResult, runs_dir: Path, folder: Path) -> list[Path]:
             folder / name for name in ("study.json", "study.md", "report.html")
         )
         # The JSON file first: `check` knows a study's folder by it, also if writing is interrupted.
-        save_text(data, json_text(as_json(study), indent=2) + "\n")
+        save_text(data, json_text(facts(study), indent=2) + "\n")
         charts, pictures = [], []
         for network in study.plan.networks:
             chart = accuracy_chart(study, network)
@@ -93,7 +96,30 @@ def write(study: StudyResult, runs_dir: Path, folder: Path) -> list[Path]:
     return [data, text, *pictures, *strips_files, page_file]
 
 
-def as_json(study: StudyResult) -> dict[str, Any]:
+def print_result(
+    plan: StudyPlan, runs_dir: Path, folder: Path, *, as_json: bool, quiet: bool
+) -> None:
+    """Write and print the result so far, finished or not."""
+    study = read_study(plan, runs_dir)
+    written = write(study, runs_dir, folder)
+    with output.kept(f"the study is kept in {folder}", command("ls", folder)):
+        if as_json:
+            output.print_json({**facts(study), "files": [str(path) for path in written]})
+        else:
+            console = output.results()
+            console.print(study_tables.terminal_table(study))
+            for text in ("", *findings(study), *study_tables.remarks(study)):
+                console.print(printable(text))
+    if as_json or quiet:
+        return
+    output.remarks().print()
+    output.remark(f"all of it: {written[-1]}")
+    if missing := [run for run in study.runs if run.status not in ("done", "failed")]:
+        count, again = f"{len(missing)} of {len(plan.runs)} runs", command("datm", *sys.argv[1:])
+        output.remark(f"stopped with {count} to make; resume with: {again}")
+
+
+def facts(study: StudyResult) -> dict[str, Any]:
     """The content of study.json."""
     return {
         **study.as_json(),

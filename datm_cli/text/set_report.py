@@ -1,20 +1,29 @@
-"""A distilled set and its run, as `datm inspect` prints them: tables and curves."""
+"""A distilled set and its run, as `datm inspect` prints them: tables, curves and pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from datm_cli.target import TargetSet
+from datm_cli.text import output
+from datm_cli.text.contact_sheet import Row, save_sheet
 from datm_cli.text.escapes import printable
 from datm_cli.text.plots import ACCENT, DATA, GOOD, MARK, Curve, bar
-from datm_cli.text.tables import fact_table, plain_table
+from datm_cli.text.quadrant_pictures import LARGE, SMALL, Grid
+from datm_cli.text.tables import fact_table, plain_table, side_by_side
+from datm_engine.files import or_elsewhere
 from datm_engine.formatting import number
 from datm_engine.runs.events import Evaluated
 from datm_engine.runs.state import RunState
-from datm_engine.summary import ImageSummary, Summary
+from datm_engine.summary import ImageSummary, Summary, pictures_of
+from datm_engine.synthetic import SyntheticSet
 
 NARROWEST_CURVE = 36  # columns
 LEAST_SHARE = 0.005  # of a class in the list of top classes; less is 0%
@@ -127,3 +136,80 @@ def label_table(images: Sequence[ImageSummary], *, ascii_only: bool = False) -> 
             cells.append(f"{image.change:.3f}")
         table.add_row(*cells)
     return table
+
+
+def first_images(summary: Summary, classes: list[int], per_class: int) -> list[list[int]]:
+    """For each class, the indices of its first `per_class` images."""
+    ipc = summary.ipc
+    return [list(range(k * ipc, k * ipc + min(per_class, ipc))) for k in classes]
+
+
+def save_pictures(
+    path: Path,
+    target_set: TargetSet,
+    summary: Summary,
+    wanted: list[list[int]],
+    *,
+    clip: bool,
+    captions: bool,
+) -> None:
+    """Write the pictures to a file, a row a class. captions: each image's top class under it."""
+    rows: list[Row] = []
+    chosen: list[int] = []
+    for indices in wanted:
+        images = [summary.images[i] for i in indices]
+        tops = [f"{image.top[0].name} {image.top[0].probability:.0%}" for image in images]
+        others = [k for k, image in enumerate(images) if not image.is_led_by_own_class]
+        pictures = range(len(chosen), len(chosen) + len(indices))
+        name = images[0].class_name
+        rows.append(Row(name, pictures, tops if captions else (), frozenset(others)))
+        chosen += indices
+    with or_elsewhere(path, "save"):
+        save_sheet(path, _pictures(target_set.synthetic, chosen, clip=clip), rows)
+
+
+def print_set(
+    target_set: TargetSet,
+    summary: Summary,
+    shown: list[list[int]],
+    *,
+    clip: bool,
+    start: bool,
+    large: bool,
+    limit: int | None,
+) -> None:
+    """Print what the set and its run are, its curves, accuracies and labels, and the first `limit`
+    of the pictures `shown`: indices, a list for each class."""
+    console, state = output.results(), target_set.state
+    parts: list[RenderableType] = [set_facts(target_set.name, summary, state)]
+    if state is not None:
+        if curves := history_curves(state):
+            parts.append(side_by_side(curves, console.width, NARROWEST_CURVE))
+        if state.results:
+            parts.append(accuracy_table(state.results))
+    chosen = [index for indices in shown for index in indices]
+    images = [summary.images[index] for index in chosen]
+    parts.append(label_table(images, ascii_only=console.options.ascii_only))
+    group = len(shown[0])
+    drawn = chosen[:limit]
+    pictures = _pictures(target_set.synthetic, drawn, clip=clip)
+    captions = [
+        summary.images[index].class_name + (f" {index % summary.ipc}" if group > 1 else "")
+        for index in drawn
+    ]
+    if start and target_set.start is not None:
+        before = target_set.start[drawn].permute(0, 2, 3, 1).numpy()
+        # [n, 2, height, width, channels] → [2n, …]: the start before each picture
+        pictures = np.stack([before, pictures], axis=1).reshape(-1, *pictures.shape[1:])
+        captions = [text for caption in captions for text in ("start", caption)]
+        group *= 2
+    parts.append(Grid(pictures, captions, room=LARGE if large else SMALL, group=group))
+    if len(drawn) < len(chosen):
+        parts.append(f"{len(chosen) - len(drawn)} more classes: --class NAME, or --all")
+    output.print_parts(parts)
+
+
+def _pictures(synthetic: SyntheticSet, indices: list[int], *, clip: bool) -> Any:
+    """Pictures to show: a uint8 array [n, height, width, channels]."""
+    pictures = pictures_of(synthetic, indices, clip=2.5 if clip else None)
+    return pictures.permute(0, 2, 3, 1).numpy()

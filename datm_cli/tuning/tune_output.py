@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
+from datm_cli.text import output
 from datm_cli.text.escapes import printable
 from datm_cli.text.tables import plain_table
 from datm_engine.files import make_folder, or_elsewhere, save_text
@@ -53,7 +54,31 @@ def trials_table(trials: Trials) -> Table:
     return table
 
 
-def as_json(tune: Tune, state: RunState) -> dict[str, Any]:
+def print_result(
+    tune: Tune, state: RunState, typed: str, to: Path | None, *, as_json: bool, quiet: bool
+) -> None:
+    """Write and print the result so far, finished or not. `typed`: the command of the tune."""
+    preset = write_preset(tune, state, typed, to) if state.trials.best else None
+    console = output.results()
+    with output.kept(f"the tune is kept in {tune.path}", command("ls", tune.path)):
+        if as_json:
+            output.print_json(facts(tune, state))
+        elif preset:
+            console.print(trials_table(state.trials))
+            console.print("\n" + printable(finding(state.trials, tune.held_out_images())))
+            following = command("datm", "distill", "--config", preset)
+            console.print(printable(f"distil with it: {following}"), soft_wrap=True)
+    if as_json or quiet:
+        return
+    output.remark(f"its trials: {tune.path}")
+    if state.ended is None or state.ended.status != "done":
+        output.remark(f"stopped; resume with: {typed}")
+    elif unfinished := len(state.trials.unfinished):
+        trials = plural(unfinished, "trial")
+        output.remark(f"{trials} had no time to finish; a larger --budget resumes")
+
+
+def facts(tune: Tune, state: RunState) -> dict[str, Any]:
     """Scores are in percent of the held-out images."""
     best = state.trials.best
     return {
@@ -78,8 +103,7 @@ def as_json(tune: Tune, state: RunState) -> dict[str, Any]:
 
 
 def write_preset(tune: Tune, state: RunState, typed: str, to: Path | None) -> Path:
-    """Write the best trial's settings, in full length. `typed`: the command of the tune.
-    Raises FileError."""
+    """Write the best trial's settings, in full length. Raises FileError."""
     best = state.trials.best
     assert best is not None
     path = to or tune.preset

@@ -205,7 +205,7 @@ def test_no_tune_prints_a_control_character(
     with Lines(output.remarks()) as screen:
         for trial in trials.all.values():
             screen.read(events.Noted(text=tune_output.trial_line(trial)))
-    output.print_json(tune_output.as_json(tune, state))
+    output.print_json(tune_output.facts(tune, state))
     printed = capsys.readouterr()
     assert_clean(printed.out + printed.err)
     tune_output.write_preset(tune, state, HOSTILE, None)
