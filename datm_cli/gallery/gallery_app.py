@@ -18,6 +18,7 @@ from textual.worker import get_current_worker
 
 from datm_cli.gallery.class_list import ALL, ClassList
 from datm_cli.gallery.comparison_view import ComparisonView
+from datm_cli.gallery.grid_order import GridImages, Order, class_grid, image_grid
 from datm_cli.gallery.image_view import ImageView
 from datm_cli.screen.full_screen import FullScreenApp, heading
 from datm_cli.screen.picture_grid import PictureGrid
@@ -27,7 +28,6 @@ from datm_cli.text.escapes import printable
 
 if TYPE_CHECKING:
     from datm_cli.gallery.gallery_set import GallerySet
-    from datm_cli.gallery.grid_order import GridImages
 
 # The sets, and the numbers of the classes to show.
 Loaded = tuple[Sequence["GallerySet"], Sequence[int]]
@@ -88,7 +88,7 @@ class GalleryApp(FullScreenApp):
         self._make_picture = make_picture
         self._sets: Sequence[GallerySet] = ()
         self._numbers: Sequence[int] = ()
-        self._order = 0
+        self._order = Order.NUMBER
         self._class: int | None = None  # in the grid; None: one image of each class
         self._images: GridImages | None = None  # in the grid
         self._item = 0  # of the grid, shown as an image
@@ -168,14 +168,11 @@ class GalleryApp(FullScreenApp):
 
     def _show_grid(self, number: int | None, picked: int = 0) -> None:
         """Show the images of a class, or one image of each."""
-        from datm_cli.gallery.grid_order import Order, class_grid, image_grid
-
         self._class = number
-        order = list(Order)[self._order]
         if number is None:
-            self._images = class_grid(self._sets, self._numbers, order, clip=self.clip)
+            self._images = class_grid(self._sets, self._numbers, self._order, clip=self.clip)
         else:
-            self._images = image_grid(self._sets, number, order, clip=self.clip)
+            self._images = image_grid(self._sets, number, self._order, clip=self.clip)
         self._grid.show(self._images, picked)
         self._list.pick(number)
         self._switch_to("grid")
@@ -211,10 +208,7 @@ class GalleryApp(FullScreenApp):
         return next(divmod(image, one.ipc) for one, image in pairs if image is not None)
 
     def _update_heading(self) -> None:
-        from datm_cli.gallery.grid_order import Order
-
-        facts = [list(Order)[self._order].value]
-        facts.append("clipped at 2.5σ" if self.clip else "not clipped")
+        facts = [self._order.value, "clipped at 2.5σ" if self.clip else "not clipped"]
         page, pages = self._grid.pages
         if self._shows_image:
             facts.append(f"{self._item + 1} of {self._grid.count}")
@@ -286,10 +280,8 @@ class GalleryApp(FullScreenApp):
             self._show_grid(choices[position])
 
     def action_order(self) -> None:
-        from datm_cli.gallery.grid_order import Order
-
-        orders = len(Order) if self._sets[0].has_start else len(Order) - 1  # without CHANGE
-        self._order = (self._order + 1) % orders
+        orders = list(Order) if self._sets[0].has_start else [Order.NUMBER, Order.ENTROPY]
+        self._order = orders[(orders.index(self._order) + 1) % len(orders)]
         self._show_grid(self._class)
 
     def action_clip(self) -> None:

@@ -36,12 +36,10 @@ class GallerySet:
         self.class_names = tuple(map(printable, synthetic.class_names))
         self.ipc = synthetic.ipc
         self.iteration = synthetic.iteration
-        self.preprocessing = synthetic.preprocessing.kind
-        _, self.channels, self.height, self.width = synthetic.images.shape
         self.entropy: Floats = entropies(synthetic.labels).numpy()
         self.max_entropy = math.log(len(self.class_names)) or 1.0  # of a uniform label, nats
         self.samples = RunSamples(target.run) if target.run else None
-        self._synthetic = synthetic
+        self.synthetic = synthetic
         self._start = target.start  # uint8 [n, channels, height, width]
         self._changes: dict[int, Floats] = {}  # class → [ipc]
 
@@ -65,7 +63,7 @@ class GallerySet:
         """Undo the preprocessing of images. clip: limit outliers to CLIP."""
         if not indices:
             return []
-        pictures = pictures_of(self._synthetic, indices, clip=CLIP if clip else None)
+        pictures = pictures_of(self.synthetic, indices, clip=CLIP if clip else None)
         # [n, channels, height, width] → n × [height, width, channels]
         return list(pictures.permute(0, 2, 3, 1).numpy())
 
@@ -78,12 +76,12 @@ class GallerySet:
 
     def probabilities(self, index: int) -> Floats:
         """[classes], of an image's soft label."""
-        values: Floats = self._synthetic.labels[index].double().softmax(dim=0).numpy()
+        values: Floats = self.synthetic.labels[index].double().softmax(dim=0).numpy()
         return values
 
     def other_top_class(self, index: int) -> str | None:
         """The likeliest class of an image's label. None if it is the image's own."""
-        top = int(self._synthetic.labels[index].argmax())
+        top = int(self.synthetic.labels[index].argmax())
         return None if top == self.class_of(index) else self.class_names[top]
 
     def mean_entropy(self, images: range) -> float:
@@ -107,7 +105,7 @@ class GallerySet:
         if self._start is not None and number not in self._changes:
             images = self.images_of(number)
             rows = slice(images.start, images.stop)
-            self._changes[number] = changes(self._synthetic, self._start, rows).numpy()
+            self._changes[number] = changes(self.synthetic, self._start, rows).numpy()
 
     def history(self, index: int, *, clip: bool) -> list[HistoryImage]:
         """The image at its start, in each sample and in the set, in order of iterations."""
@@ -138,8 +136,9 @@ def describe(sets: Sequence[GallerySet]) -> str:
     names = " | ".join(one.name for one in sets)
     ipcs = " | ".join(str(ipc) for ipc in dict.fromkeys(one.ipc for one in sets))
     iterations = " | ".join(f"{k:,}" for k in dict.fromkeys(one.iteration for one in sets))
+    _, channels, height, width = first.synthetic.images.shape
     return (
         f"{names}   {Path(first.dataset).stem}: {len(first.class_names)} classes × {ipcs} ipc, "
-        f"{first.channels}×{first.height}×{first.width}, {first.preprocessing}, "
+        f"{channels}×{height}×{width}, {first.synthetic.preprocessing.kind}, "
         f"iteration {iterations}"
     )

@@ -6,10 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from datm_cli.gallery.gallery_set import GallerySet
 from datm_cli.screen.picture_grid import Caption, PictureSource
 from datm_cli.screen.picture_widgets import Pixels
+
+if TYPE_CHECKING:
+    from datm_cli.gallery.gallery_set import GallerySet
 
 
 class Order(Enum):
@@ -85,13 +88,17 @@ def _sorted(sets: Sequence[GallerySet], rows: Sequence[Row], order: Order) -> li
     the captions."""
     if order is Order.NUMBER:
         return list(rows)
-    measure = GallerySet.mean_entropy if order is Order.ENTROPY else GallerySet.mean_change
+
+    def value(one: GallerySet, images: range) -> float | None:
+        if not images:
+            return None
+        return one.mean_entropy(images) if order is Order.ENTROPY else one.mean_change(images)
+
     valued = []
     for caption, row in rows:
-        pairs = zip(sets, row, strict=True)
-        values = [measure(one, images) if images else None for one, images in pairs]
-        if any(value is not None for value in values):
-            shown = ("–" if value is None else f"{value:.2f}" for value in values)
+        values = [value(one, images) for one, images in zip(sets, row, strict=True)]
+        if any(number is not None for number in values):
+            shown = ("–" if number is None else f"{number:.2f}" for number in values)
             caption += "  " + " | ".join(shown)
         valued.append((-math.inf if values[0] is None else values[0], (caption, row)))
     valued.sort(key=lambda pair: pair[0], reverse=True)
