@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, is_dataclass
 from functools import wraps
 from inspect import Parameter, Signature, signature
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from datm_engine.compute.ranks import Ranks
     from datm_engine.compute.runtime import Runtime
     from datm_engine.pipeline import Folders
+    from datm_engine.runs.manifest import Arithmetic
 
 
 def _known_colours(wanted: str) -> str:
@@ -230,7 +231,7 @@ class ComputeOptions:
 
     def start(
         self,
-        before: Mapping[str, Any] | None = None,
+        before: Arithmetic | None = None,
         work: float = math.inf,
         ranks: Ranks | None = None,
     ) -> Runtime:

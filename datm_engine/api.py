@@ -76,7 +76,7 @@ def create_run(
         "presets": list(resolved.presets),
         "device": runtime.description,
         "options": run_options(folders, device),
-        "arithmetic": runtime.facts(),
+        "arithmetic": runtime.arithmetic,
         "environment": environment(),
         "derive": list(resolved.derive),
     }

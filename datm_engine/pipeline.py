@@ -82,7 +82,7 @@ def make_distilled_set(
     for text in lost:
         emit(Noted(text=text))
     if ranks.leads:
-        runtime.compiler.record = lambda _: run.update(arithmetic=runtime.facts())
+        runtime.compiler.record = lambda: run.update(arithmetic=runtime.arithmetic)
     emit(Noted(text=runtime.choices))
     if config.evaluate.mirrored:
         emit(Noted(text=MIRRORED))

@@ -51,7 +51,7 @@ def resume(
 ) -> tuple[Run, Runtime]:
     """Change the settings of a run that is continued, and start the runtime for it. It computes as
     it began: precision, memory, threads and compiled steps. Raises DatmError."""
-    on = compute.start(run.manifest().arithmetic.model_dump(), ranks=together)
+    on = compute.start(run.manifest().arithmetic, ranks=together)
     together.first(lambda: _change_settings(run, folders, given, compute.device or "auto"))
     return run, on
 

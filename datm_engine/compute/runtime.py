@@ -8,10 +8,9 @@ import os
 import platform
 import resource
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import torch
 from pydantic import ByteSize, TypeAdapter, ValidationError
@@ -21,6 +20,7 @@ from datm_engine.compute.ranks import ALONE, Ranks
 from datm_engine.compute.threads import available_cores, core_numbers, parse_threads, threads_for
 from datm_engine.errors import ConfigError, Setting, Stopped
 from datm_engine.formatting import plural
+from datm_engine.runs.manifest import Arithmetic
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
 PRECISIONS = ("auto", "float32", "tf32", "bfloat16")
@@ -36,19 +36,19 @@ CPU_HAS_BFLOAT16 = torch.backends.mkldnn.is_available() and bool(
 class Compiler:
     """When to compile: "on", "off", or "auto", which decides once for each function, by its work.
 
-    decided: the decisions so far, passed to `record` whenever one is added. broken: a compilation
+    decided: the decisions so far. record: called whenever one is added. broken: a compilation
     failed, and no other is tried.
     """
 
     mode: str = "off"
     decided: dict[str, bool] = field(default_factory=dict)
-    record: Callable[[dict[str, bool]], None] | None = None
+    record: Callable[[], object] | None = None
     broken: bool = False
 
     def decide(self, what: str, pays: bool) -> None:
         self.decided[what] = pays
         if self.record is not None:
-            self.record(self.decided)
+            self.record()
 
 
 def never() -> bool:
@@ -121,11 +121,17 @@ class Runtime:
             exact += " (this CPU has no kernels for it: the ConvNet rounds, hardly faster for it)"
         return f"precision {exact}; {compiling}"
 
-    def facts(self) -> dict[str, Any]:
-        """What a run must keep to resume with the same arithmetic."""
-        compiler = {"compile": self.compiler.mode, "compiled": self.compiler.decided}
-        threads = torch.get_num_threads()
-        return {"precision": self.precision, "memory": self.memory, "threads": threads, **compiler}
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """What a run keeps to resume with the same arithmetic."""
+        stated = {
+            "precision": self.precision,
+            "memory": self.memory,
+            "threads": torch.get_num_threads(),
+            "compile": self.compiler.mode,
+            "compiled": self.compiler.decided,
+        }
+        return Arithmetic.model_validate(stated)
 
     def place(self, tensor: Tensor) -> Tensor:
         """The tensor on the device. Floating point numbers get the run's dtype."""
@@ -157,7 +163,7 @@ def start(
     precision: str = "auto",
     compiling: str = "auto",
     memory: str = "auto",
-    before: Mapping[str, Any] | None = None,
+    before: Arithmetic | None = None,
     ranks: Ranks = ALONE,
     threads: str = "auto",
     work: float = math.inf,
@@ -166,7 +172,7 @@ def start(
 
     device: "auto" (the best there is), "cuda", "cuda:1", "mps" or "cpu". precision, compiling: one
     of `PRECISIONS`, one of `COMPILING`. memory: "8GB", or "auto": a quarter of what there is, at
-    most half of what is free. before: the `facts` of a run that resumes, whose choices hold. ranks:
+    most half of what is free. before: of a run that resumes, whose choices hold. ranks:
     each of several has a GPU of its own, and a share of its machine's memory and cores. threads: a
     number, or "auto": `OMP_NUM_THREADS`, or by `work`, the multiply-adds of a step's forward pass.
 
@@ -176,16 +182,14 @@ def start(
     _check("compile", compiling, COMPILING)
     on, budget = _device(device, ranks), _bytes(memory)
     if before:
-        _check("precision", before["precision"], PRECISIONS)
-        _check("compile", before["compile"], COMPILING)
-        _check_same("precision", precision, before["precision"])
-        _check_same("compile", compiling, before["compile"])
-        _check_same("memory", memory if budget is None else budget, before["memory"])
-        precision, budget = before["precision"], before["memory"]
-        compiler = Compiler(before["compile"], dict(before["compiled"]))
+        _check_same("precision", precision, before.precision)
+        _check_same("compile", compiling, before.compile)
+        _check_same("memory", memory if budget is None else budget, before.memory)
+        precision, budget = before.precision, before.memory
+        compiler = Compiler(before.compile, dict(before.compiled))
     else:
         compiler = Compiler(compiling)
-    _set_threads(threads, work, before, ranks)
+    _set_threads(threads, work, before.threads if before else None, ranks)
     takes_tf32 = on.type == "cuda" and torch.cuda.get_device_capability(on) >= (8, 0)
     if precision == "auto":
         precision = "tf32" if takes_tf32 else "float32"
@@ -203,12 +207,12 @@ def start(
     return Runtime(on, memory=budget, compiler=compiler, ranks=ranks).using(precision)
 
 
-def _set_threads(given: str, work: float, before: Mapping[str, Any] | None, ranks: Ranks) -> None:
+def _set_threads(given: str, work: float, before: int | None, ranks: Ranks) -> None:
     """Runs before the first parallel region: OpenMP's team has this size from its start."""
-    count, kept = parse_threads(given), (before or {}).get("threads")
-    if kept is not None:
-        _check_same("threads", "auto" if count is None else count, kept)
-        count = kept
+    count = parse_threads(given)
+    if before is not None:
+        _check_same("threads", "auto" if count is None else count, before)
+        count = before
     if count is None:  # not torch's number, which an earlier run of this process may have set
         stated = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
         count = int(stated) if stated.isdecimal() and int(stated) > 0 else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -27,10 +27,10 @@ class Arithmetic(_Strict):
     `compile = "auto"` was compiled.
     """
 
-    precision: str = "float32"
+    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
     memory: int = 0
     threads: Annotated[int, Field(ge=1, le=MAX_THREADS)] | None = None
-    compile: str = "off"
+    compile: Literal["auto", "on", "off"] = "off"
     compiled: dict[str, bool] = {}
 
 

@@ -11,6 +11,7 @@ from datm_engine.compute import runtime
 from datm_engine.compute.runtime import Runtime, free_memory, start
 from datm_engine.errors import ConfigError
 from datm_engine.hints import fix_text
+from datm_engine.runs.manifest import Arithmetic
 
 
 def test_what_is_asked_for_is_taken() -> None:
@@ -47,22 +48,22 @@ def test_what_makes_no_sense_is_refused(given: dict[str, str], message: str) -> 
 def test_a_run_that_goes_on_computes_as_it_began() -> None:
     began = start("cpu", "bfloat16", "auto", "2GB")
     began.compiler.decide("student steps", True)
-    later = start("cpu", before=began.facts())
-    assert later.facts() == began.facts()
-    assert start("cpu", "bfloat16", "auto", "2GB", began.facts()).facts() == began.facts()
+    later = start("cpu", before=began.arithmetic)
+    assert later.arithmetic == began.arithmetic
+    assert start("cpu", "bfloat16", "auto", "2GB", began.arithmetic).arithmetic == began.arithmetic
 
 
 @pytest.mark.parametrize(
     "given", [{"precision": "float32"}, {"compiling": "on"}, {"memory": "1GB"}], ids=str
 )
 def test_a_run_that_goes_on_takes_no_other_arithmetic(given: dict[str, Any]) -> None:
-    before = start("cpu", "bfloat16", "off", "2GB").facts()
+    before = start("cpu", "bfloat16", "off", "2GB").arithmetic
     with pytest.raises(ConfigError, match="the run was begun with"):
         start("cpu", before=before, **given)
 
 
 def test_a_run_that_goes_on_without_its_gpu_is_reported_so() -> None:
-    before = start("cpu", "float32", "off", "2GB").facts() | {"precision": "tf32"}
+    before = Arithmetic(precision="tf32", memory=2_000_000_000)
     with pytest.raises(ConfigError, match="begun with tf32, and resumes where") as raised:
         start("cpu", before=before)
     assert fix_text(raised.value.fix) == "datm doctor", "no other precision would be taken either"

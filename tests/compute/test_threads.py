@@ -178,26 +178,26 @@ def cores(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_run_keeps_its_number_of_threads(given: str, work: float, count: int) -> None:
     on = runtime.start("cpu", threads=given, work=work)
     assert torch.get_num_threads() == count
-    facts = on.facts()
-    assert facts["threads"] == count
+    arithmetic = on.arithmetic
+    assert arithmetic.threads == count
     torch.set_num_threads(1)
-    runtime.start("cpu", before=facts, work=0 if count > 1 else 1e12)
+    runtime.start("cpu", before=arithmetic, work=0 if count > 1 else 1e12)
     assert torch.get_num_threads() == count
 
 
 @pytest.mark.usefixtures("cores")
 def test_a_run_does_not_resume_with_another_number_of_threads() -> None:
-    facts = runtime.start("cpu", threads="3").facts()
+    arithmetic = runtime.start("cpu", threads="3").arithmetic
     with pytest.raises(ConfigError, match="threads 2: the run was begun with 3"):
-        runtime.start("cpu", before=facts, threads="2")
-    runtime.start("cpu", before=facts, threads="3")
+        runtime.start("cpu", before=arithmetic, threads="2")
+    runtime.start("cpu", before=arithmetic, threads="3")
 
 
 def test_the_number_that_the_user_set_for_openmp_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     torch.set_num_threads(1)  # as an earlier run of the same process did
-    assert runtime.start("cpu", work=1e6).facts()["threads"] == 3
-    assert runtime.start("cpu", threads="2", work=1e6).facts()["threads"] == 2
+    assert runtime.start("cpu", work=1e6).arithmetic.threads == 3
+    assert runtime.start("cpu", threads="2", work=1e6).arithmetic.threads == 2
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", "", "²", "5000"])

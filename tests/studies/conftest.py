@@ -32,7 +32,7 @@ def recorded_run(
     runs_dir: Path, planned: PlannedRun, rows: Sequence[Evaluated], status: str = "done"
 ) -> Run:
     """A run directory that states these rows, and how it ended."""
-    facts = {"arithmetic": Runtime(torch.device("cpu")).facts()}
+    facts = {"arithmetic": Runtime(torch.device("cpu")).arithmetic}
     run = Run.create(runs_dir, planned.name, planned.config, facts)
     with run.recording() as record:
         for one in rows:

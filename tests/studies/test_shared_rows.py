@@ -69,5 +69,5 @@ def test_what_a_row_depends_on_must_agree(
 
 def test_another_precision_is_another_row(tmp_path: Path) -> None:
     first, other = run_of(tmp_path, "first", MEASURED), run_of(tmp_path, "other", [])
-    other.update(arithmetic=Runtime(torch.device("cpu"), precision="bfloat16").facts())
+    other.update(arithmetic=Runtime(torch.device("cpu"), precision="bfloat16").arithmetic)
     assert shared_rows(other, [first]) == []
