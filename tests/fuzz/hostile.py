@@ -83,7 +83,7 @@ def make_run(path: Path, log: list[Event], text: str = HOSTILE) -> Run:
         "created": 1.7e9,
         "source": text,
         "device": text,
-        "arithmetic": {"precision": text, "memory": 0, "compile": text, "compiled": {text: True}},
+        "arithmetic": {"memory": 0, "compiled": {text: True}},
         "environment": dict.fromkeys(("python", "torch", "platform", "host"), text),
         "options": {"experts_dir": f"experts{text}", "data_dir": f"data{text}"},
         "derived": {"distill.max_start_epoch": {"value": 3, "reason": text}},

@@ -44,6 +44,8 @@ def test_a_file_cut_short(folder: Path) -> None:
         {"created": "today"},
         {"created": float("nan")},
         {"arithmetic": {"precision": 3}},
+        {"arithmetic": {"precision": "float16"}},
+        {"arithmetic": {"compile": "maybe"}},
         {"arithmetic": {"threads": 0}},
         {"nothing": "known"},
     ],
