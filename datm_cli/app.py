@@ -119,7 +119,8 @@ def run() -> None:
     except TyperException as error:
         message = _usage(error)  # empty where the help has been printed instead
         if message and os.environ.get("RANK", "0") == "0":  # all ranks have the same words
-            output.print_error(message, _help_for(sys.argv[1:]), as_json)
+            known = [word for word in sys.argv[1:] if word in (*COMMANDS, "presets")]
+            output.print_error(message, " ".join(["datm", *known[:1], "--help"]), as_json)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
@@ -164,8 +165,3 @@ def _report_error(message: str, hint: str, as_json: bool) -> None:
         said = {"message": words, "extraInfo": {"timestamp": str(int(time()))}}
         with suppress(OSError):  # it has been reported
             Path(report).write_text(json.dumps({"message": said}), encoding="utf-8")
-
-
-def _help_for(arguments: list[str]) -> str:
-    command = next((each for each in arguments if each in (*COMMANDS, "presets")), "")
-    return f"datm {command} --help".replace("  ", " ")

@@ -40,29 +40,28 @@ class Imported:
     following: str
 
 
-@dataclass(frozen=True)
-class ImportOptions:
+@dataclass(frozen=True, kw_only=True)
+class ImportOptions(GivenSettings):
     """The options of `datm import` that state the dataset and the settings."""
 
-    given: GivenSettings
     resolution: str | None
     storage: StorageOptions
 
     def config(self, ipc: int | None) -> Config:
         """The settings that the files are taken to be made with."""
         flags = options.tables(dataset__resolution=self.resolution)
-        flags = overlay(_THEIRS, overrides(flags, self.given.assigned))
-        return replace(self.given, ipc=ipc, flags=flags, assignments=None).resolve().config
+        flags = overlay(_THEIRS, overrides(flags, self.assigned))
+        return replace(self, ipc=ipc, flags=flags, assignments=None).resolve().config
 
     def stated(self, *settings: str) -> dict[str, object]:
         """The same options for `hints.datm`, with more of --set."""
         return {
-            "dataset": self.given.dataset,
-            "preset": self.given.preset,
-            "config": self.given.config_file,
+            "dataset": self.dataset,
+            "preset": self.preset,
+            "config": self.config_file,
             "resolution": self.resolution,
             **vars(self.storage),
-            "set": [*(self.given.assignments or ()), *settings],
+            "set": [*(self.assignments or ()), *settings],
         }
 
 
@@ -109,7 +108,10 @@ def import_set(
 
     rate: η, if it was given. experiment: which of the sets in a file of several.
     """
-    path = _new_file(name)
+    options.named("to", Path(name), "theirs")
+    path = Path(name if name.endswith(".safetensors") else f"{name}.safetensors")
+    if path.exists():
+        raise ConfigError(f"{path} is there already", Setting("to", f"{path.with_suffix('')}-2"))
     foreign = tensor_files.read_set(files, experiment=experiment)
     if foreign.experiments > 1:
         text = f"{foreign.experiments} sets in {files[0].name}; number {experiment} is read"
@@ -119,18 +121,17 @@ def import_set(
     if foreign.has_probabilities:
         text = "the labels sum to 1, as probabilities do; they are taken as logits, as DATM does"
         emit(Noted(text=text))
-    dataset, data_dir = given.given.dataset, given.given.data_dir
-    if dataset is None:
+    if given.dataset is None:
         eta, source = _rate(foreign, rate, None)
         synthetic = imported_sets.without_dataset(foreign, eta)
         following = f"pass it on: {command('datm', 'export', path, '--help')}"
     else:
-        shape = datasets.peek(full_name(dataset), data_dir=data_dir)
+        shape = datasets.peek(full_name(given.dataset), data_dir=given.data_dir)
         # A preset is chosen by the number of images per class, which the files show.
         config = given.config(max(1, len(foreign.images) // shape.classes))
         eta, source = _rate(foreign, rate, config.evaluate.real_lr)
         on = runtime.start("cpu")
-        synthetic = imported_sets.with_dataset(foreign, config, eta, data_dir, on, emit=emit)
+        synthetic = imported_sets.with_dataset(foreign, config, eta, given.data_dir, on, emit=emit)
         following = f"look at it: {command('datm', 'inspect', path)}"
     emit(Noted(text=f"learning rate {eta:g}, {source}"))
     with or_elsewhere(path, "to"):
@@ -145,15 +146,6 @@ def import_set(
         "preprocessing": synthetic.preprocessing.kind,
     }
     return Imported(facts, str(path), following)
-
-
-def _new_file(name: str) -> Path:
-    options.named("to", Path(name), "theirs")
-    path = Path(name if name.endswith(".safetensors") else f"{name}.safetensors")
-    if path.exists():
-        free = path.with_name(f"{path.stem}-2")
-        raise ConfigError(f"{path} is there already", Setting("to", free))
-    return path
 
 
 def _rate(foreign: ForeignSet, stated: float | None, usual: float | None) -> tuple[float, str]:

@@ -48,7 +48,6 @@ def import_(
 ) -> None:
     """Read what other codes wrote: distilled sets, or expert trajectories."""
     from datm_cli import imports
-    from datm_cli.resolve import GivenSettings
     from datm_cli.text import output
     from datm_cli.text.progress import reader
     from datm_engine.errors import ConfigError
@@ -62,15 +61,13 @@ def import_(
         wrong = "buffers are imported by themselves, and with the dataset they were trained on"
         raise ConfigError(wrong, HELP if len(kinds) > 1 else Setting("dataset", "cifar10"))
     given = imports.ImportOptions(
-        GivenSettings(
-            data_dir=folders.data,
-            dataset=dataset,
-            preset=preset,
-            config_file=config_file,
-            assignments=assignments,
-        ),
-        resolution,
-        storage,
+        dataset=dataset,
+        preset=preset,
+        config_file=config_file,
+        assignments=assignments,
+        data_dir=folders.data,
+        resolution=resolution,
+        storage=storage,
     )
     with reader(output.remarks(), silent=quiet or as_json) as screen:
         if "replay_buffer" in kinds:

@@ -37,6 +37,4 @@ def stop(
         output.print_json({"run": found.name, "status": status})
         return
     name = f"tune {tune.name}" if tune else f"run {found.name}"
-    report(
-        f"{name} is {status}; resume it: {tune.resume_command if tune else found.resume_command}"
-    )
+    report(f"{name} is {status}; resume it: {found.resume_command}")

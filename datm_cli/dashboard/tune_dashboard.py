@@ -27,7 +27,7 @@ class TuneDashboardApp(DashboardApp):
         super().__init__(tune.run(0), **options)
         self.tune, self.process = tune, FollowedRun(tune.log)
         self.full_name = printable(f"tune {tune.name}")
-        self.resume_command = tune.resume_command
+        self.resume_command = tune.log.resume_command
         preset = command("datm", "distill", "--config", tune.preset)
         self.next_step = f"distill with it: {preset}"
         self.trial = 0  # the number of the one that is shown

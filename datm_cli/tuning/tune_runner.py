@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from datm_cli.options import ComputeOptions
@@ -17,11 +16,18 @@ from datm_cli.tuning.trial_run import TrialRunner
 from datm_cli.tuning.tune_output import trial_line
 from datm_cli.tuning.tune_request import TuneRequest
 from datm_engine.compute.threads import run_work
-from datm_engine.errors import DatmError, FileError
-from datm_engine.hints import command, fix_text
+from datm_engine.hints import command
 from datm_engine.pipeline import Folders
 from datm_engine.runs.event_log import EventWriter
-from datm_engine.runs.events import CandidateScored, Emit, Event, Noted, RunEnded, RunStarted
+from datm_engine.runs.events import (
+    CandidateScored,
+    Emit,
+    Event,
+    Noted,
+    RunEnded,
+    RunStarted,
+    ignore,
+)
 from datm_engine.runs.state import RunState
 from datm_engine.runs.trials import Trial
 from datm_engine.tuning.trial_scheduler import Budget, TrialScheduler
@@ -71,12 +77,12 @@ class TuneRunner:
     def run(self, tune: Tune) -> RunState:
         """Run trials until the budget is spent. Returns the tune's state.
 
-        Raises RunError if another process works on it. Any other DatmError is recorded in its
-        events.
+        Raises RunError if another process works on it. Any other error is recorded in its events.
         """
         with (
             reader(output.remarks(), silent=self.silent) as shown,
             tune.log.recording() as record,
+            record.recorded(ignore),
         ):
             before = tune.log.events()  # of earlier processes, which the scheduler repeats
             started = RunStarted(
@@ -87,18 +93,7 @@ class TuneRunner:
                 seed=self.request.config.distill.seed,
             )
             recorded = [*before, record.write(started)]
-            try:
-                return self._run(tune, recorded, record, until_lost(shown.read))
-            except DatmError as problem:
-                failed = RunEnded(
-                    status="failed",
-                    iteration=0,
-                    message=problem.message,
-                    hint=fix_text(problem.fix),
-                )
-                with suppress(FileError):  # on a full disk the first problem is the one to report
-                    record.write(failed)
-                raise
+            return self._run(tune, recorded, record, until_lost(shown.read))
 
     def _run(self, tune: Tune, recorded: list[Event], record: EventWriter, show: Emit) -> RunState:
         started, request = time.monotonic(), self.request

@@ -6,6 +6,7 @@ NAME/  tune.json · events.jsonl · preset.toml · trial-000/ · trial-001/ …
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections.abc import Set
 from contextlib import suppress
@@ -15,11 +16,23 @@ from typing import Any
 
 from datm_engine.errors import ConfigError, FileError, Setting
 from datm_engine.files import make_folder, or_elsewhere, parse_json, save_text
-from datm_engine.hints import command
+from datm_engine.hints import HELP, command, retyped
 from datm_engine.runs.directory import Run
 from datm_engine.runs.names import free_name, same_but_for_case, valid_name
 from datm_engine.runs.state import RunState
 from datm_engine.settings.config import Config, build, changes_text, differences
+
+
+class TuneLog(Run):
+    """The events, process and lock of a tune, stored as those of a run."""
+
+    @property
+    def resume_command(self) -> str:
+        return str(Tune(self.path).request().get("command") or command("datm", "tune", "--help"))
+
+    def new_run_command(self, change: Setting | None = None) -> str:
+        """The command of the tune, with `change`."""
+        return retyped(shlex.split(self.resume_command)[1:], change or HELP)
 
 
 @dataclass(frozen=True)
@@ -33,9 +46,8 @@ class Tune:
         return self.path.name
 
     @property
-    def log(self) -> Run:
-        """The tune's own events, process and lock, stored as those of a run."""
-        return Run(self.path)
+    def log(self) -> TuneLog:
+        return TuneLog(self.path)
 
     @property
     def request_file(self) -> Path:
@@ -98,11 +110,6 @@ class Tune:
     def config(self) -> Config:
         """The settings as they were requested, in full length."""
         return build(self.request()["config"], str(self.request_file))
-
-    @property
-    def resume_command(self) -> str:
-        """The command that resumes it."""
-        return str(self.request().get("command") or command("datm", "tune", "--help"))
 
     def state(self) -> RunState:
         return self.log.state()
