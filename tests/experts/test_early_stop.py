@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,16 +11,19 @@ from typing import Any
 import pytest
 import torch
 
+from datm_engine.compute.ranks import Ranks
 from datm_engine.compute.runtime import Runtime
-from datm_engine.data.prepared import PreparedData
+from datm_engine.data.prepared import PreparedData, prepare
 from datm_engine.errors import ConfigError, Setting, Stopped
+from datm_engine.experts import locks
 from datm_engine.experts.held_out import early_stop, lowest_held_out_epoch, mean_loss
 from datm_engine.experts.train import check_epochs, expert_facts, expert_network, train_experts
 from datm_engine.experts.trajectories import ExpertSet, fingerprint
-from datm_engine.runs.events import ExpertEpoch, ExpertsPlanned, Noted
+from datm_engine.runs.events import ExpertEpoch, ExpertsPlanned, Noted, ignore
 from datm_engine.settings.config import Config
 from datm_engine.settings.derived.early_stop import EarlyStop
-from tests.conftest import finish
+from tests.conftest import finish, tiny_config
+from tests.on_ranks import on_ranks
 
 Make = Callable[..., Config]
 STOP = 3
@@ -106,8 +110,10 @@ def test_the_rule_is_part_of_what_experts_are_and_its_outcome_is_not(
 
     early = {"early_stop": True}
     assert named(experts=early) != named()
-    assert named(experts=early) == named(experts={**early, "count": 7}, distill={"seed": 3})
-    assert named(experts=early) != named(experts=early, distill={"ipc": 20}), "a later window"
+    assert named(experts=early) == named(
+        experts={**early, "count": 7}, distill={"seed": 3, "ipc": 100}
+    )
+    assert named(experts=early) != named(experts=early, distill={"ipc": 101}), "a later window"
     assert early_stop(make_config(), digits) is None
 
 
@@ -138,3 +144,57 @@ def test_experts_too_short_for_what_is_stated_are_refused(
     with pytest.raises(ConfigError, match="labels are to come from epoch 4") as raised:
         check_epochs(late, short)
     assert raised.value.fix == Setting("distill.label_epoch", 2)
+
+
+def _train_on_ranks(ranks: Ranks, folder: Path) -> None:
+    """`STOP` epochs; the rule is never asked on a rank that does not train the first expert."""
+    EarlyStop.is_enough = lambda _, loss, held_out: len(loss) - 1 == STOP  # type: ignore[method-assign]
+    config = tiny_config(experts={"count": 3, "epochs": 5, "early_stop": True})
+    runtime = Runtime(torch.device("cpu"), ranks=ranks)
+    data = prepare(config.dataset, folder / "data", runtime, emit=ignore)
+    experts = train_experts(config, data, folder / "experts", runtime, emit=ignore)
+    assert experts.epochs == STOP
+    assert experts.ready(3) == [0, 1, 2]
+
+
+def test_ranks_wait_for_the_first_expert_and_agree(
+    config: Config,
+    digits: PreparedData,
+    cpu: Runtime,
+    tmp_path: Path,
+    data_dir: Path,
+) -> None:
+    (tmp_path / "data").symlink_to(data_dir)
+    assert on_ranks(2, _train_on_ranks, tmp_path) == [0, 0]
+    _, whole = finish(train_experts, config, digits, tmp_path / "one", cpu)
+    for expert in range(3):
+        theirs = tmp_path / "experts" / whole.folder.name / whole.path(expert).name
+        assert theirs.read_bytes() == whole.path(expert).read_bytes()
+
+
+def test_another_process_that_waits_for_the_first_expert_takes_its_epochs(
+    config: Config,
+    digits: PreparedData,
+    cpu: Runtime,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, whole = finish(train_experts, config, digits, tmp_path / "whole", cpu)
+    folder = tmp_path / "shared" / whole.folder.name
+    folder.mkdir(parents=True)
+    ours = ExpertSet(folder, whole.layout, 5, is_open=True)
+    monkeypatch.setattr(locks, "POLL_SECONDS", 0.01)
+
+    def copied(_: float) -> None:
+        """The other process ends while this one waits."""
+        ours.path(0).write_bytes(whole.path(0).read_bytes())
+        lock.close()
+
+    monkeypatch.setattr(locks.time, "sleep", copied)
+    with locks.lock_path(ours, 0).open("a+b") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        seen, experts = finish(train_experts, config, digits, tmp_path / "shared", cpu)
+    assert experts.epochs == STOP
+    assert {e.expert for e in seen if isinstance(e, ExpertEpoch)} == {1, 2}
+    for expert in range(3):
+        assert experts.path(expert).read_bytes() == whole.path(expert).read_bytes()

@@ -4,7 +4,8 @@ Both of these end the training:
 
 - The held-out loss has not been lower for `PATIENCE` epochs, and for half of the epochs up to its
   lowest value.
-- The epochs that `window_rules` may choose for as many synthetic images are covered.
+- The epochs that `window_rules` may choose for as many synthetic images, or for `SHARED` if there
+  are fewer, are covered.
 
 The rule knows what is stated before training, so that it can be part of the experts' fingerprint.
 The number of epochs that it leads to cannot.
@@ -29,6 +30,7 @@ from datm_engine.settings.derived.window_rules import (
 # out: docs/unpublished.md.
 PATIENCE = 10
 PATIENCE_SHARE = 0.5  # and as many as this share of the epochs up to the lowest
+SHARED = 1000  # synthetic images; experts are the same for all sets of up to as many
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class EarlyStop:
     @property
     def share(self) -> float:
         """The share of the training loss's whole fall that lies before the published T⁺."""
-        return reached(published_window(self.images)[1])
+        return reached(published_window(max(self.images, SHARED))[1])
 
     def facts(self) -> dict[str, Any]:
         """What the number of epochs follows from, besides the losses."""
