@@ -136,6 +136,16 @@ Explain = Annotated[
         help="Print every setting, its value and where it comes from, and start nothing.",
     ),
 ]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Print the settings with their reasons and what the run costs, and start nothing.",
+    ),
+]
+Yes = Annotated[
+    bool, typer.Option("--yes", "-y", help="Start a run that takes long without a question.")
+]
 Log = Annotated[
     str | None,
     typer.Option(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -35,6 +35,8 @@ def distill(
         typer.Option(metavar="RUN", help="Continue a run exactly where it was stopped."),
     ] = None,
     explain: options.Explain = False,
+    dry_run: options.DryRun = False,
+    yes: options.Yes = False,
     compute: options.ComputeOptions,
     storage: options.StorageOptions,
     runs_dir: options.RunsDir = options.RUNS_DIR,
@@ -46,21 +48,16 @@ def distill(
 ) -> None:
     """Distil a dataset: train missing experts, match their trajectories, evaluate the result."""
     from datm_cli.resolve import GivenSettings
-    from datm_cli.session import detach, prepare_run
+    from datm_cli.session import prepare_run, run_cost
     from datm_cli.text.settings_report import print_explanation
     from datm_cli.text.terminal import is_interactive
     from datm_engine.compute import ranks
-    from datm_engine.errors import ConfigError
-    from datm_engine.hints import command
     from datm_engine.interop.tracking import parse
     from datm_engine.runs.directory import Run
 
-    if resume and (explain or name or settings.preset or settings.method or settings.window):
-        raise ConfigError(
-            "--resume continues a run as it is: --name, --preset, --method, --window and --explain "
-            "are for a new one",
-            command("datm", "distill", "--resume", resume) + options.elsewhere(runs_dir),
-        )
+    new_only = (explain, dry_run, name, settings.preset, settings.method, settings.window)
+    if resume and any(new_only):
+        _refuse_new_options(resume, runs_dir)
     together = ranks.join()  # with torchrun, waits for all ranks; alone otherwise
     resumed = together.first(lambda: Run.open(runs_dir, resume)) if resume else None
     before = together.first(resumed.manifest) if resumed else None
@@ -80,28 +77,48 @@ def distill(
         ),
         context=context,
     )
-    if explain:
-        print_explanation(given.resolve(), as_json=as_json)
+    if explain or dry_run:
+        resolved = given.resolve()
+        cost = run_cost.estimate(resolved, folders, compute) if dry_run else None
+        print_explanation(resolved, cost, as_json=as_json)
         return
     if resumed:
         run, on = prepare_run.resume(resumed, folders, given, compute, together)
     else:
         resolved = together.first(given.resolve)
+        if is_interactive() and not (yes or quiet or as_json or together.count > 1):
+            run_cost.confirm(run_cost.estimate(resolved, folders, compute))
         run, on = prepare_run.create(folders, name, resolved, compute, together)
     silent = quiet or as_json or not together.leads
     if is_interactive() and not (no_tui or silent or together.count > 1):
-        # The engine runs in a process of its own, and this one becomes its screen (by exec).
-        words = ["--runs-dir", str(run.path.parent.resolve())]
-        words += ["--log", ",".join(logs)]  # even if empty: the run may have had some before
-        detach.start_engine(run, ["distill", "--resume", run.name, *words, "--no-tui"])
-        detach.become_monitor(run, ["--color", color])
-    outcome, exit_code = _run(
-        run, on, folders, logs, is_new=not resumed, silent=silent, as_json=as_json
-    )
+        _become_screen(run, logs, color)
+    is_new = resumed is None
+    outcome, exit_code = _run(run, on, folders, logs, is_new=is_new, silent=silent, as_json=as_json)
     if together.leads:
         _print_outcome(run, outcome, runs_dir, as_json=as_json, silent=silent)
     if exit_code or not together.leads:
         raise typer.Exit(exit_code)
+
+
+def _refuse_new_options(resume: str, runs_dir: Path) -> NoReturn:
+    from datm_engine.errors import ConfigError
+    from datm_engine.hints import command
+
+    raise ConfigError(
+        "--resume continues a run as it is: --name, --preset, --method, --window, --explain and "
+        "--dry-run are for a new one",
+        command("datm", "distill", "--resume", resume) + options.elsewhere(runs_dir),
+    )
+
+
+def _become_screen(run: Run, logs: Sequence[str], color: str) -> None:
+    """Start the engine as a process of its own, and become its screen (by exec)."""
+    from datm_cli.session import detach
+
+    words = ["--runs-dir", str(run.path.parent.resolve())]
+    words += ["--log", ",".join(logs)]  # even if empty: the run may have had some before
+    detach.start_engine(run, ["distill", "--resume", run.name, *words, "--no-tui"])
+    detach.become_monitor(run, ["--color", color])
 
 
 def _run(

@@ -1,17 +1,14 @@
-"""What this machine can do, and what each stage takes on it, estimated from a few timed steps."""
+"""What each stage of a run takes on this machine, by timing its own steps at their own batches."""
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from datm_engine.compute.compilation import compiled, graph_size
+from datm_engine.calibration.machine_probe import shortest
+from datm_engine.compute.compilation import compiled
 from datm_engine.compute.memory_errors import half, on_cpu, oom_as_error
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.augmentation import Draw
@@ -19,28 +16,15 @@ from datm_engine.data.image_sets import ImageSet
 from datm_engine.distillation.batches import Step as StudentStep
 from datm_engine.distillation.learned import Learned
 from datm_engine.distillation.sharding import build_graph
-from datm_engine.evaluation.baselines import passes
-from datm_engine.experts.curriculum import scorer_epochs
+from datm_engine.estimation.stage_costs import RunCost, StageCost
+from datm_engine.estimation.workload import Steps, Workload
 from datm_engine.experts.train import expert_precision
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.networks.zoo import build_flat
 from datm_engine.runs.events import Emit
-from datm_engine.settings.config import Config
 from datm_engine.training.epochs import Schedule, compile_step
 from datm_engine.training.losses import Gradient, student_gradient
 from datm_engine.training.optimizers import Step, evaluation_step, expert_step
-
-MOST_IMAGES = 128  # in a timed step; a larger batch is taken to cost in proportion
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Of a stage: seconds without those of compiling, bytes of memory, bytes on disk."""
-
-    stage: str
-    seconds: float
-    memory: int
-    disk: int
 
 
 def compiler_fault(runtime: Runtime) -> str:
@@ -53,187 +37,104 @@ def compiler_fault(runtime: Runtime) -> str:
     return ""
 
 
-def estimate(
-    config: Config,
-    shape: tuple[int, int, int],
-    classes: int,
-    images: int,
-    runtime: Runtime,
-    *,
-    emit: Emit,
-) -> list[Estimate]:
-    """Estimate experts, distillation and evaluation, all done anew.
-
-    shape: channels, height, width. images: training images. Steps are compiled where a run would
-    compile them. Raises DatmError where a step runs out of memory.
-    """
-    memory = 2 * 4 * images * math.prod(shape)  # float32, and as much again while it is prepared
-    if runtime.device.type == "cpu":
-        memory += runtime.peak_memory  # of the process so far
-    stages = _Stages(config, shape, classes, images, runtime, memory, emit)
-    smaller = half("network.width", config.network.width)
+def measured_cost(workload: Workload, runtime: Runtime, *, emit: Emit) -> RunCost:
+    """The cost of a run by timed steps, which are compiled where the run would compile them; the
+    seconds are without those of compiling. Raises DatmError where a step runs out of memory."""
+    timer = _StepTimer(workload, runtime, emit)
+    smaller = half("network.width", workload.config.network.width)
+    costs = []
     with oom_as_error("a step", on_cpu(runtime.device, smaller)):
-        return [stages.experts(), stages.distill(), stages.evaluate()]
+        for stage in workload.stages():
+            seconds = sum(timer.seconds(steps) * steps.count for steps in stage.steps)
+            costs.append(
+                StageCost(stage.name, seconds, 0.0, round(stage.memory), round(stage.disk))
+            )
+    return RunCost(tuple(costs))
 
 
 @dataclass(frozen=True)
-class _Stages:
-    """Times steps on noise of the right shape, with the network of the settings.
+class _StepTimer:
+    """Times steps on noise of the right shape."""
 
-    data_memory: bytes of the training images while they are prepared, and of the process itself.
-    """
-
-    config: Config
-    shape: tuple[int, int, int]
-    classes: int
-    images: int
+    workload: Workload
     runtime: Runtime
-    data_memory: int
     emit: Emit
+    known: dict[Steps, float] = field(default_factory=dict)
+    student_steps: dict[int, Gradient] = field(default_factory=dict)  # by batch
 
-    @property
-    def pixels(self) -> int:
-        return math.prod(self.shape)
+    def seconds(self, steps: Steps) -> float:
+        """Of one step."""
+        key = replace(steps, count=0)
+        if steps.count and key not in self.known:
+            self.known[key] = self._time(steps)
+        return self.known.get(key, 0.0)
 
-    def experts(self) -> Estimate:
-        settings, epochs = self.config.experts, self.config.snapshot_epochs
-        runtime = self.runtime.using(expert_precision(settings, self.runtime.precision))
-        network, batch = self._network("convnet", runtime), min(settings.batch, self.images)
-        noise = self._noise(batch)
-        data = ImageSet(noise.images, noise.labels.argmax(dim=1))
-        trained = settings.count * epochs + scorer_epochs(self.config, self.runtime.ranks)
-        steps = trained * self.images / len(data)
-        step = expert_step(network, settings)
-        seconds = self._seconds_of_steps(runtime, "expert steps", step, network, data, steps)
-        self.runtime.using(self.runtime.precision)
-        snapshots = (epochs + 1) * network.layout.size
-        return Estimate(
-            "experts",
-            seconds,
-            self.data_memory + self._step_memory(network, batch) + 4 * snapshots,
-            settings.count * snapshots * (2 if settings.snapshots == "bfloat16" else 4),
-        )
+    def _time(self, steps: Steps) -> float:
+        runtime, experts = self.runtime, self.workload.config.experts
+        if steps.kind in ("expert", "gsam"):
+            runtime = runtime.using(expert_precision(experts, runtime.precision))
+        network, data = self._network(steps.network, runtime), self._noise(steps.batch)
+        try:
+            match steps.kind:
+                case "forward":
+                    theta = network.initial()
+                    return shortest(lambda: network.predict(theta, data.images))
+                case "expert" | "gsam":
+                    data = ImageSet(data.images, data.labels.argmax(dim=1))
+                    return self._training(steps, expert_step(network, experts), network, data)
+                case "evaluation":
+                    settings = self.workload.config.evaluate
+                    step = evaluation_step(network, settings.momentum, settings.weight_decay)
+                    return self._training(steps, step, network, data)
+                case _:
+                    return self._student(steps, network, data)
+        finally:
+            self.runtime.using(self.runtime.precision)
 
-    def distill(self) -> Estimate:
-        settings, network = self.config.distill, self._network("convnet", self.runtime)
-        batch = min(settings.batch_syn, settings.ipc * self.classes)
-        data, theta = self._noise(batch), network.initial()
-        images, labels = data.images, data.labels
-        learned = Learned(images, labels, theta.new_tensor(settings.syn_lr))
-        scale = batch / len(data)
-        step = StudentStep(torch.arange(len(data), device=images.device), Draw(None, images))
+    def _training(self, steps: Steps, step: Step, network: FlatNetwork, data: ImageSet) -> float:
+        theta, schedule = network.initial(), Schedule(range(1), 0.01, len(data))
+        velocity, rate = torch.zeros_like(theta), theta.new_tensor(schedule.lr)
+        step = compile_step(
+            self.runtime, steps.function, step, theta, data, schedule, round(steps.count),
+            emit=self.emit,
+        )  # fmt: skip
+        return shortest(lambda: step(theta, velocity, rate, data.images, data.labels)[0])
+
+    def _student(self, steps: Steps, network: FlatNetwork, data: ImageSet) -> float:
+        """Of a gradient, of its pullback, or of the latter's derivatives alone."""
+        theta, images, labels = network.initial(), data.images, data.labels
+        learned = Learned(images, labels, theta.new_tensor(0.01))
+        piece = StudentStep(torch.arange(len(data), device=images.device), Draw(None, images))
 
         def forward(gradient: Gradient) -> Tensor:
             with torch.no_grad():
                 return gradient(theta, images, labels)
 
         def backward(gradient: Gradient) -> Tensor:
-            graph = build_graph(gradient, theta, learned, step)
+            graph = build_graph(gradient, theta, learned, piece)
             return torch.autograd.grad(graph.g, graph.leaves, theta)[0]
 
-        gradient = compiled(
-            self.runtime,
-            "student steps",
-            student_gradient(network, mirrored=settings.mirrored),
-            lambda gradient: (forward(gradient), backward(gradient)),
-            round(settings.iterations * settings.syn_steps * scale),
-            emit=self.emit,
-        )
-        graph = build_graph(gradient, theta, learned, step)
-        graph_memory = round(graph_size(graph.g) * scale)
-        kept = min(settings.syn_steps, self.runtime.memory // max(1, graph_memory))
-        # A step whose graph is not kept is computed once more on the way back.
-        rebuilt = _seconds(lambda: forward(gradient)) * (settings.syn_steps - kept)
-        differentiated = _seconds(lambda: backward(gradient)) * settings.syn_steps
-        weights_memory = 4 * settings.syn_steps * len(theta)
-        learned_size = settings.ipc * self.classes * (self.pixels + self.classes)
-        return Estimate(
-            "distill",
-            settings.iterations * scale * (rebuilt + differentiated),
-            (kept + 1) * graph_memory + weights_memory + self.data_memory,
-            4 * learned_size * (2 + settings.iterations // settings.sample_interval // 4),
-        )
+        def exercise(gradient: Gradient) -> None:
+            forward(gradient)
+            backward(gradient)
 
-    def evaluate(self) -> Estimate:
-        settings, distill = self.config.evaluate, self.config.distill
-        count, seconds, memory = distill.ipc * self.classes, self._seconds_of_choosing(), 0
-        for name in settings.networks:
-            # The set that was selected, the last one, and real images.
-            sets = 2 + sum(name != "full" for name in settings.against)
-            trainings = settings.repeats * sets
-            if name == "convnet" and settings.selection != "last":
-                candidates = distill.iterations // settings.selection_interval
-                trainings += settings.selection_repeats * candidates
-            seconds += self._seconds_of_epochs(name, count, trainings * (settings.epochs + 1))
-            if "full" in settings.against:
-                epochs = settings.full_repeats * (settings.full_epochs + 1)
-                seconds += self._seconds_of_epochs(name, self.images, epochs)
-            batch = min(settings.batch, max(count, self.images * ("full" in settings.against)))
-            network = self._network(name, self.runtime)
-            batch = 2 * batch if settings.mirrored else batch
-            memory = max(memory, self._step_memory(network, batch))
-        return Estimate("evaluate", seconds, self.data_memory + memory, 0)
+        if steps.batch not in self.student_steps:
+            self.student_steps[steps.batch] = compiled(
+                self.runtime, steps.function, student_gradient(network), exercise,
+                round(steps.count), emit=self.emit,
+            )  # fmt: skip
+        gradient = self.student_steps[steps.batch]
+        there = shortest(lambda: forward(gradient)) if steps.kind != "pullback" else 0.0
+        if steps.kind == "gradient":
+            return there
+        back = shortest(lambda: backward(gradient))
+        return back if steps.kind == "pullback" else max(0.0, back - there)
 
-    def _seconds_of_choosing(self) -> float:
-        """Of the subsets that experts choose."""
-        settings, network = self.config.experts, self._network("convnet", self.runtime)
-        needed = passes(self.config.evaluate.against, settings.count, self.config.snapshot_epochs)
-        if not needed:
-            return 0.0
-        images, theta = self._noise(self.images).images, network.initial()
-        seconds = _seconds(lambda: network.predict(theta, images))
-        return needed * seconds * self.images / len(images)
-
-    def _seconds_of_epochs(self, name: str, count: int, epochs: int) -> float:
-        """Of so many epochs on `count` images."""
-        settings, network = self.config.evaluate, self._network(name, self.runtime)
-        data = self._noise(min(settings.batch, count))
-        step = evaluation_step(
-            network, settings.momentum, settings.weight_decay, mirrored=settings.mirrored
-        )
-        what, steps = f"steps of {name} on {count:,} images", epochs * count / len(data)
-        return self._seconds_of_steps(self.runtime, what, step, network, data, steps)
-
-    def _seconds_of_steps(
-        self,
-        runtime: Runtime,
-        name: str,
-        step: Step,
-        network: FlatNetwork,
-        data: ImageSet,
-        steps: float,
-    ) -> float:
-        """Of so many training steps on a batch of these images."""
-        theta, schedule = network.initial(), Schedule(range(1), 0.01, len(data))
-        velocity, rate = torch.zeros_like(theta), theta.new_tensor(schedule.lr)
-        step = compile_step(
-            runtime, name, step, theta, data, schedule, round(steps), emit=self.emit
-        )
-        return steps * _seconds(lambda: step(theta, velocity, rate, data.images, data.labels)[0])
-
-    def _noise(self, batch: int) -> ImageSet:
-        """Images and label logits of a batch, or of as much of it as is timed."""
-        count, device = min(batch, MOST_IMAGES), self.runtime.device
-        images = torch.randn(count, *self.shape, device=device)
-        return ImageSet(images, torch.randn(count, self.classes, device=device))
+    def _noise(self, count: int) -> ImageSet:
+        """Images and label logits of a batch."""
+        images = torch.randn(count, *self.workload.size, device=self.runtime.device)
+        return ImageSet(images, torch.randn(count, self.workload.classes, device=images.device))
 
     def _network(self, name: str, runtime: Runtime) -> FlatNetwork:
-        return build_flat(name, self.config.network, self.shape, self.classes, 0, runtime)
-
-    def _step_memory(self, network: FlatNetwork, batch: int) -> int:
-        """Bytes of a training step on so many images: what its backward pass needs, and as much
-        again while that runs."""
-        noise = self._noise(batch)
-        logits = network(network.initial().requires_grad_(), noise.images)
-        return 2 * graph_size(F.cross_entropy(logits, noise.labels)) * batch // len(noise)
-
-
-def _seconds(step: Callable[[], Tensor]) -> float:
-    """The better of two, after one to warm up; reading a number waits for the device."""
-    float(step().flatten()[0])
-    times = []
-    for _ in range(2):
-        began = time.perf_counter()
-        float(step().flatten()[0])
-        times.append(time.perf_counter() - began)
-    return min(times)
+        config, workload = self.workload.config, self.workload
+        return build_flat(name, config.network, workload.size, workload.classes, 0, runtime)

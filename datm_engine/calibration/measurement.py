@@ -28,14 +28,15 @@ from datm_engine.data.image_sets import ImageSet
 from datm_engine.data.prepared import PreparedData
 from datm_engine.errors import FileError, Setting
 from datm_engine.evaluation.baselines import forgetting
-from datm_engine.experts.curriculum import early_epoch, el2n
-from datm_engine.experts.held_out import MEASURED_EXPERTS, measured_images
+from datm_engine.experts.curriculum import el2n
+from datm_engine.experts.held_out import measured_images
 from datm_engine.experts.learning_curves import LearningCurves
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.hints import HELP
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.events import Emit, MeasurementProgress
 from datm_engine.settings.config import Config
+from datm_engine.settings.scoring import MEASURED_EXPERTS, early_epoch
 
 
 @dataclass(frozen=True)

@@ -9,22 +9,15 @@ from typing import Any, TypeVar
 
 import torch
 from torch._functorch import config as functorch
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
-from torch.utils.flop_counter import flop_registry
 
 from datm_engine.compute.memory_errors import OutOfMemory, is_out_of_memory, translate_oom
+from datm_engine.compute.operation_counter import counted
 from datm_engine.compute.runtime import Runtime
+from datm_engine.estimation.stage_costs import PAYS_AFTER, seconds_of_work
 from datm_engine.runs.events import Emit, Noted
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-
-# Multiply-adds of one core, and of one GPU, in a second without compilation, roughly, on small
-# networks. Counting separates minutes of work from hours, and a resumed run counts the same.
-_CORE, _GPU = 2e10, 1e13
-# Compiling takes about a minute for a function and saves a third of its time.
-_PAYS_AFTER = 300.0
 
 # torch warns of a CUDA toolkit without a GPU, which does not matter here.
 logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
@@ -66,9 +59,12 @@ def compiled(
     if compiler.mode == "off" or compiler.broken:
         return function
     if compiler.mode == "auto" and what not in compiler.decided:
-        work = _seconds(runtime, function, exercise) * repeats
-        compiler.decide(what, work > _PAYS_AFTER)
-        if work <= _PAYS_AFTER:
+        # Run without compilation, the exercise takes several times the memory of a compiled one, so
+        # its operations are counted without computing them.
+        flops = counted(lambda: exercise(function)).flops * repeats
+        work = seconds_of_work(flops, torch.get_num_threads(), runtime.device.type)
+        compiler.decide(what, work > PAYS_AFTER)
+        if work <= PAYS_AFTER:
             emit(Noted(text=f"{what}: not compiled, about {max(1, round(work))} s of work"))
     if not compiler.decided.get(what, True):
         return function
@@ -133,28 +129,3 @@ def graph_size(outputs: torch.Tensor) -> int:
                         storage = saved.untyped_storage()
                         storages[storage.data_ptr()] = storage.nbytes()
     return sum(storages.values())
-
-
-def _seconds(runtime: Runtime, function: Function, exercise: Callable[[Function], object]) -> float:
-    """Seconds that an exercise takes without compilation, by the multiply-adds in it.
-
-    They are counted on fake tensors, which have shapes and no memory: without compilation, the
-    exercise would take several times the memory of a compiled one.
-    """
-    with FakeTensorMode(allow_non_fake_inputs=True), _Counting() as counter:
-        exercise(function)
-    on_cpu = runtime.device.type == "cpu"
-    return counter.flops / (_CORE * torch.get_num_threads() if on_cpu else _GPU)
-
-
-class _Counting(TorchDispatchMode):
-    """Counts floating point operations; torch's own counter hooks modules, which a gradient
-    within a gradient does not allow."""
-
-    flops = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        if (count := flop_registry.get(func._overloadpacket)) is not None:
-            self.flops += count(*args, **(kwargs or {}), out_val=out)
-        return out

@@ -17,7 +17,7 @@ from pydantic import ByteSize, TypeAdapter, ValidationError
 from torch import Tensor
 
 from datm_engine.compute.ranks import ALONE, Ranks
-from datm_engine.compute.threads import available_cores, core_numbers, parse_threads, threads_for
+from datm_engine.compute.threads import core_numbers, parse_threads, thread_count
 from datm_engine.errors import ConfigError, Setting, Stopped
 from datm_engine.formatting import plural
 from datm_engine.runs.manifest import Arithmetic
@@ -213,14 +213,11 @@ def _set_threads(given: str, work: float, before: int | None, ranks: Ranks) -> N
     if before is not None:
         _check_same("threads", "auto" if count is None else count, before)
         count = before
-    if count is None:  # not torch's number, which an earlier run of this process may have set
-        stated = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-        count = int(stated) if stated.isdecimal() and int(stated) > 0 else None
     # Ranks that may use the cores of this one, itself included. A scheduler may separate them.
     host, cores = platform.node(), set(core_numbers())
     others = ranks.gather((host, cores))
     sharing = sum(other == host and bool(theirs & cores) for other, theirs in others)
-    torch.set_num_threads(count or threads_for(work, max(1, available_cores() // sharing)))
+    torch.set_num_threads(count or thread_count(work, sharing))
 
 
 def free_memory(device: torch.device) -> int:

@@ -107,6 +107,16 @@ def threads_for(work: float, cores: int) -> int:
     return max(1, round(min(work / WORK_OF_A_THREAD, cores)))
 
 
+def thread_count(work: float, sharing: int = 1) -> int:
+    """Threads of a run that states none: OMP_NUM_THREADS where that is set, else as many as its
+    work keeps busy. sharing: processes that share the cores."""
+    # Not torch's number, which an earlier run of this process may have set.
+    stated = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if stated.isdecimal() and int(stated) > 0:
+        return int(stated)
+    return threads_for(work, max(1, available_cores() // sharing))
+
+
 def parse_threads(text: str) -> int | None:
     """A number of threads as text; None for "auto". Raises ConfigError."""
     if text == "auto":

@@ -12,8 +12,9 @@ epoch 1 to the last one, and EL2N is measured a tenth of the way there (Paul et 
 of 200). Both are means over the first `SCORING_EXPERTS` experts, and share their passes. A pass is
 one forward pass of all training images through one snapshot, without augmentation.
 
-To add a baseline, write a function here, add its name to `BY_FEATURES` or `BY_SCORES` (a score
-also to `_scores`, `_describe` and `passes`), and to `SubsetName` in `settings/config.py`, `SETS` in
+To add a baseline, write a function here, add its name to `BY_FEATURES` or `BY_SCORES` of
+`settings/scoring.py` (one by features to `CHOOSE_BY_FEATURES`, one by scores to `_scores`,
+`_describe` and `passes`), and to `SubsetName` in `settings/config.py`, `SETS` in
 `datm_cli/run_summary.py`, the help of `--against` and `docs/comparing.md`. One that needs no
 experts is chosen in `Evaluation._training_set` (`evaluate.py`), as `random` is.
 """
@@ -28,19 +29,16 @@ from torch import Tensor
 
 from datm_engine.data.image_sets import ImageSet
 from datm_engine.distillation.initialization import random_images
-from datm_engine.experts.curriculum import early_epoch, el2n
+from datm_engine.experts.curriculum import el2n
 from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.convnet import ConvNet
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.events import Emit, Noted, SelectionProgress
+from datm_engine.settings.scoring import BY_FEATURES, BY_SCORES, SCORING_EXPERTS, early_epoch
 
 # (features [n, d], how many) → indices of the chosen ones, in that order
 Choose = Callable[[Tensor, int], Tensor]
 BeforePass = Callable[[int, int], None]  # called with how many passes are done, and of how many
-
-# Over five runs the counts of forgetting agree with those over five others (r = 0.98, Toneva et
-# al. 2019), and their passes cost less than training one expert by GSAM.
-SCORING_EXPERTS = 5
 
 
 def random_subset(train: ImageSet, classes: int, ipc: int, seed: int) -> ImageSet:
@@ -105,8 +103,7 @@ def _distances(features: Tensor, centre: Tensor) -> Tensor:
     return (features - centre).square().sum(dim=1)
 
 
-BY_FEATURES: dict[str, Choose] = {"herding": herding, "kcenter": k_center}
-BY_SCORES = ("forgetting", "el2n")
+CHOOSE_BY_FEATURES: dict[str, Choose] = {"herding": herding, "kcenter": k_center}
 BY_EXPERTS = (*BY_FEATURES, *BY_SCORES)
 
 
@@ -152,7 +149,7 @@ class ExpertBaselines:
 
             if name in BY_FEATURES:
                 before_pass(0, 1)
-                indices = {name: self._choose_by_features(BY_FEATURES[name])}
+                indices = {name: self._choose_by_features(CHOOSE_BY_FEATURES[name])}
             else:
                 labels, scores = self.train.labels, self._scores(names, before_pass)
                 indices = {s: highest(scores[s], labels, self.classes, self.ipc) for s in names}
@@ -200,12 +197,6 @@ class ExpertBaselines:
 
     def _snapshot(self, expert: int, epoch: int) -> Tensor:
         return self.experts.snapshot(expert, epoch).to(self.train.images)
-
-
-def passes(names: Sequence[str], experts: int, epochs: int) -> int:
-    """How many passes over the training images these subsets take."""
-    scores = epochs if "forgetting" in names else int("el2n" in names)
-    return sum(name in BY_FEATURES for name in names) + min(experts, SCORING_EXPERTS) * scores
 
 
 def features(network: FlatNetwork, theta: Tensor, images: Tensor) -> Tensor:

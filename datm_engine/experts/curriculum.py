@@ -38,10 +38,10 @@ from datm_engine.errors import DatmError, Setting
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.events import DifficultyProgress, Emit, Noted
 from datm_engine.settings.config import Config
+from datm_engine.settings.scoring import SCORERS, early_epoch
 from datm_engine.training.epochs import Schedule, train
 from datm_engine.training.optimizers import expert_step
 
-SCORERS = 5
 FIRST_SHARE, GROWS_UNTIL = 0.75, 0.2  # of a class; of the epochs
 DROPPED = ((0.6, 0.2), (0.4, 0.1))  # after this share of the epochs, this share of the easiest
 
@@ -84,12 +84,6 @@ def el2n(logits: Tensor, labels: Tensor) -> Tensor:
     error = logits.softmax(dim=1)  # [n, classes], a new tensor
     error[torch.arange(len(labels), device=labels.device), labels] -= 1
     return error.norm(dim=1)
-
-
-def early_epoch(epochs: int) -> int:
-    """The epoch at which EL2N is measured (Paul et al. 2021: 20 of 200, and about as well a few
-    epochs in)."""
-    return max(1, round(epochs / 10))
 
 
 def difficulty_ranks(scores: Tensor, labels: Tensor) -> Tensor:

@@ -17,9 +17,7 @@ from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.settings.config import Config
 from datm_engine.settings.derived.early_stop import EarlyStop, best_epoch
-
-MOST_IMAGES = 5000  # training images in a pass
-MEASURED_EXPERTS = 2  # they differ in little but their random draws
+from datm_engine.settings.scoring import MEASURED_EXPERTS, MEASURED_IMAGES
 
 
 def early_stop(config: Config, data: PreparedData) -> EarlyStop | None:
@@ -33,11 +31,11 @@ def early_stop(config: Config, data: PreparedData) -> EarlyStop | None:
 
 
 def measured_images(train: ImageSet, seed: int) -> ImageSet:
-    """`MOST_IMAGES` of the training images, in their order; all if there are fewer."""
-    if len(train) <= MOST_IMAGES:
+    """`MEASURED_IMAGES` of the training images, in their order; all if there are fewer."""
+    if len(train) <= MEASURED_IMAGES:
         return train
     order = torch.randperm(len(train), generator=generator(seed, "images of the course"))
-    return train.subset(order[:MOST_IMAGES].sort().values.to(train.labels.device))
+    return train.subset(order[:MEASURED_IMAGES].sort().values.to(train.labels.device))
 
 
 def mean_loss(network: FlatNetwork, theta: Tensor, images: ImageSet) -> float:

@@ -46,7 +46,6 @@ def expert_facts(config: Config, data: PreparedData, precision: str) -> dict[str
     The number of experts is not part of it: expert k is drawn from (seed, k), so a set can grow.
     """
     settings, rule = config.experts, early_stop(config, data)
-    of_their_own = {"count", "epochs", "precision", "imported", "early_stop"}
     return {
         "format": FORMAT,
         "dataset": data.name,
@@ -55,7 +54,7 @@ def expert_facts(config: Config, data: PreparedData, precision: str) -> dict[str
         "zca_regularization": config.dataset.zca_regularization,
         "augmentation": list(config.dataset.augmentation),
         "network": config.network.model_dump(),
-        "experts": settings.model_dump(exclude=of_their_own),
+        "experts": settings.facts(),
         "epochs": config.snapshot_epochs,
         "precision": expert_precision(settings, precision),
         **({} if rule is None else {"early_stop": rule.facts()}),

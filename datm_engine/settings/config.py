@@ -83,6 +83,12 @@ class ExpertsConfig(Table):
     def _read_none(cls, value: Any) -> Any:
         return None if value == "none" else value
 
+    def facts(self) -> dict[str, Any]:
+        """What is part of the experts' fingerprint as it is stated: not their number, nor what a run
+        decides."""
+        decided = {"count", "epochs", "precision", "imported", "early_stop"}
+        return self.model_dump(exclude=decided)
+
 
 class DistillConfig(Table):
     ipc: int = Field(ge=1)

@@ -15,7 +15,7 @@ from torch._dynamo.exc import BackendCompilerFailed
 from torch._inductor.exc import CppCompileError, InductorError
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
-from datm_engine.compute import compilation
+from datm_engine.compute import operation_counter
 from datm_engine.compute.compilation import compiled, graph_size
 from datm_engine.compute.memory_errors import OutOfMemory
 from datm_engine.compute.runtime import Compiler, Runtime
@@ -228,12 +228,12 @@ def test_steps_of_experts_count_the_same_on_fake_tensors(optimizer: str) -> None
 
 def counted(function: Any, exercise: Callable[[Any], object]) -> int:
     """The operations of an exercise, which are the same on fake tensors."""
-    with compilation._Counting() as real:
+    with operation_counter._Counting() as real:
         exercise(function)
-    with FakeTensorMode(allow_non_fake_inputs=True), compilation._Counting() as fake:
+    with FakeTensorMode(allow_non_fake_inputs=True), operation_counter._Counting() as fake:
         exercise(function)
-    assert fake.flops == real.flops
-    return fake.flops
+    assert fake.total.flops == real.total.flops
+    return fake.total.flops
 
 
 def test_a_fault_of_the_function_is_no_fault_of_the_compiler(

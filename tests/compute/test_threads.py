@@ -93,7 +93,7 @@ def test_ranks_divide_the_cores_that_they_share(
             return [(value[0], set(own)) for own in cores]
 
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(runtime, "available_cores", lambda: 8)
+    monkeypatch.setattr(threads, "available_cores", lambda: 8)
     monkeypatch.setattr(runtime, "core_numbers", lambda: cores[0])
     runtime._set_threads("auto", float("inf"), None, Two(0, 2, 0, 2))
     assert torch.get_num_threads() == count
@@ -167,7 +167,7 @@ def test_every_command_limits_spinning_before_it_imports_torch() -> None:
 @pytest.fixture
 def cores(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine of four, whose user has set no number of threads."""
-    monkeypatch.setattr(runtime, "available_cores", lambda: 4)
+    monkeypatch.setattr(threads, "available_cores", lambda: 4)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
 
 

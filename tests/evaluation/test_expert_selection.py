@@ -21,7 +21,6 @@ from datm_engine.evaluation.baselines import (
     forgetting,
     herding,
     k_center,
-    passes,
 )
 from datm_engine.experts.curriculum import el2n
 from datm_engine.experts.train import expert_network, open_experts, train_experts
@@ -30,6 +29,7 @@ from datm_engine.hints import fix_text
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.events import Noted, SelectionProgress
 from datm_engine.settings.config import Config
+from datm_engine.settings.scoring import passes
 
 Make = Callable[..., Config]
 Finished = Callable[..., tuple[list[Any], Any]]

@@ -18,10 +18,8 @@ from datm_engine.data.prepared import PreparedData, prepare
 from datm_engine.errors import DatmError, Setting, Stopped
 from datm_engine.experts.curriculum import (
     EASY_FIRST,
-    SCORERS,
     Curriculum,
     difficulty_ranks,
-    early_epoch,
     el2n,
     ranks_in_use,
     scorer_epochs,
@@ -30,6 +28,7 @@ from datm_engine.experts.train import expert_facts, train_experts
 from datm_engine.experts.trajectories import ExpertSet, fingerprint
 from datm_engine.runs.events import DifficultyProgress, ExpertEpoch, ExpertsPlanned, Noted, ignore
 from datm_engine.settings.config import Config
+from datm_engine.settings.scoring import SCORERS, early_epoch
 from tests.conftest import finish, tiny_config
 from tests.on_ranks import on_ranks
 

@@ -23,7 +23,10 @@ def test_the_machine(datm: Callable[..., Answer]) -> None:
     result = datm("doctor", "--json", "--memory", "2GB", "--precision", "bfloat16").json
     assert result["device"].startswith("cpu")
     assert result["precision"] == "bfloat16"
-    assert result["compiler"] == "fails, steps run without it: none here"
+    assert "--measure" in result["compiler"]
+    assert result["flops"] is None or result["flops"] > 0
+    measured = datm("doctor", "--json", "--measure").json
+    assert measured["compiler"] == "fails, steps run without it: none here"
     assert result["memory_for_graphs"] == 2_000_000_000
     assert result["memory_free"] > 0
     assert all(free > 0 for free in result["disk_free"].values())
@@ -36,18 +39,22 @@ def test_the_machine(datm: Callable[..., Answer]) -> None:
 def test_a_preset_on_it(datm: Callable[..., Answer]) -> None:
     result = datm("doctor", "--preset", "digits-ipc1", "--json").json
     stages = {stage["stage"]: stage for stage in result["stages"]}
-    assert list(stages) == ["experts", "distill", "evaluate"]
-    assert all(stage["seconds"] > 0 and stage["memory"] > 0 for stage in stages.values())
+    assert list(stages) == ["dataset", "experts", "real images", "distill", "evaluate"]
+    timed = ["experts", "real images", "distill", "evaluate"]
+    assert all(stages[name]["seconds"] > 0 for name in timed)  # whitening is off
+    assert all(stage["memory"] > 0 for stage in stages.values())
+    assert not result["measured"]
     assert stages["experts"]["disk"] > 0
     shown = datm("doctor", "--preset", "digits-ipc1", "--compile", "off")
     assert "digits-ipc1" in shown.out
-    assert "1,295 images to train on, all anew" in shown.out
+    assert "1,295 images to train on, by counted operations" in " ".join(shown.out.split())
+    assert "in all" in shown.out
     assert result["training_images"] == 1295
     assert not result["training_images_assumed"]
     half = datm(
         "doctor", "--preset", "digits-ipc1", "--json", "--set", "experts.snapshots=bfloat16"
     ).json
-    assert half["stages"][0]["disk"] * 2 == stages["experts"]["disk"]
+    assert half["stages"][1]["disk"] * 2 == stages["experts"]["disk"]
 
 
 def test_times_are_of_the_steps_as_a_run_would_compile_them(
@@ -66,9 +73,10 @@ def test_times_are_of_the_steps_as_a_run_would_compile_them(
 
     for module in (cost, epochs):
         monkeypatch.setattr(module, "compiled", compiled)
-    shown = datm("doctor", "--preset", "digits-ipc1", "--compile", "on")
-    steps = "expert steps", "student steps", "steps of convnet on 10 images"
-    assert exercised == [*steps, "steps of convnet on 1,295 images"]
+    shown = datm("doctor", "--preset", "digits-ipc1", "--compile", "on", "--measure")
+    real = "steps of convnet on 10 images", "steps of convnet on 1,295 images"
+    assert exercised == ["expert steps", *real, "student steps"]
+    assert "by timed steps" in " ".join(shown.out.split())
     assert "student steps: compiled" in shown.err
 
 
