@@ -84,8 +84,8 @@ class ExpertsConfig(Table):
         return None if value == "none" else value
 
     def facts(self) -> dict[str, Any]:
-        """What is part of the experts' fingerprint as it is stated: not their number, nor what a run
-        decides."""
+        """What is part of the experts' fingerprint as it is stated: not their number, nor what a
+        run decides."""
         decided = {"count", "epochs", "precision", "imported", "early_stop"}
         return self.model_dump(exclude=decided)
 
