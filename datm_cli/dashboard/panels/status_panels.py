@@ -66,10 +66,7 @@ class StagesPanel(Panel):
 
     def draw(self, state: RunState) -> Text:
         shown = STAGES[1:] if self.size.height >= len(STAGES) - 1 else (state.stage,)
-        lines = [self._line(state, stage) for stage in shown]
-        for line in lines:
-            line.truncate(self.size.width, overflow="ellipsis")
-        return Text("\n").join(lines)
+        return Text("\n").join(self._line(state, stage) for stage in shown)
 
     def _line(self, state: RunState, stage: str) -> Text:
         progress = state.stages[stage]

@@ -53,8 +53,6 @@ class TrialsPanel(Panel):
         lines = [self._line(trial) for trial in fitting]
         if len(fitting) < len(rows):
             lines.append(Text(f"   … {len(rows) - len(fitting)} more", style="dim"))
-        for line in lines:
-            line.truncate(self.size.width - 2, overflow="ellipsis")
         return Text("\n").join(lines)
 
     def _line(self, trial: Trial) -> Text:
