@@ -59,6 +59,8 @@ def main() -> None:
     parser.add_argument("--light", action="store_true", help="the light theme")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"))
     arguments = parser.parse_args()
+    if arguments.out.suffix not in (".svg", ".png"):
+        parser.error("--out is an .svg or a .png file")
     os.environ.pop("NO_COLOR", None)
     columns, rows = map(int, arguments.size.split("x"))
     app: DashboardApp | GalleryApp

@@ -101,8 +101,9 @@ class PixelPicture(Picture):
             return
         times = max(1, -(-_LEAST_PIXELS // max(pixels.shape[:2])))
         large = pixels.repeat(times, axis=0).repeat(times, axis=1)
-        colours = np.broadcast_to(large, (*large.shape[:2], 3))  # [h, w, 1] → [h, w, 3]
-        self._image.image = Image.fromarray(np.ascontiguousarray(colours))
+        # Pillow takes colours as [height, width, 3] and grey as [height, width].
+        image = Image.fromarray(large if large.shape[-1] == 3 else large[..., 0])
+        self._image.image = image.convert("RGB")
 
     def render_line(self, y: int) -> Strip:
         return blank_strip(self)

@@ -95,9 +95,9 @@ def draw(
         for column, index in enumerate(row.indices):
             left = margin + column * across
             picture = pictures[index].repeat(factor, axis=0).repeat(factor, axis=1)
-            # Grey pictures [height, width, 1] → [height, width, 3]
-            colours = np.broadcast_to(picture, (*picture.shape[:2], 3))
-            sheet.paste(Image.fromarray(np.ascontiguousarray(colours)), (left, top))
+            # Pillow takes colours as [height, width, 3] and grey as [height, width].
+            image = Image.fromarray(picture if picture.shape[-1] == 3 else picture[..., 0])
+            sheet.paste(image, (left, top))
             if row.captions:
                 colour = DOUBT if column in row.doubtful else INK
                 text = caption = printable(row.captions[column])

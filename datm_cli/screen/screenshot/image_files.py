@@ -2,44 +2,27 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from datm_cli.screen.screenshot.screen_cells import ScreenCells
-from datm_engine.errors import ConfigError, Setting
 from datm_engine.files import replacing
 
-FORMATS = (".svg", ".png")
 MOST_BYTES = 200  # of a name; file systems allow 255
 
 
 def save(cells: ScreenCells, path: Path) -> None:
-    """Write a .svg or .png file.
+    """Write an .svg or a .png file. Raises FileError if it cannot be written."""
+    # Imported here, because a screen is rarely saved.
+    from datm_cli.screen.screenshot.png import to_png
+    from datm_cli.screen.screenshot.svg import to_svg
 
-    Raises:
-        ConfigError: `path` has another suffix.
-        FileError: the file cannot be written.
-    """
-    suffix = path.suffix.lower()
-    if suffix not in FORMATS:
-        raise ConfigError(
-            f"{path}: a screen is saved as {' or '.join(FORMATS)}",
-            Setting("out", path.with_suffix(".svg")),
-        )
-    if suffix == ".svg":
-        from datm_cli.screen.screenshot.svg import to_svg
-
-        content = to_svg(cells).encode()
-    else:
-        from datm_cli.screen.screenshot.png import to_png
-
-        encoded = io.BytesIO()
-        to_png(cells).save(encoded, "PNG", optimize=True)
-        content = encoded.getvalue()
     with replacing(path) as temporary:
-        temporary.write_bytes(content)
+        if path.suffix.lower() == ".svg":
+            temporary.write_text(to_svg(cells), encoding="utf-8")
+        else:
+            to_png(cells).save(temporary, "PNG", optimize=True)
 
 
 def free_path(folder: Path, parts: Sequence[str], kind: str) -> Path:
