@@ -7,13 +7,13 @@ Series differ in colour (the colour-blind safe palette of Okabe and Ito), in the
 lines and in the shapes of their marks. `templates/chart.css` has the colours, for light and dark.
 """
 
-# No plotting library draws these charts. A chart of two series of 2,000 values with a log scale
-# takes 29 kB and 0.02 s here, and its colours are CSS variables, which follow the reader's dark
-# mode. matplotlib adds 80 MB to an installation, takes 1 s to import, writes 41 kB with colours
-# fixed in style attributes, and uses links and ids that collide when several charts share a page.
-# vl-convert, which draws Altair's charts without a browser, adds 100 MB with its own JavaScript
-# engine, and writes 73 kB. pygal has no horizontal levels and no shaded spans, draws every one of
-# 20,000 values, and puts a script into each chart, which a page that runs none must not contain.
+# No plotting library draws these charts. Here, two series of 2,000 values take 29 kB and less than
+# 0.1 s, and their colours are CSS variables, which follow the reader's dark mode. matplotlib adds
+# 80 MB to an installation, takes 1 s to import, and writes 41 kB, with colours fixed in style
+# attributes and with ids and links that collide when several charts share a page. vl-convert, which
+# draws Altair's charts without a browser, adds 100 MB with its own JavaScript engine, and writes
+# 73 kB. pygal has no shaded spans and no named levels, thins nothing out (880 kB and 13 s for 20,000
+# values), and puts a script into each chart, which a page that runs none must not contain.
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Series:
     look: int | None = None
 
     @cached_property
-    def bars(self) -> list[tuple[float, float, float]]:
+    def values(self) -> list[tuple[float, float, float]]:
         """x, y and half the length of the error bar of each value."""
         errors = self.errors or [None] * len(self.x)
         return [
@@ -75,7 +75,7 @@ class Series:
 
     def paths(self, across: Scale, up: Scale) -> dict[str, str]:
         """What is drawn, by its class in `chart.css`."""
-        points = [(across.position(x), up.position(y)) for x, y, _ in self.bars]
+        points = [(across.position(x), up.position(y)) for x, y, _ in self.values]
         paths = {}
         if self.style in ("line", "step"):
             paths["line"] = _line(points, step=self.style == "step")
@@ -83,7 +83,7 @@ class Series:
             dots = sorted({(round(x), round(y, 1)) for x, y in points})
             paths["dots"] = "".join(f"M{x} {y:g}h0" for x, y in dots)
         whiskers = []
-        for (x, _), (_, y, error) in zip(points, self.bars, strict=True):
+        for (x, _), (_, y, error) in zip(points, self.values, strict=True):
             if error and (y - error > 0 or not up.log):
                 low, high = pixels(up.position(y - error)), pixels(up.position(y + error))
                 whiskers.append(f"M{pixels(x)} {low}V{high}m-3 0h6M{pixels(x - 3)} {low}h6")
@@ -139,7 +139,7 @@ class Chart:
 
     def svg(self) -> Markup:
         """The drawing alone, with a description for screen readers."""
-        if not any(one.bars for one in self.series):
+        if not any(one.values for one in self.series):
             return Markup('<p class="remark">no values yet</p>')
         across, up = self._scales()
         return render(
@@ -171,9 +171,9 @@ class Chart:
 
     def _scales(self) -> tuple[Scale, Scale]:
         """The x axis and the y axis."""
-        bars = [bar for one in self.series for bar in one.bars]
-        xs = [x for x, _, _ in bars]
-        ys = [y + sign * error for _, y, error in bars for sign in (-1, 1)]
+        values = [value for one in self.series for value in one.values]
+        xs = [x for x, _, _ in values]
+        ys = [y + sign * error for _, y, error in values for sign in (-1, 1)]
         ys += [value for value, _ in self.levels]
         if self.from_zero:
             xs, ys = [0.0, *xs], [0.0, *ys]
@@ -204,9 +204,9 @@ class Chart:
         title = f"{self.title}: {self.y_label}" if self.y_label else self.title
         parts = [f"{title} over {self.x_label}"]
         for one in self.series:
-            if one.bars and not one.faint:
+            if one.values and not one.faint:
                 name = f"{one.name}: " if one.name else ""
-                ends = [one.bars[0], *one.bars[1:][-1:]]
+                ends = [one.values[0], *one.values[1:][-1:]]
                 parts.append(name + " to ".join(f"{number(y)} at {number(x)}" for x, y, _ in ends))
         parts += [name for _, name in self.levels]
         return "; ".join([*parts, f"{self.span[2]} shaded"] if self.span else parts)

@@ -82,7 +82,7 @@ def write(study: StudyResult, runs_dir: Path, folder: Path) -> list[Path]:
         charts, pictures = [], []
         for network in study.plan.networks:
             chart = accuracy_chart(study, network)
-            if any(series.bars for series in chart.series):
+            if any(series.values for series in chart.series):
                 suffix = "" if network == study.plan.networks[0] else f"-{network}"
                 pictures.append(folder / f"accuracy{suffix}.svg")
                 save_text(pictures[-1], standalone_svg(chart))
