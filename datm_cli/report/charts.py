@@ -12,8 +12,8 @@ lines and in the shapes of their marks. `templates/chart.css` has the colours, f
 # 80 MB to an installation, takes 1 s to import, and writes 41 kB, with colours fixed in style
 # attributes and with ids and links that collide when several charts share a page. vl-convert, which
 # draws Altair's charts without a browser, adds 100 MB with its own JavaScript engine, and writes
-# 73 kB. pygal has no shaded spans and no named levels, thins nothing out (880 kB and 13 s for 20,000
-# values), and puts a script into each chart, which a page that runs none must not contain.
+# 73 kB. pygal has no shaded spans and no named levels, thins nothing out (20,000 values take 880 kB
+# and 13 s), and puts a script into each chart, which a page that runs none must not contain.
 
 from __future__ import annotations
 
