@@ -162,6 +162,6 @@ def _report_error(message: str, hint: str, as_json: bool) -> None:
         output.print_error(message, hint, as_json)
     if report := os.environ.get("TORCHELASTIC_ERROR_FILE"):
         words = printable(f"{message}\n  {hint}", lines=True)  # torchrun prints them
-        said = {"message": words, "extraInfo": {"timestamp": str(int(time()))}}
+        failure = {"message": words, "extraInfo": {"timestamp": str(int(time()))}}
         with suppress(OSError):  # it has been reported
-            Path(report).write_text(json.dumps({"message": said}), encoding="utf-8")
+            Path(report).write_text(json.dumps({"message": failure}), encoding="utf-8")

@@ -33,11 +33,11 @@ _THEIRS: dict[str, Any] = {"dataset": {"validation": 0.0}, "evaluate": {"selecti
 
 @dataclass(frozen=True)
 class Imported:
-    """facts: what --json prints. path: what was written. following: what to do with it."""
+    """facts: what --json prints. path: what was written. next_step: what to do with it."""
 
     facts: dict[str, Any]
     path: str
-    following: str
+    next_step: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +91,8 @@ def import_experts(
         "train_accuracy": accuracy,
     }
     chosen = (f"experts.imported={experts.folder.name}", f"experts.count={count}")
-    following = f"match them: {datm('distill', **given.stated(*chosen))}"
-    return Imported(facts, str(experts.folder), following)
+    next_step = f"match them: {datm('distill', **given.stated(*chosen))}"
+    return Imported(facts, str(experts.folder), next_step)
 
 
 def import_set(
@@ -124,7 +124,7 @@ def import_set(
     if given.dataset is None:
         eta, source = _rate(foreign, rate, None)
         synthetic = imported_sets.without_dataset(foreign, eta)
-        following = f"pass it on: {command('datm', 'export', path, '--help')}"
+        next_step = f"pass it on: {command('datm', 'export', path, '--help')}"
     else:
         shape = datasets.peek(full_name(given.dataset), data_dir=given.data_dir)
         # A preset is chosen by the number of images per class, which the files show.
@@ -132,7 +132,7 @@ def import_set(
         eta, source = _rate(foreign, rate, config.evaluate.real_lr)
         on = runtime.start("cpu")
         synthetic = imported_sets.with_dataset(foreign, config, eta, given.data_dir, on, emit=emit)
-        following = f"look at it: {command('datm', 'inspect', path)}"
+        next_step = f"look at it: {command('datm', 'inspect', path)}"
     emit(Noted(text=f"learning rate {eta:g}, {source}"))
     with or_elsewhere(path, "to"):
         synthetic.save(path)
@@ -145,7 +145,7 @@ def import_set(
         "syn_lr_from": source,
         "preprocessing": synthetic.preprocessing.kind,
     }
-    return Imported(facts, str(path), following)
+    return Imported(facts, str(path), next_step)
 
 
 def _rate(foreign: ForeignSet, stated: float | None, usual: float | None) -> tuple[float, str]:

@@ -10,13 +10,13 @@ import sys
 def main() -> None:
     """Run datm. Ctrl+C while its modules are imported ends the process at once, with 130."""
     # Left alone where it is ignored, as in a screen that takes Ctrl+C as a key later.
-    ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if ours:
+    is_default = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if is_default:
         signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     from datm_cli.app import run
 
     try:
-        if ours:
+        if is_default:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         run()
     except KeyboardInterrupt:

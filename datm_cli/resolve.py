@@ -105,11 +105,11 @@ def read_config(path: Path) -> tuple[Tables, tuple[str, ...]]:
         return read_published_yaml(path)
     readers = {".json": _read_json, ".safetensors": _read_set}
     read = readers.get(path.suffix, read_preset)(path)
-    loose = [name for name, table in read.items() if not isinstance(table, dict)]
-    if loose:
-        known = "".join(f"; {clause}" for clause in map(counterpart, loose) if clause)
+    outside = [name for name, table in read.items() if not isinstance(table, dict)]
+    if outside:
+        known = "".join(f"; {clause}" for clause in map(counterpart, outside) if clause)
         raise ConfigError(
-            f"{path}: {', '.join(loose)} stands outside the tables [dataset], [network], "
+            f"{path}: {', '.join(outside)} stands outside the tables [dataset], [network], "
             f"[experts], [distill] and [evaluate]{known}",
             command("ls", "-l", path),
         )

@@ -99,13 +99,13 @@ def experts(
                 ready = len(found.present(config.experts.count))
                 report = ExpertReport(config, str(found.folder), ready, curves)
             else:
-                made = make_experts(resolved.config, resolved.derive, folders, on, emit=emit)
+                trained = make_experts(resolved.config, resolved.derive, folders, on, emit=emit)
         except Stopped:
             raise typer.Exit(stop.exit_code) from None
     if together.leads and inspect:
         _print_report(report, save, as_json)
     elif together.leads:
-        _print_experts(made, resolved.config.experts.count, as_json, quiet)
+        _print_experts(trained, resolved.config.experts.count, as_json, quiet)
     if stop.exit_code:
         raise typer.Exit(stop.exit_code)
 
@@ -136,18 +136,18 @@ def _print_report(report: ExpertReport, save: Path | None, as_json: bool) -> Non
         output.print_line(f"written to {save}")
 
 
-def _print_experts(made: ExpertSet, wanted: int, as_json: bool, quiet: bool) -> None:
+def _print_experts(trained: ExpertSet, wanted: int, as_json: bool, quiet: bool) -> None:
     """Print the experts' folder, or all about them as JSON; and how many are missing."""
     from datm_cli.text import output
 
-    ready = len(made.present(wanted))
+    ready = len(trained.present(wanted))
     facts = {
-        "folder": str(made.folder),
+        "folder": str(trained.folder),
         "status": "done" if ready == wanted else "stopped",
         "experts": ready,
-        "epochs": made.epochs,
-        "bytes": ready * made.expert_size,
+        "epochs": trained.epochs,
+        "bytes": ready * trained.expert_size,
     }
-    output.print_written("the experts are kept in", made.folder, facts, as_json=as_json)
+    output.print_written("the experts are kept in", trained.folder, facts, as_json=as_json)
     if not (as_json or quiet) and ready < wanted:
         output.remark(f"stopped with {ready} of {wanted} experts; the same command continues")

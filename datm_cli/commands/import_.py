@@ -71,11 +71,13 @@ def import_(
     )
     with reader(output.remarks(), silent=quiet or as_json) as screen:
         if "replay_buffer" in kinds:
-            made = imports.import_experts(files, to, given, folders, emit=screen.read)
+            imported = imports.import_experts(files, to, given, folders, emit=screen.read)
         else:
-            made = imports.import_set(
+            imported = imports.import_set(
                 files, to, given, rate=rate, experiment=experiment, emit=screen.read
             )
-    output.print_written("what was imported is kept in", made.path, made.facts, as_json=as_json)
+    output.print_written(
+        "what was imported is kept in", imported.path, imported.facts, as_json=as_json
+    )
     if not (as_json or quiet):
-        output.remark(made.following)
+        output.remark(imported.next_step)

@@ -31,12 +31,12 @@ def report(
     from datm_cli.text import output
     from datm_engine.files import or_elsewhere, save_text
 
-    run = find_run(target, runs_dir, "a course to report")
+    run = find_run(target, runs_dir, "a history to report")
     path = to or Path(f"{run.name}.html")
     check_page("to", path, KIND)
     found = read(target, run) if run.distilled.exists() else None
-    whole = run_page(RunSummary.of(run), found)
+    page = run_page(RunSummary.of(run), found)
     with or_elsewhere(path, "to"):
-        save_text(path, whole)
-    facts = {"report": str(path), "size": len(whole.encode())}
+        save_text(path, page)
+    facts = {"report": str(path), "size": len(page.encode())}
     output.print_written("the report is in", path, facts, as_json=as_json)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 # What a resumed run may change: how the result is evaluated at the end.
 EVALUATION_KEYS = {
-    *(f"evaluate.{key}" for key in ("networks", "repeats", "against", "real_lr")),
-    *(f"evaluate.{key}" for key in ("full_epochs", "full_repeats")),
+    f"evaluate.{key}"
+    for key in ("networks", "repeats", "against", "real_lr", "full_epochs", "full_repeats")
 }
 _CHANGEABLE = {"distill.iterations"} | EVALUATION_KEYS
 

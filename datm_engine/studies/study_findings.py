@@ -101,18 +101,14 @@ def _is_worse(study: StudyResult, network: str, window: str, extreme: str, ipc: 
 def _real_images_that_reach(study: StudyResult, network: str) -> list[str]:
     """Selections of real images that do as well as the best distilled set of as many images."""
     reached = []
+    selections = [name for name in study.plan.selections if name != FULL]
     for ipc in study.plan.ipcs:
         rows = study.variant_rows(ipc, network).values()
         if best := max(rows, key=lambda row: row.accuracy_mean, default=None):
-            selections = (name for name in study.plan.selections if name != FULL)
             measured = {name: study.row(name, ipc, network) for name in selections}
             reached += _reaching(measured, ipc, best)
-    if not reached:
-        return []
-    return [
-        "Within the deviation of the best distilled set, or above it, are as many real images: "
-        f"{_joined(reached)}."
-    ]
+    level = "the best distilled set, or above it, are as many real images"
+    return [f"Within the deviation of {level}: {_joined(reached)}."] if reached else []
 
 
 def _lossless(study: StudyResult, network: str) -> list[str]:
