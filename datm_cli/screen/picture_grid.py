@@ -211,9 +211,11 @@ class PictureGrid(Widget, can_focus=True):
         caption = self.source.captions[item]
         mark = f"{MARK} " if caption.marked else ""
         name = "grid--picked" if item == self.picked else "grid--caption"
-        text = Text(mark + caption.text, self.get_component_rich_style(name))
-        text.stylize(self.get_component_rich_style("grid--mark"), 0, len(mark))
+        text = Text(mark + caption.text)
         text.truncate(self.item_width - 2, overflow="ellipsis", pad=True)
+        # As spans, because `render` ignores a style of the whole text.
+        text.stylize(self.get_component_rich_style(name))
+        text.stylize(self.get_component_rich_style("grid--mark"), 0, len(mark))
         blank = Segment(" ", self.rich_style)
         return [blank, *text.render(self.app.console), blank]
 

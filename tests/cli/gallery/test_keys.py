@@ -97,6 +97,23 @@ def test_a_file_has_no_change_and_no_history(make_run, tmp_path):
     walk([file], play)
 
 
+def test_the_caption_of_the_picked_image_is_bold(make_run):
+    async def play(gallery, pilot):
+        await press(pilot, "right")
+        rows = capture(gallery).rows[2:]
+        # The list at the left has each name on a line of its own.
+        row = next(row for row in rows if {"cat", "dog"} <= set(text_of(row).split()))
+        cat, dog = (row[text_of(row).rindex(name)] for name in ("cat", "dog"))
+        assert (cat.bold, dog.bold) == (False, True)
+        assert cat.foreground != dog.foreground
+        assert cat.background == dog.background == row[-1].background
+
+    def text_of(row):
+        return "".join(cell.character for cell in row)
+
+    walk([make_run()], play)
+
+
 def test_pages_and_zoom(make_run):
     async def play(gallery, pilot):
         text = await press(pilot, "enter")
