@@ -12,8 +12,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -42,10 +42,12 @@ def start_engine(run: Run, arguments: Sequence[str]) -> None:
         if log.exists() and log.stat().st_size > LOG_BYTES:
             log.write_bytes(log.read_bytes()[-LOG_BYTES // 2 :])  # keep the end of a long log
         output_file = log.open("ab")
+        run.stop_file.unlink(missing_ok=True)  # of a request to an earlier process
     except OSError as problem:
         raise cannot_write(run.engine_log, problem) from None
-    # The child keeps its own copy of the file descriptor.
-    with output_file:
+    # The child keeps its own copy of the file descriptor. It ignores SIGTERM until it listens to
+    # it: a stop that is requested while it imports is read from the STOP file then.
+    with output_file, _ignored(signal.SIGTERM):
         child = subprocess.Popen(
             [*_DATM, *arguments],
             stdin=subprocess.DEVNULL,
@@ -58,6 +60,16 @@ def start_engine(run: Run, arguments: Sequence[str]) -> None:
     process = Process.of(child.pid)
     if child.poll() is None:
         process.write(run.process_file)
+
+
+@contextmanager
+def _ignored(number: signal.Signals) -> Iterator[None]:
+    """Ignore a signal; a process that is started within inherits that."""
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def become_monitor(run: Run, arguments: Sequence[str]) -> NoReturn:

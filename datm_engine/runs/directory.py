@@ -217,7 +217,10 @@ class Run:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 # Without a buffer, a write that failed on a full disk is not repeated on closing.
                 log = stack.enter_context(self.event_log.open("a+b", buffering=0))
-                self.stop_file.unlink(missing_ok=True)  # of a request to an earlier process
+                # A process that `start_engine` registered may have been asked to stop already; any
+                # other request was to an earlier process.
+                if Process.read(self.process_file) != Process.of(os.getpid()):
+                    self.stop_file.unlink(missing_ok=True)
                 writer = EventWriter(self.event_log, log, self.describe_failure)
             except BlockingIOError:
                 wrong = f"run {self.name} is being written by another process"

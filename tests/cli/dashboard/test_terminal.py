@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def endless(tmp_path: Path) -> str:
         evaluate={"selection_interval": 1_000_000},
     )
     (tmp_path / "run.json").write_text(json.dumps({"config": config.model_dump()}))
-    return "--config run.json --name r"
+    return "--config run.json --name r --yes"
 
 
 def test_a_run_outlives_every_screen(terminal: Terminal, endless: str) -> None:
@@ -79,6 +80,23 @@ def test_a_run_outlives_every_screen(terminal: Terminal, endless: str) -> None:
     terminal.until("run r is stopped; resume it: datm distill --resume")
     terminal.assert_restored()
     assert run.checkpoint.exists()
+
+
+@pytest.mark.parametrize("pause", [0.0, 1.0])
+def test_a_run_that_is_stopped_at_once_is_stopped(
+    terminal: Terminal, endless: str, pause: float
+) -> None:
+    terminal.open(80, 24)
+    terminal.type(f"{DATM} distill {endless}")
+    terminal.until("r running")
+    time.sleep(pause)
+    terminal.press("x")
+    terminal.until("Stop run r?")
+    terminal.press("y")
+    terminal.until("■ r stopped")
+    run = Run(terminal.folder / "runs" / "r")
+    assert run.state().status == "stopped"
+    assert not run.stop_file.exists() or run.status() == "stopped"
 
 
 def test_stopped_from_elsewhere_and_gone_on_with(terminal: Terminal, endless: str) -> None:

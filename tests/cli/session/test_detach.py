@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from datm_cli.session import detach
 from datm_engine.errors import FileError, RunError
 from datm_engine.runs.directory import Run
 from datm_engine.runs.process import Process
+from tests.conftest import tiny_config
 
 
 def test_options_of_the_environment_are_not_heeded_twice(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,6 +56,33 @@ def test_one_that_does_not_stop_is_reported(
     with pytest.raises(RunError, match="has not stopped within"):
         detach.stop_engine(run, 0.0, lambda words: None)
     assert run.stop_file.exists()
+
+
+def test_a_stop_is_kept_for_an_engine_that_is_still_starting(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "r", tiny_config(), {})
+    run.stop_file.touch()  # of a request to an earlier process
+    with run.recording():
+        assert not run.stop_file.exists()
+    Process.of(os.getpid()).write(run.process_file)  # as `start_engine` does for its child
+    run.stop_file.touch()
+    with run.recording():
+        assert run.stop_file.exists()
+
+
+def test_an_engine_ignores_sigterm_until_it_listens(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    handled = signal.getsignal(signal.SIGTERM)
+    detach.start_engine(run, ["--version"])
+    engine = Process.read(run.process_file)
+    assert engine is not None
+    ignored = next(
+        int(line.split()[1], 16)
+        for line in Path(f"/proc/{engine.pid}/status").read_text().splitlines()
+        if line.startswith("SigIgn:")
+    )
+    assert ignored >> (signal.SIGTERM - 1) & 1
+    assert signal.getsignal(signal.SIGTERM) == handled
+    os.waitpid(engine.pid, 0)
 
 
 def test_where_nothing_can_be_written_it_is_reported(tmp_path: Path) -> None:
