@@ -113,14 +113,16 @@ def import_set(
     if path.exists():
         raise ConfigError(f"{path} is there already", Setting("to", f"{path.with_suffix('')}-2"))
     foreign = tensor_files.read_set(files, experiment=experiment)
+    notes = list(foreign.notes)
     if foreign.experiments > 1:
-        text = f"{foreign.experiments} sets in {files[0].name}; number {experiment} is read"
-        emit(Noted(text=f"{text} (--experiment)"))
-    for note in foreign.notes:
-        emit(Noted(text=note))
+        sets = f"{foreign.experiments} sets in {files[0].name}"
+        notes.insert(0, f"{sets}; number {experiment} is read (--experiment)")
     if foreign.has_probabilities:
-        text = "the labels sum to 1, as probabilities do; they are taken as logits, as DATM does"
-        emit(Noted(text=text))
+        notes.append(
+            "the labels sum to 1, as probabilities do; they are taken as logits, as DATM does"
+        )
+    for note in notes:
+        emit(Noted(text=note))
     if given.dataset is None:
         eta, source = _rate(foreign, rate, None)
         synthetic = imported_sets.without_dataset(foreign, eta)

@@ -49,8 +49,7 @@ Dataset = Annotated[
         metavar="NAME|FOLDER|FILE",
         help="digits, cifar10, cifar100, svhn, mnist, fashionmnist, tinyimagenet, a folder of "
         "class folders or parquet files, a .safetensors, .npz or .mat file, a ZIP or tar of "
-        "these, or "
-        "hf:OWNER/NAME[:CONFIGURATION] of the Hugging Face Hub.",
+        "these, or hf:OWNER/NAME[:CONFIGURATION] of the Hugging Face Hub.",
         show_default="digits",
     ),
 ]

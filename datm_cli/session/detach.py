@@ -125,15 +125,12 @@ def ask_to_stop(run: Run) -> None:
 def engine_log_tail(path: Path) -> list[str]:
     """What the engine printed after its last line of progress: usually why it crashed."""
     try:
-        with path.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - 20_000))
-            lines = file.read().decode(errors="replace").split("\n")
+        text = path.read_bytes()[-20_000:].decode(errors="replace")
     except OSError:  # the engine printed to a terminal, or the run was removed
         return []
     # Lines of progress begin with a clock: [00:01:30] …
-    progress = [number for number, line in enumerate(lines) if re.match(r"\[\d\d:\d\d:", line)]
-    after = lines[progress[-1] + 1 :] if progress else lines
-    return [line for line in after if line.strip()][-TAIL_LINES:]
+    after = re.split(r"(?m)^\[\d\d:\d\d:.*\n?", text)[-1]
+    return [line for line in after.split("\n") if line.strip()][-TAIL_LINES:]
 
 
 def _environment() -> dict[str, str]:

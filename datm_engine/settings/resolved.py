@@ -267,13 +267,13 @@ def _window(tables: Tables, source: str, request: Request) -> Tables:
             )
     follows = tables["experts"].get("epochs") == "window"
     # Where experts have epochs of their own, the preset's window may be beyond them.
-    config = build(tables if follows else overlay(tables, _fixed(0, 1, 1)), source)
+    config = build(tables if follows else overlay(tables, fixed_window(0, 1, 1)), source)
     epochs = config.snapshot_epochs
-    window = _fixed(*third(epochs, config.distill.expert_epochs, part))
+    window = fixed_window(*third(epochs, config.distill.expert_epochs, part))
     return overlay(window, {"experts": {"epochs": epochs}}) if follows else window
 
 
-def _fixed(lower: int, initial: int, final: int) -> Tables:
+def fixed_window(lower: int, initial: int, final: int) -> Tables:
     """The tables of a window [T⁻, T⁺) that does not grow."""
     return {"distill": dict(zip(WINDOW, (lower, initial, final, 0), strict=True))}
 

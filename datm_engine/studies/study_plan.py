@@ -6,12 +6,13 @@ epochs, so that runs whose experts are trained alike share them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from datm_engine.settings.config import Config
 from datm_engine.settings.derived.window_rules import THIRDS, third
+from datm_engine.settings.resolved import fixed_window
 
 MAX_NAME = 60  # letters of a study's name, which begins the names of its runs
 EVERY_LOSS = 1e9  # a threshold that no loss exceeds
@@ -60,7 +61,8 @@ class StudyPlan:
     @property
     def selections(self) -> tuple[str, ...]:
         """The selections of real images to compare with: "random", "full" and others."""
-        return _selections(self.runs)
+        selections = (name for run in self.runs for name in run.config.evaluate.against)
+        return tuple(dict.fromkeys(selections))
 
     @property
     def dataset(self) -> str:
@@ -77,17 +79,9 @@ def plan_windows(name: str, configs: Mapping[int, Config]) -> StudyPlan:
     runs = []
     for ipc, config in configs.items():
         for variant in THIRDS:
-            # [T⁻, T⁺) with T = T⁺: the window does not grow.
-            lower, initial, final = third(
-                config.snapshot_epochs, config.distill.expert_epochs, variant
-            )
-            window = {
-                "min_start_epoch": lower,
-                "initial_max_start_epoch": initial,
-                "max_start_epoch": final,
-                "expansion_iterations": 0,
-            }
-            runs.append(_planned(name, ipc, variant, with_settings(config, distill=window)))
+            window = third(config.snapshot_epochs, config.distill.expert_epochs, variant)
+            windowed = with_settings(config, **fixed_window(*window))
+            runs.append(_planned(name, ipc, variant, windowed))
     epochs = runs[0].config.snapshot_epochs
     notes.append(f"early, middle and late are thirds of the same {epochs} epochs of every expert")
     if all(run.config.distill.threshold == EVERY_LOSS for run in runs):
@@ -117,10 +111,12 @@ def plan_methods(name: str, configs: Mapping[tuple[str, int], Config]) -> StudyP
     reason = "as many as the longest window here needs"
     if epochs > needed:
         reason = f"the most that one of these asks for; the longest window here needs {needed}"
-    notes = [f"experts are trained for {epochs} epochs, {reason}"]
-    if chosen := [s for s in _selections(runs) if s not in WITHOUT_EXPERTS]:
-        notes.append(f"{', '.join(chosen)}: chosen by the experts of {methods[0]}")
-    return StudyPlan("methods", name, tuple(runs), tuple(notes))
+    trained = f"experts are trained for {epochs} epochs, {reason}"
+    plan = StudyPlan("methods", name, tuple(runs), (trained,))
+    if chosen := [name for name in plan.selections if name not in WITHOUT_EXPERTS]:
+        by_experts = f"{', '.join(chosen)}: chosen by the experts of {methods[0]}"
+        plan = replace(plan, notes=(trained, by_experts))
+    return plan
 
 
 def with_settings(config: Config, **tables: dict[str, Any]) -> Config:
@@ -135,10 +131,6 @@ def sample_interval(config: Config) -> int:
 
 def _planned(name: str, ipc: int, variant: str, config: Config) -> PlannedRun:
     return PlannedRun(f"study-{name}-ipc{ipc}-{variant}", ipc, variant, config)
-
-
-def _selections(runs: Iterable[PlannedRun]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(s for run in runs for s in run.config.evaluate.against))
 
 
 def _with_shared_experts(
