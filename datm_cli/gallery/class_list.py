@@ -27,10 +27,10 @@ class ClassList(Vertical):
     ClassList > Static { height: 1; padding: 0 0 0 1; color: $text-muted; }
     ClassList > Static, ClassList > OptionList { text-wrap: nowrap; text-overflow: clip; }
     ClassList > OptionList {
-        height: 1fr; padding: 0; border: none; background: $surface;
+        height: 1fr;
         scrollbar-size-vertical: 1; scrollbar-color: $border; scrollbar-background: $surface;
     }
-    ClassList > OptionList:focus { border: none; background-tint: transparent; }
+    ClassList > OptionList:focus { background-tint: transparent; }
     ClassList > OptionList > .option-list--option-highlighted {
         color: $foreground; background: $panel; text-style: bold;
     }

@@ -60,8 +60,7 @@ class ComparisonView(Horizontal, can_focus=True):
         Binding("up,left,p", "app.step(-1)", show=False),
     ]
     DEFAULT_CSS = """
-    ComparisonView { width: 1fr; height: 1fr; padding: 0 1; }
-    ComparisonView ComparedImage { width: 1fr; height: 1fr; }
+    ComparisonView { padding: 0 1; }
     ComparisonView ComparedImage:first-child { margin-right: 2; }
     ComparisonView Static { height: 1; }
     ComparisonView .name { text-style: bold; }

@@ -11,7 +11,6 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.widget import Widget
 from textual.widgets import Static
 
 from datm_cli.gallery.label_bars import LabelBars
@@ -52,7 +51,7 @@ class ImageHistory(PictureSource):
         return [[self.picture(item)] for item in items]
 
 
-class ImageView(Widget, can_focus=True):
+class ImageView(Vertical, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "history(-1)", "history", key_display="←→"),
         Binding("right", "history(1)", show=False),
@@ -62,10 +61,9 @@ class ImageView(Widget, can_focus=True):
         Binding("up,p", "app.step(-1)", show=False),
     ]
     DEFAULT_CSS = """
-    ImageView { width: 1fr; height: 1fr; padding: 0 1; layout: vertical; }
+    ImageView { padding: 0 1; }
     ImageView Static { height: 1; }
     ImageView .caption { color: $text-muted; }
-    ImageView #above { height: 1fr; }
     ImageView #large, ImageView #small { width: auto; margin-right: 2; }
     ImageView #facts { height: auto; margin-bottom: 1; }
     ImageView #difference-caption { height: 2; }
