@@ -75,6 +75,9 @@ def test_a_hint_is_the_recorded_command_else_the_fix_else_the_same_command() -> 
 def test_a_command_by_name() -> None:
     assert datm("runs", runs_dir=Path("a b")) == "datm runs --runs-dir 'a b'"
     assert datm("inspect", "mine") == "datm inspect mine"
+    assert datm("experts", dataset=None, set=["a.b=1", "c.d=2"]) == (
+        "datm experts --set a.b=1 --set c.d=2"
+    )
 
 
 def test_an_option_without_its_value_is_replaced() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +10,6 @@ import typer
 
 from datm_cli import options
 from datm_engine.errors import Setting
-
-BUDGET = "20"
 
 
 def tune(
@@ -22,7 +21,7 @@ def tune(
             metavar="N|TIME",
             help="Trials, the first with the settings as they are; or a time: 30m, 2h.",
         ),
-    ] = BUDGET,
+    ] = "20",
     iterations: Annotated[
         int | None,
         typer.Option(
@@ -62,8 +61,6 @@ def tune(
     the test set. What an option sets is not searched. The same command resumes a tune that was
     stopped.
     """
-    import sys
-
     from datm_cli.resolve import GivenSettings
     from datm_cli.session.run_stage import StopRequest
     from datm_cli.tuning import tune_output
