@@ -76,9 +76,7 @@ def distill(way: str, seed: int, asked: list[str], kept: Path) -> dict[str, Any]
         "entropy": entropy(made.labels),
         "labels": next(e["label_source"] for e in events if e["event"] == "Initialized"),
         "epochs": [e["epochs"] for e in events if e["event"] == "ExpertsPlanned"][-1],
-        "window": [
-            window["distill"][f"{key}_start_epoch"] for key in ("min", "initial_max", "max")
-        ],
+        "window": [window[f"{key}_start_epoch"] for key in ("min", "initial_max", "max")],
     }
 
 
