@@ -12,6 +12,7 @@ from typing import Any
 import typer
 
 from datm_cli.options import SettingOptions, tables
+from datm_engine.compute.device_kind import is_cpu
 from datm_engine.data.description import describe, full_name
 from datm_engine.errors import ConfigError, Setting
 from datm_engine.files import parse_json
@@ -28,12 +29,14 @@ from datm_engine.settings.resolved import Request, Resolved, resolve
 class GivenSettings(SettingOptions):
     """What the options of a command state of the settings.
 
-    flags: tables of the options that set one key each. context: Typer's, which knows whether an
+    flags: tables of the options that set one key each. device: the option, if the command has one;
+    derived settings depend on its kind. context: Typer's, which knows whether an
     option was typed or came from a variable.
     """
 
     data_dir: Path
     flags: Tables = field(default_factory=dict)
+    device: str | None = None
     context: typer.Context | None = None
 
     def resolve(self, no_calibration: str | None = None) -> Resolved:
@@ -54,7 +57,14 @@ class GivenSettings(SettingOptions):
             for key, value in keys.items()
         ]
         layers.append(Layer(assigned, SettingOrigin(Source.OPTION, "--set")))
-        request = Request(layers, self.preset, self.method, self.window, no_calibration)
+        request = Request(
+            layers,
+            self.preset,
+            self.method,
+            self.window,
+            no_calibration,
+            on_cpu=is_cpu(self.device),
+        )
         found = resolve(request, lambda name: describe(name, self.data_dir))
         return replace(found, notes=(*map(Note, notes), *found.notes))
 

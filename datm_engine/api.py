@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from datm_engine.compute.device_kind import is_cpu
 from datm_engine.compute.runtime import Runtime, environment, start
 from datm_engine.compute.threads import run_work
 from datm_engine.data.description import describe, smallest_class
@@ -43,7 +44,8 @@ def distill(
         raise ConfigError(f"settings: {odd[0]!r} is not of the form table.key", HELP)
     layers = [Layer(nested(values), SettingOrigin(Source.OPTION, "settings"))]
     folders = Folders(runs=Path(runs_dir))
-    resolved = resolve(Request(layers, preset), lambda name: describe(name, folders.data))
+    request = Request(layers, preset, on_cpu=is_cpu("auto"))
+    resolved = resolve(request, lambda name: describe(name, folders.data))
     runtime = start(work=run_work(resolved.config, resolved.shape))
     run = create_run(folders, None, resolved, "auto", runtime)
 

@@ -69,6 +69,7 @@ def distill(
     given = GivenSettings(
         **vars(settings),
         data_dir=folders.data,
+        device=compute.device,
         flags=options.tables(
             dataset__resolution=resolution,
             dataset__skip_damaged=skip_damaged or None,

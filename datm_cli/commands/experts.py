@@ -56,22 +56,18 @@ def experts(
     from datm_cli.text.progress import reader
     from datm_engine.compute import ranks
     from datm_engine.compute.threads import expert_work
-    from datm_engine.errors import ConfigError, Stopped
+    from datm_engine.errors import Stopped
     from datm_engine.runs.events import Noted
     from datm_engine.standalone import inspect_experts, make_experts
 
     if save is not None:
-        if not inspect:
-            raise ConfigError("--save is for what --inspect shows", Setting("save"))
-        from datm_cli.report.experts_page import KIND
-        from datm_cli.report.page import check_page
-
-        check_page("save", save, KIND)
+        _check_page(save, inspect=inspect)
     together = ranks.join()
     folders = storage.folders()
     given = GivenSettings(
         **vars(settings),
         data_dir=folders.data,
+        device=compute.device,
         flags=options.tables(
             dataset__resolution=resolution,
             dataset__skip_damaged=skip_damaged or None,
@@ -108,6 +104,17 @@ def experts(
         _print_experts(trained, resolved.config.experts.count, as_json, quiet)
     if stop.exit_code:
         raise typer.Exit(stop.exit_code)
+
+
+def _check_page(save: Path, *, inspect: bool) -> None:
+    """Raise ConfigError where no page can be written to `save`."""
+    from datm_cli.report.experts_page import KIND
+    from datm_cli.report.page import check_page
+    from datm_engine.errors import ConfigError
+
+    if not inspect:
+        raise ConfigError("--save is for what --inspect shows", Setting("save"))
+    check_page("save", save, KIND)
 
 
 def _training_command() -> str:

@@ -66,6 +66,7 @@ def import_(
         config_file=config_file,
         assignments=assignments,
         data_dir=folders.data,
+        device="cuda",  # nothing is computed, and other codes' files have the settings of a GPU
         resolution=resolution,
         storage=storage,
     )

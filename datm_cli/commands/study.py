@@ -91,6 +91,7 @@ def study(
         baselines = parse_names("--against", against)
     given = GivenSettings(
         data_dir=folders.data,
+        device=compute.device,
         dataset=dataset,
         preset=preset,
         config_file=config_file,

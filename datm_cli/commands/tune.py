@@ -79,6 +79,7 @@ def tune(
     given = GivenSettings(
         **vars(settings),
         data_dir=folders.data,
+        device=compute.device or (devices or "auto").partition(",")[0].strip(),
         flags=options.tables(
             dataset__resolution=resolution,
             dataset__skip_damaged=skip_damaged or None,

@@ -14,6 +14,7 @@ from collections.abc import MutableMapping
 from datm_engine.errors import ConfigError, Setting
 from datm_engine.runs.manifest import MAX_THREADS
 from datm_engine.settings.config import Config, NetworkConfig
+from datm_engine.settings.derived.cpu_settings import convnet_multiply_adds
 from datm_engine.settings.image_size import Shape
 
 Size = tuple[int, int, int]  # channels, height, width
@@ -95,11 +96,7 @@ def evaluation_work(config: Config, size: Size, images: int) -> float:
 
 def convnet_work(network: NetworkConfig, size: Size, batch: int) -> float:
     """Multiply-adds of the ConvNet's forward pass over a batch, by its convolutions."""
-    (channels, height, width), total = size, 0
-    for _ in range(network.depth):
-        total += height * width * channels * network.width * 9  # kernels of 3×3
-        channels, height, width = network.width, height // 2, width // 2  # pooled
-    return float(total * batch)
+    return float(convnet_multiply_adds(network.width, network.depth, size) * batch)
 
 
 def threads_for(work: float, cores: int) -> int:

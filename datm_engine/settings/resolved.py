@@ -5,7 +5,7 @@ A key takes its value from the first of these that states it:
 1. the window that is requested: four keys of [distill];
 2. the layers that are stated, the last one first: options above a config file;
 3. the method: a few keys of `presets/methods/`;
-4. rules for a dataset without a preset (`choose_preset`, `derived.expert_training`);
+4. rules for a dataset without a preset (`choose_preset`, `before_experts`);
 5. a preset, or two between which the number of images lies (`choose_preset`).
 
 Where no preset is made for the dataset and the number of images, `Resolved.derive` names the keys
@@ -21,13 +21,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 from datm_engine.errors import ConfigError, Setting
 from datm_engine.hints import HELP
+from datm_engine.settings.before_experts import (
+    DatasetDescription,
+    cpu_rules,
+    expert_rules,
+    fewer_experts_on_cpu,
+    training_images,
+)
 from datm_engine.settings.choose_preset import ChosenSettings, choose_preset, with_method
-from datm_engine.settings.config import Config, DatasetConfig, build, flattened, overlay
-from datm_engine.settings.derived.expert_training import experts_settings
+from datm_engine.settings.config import Config, build, flattened, overlay
 from datm_engine.settings.derived.values import DERIVABLE, WINDOW
 from datm_engine.settings.derived.window_rules import THIRDS, third
 from datm_engine.settings.image_size import Shape, at_resolution
@@ -42,33 +48,13 @@ _CALIBRATION_NOTE = (
 _ALL_DERIVABLE = "the window, M, N, batch_syn, η, the learning rates and the threshold"
 
 
-class DatasetDescription(Protocol):
-    """What is known of a dataset before its images are decoded."""
-
-    @property
-    def name(self) -> str:
-        """Of a built-in dataset, or an absolute path."""
-
-    @property
-    def shape(self) -> Shape: ...
-
-    @property
-    def is_built_in(self) -> bool: ...
-
-    def training_images(self, settings: DatasetConfig) -> int | None:
-        """How many images are left to train on; None where only loading the dataset shows it."""
-
-    def has_validation(self) -> bool | None:
-        """Whether it has a validation part; None where only loading the dataset shows it."""
-
-
 @dataclass(frozen=True)
 class Request:
     """What settings are resolved from.
 
     layers: settings that are stated, the stronger last; `dataset.name` and `distill.ipc` among them
     also choose the preset. no_calibration: the reason why nothing may be derived from the experts,
-    if there is one.
+    if there is one. on_cpu: whether the run computes on a CPU.
     """
 
     layers: Sequence[Layer] = ()
@@ -76,6 +62,7 @@ class Request:
     method: str | None = None
     window: str | None = None
     no_calibration: str | None = None
+    on_cpu: bool = False
 
     def value(self, table: str, key: str, kind: Any) -> Any:
         """What the layers set `table.key` to, if they do. Raises ConfigError for another type."""
@@ -144,11 +131,13 @@ def resolve(request: Request, describe: Callable[[str], DatasetDescription]) -> 
         size = request.value("dataset", "resolution", int | str)
         shape = at_resolution(described.shape, size)
     chosen = choose_preset(dataset, ipc, request.preset, shape)
+    if chosen.derive and request.on_cpu:
+        chosen = cpu_rules(chosen, request.tables, described, shape)
     if request.method is not None:
         iterations = request.value("distill", "iterations", int)
         chosen = with_method(chosen, request.method, iterations)
     if chosen.derive:
-        chosen = _before_experts(chosen, request, described)
+        chosen = _before_experts(chosen, request, described, shape)
     for layer in request.layers:
         chosen = chosen.over(layer.tables, layer.origin)
     if dataset is not None:  # a path is absolute in the configuration
@@ -185,23 +174,20 @@ def resolve(request: Request, describe: Callable[[str], DatasetDescription]) -> 
 
 
 def _before_experts(
-    chosen: ChosenSettings, request: Request, described: DatasetDescription | None
+    chosen: ChosenSettings,
+    request: Request,
+    described: DatasetDescription | None,
+    shape: Shape | None,
 ) -> ChosenSettings:
     """The experts' own settings, by rules; and which keys are left to calibration."""
     tables = overlay(chosen.tables, request.tables)
     iterations = tables["distill"]["iterations"]  # anything but a number is refused by `build`
     follows_window = tables["experts"]["epochs"] == "window"
     if isinstance(iterations, int) and not (follows_window and request.no_calibration):
-        images = None
-        if described is not None and not described.is_built_in:
-            stated = tables["dataset"] | {"name": described.name}
-            try:
-                settings = DatasetConfig.model_validate(stated, strict=False)
-            except ValueError:
-                pass  # reported with all other problems when the configuration is built
-            else:
-                images = described.training_images(settings)
-        chosen = _with_experts(chosen, images, iterations)
+        images = training_images(tables, described)
+        chosen = expert_rules(chosen, images, iterations)
+        if request.on_cpu:
+            chosen = fewer_experts_on_cpu(chosen, request.tables, images, shape)
     if request.no_calibration is not None:
         note = Note(request.no_calibration)
         return replace(chosen, derive=(), notes=(*chosen.notes, note))
@@ -214,22 +200,6 @@ def _before_experts(
         keys = _ALL_DERIVABLE if derive == DERIVABLE else ", ".join(f"distill.{k}" for k in derive)
         notes = (*notes, Note(_CALIBRATION_NOTE.format(keys)))
     return replace(chosen, derive=derive, notes=notes)
-
-
-def _with_experts(chosen: ChosenSettings, images: int | None, iterations: int) -> ChosenSettings:
-    """With settings of experts for `images` training images, and a run of so many iterations.
-
-    images None: for those of the family's own dataset.
-    """
-    experts, distill = chosen.tables["experts"], chosen.tables["distill"]
-    if experts["epochs"] == "window":
-        last_matched = distill["max_start_epoch"] - 1 + distill["expert_epochs"]  # T⁺ − 1 + M
-        epochs = max(chosen.tables["evaluate"]["full_epochs"], last_matched)
-        reason = "as many as training on all images takes (evaluate.full_epochs), to derive from"
-        return chosen.by_rule("experts.epochs", epochs, reason)
-    for one in [] if images is None else experts_settings(images, iterations):
-        chosen = chosen.by_rule(f"experts.{one.key}", one.value, one.reason)
-    return chosen
 
 
 def _within_epochs(chosen: ChosenSettings) -> Tables:

@@ -28,7 +28,7 @@ Datm = Callable[..., Answer]
 
 
 def settled(*assignments: str, **given: Any) -> Resolved:
-    asked = {"dataset": "digits", "ipc": 3, "data_dir": Path("nowhere")} | given
+    asked = {"dataset": "digits", "ipc": 3, "data_dir": Path("nowhere"), "device": "cuda"} | given
     reason = asked.pop("no_calibration", None)
     return GivenSettings(**asked, assignments=assignments).resolve(reason)
 

@@ -116,3 +116,53 @@ def test_a_preset_brings_its_dataset() -> None:
     assert found.config.model_dump(exclude={"experts": {"imported"}}) == presets.load(
         "cifar10-small-ipc1"
     )
+
+
+def test_on_a_cpu_what_no_preset_is_made_for_takes_half_an_hour() -> None:
+    found, plain = resolved("/photos", 3, on_cpu=True), resolved("/photos", 3).config
+    config = found.config
+    assert (config.network.width, plain.network.width) == (32, 128)
+    assert (config.experts.count, plain.experts.count) == (4, 100)
+    assert config.distill.iterations < plain.distill.iterations
+    assert config.evaluate.full_repeats == 1
+    assert str(found.origins["network.width"]).startswith("for a CPU: 128 learns more")
+    assert "half an hour on four cores" in " ".join(found.messages())
+    assert len([note for note in found.notes if note.key == "experts.count"]) == 1
+    assert resolved("/photos", 3, on_cpu=True).config == config, "whatever the machine"
+
+
+def test_on_a_cpu_what_is_stated_is_kept_and_counted_in() -> None:
+    plain = resolved("/photos", 3, on_cpu=True).config
+    wide = layer(Source.OPTION, "--set", network={"width": 64}, experts={"count": 9})
+    found = resolved("/photos", 3, wide, on_cpu=True)
+    assert (found.config.network.width, found.config.experts.count) == (64, 9)
+    assert found.config.distill.iterations < plain.distill.iterations
+    assert "network.width" not in " ".join(found.messages())
+    long = layer(Source.OPTION, "--iterations", distill={"iterations": 20_000})
+    assert resolved("/photos", 3, long, on_cpu=True).config.distill.iterations == 20_000
+    imported = layer(Source.OPTION, "--set", experts={"imported": "theirs"})
+    assert resolved("/photos", 3, imported, on_cpu=True).config.network.width == 128
+
+
+def test_on_a_cpu_presets_stay_as_they_are() -> None:
+    for dataset, ipc, preset in (
+        ("cifar10", 10, None),
+        ("digits", 3, None),
+        ("/photos", 3, "cifar10"),
+    ):
+        asked = {"preset": preset}
+        on_cpu, plain = (
+            resolved(dataset, ipc, on_cpu=cpu, **asked).config for cpu in (True, False)
+        )
+        assert on_cpu == plain
+
+
+def test_a_wrong_value_is_reported_on_a_cpu_as_elsewhere() -> None:
+    for tables in ({"network": {"width": "x"}}, {"distill": {"iterations": -1}}):
+        wrong = layer(Source.OPTION, "--set", **tables)
+        texts = []
+        for on_cpu in (True, False):
+            with pytest.raises(ConfigError) as raised:
+                resolved("/photos", 3, wrong, on_cpu=on_cpu)
+            texts.append(raised.value.message)
+        assert texts[0] == texts[1]

@@ -114,6 +114,11 @@ def segment_epochs(steps: int, epochs: int) -> int:
     return min(max(SEGMENT, -(-SHORTEST_SEGMENT // steps)), max(1, epochs // MOST_OF_EPOCHS))
 
 
+def student_steps(expert_steps: int) -> int:
+    """N, for so many steps of an expert in a segment."""
+    return 10 * round(min(max(expert_steps / 5, STUDENT_STEPS[0]), STUDENT_STEPS[1]) / 10)
+
+
 def published_window(images: int) -> tuple[float, float]:
     """T⁻ and T⁺ in epochs of the published experts, for `images` synthetic images in all.
 
@@ -164,10 +169,9 @@ def window_settings(
         max(1, iterations // 5) if grows else 0,
         f"T grows over a fifth of {iterations:,} iterations" if grows else "0, as T does not grow",
     )
-    n = 10 * round(min(max(m * steps / 5, STUDENT_STEPS[0]), STUDENT_STEPS[1]) / 10)
     derive(
         "syn_steps",
-        n,
+        student_steps(m * steps),
         f"N: about a fifth of the {m * steps} steps that an expert takes in a segment, as "
         f"published; within {STUDENT_STEPS[0]} and {STUDENT_STEPS[1]}",
     )
