@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from typer.models import OptionInfo
 
-from datm_cli.options import Method
+from datm_cli.options import SettingOptions
 from datm_cli.resolve import GivenSettings
 from datm_engine.errors import ConfigError, Setting
 from datm_engine.runs.directory import Run
@@ -95,7 +95,8 @@ def test_the_method_from_the_environment(
 
 
 def test_help_names_every_method() -> None:
-    (option,) = (part for part in get_args(Method) if isinstance(part, OptionInfo))
+    kind = get_type_hints(SettingOptions, include_extras=True)["method"]
+    (option,) = (part for part in get_args(kind) if isinstance(part, OptionInfo))
     assert set(str(option.metavar).split("|")) == set(presets.methods())
 
 
