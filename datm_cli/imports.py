@@ -50,6 +50,7 @@ class ImportOptions(GivenSettings):
     def config(self, ipc: int | None) -> Config:
         """The settings that the files are taken to be made with."""
         flags = options.tables(dataset__resolution=self.resolution)
+        # What is stated stands above what other codes do.
         flags = overlay(_THEIRS, overrides(flags, self.assigned))
         return replace(self, ipc=ipc, flags=flags, assignments=None).resolve().config
 

@@ -300,6 +300,7 @@ def expanded(command: Callable[..., None]) -> Callable[..., None]:
     """The command with an option for each field of the option groups that it takes."""
     parameters: list[Parameter] = []
     groups: dict[str, Any] = {}
+    # Typed by name: `from __future__ import annotations` leaves text, which eval_str resolves.
     for parameter in signature(command, eval_str=True).parameters.values():
         if is_dataclass(parameter.annotation):
             groups[parameter.name] = parameter.annotation
@@ -312,7 +313,8 @@ def expanded(command: Callable[..., None]) -> Callable[..., None]:
             values[name] = group(**{each.name: values.pop(each.name) for each in _fields(group)})
         command(**values)
 
-    # Typer makes the options from it.
+    # Typer reads the signature to make the options. They are passed by keyword, so that those
+    # without a default may follow those with one.
     shown = [each.replace(kind=Parameter.KEYWORD_ONLY) for each in parameters]
     vars(call)["__signature__"] = Signature(shown)
     return call

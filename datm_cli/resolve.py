@@ -56,6 +56,7 @@ class GivenSettings(SettingOptions):
             for table, keys in flags.items()
             for key, value in keys.items()
         ]
+        # Beside the options, as no key is in both.
         layers.append(Layer(assigned, SettingOrigin(Source.OPTION, "--set")))
         request = Request(
             layers,

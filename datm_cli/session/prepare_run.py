@@ -39,6 +39,7 @@ def create(
     """Create a run and start the runtime for it. Raises DatmError."""
     on = compute.start(None, run_work(resolved.config, resolved.shape), together)
     device = compute.device or "auto"
+    # The first rank writes the folder; the others get its path.
     return together.first(lambda: create_run(folders, name, resolved, device, on)), on
 
 
@@ -69,6 +70,7 @@ def _change_settings(run: Run, folders: Folders, given: GivenSettings, device: s
             f"run {name} has other settings: {changes_text(fixed)}",
             f"{run.resume_command}   # without them, or leave out --resume for a new run",
         )
+    # Iterations that are done cannot be taken back.
     done = progress(run).iteration
     if after.distill.iterations < done:
         raise ConfigError(

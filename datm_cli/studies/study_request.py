@@ -72,6 +72,7 @@ class StudyRequest:
         configs = {}
         for ipc, own in resolved.items():
             over: dict[str, float] = {}
+            # As many samples as the strips of images show, whatever the number of iterations.
             if "sample_interval" not in typed:
                 over["sample_interval"] = sample_interval(own.config)
             if "threshold" not in {**file.get("distill", {}), **typed}:

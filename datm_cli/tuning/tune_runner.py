@@ -120,6 +120,7 @@ class TuneRunner:
         def on_end(trial: Trial) -> None:
             show(Noted(text=trial_line(trial)))
             best = scheduler.trials.best
+            # Trial 0 shows what the settings gave as they were.
             if not self.keep:
                 tune.remove_tensors(keep={0, best.number if best else 0})
 

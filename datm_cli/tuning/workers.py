@@ -72,7 +72,7 @@ def run_on_devices(
     """As `run_alone`, with a process for each device. Raises the first error of a worker, after
     the others have finished their steps."""
     context = get_context("spawn")  # CUDA does not survive a fork
-    halt = context.Event()
+    halt = context.Event()  # set once, to end the trials of all workers
     workers = []
     for device in devices:
         own = replace(runner, compute=replace(runner.compute, device=device))

@@ -97,6 +97,7 @@ class StudyResult:
             ipcs = {cell.ipc for cell in cells}
             runs = [run for run in self.runs if run.ipc in ipcs]
         each = [run.departures for run in runs] or [()]
+        # In the order of the first run.
         shared = [text for text in each[0] if all(text in texts for texts in each)]
         return shared, any(set(texts) > set(shared) for texts in each)
 
