@@ -53,7 +53,7 @@ def test_a_run_by_a_method_says_so(datm: Datm, settings: Path) -> None:
     (labels,) = {fact["label_source"] for fact in facts if fact["event"] == "Initialized"}
     assert labels == "logits of one expert at epoch 4"
     again = datm("distill", "--resume", "digits-ipc1-tesla", "--method", "mtt")
-    assert_two_lines(again, 2, "--method and --window are for a new one", "--resume")
+    assert_two_lines(again, 2, "--explain and --dry-run are for a new one", "--resume")
 
 
 def test_by_fyi_networks_are_trained_on_mirror_images_too(datm: Datm, settings: Path) -> None:
