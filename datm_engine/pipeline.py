@@ -62,8 +62,8 @@ def make_distilled_set(
 ) -> Outcome:
     """Run all stages, from where the run was stopped if it resumes.
 
-    Real images are evaluated before the distillation, so that candidates can be watched beside
-    them, and not again when the run resumes.
+    Networks are trained on real images after the distillation, on all of them last. The experts,
+    which are trained on all of them, are what candidates can be watched beside.
     """
     ranks = runtime.ranks
     known = ranks.first(lambda: run.state().results)
@@ -120,9 +120,9 @@ def _run_stages(
     baselines = expert_baselines(config, data, network, experts)
     evaluation = Evaluation(config, data, runtime, baselines, emit=emit)
     runtime.check_stop()
-    known = [*known, *evaluation.references(known)]
-    runtime.check_stop()
     if derive:
+        known = [*known, *evaluation.compare_random(known)]
+        runtime.check_stop()
         config = _calibrate(derive, run, evaluation, experts, network, known)
         evaluation = replace(evaluation, config=config)
         runtime.check_stop()

@@ -85,10 +85,9 @@ class Workload:
     derives: bool = False
 
     def stages(self) -> list[Stage]:
-        stages = [self._dataset(), self._experts(), self._references(), self._distill()]
-        if self.derives:
-            stages.insert(3, self._calibration())
-        return [*stages, self._evaluate()]
+        calibration = [self._calibration()] if self.derives else []
+        first = [self._dataset(), self._experts(), *calibration]
+        return [*first, self._distill(), self._evaluate(), self._real_images()]
 
     def network(self, name: str = "convnet") -> NetworkSize:
         return network_size(name, self.config.network, self.size, self.classes)
@@ -127,7 +126,7 @@ class Workload:
             missing * snapshots * (2 if settings.snapshots == "bfloat16" else 4),
         )
 
-    def _references(self) -> Stage:
+    def _real_images(self) -> Stage:
         """Networks trained on real images, beside which the distilled set is shown."""
         settings, experts = self.config.evaluate, self.config.experts
         needed = passes(settings.against, experts.count, self.config.snapshot_epochs)

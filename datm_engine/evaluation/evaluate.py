@@ -77,29 +77,33 @@ class Evaluation:
     _: KW_ONLY
     emit: Emit
 
-    def references(self, known: Sequence[Evaluated] = ()) -> list[Evaluated]:
-        """Measure the rows of real images with the first network, as levels to compare candidates
-        with. Rows in `known` are not measured again."""
-        rows: list[Evaluated] = []
-        self.compare({}, rows, known, self.config.evaluate.networks[:1])
-        return rows
+    def compare_random(self, known: Sequence[Evaluated] = ()) -> list[Evaluated]:
+        """Measure the row of random images with the first network, if `config.evaluate.against`
+        names it and it is not in `known`; settings are derived from it."""
+        name, network = "random", self.config.evaluate.networks[0]
+        is_known = any((row.set, row.network) == (name, network) for row in known)
+        if is_known or name not in self.config.evaluate.against:
+            return []
+        row = self._measure_row(_Row(name, network, self.config.evaluate.repeats), None)
+        self.emit(row)
+        return [row]
 
     def compare(
         self,
         distilled: Mapping[str, SyntheticSet],
         rows: list[Evaluated],
         known: Sequence[Evaluated] = (),
-        networks: Sequence[str] | None = None,
     ) -> None:
         """Measure a row of test accuracy for every set and network, and append each to `rows`.
 
-        distilled: the sets to evaluate beside those of `config.evaluate.against`. networks: by
-        default those of `config.evaluate`. Rows of real images in `known` are not measured again.
+        distilled: the sets to evaluate beside those of `config.evaluate.against`. Rows of real
+        images in `known` are not measured again. All images, which take longest, come last.
         """
         settings = self.config.evaluate
         measured = {(row.set, row.network): row for row in known if row.set not in distilled}
-        sets, networks = (*distilled, *settings.against), networks or settings.networks
-        keys = [(name, network) for network in networks for name in sets]
+        sets = (*distilled, *settings.against)
+        keys = [(name, network) for network in settings.networks for name in sets]
+        keys.sort(key=lambda key: key[0] == "full")
         missing = [key for key in keys if key not in measured]
         for key in keys:
             if key in missing:

@@ -225,6 +225,14 @@ class RunState:
             return max(left, progress.seconds_left or 0.0)
         return progress.seconds_left
 
+    @property
+    def experts_accuracy(self) -> float | None:
+        """Percent of held-out images that the experts classify correctly, on average: what training
+        on all images reaches, before it is measured on test images. None if unknown."""
+        known = [event.validation_accuracy for event in self.trained.values()]
+        accuracies = [accuracy for accuracy in known if accuracy is not None]
+        return statistics.fmean(accuracies) if accuracies else None
+
     def references(self, part: str) -> dict[str, float]:
         """Percent that each selection of real images ("random", "full", …) reaches with the first
         network, on the part of the data ("validation", "test") that candidates are scored on."""
@@ -293,7 +301,8 @@ class RunState:
     def _add_result(self, event: events.Evaluated) -> None:
         rows = {_row(e): e for e in self.results}
         rows[_row(event)] = event  # in the position of an earlier result of the same
-        self.results = list(rows.values())
+        # Distilled sets first: a resumed run measures them again, after rows of real images.
+        self.results = sorted(rows.values(), key=is_reference)
         if self.stage in ("references", "evaluate"):
             # The progress event of the last epoch may be missing.
             progress = self.stages[self.stage]

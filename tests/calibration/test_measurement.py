@@ -162,7 +162,7 @@ def test_large_sets_are_measured_on_the_same_drawn_images(
     data: PreparedData, experts: ExpertSet, cpu: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = measured(data, experts, cpu)[1]
-    monkeypatch.setattr(held_out, "MOST_IMAGES", 24)
+    monkeypatch.setattr(held_out, "MEASURED_IMAGES", 24)
     few = measured(data, experts, cpu)[1]
     assert few.images == 24
     assert few.loss != whole.loss

@@ -159,7 +159,7 @@ def test_a_program_gets_one_object(datm: Datm, runs: Path) -> None:
     first = result["runs"][0]
     assert (first["run"], first["status"], first["iteration"]) == ("pets-ipc1", "done", 300)
     assert first["best_candidate"] == {"iteration": 300, "accuracy": 80.0, "part": "validation"}
-    assert first["results"][-1] == {
+    assert first["results"][0] == {
         "set": "distilled",
         "network": "convnet",
         "accuracy_mean": 61.25,
