@@ -1,11 +1,11 @@
 """Whether experts that stop early, and labels of their best epoch, do as well, and what they save.
 
-    python -m benchmarks.early_stop --dataset FOLDER --ipc 10 [--seeds 0,1,2] [--to FOLDER]
-        [-- OPTIONS]
+    python -m benchmarks.early_stop --dataset FOLDER --ipc 10 [--resolution 16] [--threads 1]
+        [--set TABLE.KEY=VALUE …] [--seeds 0,1,2] [--to FOLDER]
 
 Each way trains its experts by `datm experts` and is then an ordinary `datm distill` for each seed,
-with settings derived from its own experts. Options after `--` go to both commands. A seed is that
-of the run, of its images, student steps and networks; the experts are the same for all seeds.
+with settings derived from its own experts. Resolution, threads and settings go to both commands. A
+seed is that of the run, of its images, student steps and networks; the experts are the same for all seeds.
 Printed are test accuracy and the entropy of the labels (nats, the mean over the images of the set
 that was selected), mean ± standard deviation over the seeds; the window, the epoch of the labels,
 the epochs of the experts and the minutes of processor time that they took. FOLDER keeps what is
@@ -97,11 +97,14 @@ def main() -> None:
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--ways", default=";".join(list(WAYS)[:2]), help="with ; between them")
     parser.add_argument("--to", type=Path, default=Path("early-stop"))
-    parser.add_argument("options", nargs="*", help="after --: for `datm experts` and `distill`")
+    parser.add_argument("--resolution", default="native")
+    parser.add_argument("--threads", default="auto")
+    parser.add_argument("--set", action="append", default=[], dest="assignments")
     given = parser.parse_args()
     dataset = str(Path(given.dataset).resolve()) if Path(given.dataset).exists() else given.dataset
     given.to.mkdir(parents=True, exist_ok=True)
-    asked = [f"--dataset={dataset}", f"--ipc={given.ipc}", *given.options]
+    asked = [f"--dataset={dataset}", f"--ipc={given.ipc}", f"--threads={given.threads}"]
+    asked += [f"--resolution={given.resolution}", *(f"--set={one}" for one in given.assignments)]
     print("| experts | random | distilled | entropy | labels | T⁻, T, T⁺ | epochs | minutes |")
     print("|---|---|---|---|---|---|---|---|")
     for way in given.ways.split(";"):

@@ -38,6 +38,7 @@ SETTINGS = ExpertsConfig(
     precision="run",
     snapshots="float32",
     order="random",
+    early_stop=False,
 )
 WAYS: dict[str, dict[str, Any]] = {
     "plain": {},

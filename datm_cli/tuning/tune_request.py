@@ -52,6 +52,11 @@ class TuneRequest:
                 f"experts have {epochs} epochs, as the window needs, so no window can end later: "
                 f"--set experts.epochs={2 * epochs} makes room"
             )
+        if self.config.experts.early_stop:
+            notes.append(
+                f"experts train all {self.config.experts.epochs} epochs, without "
+                "experts.early_stop: a trial may have any window"
+            )
         return notes
 
 

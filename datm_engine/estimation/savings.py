@@ -45,7 +45,8 @@ def _cheaper(config: Config) -> Iterator[tuple[str, Any, str]]:
     if experts.imported is None and experts.count > FEWEST_EXPERTS:
         fewer = max(FEWEST_EXPERTS, experts.count // 4)
         yield "experts.count", fewer, f"the set follows {fewer} trajectories, not {experts.count}"
-    if experts.imported is None and config.snapshot_epochs > config.epochs_needed:
+    is_longer = config.snapshot_epochs > config.epochs_needed and not experts.early_stop
+    if experts.imported is None and is_longer:
         yield (
             "experts.epochs",
             "window",

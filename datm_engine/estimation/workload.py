@@ -107,7 +107,8 @@ class Workload:
         return Stage("dataset", (), self._data_memory, images * pixels, whitening)
 
     def _experts(self) -> Stage:
-        settings, network, epochs = self.config.experts, self.network(), self.config.snapshot_epochs
+        settings, epochs = self.config.experts, self.config.estimated_epochs
+        network = self.network()
         missing = 0 if settings.imported else max(0, settings.count - self.trained)
         trained = missing * epochs
         if settings.order == "easy-first" and missing:
@@ -129,7 +130,7 @@ class Workload:
     def _real_images(self) -> Stage:
         """Networks trained on real images, beside which the distilled set is shown."""
         settings, experts = self.config.evaluate, self.config.experts
-        needed = passes(settings.against, experts.count, self.config.snapshot_epochs)
+        needed = passes(settings.against, experts.count, self.config.estimated_epochs)
         steps = [*self._predictions("convnet", needed * self.images)]
         for name in settings.networks:
             subsets = sum(subset != "full" for subset in settings.against)
@@ -141,7 +142,7 @@ class Workload:
 
     def _calibration(self) -> Stage:
         images = min(MEASURED_IMAGES, self.images) + self.held_out
-        snapshots = MEASURED_EXPERTS * (self.config.snapshot_epochs + 1)
+        snapshots = MEASURED_EXPERTS * (self.config.estimated_epochs + 1)
         steps = [*self._predictions("convnet", snapshots * images)]
         if "random" not in self.config.evaluate.against:
             repeats, name = self.config.evaluate.repeats, self.config.evaluate.networks[0]

@@ -1,7 +1,8 @@
 """Rules for settings that no preset has, as far as they can be applied before there are experts:
 
 - how experts are trained, by the number of training images (`derived.expert_training`);
-- what a CPU can do in about half an hour (`derived.cpu_settings`).
+- what a CPU can do in about half an hour (`derived.cpu_settings`);
+- when experts stop, and which of their epochs labels come from, where images are held out.
 
 `resolved` applies them. What is stated is kept: a rule counts with it, and sets the rest. `tables`
 are settings with a value of every key, `stated` those that options and files state.
@@ -9,6 +10,7 @@ are settings with a value of every key, `stated` those that options and files st
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Protocol
 
@@ -30,8 +32,15 @@ from datm_engine.settings.derived.cpu_settings import (
     most_experts,
 )
 from datm_engine.settings.derived.expert_training import experts_settings
+from datm_engine.settings.derived.values import WINDOW
 from datm_engine.settings.image_size import Shape
 from datm_engine.settings.origins import Note, SettingOrigin, Source, Tables
+
+_BEST_EPOCH = "later epochs know their own images by heart, and their labels say little of others"
+_EARLY_STOP = (
+    "experts.epochs are the most: experts end when their held-out loss has risen for a while and "
+    "the windows that may be derived are covered"
+)
 
 
 class DatasetDescription(Protocol):
@@ -151,3 +160,27 @@ def fewer_experts_on_cpu(
         return chosen
     others = tuple(note for note in chosen.notes if note.key != most.key)
     return replace(chosen, notes=others).by_rule(most.key, most.value, most.reason)
+
+
+def held_out_rules(
+    chosen: ChosenSettings,
+    stated: Tables,
+    described: DatasetDescription | None,
+    derive: Collection[str],
+) -> ChosenSettings:
+    """Let held-out images, where there are any, decide which epoch labels come from; and when
+    experts stop, where their number of epochs is not stated, nor follows from anything else.
+
+    derive: the keys of [distill] that calibration derives.
+    """
+    tables = overlay(chosen.tables, stated)
+    has_own = described is None or described.has_validation() is not False
+    if not has_own and tables["dataset"]["validation"] == 0:
+        return chosen
+    chosen = chosen.by_rule("distill.label_epoch", "best", _BEST_EPOCH)
+    is_decided = "epochs" in stated.get("experts", {}) or _is_imported(tables)
+    order, trajectories = tables["experts"]["order"], tables["distill"]["trajectories"]
+    needs_all = order != "random" or trajectories != "real"
+    if is_decided or needs_all or not {*WINDOW, "expert_epochs"} <= set(derive):
+        return chosen
+    return chosen.by_rule("experts.early_stop", True, _EARLY_STOP)

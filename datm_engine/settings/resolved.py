@@ -30,6 +30,7 @@ from datm_engine.settings.before_experts import (
     cpu_rules,
     expert_rules,
     fewer_experts_on_cpu,
+    held_out_rules,
     training_images,
 )
 from datm_engine.settings.choose_preset import ChosenSettings, choose_preset, with_method
@@ -195,6 +196,8 @@ def _before_experts(
     if tables["distill"]["labels"] == "hard":
         stated_keys.add("lr_labels")  # hard labels are not learned
     derive = tuple(key for key in chosen.derive if key not in stated_keys)
+    if derive:
+        chosen = held_out_rules(chosen, request.tables, described, derive)
     notes = chosen.notes
     if derive:
         keys = _ALL_DERIVABLE if derive == DERIVABLE else ", ".join(f"distill.{k}" for k in derive)

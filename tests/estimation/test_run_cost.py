@@ -124,6 +124,9 @@ def test_savings_name_what_they_save_and_cost(make_config: Callable[..., Config]
     fewer = config.with_values({"experts": {"count": 10}}, "here")
     now, then = (run_cost(workload(each), SPEED).seconds for each in (config, fewer))
     assert found["experts.count"].seconds == pytest.approx(now - then)
+    early = config.with_values({"experts": {"early_stop": True}}, "here")
+    assert "experts.epochs" not in {saving.key for saving in savings(workload(early), SPEED)}
+    assert run_cost(workload(early), SPEED).seconds < run_cost(workload(config), SPEED).seconds
 
 
 def test_a_speed_is_kept_under_what_it_depends_on(tmp_path: Path) -> None:

@@ -118,6 +118,39 @@ def test_a_preset_brings_its_dataset() -> None:
     )
 
 
+def test_derived_settings_let_held_out_images_decide_when_experts_stop() -> None:
+    found = resolved("/photos", 3)
+    assert found.config.experts.early_stop
+    assert found.config.distill.label_epoch == "best"
+    assert found.origins["experts.early_stop"].source is Source.RULE
+    assert "experts.early_stop" in {note.key for note in found.notes}
+    published = resolved("cifar10", 10).config
+    assert (published.experts.early_stop, published.distill.label_epoch) == (False, "last")
+
+
+@pytest.mark.parametrize(
+    ("tables", "request_", "early_stop", "label_epoch"),
+    [
+        ({"experts": {"epochs": 40}}, {}, False, "best"),
+        ({"experts": {"early_stop": False}}, {}, False, "best"),
+        ({"distill": {"label_epoch": 7}}, {}, True, 7),
+        ({"distill": {"max_start_epoch": 90}}, {}, False, "best"),
+        ({"dataset": {"validation": 0.0}, "evaluate": {"selection": "last"}}, {}, False, "last"),
+        ({}, {"method": "pad"}, False, "best"),
+        ({}, {"method": "mct"}, False, "best"),
+        ({}, {"window": "late"}, False, "best"),
+        ({}, {"no_calibration": "for a reason"}, False, "last"),
+    ],
+    ids=str,
+)
+def test_what_is_stated_or_needs_all_epochs_is_kept(
+    tables: dict[str, Any], request_: dict[str, Any], early_stop: bool, label_epoch: str | int
+) -> None:
+    found = resolved("/photos", 3, layer(Source.OPTION, "--set", **tables), **request_).config
+    assert found.experts.early_stop is early_stop
+    assert found.distill.label_epoch == label_epoch
+
+
 def test_on_a_cpu_what_no_preset_is_made_for_takes_half_an_hour() -> None:
     found, plain = resolved("/photos", 3, on_cpu=True), resolved("/photos", 3).config
     config = found.config

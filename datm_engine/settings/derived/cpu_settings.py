@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from datm_engine.settings.config import STOPPED_EPOCHS
 from datm_engine.settings.derived.expert_training import PUBLISHED_STEPS, experts_settings
 from datm_engine.settings.derived.values import Derived
 from datm_engine.settings.derived.window_rules import (
@@ -30,7 +31,6 @@ RATE = 50e9
 PASSES = 12
 # The same for experts: a step by GSAM costs six forward passes.
 EXPERT_SECONDS, EXPERT_PASSES = 600.0, 6
-EXPERT_EPOCHS = 50  # as far as experts come that stop early
 FEWEST_EXPERTS = 4
 FEWEST_ITERATIONS, MOST_ITERATIONS, ROUND_ITERATIONS = 100, 1000, 50
 EVALUATION = {
@@ -122,7 +122,7 @@ def most_experts(tables: Mapping[str, Any], shape: Shape, images: int) -> Derive
     """How many experts of so many images `EXPERT_SECONDS` are enough for."""
     network = tables["network"]
     passed = convnet_multiply_adds(network["width"], network["depth"], _size(shape))
-    expert = EXPERT_EPOCHS * images * EXPERT_PASSES * passed
+    expert = STOPPED_EPOCHS * images * EXPERT_PASSES * passed
     count = max(int(EXPERT_SECONDS * RATE / expert), FEWEST_EXPERTS)
     reason = (
         "for a CPU: as many as a third of half an hour on four cores is enough for, or "
