@@ -5,7 +5,8 @@
 
 Each way trains its experts by `datm experts` and is then an ordinary `datm distill` for each seed,
 with settings derived from its own experts. Resolution, threads and settings go to both commands. A
-seed is that of the run, of its images, student steps and networks; the experts are the same for all seeds.
+seed is that of the run, of its images, student steps and networks; the experts are the same for all
+seeds.
 Printed are test accuracy and the entropy of the labels (nats, the mean over the images of the set
 that was selected), mean ± standard deviation over the seeds; the window, the epoch of the labels,
 the epochs of the experts and the minutes of processor time that they took. FOLDER keeps what is
