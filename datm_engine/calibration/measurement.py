@@ -36,7 +36,7 @@ from datm_engine.hints import HELP
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.events import Emit, MeasurementProgress
 from datm_engine.settings.config import Config
-from datm_engine.settings.scoring import MEASURED_EXPERTS, early_epoch
+from datm_engine.settings.expert_measurements import MEASURED_EXPERTS, early_epoch
 
 
 @dataclass(frozen=True)

@@ -32,9 +32,9 @@ from datm_engine.settings.image_size import Shape
 class BuiltIn:
     """A built-in dataset: its shape, and its number of training images in each class.
 
-    torchvision_class: of datasets that torchvision downloads; has_split: it takes `split`, not
-    `train`. To use it offline, download `files` from `site` and put them into `folder` of the data
-    folder by hand.
+    torchvision_class: of datasets that torchvision downloads. has_split: its constructor takes
+    split="train", not train=True. To use it offline, download `files` from `site` and put them into
+    `folder` of the data folder by hand.
     """
 
     shape: Shape

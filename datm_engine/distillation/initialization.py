@@ -124,8 +124,8 @@ def _label_epoch(
     *,
     emit: Emit,
 ) -> tuple[int, str]:
-    """The experts' epoch that gives labels and correct images (`distill.label_epoch`), and what
-    stands beside it in words."""
+    """The experts' epoch that gives labels and correct images (`distill.label_epoch`), and the
+    words that follow its number, such as " of 50"."""
     stated = config.distill.label_epoch
     is_used = config.distill.labels == "soft" or config.distill.images != "random"
     if stated == "last" or not is_used:

@@ -96,7 +96,7 @@ def _iterate(
         progress = distillation.progress
         is_last = progress.iteration >= settings.iterations
         is_due = progress.iteration % config.evaluate.selection_interval == 0 or is_last
-        if is_due and progress.considered < progress.iteration:
+        if is_due and progress.last_candidate < progress.iteration:
             distillation.progress = _score_and_keep_best(distillation, writer, score, emit=emit)
         if is_last:
             # If no iteration took a step, nothing was learned: the run ends with an error.
@@ -145,7 +145,7 @@ def _score_and_keep_best(
     """Score the set, and save it as `run.distilled` if it is the best so far by the selection rule.
     Return the progress with the new score."""
     config, candidate = distillation.config, writer.candidate()
-    progress = replace(distillation.progress, considered=candidate.iteration)
+    progress = replace(distillation.progress, last_candidate=candidate.iteration)
     rule = config.evaluate.selection
     if rule == "last":
         if candidate.iteration == config.distill.iterations:

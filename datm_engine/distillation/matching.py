@@ -99,7 +99,7 @@ def train_student(
 
 def matching_loss(start: Tensor, end: Tensor, target: Tensor, matched: slice) -> Tensor:
     """L = ‖θ_N − θ*_{t+M}‖² / ‖θ*_t − θ*_{t+M}‖², [], with θ_N = `end`."""
-    return _distance(end, target, matched) / _distance(start, target, matched)
+    return _squared_distance(end, target, matched) / _squared_distance(start, target, matched)
 
 
 @torch.no_grad()
@@ -113,13 +113,13 @@ def backpropagate(
     start, end, matched = student.weights[0], student.weights[-1], student.matched_weights
     adjoint = torch.zeros_like(end)  # λ_N, zero outside the matched slice
     away = end[matched] - student.target[matched]
-    adjoint[matched] = 2 * away / _distance(start, student.target, matched)
+    adjoint[matched] = 2 * away / _squared_distance(start, student.target, matched)
     for i in reversed(range(len(student.weights) - 1)):
         s_theta = gradients.pullback(student.weights[i], i, adjoint, with_theta=through_weights)
         if s_theta is not None:
             adjoint = adjoint - gradients.syn_lr * s_theta  # λ_i
 
 
-def _distance(theta: Tensor, target: Tensor, matched: slice) -> Tensor:
+def _squared_distance(theta: Tensor, target: Tensor, matched: slice) -> Tensor:
     """‖θ − θ*‖² over the matched weights."""
     return (theta[matched] - target[matched]).square().sum()

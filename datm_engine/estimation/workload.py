@@ -9,7 +9,7 @@ from typing import Literal
 
 from datm_engine.estimation.operations import FLOAT, NetworkSize, Operations, Size, network_size
 from datm_engine.settings.config import Config
-from datm_engine.settings.scoring import (
+from datm_engine.settings.expert_measurements import (
     MEASURED_EXPERTS,
     MEASURED_IMAGES,
     SCORERS,

@@ -12,11 +12,15 @@ epoch 1 to the last one, and EL2N is measured a tenth of the way there (Paul et 
 of 200). Both are means over the first `SCORING_EXPERTS` experts, and share their passes. A pass is
 one forward pass of all training images through one snapshot, without augmentation.
 
-To add a baseline, write a function here, add its name to `BY_FEATURES` or `BY_SCORES` of
-`settings/scoring.py` (one by features to `CHOOSE_BY_FEATURES`, one by scores to `_scores`,
-`_describe` and `passes`), and to `SubsetName` in `settings/config.py`, `SETS` in
-`datm_cli/run_summary.py`, the help of `--against` and `docs/comparing.md`. One that needs no
-experts is chosen in `Evaluation._training_set` (`evaluate.py`), as `random` is.
+To add a baseline:
+
+- by features: add a function and its entry in `CHOOSE_BY_FEATURES` here, and its name to
+  `BY_FEATURES` in `settings/expert_measurements.py`;
+- by scores: extend `_scores` and `_describe` here, and `BY_SCORES` and `passes` in
+  `settings/expert_measurements.py`;
+- without experts: choose it in `Evaluation._training_set`, as `random` is;
+- always: add its name to `SubsetName` (`settings/config.py`), to `SETS`
+  (`datm_cli/run_summary.py`), to the help of `--against` and to `docs/comparing.md`.
 """
 
 from __future__ import annotations
@@ -34,11 +38,16 @@ from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.convnet import ConvNet
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.events import Emit, Noted, SelectionProgress
-from datm_engine.settings.scoring import BY_FEATURES, BY_SCORES, SCORING_EXPERTS, early_epoch
+from datm_engine.settings.expert_measurements import (
+    BY_FEATURES,
+    BY_SCORES,
+    SCORING_EXPERTS,
+    early_epoch,
+)
 
 # (features [n, d], how many) → indices of the chosen ones, in that order
 Choose = Callable[[Tensor, int], Tensor]
-BeforePass = Callable[[int, int], None]  # called with how many passes are done, and of how many
+BeforePass = Callable[[int, int], None]  # called with (passes done, passes in all)
 
 
 def random_subset(train: ImageSet, classes: int, ipc: int, seed: int) -> ImageSet:
@@ -71,11 +80,11 @@ def k_center(features: Tensor, count: int) -> Tensor:
 
     features: [n, d]; returns indices [min(count, n)].
     """
-    chosen = [int(_distances(features, features.mean(dim=0)).argmin())]
+    chosen = [int(_squared_distances(features, features.mean(dim=0)).argmin())]
     nearest = torch.full_like(features[:, 0], torch.inf)
     for _ in range(1, min(count, len(features))):
-        nearest = nearest.minimum(_distances(features, features[chosen[-1]]))
-        nearest[chosen[-1]] = -1.0  # below any distance: a twin of one chosen still comes before it
+        nearest = nearest.minimum(_squared_distances(features, features[chosen[-1]]))
+        nearest[chosen[-1]] = -1.0  # below any distance: a duplicate of it, at 0, still comes first
         chosen.append(int(nearest.argmax()))
     return torch.tensor(chosen, device=features.device)
 
@@ -98,8 +107,8 @@ def highest(scores: Tensor, labels: Tensor, classes: int, ipc: int) -> Tensor:
     return torch.cat([order[labels[order] == c][:ipc] for c in range(classes)])
 
 
-def _distances(features: Tensor, centre: Tensor) -> Tensor:
-    """[n], squared."""
+def _squared_distances(features: Tensor, centre: Tensor) -> Tensor:
+    """‖features − centre‖² of each image, [n]."""
     return (features - centre).square().sum(dim=1)
 
 
@@ -132,8 +141,8 @@ class ExpertBaselines:
         *,
         emit: Emit,
     ) -> ImageSet:
-        """The subset called `name`. check_stop: called before every pass. row: the number of the
-        row of results that the subset is for, and of how many; for the display of progress only.
+        """The subset called `name`. check_stop: called before every pass. row: (index,
+        rows in all) of the row of results that the subset is for, shown in the progress.
         Raises FileError for a damaged expert."""
         if name not in self.chosen:
             names = [name]

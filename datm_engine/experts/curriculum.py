@@ -38,7 +38,7 @@ from datm_engine.errors import DatmError, Setting
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.events import DifficultyProgress, Emit, Noted
 from datm_engine.settings.config import Config
-from datm_engine.settings.scoring import SCORERS, early_epoch
+from datm_engine.settings.expert_measurements import SCORERS, early_epoch
 from datm_engine.training.epochs import Schedule, train
 from datm_engine.training.optimizers import expert_step
 

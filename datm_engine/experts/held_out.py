@@ -17,7 +17,7 @@ from datm_engine.experts.trajectories import ExpertSet
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.settings.config import Config
 from datm_engine.settings.derived.early_stop import EarlyStop, best_epoch
-from datm_engine.settings.scoring import MEASURED_EXPERTS, MEASURED_IMAGES
+from datm_engine.settings.expert_measurements import MEASURED_EXPERTS, MEASURED_IMAGES
 
 
 def early_stop(config: Config, data: PreparedData) -> EarlyStop | None:

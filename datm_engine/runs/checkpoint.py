@@ -36,7 +36,8 @@ class Progress:
 
     iteration: iterations done. skipped: those of them that took no step. skipped_in_a_row: how many
     of the latest took none. skip_reason: why the latest skipped iteration was skipped. loss: of the
-    last iteration. considered: iteration of the last candidate for selection. best_accuracy: of the
+    last iteration. last_candidate: the iteration at which the set was scored for
+    selection last. best_accuracy: of the
     best candidate, in percent. piece_size: how many images a student step has memory for, if it is
     known from running out of memory.
     """
@@ -45,7 +46,7 @@ class Progress:
     skipped: Count = 0
     skipped_in_a_row: Count = 0
     loss: float | None = None
-    considered: Count = 0
+    last_candidate: Count = 0
     best_accuracy: float | None = None
     piece_size: Annotated[int, Field(gt=0)] | None = None
     skip_reason: Annotated[SkipReason | None, Field(strict=False)] = None  # a string in a file

@@ -2,9 +2,9 @@
 
 A dataset with presets takes the one for its number of images per class. A number between two
 presets takes the nearest of them, with a window between the two. A dataset without presets takes
-those of a family with about as many classes, fitted to its images. In the last two cases the values
-of the keys in `derive` are provisional: calibration replaces them after the experts. A method
-overrides a few keys.
+the presets of a family with about as many classes, adapted to its own image size. In the last two
+cases the values of the keys in `derive` are provisional: calibration replaces them after the
+experts. A method overrides a few keys.
 """
 
 from __future__ import annotations
@@ -122,7 +122,8 @@ def _one_preset(name: str, ipc: int | None) -> ChosenSettings:
 
 
 def _from_family(family: str, ipc: int | None) -> ChosenSettings:
-    """The family's preset for `ipc`, or settings between or beside those that it has."""
+    """The family's preset for `ipc`, or settings interpolated between two presets, or those of the
+    nearest where `ipc` is outside their range."""
     if family not in presets.families():
         raise presets.unknown_preset(family)
     members = presets.families()[family]
@@ -191,8 +192,8 @@ def _for_shape(dataset: str, ipc: int | None, shape: Shape) -> ChosenSettings:
         depth = min(max(round(math.log2(side / LAST_MAP)), 1), MAX_DEPTH)
         if depth != chosen.tables["network"]["depth"]:
             reason = (
-                f"{side} pixels halved so often end in feature maps of about {LAST_MAP}, as the "
-                "published networks' do"
+                f"{side} pixels, halved {depth} times, give maps of about {LAST_MAP} pixels, "
+                "as in the published networks"
             )
             chosen = chosen.by_rule("network.depth", depth, reason)
     operations = chosen.tables["dataset"]["augmentation"]

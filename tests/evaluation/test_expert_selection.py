@@ -29,7 +29,7 @@ from datm_engine.hints import fix_text
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.events import Noted, SelectionProgress
 from datm_engine.settings.config import Config
-from datm_engine.settings.scoring import passes
+from datm_engine.settings.expert_measurements import passes
 
 Make = Callable[..., Config]
 Finished = Callable[..., tuple[list[Any], Any]]

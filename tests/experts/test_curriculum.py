@@ -28,7 +28,7 @@ from datm_engine.experts.train import expert_facts, train_experts
 from datm_engine.experts.trajectories import ExpertSet, fingerprint
 from datm_engine.runs.events import DifficultyProgress, ExpertEpoch, ExpertsPlanned, Noted, ignore
 from datm_engine.settings.config import Config
-from datm_engine.settings.scoring import SCORERS, early_epoch
+from datm_engine.settings.expert_measurements import SCORERS, early_epoch
 from tests.conftest import finish, tiny_config
 from tests.on_ranks import on_ranks
 

@@ -79,7 +79,7 @@ def test_without_a_sound_one_the_run_starts_again(path: Path) -> None:
     [
         {"iteration": -1},
         {"iteration": "3"},
-        {"considered": True},
+        {"last_candidate": True},
         {"loss": "low"},
         {"skip_reason": "tired"},
     ],
