@@ -9,6 +9,7 @@ from typing import Literal
 
 from datm_engine.estimation.operations import FLOAT, NetworkSize, Operations, Size, network_size
 from datm_engine.settings.config import Config
+from datm_engine.settings.derived.early_stop import estimated_epochs
 from datm_engine.settings.expert_measurements import (
     MEASURED_EXPERTS,
     MEASURED_IMAGES,
@@ -107,7 +108,7 @@ class Workload:
         return Stage("dataset", (), self._data_memory, images * pixels, whitening)
 
     def _experts(self) -> Stage:
-        settings, epochs = self.config.experts, self.config.estimated_epochs
+        settings, epochs = self.config.experts, self._epochs_of_experts
         network = self.network()
         missing = 0 if settings.imported else max(0, settings.count - self.trained)
         trained = missing * epochs
@@ -130,7 +131,7 @@ class Workload:
     def _real_images(self) -> Stage:
         """Networks trained on real images, beside which the distilled set is shown."""
         settings, experts = self.config.evaluate, self.config.experts
-        needed = passes(settings.against, experts.count, self.config.estimated_epochs)
+        needed = passes(settings.against, experts.count, self._epochs_of_experts)
         steps = [*self._predictions("convnet", needed * self.images)]
         for name in settings.networks:
             subsets = sum(subset != "full" for subset in settings.against)
@@ -142,7 +143,7 @@ class Workload:
 
     def _calibration(self) -> Stage:
         images = min(MEASURED_IMAGES, self.images) + self.held_out
-        snapshots = MEASURED_EXPERTS * (self.config.estimated_epochs + 1)
+        snapshots = MEASURED_EXPERTS * (self._epochs_of_experts + 1)
         steps = [*self._predictions("convnet", snapshots * images)]
         if "random" not in self.config.evaluate.against:
             repeats, name = self.config.evaluate.repeats, self.config.evaluate.networks[0]
@@ -175,6 +176,11 @@ class Workload:
             for name in settings.networks
         ]
         return Stage("evaluate", steps, self._evaluation_memory(full=False))
+
+    @property
+    def _epochs_of_experts(self) -> int:
+        epochs = self.config.snapshot_epochs
+        return estimated_epochs(epochs, self.images) if self.config.experts.early_stop else epochs
 
     @property
     def _synthetic(self) -> int:

@@ -21,8 +21,6 @@ from datm_engine.settings.image_size import Resolution
 from datm_engine.settings.messages import explain, fields, is_list
 from datm_engine.settings.published_names import counterpart
 
-# Where experts that stop early come to: 35 and 37 of 100 epochs for folders of 1,000 images.
-STOPPED_EPOCHS = 50
 Augmentation = Literal["color", "crop", "cutout", "flip", "scale", "rotate"]
 NetworkName = Literal["convnet", "convnetbn", "mlp", "lenet", "alexnet", "vgg11", "resnet18", "vit"]
 # Real images to compare a distilled set with: as many of each class, or all (full).
@@ -163,12 +161,6 @@ class Config(Table):
         """How many epochs each expert is trained for."""
         epochs = self.experts.epochs
         return self.epochs_needed if epochs == "window" else epochs
-
-    @property
-    def estimated_epochs(self) -> int:
-        """The same, estimated for experts that may stop early."""
-        epochs = self.snapshot_epochs
-        return min(epochs, STOPPED_EPOCHS) if self.experts.early_stop else epochs
 
     def with_values(self, tables: Mapping[str, Any], source: str) -> Config:
         """With the values of `tables` above its own. Raises ConfigError, which names `source`."""

@@ -12,7 +12,6 @@ from datm_engine.errors import ConfigError
 from datm_engine.hints import fix_text
 from datm_engine.settings import presets
 from datm_engine.settings.config import (
-    STOPPED_EPOCHS,
     Config,
     build,
     differences,
@@ -161,14 +160,6 @@ def test_epochs(make_config: Make) -> None:
     window = make_config(experts={"epochs": "window"})
     assert window.snapshot_epochs == window.epochs_needed == 3  # T⁺ − 1 + M = 3 − 1 + 1
     assert make_config(experts={"epochs": 9}).snapshot_epochs == 9
-
-
-def test_experts_that_stop_early_are_estimated_with_fewer_epochs(make_config: Make) -> None:
-    estimated = [
-        make_config(experts={"epochs": epochs, "early_stop": stop}).estimated_epochs
-        for epochs, stop in ((100, False), (100, True), (30, True))
-    ]
-    assert estimated == [100, STOPPED_EPOCHS, 30]
 
 
 def test_differences(make_config: Make) -> None:

@@ -6,7 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from datm_engine.settings.derived.early_stop import PATIENCE, EarlyStop, best_epoch
+from datm_engine.settings.derived.early_stop import (
+    PATIENCE,
+    EarlyStop,
+    best_epoch,
+    estimated_epochs,
+)
 from datm_engine.settings.derived.window_rules import Experts, progress, window_settings
 
 RULE = EarlyStop(images=100, steps=30, most=100)
@@ -70,3 +75,8 @@ def test_the_rest_of_a_fall_is_taken_to_be_a_power_of_the_epoch() -> None:
 
 def test_before_training_is_no_epoch_to_take_labels_from() -> None:
     assert best_epoch([0.1, 3.0, 2.0, 2.5]) == 2
+
+
+@pytest.mark.parametrize(("images", "epochs"), [(960, 36), (9_600, 99), (50_000, 100), (1, 2)])
+def test_experts_of_more_images_are_estimated_to_stop_later(images: int, epochs: int) -> None:
+    assert estimated_epochs(100, images) == epochs

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from datm_engine.settings.config import STOPPED_EPOCHS
+from datm_engine.settings.derived.early_stop import estimated_epochs
 from datm_engine.settings.derived.expert_training import PUBLISHED_STEPS, experts_settings
 from datm_engine.settings.derived.values import Derived
 from datm_engine.settings.derived.window_rules import (
@@ -31,7 +31,7 @@ RATE = 50e9
 PASSES = 12
 # The same for experts: a step by GSAM costs six forward passes.
 EXPERT_SECONDS, EXPERT_PASSES = 600.0, 6
-FEWEST_EXPERTS = 4
+FEWEST_EXPERTS, FEWEST_EPOCHS = 4, 30
 FEWEST_ITERATIONS, MOST_ITERATIONS, ROUND_ITERATIONS = 100, 1000, 50
 EVALUATION = {
     "evaluate.epochs": 300,
@@ -93,6 +93,12 @@ def cpu_settings(
         _iterations(count, images, convnet_multiply_adds(width, depth, size)),
         f"half of the time; {tables['distill']['iterations']:,} are published, and more are better",
     )
+    epochs = tables["experts"]["epochs"]
+    if images is not None and isinstance(epochs, int):
+        passed = convnet_multiply_adds(width, depth, size)
+        most = max(FEWEST_EPOCHS, int(_expert_epochs(images, passed) / FEWEST_EXPERTS))
+        if estimated_epochs(epochs, images) > most:
+            limited("experts.epochs", most, f"{epochs} epochs of so many images teach more")
     for name in INTERVALS:
         limited(name, max(1, iterations // PARTS), f"{PARTS} times in a run")
     for name, most in EVALUATION.items():
@@ -120,12 +126,19 @@ def _iterations(synthetic: int, images: int | None, passed: int) -> int:
 
 def most_experts(tables: Mapping[str, Any], shape: Shape, images: int) -> Derived:
     """How many experts of so many images `EXPERT_SECONDS` are enough for."""
-    network = tables["network"]
+    network, epochs = tables["network"], tables["experts"]["epochs"]
     passed = convnet_multiply_adds(network["width"], network["depth"], _size(shape))
-    expert = STOPPED_EPOCHS * images * EXPERT_PASSES * passed
-    count = max(int(EXPERT_SECONDS * RATE / expert), FEWEST_EXPERTS)
+    # Not a number: as many as the window needs.
+    epochs = estimated_epochs(epochs, images) if isinstance(epochs, int) else FEWEST_EPOCHS
+    count = max(int(_expert_epochs(images, passed) / epochs), FEWEST_EXPERTS)
     reason = (
         "for a CPU: as many as a third of half an hour on four cores is enough for, or "
         f"{FEWEST_EXPERTS}; more experts know more"
     )
     return Derived("experts.count", count, reason)
+
+
+def _expert_epochs(images: int, passed: int) -> float:
+    """How many epochs, of all experts together, `EXPERT_SECONDS` are enough for. passed:
+    multiply-adds of an image's forward pass."""
+    return EXPERT_SECONDS * RATE / (images * EXPERT_PASSES * passed)
