@@ -24,8 +24,8 @@ from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.events import Emit, Evaluated, SettingDerived, ignore
 from datm_engine.settings.config import Config
 from datm_engine.settings.derived.rates import (
-    FITTING,
     HALVINGS,
+    LARGEST_FIRST_LOSS,
     InitialMatch,
     rate_settings,
     student_rate,
@@ -148,7 +148,7 @@ def _with_values(config: Config, values: Sequence[Derived], emit: Emit) -> Confi
 def _measure_initial_match(
     evaluation: Evaluation, syn_lrs: Sequence[float], experts: ExpertSet, network: FlatNetwork
 ) -> InitialMatch:
-    """Match segments over the window with each of the `syn_lrs` until the loss is below `FITTING`,
+    """Match segments over the window with each of the `syn_lrs` until the loss is below `LARGEST_FIRST_LOSS`,
     and return that match, else the one of the lowest loss. No step is taken."""
     config, runtime, emit = evaluation.config, evaluation.runtime, evaluation.emit
     # Its events are ignored here: the distillation emits the same ones when it begins.
@@ -172,7 +172,7 @@ def _measure_initial_match(
         gradients = {name: means[name] for name in vars(distillation.learned)}
         largest = max(each["loss"] for each in measures)
         matches.append(InitialMatch(syn_lr, halvings, means["loss"], largest, gradients))
-        if matches[-1].loss < FITTING:
+        if matches[-1].loss < LARGEST_FIRST_LOSS:
             return matches[-1]
     return min(matches, key=lambda match: match.loss)
 
@@ -197,9 +197,9 @@ def _measured(distillation: Distillation, number: int) -> dict[str, float]:
     }
 
 
-def _share(gradient: Tensor, size: Tensor) -> float:
-    """The root mean square of a gradient relative to the size of what it moves; 0 if that is not
+def _share(gradient: Tensor, scale: Tensor) -> float:
+    """The root mean square of a gradient relative to the scale of what it moves; 0 if that is not
     finite."""
     square = gradient.cpu().double().square()  # some devices have no float64
-    share = float(square.mean().sqrt() / size.cpu())
+    share = float(square.mean().sqrt() / scale.cpu())
     return share if math.isfinite(share) else 0.0

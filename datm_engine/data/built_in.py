@@ -136,7 +136,7 @@ class BuiltInDataset(DatasetSource):
         return BUILT_IN[self.name].shape
 
     def training_labels(self) -> TrainingLabels:
-        """Return as many labels of each class as the dataset has, in another order."""
+        """Return labels made from the class counts; only their number in each class is true."""
         return TrainingLabels.of_counts(BUILT_IN[self.name].train)
 
 

@@ -1,5 +1,5 @@
 """Where the synthetic set starts: real images that experts classify correctly, random real
-images, or noise; and labels averaged over the experts' logits, or one-hot.
+images, or noise; and labels that are the mean of the experts' logits, or one-hot.
 
 Source: DATM §3.3. Its published code searches without end when too few images of a class
 qualify; here such a class is filled up with random images and reported.

@@ -25,7 +25,8 @@ Result = TypeVar("Result")
 
 
 class MemoryPlan:
-    """What `prepare` decides for the student steps of a run, and `reduce_memory` revises.
+    """How many graphs of student steps are kept, and how large the pieces of a batch are. `prepare`
+    measures both, and `reduce_memory` lowers them.
 
     loss_gradient: ∇_θ ℓ, compiled if that pays. kept: the last `kept` steps keep their graphs for
     the way back. piece_size: how many images are computed at once; None: whole mini-batches.

@@ -11,7 +11,7 @@ from typing import Any
 
 from datm_engine.errors import ConfigError, Setting
 from datm_engine.settings.config import Config, differences
-from datm_engine.settings.derived.rates import STEPPED, for_length
+from datm_engine.settings.derived.rates import FIRST_STEPS, for_length
 
 REDUCTION = 3  # one trial in so many continues
 LEVELS = 2  # points at which a trial may end early
@@ -78,7 +78,7 @@ def lengthened(config: Config, best: Config, derived: Collection[str] = ()) -> C
         # Everything else means the same in a short run and in a long one.
         if key == "expansion_iterations":
             value = _scaled(value, config.distill.iterations / iterations)
-        elif key in STEPPED and name in derived:
+        elif key in FIRST_STEPS and name in derived:
             value = for_length(value, iterations, config.distill.iterations)
         over.setdefault(table, {})[key] = value
     return config.with_values(over, "the tuned settings")

@@ -21,7 +21,8 @@ from datm_engine.settings.derived.window_rules import (
 from datm_engine.settings.image_size import Shape
 
 WIDTH = 32
-MOST_IMAGES = 10_000  # training images
+# Training images, and more where there are many synthetic ones, which start from them.
+MOST_IMAGES, IMAGES_PER_SYNTHETIC = 10_000, 2
 MATCHING_SECONDS = 900.0  # half of half an hour
 # Multiply-adds of a second on four cores. One does 17e9 at 16×16 and 26e9 at 32×32 (an AMD EPYC,
 # without compiling, batches of 32 and 100, width 32), for experts and for matching alike.
@@ -83,11 +84,14 @@ def cpu_settings(
     times = convnet_multiply_adds(before, depth, size) / convnet_multiply_adds(WIDTH, depth, size)
     reason = f"{before} learns more and takes {times:.0f} times as long"
     width = limited("network.width", WIDTH, reason)
+    count = tables["distill"]["ipc"] * shape.classes
+    most_images = max(MOST_IMAGES, IMAGES_PER_SYNTHETIC * count)
+    # Datasets whose number of images is not known here have 50,000 and more.
+    is_large = is_large and (50_000 if images is None else images) > most_images
     if is_large and tables["dataset"]["train_images"] == "all":
         every = "all" if images is None else f"all {images:,}"
         reason = f"{every} teach more, and experts take longer in proportion"
-        images = limited("dataset.train_images", MOST_IMAGES, reason)
-    count = tables["distill"]["ipc"] * shape.classes
+        images = limited("dataset.train_images", most_images, reason)
     iterations = limited(
         "distill.iterations",
         _iterations(count, images, convnet_multiply_adds(width, depth, size)),

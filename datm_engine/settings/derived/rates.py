@@ -16,11 +16,12 @@ from datm_engine.settings.derived.values import Derived, Value, rounded
 # Compared on digits: docs/unpublished.md.
 STEP_OF_IMAGES, STEP_OF_LABELS, STEP_OF_RATE = 0.6, 0.02, 0.02
 # η is halved, HALVINGS times at most, until the mean matching loss of the initial set is below
-# FITTING.
-FITTING, HALVINGS = 2.0, 3
+# LARGEST_FIRST_LOSS.
+LARGEST_FIRST_LOSS, HALVINGS = 2.0, 3
 # Each rate is such that the first step changes its tensor by share / √iterations of the tensor's
-# size. rate → (tensor, share, the size in words)
-STEPPED = {
+# scale: the standard deviation of images or labels, η itself. rate → (tensor, share, the scale in
+# words)
+FIRST_STEPS = {
     "lr_images": ("images", STEP_OF_IMAGES, "the images' deviation"),
     "lr_labels": ("labels", STEP_OF_LABELS, "the logits' deviation"),
     "lr_lr": ("syn_lr", STEP_OF_RATE, "η"),
@@ -34,7 +35,7 @@ def student_rate(lr: float, expert_steps: int, n: int) -> float:
 
 
 def for_length(rate: float, iterations: int, other: int) -> float:
-    """Convert a rate derived for a run of `iterations` (`STEPPED`) to a run of `other`."""
+    """Convert a rate derived for a run of `iterations` (`FIRST_STEPS`) to a run of `other`."""
     return rate if other == iterations else rounded(rate * math.sqrt(iterations / other))
 
 
@@ -42,9 +43,9 @@ def for_length(rate: float, iterations: int, other: int) -> float:
 class InitialMatch:
     """How some segments of the window are matched before anything is learned.
 
-    syn_lr: η, halved `halvings` times so that matching begins below a loss of `FITTING`. loss: the
+    syn_lr: η, halved `halvings` times so that matching begins below a loss of `LARGEST_FIRST_LOSS`. loss: the
     mean over the segments; largest_loss: of one. relative_gradients: "images", "labels", "syn_lr" →
-    the root mean square of the gradient, divided by the size of the tensor.
+    the root mean square of the gradient, divided by the tensor's scale (`FIRST_STEPS`).
     """
 
     syn_lr: float
@@ -66,7 +67,7 @@ def rate_settings(
         halved = f", halved {match.halvings}× for a matching loss that begins lower"
         reason = "η at first: student steps that go about a third as far as the experts'"
         derived.append(Derived("syn_lr", match.syn_lr, reason + halved * (match.halvings > 0)))
-    for key, (name, share, whole) in STEPPED.items():
+    for key, (name, share, whole) in FIRST_STEPS.items():
         if key in fixed:
             continue
         wanted = share / math.sqrt(iterations)
@@ -76,8 +77,8 @@ def rate_settings(
                 rounded(wanted / match.relative_gradients[name])
                 if match.relative_gradients[name] > 0
                 else 0.0,
-                f"a step of {wanted:.2%} of {whole} at first, {share:g}/√iterations: by the "
-                "gradients of segments over the window",
+                f"the first step moves by {wanted:.2%} of {whole} ({share:g}/√iterations), by the "
+                "gradients measured over the window",
             )
         )
     if "threshold" not in fixed:
