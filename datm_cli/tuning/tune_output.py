@@ -17,7 +17,7 @@ from datm_engine.formatting import plural
 from datm_engine.hints import command
 from datm_engine.runs.state import RunState
 from datm_engine.runs.trials import Trial, Trials
-from datm_engine.settings.derived.rates import STEPPED
+from datm_engine.settings.derived.rates import FIRST_STEPS
 from datm_engine.settings.presets import preset_text
 from datm_engine.tuning.trial_settings import lengthened
 from datm_engine.tuning.tune_folder import Tune
@@ -147,8 +147,8 @@ def _heading(
     ]
     if best.iterations != config.distill.iterations and is_derived:
         lines.append(
-            f"{', '.join(STEPPED)}: what of them was derived for {best.iterations:,} iterations is "
-            f"stated for {config.distill.iterations:,}"
+            f"{', '.join(FIRST_STEPS)}: what of them was derived for {best.iterations:,} iterations "
+            f"is stated for {config.distill.iterations:,}"
         )
     statuses = Counter(trial.status for trial in trials.all.values())
     counts = ", ".join(f"{count} {status}" for status, count in statuses.items())

@@ -148,8 +148,9 @@ def _with_values(config: Config, values: Sequence[Derived], emit: Emit) -> Confi
 def _measure_initial_match(
     evaluation: Evaluation, syn_lrs: Sequence[float], experts: ExpertSet, network: FlatNetwork
 ) -> InitialMatch:
-    """Match segments over the window with each of the `syn_lrs` until the loss is below `LARGEST_FIRST_LOSS`,
-    and return that match, else the one of the lowest loss. No step is taken."""
+    """Match segments over the window with each of the `syn_lrs` until the loss is below
+    `LARGEST_FIRST_LOSS`, and return that match, else the one of the lowest loss. No step is taken.
+    """
     config, runtime, emit = evaluation.config, evaluation.runtime, evaluation.emit
     # Its events are ignored here: the distillation emits the same ones when it begins.
     start = runtime.ranks.first(

@@ -1,10 +1,10 @@
 """Which preset a dataset and a number of images per class take, and what is changed in it.
 
 A dataset with presets takes the one for its number of images per class. A number between two
-presets takes the nearest of them, with a window between the two; one beyond all takes the nearest. A dataset without presets takes
-the presets of a family with about as many classes, adapted to its own image size. In the last two
-cases the values of the keys in `derive` are provisional: calibration replaces them after the
-experts. A method overrides a few keys.
+presets takes the nearest of them, with a window between the two; one beyond all takes the nearest.
+A dataset without presets takes the presets of a family with about as many classes, adapted to its
+own image size. Where no preset is made for both, the values of the keys in `derive` are
+provisional: calibration replaces them after the experts. A method overrides a few keys.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def for_length(rate: float, iterations: int, other: int) -> float:
 class InitialMatch:
     """How some segments of the window are matched before anything is learned.
 
-    syn_lr: η, halved `halvings` times so that matching begins below a loss of `LARGEST_FIRST_LOSS`. loss: the
+    syn_lr: η, halved `halvings` times so that matching begins below `LARGEST_FIRST_LOSS`. loss: the
     mean over the segments; largest_loss: of one. relative_gradients: "images", "labels", "syn_lr" →
     the root mean square of the gradient, divided by the tensor's scale (`FIRST_STEPS`).
     """
