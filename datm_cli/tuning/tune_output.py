@@ -147,8 +147,8 @@ def _heading(
     ]
     if best.iterations != config.distill.iterations and is_derived:
         lines.append(
-            f"{', '.join(FIRST_STEPS)}: what of them was derived for {best.iterations:,} iterations "
-            f"is stated for {config.distill.iterations:,}"
+            f"{', '.join(FIRST_STEPS)}: what was derived for {best.iterations:,} iterations is "
+            f"stated for {config.distill.iterations:,}"
         )
     statuses = Counter(trial.status for trial in trials.all.values())
     counts = ", ".join(f"{count} {status}" for status, count in statuses.items())
