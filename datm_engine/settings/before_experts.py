@@ -2,6 +2,7 @@
 
 - how experts are trained, by the number of training images (`derived.expert_training`);
 - what a CPU can do in about half an hour (`derived.cpu_settings`);
+- M and N, which follow from the number of training images (`derived.window_rules`);
 - when experts stop, and which of their epochs labels come from, where images are held out.
 
 `resolved` applies them. What is stated is kept: a rule counts with it, and sets the rest. `tables`
@@ -33,6 +34,7 @@ from datm_engine.settings.derived.cpu_settings import (
 )
 from datm_engine.settings.derived.expert_training import experts_settings
 from datm_engine.settings.derived.values import WINDOW
+from datm_engine.settings.derived.window_rules import segment_epochs, student_steps
 from datm_engine.settings.image_size import Shape
 from datm_engine.settings.origins import Note, SettingOrigin, Source, Tables
 
@@ -184,3 +186,24 @@ def held_out_rules(
     if is_decided or needs_all or not {*WINDOW, "expert_epochs"} <= set(derive):
         return chosen
     return chosen.by_rule("experts.early_stop", True, _EARLY_STOP)
+
+
+def provisional_steps(
+    chosen: ChosenSettings, stated: Tables, images: int | None, derive: Collection[str]
+) -> ChosenSettings:
+    """With the values of M and N that calibration will derive, where the number of training images
+    is known: they follow from it alone, and what a run costs follows from them."""
+    tables = overlay(chosen.tables, stated)
+    epochs, batch = (tables["experts"][key] for key in ("epochs", "batch"))
+    if images is None or not (isinstance(epochs, int) and isinstance(batch, int) and batch > 0):
+        return chosen
+    steps = -(-images // batch)
+    m = segment_epochs(steps, epochs)
+    if "expert_epochs" not in derive:
+        m = tables["distill"]["expert_epochs"]
+    values = {"expert_epochs": m}
+    if isinstance(m, int):
+        values["syn_steps"] = student_steps(m * steps)
+    known = {f"distill.{key}": value for key, value in values.items() if key in derive}
+    origin = SettingOrigin(Source.RULE, f"for {steps} steps an epoch")
+    return chosen.over(nested(known), origin) if known else chosen

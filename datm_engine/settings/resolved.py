@@ -31,6 +31,7 @@ from datm_engine.settings.before_experts import (
     expert_rules,
     fewer_experts_on_cpu,
     held_out_rules,
+    provisional_steps,
     training_images,
 )
 from datm_engine.settings.choose_preset import ChosenSettings, choose_preset, with_method
@@ -198,11 +199,12 @@ def _before_experts(
     derive = tuple(key for key in chosen.derive if key not in stated_keys)
     if derive:
         chosen = held_out_rules(chosen, request.tables, described, derive)
-    notes = chosen.notes
-    if derive:
+        images = training_images(tables, described)
+        chosen = provisional_steps(chosen, request.tables, images, derive)
         keys = _ALL_DERIVABLE if derive == DERIVABLE else ", ".join(f"distill.{k}" for k in derive)
-        notes = (*notes, Note(_CALIBRATION_NOTE.format(keys)))
-    return replace(chosen, derive=derive, notes=notes)
+        text = _CALIBRATION_NOTE.format(keys)
+        chosen = replace(chosen, notes=(*chosen.notes, Note(text)))
+    return replace(chosen, derive=derive)
 
 
 def _within_epochs(chosen: ChosenSettings) -> Tables:

@@ -67,12 +67,12 @@ def test_what_is_fixed_is_left_out_and_counted_in() -> None:
 
 def test_experts_of_many_images_have_fewer_epochs() -> None:
     assert "experts.epochs" not in limits(10)
-    assert limits(10, 9_600)["experts.epochs"] == 33
+    assert limits(10, 9_600)["experts.epochs"] == 67
     assert "experts.epochs" not in limits(10, 9_600, experts__epochs=80)
     assert "experts.epochs" not in limits(10, 9_600, experts__epochs="window")
 
 
-@pytest.mark.parametrize(("images", "most"), [(960, 37), (9_600, 4), (50_000, 4)])
+@pytest.mark.parametrize(("images", "most"), [(960, 75), (9_600, 4), (50_000, 4)])
 def test_experts_of_more_images_are_fewer(images: int, most: int) -> None:
     tables = overlay(presets.load("cifar10-ipc10"), {"network": {"width": 32}})
     assert most_experts(tables, SHAPE, images).value == most

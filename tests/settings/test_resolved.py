@@ -90,6 +90,17 @@ def test_the_learning_rate_of_images_of_an_unknown_dataset_is_left_to_calibratio
     assert "network.depth" not in {note.key for note in held.notes}, "the user sets it"
 
 
+def test_the_steps_that_the_number_of_images_decides_are_known_before_the_experts() -> None:
+    found = resolved("/photos", 3)  # 4,000 images in batches of 128
+    assert (found.config.distill.expert_epochs, found.config.distill.syn_steps) == (2, 20)
+    until = "calibration after the experts; for 32 steps an epoch until then"
+    assert str(found.origins["distill.syn_steps"]) == until
+    longer = layer(Source.OPTION, "--set", distill={"expert_epochs": 5})
+    assert resolved("/photos", 3, longer).config.distill.syn_steps == 30
+    kept = resolved("/photos", 3, no_calibration="for a reason").config.distill
+    assert kept.syn_steps == 80, "nothing is derived, so the preset holds"
+
+
 def test_between_two_presets_the_window_comes_from_both() -> None:
     found = resolved("cifar10", 20, preset="cifar10")
     assert found.presets == ("cifar10-ipc10", "cifar10-ipc50")

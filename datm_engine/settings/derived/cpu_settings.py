@@ -24,9 +24,9 @@ WIDTH = 32
 # Training images, and more where there are many synthetic ones, which start from them.
 MOST_IMAGES, IMAGES_PER_SYNTHETIC = 10_000, 2
 MATCHING_SECONDS = 900.0  # half of half an hour
-# Multiply-adds of a second on four cores. One does 17e9 at 16×16 and 26e9 at 32×32 (an AMD EPYC,
-# without compiling, batches of 32 and 100, width 32), for experts and for matching alike.
-RATE = 50e9
+# Multiply-adds of a second on four cores, for experts and for matching alike. One core of an AMD
+# EPYC does 40e9 with compiled steps and 26e9 without, at 32×32, width 32 and batches of 32 or 100.
+RATE = 100e9
 # Forward passes that cost as much as a student's step in an iteration: its gradient, computed
 # twice, and the derivatives of that.
 PASSES = 12
