@@ -24,9 +24,9 @@ from datm_cli.session.detach import LOG_BYTES
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.built_in import BUILT_IN
 from datm_engine.distillation.samples import START_BYTES, sampled, spacing
-from datm_engine.pipeline import Folders, make_distilled_set
+from datm_engine.pipeline import make_distilled_set
 from datm_engine.runs import events
-from datm_engine.runs.directory import Run
+from datm_engine.runs.directory import Folders, Run
 from datm_engine.settings import presets
 from datm_engine.settings.config import Config, build, overlay
 

@@ -25,7 +25,7 @@ from datm_engine.settings.image_size import at_resolution
 
 if TYPE_CHECKING:
     from datm_engine.interop.tensor_files import ForeignSet
-    from datm_engine.pipeline import Folders
+    from datm_engine.runs.directory import Folders
 
 # Other codes use every training image, and choose without a held-out part.
 _THEIRS: dict[str, Any] = {"dataset": {"validation": 0.0}, "evaluate": {"selection": "last"}}

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, is_dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, is_dataclass, replace
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
@@ -22,7 +22,7 @@ from datm_cli.text.terminal import COLOURS
 if TYPE_CHECKING:
     from datm_engine.compute.ranks import Ranks
     from datm_engine.compute.runtime import Runtime
-    from datm_engine.pipeline import Folders
+    from datm_engine.runs.directory import Folders
     from datm_engine.runs.manifest import Arithmetic
 
 
@@ -238,6 +238,39 @@ class ComputeOptions:
         ),
     ] = "auto"
 
+    @property
+    def requested(self) -> dict[str, str]:
+        """What is stated, by the names of the options; the device even where it is left open."""
+        stated = {
+            "precision": self.precision,
+            "compile": self.compiling,
+            "memory": self.memory,
+            "threads": self.threads,
+        }
+        others = {name: value for name, value in stated.items() if value != "auto"}
+        return {"device": self.device or "auto", **others}
+
+    def or_earlier(self, earlier: Mapping[str, str]) -> ComputeOptions:
+        """These options, and where they leave something open, what run.json has of it."""
+        named = {"precision": "precision", "compile": "compiling", "memory": "memory"}
+        named["threads"] = "threads"
+        kept = {named[key]: value for key, value in earlier.items() if key in named}
+        left_open = {name: value for name, value in kept.items() if getattr(self, name) == "auto"}
+        return replace(self, device=self.device or earlier.get("device"), **left_open)
+
+    def check(self, before: Arithmetic | None = None) -> None:
+        """Raise ConfigError for what can be seen to be wrong without torch."""
+        from datm_engine.compute.requested import check_requested
+
+        check_requested(
+            self.device or "auto",
+            self.precision,
+            self.compiling,
+            self.memory,
+            self.threads,
+            before,
+        )
+
     def start(
         self,
         before: Arithmetic | None = None,
@@ -289,7 +322,7 @@ class StorageOptions:
 
     def folders(self, runs_dir: Path = RUNS_DIR, **earlier: str) -> Folders:
         """The folders of a command. earlier: what these options were in a run that it is about."""
-        from datm_engine.pipeline import Folders
+        from datm_engine.runs.directory import Folders
 
         data = self.data_dir or earlier.get("data_dir")
         given = {"data": data, "experts": self.experts_dir or earlier.get("experts_dir")}

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from datm_engine.compute.device_kind import is_cpu
-from datm_engine.compute.runtime import Runtime, environment, start
 from datm_engine.compute.threads import run_work
 from datm_engine.data.description import describe, smallest_class
 from datm_engine.errors import ConfigError, DataError, FileError, Setting
-from datm_engine.experts.imported import origin_of
 from datm_engine.files import or_elsewhere
 from datm_engine.hints import HELP
-from datm_engine.pipeline import Folders, make_distilled_set
-from datm_engine.runs.directory import Run, free_name
+from datm_engine.runs.directory import Folders, Run, free_name
 from datm_engine.runs.events import Emit, Noted, ignore
 from datm_engine.runs.names import dataset_name
 from datm_engine.settings.config import Config, nested
 from datm_engine.settings.origins import Layer, SettingOrigin, Source
 from datm_engine.settings.resolved import Request, Resolved, resolve
+
+if TYPE_CHECKING:
+    from datm_engine.compute.runtime import Runtime
 
 
 def distill(
@@ -39,6 +39,9 @@ def distill(
     preset's, by "table.key": {"distill.iterations": 500}. on_event: called with every event of the
     run, as it happens. Settings, folders and results are those of `datm distill`. Raises DatmError.
     """
+    from datm_engine.compute.runtime import start
+    from datm_engine.pipeline import make_distilled_set
+
     values = {"dataset.name": str(dataset), "distill.ipc": ipc, **(settings or {})}
     if odd := [key for key in values if "." not in key]:
         raise ConfigError(f"settings: {odd[0]!r} is not of the form table.key", HELP)
@@ -47,7 +50,7 @@ def distill(
     request = Request(layers, preset, on_cpu=is_cpu("auto"))
     resolved = resolve(request, lambda name: describe(name, folders.data))
     runtime = start(work=run_work(resolved.config, resolved.shape))
-    run = create_run(folders, None, resolved, "auto", runtime)
+    run = create_run(folders, None, resolved, {"device": "auto"}, runtime)
 
     with (
         deleted_if_refused(run, is_new=True),
@@ -59,15 +62,23 @@ def distill(
 
 
 def create_run(
-    folders: Folders, name: str | None, resolved: Resolved, device: str, runtime: Runtime
+    folders: Folders,
+    name: str | None,
+    resolved: Resolved,
+    requested: Mapping[str, str],
+    runtime: Runtime | None,
 ) -> Run:
-    """Create a run and record where its settings come from. device: as it was requested.
+    """Create a run and record where its settings come from.
 
-    name: derived from dataset and ipc if None. Raises RunError, ConfigError or FileError; then no
-    run is left.
+    name: derived from dataset and ipc if None. requested: the device and how to compute, by the
+    names of options. runtime: None for a run that another process computes, which then
+    records its `runtime_facts`; torch is not loaded. Raises RunError, ConfigError or FileError;
+    then no run is left.
     """
     config = resolved.config
     if config.experts.imported is not None:
+        from datm_engine.experts.imported import origin_of
+
         origin_of(folders.experts / config.experts.imported)
     check_class_sizes(config, folders.data)
     if name is None:
@@ -76,11 +87,9 @@ def create_run(
     facts = {
         "source": resolved.source,
         "presets": list(resolved.presets),
-        "device": runtime.description,
-        "options": run_options(folders, device),
-        "arithmetic": runtime.arithmetic,
-        "environment": environment(),
+        "options": run_options(folders, requested),
         "derive": list(resolved.derive),
+        **({} if runtime is None else runtime_facts(runtime)),
     }
     run = Run.create(folders.runs, name, config, facts)
     try:
@@ -93,12 +102,23 @@ def create_run(
     return run
 
 
-def run_options(folders: Folders, device: str) -> dict[str, str]:
-    """The folders and the device, as run.json records them for a run that is resumed."""
+def runtime_facts(runtime: Runtime) -> dict[str, Any]:
+    """What run.json records of the machine and the arithmetic of a run."""
+    from datm_engine.compute.runtime import environment
+
+    return {
+        "device": runtime.description,
+        "arithmetic": runtime.arithmetic,
+        "environment": environment(),
+    }
+
+
+def run_options(folders: Folders, requested: Mapping[str, str]) -> dict[str, str]:
+    """The folders and how to compute, as run.json records them for a run that is resumed."""
     return {
         "data_dir": str(folders.data.resolve()),
         "experts_dir": str(folders.experts.resolve()),
-        "device": device,
+        **requested,
     }
 
 

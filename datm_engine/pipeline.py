@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from datm_engine.calibration.derivation import Calibrated, calibrate
 from datm_engine.compute.memory_errors import half, on_cpu, oom_as_error
@@ -26,7 +25,7 @@ from datm_engine.experts.trajectories import ExpertSet, fingerprint
 from datm_engine.files import or_elsewhere
 from datm_engine.networks.weights import FlatNetwork
 from datm_engine.runs.checkpoint import Checkpoint
-from datm_engine.runs.directory import Run
+from datm_engine.runs.directory import Folders, Run
 from datm_engine.runs.events import Emit, Evaluated, Noted, RunEnded, RunStarted
 from datm_engine.runs.integrity import problems
 from datm_engine.settings.config import Config
@@ -36,15 +35,6 @@ MIRRORED = (
     "networks are trained on every image beside its mirror image, on real images too "
     "(evaluate.mirrored)"
 )
-
-
-@dataclass(frozen=True)
-class Folders:
-    """data: downloads and decoded images. experts: sets of experts. runs: run directories."""
-
-    data: Path = field(default_factory=lambda: Path("~/.cache/datm").expanduser())
-    experts: Path = Path("experts")
-    runs: Path = Path("runs")
 
 
 @dataclass

@@ -18,7 +18,8 @@ from datm_engine.evaluation.evaluate import Evaluation
 from datm_engine.experts.learning_curves import LearningCurves
 from datm_engine.experts.train import expert_network, expert_set, open_experts, train_experts
 from datm_engine.experts.trajectories import ExpertSet
-from datm_engine.pipeline import MIRRORED, Folders, expert_baselines, load_dataset
+from datm_engine.pipeline import MIRRORED, expert_baselines, load_dataset
+from datm_engine.runs.directory import Folders
 from datm_engine.runs.events import Emit, Evaluated, Noted
 from datm_engine.settings.config import Config
 from datm_engine.settings.derived.values import WINDOW_AND_STEPS

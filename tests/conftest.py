@@ -16,7 +16,7 @@ import torch
 
 from datm_engine.compute.runtime import Runtime
 from datm_engine.data.prepared import PreparedData, prepare
-from datm_engine.pipeline import Folders
+from datm_engine.runs.directory import Folders
 from datm_engine.runs.events import Event, ignore
 from datm_engine.settings import presets
 from datm_engine.settings.config import Config, DatasetConfig, build, overlay

@@ -19,7 +19,7 @@ from datm_cli.app import app
 from datm_cli.commands.export import FORMATS
 from datm_cli.resolve import GivenSettings, overrides
 from datm_cli.studies.study_request import StudyRequest
-from datm_engine.compute import runtime, threads
+from datm_engine.compute import requested, threads
 from datm_engine.data.datasets import NAMES
 from datm_engine.data.prepared import PreparedData
 from datm_engine.errors import ConfigError
@@ -135,9 +135,9 @@ def listed(text: str | None) -> list[str]:
 
 def check_values(parameters: dict[str, Any], data_dir: Path) -> None:
     """The values that Typer leaves to the commands."""
-    assert parameters.get("precision", "auto") in runtime.PRECISIONS
-    assert parameters.get("compiling", "auto") in runtime.COMPILING
-    runtime._bytes(parameters.get("memory", "auto"))
+    assert parameters.get("precision", "auto") in requested.PRECISIONS
+    assert parameters.get("compiling", "auto") in requested.COMPILING
+    requested._bytes(parameters.get("memory", "auto"))
     threads.parse_threads(parameters.get("threads", "auto"))
     parse_budget(parameters.get("budget", "20"))
     assert parameters.get("form", "grid") in FORMATS

@@ -18,9 +18,9 @@ import torch
 
 from datm_engine.compute.runtime import Compiler, Runtime
 from datm_engine.distillation.distilled_sets import read_distilled
-from datm_engine.pipeline import Folders, make_distilled_set
+from datm_engine.pipeline import make_distilled_set
 from datm_engine.runs.checkpoint import Checkpoint
-from datm_engine.runs.directory import Run
+from datm_engine.runs.directory import Folders, Run
 from datm_engine.runs.events import (
     CandidateScored,
     Evaluated,

@@ -14,8 +14,8 @@ from datm_cli import options
 
 if TYPE_CHECKING:
     from datm_engine.compute.runtime import Runtime
-    from datm_engine.pipeline import Folders, Outcome
-    from datm_engine.runs.directory import Run
+    from datm_engine.pipeline import Outcome
+    from datm_engine.runs.directory import Folders, Run
     from datm_engine.runs.events import Event
 
 
@@ -65,7 +65,9 @@ def distill(
     logs = parse(before.log if before and log is None else log)  # before any work
     earlier = before.options if before else {}
     folders = storage.folders(runs_dir, **earlier)
-    compute = replace(compute, device=compute.device or earlier.get("device"))
+    compute = compute.or_earlier(earlier)
+    silent = quiet or as_json or not together.leads
+    has_screen = is_interactive() and not (no_tui or silent or together.count > 1)
     given = GivenSettings(
         **vars(settings),
         data_dir=folders.data,
@@ -83,6 +85,16 @@ def distill(
         cost = run_cost.estimate(resolved, folders, compute) if dry_run else None
         print_explanation(resolved, cost, as_json=as_json)
         return
+    if has_screen:  # without torch, which the engine loads while the screen is shown already
+        compute.check(before.arithmetic if before and before.arithmetic.is_decided else None)
+        if resumed:
+            prepare_run.change_settings(resumed, folders, given, compute)
+            _become_screen(resumed, logs, color)
+        resolved = given.resolve()
+        if not yes:
+            run_cost.confirm(run_cost.estimate(resolved, folders, compute))
+        created = prepare_run.create_for_engine(folders, name, resolved, compute)
+        _become_screen(created, logs, color)
     if resumed:
         run, on = prepare_run.resume(resumed, folders, given, compute, together)
     else:
@@ -90,9 +102,6 @@ def distill(
         if is_interactive() and not (yes or quiet or as_json or together.count > 1):
             run_cost.confirm(run_cost.estimate(resolved, folders, compute))
         run, on = prepare_run.create(folders, name, resolved, compute, together)
-    silent = quiet or as_json or not together.leads
-    if is_interactive() and not (no_tui or silent or together.count > 1):
-        _become_screen(run, logs, color)
     is_new = resumed is None
     outcome, exit_code = _run(run, on, folders, logs, is_new=is_new, silent=silent, as_json=as_json)
     if together.leads:
@@ -112,7 +121,7 @@ def _refuse_new_options(resume: str, runs_dir: Path) -> NoReturn:
     )
 
 
-def _become_screen(run: Run, logs: Sequence[str], color: str) -> None:
+def _become_screen(run: Run, logs: Sequence[str], color: str) -> NoReturn:
     """Start the engine as a process of its own, and become its screen (by exec)."""
     from datm_cli.session import detach
 

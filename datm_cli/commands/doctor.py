@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datm_engine.compute.runtime import Runtime
     from datm_engine.estimation.machine_speed import MachineSpeed
     from datm_engine.estimation.stage_costs import RunCost
-    from datm_engine.pipeline import Folders
+    from datm_engine.runs.directory import Folders
 
 
 def doctor(

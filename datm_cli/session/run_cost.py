@@ -26,7 +26,7 @@ from datm_engine.settings.config import Config
 from datm_engine.settings.image_size import at_resolution
 
 if TYPE_CHECKING:
-    from datm_engine.pipeline import Folders
+    from datm_engine.runs.directory import Folders
     from datm_engine.settings.resolved import Resolved
 
 LONG_SECONDS, LARGE_BYTES = 600.0, 2e9  # more is confirmed before it is started

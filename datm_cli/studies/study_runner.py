@@ -15,8 +15,8 @@ from datm_cli.text import output
 from datm_cli.text.progress import reader
 from datm_engine import api
 from datm_engine.errors import ConfigError, MatchingError, Setting
-from datm_engine.pipeline import Folders, make_distilled_set
-from datm_engine.runs.directory import Run
+from datm_engine.pipeline import make_distilled_set
+from datm_engine.runs.directory import Folders, Run
 from datm_engine.runs.names import free_name
 from datm_engine.settings.config import changes_text, differences
 from datm_engine.settings.resolved import Resolved

@@ -10,8 +10,8 @@ from datm_cli.options import ComputeOptions
 from datm_cli.session import prepare_run
 from datm_engine.errors import ConfigError, MatchingError, Setting, Stopped
 from datm_engine.hints import HELP, retyped
-from datm_engine.pipeline import Folders, make_distilled_set
-from datm_engine.runs.directory import Run
+from datm_engine.pipeline import make_distilled_set
+from datm_engine.runs.directory import Folders, Run
 from datm_engine.runs.events import CandidateScored, DatasetReady, Emit, Event
 from datm_engine.settings.config import Config
 from datm_engine.settings.resolved import Resolved

@@ -17,7 +17,7 @@ from datm_cli.tuning.tune_output import trial_line
 from datm_cli.tuning.tune_request import TuneRequest
 from datm_engine.compute.threads import run_work
 from datm_engine.hints import command
-from datm_engine.pipeline import Folders
+from datm_engine.runs.directory import Folders
 from datm_engine.runs.event_log import EventWriter
 from datm_engine.runs.events import (
     CandidateScored,

@@ -10,12 +10,19 @@ from pathlib import Path
 GPU_FILES = ("nvidia[0-9]*", "kfd", "dxg")
 
 
+def has_gpu_driver() -> bool:
+    """Whether this machine may have a GPU of CUDA: False only where that is certain."""
+    if sys.platform == "linux":
+        return any(any(Path("/dev").glob(name)) for name in GPU_FILES)
+    return sys.platform != "darwin"
+
+
 def is_cpu(device: str | None) -> bool:
     """Whether the device that a command names, or the best there is for None and "auto", is a
     CPU. A wrong name is none; it is refused later."""
     if device not in (None, "auto"):
         return device == "cpu"
-    if sys.platform == "linux" and not any(any(Path("/dev").glob(name)) for name in GPU_FILES):
+    if sys.platform == "linux" and not has_gpu_driver():
         return True
     if sys.platform == "darwin" and platform.machine() != "arm64":
         return True

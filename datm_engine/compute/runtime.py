@@ -13,18 +13,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import torch
-from pydantic import ByteSize, TypeAdapter, ValidationError
 from torch import Tensor
 
 from datm_engine.compute.ranks import ALONE, Ranks
+from datm_engine.compute.requested import (
+    DEVICES,
+    NO_DEVICE,
+    check_arithmetic,
+    check_same,
+    wrong_device,
+)
 from datm_engine.compute.threads import core_numbers, parse_threads, thread_count
 from datm_engine.errors import ConfigError, Setting, Stopped
 from datm_engine.formatting import plural
 from datm_engine.runs.manifest import Arithmetic
-
-DEVICES = ("auto", "cuda", "mps", "cpu")
-PRECISIONS = ("auto", "float32", "tf32", "bfloat16")
-COMPILING = ("auto", "on", "off")
 
 # Where a CPU's library has no kernels for bfloat16, it takes ten times as long as in float32.
 CPU_HAS_BFLOAT16 = torch.backends.mkldnn.is_available() and bool(
@@ -171,20 +173,17 @@ def start(
     """Returns the runtime, and sets torch's number of threads, for the whole process.
 
     device: "auto" (the best there is), "cuda", "cuda:1", "mps" or "cpu". precision, compiling: one
-    of `PRECISIONS`, one of `COMPILING`. memory: "8GB", or "auto": a quarter of what there is, at
-    most half of what is free. before: of a run that resumes, whose choices hold. ranks:
-    each of several has a GPU of its own, and a share of its machine's memory and cores. threads: a
-    number, or "auto": `OMP_NUM_THREADS`, or by `work`, the multiply-adds of a step's forward pass.
+    of `PRECISIONS`, one of `COMPILING` in requested.py. memory: "8GB", or "auto": a quarter of what
+    there is, at most half of what is free. before: of a run that resumes, whose choices hold.
+    ranks: each of several has a GPU of its own, and a share of its machine's memory and cores.
+    threads: a number, or "auto": `OMP_NUM_THREADS`, or by `work`, the multiply-adds of a step's
+    forward pass.
 
     Raises ConfigError for what is unknown, does not exist here, or differs from `before`.
     """
-    _check("precision", precision, PRECISIONS)
-    _check("compile", compiling, COMPILING)
-    on, budget = _device(device, ranks), _bytes(memory)
+    on = _device(device, ranks)
+    budget = check_arithmetic(precision, compiling, memory, before)
     if before:
-        _check_same("precision", precision, before.precision)
-        _check_same("compile", compiling, before.compile)
-        _check_same("memory", memory if budget is None else budget, before.memory)
         precision, budget = before.precision, before.memory
         compiler = Compiler(before.compile, dict(before.compiled))
     else:
@@ -211,7 +210,7 @@ def _set_threads(given: str, work: float, before: int | None, ranks: Ranks) -> N
     """Runs before the first parallel region: OpenMP's team has this size from its start."""
     count = parse_threads(given)
     if before is not None:
-        _check_same("threads", "auto" if count is None else count, before)
+        check_same("threads", "auto" if count is None else count, before)
         count = before
     # Ranks that may use the cores of this one, itself included. A scheduler may separate them.
     host, cores = platform.node(), set(core_numbers())
@@ -253,9 +252,9 @@ def _device(name: str, ranks: Ranks) -> torch.device:
     if kind not in available or (number and not number.isdigit()):
         wrong = f"not one of {', '.join(DEVICES)}"
     elif not available[kind] or int(number or 0) >= count:
-        wrong = "this machine has no such device"
+        wrong = NO_DEVICE
     if wrong:
-        raise ConfigError(f"device {name}: {wrong}", Setting("device", "auto"))
+        raise wrong_device(name, wrong)
     if ranks.count > 1:
         return _device_of_rank(kind, number, ranks)
     if kind == "cuda" and number:
@@ -297,30 +296,6 @@ def _check_devices(devices: list[tuple[str, str, str]]) -> None:
             )
         if wrong:
             raise ConfigError(wrong, Setting("device", "cpu"))
-
-
-def _check(argument: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        wrong = f"{argument} {value}: not one of {', '.join(known)}"
-        raise ConfigError(wrong, Setting(argument, "auto"))
-
-
-def _check_same(argument: str, given: str | int, before: str | int) -> None:
-    """Raises ConfigError for another arithmetic: a resumed run would differ."""
-    if given not in ("auto", before):
-        wrong = f"{argument} {given}: the run was begun with {before}, and continues with it"
-        raise ConfigError(wrong, Setting(argument, "auto"))
-
-
-def _bytes(memory: str) -> int | None:
-    """ "8GB" → 8,000,000,000; None for "auto"."""
-    if memory == "auto":
-        return None
-    try:
-        return int(TypeAdapter(ByteSize).validate_python(memory))
-    except ValidationError:
-        wrong = f"memory {memory}: not a size like 8GB"
-        raise ConfigError(wrong, Setting("memory", "auto")) from None
 
 
 def derive_seed(seed: int, *purpose: str | int) -> int:

@@ -15,13 +15,9 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from datm_engine.compute.runtime import generator
 from datm_engine.data.image_sets import FullSet, ImageSet, TrainingLabels, from_torchvision
 from datm_engine.data.readers.image_folder import ImageFolderReader
 from datm_engine.data.readers.reader import DatasetSource, LoadOptions
-from datm_engine.data.splitting import ranks_within_class
 from datm_engine.errors import DataError
 from datm_engine.hints import command, remedy
 from datm_engine.runs.events import Emit
@@ -136,7 +132,6 @@ class BuiltInDataset(DatasetSource):
         return BUILT_IN[self.name].shape
 
     def training_labels(self) -> TrainingLabels:
-        """Return labels made from the class counts; only their number in each class is true."""
         return TrainingLabels.of_counts(BUILT_IN[self.name].train)
 
 
@@ -153,7 +148,11 @@ def is_here(name: str, data_dir: Path) -> bool:
 
 def _digits() -> FullSet:
     """Load 1,797 grey digits of 8×8. A fifth of each class, always the same, is the test part."""
+    import torch
     from sklearn.datasets import load_digits
+
+    from datm_engine.compute.runtime import generator
+    from datm_engine.data.splitting import ranks_within_class
 
     digits = load_digits()
     grey = torch.from_numpy(digits.images)[:, None]  # [n, 1, 8, 8], 0 to 16

@@ -14,9 +14,7 @@ from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 
-import torch
-
-from datm_engine.data import built_in, hub, splitting
+from datm_engine.data import built_in, hub
 from datm_engine.data.decoding.decode_images import resize
 from datm_engine.data.decoding.image_file import Size
 from datm_engine.data.image_sets import FullSet, ImageSet, TrainingLabels, digest
@@ -130,7 +128,7 @@ def peek(name: str, *, data_dir: Path) -> Shape:
 
 
 def training_labels(name: str, *, data_dir: Path) -> TrainingLabels | None:
-    """Return the labels of all training images without decoding any, or None if unknown (Hub)."""
+    """Count the training images of each class without decoding any. None if unknown (Hub)."""
     return _source(name, data_dir).training_labels()
 
 
@@ -159,6 +157,8 @@ def _resized(full: FullSet, size: Size, what: str, *, emit: Emit) -> FullSet:
     width, height = size
     if full.parts["train"].images.shape[2:] == (height, width):
         return full
+    import torch
+
     images = torch.cat([part.images for part in full.parts.values()])
     resized = resize(images, size, what, emit=emit)
     of_parts = resized.split([len(part) for part in full.parts.values()])
@@ -169,6 +169,8 @@ def _resized(full: FullSet, size: Size, what: str, *, emit: Emit) -> FullSet:
 
 def _split(name: str, full: FullSet, settings: DatasetConfig, *, emit: Emit) -> RealData:
     """Choose the training images, and hold out the parts that the dataset does not have."""
+    from datm_engine.data import splitting
+
     wanted, classes, every = settings.train_images, len(full.class_names), full.parts["train"]
     if wanted != "all" and wanted < classes:
         raise ConfigError(

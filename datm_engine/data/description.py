@@ -9,9 +9,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from datm_engine.data import datasets, splitting
+from datm_engine.data import datasets
+from datm_engine.data.class_counts import evenly, held_out
 from datm_engine.data.image_sets import TrainingLabels
 from datm_engine.errors import ConfigError, DatmError
 from datm_engine.hints import HELP
@@ -60,13 +62,24 @@ def full_name(dataset: str) -> str:
     return str(Path(dataset).resolve())
 
 
-def remaining(known: TrainingLabels, settings: DatasetConfig) -> Tensor:
+def remaining(known: TrainingLabels, settings: DatasetConfig) -> NDArray[np.int64]:
     """Count the training images of each class that `datasets.load` leaves, int64 [classes].
 
-    Damaged images are counted too.
+    Damaged images are counted too. Loads torch only where its random draws decide which classes
+    get one image more than the others.
     """
-    used, _, _ = splitting.split(known.labels, settings, known.parts)
-    return known.labels[used].bincount(minlength=len(known.class_names))
+    used, count = known.counts, settings.train_images
+    if "test" not in known.parts:
+        used = used - held_out(used, settings.test)
+    if count != "all":
+        chosen = evenly(used, count)
+        if chosen is None:
+            from datm_engine.data import splitting
+
+            every = np.repeat(np.arange(len(known.counts)), known.counts)
+            return splitting.counts_left(every, settings, known.parts)
+        used = chosen
+    return used if "validation" in known.parts else used - held_out(used, settings.validation)
 
 
 def smallest_class(settings: DatasetConfig, data_dir: Path) -> tuple[str, int] | None:

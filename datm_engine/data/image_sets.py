@@ -11,13 +11,15 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from datm_engine.runs.events import DatasetProgress, Emit
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PartName = Literal["train", "validation", "test"]
 Value = TypeVar("Value")
@@ -84,21 +86,28 @@ class FullSet:
 
 @dataclass(frozen=True)
 class TrainingLabels:
-    """The labels of the training images, known before any image is decoded.
+    """How many training images each class has, known before any image is decoded.
 
-    `labels`: int64 [n], which index `class_names`. `parts`: all that the dataset has; for the
-    others, images are held out of these.
+    `counts`: int64 [classes], in the order of `class_names`. `parts`: all that the dataset has; for
+    the others, images are held out of these.
     """
 
     class_names: tuple[str, ...]
-    labels: Tensor
+    counts: NDArray[np.int64]
     parts: Collection[PartName]
 
     @classmethod
     def of_counts(cls, counts: Sequence[int]) -> TrainingLabels:
-        """Return labels of `counts` images of each class, for a dataset with a test part."""
-        labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
-        return cls(tuple(map(str, range(len(counts)))), labels, ("train", "test"))
+        """Return `counts` images of each class, for a dataset with a test part."""
+        names = tuple(map(str, range(len(counts))))
+        return cls(names, np.array(counts, np.int64), ("train", "test"))
+
+    @classmethod
+    def of_labels(
+        cls, class_names: tuple[str, ...], labels: Sequence[int], parts: Collection[PartName]
+    ) -> TrainingLabels:
+        """Count labels [n], which index `class_names`."""
+        return cls(class_names, np.bincount(labels, minlength=len(class_names)), parts)
 
 
 def digest(class_names: tuple[str, ...], *parts: ImageSet) -> str:
@@ -118,6 +127,8 @@ def from_torchvision(
 
     `class_names` are those of datasets that state none, or none that are used. Emits progress.
     """
+    import torch
+
     parts: dict[PartName, ImageSet] = {}
     names: tuple[PartName, ...] = ("train", "test")
     for done, name in enumerate(names):

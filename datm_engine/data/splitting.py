@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from datm_engine.compute.runtime import generator
+from datm_engine.data.class_counts import held_out
 from datm_engine.data.image_sets import PartName
 from datm_engine.settings.config import DatasetConfig
 
@@ -25,6 +28,16 @@ def split(
     validation = 0.0 if "validation" in parts else settings.validation
     is_held = hold_out(labels[used], validation, seed)
     return used[~is_held], used[is_held], is_tested.nonzero()[:, 0]
+
+
+def counts_left(
+    labels: NDArray[np.int64], settings: DatasetConfig, parts: Collection[PartName]
+) -> NDArray[np.int64]:
+    """Count the training images of each class that `split` leaves, int64 [classes]. labels: [n], of
+    every class at least one."""
+    used, _, _ = split(torch.from_numpy(labels), settings, parts)
+    counts: NDArray[np.int64] = np.bincount(labels[used.numpy()], minlength=int(labels.max()) + 1)
+    return counts
 
 
 def choose(labels: Tensor, count: int, seed: int) -> Tensor:
@@ -45,8 +58,7 @@ def hold_out(labels: Tensor, share: float, seed: int, purpose: str = "validation
     """
     if share == 0:
         return torch.zeros(len(labels), dtype=torch.bool)
-    counts = torch.bincount(labels)  # [classes]
-    held = (counts * share).round().long().clamp_min(1).minimum(counts - 1)
+    held = torch.from_numpy(held_out(torch.bincount(labels).numpy(), share))  # [classes]
     return ranks_within_class(labels, generator(seed, purpose)) < held[labels]
 
 

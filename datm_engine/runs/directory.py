@@ -14,7 +14,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,15 @@ class _File:
 
     def __get__(self, run: Run, _: type[Run]) -> Path:
         return run.path / self._name
+
+
+@dataclass(frozen=True)
+class Folders:
+    """data: downloads and decoded images. experts: sets of experts. runs: run directories."""
+
+    data: Path = field(default_factory=lambda: Path("~/.cache/datm").expanduser())
+    experts: Path = Path("experts")
+    runs: Path = Path("runs")
 
 
 @dataclass(frozen=True)

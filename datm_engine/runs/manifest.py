@@ -23,7 +23,8 @@ class _Strict(BaseModel):
 class Arithmetic(_Strict):
     """How a run computes. A run that resumes keeps it, so that results stay the same bit for bit.
 
-    memory: bytes for the graph of a student's steps, 0 for no limit. compiled: whether each step of
+    memory: bytes for the graph of a student's steps, 0 for no limit. threads: None until the
+    process that computes has decided all of this. compiled: whether each step of
     `compile = "auto"` was compiled.
     """
 
@@ -32,6 +33,10 @@ class Arithmetic(_Strict):
     threads: Annotated[int, Field(ge=1, le=MAX_THREADS)] | None = None
     compile: Literal["auto", "on", "off"] = "off"
     compiled: dict[str, bool] = {}
+
+    @property
+    def is_decided(self) -> bool:
+        return self.threads is not None
 
 
 class DerivedValue(_Strict):
@@ -45,11 +50,11 @@ class Manifest(_Strict):
     """The content of run.json.
 
     config: tables of settings. created: seconds since the epoch. source: where the settings come
-    from, in words; presets: the names of the presets in it. device, environment: what the run was
-    created on, in words. options: the folders and the device of the command, by the names of its
-    options. log: trackers, with commas. derive: keys that are derived from the experts when these
-    are trained; then derived, learning_curves and random hold the values with their reasons, what
-    the experts know, and the accuracy of random real images.
+    from, in words; presets: the names of the presets in it. device, environment: what the run
+    was begun on, in words. options: the folders of the command and how it was to compute, by the
+    names of its options. log: trackers, with commas. derive: keys that are derived from the experts
+    when these are trained; then derived, learning_curves and random hold the values with their
+    reasons, what the experts know, and the accuracy of random real images.
     """
 
     config: dict[str, Any]

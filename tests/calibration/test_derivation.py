@@ -13,8 +13,8 @@ from datm_engine.calibration import derivation
 from datm_engine.compute.runtime import Runtime
 from datm_engine.experts.learning_curves import LearningCurves
 from datm_engine.files import validated
-from datm_engine.pipeline import Folders, make_distilled_set
-from datm_engine.runs.directory import Run
+from datm_engine.pipeline import make_distilled_set
+from datm_engine.runs.directory import Folders, Run
 from datm_engine.runs.events import Evaluated, Event, Matched, MeasurementProgress, SettingDerived
 from datm_engine.settings.config import Config, differences
 from datm_engine.settings.derived.values import DERIVABLE

@@ -27,9 +27,9 @@ from datm_engine.distillation.loop import first_checkpoint
 from datm_engine.errors import DatmError, Setting
 from datm_engine.experts.train import expert_network, train_experts
 from datm_engine.hints import fix_text
-from datm_engine.pipeline import Folders, make_distilled_set
+from datm_engine.pipeline import make_distilled_set
 from datm_engine.runs.checkpoint import Checkpoint
-from datm_engine.runs.directory import Run
+from datm_engine.runs.directory import Folders, Run
 from datm_engine.runs.events import Matched, Noted, ignore
 from datm_engine.settings.config import Config
 from datm_engine.training.losses import Gradient

@@ -19,9 +19,9 @@ from datm_engine.compute.ranks import ALONE, RankLost, Ranks
 from datm_engine.compute.runtime import Runtime
 from datm_engine.errors import DatmError
 from datm_engine.hints import fix_text
-from datm_engine.pipeline import Folders, make_distilled_set
+from datm_engine.pipeline import make_distilled_set
 from datm_engine.runs.checkpoint import Checkpoint
-from datm_engine.runs.directory import Run
+from datm_engine.runs.directory import Folders, Run
 from datm_engine.runs.events import (
     CheckpointSaved,
     Evaluated,

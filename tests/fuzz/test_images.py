@@ -154,7 +154,7 @@ def test_any_layout(layout: list[tuple[str, str, str, int]], sound: bool, tmp_pa
     known = datasets.training_labels(str(root), data_dir=data_dir)
     assert known is not None
     held_out = 0 if "test" in known.parts else len(data.test)
-    assert len(known.labels) - held_out == len(data.train)
+    assert int(known.counts.sum()) - held_out == len(data.train)
     systems = ("@eaDir", ".git")
     here = [path for path in root.rglob("*.png") if not set(systems) & set(path.parts)]
     notes = [event.text for event in events if isinstance(event, Noted)]

@@ -11,13 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from datm_engine.data.decoding import image_file as image_files
 from datm_engine.data.decoding.decoding_report import damaged_error, notes_of, unsupported_error
@@ -32,6 +30,9 @@ from datm_engine.errors import ConfigError, DataError, Setting
 from datm_engine.files import cannot_read
 from datm_engine.formatting import byte_size
 from datm_engine.runs.events import DatasetProgress, Emit, Noted
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -67,6 +68,8 @@ class Decoded:
         Parts without an intact image are left out. Raises DataError, which names the `source`, if
         one of `complete` has no intact image of a class.
         """
+        import torch
+
         kept = self.kept.split([len(of_part) for of_part in labels.values()])
         images = self.images.split([int(of_part.sum()) for of_part in kept])
         parts: dict[PartName, ImageSet] = {}
@@ -124,6 +127,8 @@ def decode(
     all. Raises ConfigError for images of several sizes without a resolution, DataError for images
     that are damaged, unless these are skipped, and for intact ones of an unsupported kind.
     """
+    import torch
+
     resolution, what = options.resolution, f"decoding {options.name}"
     first_name, first = _first_size(names, read, whole=resolution is None)
     size = resolution or first
@@ -189,6 +194,8 @@ def _first_size(
 
 def resize(images: Tensor, size: Size, what: str, *, emit: Emit) -> Tensor:
     """Resize uint8 images [n, 1 or 3, height, width] to (width, height)."""
+    import torch
+
     n, channels, height, width = images.shape
     if (width, height) == size:
         return images

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from datm_engine.data.decoding.image_file import bits_of
@@ -117,6 +116,8 @@ class ArrayReader(DatasetReader):
 
     def load(self, options: LoadOptions, *, emit: Emit) -> FullSet:
         """Load every part that has labels."""
+        import torch
+
         contents, name = self.contents(), options.name
         resolved = self._labels(name, contents.parts, contents.class_names)
         parts = {part: contents.parts[stored] for part, stored in resolved.stored.items()}

@@ -8,8 +8,6 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from datm_engine.data.decoding import decode_images
 from datm_engine.data.decoding.decode_images import read_file
 from datm_engine.data.image_sets import FullSet, TrainingLabels
@@ -58,15 +56,17 @@ class ImageFolderReader(DatasetReader):
         return folder_listing.peek(self.path)
 
     def training_labels(self) -> TrainingLabels:
-        """Return the training labels from the names of folders."""
+        """Count the images of each folder."""
         listing = list_images(self.path)
-        labels = torch.tensor([label for _, label in listing.parts["train"]])
-        return TrainingLabels(listing.class_names, labels, tuple(listing.parts))
+        labels = [label for _, label in listing.parts["train"]]
+        return TrainingLabels.of_labels(listing.class_names, labels, tuple(listing.parts))
 
 
 def _decode(
     listing: Listing, digests: Sequence[bytes], options: LoadOptions, *, emit: Emit
 ) -> tuple[FullSet, tuple[str, ...]]:
+    import torch
+
     paths = [path for path, _ in listing.files]
 
     def read(index: int) -> bytes:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from datm_engine.data.image_sets import PartName, TrainingLabels
 from datm_engine.errors import DataError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Values = list[int] | list[str]
 Pieces = Sequence[tuple[str, Sequence[Any]]]  # pairs of a file's name and its labels
@@ -69,7 +69,8 @@ class Labels:
     notes: tuple[str, ...]
 
     def of_training(self) -> TrainingLabels:
-        return TrainingLabels(self.class_names, self.numbers["train"], tuple(self.numbers))
+        train = self.numbers["train"].tolist()
+        return TrainingLabels.of_labels(self.class_names, train, tuple(self.numbers))
 
 
 def resolve(
@@ -112,6 +113,8 @@ def _class_numbers(
     Without `class_names`, strings are classes sorted by name, and numbers from 0 or 1 their own
     names. Raises DataError for a label that is no class, and a class without training images.
     """
+    import torch
+
     every: list[Any] = [value for values in labels.values() for value in values]
     kinds = {type(value) for value in every}
     if kinds == {int, str}:

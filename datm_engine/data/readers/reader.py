@@ -40,7 +40,7 @@ class DatasetSource(ABC):
 
     @abstractmethod
     def training_labels(self) -> TrainingLabels | None:
-        """Return the labels of all training images without decoding them, or None if unknown."""
+        """Count the training images of each class without decoding them. None if unknown."""
 
 
 class DatasetReader(DatasetSource):

@@ -12,13 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
-from datm_engine import tensors as tensor_file
 from datm_engine.data.image_sets import PARTS, FullSet, ImageSet, PartName, TrainingLabels
 from datm_engine.data.readers.reader import DatasetReader, LoadOptions
 from datm_engine.errors import DataError
@@ -26,6 +23,9 @@ from datm_engine.files import cannot_read, parse_json
 from datm_engine.hints import HELP
 from datm_engine.runs.events import Emit
 from datm_engine.settings.image_size import Shape
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class SafetensorsReader(DatasetReader):
@@ -49,11 +49,13 @@ class SafetensorsReader(DatasetReader):
             header = _read_header(self.path, file)
             labels = file.get_tensor("train.labels")
         _check_range(self.path, "train", labels, len(header.class_names))
-        return TrainingLabels(header.class_names, labels, header.parts)
+        return TrainingLabels.of_labels(header.class_names, labels.tolist(), header.parts)
 
 
 def save(path: Path, full: FullSet, notes: Sequence[str] = ()) -> None:
     """Write all parts, and notes on how they were decoded. Raises FileError."""
+    from datm_engine import tensors as tensor_file
+
     tensors: dict[str, Tensor] = {}
     for name, part in full.parts.items():
         tensors |= {f"{name}.images": part.images, f"{name}.labels": part.labels}
@@ -68,6 +70,10 @@ def read(path: Path) -> tuple[FullSet, Mapping[str, str]]:
 
     Raises DataError for a file that is damaged or not of the form above.
     """
+    import torch
+
+    from datm_engine import tensors as tensor_file
+
     with _open(path) as file:
         header = _read_header(path, file)
         keys = [f"{part}.{what}" for part in header.parts for what in ("images", "labels")]
