@@ -55,8 +55,7 @@ def distill(
     from datm_engine.interop.tracking import parse
     from datm_engine.runs.directory import Run
 
-    new_only = (explain, dry_run, name, settings.preset, settings.method, settings.window)
-    if resume and any(new_only):
+    if resume and any((explain, dry_run, name, settings.preset, settings.method, settings.window)):
         _refuse_new_options(resume, runs_dir)
     together = ranks.join()  # with torchrun, waits for all ranks; alone otherwise
     resumed = together.first(lambda: Run.open(runs_dir, resume)) if resume else None
