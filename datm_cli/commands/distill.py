@@ -66,7 +66,6 @@ def distill(
     folders = storage.folders(runs_dir, **earlier)
     compute = compute.or_earlier(earlier)
     silent = quiet or as_json or not together.leads
-    has_screen = is_interactive() and not (no_tui or silent or together.count > 1)
     given = GivenSettings(
         **vars(settings),
         data_dir=folders.data,
@@ -84,7 +83,7 @@ def distill(
         cost = run_cost.estimate(resolved, folders, compute) if dry_run else None
         print_explanation(resolved, cost, as_json=as_json)
         return
-    if has_screen:  # without torch, which the engine loads while the screen is shown already
+    if is_interactive() and not (no_tui or silent or together.count > 1):  # torch is not loaded
         compute.check(before.arithmetic if before and before.arithmetic.is_decided else None)
         if resumed:
             prepare_run.change_settings(resumed, folders, given, compute)
