@@ -14,7 +14,7 @@ from datm_engine.errors import ConfigError, DataError, FileError, Setting
 from datm_engine.files import or_elsewhere
 from datm_engine.hints import HELP
 from datm_engine.runs.directory import Folders, Run, free_name
-from datm_engine.runs.events import Emit, Noted, ignore
+from datm_engine.runs.events import Emit, Noted, WaitBegan, ignore
 from datm_engine.runs.names import dataset_name
 from datm_engine.settings.config import Config, nested
 from datm_engine.settings.origins import Layer, SettingOrigin, Source
@@ -96,6 +96,8 @@ def create_run(
         with or_elsewhere(folders.runs, "runs_dir"), run.recording() as record:
             for text in resolved.messages():
                 record.write(Noted(text=text))
+            if runtime is None:
+                record.write(WaitBegan(what="loading torch in the process that computes"))
     except FileError:
         run.delete()
         raise

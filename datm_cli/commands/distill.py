@@ -101,7 +101,8 @@ def distill(
             run_cost.confirm(run_cost.estimate(resolved, folders, compute))
         run, on = prepare_run.create(folders, name, resolved, compute, together)
     is_new = resumed is None
-    outcome, exit_code = _run(run, on, folders, logs, is_new=is_new, silent=silent, as_json=as_json)
+    hidden = quiet or not together.leads  # with --json, events are printed to stderr
+    outcome, exit_code = _run(run, on, folders, logs, is_new=is_new, silent=hidden, as_json=as_json)
     if together.leads:
         _print_outcome(run, outcome, runs_dir, as_json=as_json, silent=silent)
     if exit_code or not together.leads:

@@ -71,7 +71,7 @@ def _sentence(event: Event) -> str | None:
 
 
 class Activity(NamedTuple):
-    """`done` of `total` units of a task."""
+    """`done` of `total` units of a task; a total of 0 for a wait that counts nothing."""
 
     what: str
     done: int
@@ -81,6 +81,8 @@ class Activity(NamedTuple):
 def activity(event: Event) -> Activity | None:
     """How far the task is whose progress an event reports. None for other events."""
     match event:
+        case events.WaitBegan():
+            return Activity(printable(event.what), 0, 0)
         case events.DatasetProgress():
             return Activity(printable(event.what), event.done, event.total)
         case events.DifficultyProgress():

@@ -15,7 +15,7 @@ from datm_engine.compute.memory_errors import OutOfMemory, is_out_of_memory, tra
 from datm_engine.compute.operation_counter import counted
 from datm_engine.compute.runtime import Runtime
 from datm_engine.estimation.stage_costs import PAYS_AFTER, seconds_of_work
-from datm_engine.runs.events import Emit, Noted
+from datm_engine.runs.events import Emit, Noted, WaitBegan
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -68,6 +68,7 @@ def compiled(
             emit(Noted(text=f"{what}: not compiled, about {max(1, round(work))} s of work"))
     if not compiler.decided.get(what, True):
         return function
+    emit(WaitBegan(what=f"compiling {what}, about a minute, once per machine and kind of step"))
     load_compiler()
     uses_graphs = small_kernels and runtime.device.type == "cuda"
     mode = "reduce-overhead" if uses_graphs else "default"

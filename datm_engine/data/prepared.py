@@ -15,7 +15,7 @@ from datm_engine.data import datasets, preprocessing
 from datm_engine.data.datasets import ImageSet, RealData
 from datm_engine.errors import DataError, Setting
 from datm_engine.files import make_folder, parse_json
-from datm_engine.runs.events import DatasetReady, Emit, Noted
+from datm_engine.runs.events import DatasetReady, Emit, Noted, WaitBegan
 from datm_engine.settings.config import DatasetConfig
 from datm_engine.tensors import read_tensors, save_tensors
 
@@ -105,6 +105,7 @@ def _fit(
             return preprocessing.restore(parse_json(metadata["preprocessing"]), tensors)
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as problem:
             emit(Noted(text=f"{path} is damaged ({problem}); the whitening is fitted again"))
+    emit(WaitBegan(what=f"whitening {data.name}, once for these images"))
     fitted = preprocessing.fit("zca", data.train.images, settings.zca_regularization)
     make_folder(path.parent)
     metadata = {"preprocessing": json.dumps(preprocessing.describe(fitted))}

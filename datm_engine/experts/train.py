@@ -30,7 +30,14 @@ from datm_engine.experts.trajectories import ExpertSet, fingerprint
 from datm_engine.files import remove_leftovers
 from datm_engine.networks.weights import FlatNetwork, Layout
 from datm_engine.networks.zoo import build_flat
-from datm_engine.runs.events import Emit, ExpertEpoch, ExpertsPlanned, ExpertTrained, Noted
+from datm_engine.runs.events import (
+    Emit,
+    ExpertEpoch,
+    ExpertsPlanned,
+    ExpertTrained,
+    Noted,
+    WaitBegan,
+)
 from datm_engine.settings.config import Config, ExpertsConfig
 from datm_engine.settings.derived.early_stop import best_epoch
 from datm_engine.settings.derived.values import WINDOW
@@ -133,6 +140,8 @@ def train_experts(
     experts = ranks.first(lambda: expert_set(config, data, layout, experts_dir, precision))
     experts.create_folder(expert_facts(config, data, precision))
     every = set(range(settings.count))
+    if experts.present(settings.count):
+        emit(WaitBegan(what="reading the experts that are there"))
     missing = ranks.first(lambda: sorted(every - set(experts.ready(settings.count))))
     if missing and ranks.leads:
         remove_leftovers(experts.folder)

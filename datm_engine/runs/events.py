@@ -51,6 +51,15 @@ class Noted(Event):
     text: str
 
 
+class WaitBegan(Event):
+    """Something begins that reports no progress until it is done. The next event ends it.
+
+    what: in words, with how long it takes where that is known.
+    """
+
+    what: str
+
+
 class DatasetProgress(Event):
     """Images are decoded or prepared: `done` of `total`."""
 

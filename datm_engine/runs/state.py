@@ -27,6 +27,7 @@ RECENT = 50  # iterations that the current speed is measured over
 
 # Reported while a task runs.
 _PROGRESS = (
+    events.WaitBegan,
     events.DatasetProgress,
     events.DifficultyProgress,
     events.ExpertEpoch,
@@ -110,6 +111,8 @@ class RunState:
         if isinstance(event, events.RunStarted):
             self._start(event)
         self._count_seconds(event)
+        if isinstance(self.current, events.WaitBegan):  # whatever comes next ends it
+            self.current = None
         self.last_time = max(self.last_time, event.time)
         match event:
             case events.EvaluationChanged():
@@ -122,7 +125,7 @@ class RunState:
             case events.ExpertsPlanned():
                 self.planned = event
                 self._advance("experts", event.total - event.missing, event.total, event)
-            case events.DifficultyProgress() | events.MeasurementProgress():
+            case events.WaitBegan() | events.DifficultyProgress() | events.MeasurementProgress():
                 self.current = event
             case events.ExpertEpoch():
                 self._add_expert_epoch(event)
@@ -275,7 +278,7 @@ class RunState:
         elif isinstance(event, events.EvaluationChanged):
             self._previous_time = None
         elif self._previous_time is not None and not isinstance(
-            event, (events.Noted, events.RunEnded)
+            event, (events.Noted, events.RunEnded, events.WaitBegan)
         ):
             self._timed.append((event, max(0.0, event.time - self._previous_time)))
             self._previous_time = event.time

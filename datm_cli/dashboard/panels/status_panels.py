@@ -102,7 +102,10 @@ class StagesPanel(Panel):
             progress = state.stages[stage]
             # The bar counts the same units in some stages.
             is_counted = (progress.done, progress.total) == (task.done, task.total)
-            facts.append(task.what if is_counted else f"{task.what} {task.done}/{task.total}")
+            is_wait = not task.total
+            facts.append(
+                task.what if is_counted or is_wait else f"{task.what} {task.done}/{task.total}"
+            )
         return facts
 
 

@@ -17,6 +17,7 @@ from datm_engine.runs.events import (
     Matched,
     Noted,
     SelectionProgress,
+    WaitBegan,
 )
 
 
@@ -122,6 +123,36 @@ def test_difficulty_has_a_bar() -> None:
     last = printed(on).rsplit("\r", 1)[-1]
     assert "scoring image difficulty" in last
     assert "3/5" in last
+
+
+def test_a_wait_is_reported_when_it_begins_and_every_half_minute() -> None:
+    on, clock = console(), Clock()
+    lines = Lines(on, clock)  # not entered: the test is its clock
+    lines.read(WaitBegan(what="compiling steps"))
+    for _ in range(65):
+        clock.now += 1
+        lines.report_wait()
+    lines.read(Noted(text="compiled in 65 s"))
+    clock.now += 40
+    lines.report_wait()
+    assert printed(on).splitlines() == [
+        "[00:00:00] compiling steps …",
+        "[00:00:30] compiling steps: 30.0 s so far",
+        "[00:01:00] compiling steps: 1 min 00 s so far",
+        "[00:01:05] compiled in 65 s",
+    ]
+
+
+def test_a_wait_on_a_terminal_has_a_clock_and_ends_with_the_next_event() -> None:
+    on = console(terminal=True)
+    with Bars(on) as bars:
+        bars.read(WaitBegan(what="compiling steps"))
+        during = printed(on)
+        bars.read(Noted(text="compiled"))
+    assert "compiling steps" in during + printed(on)
+    assert "so far" in printed(on)
+    assert "0/" not in printed(on)
+    assert "compiling steps" not in printed(on).rsplit("compiled", 1)[-1]
 
 
 @pytest.mark.parametrize(
