@@ -84,15 +84,8 @@ def distill(
         print_explanation(resolved, cost, as_json=as_json)
         return
     if is_interactive() and not (no_tui or silent or together.count > 1):  # torch is not loaded
-        compute.check(before.arithmetic if before and before.arithmetic.is_decided else None)
-        if resumed:
-            prepare_run.change_settings(resumed, folders, given, compute)
-            _become_screen(resumed, logs, color)
-        resolved = given.resolve()
-        if not yes:
-            run_cost.confirm(run_cost.estimate(resolved, folders, compute))
-        created = prepare_run.create_for_engine(folders, name, resolved, compute)
-        _become_screen(created, logs, color)
+        run = prepare_run.for_engine(resumed, folders, name, given, compute, confirmed=yes)
+        _become_screen(run, logs, color)
     if resumed:
         run, on = prepare_run.resume(resumed, folders, given, compute, together)
     else:

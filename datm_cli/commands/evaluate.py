@@ -73,7 +73,7 @@ def evaluate(
     images = next(iter(distilled.values())).images  # [n, channels, height, width]
     channels, height, width = images.shape[1:]
     work = evaluation_work(config, (channels, height, width), len(images))
-    silent = quiet or as_json or not together.leads
+    silent = quiet or not together.leads  # with --json, events are printed to stderr
     with (
         StopRequest(silent=silent).listening() as stop,
         reader(output.remarks(), silent=silent) as shown,

@@ -77,7 +77,7 @@ def experts(
         ),
     )
     resolved = together.first(given.resolve)
-    silent = quiet or as_json or not together.leads
+    silent = quiet or not together.leads  # with --json, events are printed to stderr
     with (
         StopRequest(silent=silent).listening() as stop,
         reader(output.remarks(), silent=silent) as shown,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from datm_cli.options import ComputeOptions
 from datm_cli.resolve import GivenSettings, read_config
+from datm_cli.session import run_cost
 from datm_engine.api import create_run, run_options, runtime_facts
 from datm_engine.compute.ranks import ALONE, Ranks
 from datm_engine.compute.threads import run_work
@@ -48,10 +49,26 @@ def create(
     return together.first(lambda: create_run(folders, name, resolved, requested, on)), on
 
 
-def create_for_engine(
-    folders: Folders, name: str | None, resolved: Resolved, compute: ComputeOptions
+def for_engine(
+    resumed: Run | None,
+    folders: Folders,
+    name: str | None,
+    given: GivenSettings,
+    compute: ComputeOptions,
+    *,
+    confirmed: bool,
 ) -> Run:
-    """Create a run that a process of its own will compute, without torch. Raises DatmError."""
+    """Create a run that a process of its own will compute, or change the one to resume, without
+    torch. Asks before a long one unless `confirmed`. Raises DatmError."""
+    if resumed is not None:
+        before = resumed.manifest().arithmetic
+        compute.check(before if before.is_decided else None)
+        change_settings(resumed, folders, given, compute)
+        return resumed
+    compute.check()
+    resolved = given.resolve()
+    if not confirmed:
+        run_cost.confirm(run_cost.estimate(resolved, folders, compute))
     return create_run(folders, name, resolved, compute.requested, None)
 
 

@@ -62,7 +62,7 @@ class Lines(AbstractContextManager["Lines"]):
                 self.report_wait()
 
     def report_wait(self) -> None:
-        """Print a line if a wait goes on and nothing was printed for a while."""
+        """Print a line if a wait lasts and nothing was printed for a while."""
         with self._lock:
             now = self._clock()
             if self._wait is not None and now - self._printed >= LINE_SECONDS:
@@ -137,12 +137,13 @@ class Bars:
             self._progress.stop()
 
     def read(self, event: Event) -> None:
+        if self._is_waiting:  # any event ends a wait
+            self._remove_tasks()
+            self._progress.refresh()  # before a line is printed above what is shown
+        self._is_waiting = isinstance(event, WaitBegan)
         if is_log_event(event, self._skip_reasons) and (text := sentence(event)):
             self._progress.console.print(text, markup=False)
         task = activity(event)
-        if self._is_waiting:  # any event ends a wait
-            self._remove_tasks()
-        self._is_waiting = isinstance(event, WaitBegan)
         if task is None:
             return
         total = task.total or None

@@ -119,7 +119,7 @@ def test_help_into_a_closed_pipe_ends_with_141_and_nothing_said(
     assert (left.returncode, left.stderr) == (141, "")
 
 
-@pytest.mark.parametrize("module", ["typer", "datm_cli.text.output", "pydantic", "torch"])
+@pytest.mark.parametrize("module", ["typer", "datm_cli.text.output", "pydantic", "numpy"])
 def test_an_interrupt_while_modules_are_imported_ends_quietly_with_130(
     module: str, tmp_path: Path
 ) -> None:

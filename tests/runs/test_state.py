@@ -29,6 +29,16 @@ def test_stages_come_and_go() -> None:
     assert state.references("validation") == {"random": 43.0, "full": 84.0}
 
 
+def test_a_wait_is_the_current_activity_until_the_next_event() -> None:
+    wait = events.WaitBegan(what="compiling expert steps", time=BEGAN + 1)
+    state = fold([wait])
+    assert state.current == wait
+    assert not state.log
+    state.add(events.Noted(text="compiled in 60 s", time=BEGAN + 61))
+    assert state.current is None
+    assert len(state.log) == 1
+
+
 def test_references_are_all_real_images_by_the_first_network() -> None:
     def row(name: str, network: str, accuracy: float, held_out: float | None) -> events.Evaluated:
         facts = {"accuracy_std": 1.0, "repeats": 1, "images": 6, "validation_mean": held_out}

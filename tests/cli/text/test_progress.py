@@ -137,7 +137,7 @@ def test_a_wait_is_reported_when_it_begins_and_every_half_minute() -> None:
     lines.report_wait()
     assert printed(on).splitlines() == [
         "[00:00:00] compiling steps …",
-        "[00:00:30] compiling steps: 30.0 s so far",
+        "[00:00:30] compiling steps: 30 s so far",
         "[00:01:00] compiling steps: 1 min 00 s so far",
         "[00:01:05] compiled in 65 s",
     ]
