@@ -11,23 +11,28 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
+from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
-from textual.widgets import Footer
+from textual.containers import Container, Horizontal, Vertical
+from textual.widget import Widget
+from textual.widgets import Footer, RichLog
 
 from datm_cli.dashboard.dialogs import EnlargedImages, StopDialog
+from datm_cli.dashboard.panels.accuracy_panel import AccuracyPanel
 from datm_cli.dashboard.panels.curve_panels import (
-    AccuracyPanel,
+    CandidatesPanel,
     ExpertsPanel,
     LossPanel,
     RatePanel,
 )
 from datm_cli.dashboard.panels.images_panel import ImagesPanel, SampleImages
+from datm_cli.dashboard.panels.log_panel import LogPanel
 from datm_cli.dashboard.panels.panel import Panel
-from datm_cli.dashboard.panels.status_panels import HeadlinePanel, LogPanel, StagesPanel
+from datm_cli.dashboard.panels.status_panels import ALIVE, HeadlinePanel, StagesPanel, clock
 from datm_cli.dashboard.panels.window_panel import WindowPanel
+from datm_cli.dashboard.verdict import next_commands, verdict
 from datm_cli.screen.full_screen import FullScreenApp
 from datm_cli.screen.picture_grid import PictureGrid
 from datm_cli.screen.picture_widgets import Picture
@@ -38,6 +43,7 @@ from datm_engine.hints import command
 from datm_engine.runs.directory import Run
 from datm_engine.runs.event_log import EventReader
 from datm_engine.runs.events import Event
+from datm_engine.runs.manifest import Manifest
 from datm_engine.runs.state import RunState
 
 POLL_SECONDS = 0.5
@@ -46,7 +52,23 @@ POLL_SECONDS = 0.5
 # cores is slowed by any that the screen takes.
 REST = 100
 LEAST_REST, MOST_REST = 2.0, 10.0  # seconds
+CLOCK_SECONDS = 1.0  # between drawings of the headline, which has a clock
 PROBLEMS = ("failed", "crashed", "stale")  # statuses
+# What the words on the screen mean, for `?`.
+GLOSSARY = {
+    "expert": "a network trained on the real images; its weights after every epoch are kept",
+    "matching loss": "how far a student, trained on the distilled images from an expert's weights, "
+    "ends from where the expert was some epochs later; 1: no closer than at its start",
+    "window": "the epochs of the experts from which starts are drawn; early epochs know easy "
+    "patterns, late ones hard patterns",
+    "T⁻  T  T⁺": "the window's first epoch, its last one now, and the last one that it grows to",
+    "η": "the learning rate of the student, learned with the images",
+    "soft label": "a score for each class, learned with the image",
+    "ipc": "distilled images per class",
+    "held-out": "training images that nothing is trained on; they choose the best iteration",
+    "gap to lossless": "accuracy of training on all images, minus that on the distilled ones",
+    "calibration": "settings are derived from what the experts know",
+}
 
 
 class FollowedRun:
@@ -96,16 +118,23 @@ class DashboardApp(FullScreenApp):
 
     # Parts of the screen that a key shows alone.
     PARTS: ClassVar[tuple[str, ...]] = ("curves", "images", "log")
+    # Where the screen is narrow, one of these is shown.
+    VIEWS: ClassVar[tuple[str, ...]] = ("loss", "window", "scores", "rate")
+    GLOSSARY: ClassVar[dict[str, str]] = GLOSSARY
+    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (20, "-short"), (34, "-tall")]  # noqa: RUF012
     CSS_PATH = Path(__file__).with_name("dashboard.tcss")
     TITLE = "datm"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("x", "stop", "stop"),
+        Binding("escape", "close_view", "back", key_display="esc"),
         Binding("1", "only('curves')", "curves"),
         Binding("2", "only('images')", "images"),
         Binding("3", "only('log')", "log"),
-        Binding("e", "experts", "experts"),
-        Binding("l", "log_scale", "log scale"),
-        Binding("b", "toggle_images('with_starts')", "starts"),
+        Binding("tab", "next_view", "view", priority=True),
+        Binding("slash", "search", "search the log", key_display="/", show=False),
+        Binding("e", "experts", "experts", show=False),
+        Binding("l", "log_scale", "log scale", show=False),
+        Binding("b", "toggle_images('with_starts')", "starts", show=False),
         Binding("a", "toggle_images('all_images')", "all sampled images", show=False),
     ]
 
@@ -122,11 +151,18 @@ class DashboardApp(FullScreenApp):
         self.shown = self.process = FollowedRun(run)
         self.full_name = printable(f"run {run.name}")
         self.resume_command = run.resume_command
-        self.next_step = f"view it: {command('datm', 'inspect', run.path)}"  # when it is done
         self.status = "new"
+        self.view = self.VIEWS[0]
         self.show_experts: bool | None = None  # None: while no iteration is done
-        self._next_drawing = 0.0
+        self._next_drawing = self._next_tick = 0.0
         self._is_stale = True
+        self._focused_before: Widget | None = None  # before a part was shown alone
+
+    @property
+    def manifest(self) -> Manifest:
+        """Of the run that is shown. A trial that has not begun has none yet."""
+        run = self.shown.run
+        return run.manifest() if run.manifest_file.exists() else Manifest(config={})
 
     @property
     def config(self) -> dict[str, Any]:
@@ -139,13 +175,46 @@ class DashboardApp(FullScreenApp):
     def exit_message(self) -> str:
         """What to type next, printed when the dashboard is closed."""
         name = self.full_name
-        if self.status == "running":
-            return (
-                f"{name} continues; watch it: {command('datm', 'monitor', self.process.run.path)}"
-            )
+        if self.status in ALIVE:
+            again = command("datm", "monitor", self.process.run.path)
+            continues = "continues" if self.status == "running" else "is stopping"
+            return f"{name} {continues}; watch it: {again}"
         if self.status == "done":
-            return f"{name} is done; {self.next_step}"
+            return "\n".join(self.done_message())
+        if problems := self._problems():
+            return "\n".join([f"{name} {self.status}: {problems[0]}", *problems[1:]])
         return f"{name} is {self.status}; resume it: {self.resume_command}"
+
+    def done_message(self) -> list[str]:
+        """The verdict, and what to type next, a line each."""
+        state, run = self.shown.state, self.shown.run
+        message = f"{self.full_name} is done in {clock(state.total_seconds)}"
+        words = verdict(state).sentence()
+        networks = [row.network for row in state.results]
+        first, *others = next_commands(run, networks)
+        return [
+            f"{message}: {words}" if words else message,
+            f"view it: {first}",
+            *(f"or: {each}" for each in others),
+        ]
+
+    def ending(self) -> list[Text]:
+        """Two lines that replace the stages when the run is over: how it ended, what to type."""
+        if self.status in (*ALIVE, "new"):
+            return []
+        state = self.shown.state
+        if self.status == "done":
+            words = verdict(state).sentence("gap")
+            first = Text.assemble((f"done in {clock(state.total_seconds)}", "bold"), f"   {words}")
+            second = Text("next:  ", "dim").append("  ·  ".join(next_commands(self.shown.run)))
+        else:
+            problems = self._problems()
+            first = Text(self.status, "bold")
+            first.append(
+                f": {printable(problems[0])}" if problems else f" at iteration {state.iteration:,}"
+            )
+            second = Text("resume it:  ", "dim").append(self.resume_command)
+        return [first, second]
 
     def compose(self) -> ComposeResult:
         config, run = self.config, self.shown.run
@@ -154,18 +223,19 @@ class DashboardApp(FullScreenApp):
             f"{Path(config['dataset']['name']).stem} · {ipc} ipc · "
             f"{network['architecture']} {network['width']}×{network['depth']}"
         )
-        yield HeadlinePanel(printable(run.name), printable(settings))
+        yield HeadlinePanel(printable(run.name), printable(settings), self.manifest.created)
         yield StagesPanel()
         yield from self.compose_trials()
-        with Horizontal(id="middle"):
+        with Container(id="middle"):
+            yield AccuracyPanel(config.get("evaluate", {}).get("against", ()))
+            yield ImagesPanel(run.path, ipc)
             with Vertical(id="curves"):
                 yield ExpertsPanel()
-                yield LossPanel()
+                with Horizontal(id="plots"):
+                    yield LossPanel()
+                    yield CandidatesPanel()
                 yield WindowPanel()
-                with Horizontal(id="measures"):
-                    yield AccuracyPanel()
-                    yield RatePanel()
-            yield ImagesPanel(run.path, ipc)
+                yield RatePanel()
         yield LogPanel()
         yield Footer(show_command_palette=False)
 
@@ -176,6 +246,8 @@ class DashboardApp(FullScreenApp):
     # --- reading and drawing ---
 
     def on_mount(self) -> None:
+        self.add_class(f"-view-{self.view}")
+        self.query_one(StagesPanel).calibrates = bool(self.manifest.derive)
         self.poll()
         if self.follow:
             self.set_interval(POLL_SECONDS, self.poll)
@@ -188,35 +260,51 @@ class DashboardApp(FullScreenApp):
         """Read new events, and draw them unless the last drawing was just now."""
         # The status comes first: a process writes its last event before it ends.
         status = self.process.run.process_status()
+        if status == "running" and self.process.run.stop_file.exists():
+            status = "stopping"
         is_new = self.read()
         status = status or self.process.state.status
         self._is_stale = self._is_stale or is_new or status != self.status
         if status != self.status:
             self.status = status
             self.refresh_bindings()
-        if time.monotonic() >= self._next_drawing and (self._is_stale or status == "running"):
+        now = time.monotonic()
+        if now >= self._next_drawing and (self._is_stale or status in ALIVE):
             self.draw()
+        elif now >= self._next_tick and status in ALIVE:
+            self._draw_headline()
 
     def draw(self) -> None:
         """Draw every panel; without new events only the headline and a sample not yet shown."""
         began = time.monotonic()
-        state = self.shown.state
-        headline = self.query_one(HeadlinePanel)
-        headline.status, headline.now = self.status, self.clock()
-        self.query_one(StagesPanel).is_active = self.status == "running"
+        state, is_active = self.shown.state, self.status in ALIVE
+        stages = self.query_one(StagesPanel)
+        stages.is_active = self.query_one(AccuracyPanel).is_active = is_active
+        stages.ending = self.ending()
+        self.set_class(bool(stages.ending), "-over")
         problems = [printable(line) for line in self._problems()]
-        self.query_one(LogPanel).problems = problems
+        log = self.query_one(LogPanel)
+        log.problems = problems
         self.set_class(bool(problems), "-problems")
         show_experts = self.show_experts
         if show_experts is None:  # until distillation begins
             show_experts = state.stage in ("dataset", "experts") and not state.matched
         self.set_class(show_experts, "-experts")
-        for panel in self.query(Panel) if self._is_stale else [headline]:
-            panel.show(state)
+        self._draw_headline()
+        if self._is_stale:
+            for panel in self.query(Panel):
+                panel.show(state)
+            log.show(state)
         self.query_one(ImagesPanel).show(state)
         self._is_stale = False
         rest = REST * (time.monotonic() - began)
         self._next_drawing = time.monotonic() + min(MOST_REST, max(LEAST_REST, rest))
+
+    def _draw_headline(self) -> None:
+        headline = self.query_one(HeadlinePanel)
+        headline.status, headline.now = self.status, self.clock()
+        headline.show(self.shown.state)
+        self._next_tick = time.monotonic() + CLOCK_SECONDS
 
     def redraw(self) -> None:
         self._is_stale = True
@@ -249,8 +337,46 @@ class DashboardApp(FullScreenApp):
     def action_only(self, part: str) -> None:
         """Show one part alone, or all again if it is alone already."""
         is_alone = self.has_class(f"-only-{part}")
+        if self.part_alone is None:
+            self._focused_before = self.focused
         self.remove_class(*(f"-only-{name}" for name in self.PARTS))
         self.set_class(not is_alone, f"-only-{part}")
+        if is_alone:
+            self.screen.set_focus(self._focused_before)
+        elif part in ("images", "log"):
+            self.query_one(PictureGrid if part == "images" else RichLog).focus()
+        self.refresh_bindings()
+
+    @property
+    def part_alone(self) -> str | None:
+        return next((part for part in self.PARTS if self.has_class(f"-only-{part}")), None)
+
+    def go_back(self) -> bool:
+        log = self.query_one(LogPanel)
+        if log.is_reduced:
+            log.show_all()
+        elif part := self.part_alone:
+            self.action_only(part)
+        else:
+            return False
+        self.refresh_bindings()
+        return True
+
+    def action_close_view(self) -> None:
+        self.go_back()
+
+    def action_next_view(self) -> None:
+        """Show the next of VIEWS, where the screen has room for one."""
+        self.remove_class(f"-view-{self.view}")
+        self.view = self.VIEWS[(self.VIEWS.index(self.view) + 1) % len(self.VIEWS)]
+        self.add_class(f"-view-{self.view}")
+
+    def action_search(self) -> None:
+        """Search the log, which is shown alone where the screen is narrow."""
+        if self.screen.has_class("-narrow") and self.part_alone != "log":
+            self.action_only("log")
+        self.query_one(LogPanel).search()
+        self.refresh_bindings()
 
     def action_experts(self) -> None:
         self.show_experts = not self.has_class("-experts")
@@ -276,7 +402,16 @@ class DashboardApp(FullScreenApp):
         self.push_screen(EnlargedImages(caption, pair, self.make_picture))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return self.status in ("running", "stale") if action == "stop" else True
+        match action:
+            case "stop":
+                return self.status in ("running", "stale")
+            case "close_view":
+                log = self.query(LogPanel)
+                return self.part_alone is not None or any(panel.is_reduced for panel in log)
+            case "next_view":
+                is_alone = len(self.screen_stack) == 1 and self.part_alone is None
+                return is_alone and self.screen.has_class("-narrow")
+        return True
 
     @work
     async def action_stop(self) -> None:
@@ -287,3 +422,4 @@ class DashboardApp(FullScreenApp):
                 self.notify_error(error)
             else:
                 self.notify("stopping after the current step, with a checkpoint")
+                self.poll()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from datm_cli.dashboard.dashboard_app import DashboardApp, FollowedRun
 from datm_cli.dashboard.panels.images_panel import ImagesPanel
-from datm_cli.dashboard.panels.status_panels import HeadlinePanel
+from datm_cli.dashboard.panels.status_panels import ALIVE, HeadlinePanel
 from datm_cli.dashboard.panels.trials_panel import TrialsPanel
 from datm_cli.text.escapes import printable
 from datm_engine.hints import command
@@ -41,6 +42,12 @@ class TuneDashboardApp(DashboardApp):
     def file_name_parts(self) -> list[str]:
         return [self.tune.name, *super().file_name_parts]
 
+    def done_message(self) -> list[str]:
+        return [f"{self.full_name} is done; {self.next_step}"]
+
+    def ending(self) -> list[Text]:
+        return []  # the trials show it
+
     def compose_trials(self) -> ComposeResult:
         yield TrialsPanel()
 
@@ -61,7 +68,7 @@ class TuneDashboardApp(DashboardApp):
     def draw(self) -> None:
         panel = self.query_one(TrialsPanel)
         panel.trials, panel.shown = self.process.state.trials, self.trial
-        panel.is_active = self.status == "running"
+        panel.is_active = self.status in ALIVE
         name = printable(self.tune.name)
         self.query_one(HeadlinePanel).run_name = f"{name} · trial {self.trial}"
         super().draw()

@@ -34,10 +34,10 @@ KIND = "report of a run"
 STAGE_NAMES = {
     "dataset": "loading the dataset",
     "experts": "training experts",
-    "references": "testing real images",
+    "calibration": "deriving settings",
     "distill": "distilling",
     "selection": "scoring candidates",
-    "evaluate": "testing the distilled set",
+    "evaluate": "testing",
 }
 
 Facts = list[tuple[str, object]]  # names and values; those that are None are not shown

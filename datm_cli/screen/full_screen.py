@@ -10,12 +10,14 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
+from rich.console import Group
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
@@ -85,16 +87,19 @@ class FullScreenApp(App[int]):
     """An app whose result is an exit code. `?` lists the bindings that have a description."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q,ctrl+c,ctrl+q", "leave", "leave", priority=True, key_display="q"),
-        Binding("question_mark", "keys", "keys", key_display="?"),
-        Binding("s", "save('png')", "save"),
+        Binding("q", "leave", "leave"),
+        Binding("ctrl+c,ctrl+q", "leave", show=False, priority=True),
+        Binding("question_mark", "keys", "help", key_display="?"),
+        Binding("s", "save('png')", "save", show=False),
         Binding("S", "save('svg')", "save as SVG", show=False),
         Binding("t", "dark_or_light", "dark or light", show=False),
+        Binding("T", "change_theme", "choose a theme", show=False),
         Binding("ctrl+z", "suspend_process", "suspend", show=False, priority=True),
         Binding("ctrl+p", "command_palette", "commands", show=False, priority=True),
     ]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-short"), (34, "-tall")]  # noqa: RUF012
+    GLOSSARY: ClassVar[dict[str, str]] = {}  # what the words on the screen mean, for `?`
     DEFAULT_CSS = "ToastRack { dock: top; align: right top; margin: 1 0 0 0; }"
 
     def __init__(self) -> None:
@@ -131,8 +136,16 @@ class FullScreenApp(App[int]):
     def notify_error(self, error: DatmError) -> None:
         self.notify(printable(error.message), severity="error", markup=False)
 
+    def go_back(self) -> bool:
+        """Leave a view of the screen. Returns whether there is one to leave."""
+        return False
+
     def action_leave(self) -> None:
-        self.exit(0)
+        """Close the top layer: a dialog, else a view, else the screen."""
+        if len(self.screen_stack) > 1:
+            self.screen.dismiss(None)
+        elif not self.go_back():
+            self.exit(0)
 
     def action_save(self, kind: str) -> None:
         """Save the screen in the current folder, as a new .png or .svg file."""
@@ -157,7 +170,8 @@ class FullScreenApp(App[int]):
         focused = self.screen.focused
         nodes = focused.ancestors_with_self if focused else [self]
         bindings = [binding for node in nodes for binding in _described_bindings(type(node))]
-        self.push_screen(KeyHelp({b.description: b.key_display or b.key for b in bindings}))
+        keys = {b.description: b.key_display or b.key for b in bindings}
+        self.push_screen(KeyHelp(keys, self.GLOSSARY))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The command palette lists what the keys do."""
@@ -193,7 +207,7 @@ def heading(left: Text, facts: Sequence[str], width: int, *, separator: str) -> 
 
 
 class KeyHelp(ModalScreen[None]):
-    """A list of keys: {description: key}."""
+    """A list of keys, {description: key}, and of words with their meanings."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,question_mark,enter,space,q,ctrl+c", "dismiss", "close", priority=True)
@@ -201,18 +215,25 @@ class KeyHelp(ModalScreen[None]):
     DEFAULT_CSS = """
     KeyHelp { align: center middle; }
     KeyHelp > VerticalScroll {
-        width: 56; height: auto; max-height: 90%; padding: 1 2;
+        width: 76; max-width: 100%; height: auto; max-height: 90%; padding: 1 2;
         background: $panel; border: round $accent; border-title-color: $accent;
+        border-subtitle-color: $text-muted;
     }
     """
 
-    def __init__(self, keys: dict[str, str]) -> None:
+    def __init__(self, keys: Mapping[str, str], glossary: Mapping[str, str]) -> None:
         super().__init__()
-        self.keys = keys
+        self.keys, self.glossary = keys, glossary
 
     def compose(self) -> ComposeResult:
         with VerticalScroll() as box:
-            box.border_title = "keys"
+            box.border_title = "keys" + (" and words" if self.glossary else "")
+            box.border_subtitle = "↑ ↓ scroll   esc closes"
             width = max(map(len, self.keys.values()), default=0)
             lines = (f"{key:>{width}}  {description}" for description, key in self.keys.items())
             yield Static("\n".join(lines), markup=False)
+            if self.glossary:
+                words = Table.grid(padding=(0, 2))
+                for word, meaning in self.glossary.items():
+                    words.add_row(Text(word, "bold", no_wrap=True), meaning)
+                yield Static(Group("", words))

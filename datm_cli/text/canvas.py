@@ -24,7 +24,8 @@ class Frame:
     """The title, the axes and their labels around the rows of a plot.
 
     The labels are the range of the values (`low`, `high`) and of the axis (`first`, `last`).
-    `span`: the first and the last column of a highlighted part of the axis, and its name.
+    `span`: the first and the last column of a highlighted part of the axis, and its name. `ticks`:
+    columns of the axis and their labels; `unit`: of these.
     """
 
     title: str
@@ -34,6 +35,8 @@ class Frame:
     last: str
     ascii_only: bool
     span: tuple[int, int, str] | None = None
+    ticks: Sequence[tuple[int, str]] = ()
+    unit: str = ""
 
     def around(self, rows: Sequence[Sequence[Segment]], width: int) -> Iterator[Segment]:
         """Yield the framed plot, at most `width` columns wide. A row holds a segment a column."""
@@ -54,7 +57,10 @@ class Frame:
             yield Segment.line()
         columns = len(rows[0])
         first, last = (edges[0], edges[1] + 1) if edges else (columns, columns)
-        yield Segment(f"{'':>{gutter}} {corner}{floor * first}", _PLAIN)
+        ticked = list(floor * columns)
+        for column, _ in self.ticks:
+            ticked[column] = "+" if self.ascii_only else "┬"
+        yield Segment(f"{'':>{gutter}} {corner}{''.join(ticked[:first])}", _PLAIN)
         yield Segment(span_floor * (last - first), _BOLD)
         yield Segment(floor * (columns - last), _PLAIN)
         yield Segment.line()
@@ -65,6 +71,8 @@ class Frame:
         """The range of the axis, with the name of the span below it where there is room."""
         if self.first == self.last:
             return self.first
+        if self.ticks:
+            return self._tick_labels(columns)
         between = max(1, columns - len(self.first) - len(self.last))
         if self.span is None or len(self.span[2]) + 2 > between:
             return self.first + " " * between + self.last
@@ -72,6 +80,19 @@ class Frame:
         centred = (first + last + 1 - len(name)) // 2 - len(self.first)
         before = min(max(1, centred), between - len(name) - 1)
         return self.first + (" " * before + name).ljust(between) + self.last
+
+    def _tick_labels(self, columns: int) -> str:
+        """Each label centred under its tick, and the unit at the right end if it fits there."""
+        line = ""
+        for column, label in self.ticks:
+            start = max(0, min(column - len(label) // 2, columns - len(label)))
+            if start >= len(line) + bool(line):
+                line = line.ljust(start) + label
+        if len(line) + 1 + len(self.unit) <= columns:
+            return line.ljust(columns - len(self.unit)) + self.unit
+        # Else the unit goes into the first gap that is wide enough, or is left out.
+        gap = " " * (len(self.unit) + 2)
+        return line.replace(gap, f" {self.unit} ", 1)
 
 
 class Canvas:

@@ -54,7 +54,8 @@ class Curve(_FullWidth):
     positive. `smooth` averages the line over a sixteenth of the width; the range stays as it is.
     `marks`: points (x, y) drawn as ◆. `levels`: values to compare with and their names, each a
     dotted line across; names on the same line stand side by side. `x_range`: the ends of the axis,
-    if they lie beyond the points.
+    if they lie beyond the points. `unit`: of the axis, which then has ticks. `legend`: what the
+    line and the range are, written into the upper right corner where nothing is drawn.
     """
 
     title: str  # "" for a plot without a line for its title
@@ -68,6 +69,8 @@ class Curve(_FullWidth):
     levels: Sequence[tuple[float, str]] = field(default=())
     x_range: tuple[float, float] | None = None
     span: Span | None = None
+    unit: str = ""
+    legend: tuple[str, str] | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         points = _finite(self.x, self.y)
@@ -92,6 +95,8 @@ class Curve(_FullWidth):
         _fill(rows, line, Style(color=self.colour), "*" if options.ascii_only else "")
         for at, value in self.marks:
             rows[canvas.row(value)][canvas.column(at)] = Segment(mark, accent)
+        if self.legend and (values & ~line).any() and self.height > 2:
+            _write_legend(rows[0], self.legend, self.colour, ascii_only=options.ascii_only)
         yield from frame.around(rows, options.max_width)
 
 
@@ -148,6 +153,44 @@ def bar(share: float, width: int, *, ascii_only: bool = False) -> str:
     return ("█" * full + (_EIGHTHS[rest] if rest else "")).ljust(width)
 
 
+def sparkline(values: Sequence[float], width: int) -> str:
+    """Values as bars of eight heights, the mean of those that share a column."""
+    parts = np.array_split(np.array(values, dtype=np.float64), min(width, len(values)))
+    means = np.array([part.mean() for part in parts])
+    span = means.max() - means.min()
+    heights = (means - means.min()) / span * 7 if span > 0 else np.full(len(means), 3)
+    return "".join("▁▂▃▄▅▆▇█"[round(float(height))] for height in heights)
+
+
+def round_steps(low: float, high: float, most: int) -> list[float]:
+    """Multiples of a round whole number from `low` to `high`, at most `most`."""
+    if not (high > low and most > 0):
+        return []
+    power = 10.0 ** math.floor(math.log10((high - low) / most))
+    for factor in (1, 2, 2.5, 5, 10, 20):
+        step = float(factor * power)
+        first, last = math.ceil(low / step), math.floor(high / step)
+        if last - first < most and step >= 1 and step.is_integer():
+            return [step * k for k in range(first, last + 1)]
+    return []
+
+
+def _write_legend(
+    row: list[Segment], names: tuple[str, str], colour: str, *, ascii_only: bool
+) -> None:
+    """Write "─ line  ⣿ range" at the right end of a row, if the cells there are empty."""
+    signs = ("*", ":") if ascii_only else ("─", "⢕")
+    pieces = [
+        (signs[0], Style(color=colour)),
+        (f" {names[0]}  ", _PLAIN),
+        (signs[1], Style(color=RAW)),
+        (f" {names[1]} ", _PLAIN),
+    ]
+    cells = [Segment(char, style) for text, style in pieces for char in text]
+    if len(cells) < len(row) and all(cell.text == " " for cell in row[-len(cells) :]):
+        row[-len(cells) :] = cells
+
+
 def _level_names(
     levels: Sequence[tuple[float, str]], canvas: Canvas, drawn: NDArray[np.intp]
 ) -> dict[int, str]:
@@ -192,7 +235,13 @@ def _layout(
         first, last, name = plot.span
         span = (canvas.column(first), canvas.column(last), name)
     labels = (low, high, number(ends[0]), number(ends[1]))
-    return Frame(title, *labels, options.ascii_only, span), canvas
+    ticks: tuple[tuple[int, str], ...] = ()
+    unit = getattr(plot, "unit", "")
+    if unit:
+        ticks = tuple(
+            (canvas.column(at), number(at)) for at in round_steps(ends[0], ends[1], columns // 12)
+        )
+    return Frame(title, *labels, options.ascii_only, span, ticks, unit), canvas
 
 
 def _fill(rows: list[list[Segment]], dots: NDArray[np.intp], style: Style, glyph: str) -> None:

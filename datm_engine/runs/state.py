@@ -20,8 +20,8 @@ from datm_engine.runs import events
 from datm_engine.runs.events import Event
 from datm_engine.runs.trials import Trials
 
-STAGES = ("dataset", "experts", "references", "distill", "evaluate")  # in order
-TIMED_STAGES = ("dataset", "experts", "references", "distill", "selection", "evaluate")
+STAGES = ("dataset", "experts", "calibration", "distill", "evaluate")  # in order
+TIMED_STAGES = ("dataset", "experts", "calibration", "distill", "selection", "evaluate")
 LOG_EVENTS = 1000  # kept for the log
 RECENT = 50  # iterations that the current speed is measured over
 
@@ -45,6 +45,9 @@ _NOT_LOGGED = (
     events.TrialScored,
     events.TrialEnded,
 )
+
+# What people are to know of a run, however long it takes.
+ADVICE = (events.Noted, events.SettingDerived, events.ClassesFilledUp, events.RunStarted)
 
 
 @dataclass
@@ -100,11 +103,13 @@ class RunState:
     samples: list[events.SampleSaved] = field(default_factory=list)
     trials: Trials = field(default_factory=Trials)
     log: list[Event] = field(default_factory=list)
+    first_started: float = 0.0  # when the first process started
     seconds_before: float = 0.0
     last_time: float = 0.0
     _skip_reasons: set[events.SkipReason] = field(default_factory=set)
     _previous_time: float | None = None  # of the event that the next one is timed from
-    _timed: list[tuple[Event, float]] = field(default_factory=list)  # seconds since the last one
+    # Events, the stage that each is timed for, and the seconds since the one before.
+    _timed: list[tuple[Event, str, float]] = field(default_factory=list)
 
     def add(self, event: Event) -> None:
         """Add the next event."""
@@ -125,8 +130,11 @@ class RunState:
             case events.ExpertsPlanned():
                 self.planned = event
                 self._advance("experts", event.total - event.missing, event.total, event)
-            case events.WaitBegan() | events.DifficultyProgress() | events.MeasurementProgress():
+                self.stages["experts"].began = 0.0  # timed from the first epoch, which may compile
+            case events.WaitBegan() | events.DifficultyProgress():
                 self.current = event
+            case events.MeasurementProgress():
+                self.stage, self.current = "calibration", event
             case events.ExpertEpoch():
                 self._add_expert_epoch(event)
             case events.ExpertTrained():
@@ -163,8 +171,7 @@ class RunState:
             case events.TrialBegan() | events.TrialScored() | events.TrialEnded():
                 self.trials.add(event)
         if is_log_event(event, self._skip_reasons):
-            self.log.append(event)
-            del self.log[:-LOG_EVENTS]
+            self._log(event)
 
     @property
     def status(self) -> str:
@@ -195,8 +202,8 @@ class RunState:
 
     @property
     def recent_seconds(self) -> float | None:
-        """Median length of the latest iterations."""
-        recent = self.matched[-RECENT:]
+        """Median length of the latest iterations, without the first, which may compile."""
+        recent = self.matched[1:][-RECENT:]
         return statistics.median_high(e.seconds for e in recent) if recent else None
 
     @property
@@ -208,8 +215,8 @@ class RunState:
     def seconds(self) -> dict[str, float]:
         """Time spent in each of TIMED_STAGES by all processes of the run."""
         spent = dict.fromkeys(TIMED_STAGES, 0.0)
-        for event, seconds in self._timed:
-            spent[_timed_stage(event)] += seconds
+        for _, stage, seconds in self._timed:
+            spent[stage] += seconds
         return spent
 
     @property
@@ -258,6 +265,7 @@ class RunState:
 
     def _start(self, event: events.RunStarted) -> None:
         self.seconds_before = self.total_seconds
+        self.first_started = self.first_started or event.time
         self.started, self.ended, self.current = event, None, None
         # A resumed run passes through all stages again, fast where everything is done.
         self.stage, self.stages = STAGES[0], {s: StageProgress() for s in STAGES}
@@ -268,7 +276,7 @@ class RunState:
         lists: list[list[Any]] = [self.matched, self.candidates, self.results, self.samples]
         for recorded in lists:
             recorded[:] = [e for e in recorded if not is_undone(e, resumed_at)]
-        self._timed = [(e, seconds) for e, seconds in self._timed if not is_undone(e, resumed_at)]
+        self._timed = [timed for timed in self._timed if not is_undone(timed[0], resumed_at)]
 
     def _count_seconds(self, event: Event) -> None:
         """Count the time since the previous event for the stage that reports this one. Time between
@@ -280,8 +288,16 @@ class RunState:
         elif self._previous_time is not None and not isinstance(
             event, (events.Noted, events.RunEnded, events.WaitBegan)
         ):
-            self._timed.append((event, max(0.0, event.time - self._previous_time)))
+            stage = _timed_stage(event, self._comparing)
+            self._timed.append((event, stage, max(0.0, event.time - self._previous_time)))
             self._previous_time = event.time
+
+    def _log(self, event: Event) -> None:
+        self.log.append(event)
+        if len(self.log) > LOG_EVENTS:
+            # Advice stays, and the oldest of the other lines goes.
+            oldest = (k for k, e in enumerate(self.log) if not isinstance(e, ADVICE))
+            del self.log[next(oldest, 0)]
 
     def _advance(self, stage: str, done: float, total: float, event: Event) -> None:
         self.stage = stage
@@ -306,7 +322,7 @@ class RunState:
         rows[_row(event)] = event  # in the position of an earlier result of the same
         # Distilled sets first: a resumed run measures them again, after rows of real images.
         self.results = sorted(rows.values(), key=is_reference)
-        if self.stage in ("references", "evaluate"):
+        if self.stage in ("calibration", "evaluate"):
             # The progress event of the last epoch may be missing.
             progress = self.stages[self.stage]
             progress.done = math.ceil(progress.done)
@@ -315,7 +331,7 @@ class RunState:
     def _comparing(self) -> str:
         """The stage that evaluates networks now: before the distillation, or after it."""
         finished = self.matched and self.matched[-1].iteration >= self.matched[-1].iterations
-        return "evaluate" if finished else "references"
+        return "evaluate" if finished else "calibration"
 
 
 def fold(recorded: Iterable[Event]) -> RunState:
@@ -355,7 +371,8 @@ def _row(event: events.Evaluated) -> tuple[object, ...]:
     return event.set, event.network, event.images, event.iteration
 
 
-def _timed_stage(event: Event) -> str:
+def _timed_stage(event: Event, comparing: str) -> str:
+    """comparing: the stage that networks which are evaluated belong to."""
     match event:
         case events.DatasetProgress() | events.DatasetReady():
             return "dataset"
@@ -368,8 +385,8 @@ def _timed_stage(event: Event) -> str:
             return "experts"
         case events.CandidateScored() | events.EvaluationProgress(set="candidate"):
             return "selection"
-        case events.SelectionProgress():
-            return "references"
-        case events.EvaluationProgress() | events.Evaluated():
-            return "references" if not event.set.startswith("distilled") else "evaluate"
+        case events.MeasurementProgress() | events.SettingDerived():
+            return "calibration"
+        case events.SelectionProgress() | events.EvaluationProgress() | events.Evaluated():
+            return comparing
     return "distill"

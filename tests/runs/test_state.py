@@ -20,9 +20,9 @@ def test_stages_come_and_go() -> None:
         state.add(event)
         if not stages or stages[-1] != state.stage:
             stages.append(state.stage)
-    assert stages == ["dataset", "experts", "references", "distill"]
+    assert stages == ["dataset", "experts", "calibration", "distill"]
     assert state.stages["experts"].done == state.stages["experts"].total == 2
-    assert state.stages["references"].done == state.stages["references"].total == 2
+    assert state.stages["calibration"].done == state.stages["calibration"].total == 2
     assert (state.stages["distill"].done, state.stages["distill"].total) == (120, 300)
     assert [len(own) for own in state.epochs.values()] == [12, 12]
     assert state.references("test") == {"random": 41.0, "full": 82.0}
@@ -53,8 +53,8 @@ def test_references_are_all_real_images_by_the_first_network() -> None:
 def test_images_being_chosen_belong_to_the_row_they_are_for() -> None:
     choosing = events.SelectionProgress(set="el2n", done=3, total=10, row=1, rows=4, time=BEGAN)
     state = fold([choosing])
-    assert (state.stage, state.current) == ("references", choosing)
-    assert (state.stages["references"].done, state.stages["references"].total) == (1, 4)
+    assert (state.stage, state.current) == ("calibration", choosing)
+    assert (state.stages["calibration"].done, state.stages["calibration"].total) == (1, 4)
     state = fold([matched(300), choosing])
     assert state.stage == "evaluate"
 
@@ -152,7 +152,7 @@ def test_time_counts_for_the_stage_that_used_it() -> None:
     seconds = fold(story(120)).seconds
     assert seconds["dataset"] == 1.0
     assert seconds["experts"] == 49.0
-    assert seconds["references"] == 25.0
+    assert seconds["calibration"] == 25.0
     assert seconds["distill"] + seconds["selection"] == pytest.approx(265.0)
     assert seconds["selection"] == 2.0
     assert seconds["evaluate"] == 0.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.text import Text
 from textual.content import Content
@@ -21,9 +22,13 @@ from datm_engine.runs.state import RunState
 
 
 class Panel(Static):
-    """A part of the screen that draws a state at the panel's size."""
+    """A part of the screen that draws a state at the panel's size.
+
+    EXPLANATION: half a sentence after the title, shown where there is room.
+    """
 
     TITLE: ClassVar[str] = ""
+    EXPLANATION: ClassVar[str] = ""
 
     def __init__(self) -> None:
         super().__init__(markup=False)
@@ -33,6 +38,11 @@ class Panel(Static):
     def draw(self, state: RunState) -> RenderableType:
         """Return what the panel shows, in `self.size` (columns and rows)."""
         raise NotImplementedError
+
+    def set_title(self, *remarks: str) -> None:
+        self.border_title = panel_title(
+            self.TITLE, *remarks, explanation=self.EXPLANATION, width=self.size.width
+        )
 
     def show(self, state: RunState) -> None:
         self.state = state
@@ -55,9 +65,15 @@ class Panel(Static):
         self.redraw()
 
 
-def panel_title(title: str, *remarks: str) -> Content:
-    """A title and remarks after it. It is content, because a string would be read as markup."""
-    return Content("  ".join(filter(None, (title, *remarks))))
+def panel_title(title: str, *remarks: str, explanation: str = "", width: int = 0) -> Content:
+    """A title, remarks after it and, if all fit into `width` columns, an explanation.
+
+    It is content, because a string would be read as markup.
+    """
+    text = "  ".join(filter(None, (title, *remarks)))
+    if not explanation or cell_len(f"{text}  {explanation}") > width:
+        return Content(text)
+    return Content.assemble(text, (f"  {explanation}", "not bold $text-muted"))
 
 
 def error_text(error: DatmError) -> str:

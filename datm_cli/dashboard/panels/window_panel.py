@@ -7,25 +7,26 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from datm_cli.dashboard.panels.panel import Panel, panel_title
+from datm_cli.dashboard.panels.panel import Panel
 from datm_cli.text.plots import ACCENT, DATA, RAW
 from datm_engine.runs.events import Matched
 from datm_engine.runs.state import RunState
 
 HISTOGRAM_ITERATIONS = 200
+_EASY, _HARD = "easy patterns", "hard ones"  # under the first epochs and the last
 _HEIGHTS = " ▁▂▃▄▅▆▇█"
 
 
 class WindowPanel(Panel):
     TITLE = "window of epochs"
+    EXPLANATION = "which epochs of the experts are matched, easy to hard"
 
     def draw(self, state: RunState) -> Text:
         if not state.matched:
             return Text("nothing matched yet", style="dim")
         last = state.matched[-1]
         is_tall = self.size.height >= 5
-        self.border_title = panel_title(
-            self.TITLE,
+        self.set_title(
             f"matching {last.start_epoch} → {last.target_epoch} of expert {last.expert + 1}",
             f"skipped {last.skipped:,}" if last.skipped and not is_tall else "",
         )
@@ -67,6 +68,10 @@ def draw_window(matched: Matched, starts: Sequence[int], width: int) -> Text:
     line = "─" * (past - first)
     line = "└" + line[2:] + "┘" if len(line) > 1 else "└"[: len(line)]
     bracket = Text((" " * first + line).ljust(width), style=ACCENT)
+    if first > len(_EASY):
+        bracket = Text.assemble((_EASY, "dim"), bracket[len(_EASY) :])
+    if width - past > len(_HARD):
+        bracket = Text.assemble(bracket[: width - len(_HARD)], (_HARD, "dim"))
     labels = [(edges[lower], f"T⁻ {lower}")]
     if upper < final:
         labels += [(edges[upper], f"T {upper}"), (edges[final], f"T⁺ {final}")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,9 @@ def test_a_view_is_saved_twice_without_what_was_said_of_the_first(
             assert "matching" in drawn
             assert "saved" not in drawn
 
-    shown(make_run([*story(), ended("stopped")]), look)
+    run = make_run(story())
+    Process.of(os.getpid()).write(run.process_file)
+    shown(run, look)
 
 
 def test_keys(make_run: Make) -> None:
@@ -90,6 +93,70 @@ def test_pages_of_pictures(make_run: Make) -> None:
         assert screen_text(app) == last, "the last page is the last"
 
     shown(make_run([*story(), ended("stopped")]), play)
+
+
+@pytest.mark.parametrize("key", ["q", "escape", "ctrl+c"])
+def test_a_key_closes_the_top_layer_only(make_run: Make, key: str) -> None:
+    async def play(app: DashboardApp, pilot: Pilot[int]) -> None:
+        async def press(key: str, seen: str, *, gone: str = "") -> None:
+            await pilot.press(key)
+            await until(pilot, lambda: seen in screen_text(app))
+            await until(pilot, lambda: not gone or gone not in screen_text(app))
+
+        grid = app.focused
+        for part, seen in (("1", "rate η"), ("2", "images at"), ("3", "settings: preset")):
+            await press(part, "esc back")
+            await press("question_mark", "a network trained on the real images")
+            await press(key, seen, gone="a network trained on the real images")
+            assert app.part_alone is not None, "help was above the view"
+            await press(key, "matching loss", gone="esc back")
+            assert app.part_alone is None
+            assert app.focused is grid, "as before the view"
+        await press("enter", "cat, iteration 100")
+        await press(key, "matching loss", gone="cat, iteration 100")
+        assert app.is_running
+
+    shown(make_run([*story(), ended("stopped")]), play)
+
+
+def test_the_log_is_searched_and_filtered(make_run: Make) -> None:
+    async def play(app: DashboardApp, pilot: Pilot[int]) -> None:
+        await pilot.press("slash", *"quit expert 2")
+        assert app.is_running, "keys are typed"
+        await pilot.press("escape", "slash", *"Expert 2")
+        await until(pilot, lambda: "“expert 2” in 1" in screen_text(app))
+        assert "expert 2 of 2: 86.0% training" in screen_text(app)
+        assert "iteration 50:" not in screen_text(app)
+        await pilot.press("enter", "escape")
+        await until(pilot, lambda: "iteration 50:" in screen_text(app))
+        await pilot.press("f")
+        await until(pilot, lambda: "advice only" in screen_text(app))
+        assert "settings: preset pets-ipc2" in screen_text(app)
+        await pilot.press("f")
+        await until(pilot, lambda: "results only" in screen_text(app))
+        assert "settings: preset pets-ipc2" not in screen_text(app)
+        await pilot.press("escape", "home")
+        await until(pilot, lambda: "settings: preset pets-ipc2" in screen_text(app))
+
+    shown(make_run([*story(), ended("stopped")]), play)
+
+
+def test_a_narrow_screen_shows_one_view_at_a_time(make_run: Make) -> None:
+    views = ("matching loss", "window of epochs", "held-out %", "rate η")
+
+    async def play(app: DashboardApp, pilot: Pilot[int]) -> None:
+        def seen() -> list[str]:
+            return [view for view in views if f"─{view}" in screen_text(app)]
+
+        for view in (*views[1:], views[0]):
+            await pilot.press("tab")
+            await until(pilot, partial(lambda view: seen() == [view], view))
+            assert "images at" in screen_text(app)
+            assert "distilled " in screen_text(app)
+
+    run = make_run(story())
+    Process.of(os.getpid()).write(run.process_file)
+    shown(run, play, (80, 24))
 
 
 @pytest.mark.parametrize("key", ["q", "ctrl+c", "ctrl+q"])

@@ -27,8 +27,46 @@ def test_a_distillation(make_run: Make, columns: int, rows: int) -> None:
     async def look(app: DashboardApp, pilot: Pilot[int]) -> None:
         assert_golden(f"distilling-{columns}x{rows}", screen_text(app))
 
-    run = make_run([*story(), ended("stopped")])
+    run = make_run(story())
+    Process.of(os.getpid()).write(run.process_file)
     shown(run, look, (columns, rows))
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (120, 40)])
+def test_a_run_that_is_done(
+    make_run: Make, monkeypatch: pytest.MonkeyPatch, columns: int, rows: int
+) -> None:
+    """The run is in the folder `runs` of the current one, so that its name is enough."""
+
+    async def look(app: DashboardApp, pilot: Pilot[int]) -> None:
+        assert_golden(f"done-{columns}x{rows}", screen_text(app))
+
+    rows_of_table = [
+        events.Evaluated(
+            set=name,
+            network="convnet",
+            accuracy_mean=accuracy,
+            accuracy_std=1.25,
+            repeats=5,
+            images=6,
+            time=BEGAN + 720,
+        )
+        for name, accuracy in (("distilled", 70.04), ("random", 41.0), ("full", 82.06))
+    ]
+    run = make_run([*story(300), *rows_of_table, ended()], "runs/pets")
+    monkeypatch.chdir(run.path.parents[1])
+    shown(run, look, (columns, rows))
+
+
+def test_a_run_that_was_asked_to_stop_is_stopping(make_run: Make) -> None:
+    run = make_run(story())
+    Process.of(os.getpid()).write(run.process_file)
+    run.stop_file.touch()
+
+    async def look(app: DashboardApp, pilot: Pilot[int]) -> None:
+        assert "■ pets stopping" in screen_text(app)
+
+    assert "run pets is stopping; watch it" in shown(run, look).exit_message()
 
 
 def test_every_subset_of_real_images_is_a_line_across(make_run: Make) -> None:
@@ -42,7 +80,7 @@ def test_every_subset_of_real_images_is_a_line_across(make_run: Make) -> None:
 
     async def look(app: DashboardApp, pilot: Pilot[int]) -> None:
         text = screen_text(app)
-        for named in ("herding 20.0, el2n 22.0", "kcenter 32.0", "random 43.0", "full 84.0"):
+        for named in ("el2n 22.0 · kcenter 32.0 · herding 20.0", "random 43.0", "full 84.0"):
             assert named in text, text
 
     shown(make_run(recorded), look)
@@ -87,8 +125,20 @@ def test_a_finished_run_shows_the_gap_to_lossless(make_run: Make) -> None:
 
     async def look(app: DashboardApp, pilot: Pilot[int]) -> None:
         assert app.status == "done"
-        assert "test 70.0 · 12.0 to lossless" in screen_text(app)
-        assert app.exit_message().startswith("run pets is done; view it: datm inspect")
+        text = screen_text(app)
+        assert "accuracy  on test images" in text
+        assert "70.0 ± 1.5  gap to lossless 12.0" in text
+        assert "43.0" not in text.split("matching loss")[0], "a held-out figure"
+        assert "distilled 70.0 ± 1.5% of test images · random real 41.0" in text
+        verdict, *following = app.exit_message().splitlines()
+        assert verdict.startswith("run pets is done in ")
+        assert "distilled 70.0 ± 1.5% of test images" in verdict
+        assert verdict.endswith("random real 41.0 · all images 82.0 · gap to lossless 12.0")
+        assert [line.split(" /")[0] for line in following] == [
+            "view it: datm inspect",
+            "or: datm report",
+            "or: datm evaluate",
+        ]
 
     shown(make_run([*story(300), row("distilled", 70.0), ended()]), look, (200, 60))
 
@@ -174,6 +224,7 @@ def test_events_that_cannot_be_read_are_reported(make_run: Make) -> None:
 
 def test_what_comes_later_is_seen(make_run: Make) -> None:
     run = make_run(story(100))
+    Process.of(os.getpid()).write(run.process_file)
 
     async def look(app: DashboardApp, pilot: Pilot[int]) -> None:
         assert "100/300" in screen_text(app)
@@ -228,4 +279,6 @@ def test_without_colour_pictures_are_ramps(make_run: Make, monkeypatch: pytest.M
         assert_golden("no-colour-120x40", text)
         assert not set(text) & set("▘▝▖▗▛▜▙▟▀▄"), "quadrants need two colours"
 
-    shown(make_run([*story(), ended("stopped")]), look)
+    run = make_run(story())
+    Process.of(os.getpid()).write(run.process_file)
+    shown(run, look)

@@ -151,7 +151,10 @@ def test_before_a_trial_has_begun(make_tune: Callable[..., Tune]) -> None:
 
     app = shown(make_tune([STARTED], trials=0), look)
     assert app.status == "crashed"
-    assert app.exit_message() == "tune pets-tune is crashed; resume it: datm tune --ipc 2"
+    assert app.exit_message() == (
+        "tune pets-tune crashed: the engine was killed without an error message\n"
+        "resume it: datm tune --ipc 2"
+    )
 
 
 def test_more_trials_than_there_is_room_for(make_tune: Callable[..., Tune]) -> None:
