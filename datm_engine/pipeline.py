@@ -17,6 +17,7 @@ from datm_engine.data.preprocessing import Preprocessing
 from datm_engine.distillation.distilled_sets import distilled_sets, progress
 from datm_engine.distillation.initialization import check_ipc
 from datm_engine.distillation.loop import distill
+from datm_engine.distillation.samples import save_real
 from datm_engine.errors import ConfigError, RunError, Setting, Stopped
 from datm_engine.evaluation.baselines import ExpertBaselines
 from datm_engine.evaluation.evaluate import Evaluation
@@ -103,6 +104,8 @@ def _run_stages(
     derive = ranks.first(lambda: run.manifest().derive)
     data = load_dataset(config, folders, runtime, emit=emit)
     _check(config, data, run, runtime)
+    if ranks.leads:
+        save_real(run.real_images, data.train, data.preprocessing, data.class_names)
     with oom_as_error("training experts", half("experts.batch", config.experts.batch)):
         experts = train_experts(config, data, folders.experts, runtime, derive, emit=emit)
     # Students start at experts' weights: the network's own are never used.

@@ -30,7 +30,13 @@ from datm_cli.dashboard.panels.curve_panels import (
 from datm_cli.dashboard.panels.images_panel import ImagesPanel, SampleImages
 from datm_cli.dashboard.panels.log_panel import LogPanel
 from datm_cli.dashboard.panels.panel import Panel
-from datm_cli.dashboard.panels.status_panels import ALIVE, HeadlinePanel, StagesPanel, clock
+from datm_cli.dashboard.panels.status_panels import (
+    ALIVE,
+    HeadlinePanel,
+    StagesPanel,
+    clock,
+    elapsed_seconds,
+)
 from datm_cli.dashboard.panels.window_panel import WindowPanel
 from datm_cli.dashboard.verdict import next_commands, verdict
 from datm_cli.screen.full_screen import FullScreenApp
@@ -188,7 +194,7 @@ class DashboardApp(FullScreenApp):
     def done_message(self) -> list[str]:
         """The verdict, and what to type next, a line each."""
         state, run = self.shown.state, self.shown.run
-        message = f"{self.full_name} is done in {clock(state.total_seconds)}"
+        message = f"{self.full_name} is done in {self.elapsed}"
         words = verdict(state).sentence()
         networks = [row.network for row in state.results]
         first, *others = next_commands(run, networks)
@@ -198,6 +204,11 @@ class DashboardApp(FullScreenApp):
             *(f"or: {each}" for each in others),
         ]
 
+    @property
+    def elapsed(self) -> str:
+        """The time that the run took, from the command on."""
+        return clock(elapsed_seconds(self.shown.state, self.manifest.created) or 0.0)
+
     def ending(self) -> list[Text]:
         """Two lines that replace the stages when the run is over: how it ended, what to type."""
         if self.status in (*ALIVE, "new"):
@@ -205,7 +216,7 @@ class DashboardApp(FullScreenApp):
         state = self.shown.state
         if self.status == "done":
             words = verdict(state).sentence("gap")
-            first = Text.assemble((f"done in {clock(state.total_seconds)}", "bold"), f"   {words}")
+            first = Text.assemble((f"done in {self.elapsed}", "bold"), f"   {words}")
             second = Text("next:  ", "dim").append("  ·  ".join(next_commands(self.shown.run)))
         else:
             problems = self._problems()
@@ -247,7 +258,9 @@ class DashboardApp(FullScreenApp):
 
     def on_mount(self) -> None:
         self.add_class(f"-view-{self.view}")
-        self.query_one(StagesPanel).calibrates = bool(self.manifest.derive)
+        calibrates = bool(self.manifest.derive)
+        self.query_one(StagesPanel).calibrates = calibrates
+        self.query_one(AccuracyPanel).calibrates = calibrates
         self.poll()
         if self.follow:
             self.set_interval(POLL_SECONDS, self.poll)

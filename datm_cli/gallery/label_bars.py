@@ -37,12 +37,15 @@ class LabelBars(Widget):
             shown[-1] = self._own
         name_width = min(_WIDEST_NAME, max(cell_len(self._names[number]) for number in shown))
         bar_width = max(1, self.size.width - name_width - len("◆  100.0%") - 1)
-        lines = [Text.assemble(("soft label", "bold"), f"  {MARK} its own")]
+        # The longest bar is the largest value: of many classes, all would be hairlines otherwise.
+        largest = float(self._probabilities.max())
+        scale = f"  full bar {largest:.1%}"
+        lines = [Text.assemble(("soft label", "bold"), f"  {MARK} its own", (scale, "dim"))]
         for number in shown:
             share = float(self._probabilities[number])
             mark, colour = (MARK, ACCENT) if number == self._own else (" ", DATA)
             name = set_cell_size(self._names[number], name_width)
-            filled, percentage = (bar(share, bar_width), colour), f" {share:6.1%}"
+            filled, percentage = (bar(share / largest, bar_width), colour), f" {share:6.1%}"
             lines.append(Text.assemble((mark, ACCENT), f" {name} ", filled, percentage))
         if has_rest:
             rest = max(0.0, 1 - float(self._probabilities[shown].sum()))

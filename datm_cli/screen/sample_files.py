@@ -34,11 +34,16 @@ def open_sample(path: Path) -> Iterator[safe_open]:
 
 @dataclass(frozen=True)
 class Sample:
-    """`pictures`: uint8 [m, height, width, channels]; `indices`: [m], their numbers in the set."""
+    """`pictures`: uint8 [m, height, width, channels]; `indices`: [m], their numbers in the set.
+
+    taken_for, probability: [m], the likeliest class of each one's soft label; None if not stated.
+    """
 
     iteration: int
     pictures: NDArray[np.uint8]
     indices: NDArray[np.int64]
+    taken_for: NDArray[np.int64] | None = None
+    probability: NDArray[np.float32] | None = None
 
 
 def read_sample(path: Path) -> Sample | None:
@@ -52,9 +57,14 @@ def read_sample(path: Path) -> Sample | None:
         indices = _indices(file, len(pictures))
         if pictures.dtype != np.uint8 or indices.shape != (len(pictures),):
             raise ValueError("its pictures and their indices do not match")
-        # The file of all starts has no metadata.
-        iteration = int((file.metadata() or {"iteration": 0})["iteration"])
-    return Sample(iteration, pictures, indices)
+        # The file of all starts, and that of real images, state no iteration.
+        iteration = int((file.metadata() or {}).get("iteration", 0))
+        labels = []
+        if "taken_for" in file.keys():  # noqa: SIM118
+            labels = [file.get_tensor(name) for name in ("taken_for", "probability")]
+            if any(each.shape != (len(pictures),) for each in labels):
+                raise ValueError("its pictures and their labels do not match")
+    return Sample(iteration, pictures, indices, *labels)
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,8 @@ class ArtifactWriter:
     def _save_pictures(self, path: Path) -> None:
         if self._writes:
             iteration, initial = self._distillation.progress.iteration, self._initial
-            images = self._distillation.to_checkpoint().distilled["images"]
+            learned = self._distillation.to_checkpoint().distilled
+            images, labels = learned["images"], learned["labels"]
             classes = len(initial.class_names)
-            save_sample(path, images, initial.preprocessing, classes, iteration)
+            save_sample(path, images, initial.preprocessing, classes, iteration, labels)
             self._emit(SampleSaved(iteration=iteration, path=str(path.relative_to(self.run.path))))

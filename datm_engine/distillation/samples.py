@@ -2,7 +2,8 @@
 kept, and a preview of how it stands now.
 
 A file holds `pictures` uint8 [m, channels, height, width] and, if they are not of all images,
-`indices` int64 [m], which images of the set they show; its metadata, the `iteration`.
+`indices` int64 [m], which images of the set they show; its metadata, the `iteration`. A sample also
+has `taken_for` int64 [m] and `probability` [m]: the likeliest class of each image's soft label.
 
 However long a run is, what they take is bounded: where there would be more samples than
 `SAMPLES_BYTES` allow, they come at twice the interval, and those between are removed. Which there
@@ -11,11 +12,14 @@ are follows from the iteration alone, so a resumed run has the same.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from datm_engine.data.image_sets import ImageSet
 from datm_engine.data.preprocessing import Preprocessing
 from datm_engine.files import cannot_write
 from datm_engine.synthetic import to_pictures
@@ -39,13 +43,34 @@ def sampled(images: Tensor, classes: int, size: int = SAMPLE_BYTES) -> Tensor:
 
 
 def save_sample(
-    path: Path, images: Tensor, preprocessing: Preprocessing, classes: int, iteration: int
+    path: Path,
+    images: Tensor,
+    preprocessing: Preprocessing,
+    classes: int,
+    iteration: int,
+    labels: Tensor | None = None,
 ) -> None:
-    """images: [n, channels, height, width] as the student sees them. Raises FileError."""
+    """images: [n, channels, height, width] as the student sees them. labels: their logits
+    [n, classes]; the sample then states the likeliest class of each. Raises FileError."""
     indices = sampled(images, classes)
     chosen = images[indices.to(images.device)].float().cpu()
     tensors = {"pictures": to_pictures(chosen, preprocessing), "indices": indices}
+    if labels is not None:
+        probabilities = labels[indices.to(labels.device)].float().cpu().softmax(dim=1)
+        tensors["probability"], tensors["taken_for"] = probabilities.max(dim=1)  # [m] each
     save_tensors(path, tensors, {"iteration": str(iteration)})
+
+
+def save_real(
+    path: Path, real: ImageSet, preprocessing: Preprocessing, class_names: Sequence[str]
+) -> None:
+    """Save the first real image of every class, to show while there are no synthetic ones, and of
+    the first classes only where these are too large. Raises FileError."""
+    most = max(1, START_BYTES // real.images[0].numel())
+    labels = real.labels.cpu()
+    first = [int((labels == k).nonzero()[0]) for k in range(len(class_names))][:most]
+    pictures = to_pictures(real.images[first].float().cpu(), preprocessing, clip=None)
+    save_tensors(path, {"pictures": pictures}, {"class_names": json.dumps(list(class_names))})
 
 
 def save_start(path: Path, pictures: Tensor, classes: int) -> None:

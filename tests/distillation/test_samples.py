@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 
+from datm_engine.data.image_sets import ImageSet
 from datm_engine.data.preprocessing import Normalization
 from datm_engine.distillation.samples import (
     FEWEST,
@@ -15,6 +16,7 @@ from datm_engine.distillation.samples import (
     SAMPLES_BYTES,
     START_BYTES,
     sampled,
+    save_real,
     save_sample,
     save_start,
     spacing,
@@ -47,6 +49,27 @@ def test_what_a_sample_holds(tmp_path: Path) -> None:
         assert file.metadata()["iteration"] == "7"
         assert file.get_tensor("indices").tolist() == [0, 1, 2, 3]
         assert file.get_tensor("pictures")[:, 0, 0, 0].tolist() == [0, 85, 170, 255]
+
+
+def test_a_sample_states_what_its_images_are_taken_for(tmp_path: Path) -> None:
+    plain = Normalization(torch.zeros(1), torch.ones(1))
+    logits = torch.tensor([[0.0, 3.0], [4.0, 0.0]])
+    save_sample(tmp_path / "one", torch.zeros(2, 1, 8, 8), plain, 2, 7, logits)
+    with safe_open(tmp_path / "one", framework="pt") as file:
+        assert file.get_tensor("taken_for").tolist() == [1, 0]
+        torch.testing.assert_close(
+            file.get_tensor("probability"), torch.tensor([3.0, 4.0]).sigmoid()
+        )
+
+
+def test_real_images_are_the_first_of_each_class(tmp_path: Path) -> None:
+    plain = Normalization(torch.zeros(1), torch.ones(1))
+    images = torch.linspace(0, 1, 4)[:, None, None, None].expand(4, 1, 8, 8).contiguous()
+    real = ImageSet(images, torch.tensor([1, 0, 1, 0]))
+    save_real(tmp_path / "real", real, plain, ["cat", "dog"])
+    with safe_open(tmp_path / "real", framework="pt") as file:
+        assert file.metadata()["class_names"] == '["cat", "dog"]'
+        assert file.get_tensor("pictures")[:, 0, 0, 0].tolist() == [85, 0]
 
 
 def test_samples_are_bounded_however_many_iterations() -> None:

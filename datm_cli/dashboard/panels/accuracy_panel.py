@@ -27,6 +27,7 @@ class AccuracyPanel(Panel):
     TITLE = "accuracy"
     EXPLANATION = "how far between random and all images"
     is_active = False
+    calibrates = False  # whether settings are derived, for which random images are measured
 
     def __init__(self, against: Collection[str]) -> None:
         super().__init__()
@@ -79,6 +80,8 @@ class AccuracyPanel(Panel):
             return "measured next"
         if name == "full" and known.part == "validation" and state.stage in ("dataset", "experts"):
             return "from the first trained expert on"
+        if name == "random" and self.calibrates and not state.matched:
+            return "measured before distilling"
         return "measured after distilling"
 
 

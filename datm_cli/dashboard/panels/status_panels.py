@@ -55,21 +55,25 @@ class HeadlinePanel(Panel):
             facts.append(state.started.device)
         if state.matched and state.matched[-1].memory:
             facts.append(byte_size(state.matched[-1].memory))
-        if (elapsed := self.elapsed(state)) is not None:
+        # While a run works, time passes between its events, too.
+        now = self.now if self.status in ALIVE else 0.0
+        if (elapsed := elapsed_seconds(state, self.created, now)) is not None:
             facts.append(clock(elapsed))
         return heading(left, facts, self.size.width - 1, separator="   ")
 
-    def elapsed(self, state: RunState) -> float | None:
-        """Seconds that processes worked on the run, the first one from the command on."""
-        # While a run works, time passes between its events, too.
-        now = self.now if self.status in ALIVE else 0.0
-        if not (state.started and state.started.time):
-            waited = now - self.created
-            return waited if self.created and 0 <= waited <= LONGEST_START else None
-        before = state.first_started - self.created
-        before = before if 0 <= before <= LONGEST_START else 0.0
-        end = max(now, state.last_time)
-        return before + state.seconds_before + max(0.0, end - state.started.time)
+
+def elapsed_seconds(state: RunState, created: float, now: float = 0.0) -> float | None:
+    """Seconds that processes worked on a run, the first one from the command on, at `created`.
+
+    now: where a process works. Returns None if none has worked.
+    """
+    if not (state.started and state.started.time):
+        waited = now - created
+        return waited if created and 0 <= waited <= LONGEST_START else None
+    before = state.first_started - created
+    before = before if 0 <= before <= LONGEST_START else 0.0
+    end = max(now, state.last_time)
+    return before + state.seconds_before + max(0.0, end - state.started.time)
 
 
 class StagesPanel(Panel):
@@ -116,7 +120,7 @@ class StagesPanel(Panel):
         mark, colour = ("▸", ACCENT) if is_active else ("·", "dim")
         text = Text.assemble((f"{mark} ", colour), (name, "bold" if is_active else ""))
         if progress.total:
-            share, width = progress.done / progress.total, (6, 12, 16, 24)[detail]
+            share, width = progress.done / progress.total, (6, 12, 12, 16)[detail]
             filled = half_bar(share, width)
             text.append(f" {int(progress.done):,}/{int(progress.total):,} ")
             text.append(filled, style=DATA).append("─" * (width - len(filled)), style="dim")

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import shutil
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from textual.pilot import Pilot
 
 from datm_cli.dashboard.dashboard_app import DashboardApp
+from datm_cli.dashboard.panels.images_panel import ImagesPanel
 from datm_engine.runs import event_log, events
 from datm_engine.runs.process import Process
 from tests.cli import full_screen
 from tests.cli.full_screen import until
 
-from .conftest import BEGAN, Make, ended, screen_text, shown, story
+from .conftest import BEGAN, CLASSES, Make, ended, picture, screen_text, shown, story
 
 assert_golden = partial(full_screen.assert_golden, Path(__file__).parent)
 
@@ -100,6 +104,49 @@ def test_the_start_is_shown_until_a_sample_is_saved(make_run: Make) -> None:
         assert "images at iteration 0" in screen_text(app)
 
     shown(make_run(story(10)), look)
+
+
+def test_real_images_are_shown_until_there_are_synthetic_ones(make_run: Make) -> None:
+    recorded = [event for event in story() if event.time <= BEGAN + 40]
+    run = make_run(recorded)
+    run.distilled.unlink()
+    real = np.stack([picture(k) for k in range(3)])
+    save_file({"pictures": real}, run.real_images, {"class_names": json.dumps(CLASSES)})
+
+    async def look(app: DashboardApp, pilot: Pilot[int]) -> None:
+        text = screen_text(app)
+        assert "real images, one a class, until the first distilled ones" in text
+        assert "cat " in text
+        assert "owl" in text
+
+    shown(run, look)
+
+
+def test_samples_are_gone_through_and_say_what_images_are_taken_for(make_run: Make) -> None:
+    run = make_run(story())
+    tensors = {
+        "pictures": np.stack([picture(k) for k in range(6)]),
+        "indices": np.arange(6),
+        "taken_for": np.array([0, 0, 2, 1, 2, 2]),
+        "probability": np.array([0.91, 0.8, 0.55, 0.7, 0.6, 0.5], dtype=np.float32),
+    }
+    save_file(tensors, run.samples / "000050.safetensors", {"iteration": "50"})
+
+    async def look(app: DashboardApp, pilot: Pilot[int]) -> None:
+        assert "images at iteration 100" in screen_text(app)
+        await pilot.press("left")
+        await until(pilot, lambda: "images at iteration 50" in screen_text(app))
+        text = screen_text(app)
+        assert "← ━━━━━●───── →" in text
+        assert "cat 91%" in text
+        assert "dog → owl 55%" in text
+        await pilot.press("left")
+        await until(pilot, lambda: "images at iteration 0" in screen_text(app))
+        await pilot.press("left", "right", "right")
+        await until(pilot, lambda: "images at iteration 100" in screen_text(app))
+        assert app.query_one(ImagesPanel).chosen is None, "it follows the run again"
+
+    shown(run, look)
 
 
 def test_before_anything_is_reported(make_run: Make) -> None:

@@ -248,9 +248,9 @@ def test_a_label_shows_its_likeliest_classes_and_always_its_own():
     assert len(bars(shares, own=2, rows=9)) == 7
 
 
-def test_bars_fill_their_shares():
+def test_the_longest_bar_is_the_largest_value():
     assert bars([0.75, 0.2, 0.05], own=1, rows=4, width=28)[1:] == [
-        ["c0", "█" * 12, "75.0%"],
-        ["◆", "c1", "███▎", "20.0%"],
-        ["c2", "▊", "5.0%"],
+        ["c0", "█" * 16, "75.0%"],
+        ["◆", "c1", "████▎", "20.0%"],
+        ["c2", "█▏", "5.0%"],
     ]
