@@ -39,8 +39,10 @@ class LabelBars(Widget):
         bar_width = max(1, self.size.width - name_width - len("◆  100.0%") - 1)
         # The longest bar is the largest value: of many classes, all would be hairlines otherwise.
         largest = float(self._probabilities.max())
-        scale = f"  full bar {largest:.1%}"
-        lines = [Text.assemble(("soft label", "bold"), f"  {MARK} its own", (scale, "dim"))]
+        own, scale = f"  {MARK} its own", f"  full bar {largest:.1%}"
+        if len("soft label" + own + scale) > self.size.width:
+            own = ""
+        lines = [Text.assemble(("soft label", "bold"), own, (scale, "dim"))]
         for number in shown:
             share = float(self._probabilities[number])
             mark, colour = (MARK, ACCENT) if number == self._own else (" ", DATA)
