@@ -19,7 +19,8 @@ from textual.containers import Container, Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Footer, RichLog
 
-from datm_cli.dashboard.dialogs import EnlargedImages, StopDialog
+from datm_cli.dashboard.dialogs import GLOSSARY, EnlargedImages, StopDialog
+from datm_cli.dashboard.followed_run import FollowedRun
 from datm_cli.dashboard.panels.accuracy_panel import AccuracyPanel
 from datm_cli.dashboard.panels.curve_panels import (
     CandidatesPanel,
@@ -47,10 +48,8 @@ from datm_cli.text.escapes import printable
 from datm_engine.errors import DatmError
 from datm_engine.hints import command
 from datm_engine.runs.directory import Run
-from datm_engine.runs.event_log import EventReader
-from datm_engine.runs.events import Event
+from datm_engine.runs.events import WaitBegan
 from datm_engine.runs.manifest import Manifest
-from datm_engine.runs.state import RunState
 
 POLL_SECONDS = 0.5
 # The pause after a drawing is REST times as long as it took. Painting takes about as long again as
@@ -60,58 +59,6 @@ REST = 100
 LEAST_REST, MOST_REST = 2.0, 10.0  # seconds
 CLOCK_SECONDS = 1.0  # between drawings of the headline, which has a clock
 PROBLEMS = ("failed", "crashed", "stale")  # statuses
-# What the words on the screen mean, for `?`.
-GLOSSARY = {
-    "expert": "a network trained on the real images; its weights after every epoch are kept",
-    "matching loss": "how far a student, trained on the distilled images from an expert's weights, "
-    "ends from where the expert was some epochs later; 1: no closer than at its start",
-    "window": "the epochs of the experts from which starts are drawn; early epochs know easy "
-    "patterns, late ones hard patterns",
-    "T⁻  T  T⁺": "the window's first epoch, its last one now, and the last one that it grows to",
-    "η": "the learning rate of the student, learned with the images",
-    "soft label": "a score for each class, learned with the image",
-    "ipc": "distilled images per class",
-    "held-out": "training images that nothing is trained on; they choose the best iteration",
-    "gap to lossless": "accuracy of training on all images, minus that on the distilled ones",
-    "calibration": "settings are derived from what the experts know",
-}
-
-
-class FollowedRun:
-    """A run, and its state by the events that were read so far.
-
-    error: why the events cannot be read, "" if they can.
-    """
-
-    def __init__(self, run: Run) -> None:
-        self.run, self.state, self.error = run, RunState(), ""
-        self._reader = EventReader(run.event_log)
-
-    def read(self) -> bool:
-        """Add new events. Returns whether there are any, or `error` has changed."""
-        events, previous_error, self.error = [], self.error, ""
-        try:
-            events = self._reader.read()
-        except OSError as error:
-            self.error = f"{self.run.event_log} cannot be read: {error.strerror}"
-        if self._reader.rewound:
-            self.state = RunState()
-        for event in events:
-            self.state.add(printable_event(event))
-        return bool(events) or self.error != previous_error
-
-
-def printable_event(event: Event) -> Event:
-    """The event with control characters in its texts escaped, once for all panels.
-
-    Its path is opened, not shown.
-    """
-    unsafe: dict[str, Any] = {
-        name: printable(value)
-        for name, value in vars(event).items()
-        if isinstance(value, str) and name != "path" and not value.isprintable()
-    }
-    return event.model_copy(update=unsafe)
 
 
 class DashboardApp(FullScreenApp):
@@ -317,6 +264,10 @@ class DashboardApp(FullScreenApp):
         headline = self.query_one(HeadlinePanel)
         headline.status, headline.now = self.status, self.clock()
         headline.show(self.shown.state)
+        stages = self.query_one(StagesPanel)
+        stages.now = headline.now
+        if isinstance(self.shown.state.current, WaitBegan):  # it has a clock of its own
+            stages.redraw()
         self._next_tick = time.monotonic() + CLOCK_SECONDS
 
     def redraw(self) -> None:

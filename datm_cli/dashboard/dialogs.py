@@ -1,4 +1,5 @@
-"""Dialogs that open above the dashboard: enlarged images, and the question before a stop."""
+"""Dialogs that open above the dashboard: enlarged images, and the question before a stop; and the
+words that its help explains."""
 
 from __future__ import annotations
 
@@ -13,6 +14,22 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from datm_cli.screen.picture_widgets import Picture, Pixels
+
+# What the words on the screen mean, for `?`.
+GLOSSARY = {
+    "expert": "a network trained on the real images; its weights after every epoch are kept",
+    "matching loss": "how far a student, trained on the distilled images from an expert's weights, "
+    "ends from where the expert was some epochs later; 1: no closer than at its start",
+    "window": "the epochs of the experts from which starts are drawn; early epochs know easy "
+    "patterns, late ones hard patterns",
+    "T⁻  T  T⁺": "the window's first epoch, its last one now, and the last one that it grows to",
+    "η": "the learning rate of the student, learned with the images",
+    "soft label": "a score for each class, learned with the image",
+    "ipc": "distilled images per class",
+    "held-out": "training images that nothing is trained on; they choose the best iteration",
+    "gap to lossless": "accuracy of training on all images, minus that on the distilled ones",
+    "calibration": "settings are derived from what the experts know",
+}
 
 
 class EnlargedImages(ModalScreen[None]):

@@ -8,7 +8,8 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from datm_cli.dashboard.dashboard_app import DashboardApp, FollowedRun
+from datm_cli.dashboard.dashboard_app import DashboardApp
+from datm_cli.dashboard.followed_run import FollowedRun
 from datm_cli.dashboard.panels.images_panel import ImagesPanel
 from datm_cli.dashboard.panels.status_panels import ALIVE, HeadlinePanel
 from datm_cli.dashboard.panels.trials_panel import TrialsPanel

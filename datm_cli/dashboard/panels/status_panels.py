@@ -9,9 +9,11 @@ from rich.text import Text
 from datm_cli.dashboard.panels.accuracy_panel import half_bar
 from datm_cli.dashboard.panels.panel import Panel
 from datm_cli.screen.full_screen import heading
+from datm_cli.text.escapes import printable
 from datm_cli.text.plots import ACCENT, BAD, DATA, GOOD
 from datm_cli.text.sentences import activity
 from datm_engine.formatting import byte_size, duration
+from datm_engine.runs.events import WaitBegan
 from datm_engine.runs.state import STAGES, RunState
 
 # Each status has a shape of its own, so that it can be recognised without colour.
@@ -80,11 +82,13 @@ class StagesPanel(Panel):
     """One line: what is done, how far the current stage is, what follows. When the run is over, its
     verdict (`ending`), a line each.
 
-    is_active: whether a process works on the run. calibrates: whether it derives settings.
+    is_active: whether a process works on the run. calibrates: whether it derives settings. now: in
+    seconds since the epoch; both clocks of the screen are kept by the app.
     """
 
     is_active = False
     calibrates = False
+    now = 0.0
     ending: Sequence[Text] = ()
 
     def draw(self, state: RunState) -> Text:
@@ -135,14 +139,15 @@ class StagesPanel(Panel):
             facts.append(f"{clock(left)} left")
         if stage == "distill" and (seconds := state.recent_seconds) and detail >= 2:
             facts.append(f"{duration(seconds)}/iteration")
-        if detail >= 3 and state.current and (task := activity(state.current)):
+        if isinstance(state.current, WaitBegan):
+            if detail >= 1:
+                waited = clock(max(0.0, self.now - state.current.time))
+                facts.append(f"{printable(state.current.what)} {waited}")
+        elif detail >= 3 and state.current and (task := activity(state.current)):
             progress = state.stages[stage]
             # The bar counts the same units in some stages.
             is_counted = (progress.done, progress.total) == (task.done, task.total)
-            is_wait = not task.total
-            facts.append(
-                task.what if is_counted or is_wait else f"{task.what} {task.done}/{task.total}"
-            )
+            facts.append(task.what if is_counted else f"{task.what} {task.done}/{task.total}")
         elif detail >= 1 and not state.started:
             facts.append("starting the engine")
         return facts

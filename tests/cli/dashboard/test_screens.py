@@ -106,6 +106,17 @@ def test_the_start_is_shown_until_a_sample_is_saved(make_run: Make) -> None:
     shown(make_run(story(10)), look)
 
 
+def test_a_wait_has_a_clock(make_run: Make) -> None:
+    wait = events.WaitBegan(what="compiling, about 40 s", time=BEGAN + 390)
+    run = make_run([*story(), wait])
+    Process.of(os.getpid()).write(run.process_file)
+
+    async def look(app: DashboardApp, pilot: Pilot[int]) -> None:
+        assert "compiling, about 40 s 0:10" in screen_text(app)
+
+    shown(run, look)
+
+
 def test_real_images_are_shown_until_there_are_synthetic_ones(make_run: Make) -> None:
     recorded = [event for event in story() if event.time <= BEGAN + 40]
     run = make_run(recorded)
