@@ -39,6 +39,7 @@ from datm_cli.commands.tune import tune
 from datm_cli.options import expanded
 from datm_cli.text import output
 from datm_cli.text.escapes import printable
+from datm_cli.text.waiting import TorchImport
 from datm_engine import hints
 from datm_engine.compute import ranks
 from datm_engine.compute.threads import limit_spinning
@@ -100,6 +101,8 @@ def run() -> None:
     if "WORLD_SIZE" in os.environ:  # a lost rank: two lines, no C++ frames
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     as_json = "--json" in sys.argv
+    if not {"--quiet", "-q"} & set(sys.argv):
+        sys.meta_path.insert(0, TorchImport())
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal may have no × and ±

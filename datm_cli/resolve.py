@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import typer
 
 from datm_cli.options import SettingOptions, tables
+from datm_cli.text.waiting import waiting
 from datm_engine.compute.device_kind import is_cpu
 from datm_engine.data.description import describe, full_name
 from datm_engine.errors import ConfigError, Setting
@@ -66,7 +68,8 @@ class GivenSettings(SettingOptions):
             no_calibration,
             on_cpu=is_cpu(self.device),
         )
-        found = resolve(request, lambda name: describe(name, self.data_dir))
+        with waiting(f"reading {self.dataset}") if self.dataset else nullcontext():
+            found = resolve(request, lambda name: describe(name, self.data_dir))
         return replace(found, notes=(*map(Note, notes), *found.notes))
 
     def overrides(self) -> Tables:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from datm_cli.options import ComputeOptions
 from datm_cli.text import output
 from datm_cli.text.cost_report import cost_table, savings_table
 from datm_cli.text.escapes import printable
+from datm_cli.text.waiting import waiting
 from datm_engine.compute.threads import parse_threads, run_work, thread_count
 from datm_engine.estimation.machine_speed import MachineSpeed, SpeedCache
 from datm_engine.estimation.savings import Saving, savings
@@ -122,10 +124,13 @@ def machine_speed(compute: ComputeOptions, data_dir: Path, work: float = math.in
     key = cache.key(compute.device or "auto", compute.precision, threads)
     if (speed := cache.read(key)) is not None:
         return speed
-    output.remark("measuring the speed of this machine, once, for about 5 s …")
     from datm_engine.calibration.machine_probe import measure_speed
 
-    speed = measure_speed(compute.start(work=work))
+    measuring = "measuring the speed of this machine, once, for about 5 s"
+    if not sys.stderr.isatty():
+        output.remark(f"{measuring} …")
+    with waiting(measuring):
+        speed = measure_speed(compute.start(work=work))
     cache.write(key, speed)
     return speed
 
