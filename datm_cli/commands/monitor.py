@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
 from contextlib import suppress
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from datm_cli import options
+
+if TYPE_CHECKING:
+    from datm_engine.runs.directory import Run
 
 
 def monitor(
@@ -41,7 +45,7 @@ def monitor(
             first = command("datm", "distill") + options.elsewhere(runs_dir)
             raise RunError(f"there are no runs in {runs_dir}", first)
         running = [each for each in known if each.process_status() == "running"]
-        found = (running or known)[-1]  # the latest
+        found = max(running or known, key=_created)
     if not terminal.is_interactive():
         raise RunError(
             "the dashboard needs a terminal to draw on",
@@ -64,5 +68,16 @@ def monitor(
     with suppress(OSError):  # leave the processor to the engine, where the system allows it
         os.nice(5)
     code = screen.run() or screen.return_code or 0
-    output.print_line(screen.exit_message(), stderr=True)
+    for line in screen.exit_message().splitlines():
+        output.print_line(line, stderr=True)
     raise typer.Exit(code)
+
+
+def _created(run: Run) -> float:
+    """When the run was created. A damaged one counts as the oldest."""
+    from datm_engine.errors import RunError
+
+    try:
+        return run.manifest().created
+    except RunError:
+        return -math.inf

@@ -115,5 +115,7 @@ def next_commands(run: Run, networks: Sequence[str] = ()) -> list[str]:
 def short_name(run: Run) -> str:
     """How the run can be named from the current folder: by its name alone in `runs`, else by its
     path."""
-    is_usual = "DATM_RUNS_DIR" not in os.environ and Path("runs").resolve() == run.path.parent
+    is_usual = (
+        "DATM_RUNS_DIR" not in os.environ and Path("runs").resolve() == run.path.resolve().parent
+    )
     return run.name if is_usual else str(run.path)

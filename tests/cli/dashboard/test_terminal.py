@@ -120,7 +120,7 @@ def test_stopped_from_elsewhere_and_gone_on_with(terminal: Terminal, endless: st
     terminal.type(f"clear; {DATM} distill --resume r --iterations {done + 3}")
     terminal.until("r done", "evaluate")
     terminal.press("q")
-    terminal.until("run r is done in", "view it: datm inspect")
+    terminal.until("run r is done in", "\nview it: datm inspect r\n")
 
 
 @pytest.mark.parametrize(("signal", "code"), [("TERM", 143), ("HUP", 129)])
