@@ -128,9 +128,7 @@ class RunState:
                 self.dataset = event
                 self._advance("dataset", 1, 1, event)
             case events.ExpertsPlanned():
-                self.planned = event
-                self._advance("experts", event.total - event.missing, event.total, event)
-                self.stages["experts"].began = 0.0  # timed from the first epoch, which may compile
+                self._plan_experts(event)
             case events.WaitBegan() | events.DifficultyProgress():
                 self.current = event
             case events.MeasurementProgress():
@@ -303,6 +301,11 @@ class RunState:
         self.stage = stage
         self.current = event if isinstance(event, _PROGRESS) else None
         self.stages[stage].update(done, total, event.time)
+
+    def _plan_experts(self, event: events.ExpertsPlanned) -> None:
+        self.planned = event
+        self._advance("experts", event.total - event.missing, event.total, event)
+        self.stages["experts"].began = 0.0  # timed from the first epoch, which may compile
 
     def _add_expert_epoch(self, event: events.ExpertEpoch) -> None:
         curve = self.epochs.setdefault(event.expert, [])
