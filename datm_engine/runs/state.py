@@ -131,6 +131,8 @@ class RunState:
                 self._plan_experts(event)
             case events.WaitBegan() | events.DifficultyProgress():
                 self.current = event
+            case events.EvaluationProgress(set="candidate"):  # within the stage of distillation
+                self.current = event
             case events.MeasurementProgress():
                 self.stage, self.current = "calibration", event
             case events.ExpertEpoch():
@@ -150,9 +152,6 @@ class RunState:
                 self.current = None
             case events.SelectionProgress():
                 self._advance(self._comparing, event.row, event.rows, event)
-            case events.EvaluationProgress(set="candidate"):
-                # Candidates are scored within the stage of distillation.
-                self.current = event
             case events.EvaluationProgress():
                 # Each row is one unit of the stage, and its repeats and epochs are fractions.
                 epochs, repeats = max(1, event.epochs), max(1, event.repeats)
