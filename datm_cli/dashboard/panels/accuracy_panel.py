@@ -59,7 +59,7 @@ class AccuracyPanel(Panel):
         return line.append(f" {percent}", style="bold").append(text[len(percent) :])
 
     def _text(self, known: Verdict, name: str, state: RunState) -> str:
-        """What follows the bar, or stands in its place as long as there is none."""
+        """What follows the bar, or stands there alone as long as there is none."""
         accuracy: Accuracy | None = getattr(known, name)
         if accuracy is None:
             return self._why_missing(known, name, state)
