@@ -2,6 +2,9 @@
 
 The app polls the run's events, adds them to a `RunState` and lets every panel draw it. Drawing is
 limited to a small share of one core, which the engine needs.
+
+To add a panel, write its class with a `TITLE` in `panels/`, yield it in `DashboardApp.compose`, and
+give it a size in `dashboard.tcss`.
 """
 
 from __future__ import annotations

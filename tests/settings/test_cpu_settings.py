@@ -53,6 +53,7 @@ def test_large_datasets_are_cut_to_what_experts_can_train_on() -> None:
     assert limits(10, 50_000)["dataset.train_images"] == MOST_IMAGES
     assert limits(10, None)["dataset.train_images"] == MOST_IMAGES
     assert "dataset.train_images" not in limits(10, 20_000, dataset__train_images=20_000)
+    assert "dataset.train_images" not in limits(10, 50_000, dataset__train_images="all")
     # As many synthetic images as that many real ones: they start from real ones.
     assert limits(1000, 50_000)["dataset.train_images"] == 20_000
     assert "dataset.train_images" not in limits(2500, 50_000)

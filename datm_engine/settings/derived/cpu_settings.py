@@ -88,7 +88,8 @@ def cpu_settings(
     most_images = max(MOST_IMAGES, IMAGES_PER_SYNTHETIC * count)
     # Datasets whose number of images is not known here have 50,000 and more.
     is_large = is_large and (50_000 if images is None else images) > most_images
-    if is_large and tables["dataset"]["train_images"] == "all":
+    is_fixed = "dataset.train_images" in fixed or tables["dataset"]["train_images"] != "all"
+    if is_large and not is_fixed:
         every = "all" if images is None else f"all {images:,}"
         reason = f"{every} teach more, and experts take longer in proportion"
         images = limited("dataset.train_images", most_images, reason)
