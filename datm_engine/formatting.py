@@ -43,6 +43,14 @@ def duration(seconds: float) -> str:
     return f"{plural(days, 'day')} {hours % 24} h"
 
 
+def short_duration(seconds: float) -> str:
+    """A length of time in its largest unit: 42 s, 3 min, 5 h, 12 d."""
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length:,.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 def step_duration(seconds: float) -> str:
     """The length of a short step, in two digits below a second: 0.084 s, 12 s."""
     return f"{seconds:.2g} s" if seconds < 1 else duration(seconds)

@@ -25,7 +25,9 @@ def list_presets(context: typer.Context, as_json: options.AsJson = False) -> Non
     if as_json:
         output.print_json({"presets": [each.as_json() for each in headings]})
         return
-    table = plain_table("preset", "accuracy", "about", unbroken=["preset"])
+    table = plain_table(
+        "preset", "accuracy", "about", cut=["accuracy", "about"], optional=["about"]
+    )
     for each in headings:  # without details in brackets and further sentences
         table.add_row(each.name, each.accuracy.partition(" (")[0], each.about.partition(". ")[0])
     output.results().print(table)

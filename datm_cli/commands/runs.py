@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from datm_cli import options
 from datm_cli.text.escapes import printable
-from datm_engine.formatting import duration
+from datm_engine.formatting import short_duration
 
 if TYPE_CHECKING:
     from datm_engine.runs.directory import Run
 
 
 def runs(runs_dir: options.RunsDir = options.RUNS_DIR, as_json: options.AsJson = False) -> None:
-    """List the runs: status, progress, latest accuracy, age."""
+    """List the runs, the newest first: status, progress, latest accuracy, age."""
     from datm_cli.text import output
     from datm_cli.text.tables import plain_table
     from datm_engine.runs.directory import Run
@@ -28,10 +28,13 @@ def runs(runs_dir: options.RunsDir = options.RUNS_DIR, as_json: options.AsJson =
         output.remark(f"no runs in {runs_dir} yet; start one: datm distill")
         return
     figures = ("ipc", "iteration", "loss", "accuracy %", "age")
-    # On a narrow terminal, names wrap and numbers are never cut.
-    columns = ("run", "status", "dataset", *figures)
-    table = plain_table(*columns, right=figures, unbroken=("status", *figures))
-    for row in rows:
+    table = plain_table(
+        *("run", "status", "dataset", *figures),
+        right=figures,
+        optional=("loss", "dataset", "ipc", "age", "iteration", "accuracy %", "status"),
+        cut=["dataset"],
+    )
+    for row in reversed(rows):
         iteration, iterations = (_shown(row[key]) for key in ("iteration", "iterations"))
         accuracy = ""
         if row["accuracy"] is not None:
@@ -44,7 +47,7 @@ def runs(runs_dir: options.RunsDir = options.RUNS_DIR, as_json: options.AsJson =
             f"{iteration}/{iterations}",
             "" if row["loss"] is None else f"{row['loss']:.4f}",
             accuracy,
-            "" if row["age"] is None else duration(row["age"]),
+            "" if row["age"] is None else short_duration(row["age"]),
         )
     output.results().print(table)
 

@@ -130,7 +130,11 @@ def markdown_table(headings: Sequence[str], body: Sequence[Sequence[str]]) -> st
 def terminal_table(study: StudyResult) -> Table:
     """A published accuracy stands below ours."""
     headings = header(study)
-    table = plain_table(*headings, right=headings[-len(study.plan.ipcs) :])
+    table = plain_table(
+        *headings,
+        right=headings[-len(study.plan.ipcs) :],
+        optional=headings[: -len(study.plan.ipcs) : -1],
+    )
     for names, cells in rows(study):
         table.add_row(*map(printable, names), *(cell.text(space="\n") for cell in cells))
     return table

@@ -16,7 +16,7 @@ from datm_engine.hints import fix_text
 
 def cost_table(cost: RunCost, title: str) -> Table:
     figures = ("time", "memory", "disk")
-    table = plain_table("stage", *figures, right=figures, title=title)
+    table = plain_table("stage", *figures, right=figures, optional=("disk", "memory"), title=title)
     for stage in cost.stages:
         table.add_row(
             stage.stage,
@@ -33,7 +33,7 @@ def cost_table(cost: RunCost, title: str) -> Table:
 
 
 def savings_table(savings: Sequence[Saving]) -> Table:
-    table = plain_table("quicker", "saves", "and costs", right=["saves"], unbroken=["quicker"])
+    table = plain_table("quicker", "saves", "and costs", right=["saves"], prose=["and costs"])
     for saving in savings:
         option = fix_text(Setting(saving.key, saving.value))
         table.add_row(option, duration(saving.seconds), saving.price)

@@ -157,7 +157,9 @@ class ExpertReport:
         yield ""
         yield Text(self.explanation)
         yield ""
-        table = plain_table(*self.headings, right=self.headings[:-1], unbroken=self.headings)
+        table = plain_table(
+            *self.headings, right=self.headings[:-1], optional=("segment", "step", "hard", "easy")
+        )
         for row in self.rows:
             table.add_row(*row, style="bold" if row[-1] else "")
         yield table

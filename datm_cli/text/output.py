@@ -131,6 +131,10 @@ def _console(*, stderr: bool) -> Console:
                 else:
                     yield Segment(printable(segment.text, lines=True), segment.style)
 
+        def print(self, *objects: Any, crop: bool = False, **how: Any) -> None:
+            """A line that is longer than the screen, as of a table with a long name, is kept."""
+            super().print(*objects, crop=crop, **how)
+
         def on_broken_pipe(self) -> None:
             """Rich would end the process here; whether it ends is for its caller to say."""
             raise BrokenPipeError

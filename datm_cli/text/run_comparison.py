@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.table import Table
 from rich.text import Text
 
 from datm_cli.run_summary import SETS, RunSummary
@@ -55,14 +56,17 @@ class ComparisonTable:
             for name, values in self.rows:
                 cells = (Text(printable(value), overflow="fold") for value in values[part])
                 table.add_row(printable(name), *cells)
-            yield table
+            # Values that differ are folded and never cut.
+            yield from Table.__rich_console__(table, console, options)
 
 
 def comparison(runs: Sequence[RunSummary]) -> Iterator[RenderableType]:
     """The parts to print, in order."""
     letters = [string.ascii_uppercase[number % 26] for number in range(len(runs))]
     headings = []
-    table = plain_table("run", "dataset", "ipc", "accuracy %", right=["ipc"])
+    table = plain_table(
+        *("run", "dataset", "ipc", "accuracy %"), right=["ipc"], optional=["ipc"], cut=["dataset"]
+    )
     for number, (letter, run) in enumerate(zip(letters, runs, strict=True)):
         letter_style = f"bold {SEVERAL[number % len(SEVERAL)]}"
         name = f" {printable(run.run.name)}"

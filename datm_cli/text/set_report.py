@@ -89,7 +89,9 @@ def history_curves(state: RunState) -> list[Curve]:
 def accuracy_table(rows: Sequence[Evaluated]) -> Table:
     """Test accuracies, a row for each set and network."""
     figures = ("accuracy %", "repeats", "images", "iteration")
-    table = plain_table("set", "network", *figures, right=figures, title="test accuracy")
+    table = plain_table(
+        "set", "network", *figures, right=figures, optional=figures[:0:-1], title="test accuracy"
+    )
     for event in rows:
         table.add_row(
             printable(event.set),
@@ -110,13 +112,18 @@ def label_table(images: Sequence[ImageSummary], *, ascii_only: bool = False) -> 
     mark = "o" if ascii_only else MARK
     led_by_other = not all(image.is_led_by_own_class for image in images)
     caption = f"{mark} led by another class than its own" if led_by_other else None
-    table = plain_table("image", right=["image"], title="soft labels", caption=caption)
-    table.add_column("class", overflow="ellipsis", max_width=16, no_wrap=True)
-    table.add_column("own class", no_wrap=True)
-    table.add_column("top classes")
-    table.add_column("entropy", justify="right", no_wrap=True)
+    figures = ["entropy"]
     if any(image.change is not None for image in images):
-        table.add_column("change", justify="right", no_wrap=True)
+        figures.append("change")
+    table = plain_table(
+        *("image", "class", "own class", "top classes", *figures),
+        right=["image", *figures],
+        optional=["change", "entropy", "own class"],
+        cut=["class"],
+        prose=["top classes"],
+        title="soft labels",
+        caption=caption,
+    )
     for image in images:
         led_by_own = image.is_led_by_own_class
         colour = DATA if led_by_own else ACCENT

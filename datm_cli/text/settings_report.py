@@ -22,7 +22,7 @@ def print_explanation(
 ) -> None:
     """Print every setting, its value and its origin, then the notes, and what the run costs."""
     values = flattened(settings.config.model_dump())
-    table = plain_table("setting", "value", "from", unbroken=["setting"])
+    table = plain_table("setting", "value", "from", prose=["from"], cut=["value"])
     origins = {}
     for key, value in values.items():
         origin = settings.origins.get(key)  # None for a key that no preset states

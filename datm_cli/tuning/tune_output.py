@@ -41,7 +41,9 @@ def trial_line(trial: Trial) -> str:
 def trials_table(trials: Trials) -> Table:
     """The best trials, and trial 0 below them if it is not among them."""
     figures = ("trial", "held out %", "iterations")
-    table = plain_table(*figures, "", "settings", right=figures)
+    table = plain_table(
+        *figures, "", "settings", right=figures, optional=["iterations", ""], prose=["settings"]
+    )
     others = trials.ranked[SHOWN:]
     for trial in (*trials.ranked[:SHOWN], *(trial for trial in others if trial.number == 0)):
         table.add_row(

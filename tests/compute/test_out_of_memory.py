@@ -140,7 +140,7 @@ def test_kept_graphs_go_first(make_config: Make, road: Any, cpu: Runtime) -> Non
     "place",
     [
         "datm_engine.distillation.segment_reader.Segments.__call__",
-        "datm_engine.distillation.matching._distance",
+        "datm_engine.distillation.matching._squared_distance",
         "datm_engine.distillation.learned.sgd_step",
     ],
 )
@@ -254,7 +254,7 @@ def test_compiled_student_steps_that_run_out_are_compiled_in_pieces(
     checkpoint = first_checkpoint(start, experts)
     distillation = Distillation(config, experts, network, on, checkpoint)
     seen, _ = finished(distillation.prepare)
-    texts = [event.text for event in seen]
+    texts = [event.text for event in seen if isinstance(event, Noted)]
     assert "in pieces of at most 5 images" in texts[0]
     assert texts[1].startswith("student steps: compiled in")
     assert not on.compiler.broken

@@ -26,7 +26,14 @@ from datm_engine.experts.curriculum import (
 )
 from datm_engine.experts.train import expert_facts, train_experts
 from datm_engine.experts.trajectories import ExpertSet, fingerprint
-from datm_engine.runs.events import DifficultyProgress, ExpertEpoch, ExpertsPlanned, Noted, ignore
+from datm_engine.runs.events import (
+    DifficultyProgress,
+    ExpertEpoch,
+    ExpertsPlanned,
+    Noted,
+    WaitBegan,
+    ignore,
+)
 from datm_engine.settings.config import Config
 from datm_engine.settings.expert_measurements import SCORERS, early_epoch
 from tests.conftest import finish, tiny_config
@@ -102,7 +109,8 @@ def test_what_is_reported_and_counted_before_the_experts(
     assert kinds.index(ExpertsPlanned) < kinds.index(DifficultyProgress) < kinds.index(ExpertEpoch)
     assert EASY_FIRST in [event.text for event in seen if isinstance(event, Noted)]
     again, _ = finished(train_experts, config, digits, tmp_path, cpu)
-    assert [type(event) for event in again] == [ExpertsPlanned], "nothing is scored for nothing"
+    kinds = [type(event) for event in again]
+    assert kinds == [WaitBegan, ExpertsPlanned], "nothing is scored for nothing"
     plain, _ = finished(train_experts, make_config(), digits, tmp_path, cpu)
     assert not [event for event in plain if isinstance(event, DifficultyProgress)]
 

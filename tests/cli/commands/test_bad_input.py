@@ -207,7 +207,7 @@ def test_an_interrupted_evaluation_prints_no_empty_table(
 def test_the_list_of_runs_fits_a_narrow_terminal(
     datm: Datm, settings: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = "a-name-that-is-rather-long-for-a-run-of-which-there-are-several"
+    name = "a-name-that-is-long-for-a-run"
     datm("distill", "--config", settings, "--quiet", "--name", name)
     monkeypatch.setenv("COLUMNS", "80")
     accuracy = datm("runs", "--json").json["runs"][0]["accuracy"]
