@@ -15,7 +15,7 @@ import sys
 from contextlib import suppress
 from inspect import cleandoc
 from pathlib import Path
-from time import time
+from time import sleep, time
 from typing import Annotated
 
 import typer
@@ -46,6 +46,9 @@ from datm_engine.compute.threads import limit_spinning
 from datm_engine.errors import DatmError
 from datm_engine.settings.published_names import counterpart
 from datm_engine.version import __version__
+
+# Seconds that other ranks wait with a usage error, since a launcher ends all when one ends.
+RANK_0_REPORTS = 2.0
 
 app = typer.Typer(
     name="datm",
@@ -124,6 +127,8 @@ def run() -> None:
         if message and os.environ.get("RANK", "0") == "0":  # all ranks have the same words
             known = [word for word in sys.argv[1:] if word in (*COMMANDS, "presets")]
             output.print_error(message, " ".join(["datm", *known[:1], "--help"]), as_json)
+        elif message:
+            sleep(RANK_0_REPORTS)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)

@@ -9,8 +9,8 @@ loss ℓ of a mini-batch b_i of images x, augmented by a_i, and their labels y. 
 with θ*_t an expert's weights after epoch t, and θ*_{t+M} those M epochs later.
 
 Plain autograd through the student keeps the graph of every step. Here the N weight vectors are
-kept, and the graph of each step is built again on the way back, one at a time, unless there was
-memory to keep it (`sharding`). With λ_i = ∂L/∂θ_i:
+kept. On the way back the graph of one step at a time is built again, except for the last steps,
+whose graphs are kept where memory allows (`sharding`). With λ_i = ∂L/∂θ_i:
 
     λ_N = 2 (θ_N − θ*_{t+M}) / ‖θ*_t − θ*_{t+M}‖²
     s_i = ⟨λ_{i+1}, g_i⟩

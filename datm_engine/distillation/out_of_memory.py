@@ -53,9 +53,10 @@ class MemoryPlan:
         return ShardedGradients(self.loss_gradient, learned, steps, self._sharding, self.kept)
 
     def translate_oom_if_single_rank(self) -> AbstractContextManager[None]:
-        """Raise OutOfMemory for memory that runs out where `ShardedGradients` does not handle it:
-        reading a segment, or the optimizer's step. With several ranks the error ends the run: the
-        other ranks already wait in an all-reduce, so the iteration cannot be repeated."""
+        """With one rank, raise OutOfMemory for memory that runs out while a segment is read, or in
+        the optimizer's step; `ShardedGradients` does this for student steps. With several ranks the
+        error ends the run: the other ranks already wait in an all-reduce, so the iteration cannot
+        be repeated."""
         return translate_oom() if self._runtime.ranks.count == 1 else nullcontext()
 
     def prepare(self, learned: Learned, *, emit: Emit) -> None:

@@ -1,5 +1,7 @@
-"""Which epochs of the experts are matched: the difficulty that fits the synthetic set's size; and
-which expert."""
+"""Draws the expert and the start epoch of each iteration.
+
+Later epochs are harder patterns, so the window of epochs fits the synthetic set's size.
+"""
 
 from __future__ import annotations
 

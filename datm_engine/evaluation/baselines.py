@@ -7,10 +7,10 @@ and those tables, though with few images per class the hardest teach less than r
 table; Sorscher et al. 2022).
 
 Experts' snapshots on disk give features and scores. Herding and k-center compare the inputs of the
-first expert's classifier by Euclidean distance, after its last epoch. Forgetting is counted from
-epoch 1 to the last one, and EL2N is measured a tenth of the way there (Paul et al. 2021: epoch 20
-of 200). Both are means over the first `SCORING_EXPERTS` experts, and share their passes. A pass is
-one forward pass of all training images through one snapshot, without augmentation.
+first expert's classifier by Euclidean distance, after its last epoch. A pass is one forward pass of
+all training images through one snapshot, without augmentation. Forgetting needs a pass for every
+epoch; EL2N needs one, a tenth of the way through the training (Paul et al. 2021: epoch 20 of 200).
+Both are means over the first `SCORING_EXPERTS` experts, and EL2N uses the passes of forgetting.
 
 To add a baseline:
 

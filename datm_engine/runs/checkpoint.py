@@ -36,10 +36,9 @@ class Progress:
 
     iteration: iterations done. skipped: those of them that took no step. skipped_in_a_row: how many
     of the latest took none. skip_reason: why the latest skipped iteration was skipped. loss: of the
-    last iteration. last_candidate: the iteration at which the set was scored for
-    selection last. best_accuracy: of the
-    best candidate, in percent. piece_size: how many images a student step has memory for, if it is
-    known from running out of memory.
+    last iteration. last_candidate: the latest iteration whose set was scored as a candidate for the
+    selected set. best_accuracy: the highest score of a candidate, in percent. piece_size: the most
+    images that a student step has memory for, once memory ran out.
     """
 
     iteration: Count = 0

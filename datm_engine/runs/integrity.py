@@ -7,7 +7,7 @@ from datm_engine.formatting import plural
 from datm_engine.hints import command
 from datm_engine.runs.directory import Run
 from datm_engine.runs.state import fold
-from datm_engine.tensors import UNREADABLE, read_tensors
+from datm_engine.tensors import DIGEST, UNREADABLE, read_tensors
 
 
 def problems(run: Run, iterations: int) -> list[str]:
@@ -24,7 +24,8 @@ def problems(run: Run, iterations: int) -> list[str]:
         messages.append(f"{log} lacks {lost}; what they learned is in the checkpoint")
     for path in sorted(run.samples.glob("*.safetensors")):
         try:
-            read_tensors(path)
+            if DIGEST not in read_tensors(path)[1]:
+                raise ValueError("it has no digest, which datm writes")
         except Unreadable as problem:
             messages.append(problem.message)
         except UNREADABLE as problem:

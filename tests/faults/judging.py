@@ -37,7 +37,7 @@ class Work:
 
     @classmethod
     def of(cls, lab: Lab, case: Path) -> Work:
-        files = (case / "experts").rglob("expert-*.safetensors")
+        files = (case / "experts").glob("*/expert-*.safetensors")  # no temporary ones
         experts = {path.name: path.stat().st_ino for path in files}
         return cls(experts, _iteration(lab.run(case).checkpoint))
 

@@ -1,7 +1,7 @@
 """The base class of the dashboard's panels, which draw a `RunState` as text.
 
-`DashboardApp.compose` yields the panels, and `dashboard.tcss` gives each its size.
-`dashboard_app.py` says how to add one.
+To add a panel, write its class with a `TITLE` in this folder, yield it in `DashboardApp.compose`,
+and give it a size in `dashboard.tcss`.
 """
 
 from __future__ import annotations

@@ -18,9 +18,9 @@ STEP_OF_IMAGES, STEP_OF_LABELS, STEP_OF_RATE = 0.6, 0.02, 0.02
 # η is halved, HALVINGS times at most, until the mean matching loss of the initial set is below
 # LARGEST_FIRST_LOSS.
 LARGEST_FIRST_LOSS, HALVINGS = 2.0, 3
-# Each rate is such that the first step changes its tensor by share / √iterations of the tensor's
-# scale: the standard deviation of images or labels, η itself. rate → (tensor, share, the scale in
-# words)
+# Each rate makes the first step change its tensor by (share / √iterations) × scale. The scale is
+# the standard deviation for images and labels, and η for the student's rate. rate → (tensor, share,
+# the scale in words)
 FIRST_STEPS = {
     "lr_images": ("images", STEP_OF_IMAGES, "the images' deviation"),
     "lr_labels": ("labels", STEP_OF_LABELS, "the logits' deviation"),
@@ -29,8 +29,9 @@ FIRST_STEPS = {
 
 
 def student_rate(lr: float, expert_steps: int, n: int) -> float:
-    """η before anything is measured: the rate at which `n` student steps (N) go about a third as
-    far as `expert_steps` of an expert at `lr`, clamped to 1 to 3 times `lr`."""
+    """η before anything is measured: 0.3 × `expert_steps` / `n` × `lr`, so that `n` student steps
+    go about a third as far as `expert_steps` steps of an expert. At least `lr`, at most 3 × `lr`.
+    """
     return lr * min(max(0.3 * expert_steps / n, 1.0), 3.0)
 
 
