@@ -8,9 +8,9 @@ loss ℓ of a mini-batch b_i of images x, augmented by a_i, and their labels y. 
 
 with θ*_t an expert's weights after epoch t, and θ*_{t+M} those M epochs later.
 
-Plain autograd through the student keeps the graph of every step. Here the N weight vectors are
-kept. On the way back the graph of one step at a time is built again, except for the last steps,
-whose graphs are kept where memory allows (`sharding`). With λ_i = ∂L/∂θ_i:
+Plain autograd through the student keeps the graph of every step. Here only the weights θ_0 … θ_N
+are kept, and the way back builds the graphs again, one step at a time. Where memory allows, the
+graphs of the last steps are kept too (`sharding`). With λ_i = ∂L/∂θ_i:
 
     λ_N = 2 (θ_N − θ*_{t+M}) / ‖θ*_t − θ*_{t+M}‖²
     s_i = ⟨λ_{i+1}, g_i⟩

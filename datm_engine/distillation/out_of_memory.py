@@ -53,8 +53,9 @@ class MemoryPlan:
         return ShardedGradients(self.loss_gradient, learned, steps, self._sharding, self.kept)
 
     def translate_oom_if_single_rank(self) -> AbstractContextManager[None]:
-        """With one rank, raise OutOfMemory for memory that runs out while a segment is read, or in
-        the optimizer's step; `ShardedGradients` does this for student steps. With several ranks the
+        """A context for reading a segment and for the optimizer's step. With one rank, memory that
+        runs out in it raises OutOfMemory, so that the iteration is repeated; for student steps
+        `ShardedGradients` raises it. With several ranks the
         error ends the run: the other ranks already wait in an all-reduce, so the iteration cannot
         be repeated."""
         return translate_oom() if self._runtime.ranks.count == 1 else nullcontext()

@@ -1,6 +1,7 @@
 """Draws the expert and the start epoch of each iteration.
 
-Later epochs are harder patterns, so the window of epochs fits the synthetic set's size.
+Later epochs teach harder patterns, which only a larger synthetic set can hold: the more images per
+class, the later the window.
 """
 
 from __future__ import annotations

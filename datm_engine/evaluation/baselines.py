@@ -10,7 +10,8 @@ Experts' snapshots on disk give features and scores. Herding and k-center compar
 first expert's classifier by Euclidean distance, after its last epoch. A pass is one forward pass of
 all training images through one snapshot, without augmentation. Forgetting needs a pass for every
 epoch; EL2N needs one, a tenth of the way through the training (Paul et al. 2021: epoch 20 of 200).
-Both are means over the first `SCORING_EXPERTS` experts, and EL2N uses the passes of forgetting.
+Both are means over the first `SCORING_EXPERTS` experts. If both are chosen, EL2N needs no pass of
+its own.
 
 To add a baseline:
 

@@ -37,8 +37,8 @@ class Progress:
     iteration: iterations done. skipped: those of them that took no step. skipped_in_a_row: how many
     of the latest took none. skip_reason: why the latest skipped iteration was skipped. loss: of the
     last iteration. last_candidate: the latest iteration whose set was scored as a candidate for the
-    selected set. best_accuracy: the highest score of a candidate, in percent. piece_size: the most
-    images that a student step has memory for, once memory ran out.
+    selected set. best_accuracy: the highest score of a candidate, in percent. piece_size: how
+    many images of a mini-batch are computed at once since memory ran out; None if it never did.
     """
 
     iteration: Count = 0

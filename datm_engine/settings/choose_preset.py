@@ -3,8 +3,9 @@
 A dataset with presets takes the one for its number of images per class. A number between two
 presets takes the nearest of them, with a window between the two; one beyond all takes the nearest.
 A dataset without presets takes the presets of a family with about as many classes, adapted to its
-own image size. Unless the caller names a preset, the keys in `derive` then hold provisional values,
-which calibration replaces once the experts are trained. A method overrides a few keys.
+own image size. In every case but an exact match, and unless the caller names a preset or a family,
+the keys in `derive` hold provisional values, which calibration replaces once the experts are
+trained. A method overrides a few keys.
 """
 
 from __future__ import annotations
