@@ -32,8 +32,8 @@ class GivenSettings(SettingOptions):
     """What the options of a command state of the settings.
 
     flags: tables of the options that set one key each. device: the option, if the command has one;
-    derived settings depend on its kind. context: Typer's, which knows whether an
-    option was typed or came from a variable.
+    derived settings depend on its kind. context: Typer's, which knows whether an option was typed
+    or came from a variable.
     """
 
     data_dir: Path

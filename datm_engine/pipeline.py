@@ -53,8 +53,8 @@ def make_distilled_set(
 ) -> Outcome:
     """Run all stages, from where the run was stopped if it resumes.
 
-    Networks are trained on real images after the distillation, on all of them last. The experts,
-    which are trained on all of them, are what candidates can be watched beside.
+    Networks are trained on real images after the distillation, on all of them last. Until then
+    candidates can be compared with the experts, which are trained on all of them.
     """
     ranks = runtime.ranks
     known = ranks.first(lambda: run.state().results)

@@ -55,9 +55,8 @@ from datm_engine.runs.events import WaitBegan
 from datm_engine.runs.manifest import Manifest
 
 POLL_SECONDS = 0.5
-# The pause after a drawing is REST times as long as it took. Painting takes about as long again as
-# drawing, so the screen uses a fiftieth of one core: an engine that uses all
-# cores is slowed by any that the screen takes.
+# After a drawing of d seconds the app pauses for REST · d. Painting takes another d, so the screen
+# uses about 2/100 of a core. It must be this little, as the engine may use all cores.
 REST = 100
 LEAST_REST, MOST_REST = 2.0, 10.0  # seconds
 CLOCK_SECONDS = 1.0  # between drawings of the headline, which has a clock
@@ -68,8 +67,8 @@ class DashboardApp(FullScreenApp):
     """make_picture: creates the widgets of enlarged images. clock: returns seconds since the
     epoch. follow: poll the run; without, the app is drawn by `poll` and `redraw` only.
 
-    shown: the run that panels show. process: the one whose process works, and is stopped. Only
-    for a tune they differ.
+    shown: the run that panels show. controlled: the one whose process is watched, and which the
+    stop key stops. It differs only in a tune, which shows the run of a trial.
     """
 
     # Parts of the screen that a key shows alone.
@@ -104,14 +103,15 @@ class DashboardApp(FullScreenApp):
     ) -> None:
         super().__init__()
         self.clock, self.follow, self.make_picture = clock, follow, make_picture
-        self.shown = self.process = FollowedRun(run)
+        self.shown = self.controlled = FollowedRun(run)
         self.full_name = printable(f"run {run.name}")
         self.resume_command = run.resume_command
         self.status = "new"
         self.view = self.VIEWS[0]
-        self.show_experts: bool | None = None  # None: while no iteration is done
+        # None: not chosen by key; then they are shown up to the first iteration.
+        self.show_experts: bool | None = None
         self._next_drawing = self._next_tick = 0.0
-        self._is_stale = True
+        self._needs_drawing = True
         self._focused_before: Widget | None = None  # before a part was shown alone
 
     @property
@@ -132,7 +132,7 @@ class DashboardApp(FullScreenApp):
         """What to type next, printed when the dashboard is closed."""
         name = self.full_name
         if self.status in ALIVE:
-            again = command("datm", "monitor", self.process.run.path)
+            again = command("datm", "monitor", self.controlled.run.path)
             continues = "continues" if self.status == "running" else "is stopping"
             return f"{name} {continues}; watch it: {again}"
         if self.status == "done":
@@ -222,17 +222,17 @@ class DashboardApp(FullScreenApp):
     def poll(self) -> None:
         """Read new events, and draw them unless the last drawing was just now."""
         # The status comes first: a process writes its last event before it ends.
-        status = self.process.run.process_status()
-        if status == "running" and self.process.run.stop_file.exists():
+        status = self.controlled.run.process_status()
+        if status == "running" and self.controlled.run.stop_file.exists():
             status = "stopping"
         is_new = self.read()
-        status = status or self.process.state.status
-        self._is_stale = self._is_stale or is_new or status != self.status
+        status = status or self.controlled.state.status
+        self._needs_drawing = self._needs_drawing or is_new or status != self.status
         if status != self.status:
             self.status = status
             self.refresh_bindings()
         now = time.monotonic()
-        if now >= self._next_drawing and (self._is_stale or status in ALIVE):
+        if now >= self._next_drawing and (self._needs_drawing or status in ALIVE):
             self.draw()
         elif now >= self._next_tick and status in ALIVE:
             self._draw_headline()
@@ -250,16 +250,16 @@ class DashboardApp(FullScreenApp):
         log.problems = problems
         self.set_class(bool(problems), "-problems")
         show_experts = self.show_experts
-        if show_experts is None:  # until distillation begins
+        if show_experts is None:
             show_experts = state.stage in ("dataset", "experts") and not state.matched
         self.set_class(show_experts, "-experts")
         self._draw_headline()
-        if self._is_stale:
+        if self._needs_drawing:
             for panel in self.query(Panel):
                 panel.show(state)
             log.show(state)
         self.query_one(ImagesPanel).show(state)
-        self._is_stale = False
+        self._needs_drawing = False
         rest = REST * (time.monotonic() - began)
         self._next_drawing = time.monotonic() + min(MOST_REST, max(LEAST_REST, rest))
 
@@ -274,22 +274,22 @@ class DashboardApp(FullScreenApp):
         self._next_tick = time.monotonic() + CLOCK_SECONDS
 
     def redraw(self) -> None:
-        self._is_stale = True
+        self._needs_drawing = True
         self.draw()
 
     def _problems(self) -> list[str]:
         """Why a run failed, as far as it is known, and how to resume it."""
-        if error := self.process.error or self.shown.error:
+        if error := self.controlled.error or self.shown.error:
             return [error]
         if self.status not in PROBLEMS:
             return []
-        ended = self.process.state.ended
+        ended = self.controlled.state.ended
         if self.status == "failed" and ended is not None:
             lines = [ended.message, ended.hint]
         elif self.status == "stale":
             lines = ["the run's machine has shown no activity for a minute"]
         else:
-            lines = detach.engine_log_tail(self.process.run.engine_log)
+            lines = detach.engine_log_tail(self.controlled.run.engine_log)
             lines = lines or ["the engine was killed without an error message"]
         return [line for line in (*lines, f"resume it: {self.resume_command}") if line]
 
@@ -297,7 +297,7 @@ class DashboardApp(FullScreenApp):
     def is_drawn(self) -> bool:
         """Whether every visible panel is drawn at its final size."""
         has_sizes = all(panel.size.area for panel in self.query(Panel) if panel.display)
-        return has_sizes and not self._is_stale
+        return has_sizes and not self._needs_drawing
 
     # --- keys ---
 
@@ -384,7 +384,7 @@ class DashboardApp(FullScreenApp):
     async def action_stop(self) -> None:
         if await self.push_screen_wait(StopDialog(self.full_name)):
             try:
-                detach.ask_to_stop(self.process.run)
+                detach.ask_to_stop(self.controlled.run)
             except DatmError as error:
                 self.notify_error(error)
             else:

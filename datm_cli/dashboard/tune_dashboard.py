@@ -27,7 +27,7 @@ class TuneDashboardApp(DashboardApp):
     def __init__(self, tune: Tune, **options: Any) -> None:
         """options: those of a DashboardApp."""
         super().__init__(tune.run(0), **options)
-        self.tune, self.process = tune, FollowedRun(tune.log)
+        self.tune, self.controlled = tune, FollowedRun(tune.log)
         self.full_name = printable(f"tune {tune.name}")
         self.resume_command = tune.log.resume_command
         preset = command("datm", "distill", "--config", tune.preset)
@@ -53,10 +53,10 @@ class TuneDashboardApp(DashboardApp):
         yield TrialsPanel()
 
     def read(self) -> bool:
-        is_new = self.process.read()
-        trials, trial = self.process.state.trials, self.trial
+        is_new = self.controlled.read()
+        trials, trial = self.controlled.state.trials, self.trial
         running = [each.number for each in trials.unfinished]
-        if running and self.process.state.ended is None:
+        if running and self.controlled.state.ended is None:
             trial = trial if trial in running else running[-1]
         elif trials.best:
             trial = trials.best.number
@@ -68,7 +68,7 @@ class TuneDashboardApp(DashboardApp):
 
     def draw(self) -> None:
         panel = self.query_one(TrialsPanel)
-        panel.trials, panel.shown = self.process.state.trials, self.trial
+        panel.trials, panel.shown = self.controlled.state.trials, self.trial
         panel.is_active = self.status in ALIVE
         name = printable(self.tune.name)
         self.query_one(HeadlinePanel).run_name = f"{name} · trial {self.trial}"

@@ -88,11 +88,10 @@ def verdict(state: RunState) -> Verdict:
     known = {name: Accuracy(percent) for name, percent in state.references(part).items()}
     if best := state.best_candidate:
         known["distilled"] = Accuracy(best.accuracy, note=f"best at {best.iteration:,}")
-    if part == "validation" and "full" not in known and state.experts_accuracy is not None:
-        of_each = [expert.validation_accuracy for expert in state.trained.values()]
-        accuracies = [accuracy for accuracy in of_each if accuracy is not None]
+    accuracies = state.expert_accuracies
+    if part == "validation" and "full" not in known and accuracies:
         deviation = statistics.pstdev(accuracies) if len(accuracies) > 1 else None
-        known["full"] = Accuracy(state.experts_accuracy, deviation, "the experts")
+        known["full"] = Accuracy(statistics.fmean(accuracies), deviation, "the experts")
     return _verdict(part, known)
 
 

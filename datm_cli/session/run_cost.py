@@ -17,6 +17,7 @@ from datm_cli.text import output
 from datm_cli.text.cost_report import cost_table, savings_table
 from datm_cli.text.escapes import printable
 from datm_cli.text.waiting import waiting
+from datm_engine.compute.requested import parse_memory
 from datm_engine.compute.threads import parse_threads, run_work, thread_count
 from datm_engine.estimation.machine_speed import MachineSpeed, SpeedCache
 from datm_engine.estimation.savings import Saving, savings
@@ -64,7 +65,7 @@ def estimate(
 ) -> RunEstimate:
     """The cost of a run with these settings. trained: experts that are there; None: as many as are
     on disk. Measures the machine's speed where it is not cached. Raises DatmError."""
-    workload, assumed = workload_of(resolved, folders)
+    workload, assumed = workload_of(resolved, folders, compute)
     if trained is not None:
         workload = replace(workload, trained=trained)
     speed = machine_speed(compute, folders.data, run_work(resolved.config, resolved.shape))
@@ -88,28 +89,29 @@ def confirm(estimated: RunEstimate) -> None:
         raise typer.Exit(1)
 
 
-def workload_of(resolved: Resolved, folders: Folders) -> tuple[Workload, bool]:
+def workload_of(
+    resolved: Resolved, folders: Folders, compute: ComputeOptions
+) -> tuple[Workload, bool]:
     """The workload of a run, and whether its number of training images is a guess."""
     from datm_engine.data import datasets
     from datm_engine.data.description import remaining
-    from datm_engine.data.image_sets import TrainingLabels
+    from datm_engine.data.image_sets import TrainingCounts
 
     config, dataset = resolved.config, resolved.config.dataset
     shape = resolved.shape
     if shape is None:
         peeked = datasets.peek(dataset.name, data_dir=folders.data)
         shape = at_resolution(peeked, dataset.resolution)
-    known = datasets.training_labels(dataset.name, data_dir=folders.data)
-    assumed = TrainingLabels.of_counts((_ASSUMED // shape.classes,) * shape.classes)
+    known = datasets.training_counts(dataset.name, data_dir=folders.data)
+    assumed = TrainingCounts.of_counts((_ASSUMED // shape.classes,) * shape.classes)
     images = int(remaining(known or assumed, dataset).sum())
     workload = Workload(
         config,
-        # Where only decoding shows it: colour images of 32×32.
-        (shape.channels or 3, shape.height or 32, shape.width or 32),
+        shape.assumed_size,
         shape.classes,
         images,
         held_out=round(images * dataset.validation / (1 - dataset.validation)),
-        graph_memory=_total_memory() / 4,
+        graph_memory=_graph_memory(compute.memory),
         trained=_trained_experts(config, folders.experts),
         derives=bool(resolved.derive),
     )
@@ -135,8 +137,13 @@ def machine_speed(compute: ComputeOptions, data_dir: Path, work: float = math.in
     return speed
 
 
-def _total_memory() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+def _graph_memory(memory: str) -> int:
+    """Bytes for graphs that are kept: as stated, or a quarter of this machine's memory for "auto",
+    which a run takes where half as much is free."""
+    stated = parse_memory(memory)
+    if stated is not None:
+        return stated
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
 
 
 def _trained_experts(config: Config, experts_dir: Path) -> int:

@@ -28,7 +28,7 @@ LINE_SECONDS = 30.0  # between lines of progress
 
 
 class Nothing(AbstractContextManager["Nothing"]):
-    """Shows nothing, for --quiet and --json."""
+    """Shows nothing, for --quiet."""
 
     def __exit__(self, *failure: object) -> None:
         pass

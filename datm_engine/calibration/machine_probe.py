@@ -13,14 +13,15 @@ from scipy.optimize import nnls
 
 from datm_engine.compute.runtime import Runtime
 from datm_engine.estimation.machine_speed import MachineSpeed
-from datm_engine.estimation.operations import Operations, Size, convnet
+from datm_engine.estimation.operations import Operations, convnet
 from datm_engine.networks.zoo import build_flat
 from datm_engine.settings.config import NetworkConfig
+from datm_engine.settings.convnet_sizes import Size
 from datm_engine.training.losses import Gradient, student_gradient
 
 CLASSES = 10
 # (image, width, depth, batch): from steps that are mostly launches to steps that are mostly
-# multiplications. Each is timed for `SECONDS`, and once at least.
+# multiplications. Each is timed for `SECONDS`, and twice at least.
 PROBES: tuple[tuple[Size, int, int, int], ...] = (
     ((1, 8, 8), 64, 2, 10),
     ((1, 8, 8), 64, 2, 100),
@@ -51,11 +52,8 @@ def measure_speed(runtime: Runtime) -> MachineSpeed:
         with torch.no_grad():
             seconds.append(shortest(partial(gradient, theta, images, labels), SECONDS))
         seconds.append(shortest(partial(_pullback, gradient, theta, images, labels), SECONDS))
-    # [steps, 3], [steps]
-    table, times = (
-        np.array([[row.flops, row.bytes, row.kernels] for row in rows]),
-        np.array(seconds),
-    )
+    table = np.array([[row.flops, row.bytes, row.kernels] for row in rows])  # [steps, 3]
+    times = np.array(seconds)  # [steps]
     scale = (table / times[:, None]).max(axis=0)
     fitted, _ = nnls(table / times[:, None] / scale, np.ones(len(times)))
     flop, byte, kernel = (float(value) for value in fitted / scale)

@@ -46,7 +46,7 @@ def check_arithmetic(
     """The bytes of memory that are stated, None for "auto". Raises ConfigError."""
     _check("precision", precision, PRECISIONS)
     _check("compile", compiling, COMPILING)
-    budget = _bytes(memory)
+    budget = parse_memory(memory)
     if before:
         check_same("precision", precision, before.precision)
         check_same("compile", compiling, before.compile)
@@ -67,8 +67,8 @@ def check_same(argument: str, given: str | int, before: str | int) -> None:
         raise ConfigError(wrong, Setting(argument, "auto"))
 
 
-def _bytes(memory: str) -> int | None:
-    """ "8GB" → 8,000,000,000; None for "auto"."""
+def parse_memory(memory: str) -> int | None:
+    """ "8GB" → 8,000,000,000; None for "auto". Raises ConfigError."""
     if memory == "auto":
         return None
     try:

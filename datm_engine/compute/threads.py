@@ -14,10 +14,8 @@ from collections.abc import MutableMapping
 from datm_engine.errors import ConfigError, Setting
 from datm_engine.runs.manifest import MAX_THREADS
 from datm_engine.settings.config import Config, NetworkConfig
-from datm_engine.settings.derived.cpu_settings import convnet_multiply_adds
+from datm_engine.settings.convnet_sizes import Size, convnet_multiply_adds
 from datm_engine.settings.image_size import Shape
-
-Size = tuple[int, int, int]  # channels, height, width
 
 # Below this many multiply-adds of a forward pass, a second thread costs as much as it computes.
 # Two threads beside one, forward and backward, on two cores: 0.9 times as fast at 2 million, 1.3
@@ -74,7 +72,7 @@ def expert_work(config: Config, shape: Shape | None) -> float:
 
 def _size(shape: Shape | None) -> tuple[Size, int]:
     known = shape or Shape(10, None, None, None)
-    return (known.channels or 3, known.height or 32, known.width or 32), known.classes
+    return known.assumed_size, known.classes
 
 
 def student_work(config: Config, size: Size, classes: int) -> float:

@@ -15,7 +15,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from datm_engine.data.image_sets import FullSet, ImageSet, TrainingLabels, from_torchvision
+from datm_engine.data.image_sets import FullSet, ImageSet, TrainingCounts, from_torchvision
 from datm_engine.data.readers.image_folder import ImageFolderReader
 from datm_engine.data.readers.reader import DatasetSource, LoadOptions
 from datm_engine.errors import DataError
@@ -131,8 +131,8 @@ class BuiltInDataset(DatasetSource):
     def shape(self) -> Shape:
         return BUILT_IN[self.name].shape
 
-    def training_labels(self) -> TrainingLabels:
-        return TrainingLabels.of_counts(BUILT_IN[self.name].train)
+    def training_counts(self) -> TrainingCounts:
+        return TrainingCounts.of_counts(BUILT_IN[self.name].train)
 
 
 def is_here(name: str, data_dir: Path) -> bool:

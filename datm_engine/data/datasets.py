@@ -17,7 +17,7 @@ from pathlib import Path
 from datm_engine.data import built_in, hub
 from datm_engine.data.decoding.decode_images import resize
 from datm_engine.data.decoding.image_file import Size
-from datm_engine.data.image_sets import FullSet, ImageSet, TrainingLabels, digest
+from datm_engine.data.image_sets import FullSet, ImageSet, TrainingCounts, digest
 from datm_engine.data.readers import archives, registry
 from datm_engine.data.readers.reader import DatasetSource, LoadOptions
 from datm_engine.errors import ConfigError, DataError, Fix, Setting
@@ -127,9 +127,9 @@ def peek(name: str, *, data_dir: Path) -> Shape:
     return _source(name, data_dir).shape()
 
 
-def training_labels(name: str, *, data_dir: Path) -> TrainingLabels | None:
+def training_counts(name: str, *, data_dir: Path) -> TrainingCounts | None:
     """Count the training images of each class without decoding any. None if unknown (Hub)."""
-    return _source(name, data_dir).training_labels()
+    return _source(name, data_dir).training_counts()
 
 
 def is_here(name: str, *, data_dir: Path) -> bool:

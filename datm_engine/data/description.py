@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from datm_engine.data import datasets
 from datm_engine.data.class_counts import evenly, held_out
-from datm_engine.data.image_sets import TrainingLabels
+from datm_engine.data.image_sets import TrainingCounts
 from datm_engine.errors import ConfigError, DatmError
 from datm_engine.hints import HELP
 from datm_engine.settings.config import DatasetConfig
@@ -35,12 +35,12 @@ class Description:
 
     def training_images(self, settings: DatasetConfig) -> int | None:
         """Return how many images these settings leave to train on, or None for the Hub."""
-        known = datasets.training_labels(self.name, data_dir=self.data_dir)
+        known = datasets.training_counts(self.name, data_dir=self.data_dir)
         return None if known is None else max(1, int(remaining(known, settings).sum()))
 
     def has_validation(self) -> bool | None:
         """Return whether it has a validation part, or None for the Hub."""
-        known = datasets.training_labels(self.name, data_dir=self.data_dir)
+        known = datasets.training_counts(self.name, data_dir=self.data_dir)
         return None if known is None else "validation" in known.parts
 
 
@@ -62,7 +62,7 @@ def full_name(dataset: str) -> str:
     return str(Path(dataset).resolve())
 
 
-def remaining(known: TrainingLabels, settings: DatasetConfig) -> NDArray[np.int64]:
+def remaining(known: TrainingCounts, settings: DatasetConfig) -> NDArray[np.int64]:
     """Count the training images of each class that `datasets.load` leaves, int64 [classes].
 
     Damaged images are counted too. Loads torch only where its random draws decide which classes
@@ -89,7 +89,7 @@ def smallest_class(settings: DatasetConfig, data_dir: Path) -> tuple[str, int] |
     """
     try:
         path = datasets.locate(settings.name)
-        known = datasets.training_labels(settings.name, data_dir=data_dir)
+        known = datasets.training_counts(settings.name, data_dir=data_dir)
     except DatmError:  # loading reports it
         return None
     if known is None:

@@ -48,7 +48,7 @@ class HubDataset(DatasetSource):
         rows = [self._rows(key) for key in self._parts()["train"]]
         return image_rows.peek(self.name, rows, self._fix)
 
-    def training_labels(self) -> None:
+    def training_counts(self) -> None:
         """Return None: nothing is downloaded for the labels alone."""
 
     @cached_property

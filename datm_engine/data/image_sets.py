@@ -85,7 +85,7 @@ class FullSet:
 
 
 @dataclass(frozen=True)
-class TrainingLabels:
+class TrainingCounts:
     """How many training images each class has, known before any image is decoded.
 
     `counts`: int64 [classes], in the order of `class_names`. `parts`: all that the dataset has; for
@@ -97,7 +97,7 @@ class TrainingLabels:
     parts: Collection[PartName]
 
     @classmethod
-    def of_counts(cls, counts: Sequence[int]) -> TrainingLabels:
+    def of_counts(cls, counts: Sequence[int]) -> TrainingCounts:
         """Return `counts` images of each class, for a dataset with a test part."""
         names = tuple(map(str, range(len(counts))))
         return cls(names, np.array(counts, np.int64), ("train", "test"))
@@ -105,7 +105,7 @@ class TrainingLabels:
     @classmethod
     def of_labels(
         cls, class_names: tuple[str, ...], labels: Sequence[int], parts: Collection[PartName]
-    ) -> TrainingLabels:
+    ) -> TrainingCounts:
         """Count labels [n], which index `class_names`."""
         return cls(class_names, np.bincount(labels, minlength=len(class_names)), parts)
 

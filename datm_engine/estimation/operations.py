@@ -7,11 +7,12 @@ below; the coefficients are those of torch's own operations, counted as they are
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from datm_engine.settings.config import NetworkConfig
+from datm_engine.settings.convnet_sizes import Size, block_inputs, convolution_multiply_adds
 
-Size = tuple[int, int, int]  # channels, height, width
 FLOAT = 4  # bytes
 
 
@@ -80,21 +81,18 @@ class NetworkSize:
 
 def convnet(network: NetworkConfig, size: Size, classes: int) -> NetworkSize:
     """The sizes of the ConvNet of experts and students."""
-    channels, height, width = size
-    inputs, weights, convolutions, maps = channels * height * width, 0, [], 0
-    for _ in range(network.depth):
-        convolutions.append(9 * channels * network.width * height * width)  # kernels of 3×3
-        # The kernel and its bias, and two weights a channel of the normalisation.
-        weights += network.width * (9 * channels + 1 + 2 * (network.norm != "none"))
-        maps += network.width * height * width
-        channels, height, width = network.width, height // 2, width // 2  # pooled
-    linear = channels * height * width
+    width, *blocks, classified = network.width, *block_inputs(network.width, network.depth, size)
+    convolutions = convolution_multiply_adds(width, network.depth, size)
+    # A block's kernels and biases, and two weights a channel of the normalisation.
+    extra = 1 + 2 * (network.norm != "none")
+    weights = sum(width * (9 * channels + extra) for channels, _, _ in blocks)
+    linear = math.prod(classified)
     return NetworkSize(
         weights=weights + (linear + 1) * classes,
         multiply_adds=sum(convolutions) + linear * classes,
         first=convolutions[0],
-        maps=maps,
-        inputs=inputs,
+        maps=sum(width * height * columns for _, height, columns in blocks),
+        inputs=math.prod(size),
         depth=network.depth,
     )
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from datm_engine.estimation.operations import FLOAT, NetworkSize, Operations, Size, network_size
+from datm_engine.estimation.operations import FLOAT, NetworkSize, Operations, network_size
 from datm_engine.settings.config import Config
+from datm_engine.settings.convnet_sizes import Size
 from datm_engine.settings.derived.early_stop import estimated_epochs
 from datm_engine.settings.expert_measurements import (
     MEASURED_EXPERTS,

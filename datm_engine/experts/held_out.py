@@ -60,6 +60,15 @@ class ExpertWatch:
         self.held_out_loss.append(mean_loss(self.network, theta, self.held_out))
         return len(self.loss) > 1 and self.rule.is_enough(self.loss, self.held_out_loss)
 
+    def why_enough(self, most: int) -> str:
+        """Why the training ended, in words. most: how many epochs there might have been."""
+        epochs, best = len(self.loss) - 1, best_epoch(self.held_out_loss)
+        return (
+            f"experts have {epochs} epochs, not {most}: the held-out loss is lowest after epoch "
+            f"{best} ({self.held_out_loss[best]:.2f}, {self.held_out_loss[-1]:.2f} at last), and "
+            "what may be matched is covered"
+        )
+
 
 def lowest_held_out_epoch(
     experts: ExpertSet, count: int, network: FlatNetwork, held_out: ImageSet, runtime: Runtime

@@ -39,7 +39,6 @@ from datm_engine.runs.events import (
     WaitBegan,
 )
 from datm_engine.settings.config import Config, ExpertsConfig
-from datm_engine.settings.derived.early_stop import best_epoch
 from datm_engine.settings.derived.values import WINDOW
 from datm_engine.training.epochs import Order, compile_step, train
 from datm_engine.training.optimizers import expert_step
@@ -322,7 +321,7 @@ class _Trainer:
                 )
             )
             if watch is not None and watch.is_enough(theta):
-                self.emit(Noted(text=_stopped_early(watch, self.experts.epochs)))
+                self.emit(Noted(text=watch.why_enough(self.experts.epochs)))
                 return True
             if epoch < self.experts.epochs:
                 self.runtime.check_stop_here()
@@ -371,15 +370,6 @@ def _planned(
         epochs_needed=config.epochs_needed,
         seconds=seconds,
         size=missing * experts.expert_size,
-    )
-
-
-def _stopped_early(watch: ExpertWatch, most: int) -> str:
-    epochs, best = len(watch.loss) - 1, best_epoch(watch.held_out_loss)
-    return (
-        f"experts have {epochs} epochs, not {most}: the held-out loss is lowest after epoch {best} "
-        f"({watch.held_out_loss[best]:.2f}, {watch.held_out_loss[-1]:.2f} at last), and what may "
-        "be matched is covered"
     )
 
 

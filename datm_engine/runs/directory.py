@@ -47,6 +47,9 @@ class _File:
         return run.path / self._name
 
 
+REAL_IMAGES = "samples/real.safetensors"  # in a run's folder
+
+
 @dataclass(frozen=True)
 class Folders:
     """data: downloads and decoded images. experts: sets of experts. runs: run directories."""
@@ -66,7 +69,7 @@ class Run:
     checkpoint = _File("checkpoint.safetensors")
     distilled = _File("distilled.safetensors")
     samples = _File("samples")
-    real_images = _File("samples/real.safetensors")  # one a class, to show before there are samples
+    real_images = _File(REAL_IMAGES)  # one a class, to show before there are samples
     preview = _File("preview.safetensors")  # the latest sample, replaced every few seconds
     event_log = _File("events.jsonl")
     engine_log = _File("engine.log")  # the output of a process that runs without a terminal

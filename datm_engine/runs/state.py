@@ -233,12 +233,11 @@ class RunState:
         return progress.seconds_left
 
     @property
-    def experts_accuracy(self) -> float | None:
-        """Percent of held-out images that the experts classify correctly, on average: what training
-        on all images reaches, before it is measured on test images. None if unknown."""
+    def expert_accuracies(self) -> list[float]:
+        """Percent of held-out images that each expert classifies correctly, where images are held
+        out: what training on all images reaches, before it is measured on test images."""
         known = [event.validation_accuracy for event in self.trained.values()]
-        accuracies = [accuracy for accuracy in known if accuracy is not None]
-        return statistics.fmean(accuracies) if accuracies else None
+        return [accuracy for accuracy in known if accuracy is not None]
 
     def references(self, part: str) -> dict[str, float]:
         """Percent that each selection of real images ("random", "full", …) reaches with the first

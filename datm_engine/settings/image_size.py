@@ -24,6 +24,11 @@ class Shape:
     height: int | None
     width: int | None
 
+    @property
+    def assumed_size(self) -> tuple[int, int, int]:
+        """Channels, height, width; those of colour images of 32×32 where they are not known."""
+        return self.channels or 3, self.height or 32, self.width or 32
+
 
 def normalized(stated: object) -> int | str:
     """A number of pixels for squares, "32x24" for width × height, or "native".

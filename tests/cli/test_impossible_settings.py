@@ -124,7 +124,7 @@ def test_the_number_that_is_known_is_the_number_that_is_loaded(
 
 @pytest.mark.parametrize("name", datasets.NAMES)
 def test_the_labels_of_every_built_in_set_are_known(name: str, tmp_path: Path) -> None:
-    known = datasets.training_labels(name, data_dir=tmp_path)
+    known = datasets.training_counts(name, data_dir=tmp_path)
     assert known is not None
     assert set(known.parts) == {"train", "test"}
     counts = known.counts
@@ -135,7 +135,7 @@ def test_the_labels_of_every_built_in_set_are_known(name: str, tmp_path: Path) -
 
 
 def test_the_classes_of_digits_have_as_many_images_as_are_known(tmp_path: Path) -> None:
-    known = datasets.training_labels("digits", data_dir=tmp_path)
+    known = datasets.training_counts("digits", data_dir=tmp_path)
     options = LoadOptions("digits", tmp_path, None, skip_damaged=False)
     full = built_in.BuiltInDataset("digits", tmp_path).load(options, emit=ignore)
     assert known is not None

@@ -37,7 +37,7 @@ def load(tmp_path: Path) -> Callable[..., Loaded]:
 def counted(place: Path, data_dir: Path) -> tuple[int, bool]:
     """Training images that are left, as `load` leaves them, and whether a validation part is known
     of."""
-    known = datasets.training_labels(str(place), data_dir=data_dir)
+    known = datasets.training_counts(str(place), data_dir=data_dir)
     assert known is not None
     return int(remaining(known, dataset_settings(place)).sum()), "validation" in known.parts
 

@@ -9,7 +9,7 @@ import torch
 from datm_engine.data import splitting
 from datm_engine.data.class_counts import evenly, held_out
 from datm_engine.data.description import remaining
-from datm_engine.data.image_sets import PartName, TrainingLabels
+from datm_engine.data.image_sets import PartName, TrainingCounts
 from datm_engine.settings.config import DatasetConfig
 from tests.data.conftest import dataset_settings
 
@@ -44,7 +44,7 @@ def test_what_is_left_is_what_the_split_leaves(
     labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
     mixed = labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))]
     used, _, _ = splitting.split(mixed, settings, parts)
-    known = TrainingLabels(tuple("abcdefghij"[: len(counts)]), np.array(counts), parts)
+    known = TrainingCounts(tuple("abcdefghij"[: len(counts)]), np.array(counts), parts)
     expected = mixed[used].bincount(minlength=len(counts))
     assert remaining(known, settings).tolist() == expected.tolist()
 

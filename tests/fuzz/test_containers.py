@@ -103,7 +103,7 @@ def placed(name: str, content: bytes, folder: Path) -> Path:
 def test_the_files_are_sound_before_they_are_damaged(name: str, tmp_path: Path) -> None:
     path = placed(name, FILES[name][0], tmp_path / "f")
     assert datasets.peek(str(path), data_dir=tmp_path / "data").classes == 2
-    known = datasets.training_labels(str(path), data_dir=tmp_path / "data")
+    known = datasets.training_counts(str(path), data_dir=tmp_path / "data")
     assert known is not None
     assert int(known.counts.sum()) in (2, 3, 4)
 

@@ -151,7 +151,7 @@ def test_any_layout(layout: list[tuple[str, str, str, int]], sound: bool, tmp_pa
     assert len(data.test) > 0
     shape = datasets.peek(str(root), data_dir=data_dir)
     assert (shape.classes, shape.channels) == (len(data.class_names), 1)
-    known = datasets.training_labels(str(root), data_dir=data_dir)
+    known = datasets.training_counts(str(root), data_dir=data_dir)
     assert known is not None
     held_out = 0 if "test" in known.parts else len(data.test)
     assert int(known.counts.sum()) - held_out == len(data.train)

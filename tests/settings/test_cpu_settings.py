@@ -8,11 +8,11 @@ import pytest
 
 from datm_engine.settings import presets
 from datm_engine.settings.config import flattened, overlay
+from datm_engine.settings.convnet_sizes import convnet_multiply_adds
 from datm_engine.settings.derived.cpu_settings import (
     FEWEST_ITERATIONS,
     MOST_IMAGES,
     MOST_ITERATIONS,
-    convnet_multiply_adds,
     cpu_settings,
     most_experts,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from rich.console import Group
 from rich.text import Text
 
@@ -101,8 +102,9 @@ class CandidatesPanel(Panel):
             width=self.size.width,
         )
         references = state.references(part)
-        if part == "validation" and "full" not in references and state.experts_accuracy:
-            references["experts"] = state.experts_accuracy
+        accuracies = state.expert_accuracies
+        if part == "validation" and "full" not in references and accuracies:
+            references["experts"] = statistics.fmean(accuracies)
         levels = [(value, f"{name} {value:.1f}") for name, value in references.items()]
         return Curve(
             "",

@@ -18,10 +18,10 @@ from datm_cli.screen.picture_grid import Caption, PictureGrid, PictureSource
 from datm_cli.screen.picture_widgets import Pixels
 from datm_cli.screen.sample_files import Sample, read_class_names, read_sample, read_start
 from datm_engine.errors import DatmError
+from datm_engine.runs.directory import REAL_IMAGES
 from datm_engine.runs.events import SampleSaved
 from datm_engine.runs.state import RunState
 
-REAL = "samples/real.safetensors"  # in a run's folder
 _SCRUBBER = 10  # columns of the line of samples
 
 
@@ -109,7 +109,7 @@ class ImagesPanel(Vertical):
         """Read and show the chosen sample or the latest, unless it is shown already."""
         self._samples = sorted(state.samples, key=lambda event: (event.iteration, event.time))
         if not self._samples:
-            self._samples = [SampleSaved(iteration=0, path=REAL)]
+            self._samples = [SampleSaved(iteration=0, path=REAL_IMAGES)]
         self._show_sample()
 
     def _show_sample(self) -> None:
@@ -142,7 +142,7 @@ class ImagesPanel(Vertical):
         if self.sample is None:
             return
         if not self.class_names:
-            for name in ("distilled.safetensors", REAL):
+            for name in ("distilled.safetensors", REAL_IMAGES):
                 self.class_names = self.class_names or read_class_names(self.folder / name)
         count, classes = len(self.sample.indices), len(self.class_names)
         # Images are ordered by class, equally many of each.
@@ -168,7 +168,7 @@ class ImagesPanel(Vertical):
         )
 
     def _what(self) -> str:
-        if self._shown and self._shown[0] == REAL:
+        if self._shown and self._shown[0] == REAL_IMAGES:
             return "real images, one a class, until the first distilled ones"
         return "images" + (f" at iteration {self.sample.iteration:,}" if self.sample else "")
 
@@ -194,7 +194,7 @@ class ImagesPanel(Vertical):
         index = int(sample.indices[row])
         if not self.class_names:
             return f"{index}"
-        is_real = self._shown is not None and self._shown[0] == REAL
+        is_real = self._shown is not None and self._shown[0] == REAL_IMAGES
         number = min(index if is_real else index // self.ipc, len(self.class_names) - 1)
         name = self.class_names[number]
         if self.all_images and self.ipc > 1 and not is_real:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datm_engine.data.decoding.image_file import bits_of
-from datm_engine.data.image_sets import FullSet, ImageSet, PartName, TrainingLabels, part_of
+from datm_engine.data.image_sets import FullSet, ImageSet, PartName, TrainingCounts, part_of
 from datm_engine.data.readers import labels
 from datm_engine.data.readers.reader import DatasetReader, LoadOptions
 from datm_engine.errors import DataError
@@ -157,7 +157,7 @@ class ArrayReader(DatasetReader):
         order = axis_order(train["train"], self._fix)
         return Shape(len(resolved.class_names), *_image_shape(train["train"], order))
 
-    def training_labels(self) -> TrainingLabels:
+    def training_counts(self) -> TrainingCounts:
         contents = self.contents()
         return self._labels(self.path.name, contents.parts, contents.class_names).of_training()
 

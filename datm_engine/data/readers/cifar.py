@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from datm_engine.data.image_sets import FullSet, TrainingLabels, from_torchvision
+from datm_engine.data.image_sets import FullSet, TrainingCounts, from_torchvision
 from datm_engine.data.readers.reader import DatasetReader, LoadOptions
 from datm_engine.errors import DataError
 from datm_engine.files import damage_as_error
@@ -48,10 +48,10 @@ class CifarReader(DatasetReader):
     def shape(self) -> Shape:
         return Shape(_classes(self.path) or 10, 3, 32, 32)
 
-    def training_labels(self) -> TrainingLabels:
+    def training_counts(self) -> TrainingCounts:
         """Return labels of as many images as CIFAR has of each class, in another order."""
         classes = _classes(self.path) or 10
-        return TrainingLabels.of_counts((50_000 // classes,) * classes)
+        return TrainingCounts.of_counts((50_000 // classes,) * classes)
 
 
 def _classes(path: Path) -> int | None:

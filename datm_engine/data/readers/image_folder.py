@@ -10,7 +10,7 @@ from pathlib import Path
 
 from datm_engine.data.decoding import decode_images
 from datm_engine.data.decoding.decode_images import read_file
-from datm_engine.data.image_sets import FullSet, TrainingLabels
+from datm_engine.data.image_sets import FullSet, TrainingCounts
 from datm_engine.data.readers import folder_listing, safetensors_file
 from datm_engine.data.readers.folder_listing import Listing, list_images
 from datm_engine.data.readers.reader import DatasetReader, LoadOptions
@@ -55,11 +55,11 @@ class ImageFolderReader(DatasetReader):
     def shape(self) -> Shape:
         return folder_listing.peek(self.path)
 
-    def training_labels(self) -> TrainingLabels:
+    def training_counts(self) -> TrainingCounts:
         """Count the images of each folder."""
         listing = list_images(self.path)
         labels = [label for _, label in listing.parts["train"]]
-        return TrainingLabels.of_labels(listing.class_names, labels, tuple(listing.parts))
+        return TrainingCounts.of_labels(listing.class_names, labels, tuple(listing.parts))
 
 
 def _decode(

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from datm_engine.data.image_sets import PartName, TrainingLabels
+from datm_engine.data.image_sets import PartName, TrainingCounts
 from datm_engine.errors import DataError
 
 if TYPE_CHECKING:
@@ -68,9 +68,9 @@ class Labels:
     stored: Mapping[PartName, PartName]
     notes: tuple[str, ...]
 
-    def of_training(self) -> TrainingLabels:
+    def of_training(self) -> TrainingCounts:
         train = self.numbers["train"].tolist()
-        return TrainingLabels.of_labels(self.class_names, train, tuple(self.numbers))
+        return TrainingCounts.of_labels(self.class_names, train, tuple(self.numbers))
 
 
 def resolve(

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from datm_engine.data.image_sets import PARTS, FullSet, TrainingLabels
+from datm_engine.data.image_sets import PARTS, FullSet, TrainingCounts
 from datm_engine.data.readers import image_rows, parquet_parts
 from datm_engine.data.readers.image_rows import Rows
 from datm_engine.data.readers.reader import DatasetReader, LoadOptions
@@ -43,7 +43,7 @@ class ParquetReader(DatasetReader):
         paths = parquet_parts.find(self.path).parts["train"]
         return image_rows.peek(str(self.path), self._rows(paths), _schema_of(paths[0]))
 
-    def training_labels(self) -> TrainingLabels:
+    def training_counts(self) -> TrainingCounts:
         files = parquet_parts.find(self.path).parts
         parts = {part: self._rows(paths) for part, paths in files.items()}
         fix = _schema_of(files["train"][0])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datm_engine.data.decoding.image_file import Size
-from datm_engine.data.image_sets import FullSet, TrainingLabels
+from datm_engine.data.image_sets import FullSet, TrainingCounts
 from datm_engine.runs.events import Emit
 from datm_engine.settings.image_size import Shape
 
@@ -39,7 +39,7 @@ class DatasetSource(ABC):
         """Return classes, channels and size, as far as they are known before decoding."""
 
     @abstractmethod
-    def training_labels(self) -> TrainingLabels | None:
+    def training_counts(self) -> TrainingCounts | None:
         """Count the training images of each class without decoding them. None if unknown."""
 
 

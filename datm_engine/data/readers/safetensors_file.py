@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
-from datm_engine.data.image_sets import PARTS, FullSet, ImageSet, PartName, TrainingLabels
+from datm_engine.data.image_sets import PARTS, FullSet, ImageSet, PartName, TrainingCounts
 from datm_engine.data.readers.reader import DatasetReader, LoadOptions
 from datm_engine.errors import DataError
 from datm_engine.files import cannot_read, parse_json
@@ -43,13 +43,13 @@ class SafetensorsReader(DatasetReader):
         _, channels, height, width = header.shape
         return Shape(len(header.class_names), channels, height, width)
 
-    def training_labels(self) -> TrainingLabels:
+    def training_counts(self) -> TrainingCounts:
         """Return the training labels, checked as `read` checks them."""
         with _open(self.path) as file:
             header = _read_header(self.path, file)
             labels = file.get_tensor("train.labels")
         _check_range(self.path, "train", labels, len(header.class_names))
-        return TrainingLabels.of_labels(header.class_names, labels.tolist(), header.parts)
+        return TrainingCounts.of_labels(header.class_names, labels.tolist(), header.parts)
 
 
 def save(path: Path, full: FullSet, notes: Sequence[str] = ()) -> None:

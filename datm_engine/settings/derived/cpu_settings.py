@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from datm_engine.settings.convnet_sizes import convnet_multiply_adds
 from datm_engine.settings.derived.early_stop import estimated_epochs
 from datm_engine.settings.derived.expert_training import PUBLISHED_STEPS, experts_settings
 from datm_engine.settings.derived.values import Derived
@@ -44,17 +45,6 @@ PARTS = 5  # candidates and samples of a run
 INTERVALS = ("evaluate.selection_interval", "distill.sample_interval")
 
 
-def convnet_multiply_adds(width: int, depth: int, size: tuple[int, int, int]) -> int:
-    """Of the ConvNet's forward pass over an image, by its convolutions. size: channels, height,
-    width."""
-    channels, rows, columns = size
-    total = 0
-    for _ in range(depth):
-        total += rows * columns * channels * width * 9  # kernels of 3×3
-        channels, rows, columns = width, rows // 2, columns // 2  # pooled
-    return total
-
-
 def cpu_settings(
     tables: Mapping[str, Any],
     shape: Shape,
@@ -80,7 +70,7 @@ def cpu_settings(
         return most
 
     before = tables["network"]["width"]
-    depth, size = tables["network"]["depth"], _size(shape)
+    depth, size = tables["network"]["depth"], shape.assumed_size
     times = convnet_multiply_adds(before, depth, size) / convnet_multiply_adds(WIDTH, depth, size)
     reason = f"{before} learns more and takes {times:.0f} times as long"
     width = limited("network.width", WIDTH, reason)
@@ -112,10 +102,6 @@ def cpu_settings(
     return derived
 
 
-def _size(shape: Shape) -> tuple[int, int, int]:
-    return shape.channels or 3, shape.height or 32, shape.width or 32
-
-
 def _iterations(synthetic: int, images: int | None, passed: int) -> int:
     """As many as `MATCHING_SECONDS` are enough for."""
     steps = PUBLISHED_STEPS  # of an expert's epoch
@@ -132,7 +118,7 @@ def _iterations(synthetic: int, images: int | None, passed: int) -> int:
 def most_experts(tables: Mapping[str, Any], shape: Shape, images: int) -> Derived:
     """How many experts of so many images `EXPERT_SECONDS` are enough for."""
     network, epochs = tables["network"], tables["experts"]["epochs"]
-    passed = convnet_multiply_adds(network["width"], network["depth"], _size(shape))
+    passed = convnet_multiply_adds(network["width"], network["depth"], shape.assumed_size)
     # Not a number: as many as the window needs.
     epochs = estimated_epochs(epochs, images) if isinstance(epochs, int) else FEWEST_EPOCHS
     count = max(int(_expert_epochs(images, passed) / epochs), FEWEST_EXPERTS)

@@ -87,6 +87,16 @@ def test_a_short_run_is_not_asked_about(
     assert [estimated.is_long for estimated in confirmed] == [False]
 
 
+def test_graphs_are_kept_within_the_memory_that_is_stated(datm: Callable[..., Answer]) -> None:
+    words = ["distill", "--preset", "digits-ipc1", "--dry-run", "--json", "--memory"]
+    none, some = (
+        next(stage for stage in datm(*words, memory).json["cost"]["stages"] if stage["stage"] == "distill")
+        for memory in ("0", "8GB")
+    )
+    assert none["memory"] < some["memory"]
+    assert none["seconds"] > some["seconds"]  # graphs are built again on the way back
+
+
 def test_experts_on_disk_are_not_counted_again(
     datm: Callable[..., Answer], settings: Path, tmp_path: Path
 ) -> None:
