@@ -75,7 +75,7 @@ def _machine(
     bandwidth: bytes a second that a step's kernels read and write."""
     import torch
 
-    from datm_engine.calibration.cost import compiler_fault
+    from datm_engine.calibration.step_timing import compiler_fault
     from datm_engine.compute.runtime import free_memory
 
     compiler = "not tried; --measure compiles a function"
@@ -106,7 +106,7 @@ def _free_disk(folder: Path) -> int:
 def _measured(estimated: RunEstimate, on: Runtime, *, as_json: bool) -> RunCost:
     from datm_cli.text import output
     from datm_cli.text.progress import reader
-    from datm_engine.calibration.cost import measured_cost
+    from datm_engine.calibration.step_timing import measured_cost
 
     workload = replace(estimated.workload, graph_memory=on.memory)
     with reader(output.remarks(), silent=as_json) as screen:

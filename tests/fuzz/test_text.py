@@ -138,7 +138,7 @@ def test_no_command_prints_a_control_character(
     furnished: Path, type_: Type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATM_DATA_DIR", str(furnished / "data"))
-    monkeypatch.setattr("datm_engine.calibration.cost.compiler_fault", lambda on: HOSTILE)
+    monkeypatch.setattr("datm_engine.calibration.step_timing.compiler_fault", lambda on: HOSTILE)
     codes = []
     for words in COMMANDS:
         code, out, err = type_(*words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+
 from rich.console import Group
 from rich.text import Text
 

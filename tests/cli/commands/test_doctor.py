@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from datm_engine.calibration import cost
+from datm_engine.calibration import step_timing
 from datm_engine.runs.events import Noted
 from datm_engine.training import epochs
 from tests.cli.conftest import Answer, assert_two_lines
@@ -16,7 +16,7 @@ from tests.cli.conftest import Answer, assert_two_lines
 @pytest.fixture(autouse=True)
 def no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compiling even a tiny function takes many seconds."""
-    monkeypatch.setattr(cost, "compiler_fault", lambda runtime: "none here")
+    monkeypatch.setattr(step_timing, "compiler_fault", lambda runtime: "none here")
 
 
 def test_the_machine(datm: Callable[..., Answer]) -> None:
@@ -71,7 +71,7 @@ def test_times_are_of_the_steps_as_a_run_would_compile_them(
         emit(Noted(text=f"{what}: compiled"))
         return function
 
-    for module in (cost, epochs):
+    for module in (step_timing, epochs):
         monkeypatch.setattr(module, "compiled", compiled)
     shown = datm("doctor", "--preset", "digits-ipc1", "--compile", "on", "--measure")
     real = "steps of convnet on 10 images", "steps of convnet on 1,295 images"

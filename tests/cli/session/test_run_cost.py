@@ -89,9 +89,9 @@ def test_a_short_run_is_not_asked_about(
 
 def test_graphs_are_kept_within_the_memory_that_is_stated(datm: Callable[..., Answer]) -> None:
     words = ["distill", "--preset", "digits-ipc1", "--dry-run", "--json", "--memory"]
+    costs = [datm(*words, memory).json["cost"] for memory in ("0", "8GB")]
     none, some = (
-        next(stage for stage in datm(*words, memory).json["cost"]["stages"] if stage["stage"] == "distill")
-        for memory in ("0", "8GB")
+        next(stage for stage in cost["stages"] if stage["stage"] == "distill") for cost in costs
     )
     assert none["memory"] < some["memory"]
     assert none["seconds"] > some["seconds"]  # graphs are built again on the way back
