@@ -137,7 +137,7 @@ def check_values(parameters: dict[str, Any], data_dir: Path) -> None:
     """The values that Typer leaves to the commands."""
     assert parameters.get("precision", "auto") in requested.PRECISIONS
     assert parameters.get("compiling", "auto") in requested.COMPILING
-    requested._bytes(parameters.get("memory", "auto"))
+    requested.parse_memory(parameters.get("memory", "auto"))
     threads.parse_threads(parameters.get("threads", "auto"))
     parse_budget(parameters.get("budget", "20"))
     assert parameters.get("form", "grid") in FORMATS
